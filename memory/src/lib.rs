@@ -1,0 +1,42 @@
+//! Where secrets lie while they are in use.
+//!
+//! # Flow
+//! [`SecretBuf`] is written in place (a file is read into it, a value is opened in it), then frozen
+//! into a [`Secret`]: a cheap, shared, read-only handle. When the last handle goes, the bytes are
+//! overwritten before anything else may use their place.
+//!
+//! ```
+//! use bootseal_memory::SecretBuf;
+//!
+//! let mut buffer = SecretBuf::with_capacity(64)?;
+//! buffer.push(b"hunter2")?;
+//! let password = buffer.freeze();
+//! assert_eq!(password.expose(|bytes| bytes.len()), 7);
+//! assert_eq!(format!("{password:?}"), "Secret(…)");
+//! # Ok::<(), bootseal_memory::MemoryError>(())
+//! ```
+//!
+//! # What is promised
+//! | | Linux ≥ 5.14: [`Level::MemfdSecret`] | elsewhere: [`Level::Locked`] |
+//! |---|---|---|
+//! | not written to swap | yes | yes |
+//! | not in a core dump | yes, not even in `gcore -a` | Linux: not in the kernel's and `gcore`'s; macOS, Windows: no promise |
+//! | not readable through `/proc/PID/mem`, `process_vm_readv`, ptrace peeks | yes, root included | no |
+//! | guard pages on both sides of each region | yes | yes |
+//! | wiped when dropped | yes | yes |
+//! | not seen by a forked child | the child may not touch it: it would end with SIGSEGV | Linux: reads as zeros |
+//!
+//! [`report`] says which level this process reached, and why not a better one.
+//!
+//! # What this crate does not do
+//! It does not stop someone who runs code inside the process, the kernel, or the hypervisor. It does
+//! not look after copies: what a closure given to [`Secret::expose`] copies out is the caller's.
+//! It never falls back to ordinary memory: what cannot be guarded is a [`MemoryError`].
+
+mod pages;
+mod slab;
+
+mod secret;
+
+pub use pages::{Level, MemoryError, Report, report};
+pub use secret::{Exposed, Secret, SecretBuf};

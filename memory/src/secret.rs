@@ -1,0 +1,305 @@
+//! What does a program hold? A buffer to write a secret in place, and a handle to read it.
+
+use crate::pages::MemoryError;
+use crate::slab::Slot;
+use std::fmt;
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Guarded bytes that are being written. Grows inside guarded memory only, never on the heap.
+pub struct SecretBuf {
+    slot: Slot,
+    len: usize,
+}
+
+impl SecretBuf {
+    /// An empty buffer with room for `capacity` bytes.
+    ///
+    /// # Errors
+    /// [`MemoryError`] where no guarded memory can be had.
+    pub fn with_capacity(capacity: usize) -> Result<SecretBuf, MemoryError> {
+        Ok(SecretBuf { slot: Slot::new(capacity)?, len: 0 })
+    }
+
+    /// A buffer of `len` zero bytes, to be written through [`SecretBuf::expose_mut`].
+    ///
+    /// # Errors
+    /// [`MemoryError`] where no guarded memory can be had.
+    ///
+    /// ```
+    /// let mut key = bootseal_memory::SecretBuf::zeroed(32)?;
+    /// key.expose_mut(|bytes| bytes.fill(7));
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
+    pub fn zeroed(len: usize) -> Result<SecretBuf, MemoryError> {
+        Ok(SecretBuf { slot: Slot::new(len)?, len })
+    }
+
+    /// Appends `bytes`. Where they do not fit, all moves to a larger place and the old one is wiped.
+    ///
+    /// # Errors
+    /// [`MemoryError`] where no guarded memory can be had; the buffer is then as it was.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), MemoryError> {
+        self.reserve(bytes.len())?;
+        let end = self.len + bytes.len();
+        self.slot.bytes_mut()[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Reads `source` to its end, at most `limit` bytes, without a buffer between.
+    ///
+    /// Returns `false` where the source holds more than `limit` bytes; the buffer then ends after them.
+    ///
+    /// # Errors
+    /// What the source says, or [`MemoryError`] inside an [`std::io::Error`].
+    pub fn read_to_end(&mut self, source: &mut impl Read, limit: usize) -> std::io::Result<bool> {
+        let start = self.len;
+        loop {
+            self.reserve(1).map_err(std::io::Error::other)?;
+            let got = match source.read(&mut self.slot.bytes_mut()[self.len..]) {
+                Ok(0) => return Ok(true),
+                Ok(got) => got,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.len += got;
+            if self.len - start > limit {
+                self.truncate(start + limit);
+                return Ok(false);
+            }
+        }
+    }
+
+    fn reserve(&mut self, more: usize) -> Result<(), MemoryError> {
+        let wanted = self.len.saturating_add(more);
+        if wanted > self.slot.bytes().len() {
+            let mut larger = Slot::new(wanted.max(self.slot.bytes().len().saturating_mul(2)))?;
+            larger.bytes_mut()[..self.len].copy_from_slice(&self.slot.bytes()[..self.len]);
+            self.slot = larger;
+        }
+        Ok(())
+    }
+
+    /// Cuts the buffer to `len` bytes and wipes the rest; longer than it is, nothing happens.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len {
+            zeroize::Zeroize::zeroize(&mut self.slot.bytes_mut()[len..self.len]);
+            self.len = len;
+        }
+    }
+
+    /// The number of bytes written so far.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Lends the bytes for the time of one call.
+    pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        read(&self.slot.bytes()[..self.len])
+    }
+
+    /// Lends the bytes for the time of one call, to be written.
+    pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8]) -> R) -> R {
+        let len = self.len;
+        write(&mut self.slot.bytes_mut()[..len])
+    }
+
+    /// Ends the writing.
+    pub fn freeze(self) -> Secret {
+        let len = self.len;
+        self.freeze_range(0..len)
+    }
+
+    /// Ends the writing, and lets only `range` be read; a range outside the buffer is cut to it.
+    pub fn freeze_range(self, range: Range<usize>) -> Secret {
+        let end = range.end.min(self.len);
+        Secret(Arc::new(Frozen { range: range.start.min(end)..end, slot: self.slot }))
+    }
+}
+
+impl fmt::Debug for SecretBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBuf(…)")
+    }
+}
+
+struct Frozen {
+    slot: Slot,
+    range: Range<usize>,
+}
+
+/// One secret in guarded memory: a handle that is cheap to clone, and that shows nothing of its content.
+///
+/// There is one way to read it, [`expose`](Secret::expose), so that a search for that word finds every reader.
+#[derive(Clone)]
+pub struct Secret(Arc<Frozen>);
+
+impl Secret {
+    /// Copies `bytes` into guarded memory. The caller still owns, and should wipe, where they came from.
+    ///
+    /// # Errors
+    /// [`MemoryError`] where no guarded memory can be had.
+    ///
+    /// ```
+    /// let pin = bootseal_memory::Secret::copy_of(b"0000")?;
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
+    pub fn copy_of(bytes: &[u8]) -> Result<Secret, MemoryError> {
+        let mut buffer = SecretBuf::with_capacity(bytes.len())?;
+        buffer.push(bytes)?;
+        Ok(buffer.freeze())
+    }
+
+    /// Lends the bytes for the time of one call.
+    ///
+    /// ```
+    /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
+    /// let length = password.expose(|bytes| bytes.len());
+    /// # assert_eq!(length, 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
+    pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        read(self.0.bytes())
+    }
+
+    /// Lends the secret as text for the time of one call.
+    ///
+    /// # Errors
+    /// [`std::str::Utf8Error`] where the bytes are not UTF-8; it holds a position, none of the bytes.
+    ///
+    /// ```
+    /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
+    /// let length = password.expose_str(|text| text.chars().count())?;
+    /// # assert_eq!(length, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expose_str<R>(&self, read: impl FnOnce(&str) -> R) -> Result<R, std::str::Utf8Error> {
+        std::str::from_utf8(self.0.bytes()).map(read)
+    }
+
+    /// A handle whose bytes can be borrowed for as long as it lives, for interfaces that take `AsRef<[u8]>`.
+    pub fn exposed(&self) -> Exposed {
+        Exposed(self.0.clone())
+    }
+
+    /// The number of bytes.
+    pub fn len(&self) -> usize {
+        self.0.range.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.range.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What [`Secret::exposed`] returns: the same bytes, in the same place, readable by borrowing.
+pub struct Exposed(Arc<Frozen>);
+
+impl AsRef<[u8]> for Exposed {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+impl fmt::Debug for Exposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exposed(…)")
+    }
+}
+
+impl Frozen {
+    fn bytes(&self) -> &[u8] {
+        &self.slot.bytes()[self.range.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_pushed_is_what_is_read(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40)) {
+            let mut buffer = SecretBuf::with_capacity(0).unwrap();
+            for part in &parts {
+                buffer.push(part).unwrap();
+            }
+            let whole = parts.concat();
+            prop_assert!(buffer.expose(|bytes| bytes == whole));
+            let from = whole.len() / 3;
+            let secret = buffer.freeze_range(from..whole.len());
+            prop_assert!(secret.clone().expose(|bytes| bytes == &whole[from..]));
+            let exposed = secret.exposed();
+            prop_assert_eq!(exposed.as_ref(), &whole[from..]);
+        }
+
+        #[test]
+        fn reading_stops_at_the_limit(content in prop::collection::vec(any::<u8>(), 0..5000), limit in 0usize..5000) {
+            let mut buffer = SecretBuf::with_capacity(16).unwrap();
+            let whole = buffer.read_to_end(&mut &content[..], limit).unwrap();
+            prop_assert_eq!(whole, content.len() <= limit);
+            prop_assert!(buffer.expose(|bytes| bytes == &content[..content.len().min(limit)]));
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_content_is_shown() {
+        let mut buffer = SecretBuf::with_capacity(8).unwrap();
+        buffer.push(b"hunter2").unwrap();
+        assert_eq!(format!("{buffer:?}"), "SecretBuf(…)");
+        let secret = buffer.freeze();
+        assert_eq!(format!("{secret:?} {:?}", secret.exposed()), "Secret(…) Exposed(…)");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_kernels_window_on_our_memory_does_not_show_secret_pages() {
+        use std::os::unix::fs::FileExt;
+        let secret = Secret::copy_of(b"a canary that nobody reads").unwrap();
+        let plain = b"an ordinary string on the heap".to_vec();
+        let window = std::fs::File::open("/proc/self/mem").unwrap();
+        let mut bytes = [0; 26];
+        window.read_exact_at(&mut bytes, plain.as_ptr() as u64).unwrap();
+        assert_eq!(bytes[..], plain[..26]);
+        let address = secret.expose(|bytes| bytes.as_ptr() as u64);
+        let seen = window.read_exact_at(&mut bytes, address);
+        match crate::report().unwrap().level {
+            crate::Level::MemfdSecret => assert!(seen.is_err()),
+            // Locked pages keep out of swap and dumps, not out of /proc/PID/mem: the docs say so, and so does this test.
+            crate::Level::Locked => assert!(seen.is_ok()),
+        }
+    }
+
+    #[test]
+    fn many_threads_share_and_drop() {
+        let secret = Secret::copy_of(&[7; 1000]).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                let secret = secret.clone();
+                scope.spawn(move || {
+                    for size in 1..200 {
+                        let own = Secret::copy_of(&vec![9; size]).unwrap();
+                        assert!(own.expose(|bytes| bytes.iter().all(|byte| *byte == 9)));
+                        assert!(secret.expose(|bytes| bytes == [7; 1000]));
+                    }
+                });
+            }
+        });
+    }
+}
