@@ -1,1 +1,63 @@
-//! x
+//! The sealed file: credentials that can lie in git, names readable, values encrypted one by one, the whole signed.
+//!
+//! # Flow
+//! Each type is the proof that a check was made; what was not checked cannot be called.
+//!
+//! | type | is proof that |
+//! |---|---|
+//! | [`SealedFile`] | size, bytes and the last two lines have the shape of a sealed file; nothing is parsed or trusted |
+//! | [`VerifiedFile`] | the signature holds, under the pin where there is one; names and readable values may be used |
+//! | [`Vault<Reader>`](Vault) | an identity opened the data key: values can be opened |
+//! | [`Vault<Writer>`](Vault) | an identity opened the signing seed: values can be sealed, the file signed |
+//! | [`Secret`] | one opened value, in guarded memory |
+//! | [`Profile`] | a login profile that can work |
+//!
+//! A writer goes [`FileLock::acquire`] → [`FileLock::read`] → [`SealedFile::verify`] → [`VerifiedFile::open_for_writing`] →
+//! [`Vault::set`] → [`Vault::sign`] → [`FileLock::write`]. A reader stops after [`VerifiedFile::open`].
+//!
+//! # What this crate does not do
+//! No network, no environment variable, no terminal, no clock: time comes in as an argument. It does not choose which identity
+//! or pin is meant; the CLI and the loader do. The format is described in `docs/format.md`, with vectors in `tests/vectors`.
+
+#![forbid(unsafe_code)]
+
+mod path;
+mod outline;
+mod document;
+
+mod recipient;
+mod identity;
+
+mod keys;
+mod value;
+mod key_block;
+
+mod signature;
+mod pin;
+mod state;
+
+mod fields;
+mod header;
+mod sealed_file;
+mod vault;
+mod save;
+
+mod profile;
+mod error;
+
+pub use bootseal_memory::Secret;
+
+pub use document::{Property, SECRET_PREFIX};
+pub use error::{Error, Kind, Result, Shown, is_hidden};
+pub use header::{Access, Role};
+pub use identity::{Identity, IdentityFile};
+pub use path::{BasicString, PropertyPath};
+pub use pin::Pin;
+pub use profile::{Basic, Body, Expiry, Field, JsonTemplate, Part, Profile, Replay, Template, TokenPlace, Unit};
+pub use recipient::Recipient;
+pub use save::FileLock;
+pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
+pub use signature::VaultId;
+pub use state::KnownVaults;
+pub use value::{OpenedValue, ValueKind};
+pub use vault::{Reader, Vault, Writer};

@@ -1,0 +1,365 @@
+//! How does text become properties, and an edit text again? The user's part of the file; `[bootseal]` is a text of its own.
+//!
+//! An edit replaces the bytes of one value, or adds one line. Everything else keeps its bytes: comments, order, blanks.
+
+use crate::error::{Error, Kind, Result};
+use crate::outline::Outline;
+use crate::path::{BasicString, DottedKey, PropertyPath};
+use crate::value::SEALED_PREFIX;
+use std::collections::HashMap;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// How a value in clear is written in an input that is to be sealed; it never stands in a sealed file.
+pub const SECRET_PREFIX: &str = "secret:";
+
+/// What stands behind a property's name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Property {
+    /// A sealed value: its text, `sealed:` included. It is ciphertext, never a value.
+    Sealed(String),
+    /// A readable value, covered by the signature.
+    Readable(toml::Value),
+}
+
+pub(crate) struct Document {
+    text: String,
+    order: Vec<PropertyPath>,
+    properties: HashMap<PropertyPath, (Property, Range<usize>)>,
+}
+
+impl Document {
+    /// Parses `text`, in which `sealed:` strings may stand where the format allows them.
+    pub(crate) fn parse(text: String) -> Result<Document> {
+        Outline::of(&text)?;
+        let table = parse_toml(&text)?;
+        let mut found = Vec::new();
+        collect(&text, &mut Vec::new(), table.get_ref(), &mut found)?;
+        let own = table.get_ref().keys().any(|key| *key.get_ref() == "bootseal");
+        drop(table);
+        if own {
+            return Err(Error::malformed("the table `bootseal` belongs to the format and stands once, as the last table of the file"));
+        }
+        found.sort_by_key(|(_, _, span)| span.start);
+        let order = found.iter().map(|(path, ..)| path.clone()).collect();
+        let properties = found.into_iter().map(|(path, property, span)| (path, (property, span))).collect();
+        Ok(Document { text, order, properties })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn get(&self, path: &PropertyPath) -> Option<&Property> {
+        self.properties.get(path).map(|(property, _)| property)
+    }
+
+    /// All properties, in the order of the text.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
+        self.order.iter().filter_map(|path| self.properties.get(path).map(|(property, _)| (path, property)))
+    }
+
+    /// Whether `path` is a table that holds properties.
+    pub(crate) fn is_table(&self, path: &[String]) -> bool {
+        self.order.iter().any(|other| other.starts_with(path) && other.segments().len() > path.len())
+    }
+
+    /// The text in which what `path` holds is the TOML value `value`; a property that is not there is added.
+    pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<String> {
+        if let Some((property, span)) = self.properties.get(path) {
+            // `[[name]]` blocks are one property too, but not one value in one place.
+            let blocks = matches!(property, Property::Readable(toml::Value::Array(_)))
+                && Outline::of(&self.text)?.sections.iter().any(|section| section.array && section.path == path.segments());
+            if blocks {
+                return Err(Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path));
+            }
+            return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
+        }
+        if self.is_table(path.segments()) {
+            return Err(Error::new(Kind::Conflict, "this is a table; a value cannot take its place").at(path));
+        }
+        if let Some(outer) = (1..path.segments().len()).find_map(|length| {
+            let outer = PropertyPath::new(path.segments()[..length].to_vec()).ok()?;
+            self.properties.contains_key(&outer).then_some(outer)
+        }) {
+            return Err(Error::new(Kind::Conflict, format!("`{outer}` is a value; it cannot hold others")).at(path));
+        }
+        let changed = self.insert(path, value)?;
+        // Where the new line went is a matter of TOML's rules on tables; that it went where it was meant to is checked by reading it.
+        match Document::parse(changed.clone()) {
+            Ok(read) if read.get(path).is_some() && read.order.len() == self.order.len() + 1 => Ok(changed),
+            _ => Err(Error::new(Kind::Conflict, "there is no place in this file's tables where this name can be added")
+                .at(path)
+                .with_help("Add the property by hand with an empty value, then set it.")),
+        }
+    }
+
+    fn insert(&self, path: &PropertyPath, value: &str) -> Result<String> {
+        let outline = Outline::of(&self.text)?;
+        let segments = path.segments();
+        let table = &segments[..segments.len() - 1];
+        let splice = |at: usize, line: String| {
+            let gap = if at > 0 && !self.text[..at].ends_with('\n') { "\n" } else { "" };
+            [&self.text[..at], gap, &line, &self.text[at..]].concat()
+        };
+        // Inside an inline table, which cannot be extended from outside.
+        if let Some(inline) = outline
+            .inline_tables
+            .iter()
+            .filter(|inline| table.starts_with(&inline.path))
+            .max_by_key(|inline| inline.path.len())
+        {
+            let before = self.text[..inline.close].trim_end();
+            let comma = if inline.empty { "" } else { "," };
+            let key = DottedKey(&segments[inline.path.len()..]);
+            return Ok(format!("{before}{comma} {key} = {value} {}", &self.text[inline.close..]));
+        }
+        // In the table's own section.
+        if let Some(section) = outline.sections.iter().find(|section| !section.array && section.path == table)
+            && (!table.is_empty() || section.end > 0)
+        {
+            return Ok(splice(section.end, format!("{} = {value}\n", DottedKey(&segments[table.len()..]))));
+        }
+        // Beside the dotted keys that made the table: its section cannot be opened again.
+        if let Some(entry) = outline.entries.iter().rev().find(|entry| {
+            let header = &outline.sections[entry.section].path;
+            header.len() < table.len() && table.starts_with(header) && entry.path.len() > table.len() && entry.path.starts_with(table)
+        }) {
+            let header = &outline.sections[entry.section].path;
+            return Ok(splice(entry.line_end, format!("{} = {value}\n", DottedKey(&segments[header.len()..]))));
+        }
+        if table.is_empty() {
+            // The first bare key: before the first header and the comments that lead up to it.
+            let first = outline.sections.get(1).map_or(self.text.len(), |section| lead(&self.text, section.start));
+            let gap = if first < self.text.len() { "\n" } else { "" };
+            return Ok(splice(first, format!("{} = {value}\n{gap}", DottedKey(segments))));
+        }
+        let gap = if self.text.is_empty() || self.text.ends_with("\n\n") { "" } else { "\n" };
+        let key = DottedKey(&segments[segments.len() - 1..]);
+        Ok(splice(self.text.len(), format!("{gap}[{}]\n{key} = {value}\n", DottedKey(table))))
+    }
+
+    /// The text in which each of `changes` (a property that is there, and its new value) was made at once.
+    pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> String {
+        let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());
+        let mut done = 0;
+        for path in &self.order {
+            if let (Some(value), Some((_, span))) = (changes.get(path), self.properties.get(path)) {
+                text.push_str(&self.text[done..span.start]);
+                text.push_str(value);
+                done = span.end;
+            }
+        }
+        text.push_str(&self.text[done..]);
+        text
+    }
+
+    /// What only TOML 1.1 allows, which a writer does not sign.
+    pub(crate) fn refuse_newer_toml(&self) -> Result<()> {
+        match Outline::of(&self.text)?.newer_toml {
+            None => Ok(()),
+            Some((offset, what)) => Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
+                .at_offset(&self.text, offset)
+                .with_help("Sealed files are TOML 1.0, which every parser reads. Write it the older way.")),
+        }
+    }
+}
+
+/// The start of the comment lines directly above `start`, or of the text.
+fn lead(text: &str, start: usize) -> usize {
+    let mut at = start;
+    for line in text[..start].split_inclusive('\n').rev() {
+        if !line.trim_start().starts_with('#') {
+            break;
+        }
+        at -= line.len();
+    }
+    at
+}
+
+/// Parses TOML; an error has line and column and nothing of the text.
+pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
+    DeTable::parse(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        Error::malformed(format!("not TOML: {}", error.message())).at_offset(text, offset)
+    })
+}
+
+type Found = Vec<(PropertyPath, Property, Range<usize>)>;
+
+fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut Found) -> Result<()> {
+    for (key, value) in table {
+        above.push(key.get_ref().to_string());
+        match value.get_ref() {
+            DeValue::Table(inner) => collect(text, above, inner, found)?,
+            other => {
+                let path = PropertyPath::new(above.clone()).map_err(|error| error.at_offset(text, value.span().start))?;
+                let property = property(text, &path, other, value.span())?;
+                found.push((path, property, value.span()));
+            }
+        }
+        above.pop();
+    }
+    Ok(())
+}
+
+fn property(text: &str, path: &PropertyPath, value: &DeValue<'_>, span: Range<usize>) -> Result<Property> {
+    let fail = |what: &str| Err(Error::malformed(what).at(path).at_offset(text, span.start));
+    match value {
+        DeValue::String(string) if string.starts_with(SEALED_PREFIX) => {
+            crate::value::check_shape(string).map_err(|error| error.at(path).at_offset(text, span.start))?;
+            Ok(Property::Sealed(string.to_string()))
+        }
+        DeValue::String(string) if string.starts_with(SECRET_PREFIX) => {
+            fail("a readable string may not begin with `secret:`: it looks like a value that was to be sealed")
+        }
+        DeValue::Array(_) if mentions(value, SEALED_PREFIX) => {
+            fail("`sealed:` in an array or in a table inside an array: only a string directly in a table can be sealed")
+        }
+        DeValue::Array(_) if mentions(value, SECRET_PREFIX) => {
+            fail("`secret:` in an array or in a table inside an array: only a string directly in a table can be sealed")
+        }
+        other => match to_value(other) {
+            Some(value) => Ok(Property::Readable(value)),
+            None => fail("a number that is out of range"),
+        },
+    }
+}
+
+fn mentions(value: &DeValue<'_>, prefix: &str) -> bool {
+    match value {
+        DeValue::String(string) => string.starts_with(prefix),
+        DeValue::Array(array) => array.iter().any(|element| mentions(element.get_ref(), prefix)),
+        DeValue::Table(table) => table.values().any(|element| mentions(element.get_ref(), prefix)),
+        _ => false,
+    }
+}
+
+/// `None` for a number that neither i64 nor f64 holds, which TOML says must be an error.
+pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
+    Some(match value {
+        DeValue::String(string) => toml::Value::String(string.to_string()),
+        DeValue::Integer(integer) => toml::Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?),
+        DeValue::Float(float) => toml::Value::Float(float.as_str().parse().ok()?),
+        DeValue::Boolean(boolean) => toml::Value::Boolean(*boolean),
+        DeValue::Datetime(datetime) => toml::Value::Datetime(*datetime),
+        DeValue::Array(array) => {
+            toml::Value::Array(array.iter().map(|element| to_value(element.get_ref())).collect::<Option<_>>()?)
+        }
+        DeValue::Table(table) => {
+            let pairs = table.iter().map(|(key, element)| Some((key.get_ref().to_string(), to_value(element.get_ref())?)));
+            toml::Value::Table(pairs.collect::<Option<_>>()?)
+        }
+    })
+}
+
+/// A sealed value as it stands in the text.
+pub(crate) fn quoted(text: &str) -> String {
+    BasicString(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn with(text: &str, path: &str, value: &str) -> Result<String> {
+        Document::parse(text.into()).unwrap().with(&path.parse().unwrap(), value)
+    }
+
+    #[test]
+    fn a_change_touches_the_value_alone() {
+        let text = "# top\n[a] # table\nb  =  1   # keep\n\n'c d' = \"x\"\n";
+        assert_eq!(with(text, "a.b", "2").unwrap(), text.replace('1', "2"));
+        assert_eq!(with(text, "a.'c d'", "\"y\"").unwrap(), text.replace("\"x\"", "\"y\""));
+    }
+
+    #[test]
+    fn a_new_property_goes_where_its_table_is() {
+        assert_eq!(with("", "a.b.c", "1").unwrap(), "[a.b]\nc = 1\n");
+        assert_eq!(with("", "a", "1").unwrap(), "a = 1\n");
+        assert_eq!(with("# about t\n[t]\nx = 1\n", "a", "1").unwrap(), "a = 1\n\n# about t\n[t]\nx = 1\n");
+        assert_eq!(with("x = 1\n[t]\ny = 1\n", "a", "1").unwrap(), "x = 1\na = 1\n[t]\ny = 1\n");
+        assert_eq!(with("[a]\nx = 1 # one\n\n[b]\n", "a.y", "2").unwrap(), "[a]\nx = 1 # one\ny = 2\n\n[b]\n");
+        assert_eq!(with("[a]\n\n[b]\n", "a.y", "2").unwrap(), "[a]\ny = 2\n\n[b]\n");
+        assert_eq!(with("[a.b]\nx = 1\n", "a.y", "2").unwrap(), "[a.b]\nx = 1\n\n[a]\ny = 2\n");
+        assert_eq!(with("[a]\nb.x = 1\n", "a.b.y", "2").unwrap(), "[a]\nb.x = 1\nb.y = 2\n");
+        assert_eq!(with("[a]\nb = { x = 1 }\n", "a.b.y", "2").unwrap(), "[a]\nb = { x = 1, y = 2 }\n");
+        assert_eq!(with("[a]\nb = {}\n", "a.b.c.y", "2").unwrap(), "[a]\nb = { c.y = 2 }\n");
+        assert_eq!(with("a = { b = { x = 1 } }\n", "a.b.y", "2").unwrap(), "a = { b = { x = 1, y = 2 } }\n");
+        assert_eq!(with("[a]\nx = 1", "a.y", "2").unwrap(), "[a]\nx = 1\ny = 2\n");
+        assert_eq!(with("[a]\nx = \"\"\"\n[a.b]\n\"\"\"\n", "a.y", "2").unwrap(), "[a]\nx = \"\"\"\n[a.b]\n\"\"\"\ny = 2\n");
+    }
+
+    #[test]
+    fn what_has_no_place_is_a_conflict() {
+        for (text, path) in [("a = 1\n", "a.b"), ("[a]\nb = 1\n", "a"), ("[[a]]\nb = 1\n", "a.c"), ("a = [{ b = 1 }]\n", "a.b")] {
+            assert_eq!(with(text, path, "1").unwrap_err().kind(), Kind::Conflict, "{text} {path}");
+        }
+    }
+
+    #[test]
+    fn ciphertext_and_marked_secrets_are_not_values() {
+        let good = format!("sealed:{}", "A".repeat(139));
+        assert!(Document::parse(format!("a = \"{good}\"\n")).is_ok());
+        for text in [
+            format!("a = [\"{good}\"]\n"),
+            format!("a = [{{ b = \"{good}\" }}]\n"),
+            format!("[[a]]\nb = \"{good}\"\n"),
+            "a = \"sealed:AAAA\"\n".into(),
+            "a = \"sealed:\"\n".into(),
+            format!("a = \"{good}=\"\n"),
+            "a = \"secret:x\"\n".into(),
+            "a = ['secret:x']\n".into(),
+            "[bootseal]\nx = 1\n".into(),
+            "bootseal.x = 1\n".into(),
+        ] {
+            assert_eq!(Document::parse(text.clone()).err().map(|error| error.kind()), Some(Kind::Malformed), "{text}");
+        }
+    }
+
+    fn toml_text() -> impl Strategy<Value = String> {
+        let key = "[a-c]{1,2}";
+        let value = prop_oneof![
+            Just("1".to_string()), Just("\"x # y\"".to_string()), Just("[1, 2]".to_string()), Just("{ k = 1 }".to_string()),
+            Just("\"\"\"\n[z]\n\"\"\"".to_string()), Just("{}".to_string()), Just("'''\n# no\n'''".to_string())
+        ];
+        let line = prop_oneof![
+            4 => (key, value.clone()).prop_map(|(key, value)| format!("{key} = {value}")),
+            2 => (key, key, value).prop_map(|(a, b, value)| format!("{a}.{b} = {value} # note")),
+            2 => key.prop_map(|key| format!("[{key}]")),
+            2 => (key, key).prop_map(|(a, b)| format!("[{a}.{b}]")),
+            1 => key.prop_map(|key| format!("[[{key}]]")),
+            1 => Just("# comment".to_string()),
+            1 => Just(String::new()),
+        ];
+        prop::collection::vec(line, 0..12).prop_map(|lines| lines.iter().map(|line| format!("{line}\n")).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn an_edit_changes_one_property_and_no_other_line(text in toml_text(), path in prop::collection::vec("[a-c]{1,2}", 1..4)) {
+            let Ok(before) = Document::parse(text.clone()) else { return Ok(()) };
+            let path = PropertyPath::new(path).unwrap();
+            let Ok(after) = before.with(&path, "77") else { return Ok(()) };
+            let read = Document::parse(after.clone()).unwrap();
+            prop_assert_eq!(read.get(&path), Some(&Property::Readable(toml::Value::Integer(77))));
+            for (other, property) in before.iter().filter(|(other, _)| **other != path) {
+                prop_assert_eq!(read.get(other), Some(property));
+            }
+            let kept = |line: &&str| !line.contains("77");
+            if before.get(&path).is_none() && !text.contains('{') {
+                let old: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+                let new: Vec<&str> = after.lines().filter(kept).filter(|line| !line.is_empty() && *line != format!("[{}]", DottedKey(&path.segments()[..path.segments().len()-1]))).collect();
+                let old: Vec<&str> = old.into_iter().filter(|line| *line != format!("[{}]", DottedKey(&path.segments()[..path.segments().len()-1]))).collect();
+                prop_assert_eq!(old, new);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,200}") {
+            let _ = Document::parse(text);
+        }
+    }
+}

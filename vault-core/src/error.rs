@@ -1,0 +1,259 @@
+//! What went wrong, where, and what to do next? The facts that reach an operator's log.
+
+use crate::path::PropertyPath;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What kind of failure it is: the word of `--json` and, through [`Kind::exit_code`], the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The call itself was wrong.
+    Usage,
+    /// The operating system refused.
+    Io,
+    /// Not a sealed file, or one that breaks a rule of the format.
+    Malformed,
+    /// No such file, property or profile.
+    NotFound,
+    /// Something already has that name.
+    Exists,
+    /// A key file that others can read or write.
+    UnsafeFile,
+    /// The signature does not hold.
+    Forged,
+    /// An authentic file, of another vault than the expected one.
+    WrongVault,
+    /// An authentic file, older than a pin's floor allows.
+    OldGeneration,
+    /// A sealed value that does not belong to this name in this vault.
+    MovedValue,
+    /// No identity at hand opens the file, or not as a writer.
+    NoIdentity,
+    /// The passphrase is not the one.
+    WrongPassphrase,
+    /// A question had to be asked, and nobody was there.
+    NoTerminal,
+    /// What is asked for contradicts what is there.
+    Conflict,
+    /// The vendor says that these credentials are wrong.
+    LoginRefused,
+    /// The vendor asks for patience.
+    LoginThrottled,
+    /// The vendor cannot be reached, or is broken.
+    LoginDown,
+    /// No trustworthy connection to the vendor.
+    LoginTls,
+    /// The vendor answered something that the profile does not describe.
+    LoginProtocol,
+}
+
+impl Kind {
+    /// The word used in JSON, in messages and in the docs.
+    ///
+    /// ```
+    /// assert_eq!(bootseal_core::Kind::WrongVault.as_str(), "wrong-vault");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Usage => "usage",
+            Kind::Io => "io",
+            Kind::Malformed => "malformed",
+            Kind::NotFound => "not-found",
+            Kind::Exists => "exists",
+            Kind::UnsafeFile => "unsafe-file",
+            Kind::Forged => "forged",
+            Kind::WrongVault => "wrong-vault",
+            Kind::OldGeneration => "old-generation",
+            Kind::MovedValue => "moved-value",
+            Kind::NoIdentity => "no-identity",
+            Kind::WrongPassphrase => "wrong-passphrase",
+            Kind::NoTerminal => "no-terminal",
+            Kind::Conflict => "conflict",
+            Kind::LoginRefused => "login-refused",
+            Kind::LoginThrottled => "login-throttled",
+            Kind::LoginDown => "login-down",
+            Kind::LoginTls => "login-tls",
+            Kind::LoginProtocol => "login-protocol",
+        }
+    }
+
+    /// The exit code of a program that ends because of this.
+    ///
+    /// ```
+    /// assert_eq!(bootseal_core::Kind::Forged.exit_code(), 3);
+    /// ```
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Io | Kind::Malformed | Kind::NotFound | Kind::Exists | Kind::UnsafeFile | Kind::Conflict => 1,
+            Kind::Usage | Kind::NoTerminal => 2,
+            Kind::Forged | Kind::WrongVault | Kind::OldGeneration | Kind::MovedValue => 3,
+            Kind::NoIdentity | Kind::WrongPassphrase => 4,
+            Kind::LoginRefused => 5,
+            Kind::LoginThrottled | Kind::LoginDown | Kind::LoginTls | Kind::LoginProtocol => 6,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One failure: its kind, the fact, the place, and the next step. Never a value, a key or a token.
+///
+/// `Debug` prints the same text as `Display`, so that `?` in `main` is readable too.
+///
+/// ```
+/// let error = bootseal_core::SealedFile::parse(b"password = \"hunter2\"\n".to_vec()).unwrap_err();
+/// assert_eq!(error.kind(), bootseal_core::Kind::Malformed);
+/// assert!(error.help().is_some());
+/// ```
+pub struct Error(Box<Facts>);
+
+struct Facts {
+    kind: Kind,
+    what: String,
+    file: Option<PathBuf>,
+    line: Option<(usize, usize)>,
+    property: Option<String>,
+    help: Option<String>,
+}
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure of `kind`; `what` is the fact, without the place.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Error {
+        Error(Box::new(Facts { kind, what: what.into(), file: None, line: None, property: None, help: None }))
+    }
+
+    pub(crate) fn malformed(what: impl Into<String>) -> Error {
+        Error::new(Kind::Malformed, what)
+    }
+
+    /// Adds the file, unless a more precise place was named already.
+    #[must_use]
+    pub fn in_file(mut self, file: &Path) -> Error {
+        self.0.file.get_or_insert_with(|| file.to_path_buf());
+        self
+    }
+
+    /// Adds the property.
+    #[must_use]
+    pub fn at(mut self, property: &PropertyPath) -> Error {
+        self.0.property.get_or_insert_with(|| property.to_string());
+        self
+    }
+
+    /// Adds line and column (from 1) of byte `offset` of `text`.
+    #[must_use]
+    pub(crate) fn at_offset(mut self, text: &str, offset: usize) -> Error {
+        let before = text.get(..offset.min(text.len())).unwrap_or(text);
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        self.0.line = Some((before.matches('\n').count() + 1, before[start..].chars().count() + 1));
+        self
+    }
+
+    /// Adds the next step.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Error {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The fact alone, without place and next step.
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    /// The file in question.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
+    }
+
+    /// The property in question, as a TOML dotted key.
+    pub fn property(&self) -> Option<&str> {
+        self.0.property.as_deref()
+    }
+
+    /// The next step for who reads it.
+    pub fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = &self.0;
+        if let Some(file) = &facts.file {
+            write!(f, "{}", Shown(&file.to_string_lossy()))?;
+            if let Some((line, column)) = facts.line {
+                write!(f, ", line {line}, column {column}")?;
+            }
+            f.write_str(": ")?;
+        } else if let Some((line, column)) = facts.line {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        if let Some(property) = &facts.property {
+            write!(f, "{property}: ")?;
+        }
+        f.write_str(&facts.what)?;
+        match &facts.help {
+            Some(help) => write!(f, "\n  {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<bootseal_memory::MemoryError> for Error {
+    fn from(error: bootseal_memory::MemoryError) -> Error {
+        Error::new(Kind::Io, error.to_string())
+    }
+}
+
+/// Text from a file, as it may reach a terminal or a log: what is invisible or turns the writing direction is escaped.
+///
+/// ```
+/// use bootseal_core::Shown;
+/// assert_eq!(Shown("a\u{202e}b\u{1b}[2J").to_string(), r"a\u{202e}b\u{1b}[2J");
+/// ```
+pub struct Shown<'a>(pub &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if is_hidden(character) {
+                write!(f, "\\u{{{:x}}}", u32::from(character))?;
+            } else {
+                fmt::Write::write_char(f, character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character is invisible or changes how its neighbours look: Unicode's Cc, Cf, Zl, Zp, fillers and variation selectors.
+pub fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(u32::from(character),
+            0xAD | 0x34F | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x890..=0x891 | 0x8E2 | 0x115F..=0x1160
+            | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164
+            | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F
+            | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+}

@@ -1,0 +1,87 @@
+//! How is a table read whose keys are known? Typed, complete, and with an error of its own for each mistake.
+
+use crate::error::{Error, Result, Shown};
+use toml::{Table, Value};
+
+/// The keys of one table that were not asked for yet.
+pub(crate) struct Fields {
+    table: Table,
+    /// What the table is called in messages, as a TOML dotted key.
+    name: String,
+    asked: Vec<&'static str>,
+}
+
+impl Fields {
+    pub(crate) fn of(name: impl Into<String>, table: Table) -> Fields {
+        Fields { table, name: name.into(), asked: Vec::new() }
+    }
+
+    pub(crate) fn error(&self, key: &str, what: impl std::fmt::Display) -> Error {
+        Error::malformed(format!("`{}.{}` {what}", self.name, Shown(key)))
+    }
+
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.asked.push(key);
+        self.table.remove(key)
+    }
+
+    fn typed<T>(&mut self, key: &'static str, wanted: &str, read: impl FnOnce(Value) -> Option<T>) -> Result<Option<T>> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(value) => {
+                let found = value.type_str();
+                read(value).map(Some).ok_or_else(|| self.error(key, format_args!("must be {wanted}, and is of type {found}")))
+            }
+        }
+    }
+
+    pub(crate) fn string(&mut self, key: &'static str) -> Result<Option<String>> {
+        self.typed(key, "a string", |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn boolean(&mut self, key: &'static str) -> Result<Option<bool>> {
+        self.typed(key, "true or false", |value| value.as_bool())
+    }
+
+    pub(crate) fn integer(&mut self, key: &'static str) -> Result<Option<i64>> {
+        self.typed(key, "an integer", |value| value.as_integer())
+    }
+
+    pub(crate) fn table(&mut self, key: &'static str) -> Result<Option<Table>> {
+        self.typed(key, "a table", |value| match value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn array(&mut self, key: &'static str) -> Result<Option<Vec<Value>>> {
+        self.typed(key, "an array", |value| match value {
+            Value::Array(array) => Some(array),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.error(key, "is missing"))
+    }
+
+    /// Whether no key is left that was not asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Every key was asked for, or the first that was not is the error.
+    pub(crate) fn finish(self) -> Result<()> {
+        let Some(unknown) = self.table.keys().next() else { return Ok(()) };
+        let near = self.asked.iter().map(|known| (strsim::jaro_winkler(known, unknown), known));
+        let near = near.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+        let error = self.error(unknown, "is not a key that this version knows");
+        Err(match near {
+            Some((_, known)) => error.with_help(format!("Did you mean `{known}`?")),
+            None => error.with_help(format!("The keys here are: {}.", self.asked.join(", "))),
+        })
+    }
+}

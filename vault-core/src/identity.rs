@@ -1,0 +1,274 @@
+//! What opens? The private side: identity files, read onto guarded pages.
+
+use crate::error::{Error, Kind, Result};
+use crate::keys::random;
+use crate::pin::Pin;
+use crate::recipient::Recipient;
+use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
+use age_core::primitives::{aead_decrypt, hkdf};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use bech32::primitives::decode::CheckedHrpstring;
+use bech32::{Bech32, Hrp};
+use bootseal_memory::{Secret, SecretBuf};
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroize;
+
+const SECRET_PREFIX: Hrp = Hrp::parse_unchecked("age-secret-key-");
+const PUBLIC_PREFIX: Hrp = Hrp::parse_unchecked("age");
+const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
+/// An identity file is a few lines; more is a mistake.
+const MAX_FILE: usize = 64 * 1024;
+
+/// An age X25519 identity whose key lies on a guarded page.
+///
+/// ```
+/// let identity = bootseal_core::Identity::generate()?;
+/// assert!(identity.recipient().to_string().starts_with("age1"));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Identity {
+    key: Secret,
+    public: [u8; 32],
+}
+
+impl Identity {
+    /// A new identity.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] without random numbers or guarded memory.
+    pub fn generate() -> Result<Identity> {
+        let mut key = SecretBuf::zeroed(32)?;
+        key.expose_mut(random)?;
+        Ok(Identity::from_key(key.freeze()))
+    }
+
+    fn from_key(key: Secret) -> Identity {
+        let public = key.expose(|key| PublicKey::from(&static_secret(key)).to_bytes());
+        Identity { key, public }
+    }
+
+    /// Parses `AGE-SECRET-KEY-1…`; the text itself lies on a guarded page already.
+    fn parse(text: &str) -> Option<Result<Identity>> {
+        let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
+        if checked.hrp() != SECRET_PREFIX || checked.byte_iter().count() != 32 {
+            return None;
+        }
+        let key = SecretBuf::zeroed(32).map(|mut key| {
+            key.expose_mut(|key| key.iter_mut().zip(checked.byte_iter()).for_each(|(to, from)| *to = from));
+            key.freeze()
+        });
+        Some(key.map(Identity::from_key).map_err(Error::from))
+    }
+
+    /// The public side.
+    pub fn recipient(&self) -> Recipient {
+        Recipient::from_file(&bech32::encode::<Bech32>(PUBLIC_PREFIX, &self.public).unwrap_or_default())
+    }
+
+    /// The identity file's text, as `age-keygen` writes it, with `pin` in a comment line where one is given.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] without guarded memory.
+    pub fn to_file_text(&self, pin: Option<&Pin>) -> Result<Secret> {
+        let mut text = SecretBuf::with_capacity(512)?;
+        if let Some(pin) = pin {
+            text.push(format!("# vault: {pin}\n").as_bytes())?;
+        }
+        text.push(format!("# public key: {}\n", self.recipient()).as_bytes())?;
+        // Bech32 by characters, straight onto the page.
+        let mut line = SecretBuf::with_capacity(96)?;
+        self.key.expose(|key| {
+            use bech32::primitives::iter::{ByteIterExt, Fe32IterExt};
+            let characters = key.iter().copied().bytes_to_fes().with_checksum::<Bech32>(&SECRET_PREFIX).chars();
+            characters.into_iter().try_for_each(|character| line.push(&[character.to_ascii_uppercase() as u8]))
+        })?;
+        line.push(b"\n")?;
+        line.expose(|line| text.push(line))?;
+        Ok(text.freeze())
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.recipient())
+    }
+}
+
+fn static_secret(key: &[u8]) -> StaticSecret {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(key);
+    let secret = StaticSecret::from(bytes);
+    bytes.zeroize();
+    secret
+}
+
+/// The X25519 recipient type of the age specification (C2SP age.md), with the key read from its page: age's own identity keeps it on the heap.
+impl age::Identity for Identity {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        let [share] = stanza.args.as_slice() else { return None };
+        if stanza.tag != "X25519" {
+            return None;
+        }
+        let share: [u8; 32] = BASE64_STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?;
+        let shared = self.key.expose(|key| static_secret(key).diffie_hellman(&PublicKey::from(share)));
+        if !shared.was_contributory() {
+            return Some(Err(age::DecryptError::InvalidHeader));
+        }
+        let mut salt = [0; 64];
+        salt[..32].copy_from_slice(&share);
+        salt[32..].copy_from_slice(&self.public);
+        let mut wrapping_key = hkdf(&salt, LABEL, shared.as_bytes());
+        let opened = aead_decrypt(&wrapping_key, FILE_KEY_BYTES, &stanza.body);
+        wrapping_key.zeroize();
+        // Not for us: another stanza may be.
+        let mut bytes = opened.ok()?;
+        let key = FileKey::init_with_mut(|key| key.copy_from_slice(&bytes));
+        bytes.zeroize();
+        Some(Ok(key))
+    }
+}
+
+/// What an identity file holds: identities, and the pins that its comments carry.
+#[derive(Debug, Default)]
+pub struct IdentityFile {
+    /// In the order of the file.
+    pub identities: Vec<Identity>,
+    /// From lines `# vault: vault1…`.
+    pub pins: Vec<Pin>,
+}
+
+impl IdentityFile {
+    /// Reads an identity file onto a guarded page and parses it there.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where it cannot be read; [`Kind::UnsafeFile`] where others can write or read it (on a file system that is
+    /// mounted read-only, as Kubernetes and systemd mount secrets, others may read); [`Kind::Malformed`] where it is no identity
+    /// file, or where a comment that begins with `vault:` holds no pin.
+    pub fn read(path: &Path) -> Result<IdentityFile> {
+        let read = || -> Result<IdentityFile> {
+            let mut file = File::open(path).map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
+            check_mode(&file, path)?;
+            IdentityFile::from_reader(&mut file)
+        };
+        read().map_err(|error| error.in_file(path))
+    }
+
+    /// The same from a pipe or a descriptor.
+    ///
+    /// # Errors
+    /// As [`IdentityFile::read`], but for modes.
+    pub fn from_reader(source: &mut impl std::io::Read) -> Result<IdentityFile> {
+        let mut page = SecretBuf::with_capacity(4096)?;
+        match page.read_to_end(source, MAX_FILE) {
+            Ok(true) => IdentityFile::parse(&page),
+            Ok(false) => Err(Error::malformed("longer than 64 KiB: this is no identity file")),
+            Err(error) => Err(Error::new(Kind::Io, format!("cannot be read: {error}"))),
+        }
+    }
+
+    fn parse(page: &SecretBuf) -> Result<IdentityFile> {
+        page.expose(|bytes| {
+            let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?;
+            let mut file = IdentityFile::default();
+            for (index, line) in text.lines().enumerate() {
+                let line = line.trim();
+                let place = |what: &str| Error::malformed(format!("line {}: {what}", index + 1));
+                if let Some(comment) = line.strip_prefix('#') {
+                    let mut words = comment.split_whitespace();
+                    // A typo in a pin must not open the door, so such a comment is a pin or an error.
+                    if words.next() == Some("vault:") {
+                        let pin = words.next().and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
+                        file.pins.push(pin.ok_or_else(|| place("`# vault:` is followed by something that is no pin (vault1…, or vault1…@GENERATION)"))?);
+                    }
+                } else if line.starts_with("-----BEGIN OPENSSH") || line.starts_with("-----BEGIN RSA") {
+                    return Err(place("an SSH key; this version opens with age identities (AGE-SECRET-KEY-1…)")
+                        .with_help("`bootseal keygen -o FILE` makes one; a writer adds it: bootseal access add NAME RECIPIENT"));
+                } else if line.starts_with("-----BEGIN AGE") || line.starts_with("age-encryption.org/") {
+                    return Err(place("an encrypted identity file").with_help("Decrypt it with `age -d` into a pipe, and give it with `-i -`."));
+                } else if !line.is_empty() {
+                    let identity = Identity::parse(line).ok_or_else(|| place("not an age identity (AGE-SECRET-KEY-1…)"))?;
+                    file.identities.push(identity?);
+                }
+            }
+            if file.identities.is_empty() {
+                return Err(Error::malformed("holds no identity").with_help("`bootseal keygen -o FILE` makes one."));
+            }
+            Ok(file)
+        })
+    }
+}
+
+#[cfg(unix)]
+fn check_mode(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let meta = file.metadata().map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
+    if meta.is_dir() {
+        return Err(Error::new(Kind::Io, "is a folder, not an identity file"));
+    }
+    if meta.file_type().is_fifo() || meta.file_type().is_char_device() || meta.file_type().is_socket() {
+        return Ok(());
+    }
+    let mode = meta.mode() & 0o777;
+    let path = crate::error::Shown(&path.to_string_lossy()).to_string();
+    let refuse = |who: &str| {
+        Err(Error::new(Kind::UnsafeFile, format!("a key file that others can {who} (mode {mode:04o})")).with_help(format!("chmod 600 '{path}'")))
+    };
+    let fixed = rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    if mode & 0o022 != 0 && !fixed {
+        return refuse("write");
+    }
+    if mode & 0o044 != 0 && !fixed {
+        return refuse("read");
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_mode(_file: &File, _path: &Path) -> Result<()> {
+    // Access lists of Windows are inherited from the user's own folder, where identities lie by default.
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<IdentityFile> {
+        IdentityFile::from_reader(&mut text.as_bytes())
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let identity = Identity::generate().unwrap();
+        let text = identity.to_file_text(None).unwrap().expose_str(str::to_owned).unwrap();
+        assert!(text.lines().nth(1).unwrap().starts_with("AGE-SECRET-KEY-1"));
+        assert_eq!(parse(&text).unwrap().identities[0].recipient(), identity.recipient());
+    }
+
+    #[test]
+    fn a_typo_in_a_pin_is_an_error() {
+        let key = Identity::generate().unwrap().to_file_text(None).unwrap().expose_str(str::to_owned).unwrap();
+        assert!(parse(&format!("# about vaults\n#vault\n# the vault: x\n{key}")).unwrap().pins.is_empty());
+        for line in ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x"] {
+            assert_eq!(parse(&format!("{line}\n{key}")).unwrap_err().kind(), Kind::Malformed, "{line}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_told_by_name_and_never_quoted() {
+        for (text, word) in [
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "SSH key"),
+            ("-----BEGIN AGE ENCRYPTED FILE-----\nhunter2", "encrypted"),
+            ("password=hunter2", "line 1"),
+            ("", "no identity"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("hunter2"), "{error}");
+        }
+    }
+}

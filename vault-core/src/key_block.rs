@@ -1,0 +1,68 @@
+//! How do the keys travel in the file? Two armored age files: the data key for all, the signing seed for writers.
+
+use crate::error::{Error, Kind, Result};
+use crate::identity::Identity;
+use crate::keys::{DataKey, KEY_BYTES, SigningSeed};
+use crate::recipient::Recipient;
+use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use bootseal_memory::SecretBuf;
+use std::io::{Read, Write};
+
+/// Wraps the data key to everyone in `recipients`.
+pub(crate) fn wrap_data_key(key: &DataKey, recipients: &[Recipient]) -> Result<String> {
+    key.0.expose(|key| wrap(key, recipients))
+}
+
+/// Wraps seed ‖ data key to the writers: both, so that a key on hardware is touched once.
+pub(crate) fn wrap_writer_keys(seed: &SigningSeed, key: &DataKey, writers: &[Recipient]) -> Result<String> {
+    let mut both = SecretBuf::with_capacity(2 * KEY_BYTES)?;
+    seed.0.expose(|seed| both.push(seed))?;
+    key.0.expose(|key| both.push(key))?;
+    both.expose(|both| wrap(both, writers))
+}
+
+fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
+    let failed = |error: &dyn std::fmt::Display| Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"));
+    let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
+    let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
+    let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).map_err(|error| failed(&error))?;
+    let mut writer = encryptor.wrap_output(armored).map_err(|error| failed(&error))?;
+    writer.write_all(plain).map_err(|error| failed(&error))?;
+    let block = writer.finish().and_then(ArmoredWriter::finish).map_err(|error| failed(&error))?;
+    String::from_utf8(block).map_err(|error| failed(&error.utf8_error()))
+}
+
+/// Opens `read_key` with the first identity that can; `None` where none can.
+pub(crate) fn open_data_key(block: &str, identities: &[Identity]) -> Result<Option<DataKey>> {
+    let Some(mut page) = unwrap(block, "read_key", KEY_BYTES, identities)? else { return Ok(None) };
+    page.truncate(KEY_BYTES);
+    Ok(Some(DataKey(page.freeze())))
+}
+
+/// Opens `write_key` with the first identity that can; `None` where none can.
+pub(crate) fn open_writer_keys(block: &str, identities: &[Identity]) -> Result<Option<(SigningSeed, DataKey)>> {
+    let Some(page) = unwrap(block, "write_key", 2 * KEY_BYTES, identities)? else { return Ok(None) };
+    let mut seed = SecretBuf::with_capacity(KEY_BYTES)?;
+    page.expose(|both| seed.push(&both[..KEY_BYTES]))?;
+    let key = page.freeze_range(KEY_BYTES..2 * KEY_BYTES);
+    Ok(Some((SigningSeed(seed.freeze()), DataKey(key))))
+}
+
+fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
+    let broken = |what: String| Error::malformed(format!("`{name}` {what}"));
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
+        .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
+    let identities = identities.iter().map(|identity| identity as &dyn age::Identity);
+    let mut plain = match decryptor.decrypt(identities) {
+        Ok(plain) => plain,
+        Err(age::DecryptError::NoMatchingKeys) => return Ok(None),
+        Err(error) => return Err(broken(format!("does not open: {error}"))),
+    };
+    let mut page = SecretBuf::zeroed(length)?;
+    let read = page.expose_mut(|page| plain.read_exact(page).and_then(|()| plain.read(&mut [0])));
+    match read {
+        Ok(0) => Ok(Some(page)),
+        _ => Err(broken(format!("does not hold exactly {length} bytes"))),
+    }
+}

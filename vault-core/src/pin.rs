@@ -1,0 +1,75 @@
+//! Which vault is it meant to be? An id that someone insists on, perhaps with the least generation.
+
+use crate::error::{Error, Kind, Result};
+use crate::signature::VaultId;
+use std::fmt;
+use std::str::FromStr;
+
+/// A pin: `vault1…`, or `vault1…@41` for that vault at generation 41 or later.
+///
+/// ```
+/// let pin = "vault1broken".parse::<bootseal_core::Pin>();
+/// assert!(pin.is_err()); // a typo never opens the door
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The vault that is insisted on.
+    pub vault: VaultId,
+    /// The least generation that is accepted; 0 without a floor.
+    pub floor: u64,
+}
+
+impl From<VaultId> for Pin {
+    fn from(vault: VaultId) -> Pin {
+        Pin { vault, floor: 0 }
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.floor {
+            0 => write!(f, "{}", self.vault),
+            floor => write!(f, "{}@{floor}", self.vault),
+        }
+    }
+}
+
+impl FromStr for Pin {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Pin> {
+        let (id, floor) = text.split_once('@').map_or((text, None), |(id, floor)| (id, Some(floor)));
+        let bad = || {
+            Error::new(Kind::Usage, format!("`{}` is not a pin", crate::error::Shown(text)))
+                .with_help("A pin is vault1…, or vault1…@GENERATION. `bootseal verify` prints the id of a file.")
+        };
+        let floor = match floor {
+            None => 0,
+            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => digits.parse().map_err(|_| bad())?,
+            Some(_) => return Err(bad()),
+        };
+        Ok(Pin { vault: id.parse().map_err(|_| bad())?, floor })
+    }
+}
+
+/// Whether `vault` is one of those that `pins` insist on. No pin at all insists on nothing.
+pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
+    if pins.is_empty() || pins.iter().any(|pin| pin.vault == *vault) {
+        return Ok(());
+    }
+    let wanted: Vec<String> = pins.iter().map(|pin| pin.vault.to_string()).collect();
+    Err(Error::new(Kind::WrongVault, format!("this is the vault {vault}, not the pinned {}", wanted.join(" or ")))
+        .with_help("Put the right file in place. Only if the vault was made anew on purpose, renew the pin on each host."))
+}
+
+/// Whether `generation` is not below the highest floor that the pins set for `vault`.
+pub(crate) fn check_floor(pins: &[Pin], vault: &VaultId, generation: u64) -> Result<()> {
+    match pins.iter().filter(|pin| pin.vault == *vault).map(|pin| pin.floor).max() {
+        Some(floor) if generation < floor => Err(Error::new(
+            Kind::OldGeneration,
+            format!("this is generation {generation} of the file; the pin asks for {floor} or later"),
+        )
+        .with_help("An older copy lies in the file's place. Deploy the newest one.")),
+        _ => Ok(()),
+    }
+}

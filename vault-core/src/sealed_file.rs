@@ -1,0 +1,305 @@
+//! How does an untrusted file become a trusted one? Shape, then signature and pin, then TOML; nothing is parsed before.
+
+use crate::document::{Document, Property};
+use crate::error::{Error, Kind, Result};
+use crate::header::{Access, Header, Role, signature_bytes};
+use crate::identity::Identity;
+use crate::key_block::{open_data_key, open_writer_keys};
+use crate::outline::Outline;
+use crate::path::PropertyPath;
+use crate::pin::{Pin, check_floor, check_vault};
+use crate::signature::{VaultId, id_of, verify};
+use crate::vault::{Reader, Vault, Writer};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// The most bytes that a sealed file may have.
+pub const MAX_FILE: usize = 16 << 20;
+
+/// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed, and nothing in it is trusted.
+#[derive(Debug)]
+pub struct SealedFile {
+    text: String,
+    /// Where `signature = ` begins.
+    signed: usize,
+    vault: VaultId,
+    signature: [u8; 64],
+    file: Option<PathBuf>,
+}
+
+impl SealedFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where it cannot be read or is no regular file, [`Kind::NotFound`] where there is none, and what
+    /// [`SealedFile::parse`] says.
+    pub fn read(path: &Path) -> Result<SealedFile> {
+        let open = File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file")
+                .with_help("`bootseal init` makes an empty vault, `bootseal seal INPUT` one from a settings file."),
+            _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
+        });
+        let file = open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(path))?;
+        Ok(SealedFile { file: Some(path.to_path_buf()), ..file })
+    }
+
+    pub(crate) fn from_open(open: &mut File) -> Result<SealedFile> {
+        use std::io::Read;
+        let failed = |error: std::io::Error| Error::new(Kind::Io, format!("cannot be read: {error}"));
+        let meta = open.metadata().map_err(failed)?;
+        if !meta.is_file() {
+            return Err(Error::new(Kind::Io, "is not a regular file"));
+        }
+        let expected = usize::try_from(meta.len()).unwrap_or(usize::MAX).min(MAX_FILE);
+        let mut bytes = Vec::with_capacity(expected + 1);
+        open.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+        SealedFile::parse(bytes)
+    }
+
+    /// Checks size, bytes and the shape of the last two lines.
+    ///
+    /// CR LF becomes LF and a missing last newline is added, here and once; only this text is looked at from then on.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`], each time with the reason.
+    ///
+    /// ```
+    /// use bootseal_core::{Kind, SealedFile};
+    /// let error = SealedFile::parse(b"\xEF\xBB\xBF[a]\n".to_vec()).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Malformed);
+    /// assert!(error.to_string().contains("byte order mark"));
+    /// ```
+    pub fn parse(bytes: Vec<u8>) -> Result<SealedFile> {
+        if bytes.len() > MAX_FILE {
+            return Err(Error::malformed("larger than 16 MiB, the most that a sealed file may have"));
+        }
+        if bytes.is_empty() {
+            return Err(Error::malformed("the file is empty").with_help("Bring it back from git or a backup, or make a new vault: bootseal init"));
+        }
+        if bytes.starts_with(b"\xEF\xBB\xBF") {
+            return Err(Error::malformed("begins with a byte order mark").with_help("Save it as UTF-8 without one."));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+            Error::malformed(format!("line {line} is not UTF-8"))
+        })?;
+        if let Some(at) = text.find('\0') {
+            return Err(Error::malformed("holds a NUL byte").at_offset(&text, at));
+        }
+        let mut text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
+        if let Some(at) = text.find('\r') {
+            return Err(Error::malformed("holds a carriage return that no line feed follows").at_offset(&text, at));
+        }
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let unsealed = || {
+            Error::malformed("not a sealed file: its last two lines are not `vault = \"…\"` and `signature = \"…\"`")
+                .with_help("A settings file in clear becomes one by `bootseal seal`; a cut or edited one is brought back from git.")
+        };
+        let signed = text[..text.len() - 1].rfind('\n').ok_or_else(unsealed)? + 1;
+        let vault_line = text[..signed - 1].rfind('\n').map_or(0, |newline| newline + 1);
+        let quoted = |line: &str, key: &str| Some(line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix("\"\n")?.to_owned());
+        let vault = quoted(&text[vault_line..signed], "vault").ok_or_else(unsealed)?;
+        let signature = quoted(&text[signed..], "signature").ok_or_else(unsealed)?;
+        let vault = vault.parse().map_err(|error: Error| error.at_offset(&text, vault_line))?;
+        let signature = signature_bytes(&signature)
+            .ok_or_else(|| Error::malformed("the signature is not 64 bytes in canonical base64url").at_offset(&text, signed))?;
+        Ok(SealedFile { text, signed, vault, signature, file: None })
+    }
+
+    /// The id that the file claims; [`SealedFile::verify`] finds out whether it may.
+    pub fn claimed_vault(&self) -> VaultId {
+        self.vault
+    }
+
+    /// Verifies the signature, under one of `pins` where there are any, then parses.
+    ///
+    /// # Errors
+    /// [`Kind::Forged`] where the signature does not hold; [`Kind::WrongVault`] and [`Kind::OldGeneration`] where a pin says so;
+    /// [`Kind::Malformed`] where the signed text is no sealed file by the rules of format 1.
+    pub fn verify(self, pins: &[Pin]) -> Result<VerifiedFile> {
+        let file = self.file.clone();
+        self.verify_here(pins).map_err(|error| match &file {
+            Some(path) => error.in_file(path),
+            None => error,
+        })
+    }
+
+    fn verify_here(self, pins: &[Pin]) -> Result<VerifiedFile> {
+        verify(&self.vault, &self.text[..self.signed], &self.signature).map_err(|error| {
+            error.with_help("Bring the last good version back (git checkout), and find out who changed it. Nothing in it was used.")
+        })?;
+        let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
+        // Another id than the pinned one: only an unbroken handover from there, inside this very text, makes it the same vault.
+        let claimed = self.vault.into();
+        let Ok(mut file) = self.read_verified(&[claimed]) else { return Err(foreign) };
+        let Some(old) = pins.iter().find(|pin| file.header.continues(&pin.vault)) else { return Err(foreign) };
+        check_floor(&[Pin { vault: file.header.vault, floor: old.floor }], &file.header.vault, file.header.generation)?;
+        file.handed_over_from = Some(old.vault);
+        Ok(file)
+    }
+
+    fn read_verified(self, pins: &[Pin]) -> Result<VerifiedFile> {
+        let trust = if pins.is_empty() { Trust::Nothing } else { Trust::Pinned };
+
+        let outline = Outline::of(&self.text)?;
+        let misplaced = || Error::malformed("the table `[bootseal]` must stand once, in a plain line of its own, as the last table of the file");
+        let last = outline.sections.last().filter(|section| section.path == ["bootseal"] && !section.array).ok_or_else(misplaced)?;
+        if !self.text[last.start..].starts_with("[bootseal]\n") {
+            return Err(misplaced());
+        }
+        let (user, own) = self.text.split_at(last.start);
+        let header = Header::parse(own)?;
+        if header.vault != self.vault {
+            return Err(misplaced());
+        }
+        let document = Document::parse(user.to_owned())?;
+        check_floor(pins, &self.vault, header.generation)?;
+        Ok(VerifiedFile { document, own: own.to_owned(), header, trust, handed_over_from: None, file: self.file })
+    }
+}
+
+/// Why a verified file is trusted to be the one that is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trust {
+    /// It carries an id that someone insisted on.
+    Pinned,
+    /// It carries the id that was known for this file.
+    Remembered,
+    /// Someone was asked, and said yes.
+    FirstUse,
+    /// Nothing says that it is the right one: anyone may have made it.
+    Nothing,
+}
+
+/// A file whose signature holds and whose text keeps the rules: names, readable values and the access list may be used.
+pub struct VerifiedFile {
+    pub(crate) document: Document,
+    /// The text of `[bootseal]`, to the end of the file.
+    pub(crate) own: String,
+    pub(crate) header: Header,
+    pub(crate) trust: Trust,
+    pub(crate) handed_over_from: Option<VaultId>,
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for VerifiedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VerifiedFile({}, generation {}, {:?})", self.header.vault, self.header.generation, self.trust)
+    }
+}
+
+impl VerifiedFile {
+    /// The vault's id.
+    pub fn vault(&self) -> VaultId {
+        self.header.vault
+    }
+
+    /// Counts the writes of this file.
+    pub fn generation(&self) -> u64 {
+        self.header.generation
+    }
+
+    /// Counts the data keys of this vault.
+    pub fn epoch(&self) -> u64 {
+        self.header.epoch
+    }
+
+    /// Who may, in the order of the file.
+    pub fn access(&self) -> &[Access] {
+        &self.header.access
+    }
+
+    /// How the file is trusted.
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    /// The pinned id that handed the vault over to its present one: the pin is old, and should be renewed.
+    pub fn handed_over_from(&self) -> Option<VaultId> {
+        self.handed_over_from
+    }
+
+    /// Says that something outside the file, a memory or a person, vouches for it.
+    pub fn trusted_by(&mut self, trust: Trust) {
+        if self.trust == Trust::Nothing {
+            self.trust = trust;
+        }
+    }
+
+    /// Where the file was read.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// All properties, in the order of the file; a sealed one is its ciphertext.
+    pub fn properties(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
+        self.document.iter()
+    }
+
+    /// One property.
+    pub fn property(&self, path: &PropertyPath) -> Option<&Property> {
+        self.document.get(path)
+    }
+
+    /// The names of those who were removed and knew a value that was given at `set_at`.
+    pub fn known_to(&self, set_at: u64) -> Vec<&str> {
+        self.header.removed.iter().filter(|removed| set_at <= removed.at).map(|removed| removed.name.as_str()).collect()
+    }
+
+    /// What the access list says of these identities.
+    pub fn role_of(&self, identities: &[Identity]) -> Option<Role> {
+        let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
+        let roles = self.header.access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
+        roles.fold(None, |best, role| if best == Some(Role::Writer) { best } else { Some(role) })
+    }
+
+    /// Opens the data key: values can be opened from then on.
+    ///
+    /// # Errors
+    /// [`Kind::NoIdentity`] where none of `identities` opens it, with who can; [`Kind::Malformed`] where a key block is broken.
+    pub fn open(self, identities: &[Identity]) -> Result<Vault<Reader>> {
+        match open_data_key(&self.header.read_key, identities) {
+            Ok(Some(key)) => Vault::for_reader(self, key),
+            Ok(None) => Err(self.placed(self.no_identity(identities))),
+            Err(error) => Err(self.placed(error)),
+        }
+    }
+
+    /// Opens the signing seed and the data key: values can also be sealed, and the file signed.
+    ///
+    /// # Errors
+    /// As [`VerifiedFile::open`]; also [`Kind::Malformed`] where the seed is not that of the vault's id.
+    pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<Writer>> {
+        match open_writer_keys(&self.header.write_key, identities) {
+            Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => Vault::for_writer(self, seed, key),
+            Ok(Some(_)) => Err(self.placed(Error::malformed("`write_key` does not hold the signing seed of this vault"))),
+            Ok(None) if self.role_of(identities) == Some(Role::Reader) => {
+                let error = Error::new(Kind::NoIdentity, "this identity may read, not write").with_help(format!("Writers: {}.", self.header.who()));
+                Err(self.placed(error))
+            }
+            Ok(None) => Err(self.placed(self.no_identity(identities))),
+            Err(error) => Err(self.placed(error)),
+        }
+    }
+
+    fn no_identity(&self, identities: &[Identity]) -> Error {
+        let tried: Vec<String> = identities.iter().map(|identity| identity.recipient().to_string()).collect();
+        let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
+        let what = format!("no key opens this file ({}, generation {}). Tried: {tried}", self.header.vault, self.header.generation);
+        Error::new(Kind::NoIdentity, what).with_help(format!(
+            "It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT",
+            self.header.who()
+        ))
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        match &self.file {
+            Some(path) => error.in_file(path),
+            None => error,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What can someone do who opened the file? Readers open values; writers also seal them and sign the file.
+
+use crate::document::{Document, Property, quoted};
+use crate::error::{Error, Kind, Result};
+use crate::header::{self, Access, Header, Role};
+use crate::identity::Identity;
+use crate::key_block::{open_data_key, wrap_data_key, wrap_writer_keys};
+use crate::keys::{DataKey, SigningSeed, ValueKey};
+use crate::path::PropertyPath;
+use crate::pin::Pin;
+use crate::sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
+use crate::signature::{id_of, sign};
+use crate::value::{self, OpenedValue, ValueKind};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bootseal_memory::Secret;
+use std::collections::HashMap;
+
+/// The right to open values.
+pub struct Reader(());
+
+/// The right to seal values and to sign the file.
+pub struct Writer {
+    seed: SigningSeed,
+    data_key: DataKey,
+}
+
+/// An opened vault. `Vault<Reader>` opens values; `Vault<Writer>` also changes them.
+pub struct Vault<Role> {
+    file: VerifiedFile,
+    key: ValueKey,
+    role: Role,
+}
+
+impl<Role> std::fmt::Debug for Vault<Role> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({:?})", self.file)
+    }
+}
+
+impl Vault<Reader> {
+    pub(crate) fn for_reader(file: VerifiedFile, key: DataKey) -> Result<Vault<Reader>> {
+        // The data key is dropped, and so wiped, here: opening values takes the value key only.
+        Ok(Vault { key: key.value_key(&file.vault())?, file, role: Reader(()) })
+    }
+}
+
+impl<Role> Vault<Role> {
+    /// The verified file.
+    pub fn file(&self) -> &VerifiedFile {
+        &self.file
+    }
+
+    /// Opens one value, in place on a guarded page.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is no such property (with near names), [`Kind::Conflict`] where it is readable, so that
+    /// nobody takes for a secret what everybody can read; [`Kind::MovedValue`] and [`Kind::Malformed`] where it does not open.
+    pub fn open(&self, path: &PropertyPath) -> Result<OpenedValue> {
+        let opened = match self.file.document.get(path) {
+            Some(Property::Sealed(sealed)) => value::open(&self.key, &self.file.vault(), path, sealed),
+            Some(Property::Readable(_)) => Err(Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for")
+                .at(path)
+                .with_help(format!("Seal it: bootseal set {path}"))),
+            None => Err(self.file.not_found(path)),
+        };
+        opened.map_err(|error| self.placed(error))
+    }
+
+    /// Opens every sealed value, in the order of the file.
+    ///
+    /// # Errors
+    /// That of the first value that does not open.
+    pub fn open_all(&self) -> Result<Vec<(PropertyPath, OpenedValue)>> {
+        let sealed = self.file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
+        sealed.map(|(path, _)| Ok((path.clone(), self.open(path)?))).collect()
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        match self.file.path() {
+            Some(path) => error.in_file(path),
+            None => error,
+        }
+    }
+}
+
+impl VerifiedFile {
+    /// The error for a property that is not there, with the names that are near.
+    pub fn not_found(&self, path: &PropertyPath) -> Error {
+        let asked = path.to_string();
+        let mut near: Vec<(f64, String)> = self
+            .properties()
+            .map(|(known, _)| known.to_string())
+            .map(|known| (strsim::jaro_winkler(&known, &asked), known))
+            .filter(|(score, _)| *score > 0.85)
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let error = Error::new(Kind::NotFound, "no such property").at(path);
+        let error = if self.document.is_table(path.segments()) {
+            error.with_help(format!("It is a table. `bootseal list {path}` shows what it holds."))
+        } else if near.is_empty() {
+            error.with_help("`bootseal list` shows all names.")
+        } else {
+            let near: Vec<String> = near.into_iter().take(3).map(|(_, name)| name).collect();
+            error.with_help(format!("Did you mean {}?", near.join(", or ")))
+        };
+        match self.path() {
+            Some(file) => error.in_file(file),
+            None => error,
+        }
+    }
+}
+
+impl Vault<Writer> {
+    pub(crate) fn for_writer(file: VerifiedFile, seed: SigningSeed, data_key: DataKey) -> Result<Vault<Writer>> {
+        Ok(Vault { key: data_key.value_key(&file.vault())?, file, role: Writer { seed, data_key } })
+    }
+
+    /// A new vault for `access`, with `text` as its readable part. It has generation 1 once it is signed.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where `text` is not TOML that may be signed, or `access` breaks a rule of the format;
+    /// [`Kind::Usage`] where a recipient cannot be wrapped to.
+    ///
+    /// ```
+    /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
+    ///
+    /// let alice = Identity::generate()?;
+    /// let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "[acme]\nuser = \"bob\"\n")?;
+    /// let path = "acme.password".parse()?;
+    /// vault.set(&path, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+    /// let text = vault.sign()?;
+    ///
+    /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let opened = file.open(&[alice])?.open(&path)?;
+    /// assert!(opened.secret.expose(|bytes| bytes == b"hunter2"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn create(access: Vec<Access>, text: &str) -> Result<Vault<Writer>> {
+        let (seed, data_key) = (SigningSeed::generate()?, DataKey::generate()?);
+        let vault = id_of(&seed);
+        let mut header = Header {
+            generation: 0,
+            epoch: 1,
+            access,
+            removed: Vec::new(),
+            handover: Vec::new(),
+            read_key: String::new(),
+            write_key: String::new(),
+            vault,
+        };
+        header.read_key = wrap_data_key(&data_key, &header.recipients(None))?;
+        header.write_key = wrap_writer_keys(&seed, &data_key, &header.recipients(Some(Role::Writer)))?;
+        let document = Document::parse(with_final_newline(text))?;
+        let file = VerifiedFile { document, own: header.to_text(), header, trust: Trust::FirstUse, handed_over_from: None, file: None };
+        Vault::for_writer(file, seed, data_key)
+    }
+
+    /// Seals `value` as the property `path`, new or in place of what it was; `now` in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where the name is a table, or a value stands where a table is needed; [`Kind::Malformed`] where the
+    /// bytes are not of `kind`.
+    pub fn set(&mut self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<()> {
+        let sealed = self.seal(path, kind, value, now)?;
+        self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
+    }
+
+    /// Seals many properties that are there already, at once.
+    ///
+    /// # Errors
+    /// As [`Vault::set`]; [`Kind::NotFound`] for a name that is not there.
+    pub fn set_all(&mut self, values: &[(PropertyPath, ValueKind, Secret)], now: u64) -> Result<()> {
+        let mut changes = HashMap::with_capacity(values.len());
+        for (path, kind, value) in values {
+            if self.file.document.get(path).is_none() {
+                return Err(self.file.not_found(path));
+            }
+            changes.insert(path.clone(), quoted(&self.seal(path, *kind, value, now)?));
+        }
+        self.replace_text(self.file.document.with_all(&changes))
+    }
+
+    /// Sets a readable property to `value`, the text of one TOML value.
+    ///
+    /// # Errors
+    /// As [`Vault::set`].
+    pub fn set_readable(&mut self, path: &PropertyPath, value: &toml::Value) -> Result<()> {
+        self.replace_text(self.file.document.with(path, &value.to_string())?)
+    }
+
+    fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
+        // A value that is given anew is younger than every removal, or it would stay marked as known to who was removed.
+        let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
+        let set_at = last_removal.map_or(now, |at| at.max(now));
+        value::seal(&self.key, &self.file.vault(), path, kind, set_at, value)
+    }
+
+    fn replace_text(&mut self, text: String) -> Result<()> {
+        self.file.document = Document::parse(text)?;
+        Ok(())
+    }
+
+    /// Adds someone to the access list: the same data key, wrapped anew for the longer list. No value changes.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`] where name or recipient are there already; [`Kind::Usage`] where a recipient cannot be wrapped to.
+    pub fn add_access(&mut self, access: Access) -> Result<()> {
+        let header = &mut self.file.header;
+        if let Some(other) = header.access.iter().find(|other| other.name == access.name || other.recipient == access.recipient) {
+            let what = if other.name == access.name { "that name" } else { "that recipient" };
+            return Err(Error::new(Kind::Exists, format!("{} ({}) has {what} already", other.name, other.role)));
+        }
+        let own = header::append_access(&self.file.own, &access)?;
+        let writes = access.role == Role::Writer;
+        header.access.push(access);
+        header.read_key = wrap_data_key(&self.role.data_key, &header.recipients(None))?;
+        let mut own = header::replace(&own, "read_key", &header::block_text(&header.read_key))?;
+        if writes {
+            let writers = header.recipients(Some(Role::Writer));
+            header.write_key = wrap_writer_keys(&self.role.seed, &self.role.data_key, &writers)?;
+            own = header::replace(&own, "write_key", &header::block_text(&header.write_key))?;
+        }
+        self.file.own = own;
+        Ok(())
+    }
+
+    /// Whether both key blocks hold the same data key, as they must: asked by `verify` with a writer's identity.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where they do not.
+    pub fn check_key_blocks(&self, identities: &[Identity]) -> Result<()> {
+        let same = open_data_key(&self.file.header.read_key, identities)?
+            .is_some_and(|key| key.0.expose(|read| self.role.data_key.0.expose(|write| read == write)));
+        if same { Ok(()) } else { Err(self.placed(Error::malformed("`read_key` and `write_key` do not hold the same data key"))) }
+    }
+
+    /// The next generation of the file, signed; it was read again, and verifies.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where the text may not be signed: TOML that only version 1.1 allows, a broken rule of the format,
+    /// more than 16 MiB.
+    pub fn sign(self) -> Result<String> {
+        self.file.document.refuse_newer_toml()?;
+        let generation = self.file.header.generation + 1;
+        let own = header::replace(&self.file.own, "generation", &generation.to_string())?;
+        let end = own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
+        let user = self.file.document.text();
+        let gap = if user.is_empty() || user.ends_with("\n\n") { "" } else { "\n" };
+        let mut text = format!("{user}{gap}{}", &own[..end]);
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(&self.role.seed, &text));
+        text.push_str(&format!("signature = \"{signature}\"\n"));
+        if text.len() > MAX_FILE {
+            return Err(Error::malformed("the file would be larger than 16 MiB, the most that a sealed file may have"));
+        }
+        SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(self.file.vault())])?;
+        Ok(text)
+    }
+}
+
+fn with_final_newline(text: &str) -> String {
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{newline}")
+}
