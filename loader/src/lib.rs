@@ -1,1 +1,80 @@
-//! x
+//! Opens a sealed credentials file once at start, keeps its secrets in guarded memory, and keeps the tokens that they pay for.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), bootseal::Error> {
+//! let vault = bootseal::load("app.sealed.toml")?;            // once, at start
+//!
+//! let password = vault.secret("db.password")?;               // a cheap handle on a guarded page
+//! let length = password.expose(|bytes| bytes.len());
+//!
+//! let acme = vault.token_source("acme")?;                    // [acme.login] in the file says how to log in
+//! let client = acme.client()?;                               // as reqwest's: token put on, renewed, replayed
+//! let answer = client.get("https://api.acme.example/v1/orders").send().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Flow
+//! [`load`] finds the file, the key and the pin ([`Loader`] has the order), verifies, and opens every value onto a guarded page;
+//! then the data key is wiped. [`Secrets::secret`] hands out handles. [`Secrets::token_source`] gives a [`TokenSource`], which logs
+//! in when a token is first needed, reads from the answer how long it lives, and fetches the next one behind a call before it runs
+//! out. A [`Client`] puts it on each call; when the vendor rejects it, the source logs in once for all, and the call is sent once
+//! more.
+//!
+//! # What this crate does not do
+//! It installs no signal handler, logger or panic hook, prints nothing, and reads no file and no variable but those of the table in
+//! [`Loader`]. Without the feature `client` there is no tokio, no HTTP and no TLS in it. It does not protect copies that an
+//! application makes of what [`Secret::expose`] lends it. A forked child must not touch the secrets of its parent.
+
+#![forbid(unsafe_code)]
+
+mod env;
+mod unlock;
+mod startup;
+mod secrets;
+
+#[cfg(feature = "client")]
+mod login;
+#[cfg(feature = "client")]
+mod transport;
+#[cfg(feature = "client")]
+mod json;
+#[cfg(feature = "client")]
+mod jwt;
+#[cfg(feature = "client")]
+mod clock;
+#[cfg(feature = "client")]
+mod expiry;
+#[cfg(feature = "client")]
+mod token;
+#[cfg(feature = "client")]
+mod gate;
+#[cfg(feature = "client")]
+mod token_source;
+#[cfg(feature = "client")]
+mod client;
+
+mod error;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
+pub use bootseal_memory::{Level, Report, report};
+pub use error::{Error, Result};
+pub use secrets::Secrets;
+pub use startup::{Loader, load};
+
+#[cfg(feature = "client")]
+pub use client::{Client, RequestBuilder};
+#[cfg(feature = "client")]
+pub use clock::{Clock, SystemClock};
+#[cfg(feature = "client")]
+pub use expiry::ExpiryFrom;
+#[cfg(feature = "client")]
+pub use login::{LoginAnswer, LoginRequest, Transport, TransportError};
+#[cfg(feature = "client")]
+pub use token::Token;
+#[cfg(feature = "client")]
+pub use token_source::{Counts, TokenSource};
+#[cfg(feature = "client")]
+pub use transport::HttpTransport;

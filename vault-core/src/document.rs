@@ -153,15 +153,15 @@ impl Document {
         text.push_str(&self.text[done..]);
         text
     }
+}
 
-    /// What only TOML 1.1 allows, which a writer does not sign.
-    pub(crate) fn refuse_newer_toml(&self) -> Result<()> {
-        match Outline::of(&self.text)?.newer_toml {
-            None => Ok(()),
-            Some((offset, what)) => Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
-                .at_offset(&self.text, offset)
-                .with_help("Sealed files are TOML 1.0, which every parser reads. Write it the older way.")),
-        }
+/// What only TOML 1.1 allows, a writer does not sign.
+pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
+    match Outline::of(text)?.newer_toml {
+        None => Ok(()),
+        Some((offset, what)) => Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
+            .at_offset(text, offset)
+            .with_help("Sealed files are TOML 1.0, which every parser reads. Write it the older way.")),
     }
 }
 

@@ -181,9 +181,10 @@ impl IdentityFile {
                 if let Some(comment) = line.strip_prefix('#') {
                     let mut words = comment.split_whitespace();
                     // A typo in a pin must not open the door, so such a comment is a pin or an error.
-                    if words.next() == Some("vault:") {
-                        let pin = words.next().and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
-                        file.pins.push(pin.ok_or_else(|| place("`# vault:` is followed by something that is no pin (vault1…, or vault1…@GENERATION)"))?);
+                    let first = words.next().unwrap_or_default();
+                    if first.to_ascii_lowercase().starts_with("vault:") {
+                        let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
+                        file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`"))?);
                     }
                 } else if line.starts_with("-----BEGIN OPENSSH") || line.starts_with("-----BEGIN RSA") {
                     return Err(place("an SSH key; this version opens with age identities (AGE-SECRET-KEY-1…)")
@@ -254,7 +255,7 @@ mod tests {
     fn a_typo_in_a_pin_is_an_error() {
         let key = Identity::generate().unwrap().to_file_text(None).unwrap().expose_str(str::to_owned).unwrap();
         assert!(parse(&format!("# about vaults\n#vault\n# the vault: x\n{key}")).unwrap().pins.is_empty());
-        for line in ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x"] {
+        for line in ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x", "# Vault: x", "#vault:x"] {
             assert_eq!(parse(&format!("{line}\n{key}")).unwrap_err().kind(), Kind::Malformed, "{line}");
         }
     }

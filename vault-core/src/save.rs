@@ -54,7 +54,12 @@ impl FileLock {
     /// # Errors
     /// As [`SealedFile::read`].
     pub fn read(&self) -> Result<SealedFile> {
-        SealedFile::read(&self.asked)
+        let open = self.folder.open(&self.real).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
+            _ => io("cannot be read", &error),
+        });
+        let file = open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(&self.asked))?;
+        Ok(file.at(&self.asked))
     }
 
     /// Puts `text` in the place of the file, which keeps its mode, and its owner where we may set it.
@@ -133,10 +138,15 @@ mod sys {
             Ok(Folder(folder))
         }
 
+        pub(super) fn open(&self, real: &Path) -> io::Result<File> {
+            let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
+        }
+
         pub(super) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-            let old = File::from(rustix::fs::openat(&self.0, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?);
-            let old = old.metadata()?;
+            let old = self.open(real)?.metadata()?;
             self.with_temporary(name, Mode::RUSR | Mode::WUSR, bytes, |file, temporary| {
                 let owner = (Some(rustix::fs::Uid::from_raw(old.uid())), Some(rustix::fs::Gid::from_raw(old.gid())));
                 match rustix::fs::fchown(file, owner.0, owner.1) {
@@ -207,6 +217,10 @@ mod sys {
                     other => return other.map(Folder),
                 }
             }
+        }
+
+        pub(super) fn open(&self, real: &Path) -> io::Result<File> {
+            File::open(real)
         }
 
         pub(super) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {

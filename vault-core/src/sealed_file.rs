@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub const MAX_FILE: usize = 16 << 20;
 
 /// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed, and nothing in it is trusted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SealedFile {
     text: String,
     /// Where `signature = ` begins.
@@ -34,13 +34,17 @@ impl SealedFile {
     /// [`Kind::Io`] where it cannot be read or is no regular file, [`Kind::NotFound`] where there is none, and what
     /// [`SealedFile::parse`] says.
     pub fn read(path: &Path) -> Result<SealedFile> {
-        let open = File::open(path).map_err(|error| match error.kind() {
+        let open = open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file")
                 .with_help("`bootseal init` makes an empty vault, `bootseal seal INPUT` one from a settings file."),
             _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
         });
         let file = open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(path))?;
-        Ok(SealedFile { file: Some(path.to_path_buf()), ..file })
+        Ok(file.at(path))
+    }
+
+    pub(crate) fn at(self, path: &Path) -> SealedFile {
+        SealedFile { file: Some(path.to_path_buf()), ..self }
     }
 
     pub(crate) fn from_open(open: &mut File) -> Result<SealedFile> {
@@ -135,7 +139,8 @@ impl SealedFile {
         // Another id than the pinned one: only an unbroken handover from there, inside this very text, makes it the same vault.
         let claimed = self.vault.into();
         let Ok(mut file) = self.read_verified(&[claimed]) else { return Err(foreign) };
-        let Some(old) = pins.iter().find(|pin| file.header.continues(&pin.vault)) else { return Err(foreign) };
+        let continued = pins.iter().filter(|pin| file.header.continues(&pin.vault));
+        let Some(old) = continued.max_by_key(|pin| pin.floor) else { return Err(foreign) };
         check_floor(&[Pin { vault: file.header.vault, floor: old.floor }], &file.header.vault, file.header.generation)?;
         file.handed_over_from = Some(old.vault);
         Ok(file)
@@ -159,6 +164,18 @@ impl SealedFile {
         check_floor(pins, &self.vault, header.generation)?;
         Ok(VerifiedFile { document, own: own.to_owned(), header, trust, handed_over_from: None, file: self.file })
     }
+}
+
+/// Does not wait for a writer where a pipe lies in the file's place; what was opened is looked at before it is read.
+#[cfg(unix)]
+fn open(path: &Path) -> std::io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> std::io::Result<File> {
+    File::open(path)
 }
 
 /// Why a verified file is trusted to be the one that is meant.
@@ -211,6 +228,11 @@ impl VerifiedFile {
     /// Who may, in the order of the file.
     pub fn access(&self) -> &[Access] {
         &self.header.access
+    }
+
+    /// "alice, bob (writers), web1": for messages.
+    pub fn who(&self) -> String {
+        self.header.who()
     }
 
     /// How the file is trusted.

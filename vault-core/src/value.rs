@@ -67,6 +67,7 @@ fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
             match toml::de::DeValue::parse(text) {
                 Ok(value)
                     if line.entries.len() == 1
+                        && !text.starts_with('\u{feff}')
                         && line.newer_toml.is_none()
                         && crate::document::to_value(value.get_ref()).is_some()
                         && !matches!(value.get_ref(), toml::de::DeValue::String(_)) =>

@@ -1,6 +1,6 @@
 //! What can someone do who opened the file? Readers open values; writers also seal them and sign the file.
 
-use crate::document::{Document, Property, quoted};
+use crate::document::{Document, Property, quoted, refuse_newer_toml};
 use crate::error::{Error, Kind, Result};
 use crate::header::{self, Access, Header, Role};
 use crate::identity::Identity;
@@ -49,6 +49,11 @@ impl<Role> Vault<Role> {
     /// The verified file.
     pub fn file(&self) -> &VerifiedFile {
         &self.file
+    }
+
+    /// The verified file alone; the keys are wiped.
+    pub fn into_file(self) -> VerifiedFile {
+        self.file
     }
 
     /// Opens one value, in place on a guarded page.
@@ -242,7 +247,6 @@ impl Vault<Writer> {
     /// [`Kind::Malformed`] where the text may not be signed: TOML that only version 1.1 allows, a broken rule of the format,
     /// more than 16 MiB.
     pub fn sign(self) -> Result<String> {
-        self.file.document.refuse_newer_toml()?;
         let generation = self.file.header.generation + 1;
         let own = header::replace(&self.file.own, "generation", &generation.to_string())?;
         let end = own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
@@ -251,6 +255,7 @@ impl Vault<Writer> {
         let mut text = format!("{user}{gap}{}", &own[..end]);
         let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(&self.role.seed, &text));
         text.push_str(&format!("signature = \"{signature}\"\n"));
+        refuse_newer_toml(&text)?;
         if text.len() > MAX_FILE {
             return Err(Error::malformed("the file would be larger than 16 MiB, the most that a sealed file may have"));
         }

@@ -1,0 +1,261 @@
+//! How is a call made with a token? Put on, renewed, replayed once; only to the profile's hosts.
+
+use crate::error::{Error, Result};
+use crate::token::Token;
+use crate::token_source::TokenSource;
+use crate::transport::client_builder;
+use bootseal_core::{Kind, Part, Replay};
+use bootseal_memory::SecretBuf;
+use http::header::{HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::{Request, Response};
+use serde::Serialize;
+use std::time::Duration;
+
+/// More of a rejected answer is not read to keep its connection: the connection is closed instead.
+const DRAIN: usize = 64 * 1024;
+/// As reqwest's own default.
+const MAX_REDIRECTS: usize = 10;
+
+/// An HTTP client whose calls carry the token. Its verbs, requests and answers are reqwest's.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), bootseal::Error> {
+/// let vault = bootseal::load("app.sealed.toml")?;
+/// let client = vault.token_source("acme")?.client()?;
+/// let answer = client.get("https://api.acme.example/v1/orders").send().await?;
+/// assert!(answer.status().is_success());
+/// # Ok(()) }
+/// ```
+///
+/// - The token goes to the profile's hosts only, over TLS; a call elsewhere is an error, not a call without it.
+/// - A redirect within one origin is followed with the token; one to another origin is returned as it is.
+/// - An answer that rejects the token (`rejected_status`) makes one login for all, and one replay where the body can be sent
+///   again; the second answer is the caller's.
+#[derive(Clone, Debug)]
+pub struct Client {
+    source: TokenSource,
+    http: reqwest::Client,
+}
+
+impl TokenSource {
+    /// A client for calls with this token. Make one and clone it: it holds the connections.
+    ///
+    /// # Errors
+    /// [`Kind::LoginTls`] where TLS cannot be set up, as when the profile's `ca` is no certificate.
+    pub fn client(&self) -> Result<Client> {
+        let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", self.profile().table));
+        let same_origin = reqwest::redirect::Policy::custom(|attempt| {
+            let here = attempt.previous().last().map(|url| url.origin());
+            if here.as_ref() != Some(&attempt.url().origin()) {
+                attempt.stop()
+            } else if attempt.previous().len() > MAX_REDIRECTS {
+                attempt.error("too many redirects")
+            } else {
+                attempt.follow()
+            }
+        });
+        let builder = client_builder(self.profile().ca.as_deref()).map_err(tls)?;
+        let http = builder.redirect(same_origin).build().map_err(|error| tls(crate::error::chain(&error)))?;
+        Ok(Client { source: self.clone(), http })
+    }
+}
+
+impl Client {
+    /// A GET of `url`.
+    pub fn get(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A POST to `url`.
+    pub fn post(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A PUT to `url`.
+    pub fn put(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// A PATCH of `url`.
+    pub fn patch(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A DELETE of `url`.
+    pub fn delete(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// A HEAD of `url`.
+    pub fn head(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// A call of any method.
+    pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        RequestBuilder { client: self.clone(), inner: self.http.request(method, url) }
+    }
+
+    /// Sends a request that was made elsewhere.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::send`].
+    pub async fn execute(&self, mut request: Request) -> Result<Response> {
+        let profile = self.source.profile();
+        if !profile.allows(request.url()) {
+            let origin = request.url().origin().ascii_serialization();
+            let text = format!("the token of `{}` may not go to {origin}", profile.table);
+            let help = format!("It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]", profile.hosts(), profile.table);
+            return Err(Error::new(Kind::Usage, text).with_help(help));
+        }
+        // Filled in at each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
+        let again = if self.may_replay(request.method()) { request.try_clone() } else { None };
+        let token = self.source.token().await?;
+        self.put_on(&token, request.headers_mut())?;
+        let answer = self.http.execute(request).await?;
+        if !self.is_rejection(&answer) {
+            self.source.accepted(&token, false);
+            return Ok(answer);
+        }
+        if !self.source.reject(&token) {
+            return Ok(answer);
+        }
+        let Some(mut again) = again else { return Ok(answer) };
+        let token = self.source.token().await?;
+        drain(answer).await;
+        self.source.count_replay();
+        self.put_on(&token, again.headers_mut())?;
+        let answer = self.http.execute(again).await?;
+        if self.is_rejection(&answer) {
+            self.source.replay_rejected();
+        } else {
+            self.source.accepted(&token, true);
+        }
+        Ok(answer)
+    }
+
+    fn may_replay(&self, method: &Method) -> bool {
+        match self.source.profile().replay {
+            Replay::All => true,
+            Replay::Idempotent => method.is_idempotent(),
+            Replay::None => false,
+        }
+    }
+
+    fn put_on(&self, token: &Token, headers: &mut HeaderMap) -> Result<()> {
+        let profile = self.source.profile();
+        let mut page = SecretBuf::with_capacity(1024)?;
+        for part in profile.inject_value.parts() {
+            match part {
+                Part::Text(text) => page.push(text.as_bytes())?,
+                Part::Name(_) => token.expose(|token| page.push(token))?,
+            }
+        }
+        let cannot = |_| Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table));
+        let name = HeaderName::try_from(profile.inject_header.as_str()).map_err(|error| cannot(error.into()))?;
+        let mut value: HeaderValue = page.expose(HeaderValue::from_bytes).map_err(|error| cannot(http::Error::from(error)))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        Ok(())
+    }
+
+    fn is_rejection(&self, answer: &Response) -> bool {
+        if !self.source.profile().rejected_status.contains(&answer.status().as_u16()) {
+            return false;
+        }
+        // A good token whose owner may not do this (RFC 6750 §3.1): another one would not help.
+        let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
+        !challenges.iter().any(|challenge| challenge.to_str().is_ok_and(|text| text.contains("insufficient_scope")))
+    }
+}
+
+async fn drain(mut answer: Response) {
+    let mut left = DRAIN;
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        match left.checked_sub(chunk.len()) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+    }
+}
+
+/// A call that is being put together; reqwest's builder, but for the token.
+///
+/// What is not offered here is done on a [`reqwest::Request`], which [`RequestBuilder::build`] gives and [`Client::execute`] takes.
+#[derive(Debug)]
+#[must_use = "a call does nothing until it is sent"]
+pub struct RequestBuilder {
+    client: Client,
+    inner: reqwest::RequestBuilder,
+}
+
+impl RequestBuilder {
+    /// Adds a header. The one that carries the token is always replaced.
+    pub fn header<K, V>(self, name: K, value: V) -> RequestBuilder
+    where
+        HeaderName: TryFrom<K>,
+        <HeaderName as TryFrom<K>>::Error: Into<http::Error>,
+        HeaderValue: TryFrom<V>,
+        <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
+    {
+        self.map(|inner| inner.header(name, value))
+    }
+
+    /// Adds headers, in place of those of the same names.
+    pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
+        self.map(|inner| inner.headers(headers))
+    }
+
+    /// Appends to the URL's query.
+    pub fn query<T: Serialize + ?Sized>(self, query: &T) -> RequestBuilder {
+        self.map(|inner| inner.query(query))
+    }
+
+    /// Sends `json` as the body.
+    pub fn json<T: Serialize + ?Sized>(self, json: &T) -> RequestBuilder {
+        self.map(|inner| inner.json(json))
+    }
+
+    /// Sends `form` as the body, `application/x-www-form-urlencoded`.
+    pub fn form<T: Serialize + ?Sized>(self, form: &T) -> RequestBuilder {
+        self.map(|inner| inner.form(form))
+    }
+
+    /// Sends `body`. Bytes and text can be replayed, a stream cannot: its first answer is then the caller's.
+    pub fn body(self, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.map(|inner| inner.body(body))
+    }
+
+    /// A limit for each sending, to the end of the answer's body.
+    pub fn timeout(self, timeout: Duration) -> RequestBuilder {
+        self.map(|inner| inner.timeout(timeout))
+    }
+
+    /// The HTTP version.
+    pub fn version(self, version: http::Version) -> RequestBuilder {
+        self.map(|inner| inner.version(version))
+    }
+
+    fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> RequestBuilder {
+        RequestBuilder { inner: change(self.inner), client: self.client }
+    }
+
+    /// The request as it stands, without the token.
+    ///
+    /// # Errors
+    /// What reqwest found wrong with URL, header or body.
+    pub fn build(self) -> Result<Request> {
+        Ok(self.inner.build()?)
+    }
+
+    /// Sends the call.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where the URL is not one of the profile's hosts over TLS; what [`TokenSource::token`] says where there is
+    /// no token; [`Error::as_http`] where the call itself failed. An answer of any status is no error.
+    pub async fn send(self) -> Result<Response> {
+        let request = self.inner.build()?;
+        self.client.execute(request).await
+    }
+}

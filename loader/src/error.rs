@@ -1,0 +1,157 @@
+//! What reaches an application's log at 3 am? The fact, the place, what was tried, and the next step.
+
+use bootseal_core::Kind;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why something failed. Cheap to clone: all who waited for one login get the same error.
+///
+/// `Debug` prints what `Display` prints, so that `?` in `main` is readable. No value, key or token is ever part of it.
+#[derive(Clone)]
+pub struct Error(Arc<Facts>);
+
+struct Facts {
+    what: What,
+    retry_after: Option<Duration>,
+}
+
+enum What {
+    File(bootseal_core::Error),
+    Own { kind: Kind, text: String, help: Option<String> },
+    #[cfg(feature = "client")]
+    Http(reqwest::Error),
+}
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Error {
+        Error(Arc::new(Facts { what: What::Own { kind, text: text.into(), help: None }, retry_after: None }))
+    }
+
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Error {
+        let (kind, text) = (self.kind(), self.text());
+        Error(Arc::new(Facts { what: What::Own { kind, text, help: Some(help.into()) }, retry_after: self.0.retry_after }))
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn with_retry_after(&self, retry_after: Duration) -> Error {
+        let what = What::Own { kind: self.kind(), text: self.text(), help: self.help().map(str::to_owned) };
+        Error(Arc::new(Facts { what, retry_after: Some(retry_after) }))
+    }
+
+    fn text(&self) -> String {
+        match &self.0.what {
+            What::File(error) => error.what().to_owned(),
+            What::Own { text, .. } => text.clone(),
+            #[cfg(feature = "client")]
+            What::Http(error) => chain(error),
+        }
+    }
+
+    /// The kind: the same words as in the CLI.
+    pub fn kind(&self) -> Kind {
+        match &self.0.what {
+            What::File(error) => error.kind(),
+            What::Own { kind, .. } => *kind,
+            #[cfg(feature = "client")]
+            What::Http(_) => Kind::Io,
+        }
+    }
+
+    /// The next step alone.
+    pub fn help(&self) -> Option<&str> {
+        match &self.0.what {
+            What::File(error) => error.help(),
+            What::Own { help, .. } => help.as_deref(),
+            #[cfg(feature = "client")]
+            What::Http(_) => None,
+        }
+    }
+
+    /// For a login that is not tried for now: how long until the next attempt may be made.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The exit code for a program that ends because of this: the table of the CLI.
+    ///
+    /// ```
+    /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
+    /// assert_eq!(error.exit_code(), 1);
+    /// ```
+    pub fn exit_code(&self) -> u8 {
+        self.kind().exit_code()
+    }
+
+    /// The HTTP client's own error, where a call (not a login) failed below us.
+    #[cfg(feature = "client")]
+    pub fn as_http(&self) -> Option<&reqwest::Error> {
+        match &self.0.what {
+            What::Http(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let What::File(error) = &self.0.what {
+            return fmt::Display::fmt(error, f);
+        }
+        f.write_str(&self.text())?;
+        if let Some(wait) = self.0.retry_after {
+            write!(f, " (next attempt in {} s)", wait.as_secs().max(1))?;
+        }
+        match self.help() {
+            Some(help) => write!(f, "\n  {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<bootseal_core::Error> for Error {
+    fn from(error: bootseal_core::Error) -> Error {
+        Error(Arc::new(Facts { what: What::File(error), retry_after: None }))
+    }
+}
+
+impl From<bootseal_memory::MemoryError> for Error {
+    fn from(error: bootseal_memory::MemoryError) -> Error {
+        bootseal_core::Error::from(error).into()
+    }
+}
+
+#[cfg(feature = "client")]
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Error {
+        // A URL's query may hold what no log should.
+        Error(Arc::new(Facts { what: What::Http(error.without_url()), retry_after: None }))
+    }
+}
+
+/// An error with its causes, as one line.
+#[cfg(feature = "client")]
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut at = error.source();
+    while let Some(cause) = at {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        at = cause.source();
+    }
+    text
+}

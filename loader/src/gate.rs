@@ -1,0 +1,230 @@
+//! May someone log in now? What a failed login forbids for how long, and what holds a loop of rejections.
+//!
+//! ```text
+//!            token                      token
+//!          ┌───────┐   down, 429, …   ┌─────────┐
+//!          │ Open  │ ───────────────► │ Backoff │  until a moment, then one attempt
+//!          └───────┘ ◄─────────────── └─────────┘
+//!            ▲   │ refused              │ refused, or the third answer in a row without a token
+//!   token,   │   ▼                      ▼
+//!   retry_now│ ┌─────────────────────────┐
+//!            └─│ Refused                 │  one attempt after 15 min, then 30, then each hour
+//!              └─────────────────────────┘
+//! ```
+
+use crate::login::{Class, Failure};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const FIRST_PROBE: Duration = Duration::from_secs(15 * 60);
+const LAST_PROBE: Duration = Duration::from_secs(60 * 60);
+/// A token that dies younger than this without one accepted call was never good.
+pub(crate) const YOUNG: Duration = Duration::from_secs(10);
+
+/// Instants are times since boot.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    shut_until: Option<Duration>,
+    /// Failures in a row, whatever they were.
+    in_a_row: u32,
+    /// Answers in a row that held no token though they claimed success.
+    without_token: u32,
+    perhaps_refused: bool,
+    refusals: u32,
+}
+
+/// How a failure left the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shut {
+    Backoff,
+    Refused,
+}
+
+impl Gate {
+    /// How long it is still shut; `None` where one login may be made.
+    pub(crate) fn wait(&self, now: Duration) -> Option<Duration> {
+        self.shut_until.and_then(|until| until.checked_sub(now)).filter(|left| !left.is_zero())
+    }
+
+    pub(crate) fn open(&mut self) {
+        *self = Gate::default();
+    }
+
+    /// A token that came without any life left: no failure, and no reason to ask for the next one at each call.
+    pub(crate) fn born_expired(&mut self, now: Duration) {
+        self.shut_until = Some(now + 5 * SECOND);
+    }
+
+    pub(crate) fn failed(&mut self, failure: &Failure, now: Duration, draw: f64) -> Shut {
+        let earlier = std::mem::replace(&mut self.perhaps_refused, failure.class == Class::PerhapsRefused);
+        self.without_token = if failure.class == Class::Protocol { self.without_token + 1 } else { 0 };
+        let refused = match failure.class {
+            Class::Refused => true,
+            Class::PerhapsRefused => earlier,
+            // Some vendors say "wrong password" with a 200.
+            Class::Protocol => self.without_token >= 3,
+            _ => false,
+        };
+        let doubled = |base: Duration, most: Duration| base.saturating_mul(1 << self.in_a_row.min(16)).min(most);
+        let wait = if refused {
+            let wait = FIRST_PROBE.saturating_mul(1 << self.refusals.min(4)).min(LAST_PROBE);
+            self.refusals += 1;
+            wait
+        } else {
+            match failure.class {
+                Class::Throttled => {
+                    let asked = failure.retry_after.unwrap_or(30 * SECOND).clamp(SECOND, 15 * 60 * SECOND);
+                    asked + asked.mul_f64(0.1 * draw)
+                }
+                Class::Tls => doubled(30 * SECOND, 300 * SECOND),
+                Class::Protocol => doubled(5 * SECOND, 300 * SECOND),
+                Class::Redirect => 60 * SECOND,
+                Class::PerhapsRefused => 30 * SECOND,
+                // Full jitter, so that a fleet does not come back in step.
+                _ => doubled(SECOND / 2, 60 * SECOND).mul_f64(draw).max(SECOND / 10),
+            }
+        };
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.shut_until = Some(now + wait);
+        if refused { Shut::Refused } else { Shut::Backoff }
+    }
+}
+
+/// Holds the loop in which each fresh token is rejected and each rejection asks for a fresh token: wrong rights, a wrong audience,
+/// or another host whose login ends ours.
+///
+/// A token that worked and then was revoked is no such loop, however often it happens.
+#[derive(Debug, Default)]
+pub(crate) struct LoopGuard {
+    /// Rejections in a row of tokens that no call had been answered with.
+    fruitless: u32,
+    holds_until: Option<Duration>,
+    holds: u32,
+}
+
+impl LoopGuard {
+    /// Whether a rejection may ask for a login now; while it may not, the rejected answer is the caller's.
+    pub(crate) fn lets(&self, now: Duration) -> bool {
+        self.holds_until.is_none_or(|until| now >= until)
+    }
+
+    pub(crate) fn accepted(&mut self) {
+        self.fruitless = 0;
+    }
+
+    /// A replay with a fresh token was answered: what was rejected before really was a dead token.
+    pub(crate) fn replay_accepted(&mut self) {
+        *self = LoopGuard::default();
+    }
+
+    /// A token was rejected; returns whether this makes it a loop.
+    pub(crate) fn rejected(&mut self, worked: bool, age: Duration, now: Duration) -> bool {
+        self.fruitless = if worked || age >= YOUNG { 0 } else { self.fruitless + 1 };
+        self.fruitless >= 2 && self.hold(now)
+    }
+
+    /// A call was rejected again, with a token that was fetched for it.
+    pub(crate) fn replay_rejected(&mut self, now: Duration) -> bool {
+        self.hold(now)
+    }
+
+    fn hold(&mut self, now: Duration) -> bool {
+        if !self.lets(now) {
+            return false;
+        }
+        self.holds_until = Some(now + (30 * SECOND).saturating_mul(1 << self.holds.min(4)).min(300 * SECOND));
+        self.holds += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(class: Class) -> Failure {
+        Failure { class, text: String::new(), status: None, retry_after: None }
+    }
+
+    #[test]
+    fn each_class_waits_as_the_table_says() {
+        for (class, expected) in [
+            (Class::Refused, 900),
+            (Class::PerhapsRefused, 30),
+            (Class::Throttled, 33),
+            (Class::Tls, 30),
+            (Class::Protocol, 5),
+            (Class::Redirect, 60),
+        ] {
+            let mut gate = Gate::default();
+            gate.failed(&failure(class), SECOND, 1.0);
+            assert_eq!(gate.wait(SECOND), Some(expected * SECOND), "{class:?}");
+            assert_eq!(gate.wait((1 + expected as u32) * SECOND), None);
+        }
+    }
+
+    #[test]
+    fn outages_back_off_with_jitter_up_to_a_minute() {
+        let mut gate = Gate::default();
+        let waits: Vec<Duration> = (0..12)
+            .map(|_| {
+                gate.failed(&failure(Class::Down { unsent: false }), Duration::ZERO, 1.0);
+                gate.wait(Duration::ZERO).unwrap()
+            })
+            .collect();
+        assert_eq!(waits[0], SECOND / 2);
+        assert_eq!(waits[3], 4 * SECOND);
+        assert_eq!(waits[11], 60 * SECOND);
+        let mut gate = Gate::default();
+        gate.failed(&failure(Class::Down { unsent: false }), Duration::ZERO, 0.0);
+        assert_eq!(gate.wait(Duration::ZERO), Some(SECOND / 10));
+    }
+
+    #[test]
+    fn what_the_vendor_asks_for_is_kept_within_bounds() {
+        for (asked, expected) in [(0, 1), (7, 7), (3600, 900)] {
+            let mut gate = Gate::default();
+            gate.failed(&Failure { retry_after: Some(asked * SECOND), ..failure(Class::Throttled) }, Duration::ZERO, 0.0);
+            assert_eq!(gate.wait(Duration::ZERO), Some(expected * SECOND));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_asked_again_after_a_quarter_then_half_then_each_hour() {
+        let mut gate = Gate::default();
+        for minutes in [15, 30, 60, 60, 60, 60] {
+            assert_eq!(gate.failed(&failure(Class::Refused), Duration::ZERO, 0.5), Shut::Refused);
+            assert_eq!(gate.wait(Duration::ZERO), Some(minutes * 60 * SECOND));
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_refusal_is_one_when_it_comes_again() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), Shut::Backoff);
+        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), 30 * SECOND, 0.5), Shut::Refused);
+        let mut gate = Gate::default();
+        let shut = [Class::Protocol, Class::Protocol, Class::Protocol].map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
+        assert_eq!(shut, [Shut::Backoff, Shut::Backoff, Shut::Refused]);
+        let mut gate = Gate::default();
+        gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5);
+        gate.failed(&failure(Class::Down { unsent: false }), Duration::ZERO, 0.5);
+        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), Shut::Backoff);
+    }
+
+    #[test]
+    fn only_tokens_that_never_worked_make_a_loop() {
+        let mut guard = LoopGuard::default();
+        for second in 0..100 {
+            assert!(!guard.rejected(true, SECOND, second * SECOND), "revocations of working tokens, however many");
+        }
+        assert!(!guard.rejected(false, SECOND, 200 * SECOND));
+        assert!(guard.rejected(false, SECOND, 201 * SECOND));
+        assert!(!guard.lets(230 * SECOND) && guard.lets(231 * SECOND));
+        // The next time it holds longer, at most five minutes.
+        assert!(guard.replay_rejected(231 * SECOND));
+        assert!(!guard.lets(290 * SECOND) && guard.lets(291 * SECOND));
+        guard.replay_accepted();
+        assert!(guard.lets(Duration::ZERO));
+    }
+}

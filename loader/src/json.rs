@@ -1,0 +1,173 @@
+//! What does an answer say at one place? A JSON pointer followed through bytes, without a tree and without copies of the rest.
+
+use bootseal_core::Secret;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// What stands at the place.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Text(Secret),
+    Number(f64),
+    /// A boolean, null, array or object.
+    Other,
+}
+
+impl Found {
+    /// A number, or text that is one: vendors write both.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Found::Number(number) => Some(*number),
+            Found::Text(text) => text.expose_str(|text| text.trim().parse().ok()).ok().flatten(),
+            Found::Other => None,
+        }
+    }
+}
+
+/// The document is not JSON, nests deeper than 128, or has the key asked for twice. Holds nothing of the document.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NotJson;
+
+/// Follows `pointer` (RFC 6901) through `document`; `Ok(None)` where there is nothing.
+pub(crate) fn find(document: &[u8], pointer: &str) -> Result<Option<Found>, NotJson> {
+    let steps: Vec<String> = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    let mut reader = serde_json::Deserializer::from_slice(document);
+    let found = Follow(&steps).deserialize(&mut reader).map_err(|_| NotJson)?;
+    reader.end().map_err(|_| NotJson)?;
+    Ok(found)
+}
+
+struct Follow<'a>(&'a [String]);
+
+impl<'de> DeserializeSeed<'de> for Follow<'_> {
+    type Value = Option<Found>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Follow<'_> {
+    type Value = Option<Found>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        let mut seen = false;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match self.0.split_first() {
+                Some((step, rest)) if *step == *key => {
+                    if std::mem::replace(&mut seen, true) {
+                        return Err(A::Error::custom("twice"));
+                    }
+                    found = map.next_value_seed(Follow(rest))?;
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(if self.0.is_empty() { Some(Found::Other) } else { found })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        // RFC 6901: digits without leading zeros.
+        let step = self.0.split_first();
+        let wanted = step.and_then(|(step, rest)| Some((step.parse::<usize>().ok().filter(|index| index.to_string() == *step)?, rest)));
+        let mut found = None;
+        for index in 0.. {
+            let more = match wanted {
+                Some((wanted, rest)) if wanted == index => {
+                    let element = sequence.next_element_seed(Follow(rest))?;
+                    element.map(|element| found = element).is_some()
+                }
+                _ => sequence.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(if self.0.is_empty() { Some(Found::Other) } else { found })
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        if !self.0.is_empty() {
+            return Ok(None);
+        }
+        Secret::copy_of(text.as_bytes()).map(|secret| Some(Found::Text(secret))).map_err(|_| E::custom("no guarded memory"))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(self.0.is_empty().then_some(Found::Number(number)))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        self.visit_unit()
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        Ok(self.0.is_empty().then_some(Found::Other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(document: &str, pointer: &str) -> Option<String> {
+        match find(document.as_bytes(), pointer).unwrap()? {
+            Found::Text(text) => text.expose_str(str::to_owned).ok(),
+            Found::Number(number) => Some(number.to_string()),
+            Found::Other => Some("other".into()),
+        }
+    }
+
+    #[test]
+    fn the_samples_of_rfc_6901() {
+        let document = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8}"#;
+        for (pointer, expected) in [
+            ("", "other"), ("/foo", "other"), ("/foo/0", "bar"), ("/foo/1", "baz"), ("/", "0"), ("/a~1b", "1"), ("/c%d", "2"),
+            ("/e^f", "3"), ("/g|h", "4"), ("/i\\j", "5"), ("/k\"l", "6"), ("/ ", "7"), ("/m~0n", "8"),
+        ] {
+            assert_eq!(text(document, pointer).as_deref(), Some(expected), "{pointer}");
+        }
+        for pointer in ["/foo/2", "/foo/01", "/foo/-", "/bar", "/a~1b/x"] {
+            assert!(find(document.as_bytes(), pointer).unwrap().is_none(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(text(r#"{"t":"a\/b\u00e4\ud83d\ude00"}"#, "/t").as_deref(), Some("a/bä😀"));
+    }
+
+    #[test]
+    fn what_is_broken_deep_or_ambiguous_is_an_error() {
+        for bad in ["", "{", "{\"a\":1", "nonsense", "{\"t\":1} {\"t\":2}", "{\"t\":1,\"t\":2}", "{\"t\":\"\u{1}\"}"] {
+            assert!(find(bad.as_bytes(), "/t").is_err(), "{}", &bad[..bad.len().min(20)]);
+        }
+        assert!(find(b"{\"t\":\"\xff\"}", "/t").is_err());
+        // What is not asked for is skipped without recursion; what is asked for is followed 128 levels deep.
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(find(deep.as_bytes(), "/t").unwrap().is_none());
+        assert!(find(deep.as_bytes(), &"/0".repeat(10_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), pointer in "(/[a-z0-9~]{0,3}){0,3}") {
+            let _ = find(&bytes, &pointer);
+        }
+    }
+}

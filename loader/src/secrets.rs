@@ -1,0 +1,159 @@
+//! What does the application hold after the start? Its secrets by name, and a token source for each login profile.
+
+use crate::error::{Error, Result};
+use bootseal_core::{Kind, OpenedValue, Profile, Property, PropertyPath, Secret, VaultId, VerifiedFile};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// An opened vault: every value in guarded memory, to be asked for by name. A cheap handle.
+#[derive(Clone)]
+pub struct Secrets(Arc<Inner>);
+
+struct Inner {
+    file: VerifiedFile,
+    values: HashMap<PropertyPath, Secret>,
+    profiles: HashMap<PropertyPath, Profile>,
+    #[cfg(feature = "client")]
+    sources: std::sync::Mutex<HashMap<PropertyPath, crate::token_source::TokenSource>>,
+}
+
+impl Secrets {
+    pub(crate) fn new(file: VerifiedFile, values: Vec<(PropertyPath, OpenedValue)>) -> Result<Secrets> {
+        // Checked now and not at the first call: a profile that cannot work is told at start.
+        let profiles: bootseal_core::Result<HashMap<_, _>> =
+            file.profiles().into_iter().map(|table| Ok((table.clone(), Profile::read(&file, &table)?))).collect();
+        Ok(Secrets(Arc::new(Inner {
+            values: values.into_iter().map(|(path, value)| (path, value.secret)).collect(),
+            profiles: profiles?,
+            file,
+            #[cfg(feature = "client")]
+            sources: std::sync::Mutex::default(),
+        })))
+    }
+
+    /// The sealed value at `path`, a TOML dotted key.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], with near names; [`Kind::Conflict`] where the property is readable: what everybody can read is not
+    /// handed out as a secret.
+    ///
+    /// ```no_run
+    /// # let vault = bootseal::load("app.sealed.toml")?;
+    /// let password = vault.secret("db.password")?;
+    /// let url = password.expose_str(|text| format!("postgres://app:{text}@db/app"));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn secret(&self, path: &str) -> Result<Secret> {
+        let path: PropertyPath = path.parse()?;
+        if let Some(secret) = self.0.values.get(&path) {
+            return Ok(secret.clone());
+        }
+        let error = match self.0.file.property(&path) {
+            Some(_) => bootseal_core::Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for")
+                .at(&path)
+                .with_help(format!("Seal it: bootseal set {path}; or read it with text(\"{path}\")")),
+            None => self.0.file.not_found(&path),
+        };
+        Err(self.placed(error))
+    }
+
+    /// The readable text at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Conflict`] where the property is sealed, or no text.
+    pub fn text(&self, path: &str) -> Result<&str> {
+        let path: PropertyPath = path.parse()?;
+        let error = match self.0.file.property(&path) {
+            Some(Property::Readable(toml::Value::String(text))) => return Ok(text),
+            Some(Property::Sealed(_)) => bootseal_core::Error::new(Kind::Conflict, "this property is sealed; readable text was asked for")
+                .at(&path)
+                .with_help(format!("Read it with secret(\"{path}\")")),
+            Some(Property::Readable(other)) => bootseal_core::Error::new(Kind::Conflict, format!("this property is of type {}; text was asked for", other.type_str())).at(&path),
+            None => self.0.file.not_found(&path),
+        };
+        Err(self.placed(error))
+    }
+
+    /// The token source of the profile `[profile.login]`. Every call with the same name gives the same one.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is no such profile; [`Kind::WrongVault`] where nothing vouches for the file, for its passwords
+    /// and addresses may be anyone's.
+    #[cfg(feature = "client")]
+    pub fn token_source(&self, profile: &str) -> Result<crate::token_source::TokenSource> {
+        self.token_source_with(profile, Arc::new(crate::clock::SystemClock), Arc::new(crate::transport::HttpTransport))
+    }
+
+    /// The same with another clock and another way to the vendor; they count for the first who asks for this profile.
+    ///
+    /// # Errors
+    /// As [`Secrets::token_source`].
+    #[cfg(feature = "client")]
+    pub fn token_source_with(
+        &self,
+        profile: &str,
+        clock: Arc<dyn crate::clock::Clock>,
+        transport: Arc<dyn crate::login::Transport>,
+    ) -> Result<crate::token_source::TokenSource> {
+        let table: PropertyPath = profile.parse()?;
+        let Some(profile) = self.0.profiles.get(&table) else {
+            // Says which profiles there are.
+            let missing = Profile::read(&self.0.file, &table).err();
+            return Err(missing.unwrap_or_else(|| self.0.file.not_found(&table)).into());
+        };
+        if self.0.file.trust() == bootseal_core::Trust::Nothing {
+            return Err(Error::new(Kind::WrongVault, format!("no login with `{table}`: nothing says which vault this must be"))
+                .with_help(format!("Pin it: BOOTSEAL_PIN={}", self.0.file.vault())));
+        }
+        let mut sources = self.0.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(source) = sources.get(&table) {
+            return Ok(source.clone());
+        }
+        let values = profile.names().into_iter().map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
+        let values = values.collect::<Result<_>>()?;
+        let source = crate::token_source::TokenSource::new(profile.clone(), values, clock, transport);
+        sources.insert(table, source.clone());
+        Ok(source)
+    }
+
+    /// A value that a login names: sealed as a rule, but a user's name may be readable.
+    #[cfg(feature = "client")]
+    fn login_value(&self, path: &PropertyPath) -> Result<Secret> {
+        match (self.0.values.get(path), self.0.file.property(path)) {
+            (Some(secret), _) => Ok(secret.clone()),
+            (None, Some(Property::Readable(toml::Value::String(text)))) => Ok(Secret::copy_of(text.as_bytes())?),
+            (None, Some(Property::Readable(other))) => Ok(Secret::copy_of(other.to_string().as_bytes())?),
+            (None, _) => Err(self.placed(self.0.file.not_found(path))),
+        }
+    }
+
+    /// The names of the login profiles.
+    pub fn profiles(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.profiles.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
+    }
+
+    /// The vault's id.
+    pub fn vault(&self) -> VaultId {
+        self.0.file.vault()
+    }
+
+    /// The generation of the file that was opened.
+    pub fn generation(&self) -> u64 {
+        self.0.file.generation()
+    }
+
+    fn placed(&self, error: bootseal_core::Error) -> Error {
+        match self.0.file.path() {
+            Some(path) => error.in_file(path).into(),
+            None => error.into(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({}, generation {}, {} values)", self.vault(), self.generation(), self.0.values.len())
+    }
+}

@@ -1,0 +1,105 @@
+//! What time is it in a test? What the test says.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// A clock that stands still until it is told to move. Clones are the same clock.
+///
+/// ```
+/// use bootseal::Clock as _;
+/// use std::time::Duration;
+///
+/// let clock = bootseal::testing::Clock::new();
+/// let before = clock.boot();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.boot() - before, Duration::from_secs(60));
+/// ```
+#[derive(Clone, Default)]
+pub struct Clock(Arc<(Mutex<State>, Condvar)>);
+
+struct State {
+    boot: Duration,
+    wall: Duration,
+    draw: f64,
+    sleepers: Vec<(Duration, Waker)>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        // 2026-01-01T00:00:00Z, on a machine that is up for a day.
+        State { boot: Duration::from_secs(86_400), wall: Duration::from_secs(1_767_225_600), draw: 0.5, sleepers: Vec::new() }
+    }
+}
+
+impl Clock {
+    /// A clock at 2026-01-01T00:00:00Z.
+    pub fn new() -> Clock {
+        Clock::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, time: Duration) {
+        let mut state = self.state();
+        state.boot += time;
+        state.wall += time;
+        let now = state.boot;
+        let (due, later): (Vec<_>, Vec<_>) = state.sleepers.drain(..).partition(|(until, _)| *until <= now);
+        state.sleepers = later;
+        drop(state);
+        due.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Sets the wall clock alone, as an operator or a time server does.
+    pub fn set_wall(&self, since_1970: Duration) {
+        self.state().wall = since_1970;
+    }
+
+    /// What [`crate::Clock::draw`] gives from now on; 0.5 at first.
+    pub fn set_draw(&self, draw: f64) {
+        self.state().draw = draw;
+    }
+
+    /// Blocks until at least `count` sleeps are under way, so that a test can advance past them.
+    pub fn wait_for_sleepers(&self, count: usize) {
+        let mut state = self.state();
+        while state.sleepers.len() < count {
+            state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl crate::Clock for Clock {
+    fn boot(&self) -> Duration {
+        self.state().boot
+    }
+
+    fn wall(&self) -> Duration {
+        self.state().wall
+    }
+
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (clock, until) = (self.clone(), self.state().boot + time);
+        Box::pin(std::future::poll_fn(move |cx| {
+            let mut state = clock.state();
+            if state.boot >= until {
+                return Poll::Ready(());
+            }
+            if !state.sleepers.iter().any(|(other, waker)| *other == until && waker.will_wake(cx.waker())) {
+                state.sleepers.push((until, cx.waker().clone()));
+                clock.0.1.notify_all();
+            }
+            Poll::Pending
+        }))
+    }
+
+    fn draw(&self) -> f64 {
+        self.state().draw
+    }
+}

@@ -1,0 +1,46 @@
+//! What does an application's own test stand on? A vault from literals, a vendor on loopback, a clock that stands still.
+//!
+//! ```
+//! let vendor = bootseal::testing::Vendor::start()?;
+//! let vault = bootseal::testing::vault([
+//!     ("acme.username", "quickstart"),
+//!     ("acme.password", "open sesame"),
+//! ], &format!("[acme.login]\nurl = \"{}\"\njson = {{ username = \"${{username}}\", password = \"${{password}}\" }}\nca = '''{}'''\n",
+//!     vendor.url("/login"), vendor.ca_pem()))?;
+//! let token = vault.token_source("acme")?.token_blocking()?;
+//! assert_eq!(vendor.logins(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod clock;
+mod vendor;
+
+pub use clock::Clock;
+pub use vendor::{Seen, Vendor};
+
+use crate::error::Result;
+use crate::secrets::Secrets;
+use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, Vault};
+
+/// An opened vault whose sealed values are `values`, and whose readable part is the TOML `readable`. Nothing touches a disk, but
+/// all goes the way of a real file: sealed, signed, verified, opened.
+///
+/// # Errors
+/// What sealing or opening says, as for a profile that cannot work.
+///
+/// ```
+/// let vault = bootseal::testing::vault([("db.password", "hunter2")], "")?;
+/// assert!(vault.secret("db.password")?.expose(|bytes| bytes == b"hunter2"));
+/// # Ok::<(), bootseal::Error>(())
+/// ```
+pub fn vault<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, readable: &str) -> Result<Secrets> {
+    let identity = Identity::generate()?;
+    let mut vault = Vault::create(vec![Access::new("test", Role::Writer, identity.recipient())?], readable)?;
+    for (path, value) in values {
+        vault.set(&path.parse()?, ValueKind::Text, &Secret::copy_of(value.as_bytes())?, 0)?;
+    }
+    let pin = Pin::from(vault.file().vault());
+    let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[identity])?;
+    let values = opened.open_all()?;
+    Secrets::new(opened.into_file(), values)
+}

@@ -1,0 +1,77 @@
+//! What is a token? The secret, the instants at which it runs out, and a number of its own by which it is rejected.
+
+use crate::clock::Clock;
+use crate::expiry::{Deadlines, ExpiryFrom};
+use bootseal_core::Secret;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// A token, as a cheap handle. It shows nothing of its content; [`Token::expose`] reads it.
+#[derive(Clone)]
+pub struct Token(pub(crate) Arc<Entry>);
+
+pub(crate) struct Entry {
+    pub(crate) secret: Secret,
+    /// Given when it was published; a greater one is younger.
+    pub(crate) number: u64,
+    pub(crate) sent_boot: Duration,
+    pub(crate) sent_wall: Duration,
+    pub(crate) life: Duration,
+    pub(crate) from: ExpiryFrom,
+    pub(crate) deadlines: Deadlines,
+    /// A call was answered with it.
+    pub(crate) accepted: AtomicBool,
+    /// Where each accepted call moves the deadline: how far it was moved, in milliseconds of boot time since the login was sent.
+    pub(crate) moved: Option<AtomicU64>,
+    pub(crate) fingerprint: u64,
+}
+
+impl Entry {
+    /// Covers a suspended machine, a stopped virtual one, and a wall clock that was set either way.
+    pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
+        let boot = clock.boot().saturating_sub(self.sent_boot);
+        let age = boot.max(clock.wall().saturating_sub(self.sent_wall));
+        let moved = self.moved.as_ref().map_or(0, |moved| moved.load(Ordering::Relaxed));
+        age.saturating_sub(Duration::from_millis(moved))
+    }
+
+    pub(crate) fn used(&self, clock: &dyn Clock) {
+        self.accepted.store(true, Ordering::Relaxed);
+        if let Some(moved) = &self.moved {
+            let boot = clock.boot().saturating_sub(self.sent_boot);
+            moved.fetch_max(u64::try_from(boot.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A number for logs by which two tokens are told apart, and that says nothing of either: keyed anew in each process.
+pub(crate) fn fingerprint(secret: &Secret) -> u64 {
+    static KEY: OnceLock<RandomState> = OnceLock::new();
+    secret.expose(|bytes| KEY.get_or_init(RandomState::new).hash_one(bytes))
+}
+
+impl Token {
+    /// Lends the token's bytes for the time of one call.
+    pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        self.0.secret.expose(read)
+    }
+
+    /// How long it was good for when its login was sent.
+    pub fn life(&self) -> Duration {
+        self.0.life
+    }
+
+    /// What told how long.
+    pub fn expiry_from(&self) -> ExpiryFrom {
+        self.0.from
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token(#{}, {:016x})", self.0.number, self.0.fingerprint)
+    }
+}

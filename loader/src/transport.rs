@@ -1,0 +1,117 @@
+//! How does a login reach the vendor? HTTPS by a client of its own, dropped with what it copied when the login is over.
+
+use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
+use bootseal_core::Secret;
+use bootseal_memory::SecretBuf;
+use http::HeaderValue;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+const MAX_ANSWER: usize = 1 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Logins over HTTP, one client each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpTransport;
+
+impl Transport for HttpTransport {
+    fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+        Box::pin(async move {
+            let client = client_builder(request.ca.as_deref())
+                .map_err(TransportError::Tls)?
+                // 307 and 308 would send the body with the password on, and custom headers with it.
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(request.timeout)
+                .connect_timeout(CONNECT_TIMEOUT.min(request.timeout))
+                .pool_max_idle_per_host(0)
+                .http1_only()
+                .build()
+                .map_err(|error| TransportError::Tls(crate::error::chain(&error.without_url())))?;
+            let mut call = reqwest::Request::new(request.method, request.url);
+            for (name, value) in &request.headers {
+                let value = value.expose(HeaderValue::from_bytes);
+                let mut value = value.map_err(|_| TransportError::Broken("a header of the login holds what a header cannot".into()))?;
+                value.set_sensitive(true);
+                call.headers_mut().insert(name, value);
+            }
+            *call.body_mut() = request.body.map(|body| bytes::Bytes::from_owner(body.exposed()).into());
+            let answer = client.execute(call).await.map_err(understand)?;
+            read(answer).await
+        })
+    }
+}
+
+async fn read(mut answer: reqwest::Response) -> Result<LoginAnswer, TransportError> {
+    let no_memory = |error: bootseal_memory::MemoryError| TransportError::Broken(error.to_string());
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let mut body = SecretBuf::with_capacity(4096).map_err(no_memory)?;
+    while let Some(chunk) = answer.chunk().await.map_err(understand)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(TransportError::Broken("it is larger than 1 MiB".into()));
+        }
+        body.push(&chunk).map_err(no_memory)?;
+    }
+    let body: Secret = body.freeze();
+    Ok(LoginAnswer { status, headers, body })
+}
+
+fn understand(error: reqwest::Error) -> TransportError {
+    let error = error.without_url();
+    let text = crate::error::chain(&error);
+    if tls_cause(&error) {
+        TransportError::Tls(text)
+    } else if error.is_timeout() && !error.is_connect() {
+        TransportError::Timeout
+    } else if error.is_connect() {
+        TransportError::Connect(text)
+    } else {
+        TransportError::Broken(text)
+    }
+}
+
+/// Whether TLS itself, and not the network below it, is among the causes.
+fn tls_cause(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut at = Some(error);
+    while let Some(cause) = at {
+        if cause.is::<rustls::Error>() {
+            return true;
+        }
+        // An io::Error does not name what it wraps as its source.
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        if wrapped.is_some_and(|wrapped| tls_cause(wrapped)) {
+            return true;
+        }
+        at = cause.source();
+    }
+    false
+}
+
+/// A reqwest builder that trusts `ca` instead of the system's roots, where it is given, and takes no proxy from the environment.
+pub(crate) fn client_builder(ca: Option<&str>) -> Result<reqwest::ClientBuilder, String> {
+    let tls = tls_config(ca)?;
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().referer(false).retry(reqwest::retry::never()))
+}
+
+fn tls_config(ca: Option<&str>) -> Result<ClientConfig, String> {
+    // The process's provider where one is installed; nothing is installed by a library.
+    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    let Some(pem) = ca else {
+        let verified = builder.with_platform_verifier().map_err(|error| format!("the system's root certificates cannot be used: {error}"))?;
+        return Ok(verified.with_no_client_auth());
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|_| "the profile's `ca` is not PEM")?;
+        roots.add(certificate).map_err(|error| format!("a certificate of the profile's `ca` cannot be used: {error}"))?;
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
