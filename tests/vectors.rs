@@ -2,6 +2,8 @@
 //!
 //! The vectors come from the Python in `tests/vectors`, which never saw this code.
 
+#![allow(clippy::unwrap_used)] // a test
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_core::{IdentityFile, Kind, OpenedValue, Pin, Property, SealedFile, ValueKind};
@@ -23,7 +25,8 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
     let file = SealedFile::read(&path).and_then(|file| file.verify(&pins)).map_err(fail)?;
     let facts = (file.generation(), file.epoch(), file.vault().to_string());
     let Some(identity) = row["identity"].as_str() else { return Ok((facts.0, facts.1, facts.2, Vec::new())) };
-    let identities = IdentityFile::from_reader(&mut std::fs::File::open(folder().join(identity)).unwrap()).unwrap().identities;
+    let identities =
+        IdentityFile::from_reader(&mut std::fs::File::open(folder().join(identity)).unwrap()).unwrap().identities;
     // A writer opens the writers' block, and checks both, as `verify` does.
     if file.role_of(&identities) == Some(bootseal_core::Role::Writer) {
         let again = SealedFile::read(&path).and_then(|file| file.verify(&pins)).map_err(fail)?;
@@ -33,7 +36,9 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
     let mut values = Values::new();
     for (path, property) in vault.file().properties() {
         values.push(match property {
-            Property::Readable(toml::Value::String(text)) => (path.to_string(), false, "text", Some(text.clone()), None),
+            Property::Readable(toml::Value::String(text)) => {
+                (path.to_string(), false, "text", Some(text.clone()), None)
+            }
             Property::Readable(_) => (path.to_string(), false, "toml", None, None),
             Property::Sealed(_) => {
                 let OpenedValue { kind, set_at, secret } = vault.open(path).map_err(fail)?;
@@ -55,7 +60,8 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
 
 #[test]
 fn every_vector_ends_as_its_row_says() {
-    let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(folder().join("vectors.json")).unwrap()).unwrap();
+    let rows: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(folder().join("vectors.json")).unwrap()).unwrap();
     assert!(rows.len() > 200);
     let mut wrong = Vec::new();
     for row in &rows {

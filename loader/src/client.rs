@@ -106,7 +106,11 @@ impl Client {
         if !profile.allows(request.url()) {
             let origin = request.url().origin().ascii_serialization();
             let text = format!("the token of `{}` may not go to {origin}", profile.table);
-            let help = format!("It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]", profile.hosts(), profile.table);
+            let help = format!(
+                "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
+                profile.hosts(),
+                profile.table
+            );
             return Err(Error::new(Kind::Usage, text).with_help(help));
         }
         // Filled in at each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
@@ -152,9 +156,11 @@ impl Client {
                 Part::Name(_) => token.expose(|token| page.push(token))?,
             }
         }
-        let cannot = |_| Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table));
+        let cannot =
+            |_| Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table));
         let name = HeaderName::try_from(profile.inject_header.as_str()).map_err(|error| cannot(error.into()))?;
-        let mut value: HeaderValue = page.expose(HeaderValue::from_bytes).map_err(|error| cannot(http::Error::from(error)))?;
+        let mut value: HeaderValue =
+            page.expose(HeaderValue::from_bytes).map_err(|error| cannot(http::Error::from(error)))?;
         value.set_sensitive(true);
         headers.insert(name, value);
         Ok(())

@@ -18,9 +18,17 @@ struct Facts {
 
 enum What {
     File(bootseal_core::Error),
-    Own { kind: Kind, text: String, help: Option<String> },
+    Own(Own),
     #[cfg(feature = "client")]
     Http(reqwest::Error),
+}
+
+#[derive(Clone)]
+struct Own {
+    kind: Kind,
+    text: String,
+    help: Option<String>,
+    status: Option<u16>,
 }
 
 /// The result of everything here that can fail.
@@ -28,24 +36,39 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Error {
-        Error(Arc::new(Facts { what: What::Own { kind, text: text.into(), help: None }, retry_after: None }))
+        Error::own(Own { kind, text: text.into(), help: None, status: None }, None)
+    }
+
+    fn own(own: Own, retry_after: Option<Duration>) -> Error {
+        Error(Arc::new(Facts { what: What::Own(own), retry_after }))
+    }
+
+    /// What this error says, as one of our own that can be added to.
+    fn to_own(&self) -> Own {
+        match &self.0.what {
+            What::Own(own) => own.clone(),
+            _ => Own { kind: self.kind(), text: self.text(), help: self.help().map(str::to_owned), status: None },
+        }
     }
 
     pub(crate) fn with_help(self, help: impl Into<String>) -> Error {
-        let (kind, text) = (self.kind(), self.text());
-        Error(Arc::new(Facts { what: What::Own { kind, text, help: Some(help.into()) }, retry_after: self.0.retry_after }))
+        Error::own(Own { help: Some(help.into()), ..self.to_own() }, self.0.retry_after)
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn with_status(self, status: Option<u16>) -> Error {
+        Error::own(Own { status, ..self.to_own() }, self.0.retry_after)
     }
 
     #[cfg(feature = "client")]
     pub(crate) fn with_retry_after(&self, retry_after: Duration) -> Error {
-        let what = What::Own { kind: self.kind(), text: self.text(), help: self.help().map(str::to_owned) };
-        Error(Arc::new(Facts { what, retry_after: Some(retry_after) }))
+        Error::own(self.to_own(), Some(retry_after))
     }
 
     fn text(&self) -> String {
         match &self.0.what {
             What::File(error) => error.what().to_owned(),
-            What::Own { text, .. } => text.clone(),
+            What::Own(own) => own.text.clone(),
             #[cfg(feature = "client")]
             What::Http(error) => chain(error),
         }
@@ -55,7 +78,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match &self.0.what {
             What::File(error) => error.kind(),
-            What::Own { kind, .. } => *kind,
+            What::Own(own) => own.kind,
             #[cfg(feature = "client")]
             What::Http(_) => Kind::Io,
         }
@@ -65,7 +88,7 @@ impl Error {
     pub fn help(&self) -> Option<&str> {
         match &self.0.what {
             What::File(error) => error.help(),
-            What::Own { help, .. } => help.as_deref(),
+            What::Own(own) => own.help.as_deref(),
             #[cfg(feature = "client")]
             What::Http(_) => None,
         }
@@ -74,6 +97,14 @@ impl Error {
     /// For a login that is not tried for now: how long until the next attempt may be made.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The status that a failed login was answered with; `None` where there was no answer, or no login.
+    pub fn status(&self) -> Option<u16> {
+        match &self.0.what {
+            What::Own(own) => own.status,
+            _ => None,
+        }
     }
 
     /// The exit code for a program that ends because of this: the table of the CLI.

@@ -74,13 +74,16 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) fn of(profile: &Profile, evidence: &Evidence) -> Life {
         // A host whose clock is wrong by an hour must neither log in at each call nor send dead tokens.
-        let server_now = evidence.server_date.filter(|date| (date - evidence.wall).abs() > CLOCK_TOLERANCE).unwrap_or(evidence.wall);
+        let server_now =
+            evidence.server_date.filter(|date| (date - evidence.wall).abs() > CLOCK_TOLERANCE).unwrap_or(evidence.wall);
         let jwt = evidence.jwt.map(|claims| {
             let left = claims.exp - server_now;
             (claims.iat.map_or(left, |iat| left.min(claims.exp - iat)), ExpiryFrom::Jwt)
         });
         let found = match &profile.expiry {
-            Some(Expiry::OnReject) => return Life { life: profile.max_age, from: ExpiryFrom::OnReject, born_expired: false },
+            Some(Expiry::OnReject) => {
+                return Life { life: profile.max_age, from: ExpiryFrom::OnReject, born_expired: false };
+            }
             Some(Expiry::Fixed(life)) => Some((life.as_secs_f64(), ExpiryFrom::Fixed)),
             Some(Expiry::Jwt) => jwt,
             Some(Expiry::Field(_)) => evidence.field.map(|field| {
@@ -95,7 +98,9 @@ impl Life {
             }),
             _ => jwt.or(evidence.expires_in.map(|seconds| (seconds, ExpiryFrom::Json))),
         };
-        let (seconds, from) = found.filter(|(seconds, _)| !seconds.is_nan()).unwrap_or((profile.default_life.as_secs_f64(), ExpiryFrom::Default));
+        let (seconds, from) = found
+            .filter(|(seconds, _)| !seconds.is_nan())
+            .unwrap_or((profile.default_life.as_secs_f64(), ExpiryFrom::Default));
         if seconds <= 0.0 {
             return Life { life: BORN_EXPIRED, from, born_expired: true };
         }

@@ -159,7 +159,7 @@ mod tests {
             let mut gate = Gate::default();
             gate.failed(&failure(class), SECOND, 1.0);
             assert_eq!(gate.wait(SECOND), Some(expected * SECOND), "{class:?}");
-            assert_eq!(gate.wait((1 + expected as u32) * SECOND), None);
+            assert_eq!(gate.wait((1 + expected) * SECOND), None);
         }
     }
 
@@ -184,7 +184,11 @@ mod tests {
     fn what_the_vendor_asks_for_is_kept_within_bounds() {
         for (asked, expected) in [(0, 1), (7, 7), (3600, 900)] {
             let mut gate = Gate::default();
-            gate.failed(&Failure { retry_after: Some(asked * SECOND), ..failure(Class::Throttled) }, Duration::ZERO, 0.0);
+            gate.failed(
+                &Failure { retry_after: Some(asked * SECOND), ..failure(Class::Throttled) },
+                Duration::ZERO,
+                0.0,
+            );
             assert_eq!(gate.wait(Duration::ZERO), Some(expected * SECOND));
         }
     }
@@ -204,7 +208,8 @@ mod tests {
         assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), Shut::Backoff);
         assert_eq!(gate.failed(&failure(Class::PerhapsRefused), 30 * SECOND, 0.5), Shut::Refused);
         let mut gate = Gate::default();
-        let shut = [Class::Protocol, Class::Protocol, Class::Protocol].map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
+        let shut = [Class::Protocol, Class::Protocol, Class::Protocol]
+            .map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
         assert_eq!(shut, [Shut::Backoff, Shut::Backoff, Shut::Refused]);
         let mut gate = Gate::default();
         gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5);

@@ -31,7 +31,8 @@ pub(crate) struct NotJson;
 
 /// Follows `pointer` (RFC 6901) through `document`; `Ok(None)` where there is nothing.
 pub(crate) fn find(document: &[u8], pointer: &str) -> Result<Option<Found>, NotJson> {
-    let steps: Vec<String> = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    let steps: Vec<String> =
+        pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
     let mut reader = serde_json::Deserializer::from_slice(document);
     let found = Follow(&steps).deserialize(&mut reader).map_err(|_| NotJson)?;
     reader.end().map_err(|_| NotJson)?;
@@ -75,7 +76,9 @@ impl<'de> Visitor<'de> for Follow<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         // RFC 6901: digits without leading zeros.
         let step = self.0.split_first();
-        let wanted = step.and_then(|(step, rest)| Some((step.parse::<usize>().ok().filter(|index| index.to_string() == *step)?, rest)));
+        let wanted = step.and_then(|(step, rest)| {
+            Some((step.parse::<usize>().ok().filter(|index| index.to_string() == *step)?, rest))
+        });
         let mut found = None;
         for index in 0.. {
             let more = match wanted {
@@ -96,7 +99,9 @@ impl<'de> Visitor<'de> for Follow<'_> {
         if !self.0.is_empty() {
             return Ok(None);
         }
-        Secret::copy_of(text.as_bytes()).map(|secret| Some(Found::Text(secret))).map_err(|_| E::custom("no guarded memory"))
+        Secret::copy_of(text.as_bytes())
+            .map(|secret| Some(Found::Text(secret)))
+            .map_err(|_| E::custom("no guarded memory"))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Self::Value, E> {
@@ -137,8 +142,19 @@ mod tests {
     fn the_samples_of_rfc_6901() {
         let document = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8}"#;
         for (pointer, expected) in [
-            ("", "other"), ("/foo", "other"), ("/foo/0", "bar"), ("/foo/1", "baz"), ("/", "0"), ("/a~1b", "1"), ("/c%d", "2"),
-            ("/e^f", "3"), ("/g|h", "4"), ("/i\\j", "5"), ("/k\"l", "6"), ("/ ", "7"), ("/m~0n", "8"),
+            ("", "other"),
+            ("/foo", "other"),
+            ("/foo/0", "bar"),
+            ("/foo/1", "baz"),
+            ("/", "0"),
+            ("/a~1b", "1"),
+            ("/c%d", "2"),
+            ("/e^f", "3"),
+            ("/g|h", "4"),
+            ("/i\\j", "5"),
+            ("/k\"l", "6"),
+            ("/ ", "7"),
+            ("/m~0n", "8"),
         ] {
             assert_eq!(text(document, pointer).as_deref(), Some(expected), "{pointer}");
         }

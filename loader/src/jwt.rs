@@ -61,10 +61,21 @@ mod tests {
     #[test]
     fn exp_and_iat_are_read() {
         let claims = |payload: &str| peek(jwt(payload).as_bytes());
-        assert_eq!(claims(r#"{"exp":1700000000,"iat":1699999000,"sub":"x"}"#), Some(Claims { exp: 1.7e9, iat: Some(1.699_999e9) }));
+        assert_eq!(
+            claims(r#"{"exp":1700000000,"iat":1699999000,"sub":"x"}"#),
+            Some(Claims { exp: 1.7e9, iat: Some(1.699_999e9) })
+        );
         assert_eq!(claims(r#"{"exp":1700000000.5}"#), Some(Claims { exp: 1_700_000_000.5, iat: None }));
         assert_eq!(claims(r#"{"exp":-1}"#), Some(Claims { exp: -1.0, iat: None }));
-        for none in [r#"{"exp":"1700000000"}"#, r#"{"exp":null}"#, "{}", "[]", "nonsense", r#"{"exp":1,"exp":2}"#, r#"{"exp":1e999}"#] {
+        for none in [
+            r#"{"exp":"1700000000"}"#,
+            r#"{"exp":null}"#,
+            "{}",
+            "[]",
+            "nonsense",
+            r#"{"exp":1,"exp":2}"#,
+            r#"{"exp":1e999}"#,
+        ] {
             assert_eq!(claims(none), None, "{none}");
         }
     }

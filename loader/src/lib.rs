@@ -28,30 +28,30 @@
 #![forbid(unsafe_code)]
 
 mod env;
-mod unlock;
-mod startup;
 mod secrets;
+mod startup;
+mod unlock;
 
 #[cfg(feature = "client")]
-mod login;
-#[cfg(feature = "client")]
-mod transport;
-#[cfg(feature = "client")]
-mod json;
-#[cfg(feature = "client")]
-mod jwt;
+mod client;
 #[cfg(feature = "client")]
 mod clock;
 #[cfg(feature = "client")]
 mod expiry;
 #[cfg(feature = "client")]
-mod token;
-#[cfg(feature = "client")]
 mod gate;
+#[cfg(feature = "client")]
+mod json;
+#[cfg(feature = "client")]
+mod jwt;
+#[cfg(feature = "client")]
+mod login;
+#[cfg(feature = "client")]
+mod token;
 #[cfg(feature = "client")]
 mod token_source;
 #[cfg(feature = "client")]
-mod client;
+mod transport;
 
 mod error;
 

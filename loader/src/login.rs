@@ -101,15 +101,27 @@ impl LoginRequest {
             let mut page = SecretBuf::with_capacity(64)?;
             fill(template, values, |bytes| page.push(bytes).map_err(Error::from))?;
             if page.expose(|bytes| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))) {
-                let text = format!("the header `{name}` of the login of `{}` would hold a line break or NUL from a value", profile.table);
+                let text = format!(
+                    "the header `{name}` of the login of `{}` would hold a line break or NUL from a value",
+                    profile.table
+                );
                 return Err(Error::new(Kind::Malformed, text));
             }
-            let name = HeaderName::try_from(name.as_str()).map_err(|_| Error::new(Kind::Malformed, format!("`{name}` is not a header")))?;
+            let name = HeaderName::try_from(name.as_str())
+                .map_err(|_| Error::new(Kind::Malformed, format!("`{name}` is not a header")))?;
             headers.retain(|(other, _)| *other != name);
             headers.push((name, page.freeze()));
         }
-        let method = Method::from_bytes(profile.method.as_bytes()).map_err(|_| Error::new(Kind::Malformed, "not a method"))?;
-        Ok(LoginRequest { method, url: profile.url.clone(), headers, body, timeout: profile.login_timeout, ca: profile.ca.clone() })
+        let method =
+            Method::from_bytes(profile.method.as_bytes()).map_err(|_| Error::new(Kind::Malformed, "not a method"))?;
+        Ok(LoginRequest {
+            method,
+            url: profile.url.clone(),
+            headers,
+            body,
+            timeout: profile.login_timeout,
+            ca: profile.ca.clone(),
+        })
     }
 }
 
@@ -125,7 +137,9 @@ fn fill(template: &Template, values: &Values, mut write: impl FnMut(&[u8]) -> Re
 }
 
 fn value<'a>(values: &'a Values, name: &str) -> Result<&'a Secret, Error> {
-    values.get(name).ok_or_else(|| Error::new(Kind::NotFound, format!("the login needs a value `{name}` that is not there")))
+    values
+        .get(name)
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("the login needs a value `{name}` that is not there")))
 }
 
 fn write_json(page: &mut SecretBuf, json: &JsonTemplate, values: &Values) -> Result<(), Error> {
@@ -231,7 +245,9 @@ pub(crate) enum Class {
     PerhapsRefused,
     Throttled,
     /// Down, broken, or out of reach; `unsent` where not one byte went out.
-    Down { unsent: bool },
+    Down {
+        unsent: bool,
+    },
     Tls,
     /// The answer is not what the profile describes.
     Protocol,
@@ -258,10 +274,20 @@ fn failed(class: Class, status: Option<u16>, text: impl Into<String>) -> Outcome
 pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, TransportError>, wall: Duration) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(TransportError::Connect(why)) => return failed(Class::Down { unsent: true }, None, format!("cannot be reached: {why}")),
+        Err(TransportError::Connect(why)) => {
+            return failed(Class::Down { unsent: true }, None, format!("cannot be reached: {why}"));
+        }
         Err(TransportError::Tls(why)) => return failed(Class::Tls, None, format!("no trustworthy connection: {why}")),
-        Err(TransportError::Timeout) => return failed(Class::Down { unsent: false }, None, format!("no answer within {:?}", profile.login_timeout)),
-        Err(TransportError::Broken(why)) => return failed(Class::Down { unsent: false }, None, format!("the answer broke off: {why}")),
+        Err(TransportError::Timeout) => {
+            return failed(
+                Class::Down { unsent: false },
+                None,
+                format!("no answer within {:?}", profile.login_timeout),
+            );
+        }
+        Err(TransportError::Broken(why)) => {
+            return failed(Class::Down { unsent: false }, None, format!("the answer broke off: {why}"));
+        }
     };
     let status = answer.status;
     let retry_after = retry_after(&answer.headers, wall);
@@ -282,13 +308,22 @@ pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, Transpor
         },
         300..400 => {
             let location = answer.headers.get(http::header::LOCATION).and_then(|location| location.to_str().ok());
-            let target = location.and_then(|location| profile.url.join(location).ok()).map(|url| url.origin().ascii_serialization());
+            let target = location
+                .and_then(|location| profile.url.join(location).ok())
+                .map(|url| url.origin().ascii_serialization());
             let target = target.map_or(String::new(), |origin| format!(" to {origin}"));
-            failed(Class::Redirect, Some(status), said(&format!(" and would redirect{target}; a password is never sent on")))
+            failed(
+                Class::Redirect,
+                Some(status),
+                said(&format!(" and would redirect{target}; a password is never sent on")),
+            )
         }
-        429 | 503 if status == 429 || retry_after.is_some() => {
-            Outcome::Failed(Failure { class: Class::Throttled, text: said(" to the login"), status: Some(status), retry_after })
-        }
+        429 | 503 if status == 429 || retry_after.is_some() => Outcome::Failed(Failure {
+            class: Class::Throttled,
+            text: said(" to the login"),
+            status: Some(status),
+            retry_after,
+        }),
         500..600 => failed(Class::Down { unsent: false }, Some(status), said(" to the login")),
         _ => failed(Class::Protocol, Some(status), said(" to the login, which the profile does not describe")),
     }
@@ -297,7 +332,9 @@ pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, Transpor
 /// The vendor's own word for wrong credentials (RFC 6749 §5.2), which is no secret; nothing else of a body is ever shown.
 fn oauth_code(answer: &LoginAnswer) -> Option<&'static str> {
     let Ok(Some(Found::Text(code))) = answer.body.expose(|body| find(body, "/error")) else { return None };
-    ["invalid_grant", "invalid_client", "unauthorized_client"].into_iter().find(|known| code.expose(|bytes| bytes == known.as_bytes()))
+    ["invalid_grant", "invalid_client", "unauthorized_client"]
+        .into_iter()
+        .find(|known| code.expose(|bytes| bytes == known.as_bytes()))
 }
 
 /// Seconds, or a date (RFC 9110 §10.2.3).
@@ -311,16 +348,23 @@ fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
 
 fn token(profile: &Profile, answer: &LoginAnswer, wall: Duration) -> Outcome {
     let status = answer.status;
-    let missing = |what: &str| failed(Class::Protocol, Some(status), format!("answered {status} to the login, but {what}"));
+    let missing =
+        |what: &str| failed(Class::Protocol, Some(status), format!("answered {status} to the login, but {what}"));
     let secret = match &profile.token {
-        TokenPlace::Header(name) => match answer.headers.get(name.as_str()).map(|value| Secret::copy_of(value.as_bytes())) {
-            Some(Ok(secret)) => secret,
-            Some(Err(error)) => return missing(&error.to_string()),
-            None => return missing(&format!("there is no header `{name}`, where the profile expects the token")),
-        },
+        TokenPlace::Header(name) => {
+            match answer.headers.get(name.as_str()).map(|value| Secret::copy_of(value.as_bytes())) {
+                Some(Ok(secret)) => secret,
+                Some(Err(error)) => return missing(&error.to_string()),
+                None => return missing(&format!("there is no header `{name}`, where the profile expects the token")),
+            }
+        }
         TokenPlace::Json(pointer) => match answer.body.expose(|body| find(body, pointer)) {
             Ok(Some(Found::Text(secret))) => secret,
-            Ok(Some(_)) => return missing(&format!("what stands at `{pointer}`, where the profile expects the token, is no text")),
+            Ok(Some(_)) => {
+                return missing(&format!(
+                    "what stands at `{pointer}`, where the profile expects the token, is no text"
+                ));
+            }
             Ok(None) => return missing(&format!("nothing stands at `{pointer}`, where the profile expects the token")),
             Err(_) => return missing("its body is not JSON"),
         },
@@ -333,7 +377,12 @@ fn token(profile: &Profile, answer: &LoginAnswer, wall: Duration) -> Outcome {
     let evidence = Evidence {
         jwt: secret.expose(jwt::peek),
         field: field(profile, answer),
-        expires_in: answer.body.expose(|body| find(body, "/expires_in")).ok().flatten().and_then(|found| found.number()),
+        expires_in: answer
+            .body
+            .expose(|body| find(body, "/expires_in"))
+            .ok()
+            .flatten()
+            .and_then(|found| found.number()),
         server_date: date(http::header::DATE),
         wall: wall.as_secs_f64(),
     };
@@ -344,7 +393,9 @@ fn field(profile: &Profile, answer: &LoginAnswer) -> Option<FieldValue> {
     let Some(Expiry::Field(field)) = &profile.expiry else { return None };
     let (found, from) = match &field.place {
         TokenPlace::Json(pointer) => (answer.body.expose(|body| find(body, pointer)).ok()??, ExpiryFrom::Json),
-        TokenPlace::Header(name) => (Found::Text(Secret::copy_of(answer.headers.get(name.as_str())?.as_bytes()).ok()?), ExpiryFrom::Header),
+        TokenPlace::Header(name) => {
+            (Found::Text(Secret::copy_of(answer.headers.get(name.as_str())?.as_bytes()).ok()?), ExpiryFrom::Header)
+        }
         _ => return None,
     };
     let number = match (field.unit, &found) {

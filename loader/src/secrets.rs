@@ -49,9 +49,12 @@ impl Secrets {
             return Ok(secret.clone());
         }
         let error = match self.0.file.property(&path) {
-            Some(_) => bootseal_core::Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for")
-                .at(&path)
-                .with_help(format!("Seal it: bootseal set {path}; or read it with text(\"{path}\")")),
+            Some(_) => bootseal_core::Error::new(
+                Kind::Conflict,
+                "this property is readable, not sealed; a secret was asked for",
+            )
+            .at(&path)
+            .with_help(format!("Seal it: bootseal set {path}; or read it with text(\"{path}\")")),
             None => self.0.file.not_found(&path),
         };
         Err(self.placed(error))
@@ -65,10 +68,16 @@ impl Secrets {
         let path: PropertyPath = path.parse()?;
         let error = match self.0.file.property(&path) {
             Some(Property::Readable(toml::Value::String(text))) => return Ok(text),
-            Some(Property::Sealed(_)) => bootseal_core::Error::new(Kind::Conflict, "this property is sealed; readable text was asked for")
-                .at(&path)
-                .with_help(format!("Read it with secret(\"{path}\")")),
-            Some(Property::Readable(other)) => bootseal_core::Error::new(Kind::Conflict, format!("this property is of type {}; text was asked for", other.type_str())).at(&path),
+            Some(Property::Sealed(_)) => {
+                bootseal_core::Error::new(Kind::Conflict, "this property is sealed; readable text was asked for")
+                    .at(&path)
+                    .with_help(format!("Read it with secret(\"{path}\")"))
+            }
+            Some(Property::Readable(other)) => bootseal_core::Error::new(
+                Kind::Conflict,
+                format!("this property is of type {}; text was asked for", other.type_str()),
+            )
+            .at(&path),
             None => self.0.file.not_found(&path),
         };
         Err(self.placed(error))
@@ -102,14 +111,18 @@ impl Secrets {
             return Err(missing.unwrap_or_else(|| self.0.file.not_found(&table)).into());
         };
         if self.0.file.trust() == bootseal_core::Trust::Nothing {
-            return Err(Error::new(Kind::WrongVault, format!("no login with `{table}`: nothing says which vault this must be"))
-                .with_help(format!("Pin it: BOOTSEAL_PIN={}", self.0.file.vault())));
+            return Err(Error::new(
+                Kind::WrongVault,
+                format!("no login with `{table}`: nothing says which vault this must be"),
+            )
+            .with_help(format!("Pin it: BOOTSEAL_PIN={}", self.0.file.vault())));
         }
         let mut sources = self.0.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(source) = sources.get(&table) {
             return Ok(source.clone());
         }
-        let values = profile.names().into_iter().map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
+        let values =
+            profile.names().into_iter().map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
         let values = values.collect::<Result<_>>()?;
         let source = crate::token_source::TokenSource::new(profile.clone(), values, clock, transport);
         sources.insert(table, source.clone());

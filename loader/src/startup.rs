@@ -117,7 +117,8 @@ impl Loader {
         let report = bootseal_memory::report()?;
         if self.least.is_some_and(|least| report.level < least) {
             let text = format!("{report}, and this application asks for better");
-            return Err(Error::new(Kind::Io, text).with_help("memfd_secret needs Linux 5.14 or later, and a seccomp filter that lets it through."));
+            return Err(Error::new(Kind::Io, text)
+                .with_help("memfd_secret needs Linux 5.14 or later, and a seccomp filter that lets it through."));
         }
         let path = match self.env.get(env::FILE) {
             Some(named) if !self.exactly => PathBuf::from(named),
@@ -140,7 +141,8 @@ impl Loader {
                 other => other?,
             };
             if verified.role_of(&candidate.file.identities).is_none() {
-                let recipients: Vec<String> = candidate.file.identities.iter().map(|identity| identity.recipient().to_string()).collect();
+                let recipients: Vec<String> =
+                    candidate.file.identities.iter().map(|identity| identity.recipient().to_string()).collect();
                 tried.note(&candidate.name, format_args!("{}: not in access", recipients.join(", ")));
                 continue;
             }
@@ -167,14 +169,17 @@ impl Loader {
             verified.generation(),
             tried.text()
         );
-        let help = format!("It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT", verified.who());
+        let help =
+            format!("It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT", verified.who());
         Err(Error::new(Kind::NoIdentity, text).with_help(help))
     }
 }
 
 fn unpinned(file: &VerifiedFile, key: &str) -> Error {
     let path = file.path().map_or(String::new(), |path| format!("{}: ", path.display()));
-    let text = format!("{path}nothing says which vault this must be: no pin in code, BOOTSEAL_PIN, $CREDENTIALS_DIRECTORY/bootseal.pin or {key}");
+    let text = format!(
+        "{path}nothing says which vault this must be: no pin in code, BOOTSEAL_PIN, $CREDENTIALS_DIRECTORY/bootseal.pin or {key}"
+    );
     Error::new(Kind::WrongVault, text).with_help(format!(
         "If it is the right file, pin it: write the line `# vault: {}` into the key file, or set BOOTSEAL_PIN={0}",
         file.vault()

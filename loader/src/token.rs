@@ -19,6 +19,7 @@ pub(crate) struct Entry {
     pub(crate) number: u64,
     pub(crate) sent_boot: Duration,
     pub(crate) sent_wall: Duration,
+    pub(crate) status: u16,
     pub(crate) life: Duration,
     pub(crate) from: ExpiryFrom,
     pub(crate) deadlines: Deadlines,
@@ -62,6 +63,18 @@ impl Token {
     /// How long it was good for when its login was sent.
     pub fn life(&self) -> Duration {
         self.0.life
+    }
+
+    /// The status of the login's answer.
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// The claims of a JWT, as JSON text; `None` where it is none. They are what the vendor says, not checked, and without their
+    /// signature no token.
+    pub fn claims(&self) -> Option<String> {
+        let payload = self.expose(crate::jwt::payload)?;
+        payload.expose(|payload| String::from_utf8(payload.to_vec()).ok())
     }
 
     /// What told how long.

@@ -120,7 +120,12 @@ enum Step {
 }
 
 impl TokenSource {
-    pub(crate) fn new(profile: Profile, values: Values, clock: Arc<dyn Clock>, transport: Arc<dyn Transport>) -> TokenSource {
+    pub(crate) fn new(
+        profile: Profile,
+        values: Values,
+        clock: Arc<dyn Clock>,
+        transport: Arc<dyn Transport>,
+    ) -> TokenSource {
         TokenSource(Arc::new(Core {
             profile,
             values,
@@ -270,7 +275,10 @@ impl TokenSource {
             (Some(flight), ..) => Step::Wait(flight.clone()),
             (None, Some(wait), Some(error)) => Step::Failed(error.with_retry_after(wait)),
             (None, _, Some(error)) => Step::Failed(error.clone()),
-            (None, ..) => Step::Failed(Error::new(Kind::LoginDown, format!("{}: no token, and no login may be made yet", core.profile.table))),
+            (None, ..) => Step::Failed(Error::new(
+                Kind::LoginDown,
+                format!("{}: no token, and no login may be made yet", core.profile.table),
+            )),
         }
     }
 }
@@ -291,7 +299,8 @@ impl Core {
     fn good(&self) -> Option<Arc<Entry>> {
         let entry = self.cell.load();
         let entry = entry.as_ref()?;
-        (entry.number > self.revoked.load(Ordering::Acquire) && entry.age(&*self.clock) < entry.deadlines.hard_at).then(|| entry.clone())
+        (entry.number > self.revoked.load(Ordering::Acquire) && entry.age(&*self.clock) < entry.deadlines.hard_at)
+            .then(|| entry.clone())
     }
 
     fn event_loop(&self) {
@@ -303,13 +312,21 @@ impl Core {
     fn start(self: &Arc<Core>, state: &mut State) {
         let flight = Arc::new(Flight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        match std::thread::Builder::new().name("bootseal-login".into()).spawn(move || Landing { core, flight: ours }.fly()) {
+        match std::thread::Builder::new()
+            .name("bootseal-login".into())
+            .spawn(move || Landing { core, flight: ours }.fly())
+        {
             Ok(_) => {
                 self.counts.logins.fetch_add(1, Ordering::Relaxed);
                 state.flight = Some(flight);
             }
             Err(error) => {
-                let failure = Failure { class: Class::Down { unsent: true }, text: format!("no thread for the login: {error}"), status: None, retry_after: None };
+                let failure = Failure {
+                    class: Class::Down { unsent: true },
+                    text: format!("no thread for the login: {error}"),
+                    status: None,
+                    retry_after: None,
+                };
                 self.fail(state, &failure);
             }
         }
@@ -327,14 +344,26 @@ impl Core {
         let (table, origin) = (&self.profile.table, self.profile.url.origin().ascii_serialization());
         let text = format!("login of `{table}`: {origin} {}", failure.text);
         let help = match failure.class {
-            Class::Refused | Class::PerhapsRefused => format!("The vendor says that these credentials are wrong. Give the right ones (bootseal set {table}.…) and try them: bootseal login {table}"),
+            Class::Refused | Class::PerhapsRefused => format!(
+                "The vendor says that these credentials are wrong. Give the right ones (bootseal set {table}.…) and try them: bootseal login {table}"
+            ),
             Class::Throttled => "The vendor asks for patience; the next attempt waits for it.".into(),
-            Class::Down { .. } => "The next attempt is made by itself. Is the vendor up, and reachable from here?".into(),
-            Class::Tls => format!("Is {origin} the right address? A private certificate authority goes into the profile: [{table}.login] ca = \"\"\"…\"\"\""),
-            Class::Protocol | Class::Redirect => format!("The profile [{table}.login] does not fit the answer; see what comes back: bootseal login {table}"),
+            Class::Down { .. } => {
+                "The next attempt is made by itself. Is the vendor up, and reachable from here?".into()
+            }
+            Class::Tls => format!(
+                "Is {origin} the right address? A private certificate authority goes into the profile: [{table}.login] ca = \"\"\"…\"\"\""
+            ),
+            Class::Protocol | Class::Redirect => format!(
+                "The profile [{table}.login] does not fit the answer; see what comes back: bootseal login {table}"
+            ),
         };
-        let error = Error::new(failure.class.kind(), text);
-        let again = if shut == Shut::Refused && failure.class == Class::Protocol { " After three such answers in a row no login is made for a while: it may be a wrong password in disguise." } else { "" };
+        let error = Error::new(failure.class.kind(), text).with_status(failure.status);
+        let again = if shut == Shut::Refused && failure.class == Class::Protocol {
+            " After three such answers in a row no login is made for a while: it may be a wrong password in disguise."
+        } else {
+            ""
+        };
         error.with_help(format!("{help}{again}"))
     }
 
@@ -343,7 +372,12 @@ impl Core {
         let request = match LoginRequest::build(&self.profile, &self.values) {
             Ok(request) => request,
             Err(error) => {
-                return Outcome::Failed(Failure { class: Class::Protocol, text: format!("cannot be asked: {error}"), status: None, retry_after: None });
+                return Outcome::Failed(Failure {
+                    class: Class::Protocol,
+                    text: format!("cannot be asked: {error}"),
+                    status: None,
+                    retry_after: None,
+                });
             }
         };
         let mut outcome = understand(&self.profile, self.transport.send(request.clone()).await, self.clock.wall());
@@ -367,12 +401,22 @@ impl Landing {
         let (sent_boot, sent_wall) = (core.clock.boot(), core.clock.wall());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let outcome = match &runtime {
-            Err(error) => Outcome::Failed(Failure { class: Class::Down { unsent: true }, text: format!("no runtime for the login: {error}"), status: None, retry_after: None }),
+            Err(error) => Outcome::Failed(Failure {
+                class: Class::Down { unsent: true },
+                text: format!("no runtime for the login: {error}"),
+                status: None,
+                retry_after: None,
+            }),
             Ok(runtime) => runtime.block_on(async {
                 let stop = core.clock.sleep(core.profile.login_timeout + HARD_STOP);
                 first_of(core.log_in(), stop).await.unwrap_or_else(|| {
                     let text = format!("gave no answer within {:?}", core.profile.login_timeout + HARD_STOP);
-                    Outcome::Failed(Failure { class: Class::Down { unsent: false }, text, status: None, retry_after: None })
+                    Outcome::Failed(Failure {
+                        class: Class::Down { unsent: false },
+                        text,
+                        status: None,
+                        retry_after: None,
+                    })
                 })
             }),
         };
@@ -395,6 +439,7 @@ impl Landing {
                     number: state.last_number,
                     fingerprint: fingerprint(&secret),
                     secret,
+                    status,
                     sent_boot,
                     sent_wall,
                     life: life.life,

@@ -37,7 +37,8 @@ impl Transport for HttpTransport {
             let mut call = reqwest::Request::new(request.method, request.url);
             for (name, value) in &request.headers {
                 let value = value.expose(HeaderValue::from_bytes);
-                let mut value = value.map_err(|_| TransportError::Broken("a header of the login holds what a header cannot".into()))?;
+                let mut value = value
+                    .map_err(|_| TransportError::Broken("a header of the login holds what a header cannot".into()))?;
                 value.set_sensitive(true);
                 call.headers_mut().insert(name, value);
             }
@@ -96,22 +97,31 @@ fn tls_cause(error: &(dyn std::error::Error + 'static)) -> bool {
 /// A reqwest builder that trusts `ca` instead of the system's roots, where it is given, and takes no proxy from the environment.
 pub(crate) fn client_builder(ca: Option<&str>) -> Result<reqwest::ClientBuilder, String> {
     let tls = tls_config(ca)?;
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().referer(false).retry(reqwest::retry::never()))
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .referer(false)
+        .retry(reqwest::retry::never()))
 }
 
 fn tls_config(ca: Option<&str>) -> Result<ClientConfig, String> {
     // The process's provider where one is installed; nothing is installed by a library.
-    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+    let provider =
+        CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     let Some(pem) = ca else {
-        let verified = builder.with_platform_verifier().map_err(|error| format!("the system's root certificates cannot be used: {error}"))?;
+        let verified = builder
+            .with_platform_verifier()
+            .map_err(|error| format!("the system's root certificates cannot be used: {error}"))?;
         return Ok(verified.with_no_client_auth());
     };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|_| "the profile's `ca` is not PEM")?;
-        roots.add(certificate).map_err(|error| format!("a certificate of the profile's `ca` cannot be used: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("a certificate of the profile's `ca` cannot be used: {error}"))?;
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

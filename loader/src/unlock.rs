@@ -27,7 +27,12 @@ impl Tried {
 }
 
 /// Keys given in code, or named by `BOOTSEAL_IDENTITY`, end the search; the well-known places are passed over until one opens.
-pub(crate) fn candidates(given: &[Identity], given_file: Option<&Path>, env: &Env, tried: &mut Tried) -> Result<Vec<Candidate>> {
+pub(crate) fn candidates(
+    given: &[Identity],
+    given_file: Option<&Path>,
+    env: &Env,
+    tried: &mut Tried,
+) -> Result<Vec<Candidate>> {
     if !given.is_empty() {
         let file = IdentityFile { identities: given.to_vec(), pins: Vec::new() };
         return Ok(vec![Candidate { name: "identities given in code".into(), file }]);
@@ -38,12 +43,17 @@ pub(crate) fn candidates(given: &[Identity], given_file: Option<&Path>, env: &En
     if let Some(path) = env.get(env::IDENTITY) {
         // Named, so it is this one or none: another key that happens to lie around would hide the mistake.
         let path = PathBuf::from(path);
-        return Ok(vec![Candidate { name: format!("{}={}", env::IDENTITY, path.display()), file: IdentityFile::read(&path)? }]);
+        return Ok(vec![Candidate {
+            name: format!("{}={}", env::IDENTITY, path.display()),
+            file: IdentityFile::read(&path)?,
+        }]);
     }
     tried.note(env::IDENTITY, "unset");
     let mut places: Vec<(String, PathBuf)> = Vec::new();
     match env.get(env::CREDENTIALS) {
-        Some(folder) => places.push((format!("${}/bootseal.key", env::CREDENTIALS), PathBuf::from(folder).join("bootseal.key"))),
+        Some(folder) => {
+            places.push((format!("${}/bootseal.key", env::CREDENTIALS), PathBuf::from(folder).join("bootseal.key")))
+        }
         None => tried.note(&format!("${}", env::CREDENTIALS), "unset"),
     }
     for place in ["/run/secrets/bootseal.key", "/run/secrets/bootseal/bootseal.key"] {
@@ -106,6 +116,9 @@ fn parse(text: &str, source: &str) -> Result<Vec<Pin>> {
     match pins {
         Ok(pins) if !pins.is_empty() => Ok(pins),
         Ok(_) => Err(Error::new(Kind::Usage, format!("{source} is set, and holds no pin"))),
-        Err(error) => Err(Error::new(Kind::Usage, format!("{source}: {}", error.what())).with_help(error.help().unwrap_or_default())),
+        Err(error) => {
+            Err(Error::new(Kind::Usage, format!("{source}: {}", error.what()))
+                .with_help(error.help().unwrap_or_default()))
+        }
     }
 }

@@ -1,1 +1,34 @@
-//! x
+//! The command line: operations seal credentials into a file that can lie in git.
+//!
+//! # Flow
+//! [`run`] parses the arguments (`cli`), finds file, identities and pins (`vaults`), and hands over to one file per verb in
+//! `commands`. What the world gives, streams, environment, time and terminal, comes in as [`World`], so that the same code runs in
+//! the binary, in tests and in the quickstart.
+//!
+//! # What this crate does not do
+//! No cryptography and no format: those are `bootseal-core`'s. No login: that is the loader's, and `bootseal login` calls it.
+//!
+//! ```
+//! use bootseal_cli::{World, run};
+//!
+//! let (mut out, mut err) = (Vec::new(), Vec::new());
+//! let mut world = World::new(&mut std::io::empty(), &mut out, &mut err);
+//! assert_eq!(run(["bootseal", "--version"], &mut world), 0);
+//! assert!(String::from_utf8_lossy(&out).starts_with("bootseal "));
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod exit;
+mod formats;
+mod output;
+mod prompt;
+mod run;
+mod vaults;
+mod world;
+
+pub use prompt::{Console, Terminal};
+pub use run::run;
+pub use world::{World, system_time};

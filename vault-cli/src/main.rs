@@ -1,1 +1,24 @@
-fn main() {}
+//! `bootseal`: the process around the library. Everything it does stands in `bootseal_cli`.
+
+#![forbid(unsafe_code)]
+
+use bootseal_cli::{Console, World, run};
+use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut console = Console;
+    let mut world = World {
+        stdin: &mut stdin(),
+        stdout: &mut stdout().lock(),
+        stderr: &mut stderr(),
+        stdin_is_terminal: stdin().is_terminal(),
+        stdout_is_terminal: stdout().is_terminal(),
+        stderr_is_terminal: stderr().is_terminal(),
+        terminal: Some(&mut console),
+        env: &|name| std::env::var_os(name),
+        now: &bootseal_cli::system_time,
+        stdin_taken: false,
+    };
+    ExitCode::from(run(std::env::args_os(), &mut world))
+}

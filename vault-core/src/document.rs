@@ -38,7 +38,9 @@ impl Document {
         let own = table.get_ref().keys().any(|key| *key.get_ref() == "bootseal");
         drop(table);
         if own {
-            return Err(Error::malformed("the table `bootseal` belongs to the format and stands once, as the last table of the file"));
+            return Err(Error::malformed(
+                "the table `bootseal` belongs to the format and stands once, as the last table of the file",
+            ));
         }
         found.sort_by_key(|(_, _, span)| span.start);
         let order = found.iter().map(|(path, ..)| path.clone()).collect();
@@ -69,9 +71,14 @@ impl Document {
         if let Some((property, span)) = self.properties.get(path) {
             // `[[name]]` blocks are one property too, but not one value in one place.
             let blocks = matches!(property, Property::Readable(toml::Value::Array(_)))
-                && Outline::of(&self.text)?.sections.iter().any(|section| section.array && section.path == path.segments());
+                && Outline::of(&self.text)?
+                    .sections
+                    .iter()
+                    .any(|section| section.array && section.path == path.segments());
             if blocks {
-                return Err(Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path));
+                return Err(
+                    Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path)
+                );
             }
             return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
         }
@@ -88,9 +95,11 @@ impl Document {
         // Where the new line went is a matter of TOML's rules on tables; that it went where it was meant to is checked by reading it.
         match Document::parse(changed.clone()) {
             Ok(read) if read.get(path).is_some() && read.order.len() == self.order.len() + 1 => Ok(changed),
-            _ => Err(Error::new(Kind::Conflict, "there is no place in this file's tables where this name can be added")
-                .at(path)
-                .with_help("Add the property by hand with an empty value, then set it.")),
+            _ => {
+                Err(Error::new(Kind::Conflict, "there is no place in this file's tables where this name can be added")
+                    .at(path)
+                    .with_help("Add the property by hand with an empty value, then set it."))
+            }
         }
     }
 
@@ -123,7 +132,10 @@ impl Document {
         // Beside the dotted keys that made the table: its section cannot be opened again.
         if let Some(entry) = outline.entries.iter().rev().find(|entry| {
             let header = &outline.sections[entry.section].path;
-            header.len() < table.len() && table.starts_with(header) && entry.path.len() > table.len() && entry.path.starts_with(table)
+            header.len() < table.len()
+                && table.starts_with(header)
+                && entry.path.len() > table.len()
+                && entry.path.starts_with(table)
         }) {
             let header = &outline.sections[entry.section].path;
             return Ok(splice(entry.line_end, format!("{} = {value}\n", DottedKey(&segments[header.len()..]))));
@@ -193,7 +205,8 @@ fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut
         match value.get_ref() {
             DeValue::Table(inner) => collect(text, above, inner, found)?,
             other => {
-                let path = PropertyPath::new(above.clone()).map_err(|error| error.at_offset(text, value.span().start))?;
+                let path =
+                    PropertyPath::new(above.clone()).map_err(|error| error.at_offset(text, value.span().start))?;
                 let property = property(text, &path, other, value.span())?;
                 found.push((path, property, value.span()));
             }
@@ -247,7 +260,8 @@ pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
             toml::Value::Array(array.iter().map(|element| to_value(element.get_ref())).collect::<Option<_>>()?)
         }
         DeValue::Table(table) => {
-            let pairs = table.iter().map(|(key, element)| Some((key.get_ref().to_string(), to_value(element.get_ref())?)));
+            let pairs =
+                table.iter().map(|(key, element)| Some((key.get_ref().to_string(), to_value(element.get_ref())?)));
             toml::Value::Table(pairs.collect::<Option<_>>()?)
         }
     })
@@ -288,12 +302,17 @@ mod tests {
         assert_eq!(with("[a]\nb = {}\n", "a.b.c.y", "2").unwrap(), "[a]\nb = { c.y = 2 }\n");
         assert_eq!(with("a = { b = { x = 1 } }\n", "a.b.y", "2").unwrap(), "a = { b = { x = 1, y = 2 } }\n");
         assert_eq!(with("[a]\nx = 1", "a.y", "2").unwrap(), "[a]\nx = 1\ny = 2\n");
-        assert_eq!(with("[a]\nx = \"\"\"\n[a.b]\n\"\"\"\n", "a.y", "2").unwrap(), "[a]\nx = \"\"\"\n[a.b]\n\"\"\"\ny = 2\n");
+        assert_eq!(
+            with("[a]\nx = \"\"\"\n[a.b]\n\"\"\"\n", "a.y", "2").unwrap(),
+            "[a]\nx = \"\"\"\n[a.b]\n\"\"\"\ny = 2\n"
+        );
     }
 
     #[test]
     fn what_has_no_place_is_a_conflict() {
-        for (text, path) in [("a = 1\n", "a.b"), ("[a]\nb = 1\n", "a"), ("[[a]]\nb = 1\n", "a.c"), ("a = [{ b = 1 }]\n", "a.b")] {
+        for (text, path) in
+            [("a = 1\n", "a.b"), ("[a]\nb = 1\n", "a"), ("[[a]]\nb = 1\n", "a.c"), ("a = [{ b = 1 }]\n", "a.b")]
+        {
             assert_eq!(with(text, path, "1").unwrap_err().kind(), Kind::Conflict, "{text} {path}");
         }
     }
@@ -321,8 +340,13 @@ mod tests {
     fn toml_text() -> impl Strategy<Value = String> {
         let key = "[a-c]{1,2}";
         let value = prop_oneof![
-            Just("1".to_string()), Just("\"x # y\"".to_string()), Just("[1, 2]".to_string()), Just("{ k = 1 }".to_string()),
-            Just("\"\"\"\n[z]\n\"\"\"".to_string()), Just("{}".to_string()), Just("'''\n# no\n'''".to_string())
+            Just("1".to_string()),
+            Just("\"x # y\"".to_string()),
+            Just("[1, 2]".to_string()),
+            Just("{ k = 1 }".to_string()),
+            Just("\"\"\"\n[z]\n\"\"\"".to_string()),
+            Just("{}".to_string()),
+            Just("'''\n# no\n'''".to_string())
         ];
         let line = prop_oneof![
             4 => (key, value.clone()).prop_map(|(key, value)| format!("{key} = {value}")),

@@ -25,12 +25,19 @@ impl Fields {
         self.table.remove(key)
     }
 
-    fn typed<T>(&mut self, key: &'static str, wanted: &str, read: impl FnOnce(Value) -> Option<T>) -> Result<Option<T>> {
+    fn typed<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &str,
+        read: impl FnOnce(Value) -> Option<T>,
+    ) -> Result<Option<T>> {
         match self.take(key) {
             None => Ok(None),
             Some(value) => {
                 let found = value.type_str();
-                read(value).map(Some).ok_or_else(|| self.error(key, format_args!("must be {wanted}, and is of type {found}")))
+                read(value)
+                    .map(Some)
+                    .ok_or_else(|| self.error(key, format_args!("must be {wanted}, and is of type {found}")))
             }
         }
     }

@@ -58,7 +58,9 @@ impl Access {
     pub fn new(name: &str, role: Role, recipient: Recipient) -> Result<Access> {
         if !is_name(name) {
             return Err(Error::new(Kind::Usage, format!("`{}` is not a name for the access list", Shown(name)))
-                .with_help("A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64."));
+                .with_help(
+                    "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.",
+                ));
         }
         Ok(Access { name: name.to_owned(), role, recipient, passphrase: None })
     }
@@ -174,7 +176,9 @@ impl Header {
 pub(crate) fn replace(text: &str, key: &str, value: &str) -> Result<String> {
     let outline = Outline::of(text)?;
     let entry = outline.entries.iter().find(|entry| entry.path == ["bootseal", key]);
-    let span = entry.map(|entry| entry.value.clone()).ok_or_else(|| Error::malformed(format!("`bootseal.{key}` is missing")))?;
+    let span = entry
+        .map(|entry| entry.value.clone())
+        .ok_or_else(|| Error::malformed(format!("`bootseal.{key}` is missing")))?;
     Ok([&text[..span.start], value, &text[span.end..]].concat())
 }
 
@@ -192,9 +196,15 @@ pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
 }
 
 fn access_line(access: &Access) -> String {
-    let passphrase = access.passphrase.as_ref().map_or(String::new(), |how| format!(", passphrase = {}", BasicString(how)));
+    let passphrase =
+        access.passphrase.as_ref().map_or(String::new(), |how| format!(", passphrase = {}", BasicString(how)));
     let recipient = access.recipient.to_string();
-    format!("{{ name = \"{}\", role = \"{}\", recipient = {}{passphrase} }}", access.name, access.role, BasicString(&recipient))
+    format!(
+        "{{ name = \"{}\", role = \"{}\", recipient = {}{passphrase} }}",
+        access.name,
+        access.role,
+        BasicString(&recipient)
+    )
 }
 
 /// An armored block as a TOML value.
@@ -231,7 +241,9 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
     let tables = tables(fields, "access")?;
     let tables = fields.required("access", tables)?;
     if tables.len() > MAX_ACCESS {
-        return Err(fields.error("access", format_args!("has {} entries; at most {MAX_ACCESS} are allowed", tables.len())));
+        return Err(
+            fields.error("access", format_args!("has {} entries; at most {MAX_ACCESS} are allowed", tables.len()))
+        );
     }
     let mut list: Vec<Access> = Vec::with_capacity(tables.len());
     for table in tables {
@@ -239,7 +251,10 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
         let name = entry.string("name")?;
         let name = entry.required("name", name)?;
         if !is_name(&name) {
-            return Err(entry.error("name", format_args!("is not of the form [A-Za-z0-9][A-Za-z0-9._@-]{{0,63}}: `{}`", Shown(&name))));
+            return Err(entry.error(
+                "name",
+                format_args!("is not of the form [A-Za-z0-9][A-Za-z0-9._@-]{{0,63}}: `{}`", Shown(&name)),
+            ));
         }
         let role = entry.string("role")?;
         let role = match entry.required("role", role)?.as_str() {
@@ -251,7 +266,10 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
         let recipient = Recipient::from_file(&entry.required("recipient", recipient)?);
         let passphrase = entry.string("passphrase")?;
         if passphrase.as_deref().is_some_and(|how| !is_passphrase_profile(how)) {
-            return Err(entry.error("passphrase", format_args!("of {name} must be argon2id-1:SALT or argon2id-1s:SALT, a salt of 16 bytes")));
+            return Err(entry.error(
+                "passphrase",
+                format_args!("of {name} must be argon2id-1:SALT or argon2id-1s:SALT, a salt of 16 bytes"),
+            ));
         }
         entry.finish()?;
         if list.iter().any(|other| other.name == name) {
@@ -276,7 +294,9 @@ fn is_passphrase_profile(how: &str) -> bool {
 fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
     let tables = tables(fields, "removed")?.unwrap_or_default();
     if tables.len() > MAX_HISTORY {
-        return Err(fields.error("removed", format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len())));
+        return Err(
+            fields.error("removed", format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len()))
+        );
     }
     let mut list = Vec::with_capacity(tables.len());
     for table in tables {
@@ -287,7 +307,9 @@ fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
             return Err(entry.error("name", "is not a name of an access list"));
         }
         let at = match entry.take("at") {
-            Some(Value::Datetime(at)) => jiff::Timestamp::from_str(&at.to_string()).ok().and_then(|at| u64::try_from(at.as_second()).ok()),
+            Some(Value::Datetime(at)) => {
+                jiff::Timestamp::from_str(&at.to_string()).ok().and_then(|at| u64::try_from(at.as_second()).ok())
+            }
             _ => None,
         };
         let at = at.ok_or_else(|| entry.error("at", "must be a date and time with an offset"))?;
@@ -300,7 +322,9 @@ fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
 fn handover(fields: &mut Fields) -> Result<Vec<Handover>> {
     let tables = tables(fields, "handover")?.unwrap_or_default();
     if tables.len() > MAX_HISTORY {
-        return Err(fields.error("handover", format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len())));
+        return Err(
+            fields.error("handover", format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len()))
+        );
     }
     let entries = tables.into_iter().map(|table| {
         let mut entry = Fields::of("bootseal.handover", table);
@@ -333,8 +357,14 @@ mod tests {
     #[test]
     fn an_entry_is_added_and_comments_stay() {
         for (before, kept) in [
-            ("[bootseal]\naccess = [\n  { name = \"a\" }, # the boss\n]\nvault = 1\n", "  { name = \"a\" }, # the boss\n"),
-            ("[bootseal]\naccess = [\n  { name = \"a\" } # the boss\n]\nvault = 1\n", "  { name = \"a\" }, # the boss\n"),
+            (
+                "[bootseal]\naccess = [\n  { name = \"a\" }, # the boss\n]\nvault = 1\n",
+                "  { name = \"a\" }, # the boss\n",
+            ),
+            (
+                "[bootseal]\naccess = [\n  { name = \"a\" } # the boss\n]\nvault = 1\n",
+                "  { name = \"a\" }, # the boss\n",
+            ),
             ("[bootseal]\naccess = [{ name = \"a\" }]\nvault = 1\n", "{ name = \"a\" },\n"),
             ("[bootseal]\naccess = [ { name = \"a\" } ]\nvault = 1\n", "{ name = \"a\" },\n"),
             ("[bootseal]\naccess = [\n  { name = \"a\" },\n  # last words\n]\nvault = 1\n", "  # last words\n"),

@@ -151,7 +151,8 @@ impl IdentityFile {
     /// file, or where a comment that begins with `vault:` holds no pin.
     pub fn read(path: &Path) -> Result<IdentityFile> {
         let read = || -> Result<IdentityFile> {
-            let mut file = File::open(path).map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
+            let mut file =
+                File::open(path).map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
             check_mode(&file, path)?;
             IdentityFile::from_reader(&mut file)
         };
@@ -217,9 +218,11 @@ fn check_mode(file: &File, path: &Path) -> Result<()> {
     let mode = meta.mode() & 0o777;
     let path = crate::error::Shown(&path.to_string_lossy()).to_string();
     let refuse = |who: &str| {
-        Err(Error::new(Kind::UnsafeFile, format!("a key file that others can {who} (mode {mode:04o})")).with_help(format!("chmod 600 '{path}'")))
+        Err(Error::new(Kind::UnsafeFile, format!("a key file that others can {who} (mode {mode:04o})"))
+            .with_help(format!("chmod 600 '{path}'")))
     };
-    let fixed = rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let fixed =
+        rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
     if mode & 0o022 != 0 && !fixed {
         return refuse("write");
     }
@@ -255,7 +258,9 @@ mod tests {
     fn a_typo_in_a_pin_is_an_error() {
         let key = Identity::generate().unwrap().to_file_text(None).unwrap().expose_str(str::to_owned).unwrap();
         assert!(parse(&format!("# about vaults\n#vault\n# the vault: x\n{key}")).unwrap().pins.is_empty());
-        for line in ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x", "# Vault: x", "#vault:x"] {
+        for line in
+            ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x", "# Vault: x", "#vault:x"]
+        {
             assert_eq!(parse(&format!("{line}\n{key}")).unwrap_err().kind(), Kind::Malformed, "{line}");
         }
     }

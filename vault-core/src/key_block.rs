@@ -22,7 +22,8 @@ pub(crate) fn wrap_writer_keys(seed: &SigningSeed, key: &DataKey, writers: &[Rec
 }
 
 fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
-    let failed = |error: &dyn std::fmt::Display| Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"));
     let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
     let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
     let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;

@@ -21,29 +21,30 @@
 
 #![forbid(unsafe_code)]
 
-mod path;
-mod outline;
 mod document;
+mod outline;
+mod path;
+mod plain;
 
-mod recipient;
 mod identity;
+mod recipient;
 
+mod key_block;
 mod keys;
 mod value;
-mod key_block;
 
-mod signature;
 mod pin;
+mod signature;
 mod state;
 
 mod fields;
 mod header;
+mod save;
 mod sealed_file;
 mod vault;
-mod save;
 
-mod profile;
 mod error;
+mod profile;
 
 pub use bootseal_memory::Secret;
 
@@ -53,6 +54,7 @@ pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
+pub use plain::{PlainDocument, PlainProperty};
 pub use profile::{Basic, Body, Expiry, Field, JsonTemplate, Part, Profile, Replay, Template, TokenPlace, Unit};
 pub use recipient::Recipient;
 pub use save::FileLock;

@@ -20,6 +20,8 @@ pub(crate) struct Outline {
     /// Every `key = value` line, in order.
     pub(crate) entries: Vec<Entry>,
     pub(crate) inline_tables: Vec<InlineTable>,
+    /// The text of each comment, with its offset.
+    pub(crate) comments: Vec<Range<usize>>,
     /// What TOML 1.0 does not have, where it stands first.
     pub(crate) newer_toml: Option<(usize, &'static str)>,
 }
@@ -62,7 +64,10 @@ impl Outline {
         let tokens = source.lex().into_vec();
         let mut scan = Scan {
             source,
-            out: Outline { sections: vec![Section { path: vec![], array: false, start: 0, end: 0 }], ..Outline::default() },
+            out: Outline {
+                sections: vec![Section { path: vec![], array: false, start: 0, end: 0 }],
+                ..Outline::default()
+            },
             path: Vec::new(),
             frames: Vec::new(),
             header: None,
@@ -166,7 +171,9 @@ impl EventReceiver for Scan<'_> {
         let segment = decode_key(self.source, span, encoding, error);
         if encoding.is_some() {
             let raw = &self.source.input()[span.start()..span.end()];
-            newer_escape(raw, span.start(), encoding).map(|(offset, what)| self.newer(offset, what));
+            if let Some((offset, what)) = newer_escape(raw, span.start(), encoding) {
+                self.newer(offset, what);
+            }
         }
         let length = if let Some((path, ..)) = &mut self.header {
             path.push(segment);
@@ -195,7 +202,9 @@ impl EventReceiver for Scan<'_> {
     fn scalar(&mut self, span: Span, encoding: Option<Encoding>, _: &mut dyn ErrorSink) {
         self.open(span.start());
         let raw = &self.source.input()[span.start()..span.end()];
-        newer_escape(raw, span.start(), encoding).map(|(offset, what)| self.newer(offset, what));
+        if let Some((offset, what)) = newer_escape(raw, span.start(), encoding) {
+            self.newer(offset, what);
+        }
         if encoding.is_none() && time_without_seconds(raw) {
             self.newer(span.start(), "a time without seconds");
         }
@@ -240,6 +249,10 @@ impl EventReceiver for Scan<'_> {
         if let ([Frame::Array], Some(array)) = (self.frames.as_slice(), &mut self.array) {
             array.comma_follows = true;
         }
+    }
+
+    fn comment(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        self.out.comments.push(span.start()..span.end());
     }
 
     fn newline(&mut self, span: Span, _: &mut dyn ErrorSink) {
@@ -293,8 +306,14 @@ mod tests {
 
     #[test]
     fn what_toml_1_0_allows_is_not() {
-        assert_eq!(newer("a = 1979-05-27T07:32:00-07:00\nb = 07:32:00.5\nc = 1979-05-27 07:32:00Z\nd = 1979-05-27\n"), None);
-        assert_eq!(newer("a = { b = [\n 1,\n 2,\n] }\nc = '\\e\\x'\nd = \"\\\\e \\\\x41\"\ne = { f = \", }\" }\n"), None);
+        assert_eq!(
+            newer("a = 1979-05-27T07:32:00-07:00\nb = 07:32:00.5\nc = 1979-05-27 07:32:00Z\nd = 1979-05-27\n"),
+            None
+        );
+        assert_eq!(
+            newer("a = { b = [\n 1,\n 2,\n] }\nc = '\\e\\x'\nd = \"\\\\e \\\\x41\"\ne = { f = \", }\" }\n"),
+            None
+        );
     }
 
     #[test]
@@ -312,7 +331,8 @@ mod tests {
     fn spans_are_those_of_the_values() {
         let text = "a.b = 1 # one\n[c]\nd = { e = \"x\" }\nf = [\n  1, # first\n  2\n]\n";
         let outline = Outline::of(text).unwrap();
-        let values: Vec<_> = outline.entries.iter().map(|entry| (entry.path.join("."), &text[entry.value.clone()])).collect();
+        let values: Vec<_> =
+            outline.entries.iter().map(|entry| (entry.path.join("."), &text[entry.value.clone()])).collect();
         assert_eq!(values[0], ("a.b".into(), "1"));
         assert_eq!(values[1], ("c.d".into(), "{ e = \"x\" }"));
         assert_eq!(values[2], ("c.f".into(), "[\n  1, # first\n  2\n]"));

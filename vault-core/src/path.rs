@@ -104,7 +104,12 @@ impl EventReceiver for Keys<'_> {
     }
 }
 
-pub(crate) fn decode_key(source: Source<'_>, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) -> String {
+pub(crate) fn decode_key(
+    source: Source<'_>,
+    span: Span,
+    encoding: Option<Encoding>,
+    error: &mut dyn ErrorSink,
+) -> String {
     let mut decoded = std::borrow::Cow::Borrowed("");
     let raw = &source.input()[span.start()..span.end()];
     Raw::new_unchecked(raw, encoding, span).decode_key(&mut decoded, error);

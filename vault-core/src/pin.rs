@@ -59,7 +59,9 @@ pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
     }
     let wanted: Vec<String> = pins.iter().map(|pin| pin.vault.to_string()).collect();
     Err(Error::new(Kind::WrongVault, format!("this is the vault {vault}, not the pinned {}", wanted.join(" or ")))
-        .with_help("Put the right file in place. Only if the vault was made anew on purpose, renew the pin on each host."))
+        .with_help(
+            "Put the right file in place. Only if the vault was made anew on purpose, renew the pin on each host.",
+        ))
 }
 
 /// Whether `generation` is not below the highest floor that the pins set for `vault`.

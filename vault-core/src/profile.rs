@@ -217,8 +217,27 @@ impl JsonTemplate {
 impl Profile {
     /// The keys of a login table that this version knows.
     pub const KEYS: &[&str] = &[
-        "url", "method", "json", "form", "basic", "headers", "token", "expiry", "max_age", "default_life", "skew", "inject", "hosts",
-        "ok_status", "refused_status", "rejected_status", "refresh_ahead", "replay", "login_timeout", "ca", "allow_http",
+        "url",
+        "method",
+        "json",
+        "form",
+        "basic",
+        "headers",
+        "token",
+        "expiry",
+        "max_age",
+        "default_life",
+        "skew",
+        "inject",
+        "hosts",
+        "ok_status",
+        "refused_status",
+        "rejected_status",
+        "refresh_ahead",
+        "replay",
+        "login_timeout",
+        "ca",
+        "allow_http",
     ];
 
     /// Reads the profile of `table`, `[table.login]`, and checks that it can work.
@@ -307,10 +326,16 @@ impl Profile {
         for name in profile.names() {
             match file.property(&table.child(name)?) {
                 Some(Property::Sealed(_) | Property::Readable(Value::String(_) | Value::Integer(_))) => {}
-                Some(Property::Readable(_)) => return Err(fields.error("json", format_args!("uses ${{{name}}}, which is neither text nor a number"))),
+                Some(Property::Readable(_)) => {
+                    return Err(
+                        fields.error("json", format_args!("uses ${{{name}}}, which is neither text nor a number"))
+                    );
+                }
                 None => {
-                    return Err(Error::malformed(format!("`{login}` uses ${{{name}}}, and the table `{table}` has no such value"))
-                        .with_help(format!("Seal it: bootseal set {}", table.child(name)?)));
+                    return Err(Error::malformed(format!(
+                        "`{login}` uses ${{{name}}}, and the table `{table}` has no such value"
+                    ))
+                    .with_help(format!("Seal it: bootseal set {}", table.child(name)?)));
                 }
             }
         }
@@ -342,7 +367,10 @@ impl Profile {
 
     /// The origins where the token may go, for messages.
     pub fn hosts(&self) -> String {
-        let hosts = self.hosts.iter().map(|(host, port)| if *port == 443 { host.to_string() } else { format!("{host}:{port}") });
+        let hosts = self
+            .hosts
+            .iter()
+            .map(|(host, port)| if *port == 443 { host.to_string() } else { format!("{host}:{port}") });
         hosts.collect::<Vec<_>>().join(", ")
     }
 }
@@ -363,7 +391,9 @@ impl VerifiedFile {
     fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
         for (path, property) in self.properties() {
-            let Some(inner) = path.segments().strip_prefix(table.segments()).filter(|inner| !inner.is_empty()) else { continue };
+            let Some(inner) = path.segments().strip_prefix(table.segments()).filter(|inner| !inner.is_empty()) else {
+                continue;
+            };
             let Property::Readable(value) = property else {
                 return Err(Error::malformed("stands in a login profile and is sealed; profiles are readable, so that a review sees where a password goes").at(path));
             };
@@ -387,16 +417,20 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
         [] => format!("Write one: a table [{table}.login] with `url` and `json`. See docs/profile.md."),
         known => format!("The file has profiles for: {}.", known.join(", ")),
     };
-    Error::new(Kind::NotFound, format!("no login profile `{table}`: the file has no table [{table}.login]")).with_help(help)
+    Error::new(Kind::NotFound, format!("no login profile `{table}`: the file has no table [{table}.login]"))
+        .with_help(help)
 }
 
 fn is_loopback(url: &Url) -> bool {
-    matches!(url.host(), Some(Host::Ipv4(ip)) if ip.octets() == [127, 0, 0, 1]) || matches!(url.host(), Some(Host::Ipv6(ip)) if ip.is_loopback())
+    matches!(url.host(), Some(Host::Ipv4(ip)) if ip.octets() == [127, 0, 0, 1])
+        || matches!(url.host(), Some(Host::Ipv6(ip)) if ip.is_loopback())
 }
 
 fn login_url(fields: &Fields, text: &str, allow_http: bool) -> Result<Url> {
     if text.contains("${") {
-        return Err(fields.error("url", "holds `${`: a login's URL is fixed, so that nothing decides where the password goes"));
+        return Err(
+            fields.error("url", "holds `${`: a login's URL is fixed, so that nothing decides where the password goes")
+        );
     }
     let url = Url::parse(text).map_err(|error| fields.error("url", format_args!("is not a URL: {error}")))?;
     if url.scheme() != "https" && !(url.scheme() == "http" && (allow_http || is_loopback(&url))) {
@@ -405,7 +439,9 @@ fn login_url(fields: &Fields, text: &str, allow_http: bool) -> Result<Url> {
             .with_help("A password goes over TLS only. For a test on this machine use the literal 127.0.0.1 or ::1; elsewhere allow_http = true says that you mean it."));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(fields.error("url", "holds credentials").with_help("Seal them as values of the table, and use basic = true."));
+        return Err(fields
+            .error("url", "holds credentials")
+            .with_help("Seal them as values of the table, and use basic = true."));
     }
     if url.fragment().is_some() || url.host().is_none() {
         return Err(fields.error("url", "must have a host, and no fragment (#…)"));
@@ -445,7 +481,9 @@ fn scalar(value: &Value) -> Option<String> {
 fn json_template(fields: &Fields, value: Value) -> Result<JsonTemplate> {
     Ok(match value {
         Value::String(text) => JsonTemplate::Text(template(fields, "json", &text)?),
-        Value::Float(float) if !float.is_finite() => return Err(fields.error("json", "holds a number that JSON does not have")),
+        Value::Float(float) if !float.is_finite() => {
+            return Err(fields.error("json", "holds a number that JSON does not have"));
+        }
         Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => JsonTemplate::Raw(value.to_string()),
         Value::Datetime(datetime) => JsonTemplate::Text(Template(vec![Part::Text(datetime.to_string())])),
         Value::Array(array) => {
@@ -465,8 +503,13 @@ fn is_header_name(name: &str) -> bool {
 fn headers(fields: &mut Fields) -> Result<Vec<(String, Template)>> {
     let table = fields.table("headers")?.unwrap_or_default();
     let pairs = table.into_iter().map(|(name, value)| match value {
-        Value::String(text) if is_header_name(&name) && !text.contains(['\r', '\n', '\0']) => Ok((name, template(fields, "headers", &text)?)),
-        _ => Err(fields.error("headers", format_args!("holds `{}`, which is no header, or whose value is not one line of text", Shown(&name)))),
+        Value::String(text) if is_header_name(&name) && !text.contains(['\r', '\n', '\0']) => {
+            Ok((name, template(fields, "headers", &text)?))
+        }
+        _ => Err(fields.error(
+            "headers",
+            format_args!("holds `{}`, which is no header, or whose value is not one line of text", Shown(&name)),
+        )),
     });
     pairs.collect()
 }
@@ -499,7 +542,9 @@ fn expiry(fields: &mut Fields, login: &PropertyPath) -> Result<(Option<Expiry>, 
     let fixed = place.string("fixed")?;
     let rule = match (jwt, fixed) {
         (true, None) => Some(Expiry::Jwt),
-        (false, Some(text)) => Some(Expiry::Fixed(parse_duration(&text).ok_or_else(|| place.error("fixed", NO_DURATION))?)),
+        (false, Some(text)) => {
+            Some(Expiry::Fixed(parse_duration(&text).ok_or_else(|| place.error("fixed", NO_DURATION))?))
+        }
         (true, Some(_)) => return Err(place.error("fixed", "stands beside `jwt`: exactly one of them")),
         (false, None) if place.is_empty() => None, // only `idle` was said
         (false, None) => {
@@ -511,7 +556,10 @@ fn expiry(fields: &mut Fields, login: &PropertyPath) -> Result<(Option<Expiry>, 
                 Some("epoch") => Unit::Epoch,
                 Some("epoch-ms") => Unit::EpochMilliseconds,
                 Some("iso8601") => Unit::Iso8601,
-                Some(_) => return Err(place.error("unit", "must be one of \"s\", \"ms\", \"min\", \"epoch\", \"epoch-ms\", \"iso8601\"")),
+                Some(_) => {
+                    return Err(place
+                        .error("unit", "must be one of \"s\", \"ms\", \"min\", \"epoch\", \"epoch-ms\", \"iso8601\""));
+                }
             };
             Some(Expiry::Field(Field { place: found, unit }))
         }
@@ -545,9 +593,17 @@ fn hosts(fields: &mut Fields, login: &Url) -> Result<Vec<(Host, u16)>> {
         return Ok(own.into_iter().collect());
     };
     let entries = list.into_iter().map(|value| {
-        let origin = value.as_str().filter(|text| !text.contains(['/', '*', '@', '?', '#'])).and_then(|text| Url::parse(&format!("https://{text}")).ok());
+        let origin = value
+            .as_str()
+            .filter(|text| !text.contains(['/', '*', '@', '?', '#']))
+            .and_then(|text| Url::parse(&format!("https://{text}")).ok());
         let origin = origin.and_then(|url| url.host().map(|host| host.to_owned()).zip(url.port_or_known_default()));
-        origin.ok_or_else(|| fields.error("hosts", "must hold hosts, as \"api.acme.example\" or \"api.acme.example:8443\", without wildcards"))
+        origin.ok_or_else(|| {
+            fields.error(
+                "hosts",
+                "must hold hosts, as \"api.acme.example\" or \"api.acme.example:8443\", without wildcards",
+            )
+        })
     });
     let list: Vec<_> = entries.collect::<Result<_>>()?;
     if list.is_empty() {
@@ -558,12 +614,15 @@ fn hosts(fields: &mut Fields, login: &Url) -> Result<Vec<(Host, u16)>> {
 
 fn statuses(fields: &mut Fields, key: &'static str) -> Result<Option<Vec<u16>>> {
     let Some(list) = fields.array(key)? else { return Ok(None) };
-    let list = list.into_iter().map(|value| value.as_integer().and_then(|status| u16::try_from(status).ok()).filter(|status| (100..600).contains(status)));
+    let list = list.into_iter().map(|value| {
+        value.as_integer().and_then(|status| u16::try_from(status).ok()).filter(|status| (100..600).contains(status))
+    });
     let list: Option<Vec<u16>> = list.collect();
     list.map(Some).ok_or_else(|| fields.error(key, "must hold status codes, from 100 to 599"))
 }
 
-const NO_DURATION: &str = "must be a duration with a unit, as \"500ms\", \"10s\", \"15m\", \"24h\", \"7d\"; more than zero, at most a year";
+const NO_DURATION: &str =
+    "must be a duration with a unit, as \"500ms\", \"10s\", \"15m\", \"24h\", \"7d\"; more than zero, at most a year";
 
 fn duration(fields: &mut Fields, key: &'static str, default: &str) -> Result<Duration> {
     let text = fields.string(key)?;

@@ -58,7 +58,8 @@ impl FileLock {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
             _ => io("cannot be read", &error),
         });
-        let file = open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(&self.asked))?;
+        let file =
+            open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(&self.asked))?;
         Ok(file.at(&self.asked))
     }
 
@@ -67,7 +68,9 @@ impl FileLock {
     /// # Errors
     /// [`Kind::Io`]; the file is then as it was.
     pub fn write(self, text: &str) -> Result<()> {
-        self.folder.replace(&self.real, text.as_bytes()).map_err(|error| io("cannot be written", &error).in_file(&self.asked))
+        self.folder
+            .replace(&self.real, text.as_bytes())
+            .map_err(|error| io("cannot be written", &error).in_file(&self.asked))
     }
 
     /// Makes the file, which must not exist.
@@ -213,7 +216,9 @@ mod sys {
             loop {
                 match options.open(real.with_file_name(&lock)) {
                     // ERROR_SHARING_VIOLATION: somebody has it.
-                    Err(error) if error.raw_os_error() == Some(32) => std::thread::sleep(std::time::Duration::from_millis(20)),
+                    Err(error) if error.raw_os_error() == Some(32) => {
+                        std::thread::sleep(std::time::Duration::from_millis(20))
+                    }
                     other => return other.map(Folder),
                 }
             }
@@ -239,7 +244,9 @@ mod sys {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             let temporary = real.with_file_name(temporary_name(name)?);
             let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-            file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
+            file.write_all(bytes)
+                .and_then(|()| file.sync_all())
+                .inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
             Ok(temporary)
         }
     }

@@ -78,7 +78,8 @@ impl SealedFile {
             return Err(Error::malformed("larger than 16 MiB, the most that a sealed file may have"));
         }
         if bytes.is_empty() {
-            return Err(Error::malformed("the file is empty").with_help("Bring it back from git or a backup, or make a new vault: bootseal init"));
+            return Err(Error::malformed("the file is empty")
+                .with_help("Bring it back from git or a backup, or make a new vault: bootseal init"));
         }
         if bytes.starts_with(b"\xEF\xBB\xBF") {
             return Err(Error::malformed("begins with a byte order mark").with_help("Save it as UTF-8 without one."));
@@ -104,12 +105,15 @@ impl SealedFile {
         };
         let signed = text[..text.len() - 1].rfind('\n').ok_or_else(unsealed)? + 1;
         let vault_line = text[..signed - 1].rfind('\n').map_or(0, |newline| newline + 1);
-        let quoted = |line: &str, key: &str| Some(line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix("\"\n")?.to_owned());
+        let quoted = |line: &str, key: &str| {
+            Some(line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix("\"\n")?.to_owned())
+        };
         let vault = quoted(&text[vault_line..signed], "vault").ok_or_else(unsealed)?;
         let signature = quoted(&text[signed..], "signature").ok_or_else(unsealed)?;
         let vault = vault.parse().map_err(|error: Error| error.at_offset(&text, vault_line))?;
-        let signature = signature_bytes(&signature)
-            .ok_or_else(|| Error::malformed("the signature is not 64 bytes in canonical base64url").at_offset(&text, signed))?;
+        let signature = signature_bytes(&signature).ok_or_else(|| {
+            Error::malformed("the signature is not 64 bytes in canonical base64url").at_offset(&text, signed)
+        })?;
         Ok(SealedFile { text, signed, vault, signature, file: None })
     }
 
@@ -133,7 +137,9 @@ impl SealedFile {
 
     fn verify_here(self, pins: &[Pin]) -> Result<VerifiedFile> {
         verify(&self.vault, &self.text[..self.signed], &self.signature).map_err(|error| {
-            error.with_help("Bring the last good version back (git checkout), and find out who changed it. Nothing in it was used.")
+            error.with_help(
+                "Bring the last good version back (git checkout), and find out who changed it. Nothing in it was used.",
+            )
         })?;
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
         // Another id than the pinned one: only an unbroken handover from there, inside this very text, makes it the same vault.
@@ -150,8 +156,16 @@ impl SealedFile {
         let trust = if pins.is_empty() { Trust::Nothing } else { Trust::Pinned };
 
         let outline = Outline::of(&self.text)?;
-        let misplaced = || Error::malformed("the table `[bootseal]` must stand once, in a plain line of its own, as the last table of the file");
-        let last = outline.sections.last().filter(|section| section.path == ["bootseal"] && !section.array).ok_or_else(misplaced)?;
+        let misplaced = || {
+            Error::malformed(
+                "the table `[bootseal]` must stand once, in a plain line of its own, as the last table of the file",
+            )
+        };
+        let last = outline
+            .sections
+            .last()
+            .filter(|section| section.path == ["bootseal"] && !section.array)
+            .ok_or_else(misplaced)?;
         if !self.text[last.start..].starts_with("[bootseal]\n") {
             return Err(misplaced());
         }
@@ -275,7 +289,8 @@ impl VerifiedFile {
     /// What the access list says of these identities.
     pub fn role_of(&self, identities: &[Identity]) -> Option<Role> {
         let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
-        let roles = self.header.access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
+        let roles =
+            self.header.access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
         roles.fold(None, |best, role| if best == Some(Role::Writer) { best } else { Some(role) })
     }
 
@@ -298,9 +313,12 @@ impl VerifiedFile {
     pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<Writer>> {
         match open_writer_keys(&self.header.write_key, identities) {
             Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => Vault::for_writer(self, seed, key),
-            Ok(Some(_)) => Err(self.placed(Error::malformed("`write_key` does not hold the signing seed of this vault"))),
+            Ok(Some(_)) => {
+                Err(self.placed(Error::malformed("`write_key` does not hold the signing seed of this vault")))
+            }
             Ok(None) if self.role_of(identities) == Some(Role::Reader) => {
-                let error = Error::new(Kind::NoIdentity, "this identity may read, not write").with_help(format!("Writers: {}.", self.header.who()));
+                let error = Error::new(Kind::NoIdentity, "this identity may read, not write")
+                    .with_help(format!("Writers: {}.", self.header.who()));
                 Err(self.placed(error))
             }
             Ok(None) => Err(self.placed(self.no_identity(identities))),
@@ -311,7 +329,10 @@ impl VerifiedFile {
     fn no_identity(&self, identities: &[Identity]) -> Error {
         let tried: Vec<String> = identities.iter().map(|identity| identity.recipient().to_string()).collect();
         let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
-        let what = format!("no key opens this file ({}, generation {}). Tried: {tried}", self.header.vault, self.header.generation);
+        let what = format!(
+            "no key opens this file ({}, generation {}). Tried: {tried}",
+            self.header.vault, self.header.generation
+        );
         Error::new(Kind::NoIdentity, what).with_help(format!(
             "It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT",
             self.header.who()

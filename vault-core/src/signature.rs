@@ -44,11 +44,14 @@ impl FromStr for VaultId {
 
     fn from_str(text: &str) -> Result<VaultId> {
         let bytes = CheckedHrpstring::new::<Bech32>(text).ok().filter(|checked| checked.hrp() == ID_PREFIX);
-        let bytes: Option<[u8; 32]> = bytes.and_then(|checked| checked.byte_iter().collect::<Vec<u8>>().try_into().ok());
+        let bytes: Option<[u8; 32]> =
+            bytes.and_then(|checked| checked.byte_iter().collect::<Vec<u8>>().try_into().ok());
         match bytes.map(VaultId) {
             // One id has one text: lower case, zero padding bits.
             Some(id) if id.to_string() == text => Ok(id),
-            _ => Err(Error::malformed("not a vault id (vault1 and 58 more lower-case characters, with a checksum that holds)")),
+            _ => Err(Error::malformed(
+                "not a vault id (vault1 and 58 more lower-case characters, with a checksum that holds)",
+            )),
         }
     }
 }
@@ -88,7 +91,8 @@ pub(crate) fn verify_handover(from: &VaultId, generation: u64, to: &VaultId, sig
 fn verify_strictly(id: &VaultId, message: &[u8], signature: &[u8; 64]) -> bool {
     // `verify_strict` refuses small orders and a large S, but takes a key whose y is not reduced.
     VerifyingKey::from_bytes(&id.0).is_ok_and(|key| {
-        key.to_edwards().compress().to_bytes() == id.0 && key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+        key.to_edwards().compress().to_bytes() == id.0
+            && key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     })
 }
 
@@ -110,7 +114,13 @@ mod tests {
         let text = id.to_string();
         assert_eq!(text.len(), 64);
         assert_eq!(text.parse::<VaultId>().unwrap(), id);
-        for other in [text.to_uppercase(), format!(" {text}"), text.replace("vault1", "fault1"), text[..63].to_owned(), format!("{text}q")] {
+        for other in [
+            text.to_uppercase(),
+            format!(" {text}"),
+            text.replace("vault1", "fault1"),
+            text[..63].to_owned(),
+            format!("{text}q"),
+        ] {
             assert!(other.parse::<VaultId>().is_err(), "{other}");
         }
     }

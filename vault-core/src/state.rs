@@ -42,7 +42,9 @@ impl KnownVaults {
             Err(error) => return Err(Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(store)),
         };
         let known = parse(&text).map_err(|error| {
-            error.in_file(store).with_help("This is where bootseal remembers which vault each file is. Mend it, or move it away to begin anew.")
+            error.in_file(store).with_help(
+                "This is where bootseal remembers which vault each file is. Mend it, or move it away to begin anew.",
+            )
         })?;
         Ok(KnownVaults { store: store.to_path_buf(), known })
     }
@@ -90,9 +92,19 @@ impl KnownVaults {
         if before == Some(vault) {
             return Ok(None);
         }
-        let lines = memory.known.iter().map(|(file, vault)| format!("\n[[file]]\npath = {}\nvault = \"{vault}\"\n", BasicString(file)));
-        let text = format!("# Which vault each sealed file is, as bootseal on this machine last had it vouched for.\n{}", lines.collect::<String>());
-        if memory.store.exists() { lock.write(&text)? } else { lock.create(&text)? }
+        let lines = memory
+            .known
+            .iter()
+            .map(|(file, vault)| format!("\n[[file]]\npath = {}\nvault = \"{vault}\"\n", BasicString(file)));
+        let text = format!(
+            "# Which vault each sealed file is, as bootseal on this machine last had it vouched for.\n{}",
+            lines.collect::<String>()
+        );
+        if memory.store.exists() {
+            lock.write(&text)?
+        } else {
+            lock.create(&text)?
+        }
         Ok(before)
     }
 }
@@ -119,10 +131,14 @@ fn parse(text: &str) -> Result<BTreeMap<String, VaultId>> {
 
 /// The real path as text. A path that is not UTF-8 is written by its bytes, so that two of them never meet.
 fn key(path: &Path) -> Result<String> {
-    let real = real_path(path).map_err(|error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path))?;
+    let real =
+        real_path(path).map_err(|error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path))?;
     Ok(match real.to_str() {
         Some(text) => text.to_owned(),
-        None => format!("bytes:{}", real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        None => format!(
+            "bytes:{}",
+            real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        ),
     })
 }
 
@@ -151,7 +167,8 @@ mod tests {
     fn a_broken_memory_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("known_vaults");
-        for text in ["[[file]]\npath = 1\n", "file = 1\n", "nonsense", "[[file]]\npath = \"a\"\nvault = \"vault1x\"\n"] {
+        for text in ["[[file]]\npath = 1\n", "file = 1\n", "nonsense", "[[file]]\npath = \"a\"\nvault = \"vault1x\"\n"]
+        {
             std::fs::write(&store, text).unwrap();
             assert_eq!(KnownVaults::load(&store).unwrap_err().kind(), Kind::Malformed, "{text}");
         }

@@ -58,7 +58,9 @@ pub struct OpenedValue {
 fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
     match kind {
         ValueKind::Bytes => Ok(()),
-        ValueKind::Text => std::str::from_utf8(bytes).map(drop).map_err(|_| Error::malformed("a text value is not UTF-8")),
+        ValueKind::Text => {
+            std::str::from_utf8(bytes).map(drop).map_err(|_| Error::malformed("a text value is not UTF-8"))
+        }
         ValueKind::Toml => {
             let not_one = || Error::malformed("is not exactly one TOML value");
             let text = std::str::from_utf8(bytes).map_err(|_| not_one())?;
@@ -115,7 +117,9 @@ fn seal_with(
         payload.expose(|bytes| plain[HEADER..HEADER + bytes.len()].copy_from_slice(bytes));
     });
     let aad = additional_data(vault, path);
-    let tag = plain.expose_mut(|plain| cipher(key, |cipher| cipher.encrypt_inout_detached(&Nonce::from(*nonce), &aad, plain.into())));
+    let tag = plain.expose_mut(|plain| {
+        cipher(key, |cipher| cipher.encrypt_inout_detached(&Nonce::from(*nonce), &aad, plain.into()))
+    });
     let tag = tag.map_err(|_| too_long())?;
     let mut sealed = Vec::with_capacity(NONCE + padded + TAG);
     sealed.extend_from_slice(nonce);
@@ -251,7 +255,9 @@ mod tests {
     fn a_length_is_told_only_to_within_a_step() {
         let (key, id) = key();
         let path: PropertyPath = "a".parse().unwrap();
-        let length = |size: usize| seal(&key, &id, &path, ValueKind::Bytes, 0, &Secret::copy_of(&vec![0; size]).unwrap()).unwrap().len();
+        let length = |size: usize| {
+            seal(&key, &id, &path, ValueKind::Bytes, 0, &Secret::copy_of(&vec![0; size]).unwrap()).unwrap().len()
+        };
         assert_eq!(length(0), length(51));
         assert!(length(51) < length(52));
         assert_eq!(length(52), length(115));
@@ -262,7 +268,8 @@ mod tests {
         for good in ["1", "true", "[1, 2]", "{ a = 1 }", "2026-11-23T18:00:00Z", "1.5", "[\n]"] {
             assert!(check_payload(ValueKind::Toml, good.as_bytes()).is_ok(), "{good}");
         }
-        for bad in ["", "\"text\"", "1 2", "1\nx = 2", "1 # note\n[t]", "[1", "99999999999999999999", "a", "{ a = 1, }"] {
+        for bad in ["", "\"text\"", "1 2", "1\nx = 2", "1 # note\n[t]", "[1", "99999999999999999999", "a", "{ a = 1, }"]
+        {
             assert!(check_payload(ValueKind::Toml, bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -64,9 +64,11 @@ impl<Role> Vault<Role> {
     pub fn open(&self, path: &PropertyPath) -> Result<OpenedValue> {
         let opened = match self.file.document.get(path) {
             Some(Property::Sealed(sealed)) => value::open(&self.key, &self.file.vault(), path, sealed),
-            Some(Property::Readable(_)) => Err(Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for")
-                .at(path)
-                .with_help(format!("Seal it: bootseal set {path}"))),
+            Some(Property::Readable(_)) => {
+                Err(Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for")
+                    .at(path)
+                    .with_help(format!("Seal it: bootseal set {path}")))
+            }
             None => Err(self.file.not_found(path)),
         };
         opened.map_err(|error| self.placed(error))
@@ -158,7 +160,14 @@ impl Vault<Writer> {
         header.read_key = wrap_data_key(&data_key, &header.recipients(None))?;
         header.write_key = wrap_writer_keys(&seed, &data_key, &header.recipients(Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
-        let file = VerifiedFile { document, own: header.to_text(), header, trust: Trust::FirstUse, handed_over_from: None, file: None };
+        let file = VerifiedFile {
+            document,
+            own: header.to_text(),
+            header,
+            trust: Trust::FirstUse,
+            handed_over_from: None,
+            file: None,
+        };
         Vault::for_writer(file, seed, data_key)
     }
 
@@ -213,7 +222,9 @@ impl Vault<Writer> {
     /// [`Kind::Exists`] where name or recipient are there already; [`Kind::Usage`] where a recipient cannot be wrapped to.
     pub fn add_access(&mut self, access: Access) -> Result<()> {
         let header = &mut self.file.header;
-        if let Some(other) = header.access.iter().find(|other| other.name == access.name || other.recipient == access.recipient) {
+        if let Some(other) =
+            header.access.iter().find(|other| other.name == access.name || other.recipient == access.recipient)
+        {
             let what = if other.name == access.name { "that name" } else { "that recipient" };
             return Err(Error::new(Kind::Exists, format!("{} ({}) has {what} already", other.name, other.role)));
         }
@@ -238,7 +249,11 @@ impl Vault<Writer> {
     pub fn check_key_blocks(&self, identities: &[Identity]) -> Result<()> {
         let same = open_data_key(&self.file.header.read_key, identities)?
             .is_some_and(|key| key.0.expose(|read| self.role.data_key.0.expose(|write| read == write)));
-        if same { Ok(()) } else { Err(self.placed(Error::malformed("`read_key` and `write_key` do not hold the same data key"))) }
+        if same {
+            Ok(())
+        } else {
+            Err(self.placed(Error::malformed("`read_key` and `write_key` do not hold the same data key")))
+        }
     }
 
     /// The next generation of the file, signed; it was read again, and verifies.

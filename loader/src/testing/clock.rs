@@ -30,7 +30,12 @@ struct State {
 impl Default for State {
     fn default() -> State {
         // 2026-01-01T00:00:00Z, on a machine that is up for a day.
-        State { boot: Duration::from_secs(86_400), wall: Duration::from_secs(1_767_225_600), draw: 0.5, sleepers: Vec::new() }
+        State {
+            boot: Duration::from_secs(86_400),
+            wall: Duration::from_secs(1_767_225_600),
+            draw: 0.5,
+            sleepers: Vec::new(),
+        }
     }
 }
 

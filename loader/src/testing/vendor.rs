@@ -1,0 +1,853 @@
+//! Whom does a test log in to? A vendor inside the test: HTTPS on loopback, which can be told to misbehave.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /login` | 200 `{"access_token", "token_type", "expires_in"}`; 401 for a wrong password, 400 where none can be read |
+//! | `POST /login-header` | the same, but `{}` and the token in the header `X-Subject-Token` |
+//! | `GET /orders` | 200 `{"orders": […]}`, for a good token |
+//! | `POST /orders` | 201 `{"received": bytes}`, for a good token |
+//! | `POST /revoke` | 204, for a good token; no token issued so far is good after it |
+//! | `GET /redirect` | 307 to where [`Vendor::redirect_calls_to`] says; asks for no token |
+//!
+//! A login is JSON or a form with `username` and `password`, or HTTP Basic. A token is a JWT (HS256, under a random key
+//! per vendor), sent as `Authorization: Bearer` or `X-Auth-Token`. Bodies over 1 MiB are answered 413, the rest 404.
+//!
+//! It shares the process with the test: what a client sends passes through this heap in clear. It keeps none of it, but
+//! a test that scans memory for a password should have its vendor in another process.
+//!
+//! ```
+//! use bootseal::testing::vendor::Vendor;
+//! use std::io::{Read, Write};
+//!
+//! let vendor = Vendor::start_plain()?;
+//! let address = url::Url::parse(&vendor.url("/login"))?.socket_addrs(|| None)?;
+//! let mut stream = std::net::TcpStream::connect(&address[..])?;
+//! let form = "username=quickstart&password=open+sesame";
+//! write!(stream, "POST /login HTTP/1.1\r\nHost: vendor\r\nConnection: close\r\nContent-Length: {}\r\n", form.len())?;
+//! write!(stream, "Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}")?;
+//! let mut answer = String::new();
+//! stream.read_to_string(&mut answer)?;
+//! assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("access_token"));
+//! assert_eq!(vendor.logins(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+const BODY_LIMIT: usize = 1 << 20;
+/// A load test must not fill memory with what nobody will read.
+const SEEN_LIMIT: usize = 10_000;
+
+type Answer = Response<Full<Bytes>>;
+/// Why not, and the word for it in the body.
+type Refusal = (StatusCode, &'static str);
+
+/// A vendor that answers on loopback until it is dropped.
+///
+/// Its one user is `quickstart` with the password `open sesame`, until [`Vendor::with_user`] adds others.
+///
+/// ```
+/// # use bootseal::testing::vendor::Vendor;
+/// let vendor = Vendor::start()?;
+/// vendor.down(true); // and the application under test should now report that it waits
+/// assert_eq!(vendor.logins(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Vendor {
+    state: Arc<State>,
+    origin: String,
+    ca_pem: String,
+    stop: event_listener::Event,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One request that arrived, without anything in it that could be a secret.
+///
+/// ```
+/// # use bootseal::testing::vendor::{Seen, Vendor};
+/// # let vendor = Vendor::start_plain()?;
+/// let had_token = |seen: &Seen| seen.headers.iter().any(|name| name == "authorization");
+/// assert!(!vendor.seen().iter().any(had_token));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The method, such as `POST`.
+    pub method: String,
+    /// The path without its query.
+    pub path: String,
+    /// The names of the headers in lower case, sorted, each once. Their values are not kept, but for the next two.
+    pub headers: Vec<String>,
+    /// The value of `Content-Type`.
+    pub content_type: Option<String>,
+    /// The value of `User-Agent`.
+    pub user_agent: Option<String>,
+    /// The bytes of the body, counted and not kept.
+    pub body_len: usize,
+}
+
+impl Vendor {
+    /// Starts a vendor that speaks TLS, under a certificate for `127.0.0.1`, `::1` and `localhost` made for it alone.
+    ///
+    /// The process's default TLS provider is neither asked for nor set.
+    ///
+    /// # Errors
+    /// Where no port, thread, randomness or certificate can be had.
+    ///
+    /// ```
+    /// let vendor = bootseal::testing::vendor::Vendor::start()?;
+    /// assert!(vendor.url("/login").starts_with("https://127.0.0.1:"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn start() -> io::Result<Vendor> {
+        let (tls, ca_pem) = certified().map_err(io::Error::other)?;
+        Vendor::start_with(Some(tls), ca_pem)
+    }
+
+    /// Starts a vendor that speaks HTTP in clear, to see who refuses to log in over it.
+    ///
+    /// # Errors
+    /// Where no port, thread or randomness can be had.
+    ///
+    /// ```
+    /// let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// assert!(vendor.url("/login").starts_with("http://127.0.0.1:"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn start_plain() -> io::Result<Vendor> {
+        Vendor::start_with(None, String::new())
+    }
+
+    fn start_with(tls: Option<TlsAcceptor>, ca_pem: String) -> io::Result<Vendor> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
+        let origin = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
+        let state = Arc::new(State::new(origin.clone())?);
+        let (served, stop) = (state.clone(), event_listener::Event::new());
+        let (stopped, (report, started)) = (stop.listen(), std::sync::mpsc::channel());
+        // The runtime is made on its own thread: in an async test, where we may be called, none may be dropped.
+        let thread = std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
+            match runtime_with(listener, |listener| accept(listener, tls, served)) {
+                Ok(runtime) => {
+                    let _ = report.send(Ok(()));
+                    runtime.block_on(stopped);
+                }
+                Err(error) => {
+                    let _ = report.send(Err(error));
+                }
+            }
+            // Here it ends, and with it every open connection, also one that waits in a slow answer.
+        })?;
+        started.recv().map_err(io::Error::other)??;
+        let vendor = Vendor { state, origin, ca_pem, stop, thread: Some(thread) };
+        Ok(vendor.with_user("quickstart", "open sesame"))
+    }
+
+    /// Adds a user, or gives one another password. Only a keyed hash of the password is kept.
+    ///
+    /// ```
+    /// let vendor = bootseal::testing::vendor::Vendor::start_plain()?.with_user("acme", "correct horse");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn with_user(self, name: &str, password: &str) -> Vendor {
+        let tag = self.state.password_mac(password).finalize().into_bytes().to_vec();
+        self.state.book().users.insert(name.to_owned(), tag);
+        self
+    }
+
+    /// The address of a path, with or without its leading `/`.
+    ///
+    /// ```
+    /// let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// assert_eq!(vendor.url("orders"), vendor.url("/orders"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn url(&self, path: &str) -> String {
+        format!("{}/{}", self.origin, path.strip_prefix('/').unwrap_or(path))
+    }
+
+    /// The certificate to trust, in PEM; empty where the vendor speaks HTTP in clear.
+    ///
+    /// Its private key is gone since the start: nothing else can be signed with it.
+    ///
+    /// ```
+    /// let vendor = bootseal::testing::vendor::Vendor::start()?;
+    /// assert!(vendor.ca_pem().starts_with("-----BEGIN CERTIFICATE-----"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Sets how long the tokens issued from now on are good; 15 minutes if never called.
+    ///
+    /// A JWT counts whole seconds, so that its `exp` is rounded up; `expires_in` never promises more than that.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// vendor.life(std::time::Duration::from_secs(2));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn life(&self, life: Duration) {
+        self.state.book().life = life;
+    }
+
+    /// Answers 401 to every token issued so far; the next login gets a good one.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// vendor.revoke_all();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn revoke_all(&self) {
+        let mut book = self.state.book();
+        book.revoked = book.issued;
+    }
+
+    /// Answers 401 to logins, as if every password had changed; tokens stay good.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// vendor.refuse(true);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn refuse(&self, yes: bool) {
+        self.state.book().refuse = yes;
+    }
+
+    /// Answers 503 to everything, without `Retry-After`.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// vendor.down(true);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn down(&self, yes: bool) {
+        self.state.book().down = yes;
+    }
+
+    /// Lets every answer wait. A request is counted when it arrives, and judged when it is answered.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// vendor.slow(std::time::Duration::from_millis(300));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn slow(&self, delay: Duration) {
+        self.state.book().slow = delay;
+    }
+
+    /// Answers calls with this status, also those with a good token; `None` ends it.
+    ///
+    /// A number that ends no exchange (below 200 or above 999) is answered as 500.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// vendor.reject_calls_with(Some(429));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn reject_calls_with(&self, status: Option<u16>) {
+        // 101, taken at its word, would end HTTP on the connection.
+        let last = |code| StatusCode::from_u16(code).ok().filter(|status| !status.is_informational());
+        self.state.book().reject = status.map(|code| last(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    }
+
+    /// Answers `GET /redirect` with 307 and this `Location`; `None`, as at the start, with 404.
+    ///
+    /// A text that cannot stand in a header is answered as 500.
+    ///
+    /// ```
+    /// # use bootseal::testing::vendor::Vendor;
+    /// let (vendor, other) = (Vendor::start()?, Vendor::start()?);
+    /// vendor.redirect_calls_to(Some(other.url("/orders"))); // does the token follow to another origin?
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn redirect_calls_to(&self, location: Option<String>) {
+        self.state.book().redirect = location;
+    }
+
+    /// The logins that arrived, whatever they were answered.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// assert_eq!(vendor.logins(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn logins(&self) -> u64 {
+        self.state.book().logins
+    }
+
+    /// The logins that were answered 401: those that bring an account nearer to its lock.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// assert_eq!(vendor.refused_logins(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn refused_logins(&self) -> u64 {
+        self.state.book().refused_logins
+    }
+
+    /// The calls that arrived, to any address of the table above but the logins.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// assert_eq!(vendor.calls(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn calls(&self) -> u64 {
+        self.state.book().calls
+    }
+
+    /// The calls that were not let through, for their token or because the vendor was told so.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// assert_eq!(vendor.rejected_calls(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn rejected_calls(&self) -> u64 {
+        self.state.book().rejected_calls
+    }
+
+    /// The requests in the order of their arrival; the first 10,000, logins and unknown addresses among them.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::vendor::Vendor::start_plain()?;
+    /// assert!(vendor.seen().is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.book().seen.clone()
+    }
+}
+
+impl Drop for Vendor {
+    fn drop(&mut self) {
+        self.stop.notify(usize::MAX);
+        if let Some(thread) = self.thread.take() {
+            // It ends in any case; a panic in it was the test's to notice, and drop must not add another.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Vendor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vendor({})", self.origin)
+    }
+}
+
+/// A CA, a certificate signed by it, and the CA again as PEM.
+fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send + Sync>> {
+    use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
+    let dated = |names: &[&str], title: &str| {
+        let mut params =
+            rcgen::CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        params.distinguished_name.push(DnType::CommonName, title);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2050, 1, 1);
+        Ok::<_, rcgen::Error>(params)
+    };
+    let mut ca = dated(&[], "Bootseal test vendor CA")?;
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let ca_key = rcgen::KeyPair::generate()?;
+    let ca_pem = ca.self_signed(&ca_key)?.pem();
+
+    let mut leaf = dated(&["127.0.0.1", "::1", "localhost"], "Bootseal test vendor")?;
+    leaf.is_ca = IsCa::ExplicitNoCa;
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.use_authority_key_identifier_extension = true; // OpenSSL's strict mode, Python's default, asks for it
+    let leaf_key = rcgen::KeyPair::generate()?;
+    let leaf = leaf.signed_by(&leaf_key, &rcgen::Issuer::new(ca, ca_key))?;
+
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key.into())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()]; // all that is served here
+    Ok((TlsAcceptor::from(Arc::new(config)), ca_pem))
+}
+
+/// A runtime that serves as soon as it is blocked on.
+fn runtime_with<F: Future<Output = ()> + Send + 'static>(
+    listener: std::net::TcpListener,
+    serve: impl FnOnce(TcpListener) -> F,
+) -> io::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    runtime.spawn(serve(listener));
+    Ok(runtime)
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, tls.clone(), state.clone()));
+            }
+            // No descriptors left, for one: without a pause this would spin until there are some.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>) {
+    // Best effort: only speed depends on it.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => serve(stream, state).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                serve(stream, state).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
+    let service = hyper::service::service_fn(move |request| answer(state.clone(), request));
+    // A connection that breaks is the client's to report; the vendor never prints.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let (head, body) = request.into_parts();
+    let (body, length) = read(body).await;
+    let delay = state.arrived(&head, length);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    Ok(state.answer(&head, body))
+}
+
+/// Reads to its end also what is too long, so that the client has sent all and sees the answer, but keeps none of that.
+async fn read(mut body: Incoming) -> (Result<Vec<u8>, Refusal>, usize) {
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return (Err((StatusCode::BAD_REQUEST, "broken_body")), length) };
+        let data = frame.into_data().unwrap_or_default();
+        length += data.len();
+        if length <= BODY_LIMIT {
+            kept.extend_from_slice(&data);
+        }
+    }
+    let whole = length <= BODY_LIMIT;
+    (if whole { Ok(kept) } else { Err((StatusCode::PAYLOAD_TOO_LARGE, "too_large")) }, length)
+}
+
+enum Kind {
+    Login,
+    Call,
+    Unknown,
+}
+
+fn kind(head: &Parts) -> Kind {
+    match (head.method.as_str(), head.uri.path()) {
+        ("POST", "/login" | "/login-header") => Kind::Login,
+        ("GET", "/orders" | "/redirect") | ("POST", "/orders" | "/revoke") => Kind::Call,
+        _ => Kind::Unknown,
+    }
+}
+
+/// All that a [`Vendor`] is told and asked.
+#[derive(Default)]
+struct Book {
+    /// The keyed hash of each user's password.
+    users: BTreeMap<String, Vec<u8>>,
+    life: Duration,
+    issued: u64,
+    revoked: u64,
+    refuse: bool,
+    down: bool,
+    slow: Duration,
+    reject: Option<StatusCode>,
+    redirect: Option<String>,
+    logins: u64,
+    refused_logins: u64,
+    calls: u64,
+    rejected_calls: u64,
+    seen: Vec<Seen>,
+}
+
+struct State {
+    mac: Hmac<Sha256>,
+    issuer: String,
+    book: Mutex<Book>,
+}
+
+impl State {
+    fn new(issuer: String) -> io::Result<State> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        let mac = Hmac::new_from_slice(&key).map_err(io::Error::other)?;
+        Ok(State { mac, issuer, book: Mutex::new(Book { life: Duration::from_secs(15 * 60), ..Book::default() }) })
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrived(&self, head: &Parts, body_len: usize) -> Duration {
+        let book = &mut *self.book();
+        match kind(head) {
+            Kind::Login => book.logins += 1,
+            Kind::Call => book.calls += 1,
+            Kind::Unknown => {}
+        }
+        if book.seen.len() < SEEN_LIMIT {
+            let mut headers: Vec<_> = head.headers.keys().map(HeaderName::to_string).collect();
+            headers.sort_unstable();
+            book.seen.push(Seen {
+                method: head.method.to_string(),
+                path: head.uri.path().to_owned(),
+                headers,
+                content_type: text(&head.headers, &CONTENT_TYPE).map(str::to_owned),
+                user_agent: text(&head.headers, &USER_AGENT).map(str::to_owned),
+                body_len,
+            });
+        }
+        book.slow
+    }
+
+    fn answer(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> Answer {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let book = &mut *self.book();
+        let kind = kind(head);
+        let outcome = match (&kind, body) {
+            _ if book.down => Err((StatusCode::SERVICE_UNAVAILABLE, "down")),
+            (Kind::Unknown, _) => Err((StatusCode::NOT_FOUND, "not_found")),
+            (_, Err(refusal)) => Err(refusal),
+            (Kind::Login, Ok(body)) => self.login(book, head, &body, now),
+            (Kind::Call, Ok(body)) => self.call(book, head, body.len(), now),
+        };
+        outcome.unwrap_or_else(|(status, error)| {
+            let mut answer = json_answer(status, &json!({ "error": error }));
+            let unauthorized = status == StatusCode::UNAUTHORIZED;
+            match kind {
+                Kind::Login => book.refused_logins += u64::from(unauthorized),
+                Kind::Call => book.rejected_calls += 1,
+                Kind::Unknown => {}
+            }
+            if unauthorized && matches!(kind, Kind::Call) {
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            answer
+        })
+    }
+
+    fn login(&self, book: &mut Book, head: &Parts, body: &[u8], now: Duration) -> Result<Answer, Refusal> {
+        let (name, password) = credentials(&head.headers, body).ok_or((StatusCode::BAD_REQUEST, "invalid_request"))?;
+        let right = |tag: &Vec<u8>| self.password_mac(&password).verify_slice(tag).is_ok();
+        if book.refuse || !book.users.get(&name).is_some_and(right) {
+            return Err((StatusCode::UNAUTHORIZED, "invalid_credentials"));
+        }
+        book.issued += 1;
+        let (token, expires_in) = self.issue(&name, book.issued, book.life, now);
+        let mut answer = if head.uri.path() == "/login-header" {
+            let mut answer = json_answer(StatusCode::OK, &json!({}));
+            answer.headers_mut().insert("x-subject-token", header_value(&token)?);
+            answer
+        } else {
+            let body = json!({ "access_token": token, "token_type": "Bearer", "expires_in": expires_in });
+            json_answer(StatusCode::OK, &body)
+        };
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store")); // RFC 6749, 5.1
+        Ok(answer)
+    }
+
+    fn call(&self, book: &mut Book, head: &Parts, received: usize, now: Duration) -> Result<Answer, Refusal> {
+        if let Some(status) = book.reject {
+            return Err((status, "rejected"));
+        }
+        if head.uri.path() == "/redirect" {
+            let location = book.redirect.as_ref().ok_or((StatusCode::NOT_FOUND, "not_found"))?;
+            let mut answer = json_answer(StatusCode::TEMPORARY_REDIRECT, &json!({}));
+            answer.headers_mut().insert(LOCATION, header_value(location)?);
+            return Ok(answer);
+        }
+        let serial = token(&head.headers).and_then(|token| self.serial(token, now));
+        if serial.is_none_or(|serial| serial <= book.revoked) {
+            return Err((StatusCode::UNAUTHORIZED, "invalid_token"));
+        }
+        if head.uri.path() == "/revoke" {
+            book.revoked = book.issued;
+            let mut answer = Answer::default();
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            return Ok(answer);
+        }
+        Ok(if head.method == Method::POST {
+            json_answer(StatusCode::CREATED, &json!({ "received": received }))
+        } else {
+            json_answer(StatusCode::OK, &json!({ "orders": [{ "id": 1, "item": "lamp" }, { "id": 2, "item": "oil" }] }))
+        })
+    }
+
+    /// No JWT begins with this prefix, so that one key does for both.
+    fn password_mac(&self, password: &str) -> Hmac<Sha256> {
+        self.mac.clone().chain_update("password:").chain_update(password)
+    }
+
+    /// A new JWT, and the whole seconds that are left to it at least.
+    fn issue(&self, user: &str, serial: u64, life: Duration, now: Duration) -> (String, u64) {
+        let end = now.saturating_add(life);
+        let exp = end.as_secs().saturating_add(u64::from(end.subsec_nanos() > 0));
+        let payload =
+            json!({ "iss": self.issuer, "sub": user, "iat": now.as_secs(), "exp": exp, "jti": serial.to_string() });
+        let [header, payload] = [json!({ "alg": "HS256", "typ": "JWT" }), payload]
+            .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+        let signed = format!("{header}.{payload}");
+        let tag = BASE64_URL_SAFE_NO_PAD.encode(self.mac.clone().chain_update(&signed).finalize().into_bytes());
+        (format!("{signed}.{tag}"), Duration::from_secs(exp).saturating_sub(now).as_secs())
+    }
+
+    /// The serial number of a token that is ours and not over. What it says of its algorithm is never asked.
+    fn serial(&self, token: &str, now: Duration) -> Option<u64> {
+        let (signed, tag) = token.rsplit_once('.')?;
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
+        self.mac.clone().chain_update(signed).verify_slice(&tag).ok()?;
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?;
+        let payload: Value = serde_json::from_slice(&payload).ok()?;
+        let serial = payload.get("jti")?.as_str()?.parse().ok()?;
+        (Duration::from_secs(payload.get("exp")?.as_u64()?) > now).then_some(serial)
+    }
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Answer {
+    let mut answer = Answer::new(Full::from(body.to_string()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_str(text).map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "header"))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// What follows the scheme in `Authorization`.
+fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let (named, rest) = text(headers, &AUTHORIZATION)?.split_once(' ')?;
+    named.eq_ignore_ascii_case(scheme).then_some(rest.trim())
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    authorization(headers, "Bearer").or_else(|| text(headers, &HeaderName::from_static("x-auth-token")))
+}
+
+fn credentials(headers: &HeaderMap, body: &[u8]) -> Option<(String, String)> {
+    if let Some(basic) = authorization(headers, "Basic") {
+        let both = String::from_utf8(BASE64_STANDARD.decode(basic).ok()?).ok()?;
+        return both.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()));
+    }
+    if text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+        let form: BTreeMap<_, _> = url::form_urlencoded::parse(body).collect();
+        return Some((form.get("username")?.to_string(), form.get("password")?.to_string()));
+    }
+    let body: Value = serde_json::from_slice(body).ok()?;
+    Some((body.get("username")?.as_str()?.to_owned(), body.get("password")?.as_str()?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use reqwest::{Client, RequestBuilder};
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+    const RIGHT: [(&str, &str); 2] = [("username", "quickstart"), ("password", "open sesame")];
+
+    fn client(ca_pem: &str) -> Client {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::builder().tls_backend_preconfigured(tls).no_proxy();
+        client.redirect(reqwest::redirect::Policy::none()).user_agent("tests").build().unwrap()
+    }
+
+    async fn log_in(client: &Client, vendor: &Vendor) -> String {
+        let answer = client.post(vendor.url("/login")).form(&RIGHT).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn status(request: RequestBuilder) -> u16 {
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn every_way_to_log_in_opens_the_orders() {
+        let vendor = Vendor::start().unwrap().with_user("acme", "päss:word");
+        let client = client(vendor.ca_pem());
+        vendor.life(Duration::from_secs(60));
+        let login = || client.post(vendor.url("/login"));
+        let json = json!({ "username": "acme", "password": "päss:word" });
+        for request in [login().json(&json), login().form(&RIGHT), login().basic_auth("acme", Some("päss:word"))] {
+            let answer = request.send().await.unwrap();
+            assert!(answer.headers().contains_key("date"));
+            let body: Value = answer.json().await.unwrap();
+            assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(60)));
+            let orders = client.get(vendor.url("/orders")).bearer_auth(body["access_token"].as_str().unwrap());
+            let orders: Value = orders.send().await.unwrap().json().await.unwrap();
+            assert_eq!(orders["orders"][0]["id"], 1);
+        }
+        let answer = client.post(vendor.url("/login-header")).json(&json).send().await.unwrap();
+        let token = answer.headers()["x-subject-token"].clone();
+        assert_eq!(answer.text().await.unwrap(), "{}");
+        let order = client.post(vendor.url("/orders")).header("X-Auth-Token", token).body("a lamp");
+        let answer = order.send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap()), (201, r#"{"received":6}"#.to_owned()));
+        assert_eq!((vendor.logins(), vendor.refused_logins(), vendor.calls(), vendor.rejected_calls()), (4, 0, 4, 0));
+    }
+
+    #[tokio::test]
+    async fn only_who_trusts_this_vendors_ca_gets_through() {
+        let (vendor, other) = (Vendor::start().unwrap(), Vendor::start().unwrap());
+        let stranger = client(other.ca_pem()).get(vendor.url("/orders")).send().await.unwrap_err();
+        assert!(stranger.is_connect(), "{stranger:?}");
+        assert!(vendor.seen().is_empty());
+        let port = url::Url::parse(&vendor.url("")).unwrap().port().unwrap();
+        let by_name = client(vendor.ca_pem()).get(format!("https://localhost:{port}/orders"));
+        assert_eq!(status(by_name).await, 401);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_revoked_foreign_or_changed_is_answered_401() {
+        let (vendor, other) = (Vendor::start().unwrap(), Vendor::start_plain().unwrap());
+        let client = client(vendor.ca_pem());
+        let orders = |token: &str| status(client.get(vendor.url("/orders")).bearer_auth(token));
+        let first = log_in(&client, &vendor).await;
+        assert_eq!(orders(&first).await, 200);
+        vendor.revoke_all();
+        assert_eq!(orders(&first).await, 401);
+        let second = log_in(&client, &vendor).await;
+        assert_eq!(orders(&second).await, 200);
+        assert_eq!(orders(&log_in(&client, &other).await).await, 401);
+        let (signed, tag) = second.rsplit_once('.').unwrap();
+        let (header, payload) = signed.split_once('.').unwrap();
+        for forged in [format!("{header}.{payload}."), format!("{header}.{header}.{tag}"), String::new()] {
+            assert_eq!(orders(&forged).await, 401);
+        }
+        assert_eq!(status(client.post(vendor.url("/revoke")).bearer_auth(&second)).await, 204);
+        let answer = client.get(vendor.url("/orders")).bearer_auth(&second).send().await.unwrap();
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
+        assert_eq!((vendor.calls(), vendor.rejected_calls()), (9, 6));
+    }
+
+    #[test]
+    fn a_token_ends_with_its_last_second() {
+        let state = State::new("https://vendor".to_owned()).unwrap();
+        let (token, expires_in) = state.issue("acme", 7, Duration::from_secs(2), Duration::from_millis(1_000_250));
+        assert_eq!(expires_in, 2);
+        assert_eq!(state.serial(&token, Duration::from_millis(1_002_999)), Some(7));
+        assert_eq!(state.serial(&token, Duration::from_millis(1_003_000)), None);
+        let (_, expires_in) = state.issue("acme", 8, Duration::MAX, Duration::from_secs(1));
+        assert_eq!(expires_in, u64::MAX - 1);
+    }
+
+    #[tokio::test]
+    async fn it_misbehaves_as_it_is_told() {
+        let vendor = Vendor::start().unwrap();
+        let client = client(vendor.ca_pem());
+        let token = log_in(&client, &vendor).await;
+        let login = || client.post(vendor.url("/login"));
+        let orders = || client.get(vendor.url("/orders")).bearer_auth(&token);
+        assert_eq!(status(login().form(&[("username", "quickstart"), ("password", "close sesame")])).await, 401);
+        vendor.refuse(true);
+        assert_eq!((status(login().form(&RIGHT)).await, status(orders()).await), (401, 200));
+        vendor.refuse(false);
+        for broken in [login(), login().body("{"), login().json(&json!({ "username": 1 })), login().form(&RIGHT[..1])] {
+            assert_eq!(status(broken).await, 400);
+        }
+        assert_eq!(status(login().body(vec![b' '; 3 * BODY_LIMIT])).await, 413);
+        vendor.reject_calls_with(Some(429));
+        assert_eq!((status(orders()).await, status(login().form(&RIGHT)).await), (429, 200));
+        for impossible in [7, 101, 1000] {
+            vendor.reject_calls_with(Some(impossible));
+            assert_eq!(status(orders()).await, 500);
+        }
+        vendor.reject_calls_with(None);
+        vendor.down(true);
+        let answer = orders().send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers().get("retry-after")), (503, None));
+        assert_eq!(status(login().form(&RIGHT)).await, 503);
+        vendor.down(false);
+        let redirect = || client.get(vendor.url("/redirect"));
+        assert_eq!(status(redirect()).await, 404);
+        vendor.redirect_calls_to(Some("https://elsewhere.example/".to_owned()));
+        let answer = redirect().send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["location"]),
+            (307, &"https://elsewhere.example/".parse().unwrap())
+        );
+        assert_eq!(status(client.get(vendor.url("/login"))).await, 404);
+        assert_eq!((vendor.logins(), vendor.refused_logins()), (10, 2));
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_holds_no_secret() {
+        let vendor = Vendor::start_plain().unwrap();
+        let login = client("").post(vendor.url("/login?as=canary")).header("X-Api-Key", "canary").bearer_auth("canary");
+        assert_eq!(status(login.json(&json!({ "username": "canary", "password": "canary" }))).await, 401);
+        let seen = vendor.seen();
+        assert!(!format!("{seen:?}{vendor:?}").contains("canary"));
+        assert_eq!(
+            seen[0].headers,
+            ["accept", "authorization", "content-length", "content-type", "host", "user-agent", "x-api-key"]
+        );
+        let (kind, agent) = (seen[0].content_type.as_deref(), seen[0].user_agent.as_deref());
+        assert_eq!((kind, agent), (Some("application/json"), Some("tests")));
+        assert_eq!((seen[0].method.as_str(), seen[0].path.as_str(), seen[0].body_len), ("POST", "/login", 41));
+    }
+
+    #[tokio::test]
+    async fn dropping_it_closes_the_port_and_waits_for_no_slow_answer() {
+        let vendor = Vendor::start().unwrap();
+        vendor.slow(Duration::from_secs(3600));
+        let client = client(vendor.ca_pem());
+        let orders = client.get(vendor.url("/orders"));
+        let waiting = tokio::spawn(orders.try_clone().unwrap().send());
+        while vendor.calls() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(vendor);
+        assert!(waiting.await.unwrap().is_err());
+        assert!(orders.send().await.unwrap_err().is_connect());
+    }
+}

@@ -1,0 +1,106 @@
+//! What do the tests share? A folder that is a whole home, and the real binary run in it.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // each test uses a part of it
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// The repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// A home of its own: identity, memory and files of one test, seen by nobody else.
+pub struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    pub fn new() -> Home {
+        Home { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// One with a vault in `app.sealed.toml`, made by `seal` from this TOML.
+    pub fn with_vault(toml: &str) -> Home {
+        let home = Home::new();
+        home.write("app.toml", toml);
+        home.ok(&["seal", "app.toml"]);
+        std::fs::remove_file(home.at("app.toml")).unwrap();
+        home
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        std::fs::write(self.at(name), text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.at(name)).unwrap()
+    }
+
+    /// The binary, in this home, without a terminal.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bootseal"));
+        command.args(args).current_dir(self.path()).env_clear().env("HOME", self.path()).env("USER", "alice").stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        self.command(args).output().unwrap().into()
+    }
+
+    pub fn run_with(&self, args: &[&str], stdin: &[u8]) -> Ran {
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A verb that reads nothing may have ended before it is fed.
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        child.wait_with_output().unwrap().into()
+    }
+
+    /// Runs what must succeed, and returns what it printed.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, 0, "bootseal {}: {}", args.join(" "), ran.err);
+        ran.out
+    }
+
+    pub fn ok_with(&self, args: &[&str], stdin: &[u8]) -> String {
+        let ran = self.run_with(args, stdin);
+        assert_eq!(ran.code, 0, "bootseal {}: {}", args.join(" "), ran.err);
+        ran.out
+    }
+
+    /// The id of `app.sealed.toml`.
+    pub fn vault(&self) -> String {
+        let text = self.read("app.sealed.toml");
+        let line = text.lines().rev().nth(1).unwrap();
+        line.strip_prefix("vault = \"").unwrap().trim_end_matches('"').to_owned()
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}

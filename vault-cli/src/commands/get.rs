@@ -1,0 +1,68 @@
+//! `bootseal get`: prints one value.
+
+use super::write_private;
+use crate::cli::{Everywhere, Get};
+use crate::exit::{Failure, Result};
+use crate::output::{Style, shown_value, to_json};
+use crate::run::Done;
+use crate::world::World;
+use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, ValueKind};
+use serde_json::json;
+
+pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let property: PropertyPath = options.path.parse()?;
+    let path = world.sealed_file(everywhere)?;
+    let keys = world.keys(everywhere)?;
+    let pins = world.pins(everywhere, &keys)?;
+    let file = world.verified(SealedFile::read(&path)?, &path, &pins, style)?;
+    let value = match file.property(&property) {
+        Some(Property::Readable(toml::Value::String(text))) => {
+            OpenedValue { kind: ValueKind::Text, set_at: 0, secret: Secret::copy_of(text.as_bytes())? }
+        }
+        Some(Property::Readable(other)) => {
+            OpenedValue { kind: ValueKind::Toml, set_at: 0, secret: Secret::copy_of(other.to_string().as_bytes())? }
+        }
+        Some(Property::Sealed(_)) => file.open(&keys.identities)?.open(&property)?,
+        None => return Err(file.not_found(&property).into()),
+    };
+    if let Some(out) = &options.out {
+        write_private(out, &value.secret)?;
+        return Ok(());
+    }
+    if style.json {
+        return Ok(world.document(&document(&property, &value)?)?);
+    }
+    let printed = if world.stdout_is_terminal {
+        let text = value.secret.expose(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let shown = shown_value(&text);
+        if shown != text || value.kind == ValueKind::Bytes {
+            world.warn(style, "what a terminal would not show is escaped; a pipe, or --out, gives the exact bytes");
+        }
+        writeln!(world.stdout, "{shown}")
+    } else {
+        value.secret.expose(|bytes| world.stdout.write_all(bytes))
+    };
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn document(property: &PropertyPath, value: &OpenedValue) -> Result<serde_json::Value> {
+    let name = property.to_string();
+    let text = |secret: &Secret| {
+        secret.expose_str(str::to_owned).map_err(|_| Failure::new(Kind::Malformed, "the value is not text"))
+    };
+    Ok(match value.kind {
+        ValueKind::Text => json!({ "name": name, "value": text(&value.secret)? }),
+        ValueKind::Toml => {
+            let parsed: toml::Table = toml::from_str(&format!("v = {}", text(&value.secret)?))
+                .map_err(|_| Failure::new(Kind::Malformed, "the value is not TOML"))?;
+            json!({ "name": name, "value": parsed.get("v").map(to_json) })
+        }
+        _ => {
+            use base64::Engine;
+            json!({ "name": name, "base64": value.secret.expose(|bytes| base64::prelude::BASE64_STANDARD.encode(bytes)) })
+        }
+    })
+}

@@ -1,0 +1,125 @@
+//! `bootseal init`: makes an empty vault, and prints its id.
+
+use super::keygen;
+use crate::cli::{Everywhere, Init};
+use crate::exit::{Failure, Result};
+use crate::output::Style;
+use crate::run::Done;
+use crate::world::World;
+use bootseal_core::{Access, FileLock, Kind, KnownVaults, Role, Shown, VaultId};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let path = everywhere
+        .file
+        .clone()
+        .or_else(|| world.var("BOOTSEAL_FILE").map(PathBuf::from))
+        .unwrap_or_else(|| "app.sealed.toml".into());
+    let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
+    let lock = FileLock::acquire(&path)?;
+    let vault = bootseal_core::Vault::create(access.clone(), "")?;
+    let id = vault.file().vault();
+    lock.create(&vault.sign()?).map_err(exists)?;
+    after_creation(&path, id, &access, style, world)?;
+    let role = role_of(&access, everywhere, world)?;
+    let document = json!({
+        "file": path.to_string_lossy(), "vault": id.to_string(), "generation": 1, "signed": true,
+        "role": role, "properties": 0, "sealed": 0,
+    });
+    world.answer(style, &document, id)?;
+    Ok(())
+}
+
+fn role_of(access: &[Access], everywhere: &Everywhere, world: &mut World<'_>) -> Result<Option<String>> {
+    // An identity from stdin was read already, and cannot be read again.
+    if everywhere.identity.iter().any(|path| path == Path::new("-")) {
+        return Ok(None);
+    }
+    let recipients: Vec<_> =
+        world.keys(everywhere)?.identities.iter().map(bootseal_core::Identity::recipient).collect();
+    let mine = access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
+    Ok(mine.max_by_key(|role| *role == Role::Writer).map(|role| role.to_string()))
+}
+
+pub(crate) fn exists(error: bootseal_core::Error) -> bootseal_core::Error {
+    match error.kind() {
+        Kind::Exists => error.with_help("To change it: bootseal set PATH, or bootseal seal INPUT -f FILE"),
+        _ => error,
+    }
+}
+
+/// The access list of a new vault: who was named, or else the user.
+pub(crate) fn access_list(
+    writers: &[String],
+    readers: &[String],
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<Vec<Access>> {
+    let mut list = Vec::new();
+    for (given, role) in [(writers, Role::Writer), (readers, Role::Reader)] {
+        for pair in given {
+            let (name, recipient) = pair
+                .split_once('=')
+                .ok_or_else(|| Failure::new(Kind::Usage, format!("`{}` is not NAME=RECIPIENT", Shown(pair))))?;
+            list.push(Access::new(name, role, recipient.parse()?)?);
+        }
+    }
+    if writers.is_empty() {
+        let mut keys = world.keys(everywhere)?;
+        if keys.identities.is_empty() {
+            let path = world.own_identity_file()?;
+            keys.identities.push(keygen::make(&path)?);
+            world.note(
+                style,
+                format_args!(
+                    "you had no identity; made {}. Keep it, for nothing opens without it",
+                    Shown(&path.to_string_lossy())
+                ),
+            );
+        }
+        let recipient = keys.identities.first().map(bootseal_core::Identity::recipient);
+        let recipient = recipient.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
+        list.insert(0, Access::new(&login_name(world), Role::Writer, recipient)?);
+    }
+    Ok(list)
+}
+
+fn login_name(world: &World<'_>) -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| world.var(name)?.into_string().ok());
+    let plain = |name: &String| {
+        (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .enumerate()
+                .all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
+    };
+    names.into_iter().find(plain).unwrap_or_else(|| "me".into())
+}
+
+/// Remembers the new vault for its path, and says what is worth knowing about it.
+pub(crate) fn after_creation(
+    path: &Path,
+    id: VaultId,
+    access: &[Access],
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<()> {
+    let shown = Shown(&path.to_string_lossy()).to_string();
+    match world.known_vaults() {
+        Ok(store) => {
+            if let Some(before) = KnownVaults::remember(&store, path, id)? {
+                world.note(style, format_args!("{shown} was known as {before}; from now on it is {id}"));
+            }
+        }
+        Err(failure) => world.warn(style, format_args!("the new vault is not remembered: {}", failure.text())),
+    }
+    let writers: Vec<&str> =
+        access.iter().filter(|access| access.role == Role::Writer).map(|access| access.name.as_str()).collect();
+    world.note(style, format_args!("made {shown}; writers: {}", writers.join(", ")));
+    if let [only] = writers.as_slice() {
+        world.note(style, format_args!("{only} is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer"));
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! `bootseal keygen`: makes an age identity, and prints its recipient.
+
+use super::write_private;
+use crate::cli::Keygen;
+use crate::exit::{Failure, Result};
+use crate::output::Style;
+use crate::run::Done;
+use crate::world::World;
+use bootseal_core::{Identity, IdentityFile, Kind, Shown};
+use serde_json::json;
+use std::path::Path;
+
+pub(crate) fn run(options: &Keygen, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if let Some(path) = &options.of {
+        let file = if path == Path::new("-") {
+            IdentityFile::from_reader(&mut world.stdin)?
+        } else {
+            IdentityFile::read(path)?
+        };
+        let recipients: Vec<String> = file.identities.iter().map(|identity| identity.recipient().to_string()).collect();
+        world.answer(style, &json!({ "recipients": recipients }), recipients.join("\n"))?;
+        return Ok(());
+    }
+    let path = match &options.output {
+        Some(path) => path.clone(),
+        None => world.own_identity_file()?,
+    };
+    let identity = make(&path)?;
+    world.note(style, format_args!("made {}; keep it, for nothing opens without it", Shown(&path.to_string_lossy())));
+    let recipient = identity.recipient().to_string();
+    world.answer(style, &json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
+    Ok(())
+}
+
+/// Makes an identity at `path`, with the folders above it; never over one that is there.
+pub(crate) fn make(path: &Path) -> Result<Identity> {
+    let identity = Identity::generate()?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(|error| {
+            Failure::from(bootseal_core::Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder))
+        })?;
+    }
+    write_private(path, &identity.to_file_text(None)?).map_err(|failure| match failure.kind() {
+        Kind::Exists => Failure::new(
+            Kind::Exists,
+            format!(
+                "{}: exists already, and may be all that opens something; it stays as it is",
+                Shown(&path.to_string_lossy())
+            ),
+        )
+        .with_help("Its recipient: bootseal keygen -y FILE. Another one beside it: bootseal keygen -o OTHER"),
+        _ => failure,
+    })?;
+    Ok(identity)
+}

@@ -1,0 +1,428 @@
+//! `bootseal seal`: turns a settings file in clear into a sealed one.
+
+use super::Target;
+use super::init::{access_list, after_creation, exists};
+use crate::cli::{Everywhere, Format, Seal};
+use crate::exit::{Failure, Result};
+use crate::formats::{InputProperty, properties};
+use crate::output::Style;
+use crate::run::Done;
+use crate::world::World;
+use bootseal_core::{
+    BasicString, FileLock, Kind, PlainDocument, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault,
+    Writer,
+};
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Keys of `[x.route]`, `[gateway]` and `[fleet]` that stay readable.
+const ROUTE_KEYS: &[&str] = &[
+    "listen",
+    "upstream",
+    "like",
+    "prefix",
+    "callers",
+    "replay_body_limit",
+    "connect_timeout",
+    "answer_timeout",
+    "login",
+];
+const GATEWAY_KEYS: &[&str] = &["admin"];
+const FLEET_KEYS: &[&str] = &["store", "own_login_when_store_down"];
+/// Shorter values turn up in comments by chance.
+const TELLING: usize = 6;
+
+/// What the input holds: its properties, and the readable text that the sealed file begins with.
+struct Input {
+    properties: Vec<InputProperty>,
+    document: Option<PlainDocument>,
+    left_out_comments: bool,
+}
+
+pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let input = read(options, world, style)?;
+    let sealed = choose(&input, options)?;
+    let profiles: Vec<&PropertyPath> =
+        input.properties.iter().map(|property| &property.path).filter(|path| !sealed.contains(path)).collect();
+    let readable: Vec<String> = profiles.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = input
+        .properties
+        .iter()
+        .map(|property| &property.path)
+        .filter(|path| sealed.contains(path))
+        .map(ToString::to_string)
+        .collect();
+    let path = match &everywhere.file {
+        Some(path) if path.exists() => add(path, &input, &sealed, everywhere, style, world)?,
+        named => {
+            let path = named.clone().or_else(|| options.output.clone()).map_or_else(|| beside(&options.input), Ok)?;
+            create(&path, &input, &sealed, options, everywhere, style, world)?;
+            path
+        }
+    };
+    let input_stays = options.input != Path::new("-") && !options.shred;
+    if options.shred && options.input != Path::new("-") {
+        shred(&options.input)?;
+        world.note(
+            style,
+            format_args!(
+                "{} was overwritten and removed; copies of the disk and of git's history keep what they have",
+                shown(&options.input)
+            ),
+        );
+    }
+    if style.json {
+        world.document(&json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }))?;
+    } else {
+        world.line(format_args!(
+            "sealed in {}: {}",
+            shown(&path),
+            if names.is_empty() { "nothing".into() } else { names.join(", ") }
+        ))?;
+        world.line(format_args!(
+            "readable: {}",
+            if readable.is_empty() { "nothing".into() } else { readable.join(", ") }
+        ))?;
+    }
+    if input.left_out_comments {
+        world.note(style, "comments of the input were left out: they may hold old values");
+    }
+    if input_stays {
+        world
+            .warn(style, format_args!("{} still holds the values in clear; --shred removes it", shown(&options.input)));
+    }
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+/// `app.properties` → `app.sealed.toml`, in the same folder.
+fn beside(input: &Path) -> Result<PathBuf> {
+    match input.file_stem().and_then(|stem| stem.to_str()) {
+        Some(stem) if input != Path::new("-") => Ok(input.with_file_name(format!("{stem}.sealed.toml"))),
+        _ => Err(Failure::new(Kind::Usage, "the new file has no name").with_help("Name it with -o FILE.")),
+    }
+}
+
+fn read(options: &Seal, world: &mut World<'_>, style: Style) -> Result<Input> {
+    let path = &options.input;
+    let from_stdin = path == Path::new("-");
+    let mut text = Zeroizing::new(String::new());
+    let place = |what: String| Failure::from(bootseal_core::Error::new(Kind::Io, what).in_file(path));
+    let done = match from_stdin {
+        true => std::io::Read::read_to_string(&mut world.stdin, &mut text).map(drop),
+        false => {
+            std::fs::File::open(path).and_then(|mut file| std::io::Read::read_to_string(&mut file, &mut text).map(drop))
+        }
+    };
+    done.map_err(|error| place(format!("cannot be read as text: {error}")))?;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let format = match (options.format, extension) {
+        (Some(format), _) => format,
+        (None, "toml") => Format::Toml,
+        (None, "properties") => Format::Properties,
+        (None, _) => {
+            return Err(Failure::new(Kind::Usage, format!("what {} is cannot be told from its name", shown(path)))
+                .with_help("Say it: --format toml, or --format properties"));
+        }
+    };
+    match format {
+        Format::Toml => {
+            let document = PlainDocument::parse(text.to_string()).map_err(|error| error.in_file(path))?;
+            let properties = document.properties().iter().map(|property| {
+                let (kind, text) = match &property.value {
+                    toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text.clone())),
+                    other => (ValueKind::Toml, Zeroizing::new(other.to_string())),
+                };
+                Ok(InputProperty {
+                    path: property.path.clone(),
+                    kind,
+                    value: Secret::copy_of(text.as_bytes())?,
+                    marked: property.marked,
+                })
+            });
+            Ok(Input {
+                properties: properties.collect::<Result<_>>()?,
+                document: Some(document),
+                left_out_comments: false,
+            })
+        }
+        Format::Properties => from_properties(&text, path, style, world),
+    }
+}
+
+fn from_properties(text: &str, path: &Path, style: Style, world: &mut World<'_>) -> Result<Input> {
+    let mut found: Vec<InputProperty> = Vec::new();
+    let mut at: HashMap<PropertyPath, usize> = HashMap::new();
+    for pair in properties::parse(text)? {
+        let property = PropertyPath::new(pair.key.split('.').map(str::to_owned).collect()).map_err(|error| {
+            bootseal_core::Error::new(error.kind(), format!("line {}: {}", pair.line, error.what())).in_file(path)
+        })?;
+        if pair.value.contains("${") && !in_special_table(&property) || pair.value.contains("$(") {
+            world.warn(
+                style,
+                format_args!("{property}: the value holds `${{` or `$(`; it is taken as it is, nothing is expanded"),
+            );
+        }
+        let value = InputProperty {
+            path: property.clone(),
+            kind: ValueKind::Text,
+            value: Secret::copy_of(pair.value.as_bytes())?,
+            marked: false,
+        };
+        match at.get(&property) {
+            Some(index) => {
+                world.warn(
+                    style,
+                    format_args!(
+                        "{property} stands twice, again in line {}; the last one counts, as in Java",
+                        pair.line
+                    ),
+                );
+                found[*index] = value;
+            }
+            None => {
+                at.insert(property, found.len());
+                found.push(value);
+            }
+        }
+    }
+    let tables: HashSet<&[String]> = found
+        .iter()
+        .flat_map(|property| (1..property.path.segments().len()).map(|length| &property.path.segments()[..length]))
+        .collect();
+    if let Some(both) = found.iter().find(|property| tables.contains(property.path.segments())) {
+        let text = format!("{} is a value and has others below it ({0}.…); TOML cannot have both", both.path);
+        return Err(Failure::new(Kind::Conflict, text).with_help("Rename one of them in the input."));
+    }
+    let comments = text.lines().any(|line| line.trim_start().starts_with(['#', '!']));
+    Ok(Input { properties: found, document: None, left_out_comments: comments })
+}
+
+/// `x.login.url` → (`login`, `url`): the first key below a table that has a meaning of its own.
+fn special(path: &PropertyPath) -> Option<(&str, &str, &[String])> {
+    let segments = path.segments();
+    if let [top, key, ..] = segments
+        && (top == "gateway" || top == "fleet")
+    {
+        return Some((top, key, &segments[..1]));
+    }
+    let at = segments.iter().skip(1).position(|segment| segment == "login" || segment == "route")? + 1;
+    Some((&segments[at], segments.get(at + 1)?, &segments[..=at]))
+}
+
+fn in_special_table(path: &PropertyPath) -> bool {
+    special(path).is_some()
+}
+
+/// Which properties are sealed.
+fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
+    let globs = |patterns: &[String]| {
+        let compile = |pattern: &String| {
+            glob::Pattern::new(pattern)
+                .map_err(|error| Failure::new(Kind::Usage, format!("`{}` is not a pattern: {error}", Shown(pattern))))
+        };
+        patterns.iter().map(compile).collect::<Result<Vec<_>>>()
+    };
+    let (only, plain) = (globs(&options.only)?, globs(&options.plain)?);
+    for (pattern, text) in only.iter().zip(&options.only).chain(plain.iter().zip(&options.plain)) {
+        if !input.properties.iter().any(|property| pattern.matches(&property.path.to_string())) {
+            return Err(Failure::new(Kind::NotFound, format!("`{}` matches no property of the input", Shown(text)))
+                .with_help("Patterns are held against whole names: '*.url', 'acme.*'"));
+        }
+    }
+    // A table is a profile or a route when it says where to go.
+    let anchored: HashSet<&[String]> = input
+        .properties
+        .iter()
+        .filter_map(|property| special(&property.path))
+        .filter(|(kind, key, _)| matches!(*kind, "gateway" | "fleet") || matches!(*key, "url" | "upstream" | "like"))
+        .map(|(_, _, table)| table)
+        .collect();
+    let keeps_readable = |path: &PropertyPath| match special(path) {
+        Some((kind, key, table)) if anchored.contains(table) => match kind {
+            "login" => Profile::KEYS.contains(&key),
+            "route" => ROUTE_KEYS.contains(&key),
+            "gateway" => GATEWAY_KEYS.contains(&key),
+            _ => FLEET_KEYS.contains(&key),
+        },
+        _ => false,
+    };
+    let marks = input.properties.iter().any(|property| property.marked);
+    let wanted = |property: &&InputProperty| {
+        let name = property.path.to_string();
+        let chosen =
+            if marks { property.marked } else { only.is_empty() || only.iter().any(|pattern| pattern.matches(&name)) };
+        property.marked
+            || chosen && !keeps_readable(&property.path) && !plain.iter().any(|pattern| pattern.matches(&name))
+    };
+    if let Some(property) = input.properties.iter().find(|property| property.marked && keeps_readable(&property.path)) {
+        let text = format!("{} is marked secret:, and belongs to a login profile, which stays readable", property.path);
+        return Err(
+            Failure::new(Kind::Conflict, text).with_help("Make it a value of the table above, and use it as ${name}.")
+        );
+    }
+    Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
+}
+
+/// The text of the new file before its values are sealed: where one will be, an empty string stands.
+fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String> {
+    if let Some(document) = &input.document {
+        let text = document.emptied(sealed)?;
+        return Ok(text);
+    }
+    let mut tables: Vec<(&[String], String)> = vec![(&[], String::new())];
+    for property in &input.properties {
+        let Some((key, table)) = property.path.segments().split_last() else { continue };
+        let value = match sealed.contains(&property.path) {
+            true => "\"\"".to_owned(),
+            false => property.value.expose_str(|text| BasicString(text).to_string()).unwrap_or_default(),
+        };
+        let line = format!("{} = {value}\n", PropertyPath::new(vec![key.clone()])?);
+        match tables.iter_mut().find(|(other, _)| *other == table) {
+            Some((_, lines)) => lines.push_str(&line),
+            None => tables.push((table, line)),
+        }
+    }
+    let mut text = String::new();
+    for (table, lines) in tables.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        match table.is_empty() {
+            true => text.push_str(&lines),
+            false => text.push_str(&format!("{gap}[{}]\n{lines}", PropertyPath::new(table.to_vec())?)),
+        }
+    }
+    Ok(text)
+}
+
+/// No value that was sealed may stand in a comment: it would lie in git in clear.
+fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
+    let Some(document) = &input.document else { return Ok(()) };
+    for (line, comment) in document.comments() {
+        for property in input
+            .properties
+            .iter()
+            .filter(|property| sealed.contains(&property.path) && property.value.len() >= TELLING)
+        {
+            if property.value.expose_str(|value| comment.contains(value)).unwrap_or(false) {
+                let text = format!(
+                    "the comment in line {line} holds the value of {} in clear; nothing was written",
+                    property.path
+                );
+                return Err(Failure::new(Kind::Conflict, text).with_help(format!(
+                    "Take it out of the comment; or, where it is no secret: --plain '{}'",
+                    property.path
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn values(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, ValueKind, Secret)> {
+    let wanted = input.properties.iter().filter(|property| sealed.contains(&property.path));
+    wanted.map(|property| (property.path.clone(), property.kind, property.value.clone())).collect()
+}
+
+fn create(
+    path: &Path,
+    input: &Input,
+    sealed: &HashSet<PropertyPath>,
+    options: &Seal,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<()> {
+    check_comments(input, sealed)?;
+    let text = readable_text(input, sealed)?;
+    let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
+    let lock = FileLock::acquire(path)?;
+    let mut vault = Vault::create(access.clone(), &text)?;
+    let id = vault.file().vault();
+    vault.set_all(&values(input, sealed), (world.now)())?;
+    check(&vault, input, sealed)?;
+    lock.create(&vault.sign()?).map_err(exists)?;
+    after_creation(path, id, &access, style, world)
+}
+
+/// Seals the input's values into a file that is there.
+fn add(
+    path: &Path,
+    input: &Input,
+    sealed: &HashSet<PropertyPath>,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<PathBuf> {
+    let (target, file) = Target::find(everywhere, style, world)?;
+    for property in input.properties.iter().filter(|property| !sealed.contains(&property.path)) {
+        if matches!(file.property(&property.path), Some(Property::Sealed(_))) {
+            let text = format!("{} is sealed in {}, and would become readable", property.path, shown(path));
+            return Err(Failure::new(Kind::Conflict, text)
+                .with_help("Leave it out of the input, or say --force: bootseal set PATH --plain VALUE --force"));
+        }
+    }
+    target.check_writer(file)?;
+    let now = (world.now)();
+    target.change(|vault| {
+        for property in &input.properties {
+            match (sealed.contains(&property.path), property.kind) {
+                (true, kind) => vault.set(&property.path, kind, &property.value, now)?,
+                (false, ValueKind::Text) => {
+                    let text = property.value.expose_str(str::to_owned).unwrap_or_default();
+                    vault.set_readable(&property.path, &toml::Value::String(text))?;
+                }
+                (false, _) => {
+                    let text = property.value.expose_str(|text| format!("v = {text}")).unwrap_or_default();
+                    let parsed: toml::Table = toml::from_str(&text)
+                        .map_err(|_| Failure::new(Kind::Malformed, format!("{}: not a TOML value", property.path)))?;
+                    if let Some(value) = parsed.get("v") {
+                        vault.set_readable(&property.path, value)?;
+                    }
+                }
+            }
+        }
+        check(vault, input, sealed)
+    })?;
+    Ok(path.to_path_buf())
+}
+
+/// What will be written opens again, and to the same values: before the input may go.
+fn check(vault: &Vault<Writer>, input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
+    for (path, kind, value) in values(input, sealed) {
+        let opened = vault.open(&path)?;
+        let same = opened.kind == kind && opened.secret.expose(|opened| value.expose(|value| opened == value));
+        if !same {
+            return Err(Failure::new(
+                Kind::Malformed,
+                format!("{path} does not open to what was sealed; nothing was written"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Overwrites, then removes. What journals and snapshots keep is beyond reach, and said.
+fn shred(path: &Path) -> Result<()> {
+    use std::io::{Seek, Write};
+    let overwrite = || -> std::io::Result<()> {
+        let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(std::io::Error::other)?;
+        for byte in [0xFF, 0x00] {
+            file.rewind()?;
+            file.write_all(&vec![byte; length])?;
+            file.sync_all()?;
+        }
+        drop(file);
+        std::fs::remove_file(path)
+    };
+    overwrite().map_err(|error| {
+        bootseal_core::Error::new(Kind::Io, format!("is sealed, but could not be removed: {error}"))
+            .in_file(path)
+            .into()
+    })
+}

@@ -1,0 +1,164 @@
+//! `bootseal set`: seals one value.
+
+use super::Target;
+use crate::cli::{Everywhere, Set};
+use crate::exit::{Failure, Result};
+use crate::output::Style;
+use crate::run::Done;
+use crate::world::World;
+use bootseal_core::{Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind};
+use bootseal_memory::SecretBuf;
+use serde_json::json;
+use std::io::Read;
+use std::path::Path;
+
+const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const MAX_VALUE: usize = 12 << 20;
+
+pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if options.stdin.as_deref().is_some_and(|word| word != "-") {
+        let text =
+            "a value never goes onto the command line: others on this machine can see it there, and the shell keeps it";
+        return Err(Failure::new(Kind::Usage, text)
+            .with_help(format!("Type it at the prompt (bootseal set {}), or pipe it in.", Shown(&options.path)))
+            .into());
+    }
+    let path: PropertyPath = options.path.parse()?;
+    let (target, file) = Target::find(everywhere, style, world)?;
+    let before = file.property(&path).cloned();
+    if let Some(text) = &options.plain {
+        if matches!(before, Some(Property::Sealed(_))) && !options.force {
+            let text = format!("{path} is sealed; --plain would make it readable for everyone who has the file");
+            return Err(Failure::new(Kind::Conflict, text).with_help("If that is what you want, add --force.").into());
+        }
+        let value = toml::Value::String(text.clone());
+        target.change(|vault| Ok(vault.set_readable(&path, &value)?))?;
+        return said(&target, &path, "readable", style, world);
+    }
+    if in_profile(&path) {
+        let text = format!(
+            "{path} belongs to a login profile, which stays readable, so that a review sees where a password goes"
+        );
+        return Err(Failure::new(Kind::Conflict, text).with_help(format!("bootseal set {path} --plain VALUE")).into());
+    }
+    target.check_writer(file)?;
+    let (kind, value) = value(options, &path, style, world)?;
+    if value.is_empty() && !options.empty {
+        return Err(Failure::new(Kind::Usage, "the value is empty; nothing was changed")
+            .with_help("If that is what you want, add --empty.")
+            .into());
+    }
+    let now = (world.now)();
+    target.change(|vault| Ok(vault.set(&path, kind, &value, now)?))?;
+    if matches!(before, Some(Property::Readable(_))) {
+        world.note(
+            style,
+            format_args!("{path} was readable until now: what it was stands in git's history, so give a new value"),
+        );
+    }
+    said(&target, &path, "sealed", style, world)
+}
+
+fn said(target: &Target, path: &PropertyPath, what: &str, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    world.detail(style, format_args!("{}: {path} is {what}", target.path().display()));
+    if style.json {
+        world.document(&json!({ "name": path.to_string(), "sealed": what == "sealed" }))?;
+    }
+    Ok(())
+}
+
+/// Whether `path` is a key of a login table: sealing it would break the profile.
+fn in_profile(path: &PropertyPath) -> bool {
+    let segments = path.segments();
+    let at = segments.iter().skip(1).position(|segment| segment == "login").map(|at| at + 1);
+    at.and_then(|at| segments.get(at + 1)).is_some_and(|key| Profile::KEYS.contains(&key.as_str()))
+}
+
+fn value(options: &Set, path: &PropertyPath, style: Style, world: &mut World<'_>) -> Result<(ValueKind, Secret)> {
+    if let Some(length) = options.generate {
+        return Ok((ValueKind::Text, generate(length)?));
+    }
+    let secret = if let Some(file) = &options.from_file {
+        from_file(file)?
+    } else if options.stdin.is_some() || !world.stdin_is_terminal {
+        // What `-i -` has left there must not look like an empty value.
+        if world.stdin_taken {
+            return Err(Failure::new(Kind::Usage, "stdin cannot be both the identity and the value"));
+        }
+        without_newline(read(&mut world.stdin)?)
+    } else if world.can_ask() {
+        world.ask_secret(&path.to_string())?
+    } else {
+        return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the value at")
+            .with_help("Pipe it in, or name a file with --from-file."));
+    };
+    let text = secret.expose_str(|text| {
+        let mut remarks = Vec::new();
+        if text.ends_with([' ', '\t']) || text.starts_with([' ', '\t']) {
+            remarks.push("begins or ends in a blank");
+        }
+        if text.contains('\u{a0}') {
+            remarks.push("holds a no-break space");
+        }
+        if text.ends_with(['\n', '\r']) {
+            remarks.push("ends in a line break");
+        }
+        if text.chars().any(|character| bootseal_core::is_hidden(character) && !"\n\r\t".contains(character)) {
+            remarks.push("holds an invisible character");
+        }
+        remarks
+    });
+    let kind = if text.is_ok() { ValueKind::Text } else { ValueKind::Bytes };
+    for remark in text.unwrap_or_default() {
+        world.warn(style, format_args!("{path}: the value {remark}"));
+    }
+    Ok((kind, secret))
+}
+
+fn read(source: &mut dyn Read) -> Result<SecretBuf> {
+    let mut page = SecretBuf::with_capacity(4096)?;
+    let mut source = source;
+    match page.read_to_end(&mut source, MAX_VALUE) {
+        Ok(true) => Ok(page),
+        Ok(false) => Err(Failure::new(Kind::Usage, "the value is longer than 12 MiB; a sealed file may have 16")),
+        Err(error) => Err(Failure::new(Kind::Io, format!("the value cannot be read: {error}"))),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret> {
+    let failed = |error: std::io::Error| {
+        Failure::from(bootseal_core::Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(path))
+    };
+    Ok(read(&mut std::fs::File::open(path).map_err(failed)?)?.freeze())
+}
+
+/// What a pipe gives ends in a newline that nobody typed: exactly one goes.
+fn without_newline(mut page: SecretBuf) -> Secret {
+    let cut = page.expose(|bytes| bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map(<[u8]>::len));
+    if let Some(length) = cut {
+        page.truncate(length);
+    }
+    page.freeze()
+}
+
+fn generate(length: usize) -> Result<Secret> {
+    if !(8..=4096).contains(&length) {
+        return Err(Failure::new(Kind::Usage, "--generate takes a length from 8 to 4096"));
+    }
+    let mut page = SecretBuf::zeroed(length)?;
+    page.expose_mut(|bytes| {
+        for byte in bytes {
+            // 248 is the greatest multiple of 62 below 256: what lies above would favour some characters.
+            *byte = loop {
+                let mut draw = [0];
+                getrandom::fill(&mut draw)
+                    .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
+                if draw[0] < 248 {
+                    break ALPHABET[usize::from(draw[0] % 62)];
+                }
+            };
+        }
+        Ok(())
+    })
+    .map(|()| page.freeze())
+}

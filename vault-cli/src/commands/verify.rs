@@ -1,0 +1,93 @@
+//! `bootseal verify`: signature, pin, shape; with an identity also every value.
+
+use crate::cli::{Everywhere, Verify};
+use crate::exit::{Failure, Result};
+use crate::output::Style;
+use crate::run::Done;
+use crate::vaults::Keys;
+use crate::world::World;
+use bootseal_core::{Pin, Profile, Property, Role, SealedFile, Shown};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let files: Vec<PathBuf> =
+        if options.files.is_empty() { vec![world.sealed_file(everywhere)?] } else { options.files.clone() };
+    let keys = world.keys(everywhere)?;
+    let pins = world.pins(everywhere, &keys)?;
+    if let [path] = files.as_slice() {
+        let found = check(path, &keys, &pins, style, world)?;
+        return Ok(report(path, &found, style, world)?);
+    }
+    let (mut documents, mut worst) = (Vec::new(), 0);
+    for path in &files {
+        match check(path, &keys, &pins, style, world) {
+            Ok(found) if style.json => documents.push(found),
+            Ok(found) => report(path, &found, style, world)?,
+            Err(failure) => {
+                worst = worst.max(failure.kind().exit_code());
+                match style.json {
+                    true => documents.push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
+                    false => world.failure(style, &failure),
+                }
+            }
+        }
+    }
+    if style.json {
+        world.document(&json!({ "files": documents }))?;
+    }
+    if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
+}
+
+fn report(path: &Path, found: &Value, style: Style, world: &mut World<'_>) -> Result<()> {
+    if style.json {
+        return world.document(found);
+    }
+    let opened = match found["role"].as_str() {
+        Some(role) => format!("every value opens ({role})"),
+        None => "values not opened: no identity at hand is in access".into(),
+    };
+    let (properties, sealed) = (&found["properties"], &found["sealed"]);
+    world.line(format_args!(
+        "{}: good. {}, generation {}, {properties} properties, {sealed} sealed; {opened}",
+        Shown(&path.to_string_lossy()),
+        found["vault"].as_str().unwrap_or_default(),
+        found["generation"]
+    ))
+}
+
+fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World<'_>) -> Result<Value> {
+    let sealed_file = SealedFile::read(path)?;
+    let file = world.verified(sealed_file.clone(), path, pins, style)?;
+    let role = file.role_of(&keys.identities);
+    let properties = file.properties().count();
+    let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
+    let (vault, generation) = (file.vault(), file.generation());
+    for table in file.profiles() {
+        // A profile may wait for a value that is set later; what makes a file bad is not known from it.
+        if let Err(error) = Profile::read(&file, &table) {
+            world.warn(style, error);
+        }
+    }
+    match role {
+        Some(Role::Writer) => {
+            let writer = sealed_file.verify(&[Pin::from(vault)])?.open_for_writing(&keys.identities)?;
+            writer.check_key_blocks(&keys.identities)?;
+            writer.open_all()?;
+        }
+        Some(Role::Reader) => drop(file.open(&keys.identities)?.open_all()?),
+        // Named on purpose, it is meant to open; one's own identity that happens to be there is not.
+        None if keys.named => {
+            return Err(file
+                .open(&keys.identities)
+                .map(drop)
+                .err()
+                .map_or_else(|| Failure::new(bootseal_core::Kind::NoIdentity, "not in access"), Failure::from));
+        }
+        None => {}
+    }
+    Ok(json!({
+        "file": path.to_string_lossy(), "vault": vault.to_string(), "generation": generation, "signed": true,
+        "role": role.map(|role| role.to_string()), "properties": properties, "sealed": sealed,
+    }))
+}

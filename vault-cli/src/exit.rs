@@ -1,0 +1,89 @@
+//! How does a failure leave the program? One text for people, one document for scripts, one code.
+
+use bootseal_core::{Kind, Shown};
+use serde_json::json;
+
+/// Why a verb failed.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<Facts>);
+
+#[derive(Debug)]
+struct Facts {
+    kind: Kind,
+    /// The whole text, as people see it.
+    text: String,
+    message: String,
+    file: Option<String>,
+    property: Option<String>,
+    help: Option<String>,
+}
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Failure {
+        let what = what.into();
+        Failure(Box::new(Facts { kind, text: what.clone(), message: what, file: None, property: None, help: None }))
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Failure {
+        let help = help.into();
+        self.0.text = format!("{}\n  {help}", self.0.text);
+        self.0.help = Some(help);
+        self
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let facts = &self.0;
+        json!({ "kind": facts.kind.as_str(), "message": facts.message, "file": facts.file, "property": facts.property, "help": facts.help })
+    }
+}
+
+impl From<bootseal_core::Error> for Failure {
+    fn from(error: bootseal_core::Error) -> Failure {
+        Failure(Box::new(Facts {
+            kind: error.kind(),
+            text: error.to_string(),
+            message: error.what().to_owned(),
+            file: error.file().map(|file| Shown(&file.to_string_lossy()).to_string()),
+            property: error.property().map(str::to_owned),
+            help: error.help().map(str::to_owned),
+        }))
+    }
+}
+
+impl From<bootseal::Error> for Failure {
+    fn from(error: bootseal::Error) -> Failure {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().to_owned();
+        Failure(Box::new(Facts {
+            kind: error.kind(),
+            text,
+            message,
+            file: None,
+            property: None,
+            help: error.help().map(str::to_owned),
+        }))
+    }
+}
+
+impl From<bootseal_memory::MemoryError> for Failure {
+    fn from(error: bootseal_memory::MemoryError) -> Failure {
+        bootseal_core::Error::from(error).into()
+    }
+}
+
+/// Writing a result failed; a reader that has seen enough is no failure.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::new(Kind::Io, format!("the result could not be written: {error}"))
+    }
+}

@@ -1,0 +1,95 @@
+//! How does a result reach its reader? stdout for results, stderr for all else; nothing unseen in either.
+
+use crate::exit::{Failure, Result};
+use crate::world::World;
+use bootseal_core::Shown;
+use serde_json::{Value, json};
+
+/// How this run speaks.
+#[derive(Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) colour: bool,
+}
+
+impl World<'_> {
+    /// One line of result.
+    pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
+        match writeln!(self.stdout, "{text}") {
+            // Who reads our output may have seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// The one document of a `--json` run.
+    pub(crate) fn document(&mut self, document: &Value) -> Result<()> {
+        self.line(document)
+    }
+
+    /// The result: the document with `--json`, else the text.
+    pub(crate) fn answer(&mut self, style: Style, document: &Value, text: impl std::fmt::Display) -> Result<()> {
+        if style.json { self.document(document) } else { self.line(text) }
+    }
+
+    /// What a person should know; not with `--quiet`.
+    pub(crate) fn note(&mut self, style: Style, text: impl std::fmt::Display) {
+        if !style.quiet {
+            let _ = writeln!(self.stderr, "bootseal: {text}");
+        }
+    }
+
+    /// What only `--verbose` tells.
+    pub(crate) fn detail(&mut self, style: Style, text: impl std::fmt::Display) {
+        if style.verbose {
+            let _ = writeln!(self.stderr, "bootseal: {text}");
+        }
+    }
+
+    /// What a person must know, even with `--quiet`.
+    pub(crate) fn warn(&mut self, style: Style, text: impl std::fmt::Display) {
+        let _ = writeln!(self.stderr, "bootseal: {}: {text}", paint(style, "33", "warning"));
+    }
+
+    pub(crate) fn failure(&mut self, style: Style, failure: &Failure) {
+        let _ = match style.json {
+            true => writeln!(self.stderr, "{}", json!({ "error": failure.json() })),
+            false => writeln!(self.stderr, "{}: {}", paint(style, "31", "bootseal"), failure.text()),
+        };
+    }
+}
+
+fn paint(style: Style, code: &str, word: &str) -> String {
+    if style.colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
+}
+
+/// Seconds since 1970 as RFC 3339.
+pub(crate) fn timestamp(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| format!("@{seconds}"), |time| time.to_string())
+}
+
+/// A value on a terminal: line breaks and tabs stay, all else that is unseen is escaped.
+pub(crate) fn shown_value(text: &str) -> String {
+    let lines = text
+        .split('\n')
+        .map(|line| line.split('\t').map(|part| Shown(part).to_string()).collect::<Vec<_>>().join("\t"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A TOML value as the JSON value that scripts expect.
+pub(crate) fn to_json(value: &toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => json!(text),
+        toml::Value::Integer(integer) => json!(integer),
+        toml::Value::Float(float) if float.is_finite() => json!(float),
+        toml::Value::Boolean(boolean) => json!(boolean),
+        toml::Value::Array(array) => array.iter().map(to_json).collect(),
+        toml::Value::Table(table) => {
+            Value::Object(table.iter().map(|(key, value)| (key.clone(), to_json(value))).collect())
+        }
+        other => json!(other.to_string()),
+    }
+}

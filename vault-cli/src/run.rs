@@ -1,0 +1,85 @@
+//! From arguments to an exit code: parse, run the verb, say how it ended.
+
+use crate::cli::{Access, Cli, Verb, When};
+use crate::commands::{access_add, access_list, get, init, keygen, list, login, seal, set, verify};
+use crate::exit::Failure;
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::Kind;
+use clap::Parser;
+use std::ffi::OsString;
+
+/// Runs one command line, the program's name first, and returns the exit code.
+pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut World<'_>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&args, &error, world),
+    };
+    let everywhere = &cli.everywhere;
+    let colour = match everywhere.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => world.stderr_is_terminal && world.var("NO_COLOR").is_none(),
+    };
+    let style = Style { json: everywhere.json, quiet: everywhere.quiet, verbose: everywhere.verbose, colour };
+    let done = match &cli.verb {
+        Verb::Keygen(options) => keygen::run(options, style, world),
+        Verb::Init(options) => init::run(options, everywhere, style, world),
+        Verb::Seal(options) => seal::run(options, everywhere, style, world),
+        Verb::Set(options) => set::run(options, everywhere, style, world),
+        Verb::Get(options) => get::run(options, everywhere, style, world),
+        Verb::List(options) => list::run(options, everywhere, style, world),
+        Verb::Verify(options) => verify::run(options, everywhere, style, world),
+        Verb::Access(Access::List) => access_list::run(everywhere, style, world),
+        Verb::Access(Access::Add(options)) => access_add::run(options, everywhere, style, world),
+        Verb::Login(options) => login::run(options, everywhere, style, world),
+    };
+    let flushed = world.stdout.flush();
+    match done {
+        Ok(()) => match flushed {
+            // Who reads our output may have seen enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                world.failure(style, &error.into());
+                Kind::Io.exit_code()
+            }
+            _ => 0,
+        },
+        Err(Done::Quietly(code)) => code,
+        Err(Done::Failed(failure)) => {
+            world.failure(style, &failure);
+            failure.kind().exit_code()
+        }
+    }
+}
+
+/// How a verb ends that does not succeed.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Failed(Failure),
+    /// All that is to be said was said.
+    Quietly(u8),
+}
+
+impl<E: Into<Failure>> From<E> for Done {
+    fn from(error: E) -> Done {
+        Done::Failed(error.into())
+    }
+}
+
+fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
+    if !error.use_stderr() {
+        let _ = write!(world.stdout, "{error}");
+        return 0;
+    }
+    if args.iter().any(|arg| arg == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::new(Kind::Usage, message).with_help("bootseal --help");
+        let style = Style { json: true, quiet: false, verbose: false, colour: false };
+        world.failure(style, &failure);
+    } else {
+        let _ = write!(world.stderr, "{error}");
+    }
+    Kind::Usage.exit_code()
+}

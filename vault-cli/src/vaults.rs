@@ -1,0 +1,160 @@
+//! Which file, which identities, which vault must it be? The choices that stand before every verb.
+
+use crate::cli::Everywhere;
+use crate::exit::{Failure, Result};
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Identity, IdentityFile, Kind, KnownVaults, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use std::path::{Path, PathBuf};
+
+/// Identities at hand, and the pins that their files carry.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) pins: Vec<Pin>,
+    /// Named by `-i` or `BOOTSEAL_IDENTITY`, so they are meant to open.
+    pub(crate) named: bool,
+}
+
+impl World<'_> {
+    /// `-f`, `BOOTSEAL_FILE`, or the one `*.sealed.toml` in this folder.
+    pub(crate) fn sealed_file(&self, everywhere: &Everywhere) -> Result<PathBuf> {
+        if let Some(path) = everywhere.file.clone().or_else(|| self.var("BOOTSEAL_FILE").map(PathBuf::from)) {
+            return Ok(path);
+        }
+        let mut found: Vec<PathBuf> = glob::glob("*.sealed.toml").into_iter().flatten().flatten().collect();
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(Failure::new(Kind::NotFound, "no file was named, and there is no *.sealed.toml in this folder")
+                .with_help("Name it with -f FILE or BOOTSEAL_FILE, or make one: bootseal init")),
+            _ => {
+                let names: Vec<String> = found.iter().map(|path| Shown(&path.to_string_lossy()).to_string()).collect();
+                Err(Failure::new(Kind::Usage, format!("several files are here: {}", names.join(", ")))
+                    .with_help("Name one with -f FILE"))
+            }
+        }
+    }
+
+    /// The user's folder for settings.
+    pub(crate) fn own_identity_file(&self) -> Result<PathBuf> {
+        let folder = if cfg!(windows) {
+            self.var("APPDATA").map(PathBuf::from)
+        } else {
+            let xdg = self.var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+            xdg.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(".config")))
+        };
+        folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
+            Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME says where your identity is")
+                .with_help("Name a file: -i FILE, or keygen -o FILE")
+        })
+    }
+
+    /// Where this machine remembers which vault each file is.
+    pub(crate) fn known_vaults(&self) -> Result<PathBuf> {
+        let folder = if cfg!(windows) {
+            self.var("LOCALAPPDATA").map(PathBuf::from)
+        } else {
+            let xdg = self.var("XDG_STATE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+            xdg.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        };
+        folder.map(|folder| folder.join("bootseal").join("known_vaults")).ok_or_else(|| {
+            Failure::new(Kind::Usage, "neither HOME nor XDG_STATE_HOME says where known vaults are remembered")
+                .with_help("Set HOME, or XDG_STATE_HOME to a folder of yours.")
+        })
+    }
+
+    /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one.
+    pub(crate) fn keys(&mut self, everywhere: &Everywhere) -> Result<Keys> {
+        let mut keys = Keys { named: true, ..Keys::default() };
+        let mut paths = everywhere.identity.clone();
+        if paths.is_empty() {
+            paths.extend(self.var("BOOTSEAL_IDENTITY").map(PathBuf::from));
+        }
+        if paths.is_empty() {
+            keys.named = false;
+            paths.extend(self.own_identity_file().ok().filter(|path| path.exists()));
+        }
+        for path in paths {
+            let file = match path == Path::new("-") {
+                true => {
+                    self.stdin_taken = true;
+                    IdentityFile::from_reader(&mut self.stdin)?
+                }
+                false => IdentityFile::read(&path)?,
+            };
+            keys.identities.extend(file.identities);
+            keys.pins.extend(file.pins);
+        }
+        Ok(keys)
+    }
+
+    /// `--pin`, else `BOOTSEAL_PIN`, else the lines of the identity files: the first source that has any decides.
+    pub(crate) fn pins(&self, everywhere: &Everywhere, keys: &Keys) -> Result<Vec<Pin>> {
+        let parse = |text: &str| text.parse::<Pin>().map_err(Failure::from);
+        if !everywhere.pin.is_empty() {
+            return everywhere.pin.iter().map(|text| parse(text)).collect();
+        }
+        if let Some(text) = self.var("BOOTSEAL_PIN") {
+            return text.to_string_lossy().split_whitespace().map(parse).collect();
+        }
+        Ok(keys.pins.clone())
+    }
+
+    /// Verifies under the pins, or else against what this machine remembers for the path.
+    pub(crate) fn verified(
+        &mut self,
+        file: SealedFile,
+        path: &Path,
+        pins: &[Pin],
+        style: Style,
+    ) -> Result<VerifiedFile> {
+        let mut file = file.verify(pins)?;
+        // Without a home there is no memory; a pin, or a question, takes its place.
+        if let Ok(store) = self.known_vaults() {
+            KnownVaults::load(&store)?.check(&mut file, path)?;
+        }
+        if let Some(old) = file.handed_over_from() {
+            self.warn(
+                style,
+                format_args!("the pin {old} is old: this vault goes on as {}; renew the pin", file.vault()),
+            );
+        }
+        self.detail(
+            style,
+            format_args!("{}: {}, generation {}, {:?}", path.display(), file.vault(), file.generation(), file.trust()),
+        );
+        Ok(file)
+    }
+
+    /// Makes sure that someone vouches for the file before it is given a secret: a pin, this machine's memory, or a person.
+    /// Otherwise anyone could put a vault of theirs in its place, and have the real password sealed for them.
+    pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, path: &Path) -> Result<()> {
+        match file.trust() {
+            Trust::Nothing => {}
+            // A matching pin makes it known.
+            Trust::Pinned => return self.remember(path, file),
+            _ => return Ok(()),
+        }
+        let unknown = format!(
+            "{}: nothing vouches for this vault: {} is neither pinned nor known on this machine",
+            Shown(&path.to_string_lossy()),
+            file.vault()
+        );
+        if !self.can_ask() {
+            return Err(Failure::new(Kind::WrongVault, unknown)
+                .with_help(format!("If it is the right one, say so: --pin {}", file.vault())));
+        }
+        let who = file.who();
+        let question = format!("{unknown}.\nIts values can be read by: {who}.\nIs it the right vault?");
+        if !self.ask(&question)? {
+            return Err(Failure::new(Kind::WrongVault, "not the right vault; nothing was changed"));
+        }
+        file.trusted_by(Trust::FirstUse);
+        self.remember(path, file)
+    }
+
+    fn remember(&self, path: &Path, file: &VerifiedFile) -> Result<()> {
+        KnownVaults::remember(&self.known_vaults()?, path, file.vault())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! What does a command see of the world? Streams, environment, time, and perhaps someone at a terminal.
+
+use crate::prompt::Terminal;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The surroundings of one run.
+pub struct World<'a> {
+    /// Values come from here where no terminal asks.
+    pub stdin: &'a mut dyn Read,
+    /// Results, and nothing else.
+    pub stdout: &'a mut dyn Write,
+    /// Everything else.
+    pub stderr: &'a mut dyn Write,
+    /// Whether a person types there.
+    pub stdin_is_terminal: bool,
+    /// Whether a person reads there.
+    pub stdout_is_terminal: bool,
+    /// Whether a person reads there.
+    pub stderr_is_terminal: bool,
+    /// Who answers questions.
+    pub terminal: Option<&'a mut dyn Terminal>,
+    /// Environment variables.
+    pub env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Seconds since 1970-01-01 UTC.
+    pub now: &'a dyn Fn() -> u64,
+    /// An identity was read from stdin; nothing else can be.
+    pub stdin_taken: bool,
+}
+
+impl<'a> World<'a> {
+    /// A world without a terminal and with an empty environment, at the system's time.
+    pub fn new(stdin: &'a mut dyn Read, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> World<'a> {
+        World {
+            stdin,
+            stdout,
+            stderr,
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            terminal: None,
+            env: &|_| None,
+            now: &system_time,
+            stdin_taken: false,
+        }
+    }
+
+    /// A variable that is set to something.
+    pub(crate) fn var(&self, name: &str) -> Option<OsString> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// The system's clock, in seconds since 1970-01-01 UTC.
+pub fn system_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
