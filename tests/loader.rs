@@ -1,1 +1,210 @@
-//! Not written yet.
+//! Does an application find its file, its key and its vault, and does it say at 3 am what is wrong?
+
+#![allow(clippy::unwrap_used)] // a test
+
+#[path = "support/mod.rs"]
+mod support;
+
+use bootseal::{Kind, Loader};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use support::Home;
+
+const SETTINGS: &str = "name = \"payments\"\n\n[acme]\nusername = \"secret:bob\"\npassword = \"secret:hunter2\"\nport = 8443\n";
+
+/// A home with a vault, a reader `app` with the key file `app.key` (pin inside), and a loader that sees only what it is told.
+struct Host {
+    home: Home,
+}
+
+impl Host {
+    fn new() -> Host {
+        let home = Home::with_vault(SETTINGS);
+        home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
+        Host { home }
+    }
+
+    fn loader(&self, variables: &[(&str, OsString)]) -> Loader {
+        let variables: HashMap<String, OsString> = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Loader::new(self.home.at("app.sealed.toml")).environment(variables)
+    }
+
+    fn path(&self, name: &str) -> OsString {
+        self.home.at(name).into_os_string()
+    }
+
+    /// A folder as systemd gives it to a unit, with a key without a pin.
+    fn credentials(&self) -> OsString {
+        std::fs::create_dir(self.home.at("credentials")).unwrap();
+        self.put_key("credentials/bootseal.key", &without_pin(&self.home.read("app.key")));
+        self.path("credentials")
+    }
+
+    fn put_key(&self, name: &str, text: &str) {
+        self.home.write(name, text);
+        std::fs::set_permissions(self.home.at(name), PermissionsExt::from_mode(0o600)).unwrap();
+    }
+}
+
+fn without_pin(key: &str) -> String {
+    key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn values_are_opened_once_and_asked_for_by_name() {
+    let host = Host::new();
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    let password = vault.secret("acme.password").unwrap();
+    assert!(password.expose(|bytes| bytes == b"hunter2"));
+    assert_eq!(vault.text("name").unwrap(), "payments");
+    let kinds = [
+        (vault.secret("acme.port").unwrap_err(), Kind::Conflict, "readable, not sealed"),
+        (vault.secret("name").unwrap_err(), Kind::Conflict, "readable, not sealed"),
+        (vault.text("acme.password").unwrap_err(), Kind::Conflict, "sealed; readable text was asked for"),
+        (vault.secret("acme.passwort").unwrap_err(), Kind::NotFound, "Did you mean acme.password"),
+        (vault.secret("acme").unwrap_err(), Kind::NotFound, "It is a table"),
+        (vault.token_source("acme").unwrap_err(), Kind::NotFound, "[acme.login]"),
+    ];
+    for (error, kind, words) in kinds {
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    // A handle outlives the vault that it came from.
+    drop(vault);
+    assert!(password.expose(|bytes| bytes == b"hunter2"));
+}
+
+#[test]
+fn no_runtime_is_needed_and_threads_share_the_vault() {
+    let host = Host::new();
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert!(vault.secret("acme.username").unwrap().expose(|bytes| bytes == b"bob")));
+        }
+    });
+}
+
+#[test]
+fn the_file_of_the_environment_comes_before_the_path_in_code_unless_it_insists() {
+    let host = Host::new();
+    let other = Host::new();
+    let variables = [("BOOTSEAL_FILE", other.path("app.sealed.toml")), ("BOOTSEAL_IDENTITY", other.path("app.key"))];
+    assert_eq!(host.loader(&variables).load().unwrap().vault().to_string(), other.home.vault());
+    let error = Loader::exactly(host.home.at("app.sealed.toml")).identity_file(other.home.at("app.key")).load().unwrap_err();
+    assert_eq!(error.kind(), Kind::WrongVault, "{error}");
+}
+
+#[test]
+fn keys_are_looked_for_in_their_order() {
+    let host = Host::new();
+    let pin = ("BOOTSEAL_PIN", OsString::from(host.home.vault()));
+    // The credential folder of systemd.
+    let credentials = host.credentials();
+    let vault = host.loader(&[("CREDENTIALS_DIRECTORY", credentials.clone()), pin.clone()]).load().unwrap();
+    assert_eq!(vault.generation(), 2);
+    // The user's own, last.
+    std::fs::create_dir_all(host.home.at("config/bootseal")).unwrap();
+    host.put_key("config/bootseal/identity.txt", &host.home.read("app.key"));
+    host.loader(&[("XDG_CONFIG_HOME", host.path("config"))]).load().unwrap();
+    // Named, and it is not the one: the search ends there.
+    host.home.ok(&["keygen", "-o", "stranger.key"]);
+    let error = host.loader(&[("BOOTSEAL_IDENTITY", host.path("stranger.key")), ("CREDENTIALS_DIRECTORY", credentials), pin]).load().unwrap_err();
+    assert_eq!(error.kind(), Kind::NoIdentity, "{error}");
+}
+
+#[test]
+fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
+    let host = Host::new();
+    let credentials = host.credentials();
+    host.home.ok(&["keygen", "-o", "stranger.key"]);
+    host.put_key("credentials/bootseal.key", &host.home.read("stranger.key"));
+    let stranger = host.home.ok(&["keygen", "-y", "stranger.key"]);
+    let error = host.loader(&[("CREDENTIALS_DIRECTORY", credentials), ("HOME", host.path("nowhere"))]).load().unwrap_err();
+    assert_eq!((error.kind(), error.exit_code()), (Kind::NoIdentity, 4));
+    let expected = format!(
+        "no key opens {} ({}, generation 2). Tried: BOOTSEAL_IDENTITY (unset), /run/secrets/bootseal.key (absent), \
+         /run/secrets/bootseal/bootseal.key (absent), {} (absent), $CREDENTIALS_DIRECTORY/bootseal.key ({}: not in access).\n  \
+         It opens for: alice (writers), app. On a writer's machine: bootseal access add NAME RECIPIENT",
+        host.home.at("app.sealed.toml").display(),
+        host.home.vault(),
+        host.home.at("nowhere/.config/bootseal/identity.txt").display(),
+        stranger.trim(),
+    );
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(format!("{error:?}"), expected, "what `?` in main prints");
+}
+
+#[test]
+fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
+    let host = Host::new();
+    let credentials = host.credentials();
+    let with = |more: &[(&str, OsString)]| host.loader(&[&[("CREDENTIALS_DIRECTORY", credentials.clone())], more].concat());
+    let error = with(&[]).load().unwrap_err();
+    assert_eq!(error.kind(), Kind::WrongVault);
+    assert!(error.to_string().contains("nothing says which vault this must be") && error.help().unwrap().contains(&host.home.vault()), "{error}");
+    with(&[]).allow_unpinned().load().unwrap();
+    with(&[("BOOTSEAL_PIN", host.home.vault().into())]).load().unwrap();
+    with(&[]).pin(&host.home.vault()).unwrap().load().unwrap();
+    let foreign = Host::new().home.vault();
+    // Code decides before the environment, the environment before the folder.
+    with(&[("BOOTSEAL_PIN", foreign.clone().into())]).pin(&host.home.vault()).unwrap().load().unwrap();
+    assert_eq!(with(&[("BOOTSEAL_PIN", foreign.clone().into())]).load().unwrap_err().kind(), Kind::WrongVault);
+    host.home.write("credentials/bootseal.pin", format!("# payments\n{foreign}\n{}@2\n", host.home.vault()));
+    with(&[]).load().unwrap();
+    host.home.write("credentials/bootseal.pin", format!("{}@3\n", host.home.vault()));
+    let error = with(&[]).load().unwrap_err();
+    assert_eq!(error.kind(), Kind::OldGeneration, "{error}");
+    host.home.write("credentials/bootseal.pin", "vault1typo\n");
+    assert_eq!(with(&[]).load().unwrap_err().kind(), Kind::Usage);
+    host.home.write("credentials/bootseal.pin", "\n");
+    assert_eq!(with(&[]).load().unwrap_err().kind(), Kind::Usage, "an empty pin is no pin, and no open door");
+}
+
+#[test]
+fn an_unpinned_vault_never_logs_in() {
+    let host = Host::new();
+    for (path, value) in [("acme.login.url", "https://127.0.0.1:9/login"), ("acme.login.json.p", "${password}")] {
+        host.home.ok(&["set", path, "--plain", value]);
+    }
+    let credentials = host.credentials();
+    let vault = host.loader(&[("CREDENTIALS_DIRECTORY", credentials)]).allow_unpinned().load().unwrap();
+    assert_eq!(vault.token_source("acme").unwrap_err().kind(), Kind::WrongVault);
+}
+
+#[test]
+fn a_key_file_that_others_can_touch_is_refused_with_the_chmod() {
+    let host = Host::new();
+    for (mode, word) in [(0o644, "read"), (0o620, "write"), (0o640, "read")] {
+        std::fs::set_permissions(host.home.at("app.key"), PermissionsExt::from_mode(mode)).unwrap();
+        let error = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap_err();
+        assert_eq!(error.kind(), Kind::UnsafeFile);
+        assert!(error.to_string().contains(word) && error.help().unwrap().contains("chmod 600"), "{error}");
+    }
+}
+
+#[test]
+fn a_profile_that_cannot_work_is_told_at_start() {
+    for (line, words) in [
+        ("url = \"http://api.acme.example/login\"\njson = { p = \"${password}\" }", "is not https"),
+        ("url = \"https://api.acme.example/login\"\njson = { p = \"${passwort}\" }", "${passwort}"),
+        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nexpire = { jwt = true }", "Did you mean `expiry`"),
+        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nmax_age = \"10\"", "a duration with a unit"),
+        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ntoken = { json = \"token\" }", "JSON pointer"),
+        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nhosts = [\"*.acme.example\"]", "without wildcards"),
+        ("url = \"https://api.acme.example/${password}\"\njson = { p = \"${password}\" }", "`${`"),
+        ("url = \"https://api.acme.example/login\"", "carry the credentials"),
+        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ninject = { value = \"Bearer\" }", "${token}"),
+    ] {
+        let home = Home::with_vault(&format!("[acme]\npassword = \"secret:hunter2\"\n\n[acme.login]\n{line}\n"));
+        let error = Loader::exactly(home.at("app.sealed.toml"))
+            .identity_file(home.at(".config/bootseal/identity.txt"))
+            .pin(&home.vault())
+            .unwrap()
+            .load()
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed, "{error}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+    }
+}
