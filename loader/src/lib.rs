@@ -58,6 +58,10 @@ mod error;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
 pub use bootseal_memory::{Level, Report, report};
 pub use error::{Error, Result};

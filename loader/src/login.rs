@@ -277,16 +277,16 @@ pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, Transpor
         Err(TransportError::Connect(why)) => {
             return failed(Class::Down { unsent: true }, None, format!("cannot be reached: {why}"));
         }
-        Err(TransportError::Tls(why)) => return failed(Class::Tls, None, format!("no trustworthy connection: {why}")),
+        Err(TransportError::Tls(why)) => return failed(Class::Tls, None, format!("offers no trustworthy connection: {why}")),
         Err(TransportError::Timeout) => {
             return failed(
                 Class::Down { unsent: false },
                 None,
-                format!("no answer within {:?}", profile.login_timeout),
+                format!("gave no answer within {:?}", profile.login_timeout),
             );
         }
         Err(TransportError::Broken(why)) => {
-            return failed(Class::Down { unsent: false }, None, format!("the answer broke off: {why}"));
+            return failed(Class::Down { unsent: false }, None, format!("broke off its answer: {why}"));
         }
     };
     let status = answer.status;

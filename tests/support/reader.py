@@ -543,7 +543,7 @@ def main():
     try:
         # Not checked here: the file mode of the identity file, as test identities come out of a git checkout.
         text = None if args.identity is None else contents(args.identity, MAX_IDENTITY).decode()
-        pins = args.pin + (identity_file(text)[1] if text is not None else [])
+        pins = args.pin or (identity_file(text)[1] if text is not None else [])
         answer = read(contents(args.file, MAX_FILE), pins, text)
     except Refused as e:
         answer = {"ok": False, "kind": e.kind, "why": e.why}

@@ -164,7 +164,7 @@ pub(crate) struct Set {
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     pub(crate) from_file: Option<PathBuf>,
     /// Set a readable value: everyone who has the file can read it
-    #[arg(long, value_name = "VALUE", conflicts_with_all = ["stdin", "from_file"])]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, conflicts_with_all = ["stdin", "from_file"])]
     pub(crate) plain: Option<String>,
     /// Make up a value of letters and digits, 32 unless LENGTH says otherwise
     #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with_all = ["stdin", "from_file", "plain"])]

@@ -34,23 +34,26 @@ impl World<'_> {
         if style.json { self.document(document) } else { self.line(text) }
     }
 
-    /// What a person should know; not with `--quiet`.
+    /// What a person should know; not with `--quiet`, and not where a script reads.
     pub(crate) fn note(&mut self, style: Style, text: impl std::fmt::Display) {
-        if !style.quiet {
+        if !style.quiet && !style.json {
             let _ = writeln!(self.stderr, "bootseal: {text}");
         }
     }
 
     /// What only `--verbose` tells.
     pub(crate) fn detail(&mut self, style: Style, text: impl std::fmt::Display) {
-        if style.verbose {
+        if style.verbose && !style.json {
             let _ = writeln!(self.stderr, "bootseal: {text}");
         }
     }
 
     /// What a person must know, even with `--quiet`.
     pub(crate) fn warn(&mut self, style: Style, text: impl std::fmt::Display) {
-        let _ = writeln!(self.stderr, "bootseal: {}: {text}", paint(style, "33", "warning"));
+        let _ = match style.json {
+            true => writeln!(self.stderr, "{}", json!({ "warning": text.to_string() })),
+            false => writeln!(self.stderr, "bootseal: {}: {text}", paint(style, "33", "warning")),
+        };
     }
 
     pub(crate) fn failure(&mut self, style: Style, failure: &Failure) {

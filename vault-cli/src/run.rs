@@ -72,14 +72,37 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
         let _ = write!(world.stdout, "{error}");
         return 0;
     }
+    let text = if names_only_options(error) {
+        error.to_string()
+    } else {
+        "error: an argument that is not expected here (it is not repeated: it may be a secret, which never belongs onto a command line)\n\n\
+         For more information, try '--help'.\n"
+            .to_owned()
+    };
     if args.iter().any(|arg| arg == "--json") {
-        let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let failure = Failure::new(Kind::Usage, message).with_help("bootseal --help");
         let style = Style { json: true, quiet: false, verbose: false, colour: false };
         world.failure(style, &failure);
     } else {
-        let _ = write!(world.stderr, "{error}");
+        let _ = write!(world.stderr, "{text}");
     }
     Kind::Usage.exit_code()
+}
+
+/// Whether what the error would repeat of the command line are names of options and verbs, and nothing else.
+fn names_only_options(error: &clap::Error) -> bool {
+    use clap::error::{ContextKind, ContextValue};
+    let plain = |text: &str| {
+        let name = text.trim_start_matches('-');
+        // An option's own description, as `--file <FILE>`, is ours.
+        (text.starts_with('-') && (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+            || (text.starts_with('-') || text.starts_with('<') || text.starts_with('[')) && text.ends_with(['>', ']'])
+    };
+    error.context().all(|(kind, value)| match (kind, value) {
+        (ContextKind::InvalidArg, ContextValue::String(text)) => plain(text),
+        (ContextKind::InvalidValue | ContextKind::TrailingArg | ContextKind::Suggested | ContextKind::SuggestedArg, ContextValue::String(text)) => plain(text),
+        (ContextKind::InvalidValue, _) => false,
+        _ => true,
+    })
 }
