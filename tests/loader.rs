@@ -11,7 +11,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use support::Home;
 
-const SETTINGS: &str = "name = \"payments\"\n\n[acme]\nusername = \"secret:bob\"\npassword = \"secret:hunter2\"\nport = 8443\n";
+const SETTINGS: &str =
+    "name = \"payments\"\n\n[acme]\nusername = \"secret:bob\"\npassword = \"secret:hunter2\"\nport = 8443\n";
 
 /// A home with a vault, a reader `app` with the key file `app.key` (pin inside), and a loader that sees only what it is told.
 struct Host {
@@ -26,7 +27,8 @@ impl Host {
     }
 
     fn loader(&self, variables: &[(&str, OsString)]) -> Loader {
-        let variables: HashMap<String, OsString> = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let variables: HashMap<String, OsString> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Loader::new(self.home.at("app.sealed.toml")).environment(variables)
     }
 
@@ -92,7 +94,8 @@ fn the_file_of_the_environment_comes_before_the_path_in_code_unless_it_insists()
     let other = Host::new();
     let variables = [("BOOTSEAL_FILE", other.path("app.sealed.toml")), ("BOOTSEAL_IDENTITY", other.path("app.key"))];
     assert_eq!(host.loader(&variables).load().unwrap().vault().to_string(), other.home.vault());
-    let error = Loader::exactly(host.home.at("app.sealed.toml")).identity_file(other.home.at("app.key")).load().unwrap_err();
+    let error =
+        Loader::exactly(host.home.at("app.sealed.toml")).identity_file(other.home.at("app.key")).load().unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault, "{error}");
 }
 
@@ -110,7 +113,10 @@ fn keys_are_looked_for_in_their_order() {
     host.loader(&[("XDG_CONFIG_HOME", host.path("config"))]).load().unwrap();
     // Named, and it is not the one: the search ends there.
     host.home.ok(&["keygen", "-o", "stranger.key"]);
-    let error = host.loader(&[("BOOTSEAL_IDENTITY", host.path("stranger.key")), ("CREDENTIALS_DIRECTORY", credentials), pin]).load().unwrap_err();
+    let error = host
+        .loader(&[("BOOTSEAL_IDENTITY", host.path("stranger.key")), ("CREDENTIALS_DIRECTORY", credentials), pin])
+        .load()
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::NoIdentity, "{error}");
 }
 
@@ -121,7 +127,8 @@ fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
     host.home.ok(&["keygen", "-o", "stranger.key"]);
     host.put_key("credentials/bootseal.key", &host.home.read("stranger.key"));
     let stranger = host.home.ok(&["keygen", "-y", "stranger.key"]);
-    let error = host.loader(&[("CREDENTIALS_DIRECTORY", credentials), ("HOME", host.path("nowhere"))]).load().unwrap_err();
+    let error =
+        host.loader(&[("CREDENTIALS_DIRECTORY", credentials), ("HOME", host.path("nowhere"))]).load().unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (Kind::NoIdentity, 4));
     let expected = format!(
         "no key opens {} ({}, generation 2). Tried: BOOTSEAL_IDENTITY (unset), /run/secrets/bootseal.key (absent), \
@@ -140,10 +147,15 @@ fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
 fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     let host = Host::new();
     let credentials = host.credentials();
-    let with = |more: &[(&str, OsString)]| host.loader(&[&[("CREDENTIALS_DIRECTORY", credentials.clone())], more].concat());
+    let with =
+        |more: &[(&str, OsString)]| host.loader(&[&[("CREDENTIALS_DIRECTORY", credentials.clone())], more].concat());
     let error = with(&[]).load().unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault);
-    assert!(error.to_string().contains("nothing says which vault this must be") && error.help().unwrap().contains(&host.home.vault()), "{error}");
+    assert!(
+        error.to_string().contains("nothing says which vault this must be")
+            && error.help().unwrap().contains(&host.home.vault()),
+        "{error}"
+    );
     with(&[]).allow_unpinned().load().unwrap();
     with(&[("BOOTSEAL_PIN", host.home.vault().into())]).load().unwrap();
     with(&[]).pin(&host.home.vault()).unwrap().load().unwrap();
@@ -189,13 +201,28 @@ fn a_profile_that_cannot_work_is_told_at_start() {
     for (line, words) in [
         ("url = \"http://api.acme.example/login\"\njson = { p = \"${password}\" }", "is not https"),
         ("url = \"https://api.acme.example/login\"\njson = { p = \"${passwort}\" }", "${passwort}"),
-        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nexpire = { jwt = true }", "Did you mean `expiry`"),
-        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nmax_age = \"10\"", "a duration with a unit"),
-        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ntoken = { json = \"token\" }", "JSON pointer"),
-        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nhosts = [\"*.acme.example\"]", "without wildcards"),
+        (
+            "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nexpire = { jwt = true }",
+            "Did you mean `expiry`",
+        ),
+        (
+            "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nmax_age = \"10\"",
+            "a duration with a unit",
+        ),
+        (
+            "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ntoken = { json = \"token\" }",
+            "JSON pointer",
+        ),
+        (
+            "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nhosts = [\"*.acme.example\"]",
+            "without wildcards",
+        ),
         ("url = \"https://api.acme.example/${password}\"\njson = { p = \"${password}\" }", "`${`"),
         ("url = \"https://api.acme.example/login\"", "carry the credentials"),
-        ("url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ninject = { value = \"Bearer\" }", "${token}"),
+        (
+            "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ninject = { value = \"Bearer\" }",
+            "${token}",
+        ),
     ] {
         let home = Home::with_vault(&format!("[acme]\npassword = \"secret:hunter2\"\n\n[acme.login]\n{line}\n"));
         let error = Loader::exactly(home.at("app.sealed.toml"))

@@ -14,7 +14,8 @@ fn program(home: &Home, name: &str, args: &[&str], stdin: &str) -> Ran {
     use std::io::Write;
     let mut command = Command::new(name);
     command.args(args).current_dir(home.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}; scripts/test installs what the tests need"));
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("{name}: {error}; scripts/test installs what the tests need"));
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     // What comes out are keys: only how many bytes there are matters here.
@@ -32,11 +33,19 @@ fn stock_age_opens_both_key_blocks_with_the_key_file_that_we_made() {
     home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
     let text = home.read("app.sealed.toml");
     let own = home.at(".config/bootseal/identity.txt");
-    for (key_file, key, bytes) in [(own.to_str().unwrap(), "read_key", "32"), (own.to_str().unwrap(), "write_key", "64"), ("app.key", "read_key", "32")] {
+    for (key_file, key, bytes) in [
+        (own.to_str().unwrap(), "read_key", "32"),
+        (own.to_str().unwrap(), "write_key", "64"),
+        ("app.key", "read_key", "32"),
+    ] {
         let ran = program(&home, "age", &["-d", "-i", key_file], &block(&text, key));
         assert_eq!((ran.code, ran.out.as_str()), (0, bytes), "{key_file} {key}: {}", ran.err);
     }
-    assert_ne!(program(&home, "age", &["-d", "-i", "app.key"], &block(&text, "write_key")).code, 0, "a reader opens no signing seed");
+    assert_ne!(
+        program(&home, "age", &["-d", "-i", "app.key"], &block(&text, "write_key")).code,
+        0,
+        "a reader opens no signing seed"
+    );
     let recipient = Command::new("age-keygen").args(["-y", "app.key"]).current_dir(home.path()).output().unwrap();
     assert_eq!(String::from_utf8(recipient.stdout).unwrap(), home.ok(&["keygen", "-y", "app.key"]));
 }
@@ -62,7 +71,8 @@ fn a_second_reader_written_from_the_document_alone_opens_what_the_cli_wrote() {
     home.ok(&["set", "acme.bytes", "--from-file", "bytes"]);
     home.ok(&["set", "acme.timeout", "--plain", "10s"]);
     home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
-    let python = std::env::var_os("BOOTSEAL_TEST_PYTHON").map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
+    let python =
+        std::env::var_os("BOOTSEAL_TEST_PYTHON").map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
     for identity in [".config/bootseal/identity.txt", "app.key"] {
         let output = Command::new(&python)
             .arg(root().join("tests/support/reader.py"))
@@ -73,7 +83,12 @@ fn a_second_reader_written_from_the_document_alone_opens_what_the_cli_wrote() {
         let read: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(read["ok"], true, "{read}");
         assert_eq!(read["generation"], 4);
-        let value = |path: &str| (read["values"][path]["kind"].as_str().unwrap_or_default().to_owned(), read["values"][path]["value"].clone());
+        let value = |path: &str| {
+            (
+                read["values"][path]["kind"].as_str().unwrap_or_default().to_owned(),
+                read["values"][path]["value"].clone(),
+            )
+        };
         assert_eq!(value("name"), ("text".into(), "pay\"ments".into()));
         assert_eq!(value("acme.password"), ("text".into(), "gehe/im ü\n".into()));
         assert_eq!(value("acme.ports"), ("toml".into(), "[1, 2]".into()));

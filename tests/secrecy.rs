@@ -19,7 +19,15 @@ const USER: &str = "can4ry-user@acme";
 fn disguises(secret: &str) -> Vec<String> {
     let percent = |keep: &[u8]| {
         let bytes = secret.bytes();
-        bytes.map(|byte| if byte.is_ascii_alphanumeric() || keep.contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect::<String>()
+        bytes
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() || keep.contains(&byte) {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect::<String>()
     };
     let mut all = vec![
         secret.to_owned(),
@@ -51,7 +59,17 @@ fn the_search_itself_finds_what_is_planted() {
     let planted = [
         PASSWORD.to_owned(),
         BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}")),
-        format!("password={}", PASSWORD.replace('%', "%25").replace('/', "%2F").replace('ä', "%C3%A4").replace('ö', "%C3%B6").replace('"', "%22").replace('+', "%2B").replace(' ', "+")),
+        format!(
+            "password={}",
+            PASSWORD
+                .replace('%', "%25")
+                .replace('/', "%2F")
+                .replace('ä', "%C3%A4")
+                .replace('ö', "%C3%B6")
+                .replace('"', "%22")
+                .replace('+', "%2B")
+                .replace(' ', "+")
+        ),
     ];
     for said in planted {
         assert!(disguises(PASSWORD).iter().any(|disguise| said.contains(disguise)), "{said}");
@@ -68,7 +86,8 @@ fn no_verb_shows_a_value_that_was_not_asked_for_by_name() {
     home.write("conflict.properties", format!("a = {PASSWORD}\na.b = {PASSWORD}\n"));
     home.write("comment.toml", format!("# was {PASSWORD}\npassword = \"{quoted}\"\n"));
     home.write("key-with-password", format!("{PASSWORD}\n"));
-    std::fs::set_permissions(home.at("key-with-password"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(home.at("key-with-password"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
     let stranger = Home::with_vault("x = \"1\"\n");
     let runs: &[&[&str]] = &[
         &["keygen"],
@@ -101,7 +120,10 @@ fn no_verb_shows_a_value_that_was_not_asked_for_by_name() {
         if *args != ["list", "-v"] {
             assert_absent(&said, USER, &args.join(" "));
         }
-        let key = said.split("AGE-SECRET-KEY-1").skip(1).any(|after| after.starts_with(|next: char| next.is_ascii_alphanumeric()));
+        let key = said
+            .split("AGE-SECRET-KEY-1")
+            .skip(1)
+            .any(|after| after.starts_with(|next: char| next.is_ascii_alphanumeric()));
         assert!(!key, "{said}");
     }
     let ran = home.run_with(&["set", "acme.password", "-v"], format!("{PASSWORD}\n").as_bytes());
@@ -143,7 +165,14 @@ async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
     );
     let wrong = format!("{PASSWORD}!");
     let vault = vault(
-        [("acme.username", USER), ("acme.password", PASSWORD), ("basic.username", USER), ("basic.password", PASSWORD), ("wrong.username", USER), ("wrong.password", &wrong)],
+        [
+            ("acme.username", USER),
+            ("acme.password", PASSWORD),
+            ("basic.username", USER),
+            ("basic.password", PASSWORD),
+            ("wrong.username", USER),
+            ("wrong.password", &wrong),
+        ],
         &readable,
     )
     .unwrap();

@@ -277,7 +277,9 @@ pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, Transpor
         Err(TransportError::Connect(why)) => {
             return failed(Class::Down { unsent: true }, None, format!("cannot be reached: {why}"));
         }
-        Err(TransportError::Tls(why)) => return failed(Class::Tls, None, format!("offers no trustworthy connection: {why}")),
+        Err(TransportError::Tls(why)) => {
+            return failed(Class::Tls, None, format!("offers no trustworthy connection: {why}"));
+        }
         Err(TransportError::Timeout) => {
             return failed(
                 Class::Down { unsent: false },

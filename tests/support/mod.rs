@@ -50,7 +50,13 @@ impl Home {
     /// The binary, in this home, without a terminal.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bootseal"));
-        command.args(args).current_dir(self.path()).env_clear().env("HOME", self.path()).env("USER", "alice").stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .env("HOME", self.path())
+            .env("USER", "alice")
+            .stdin(Stdio::null());
         command
     }
 

@@ -96,12 +96,17 @@ fn names_only_options(error: &clap::Error) -> bool {
     let plain = |text: &str| {
         let name = text.trim_start_matches('-');
         // An option's own description, as `--file <FILE>`, is ours.
-        (text.starts_with('-') && (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+        (text.starts_with('-')
+            && (1..=20).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
             || (text.starts_with('-') || text.starts_with('<') || text.starts_with('[')) && text.ends_with(['>', ']'])
     };
     error.context().all(|(kind, value)| match (kind, value) {
         (ContextKind::InvalidArg, ContextValue::String(text)) => plain(text),
-        (ContextKind::InvalidValue | ContextKind::TrailingArg | ContextKind::Suggested | ContextKind::SuggestedArg, ContextValue::String(text)) => plain(text),
+        (
+            ContextKind::InvalidValue | ContextKind::TrailingArg | ContextKind::Suggested | ContextKind::SuggestedArg,
+            ContextValue::String(text),
+        ) => plain(text),
         (ContextKind::InvalidValue, _) => false,
         _ => true,
     })
