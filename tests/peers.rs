@@ -1,6 +1,6 @@
 //! Do programs that nobody here wrote read our files, and we theirs? Stock `age`, and a reader written from docs/format.md alone.
 
-#![allow(clippy::unwrap_used)] // a test
+#![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 #[path = "support/mod.rs"]
 mod support;

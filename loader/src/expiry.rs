@@ -142,3 +142,268 @@ pub(crate) fn http_date(text: &str) -> Option<f64> {
 pub(crate) fn iso8601(text: &str) -> Option<f64> {
     text.trim().parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond() as f64 / 1e6)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 2026-01-01T00:00:00Z.
+    const NOW: f64 = 1_767_225_600.0;
+    const HOUR: f64 = 3600.0;
+    const DAY: f64 = 86_400.0;
+
+    fn profile(expiry: &str) -> Profile {
+        let readable =
+            format!("[acme.login]\nurl = \"https://api.acme.example\"\nform = {{ key = \"${{key}}\" }}\n{expiry}\n");
+        let vault = crate::testing::vault([("acme.key", "x")], &readable).unwrap();
+        vault.token_source("acme").unwrap().profile().clone()
+    }
+
+    fn jwt(exp: f64, iat: Option<f64>) -> Evidence {
+        Evidence { jwt: Some(Claims { exp, iat }), wall: NOW, ..Evidence::default() }
+    }
+
+    fn field(unit: Unit, number: f64) -> Evidence {
+        Evidence { field: Some(FieldValue { from: ExpiryFrom::Json, unit, number }), wall: NOW, ..Evidence::default() }
+    }
+
+    /// What the answer says is the life, in seconds; nothing where the token was dead when it came.
+    fn seconds(profile: &Profile, evidence: &Evidence) -> Option<f64> {
+        let life = Life::of(profile, evidence);
+        assert!(!life.born_expired || life.life == BORN_EXPIRED);
+        (!life.born_expired).then_some(life.life.as_secs_f64())
+    }
+
+    #[test]
+    fn the_exp_of_a_jwt_counts_from_the_vendors_now_and_never_longer_than_max_age() {
+        let profile = profile("");
+        for (exp, expected) in [
+            (NOW + 600.0, Some(600.0)),
+            (NOW + 100.5, Some(100.5)),
+            (NOW, None),
+            (NOW - 1.0, None),
+            (0.0, None),
+            (-1.0, None),
+            (f64::MIN, None),
+            (NOW + 2.0 * DAY, Some(DAY)),
+            (253_402_300_799.0, Some(DAY)), // year 9999
+            (NOW * 1000.0, Some(DAY)),      // milliseconds by mistake
+            (f64::MAX, Some(DAY)),
+        ] {
+            assert_eq!(seconds(&profile, &jwt(exp, None)), expected, "{exp}");
+        }
+        assert_eq!(Life::of(&profile, &jwt(NOW + 600.0, None)).from, ExpiryFrom::Jwt);
+    }
+
+    #[test]
+    fn the_iat_of_a_jwt_corrects_a_vendor_whose_clock_runs_ahead() {
+        let profile = profile("");
+        for (exp, iat, expected) in [
+            (NOW + 3600.0, NOW, Some(HOUR)),
+            (NOW + 7200.0, NOW + 3600.0, Some(HOUR)),
+            (NOW + 1800.0, NOW - 1800.0, Some(1800.0)), // issued a while ago, handed out again
+            (NOW + 600.0, NOW + 600.0, None),
+            (NOW + 600.0, NOW + 601.0, None),
+        ] {
+            assert_eq!(seconds(&profile, &jwt(exp, Some(iat))), expected, "{exp} {iat}");
+        }
+    }
+
+    #[test]
+    fn the_date_of_the_answer_is_the_vendors_now_where_it_differs_from_ours() {
+        let profile = profile("");
+        for (exp, date, expected) in [
+            (NOW + 7200.0, NOW + 3600.0, Some(HOUR)),
+            (NOW, NOW - 3600.0, Some(HOUR)),
+            (NOW + 600.0, NOW + 3600.0, None),
+            (NOW + 600.0, NOW + 5.0, Some(600.0)), // the network's
+            (NOW + 600.0, NOW - 5.0, Some(600.0)),
+            (NOW + 600.0, NOW + 6.0, Some(594.0)),
+            (NOW + 600.0, NOW - 6.0, Some(606.0)),
+        ] {
+            assert_eq!(
+                seconds(&profile, &Evidence { server_date: Some(date), ..jwt(exp, None) }),
+                expected,
+                "{exp} {date}"
+            );
+            let epoch = self::profile("expiry = { json = \"/exp\", unit = \"epoch\" }");
+            assert_eq!(seconds(&epoch, &Evidence { server_date: Some(date), ..field(Unit::Epoch, exp) }), expected);
+        }
+        // A life is a life, whatever the clocks show.
+        let evidence =
+            Evidence { server_date: Some(NOW + HOUR), expires_in: Some(600.0), wall: NOW, ..Evidence::default() };
+        assert_eq!(seconds(&profile, &evidence), Some(600.0));
+    }
+
+    #[test]
+    fn a_field_is_read_in_its_unit() {
+        for (word, unit, number, expected) in [
+            ("s", Unit::Seconds, 600.0, Some(600.0)),
+            ("s", Unit::Seconds, 0.5, Some(0.5)),
+            ("s", Unit::Seconds, 0.0, None),
+            ("s", Unit::Seconds, -600.0, None),
+            ("s", Unit::Seconds, f64::INFINITY, Some(DAY)),
+            ("s", Unit::Seconds, f64::NEG_INFINITY, None),
+            ("s", Unit::Seconds, f64::NAN, Some(300.0)), // no number at all: `default_life`
+            ("s", Unit::Seconds, 1e-300, Some(0.001)),
+            ("ms", Unit::Milliseconds, 600_000.0, Some(600.0)),
+            ("min", Unit::Minutes, 10.0, Some(600.0)),
+            ("epoch", Unit::Epoch, NOW + 600.0, Some(600.0)),
+            ("epoch", Unit::Epoch, 600.0, None),
+            ("epoch-ms", Unit::EpochMilliseconds, (NOW + 600.0) * 1e3, Some(600.0)),
+            ("iso8601", Unit::Iso8601, NOW + 600.0, Some(600.0)),
+        ] {
+            let profile = profile(&format!("expiry = {{ json = \"/exp\", unit = \"{word}\" }}"));
+            assert_eq!(seconds(&profile, &field(unit, number)), expected, "{number} {word}");
+        }
+    }
+
+    #[test]
+    fn the_profile_says_what_counts_and_nothing_else_does() {
+        let evidence = |jwt_seconds, field_seconds, expires_in| Evidence {
+            expires_in,
+            jwt: Option::map(jwt_seconds, |seconds: f64| Claims { exp: NOW + seconds, iat: None }),
+            ..Option::map_or(field_seconds, Evidence { wall: NOW, ..Evidence::default() }, |seconds| {
+                field(Unit::Seconds, seconds)
+            })
+        };
+        let (all, none) = (evidence(Some(100.0), Some(200.0), Some(400.0)), evidence(None, None, None));
+        for (expiry, with_all, with_none) in [
+            ("", (100.0, ExpiryFrom::Jwt), (300.0, ExpiryFrom::Default)),
+            ("default_life = \"2m\"", (100.0, ExpiryFrom::Jwt), (120.0, ExpiryFrom::Default)),
+            ("expiry = { idle = true }", (100.0, ExpiryFrom::Jwt), (300.0, ExpiryFrom::Default)),
+            ("expiry = { jwt = true }", (100.0, ExpiryFrom::Jwt), (300.0, ExpiryFrom::Default)),
+            ("expiry = { json = \"/x\" }", (200.0, ExpiryFrom::Json), (300.0, ExpiryFrom::Default)),
+            ("expiry = { fixed = \"15m\" }", (900.0, ExpiryFrom::Fixed), (900.0, ExpiryFrom::Fixed)),
+            ("expiry = \"on-reject\"", (DAY, ExpiryFrom::OnReject), (DAY, ExpiryFrom::OnReject)),
+            // Never longer than `max_age`, whatever it is that says so.
+            ("max_age = \"1m\"", (60.0, ExpiryFrom::Jwt), (60.0, ExpiryFrom::Default)),
+            ("max_age = \"1m\"\nexpiry = { fixed = \"15m\" }", (60.0, ExpiryFrom::Fixed), (60.0, ExpiryFrom::Fixed)),
+            ("max_age = \"1m\"\nexpiry = \"on-reject\"", (60.0, ExpiryFrom::OnReject), (60.0, ExpiryFrom::OnReject)),
+        ] {
+            let profile = profile(expiry);
+            for (evidence, (seconds, from)) in [(&all, with_all), (&none, with_none)] {
+                let expected = Life { life: Duration::from_secs_f64(seconds), from, born_expired: false };
+                assert_eq!(Life::of(&profile, evidence), expected, "{expiry}");
+            }
+        }
+        let only_expires_in = evidence(None, None, Some(400.0));
+        assert_eq!(Life::of(&profile(""), &only_expires_in).from, ExpiryFrom::Json);
+        assert_eq!(Life::of(&profile("expiry = { jwt = true }"), &only_expires_in).from, ExpiryFrom::Default);
+    }
+
+    fn deadlines(profile: &Profile, seconds: f64, draw: f64) -> (f64, f64) {
+        let life = Life { life: Duration::from_secs_f64(seconds), from: ExpiryFrom::Fixed, born_expired: false };
+        let deadlines = Deadlines::of(profile, &life, draw);
+        (deadlines.refresh_at.as_secs_f64(), deadlines.hard_at.as_secs_f64())
+    }
+
+    #[test]
+    fn a_refresh_is_spread_over_a_tenth_of_the_life() {
+        let profile = profile("");
+        for (draw, refresh_at) in [(0.0, 2700.0), (0.5, 2880.0), (1.0, 3060.0), (7.0, 3060.0), (-7.0, 2700.0)] {
+            assert_eq!(deadlines(&profile, HOUR, draw), (refresh_at, 3540.0), "{draw}");
+        }
+    }
+
+    #[test]
+    fn the_skew_is_a_tenth_of_the_life_a_second_at_least_and_never_over_half() {
+        let usual = profile("");
+        for (life, refresh_at, hard_at) in [
+            (DAY, 0.8 * DAY, DAY - 60.0),
+            (100.0, 80.0, 90.0),
+            (20.0, 16.0, 18.0),
+            // Under 20 s nothing is refreshed ahead.
+            (19.99, 17.991, 17.991),
+            (5.0, 4.0, 4.0),
+            (2.0, 1.0, 1.0),
+            (1.5, 0.75, 0.75),
+            (1.0, 0.5, 0.5),
+            (0.001, 0.0005, 0.0005),
+        ] {
+            assert_eq!(deadlines(&usual, life, 0.5), (refresh_at, hard_at), "{life}");
+        }
+        assert_eq!(deadlines(&profile("skew = \"5s\""), HOUR, 0.5), (2880.0, 3595.0));
+        assert_eq!(deadlines(&profile("skew = \"1ms\""), HOUR, 0.5), (2880.0, 3599.0));
+        assert_eq!(deadlines(&profile("skew = \"1d\""), HOUR, 0.5), (2880.0, 3240.0));
+        assert_eq!(deadlines(&profile("skew = \"1d\""), HOUR, 1.0), (3060.0, 3240.0));
+    }
+
+    #[test]
+    fn what_is_not_refreshed_ahead_is_used_to_its_end() {
+        assert_eq!(deadlines(&profile("refresh_ahead = false"), HOUR, 0.5), (3540.0, 3540.0));
+        let on_reject = profile("expiry = \"on-reject\"");
+        let life = Life::of(&on_reject, &Evidence::default());
+        let end = Duration::from_secs(86_400 - 60);
+        assert_eq!(Deadlines::of(&on_reject, &life, 0.5), Deadlines { refresh_at: end, hard_at: end });
+        let dead = Life::of(&profile(""), &jwt(NOW - 1.0, None));
+        assert_eq!(
+            Deadlines::of(&profile(""), &dead, 0.5),
+            Deadlines { refresh_at: BORN_EXPIRED, hard_at: BORN_EXPIRED }
+        );
+    }
+
+    #[test]
+    fn http_dates_are_read_and_what_is_none_is_not() {
+        assert_eq!(http_date("Thu, 01 Jan 2026 00:00:00 GMT"), Some(NOW));
+        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777.0));
+        for none in [
+            "",
+            "soon",
+            "1767225600",
+            "2026-01-01T00:00:00Z",
+            "Thu, 32 Jan 2026 00:00:00 GMT",
+            "Fri, 01 Jan 2026 00:00:00 GMT",
+        ] {
+            assert_eq!(http_date(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn iso_dates_are_read_with_any_offset_and_fraction() {
+        for (text, expected) in [
+            ("2026-01-01T00:00:00Z", NOW),
+            ("2026-01-01T00:00:00z", NOW),
+            (" 2026-01-01T00:00:00Z\n", NOW),
+            ("2026-01-01 00:00:00Z", NOW),
+            ("2026-01-01T02:00:00+02:00", NOW),
+            ("2026-01-01T02:00:00+0200", NOW),
+            ("2025-12-31T18:30:00-05:30", NOW),
+            ("2026-01-01T00:00:00.25Z", NOW + 0.25),
+            ("2026-01-01T00:00:00,25Z", NOW + 0.25),
+            ("2026-01-01T00:00:00.250000000Z", NOW + 0.25),
+            ("2026-01-01T01:00:00.2500000+01:00", NOW + 0.25), // as .NET writes it
+            ("1969-12-31T23:59:59Z", -1.0),
+        ] {
+            assert_eq!(iso8601(text), Some(expected), "{text}");
+        }
+        // Without an offset it could be anyone's midnight.
+        for none in ["", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "tomorrow", "1767225600"] {
+            assert_eq!(iso8601(none), None, "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_number_makes_it_panic_and_no_token_outlives_its_bounds(
+            exp in any::<f64>(), iat in any::<Option<f64>>(), date in any::<Option<f64>>(), expires_in in any::<Option<f64>>(), is_jwt in any::<bool>(), draw in any::<f64>(),
+        ) {
+            thread_local!(static PROFILE: Profile = profile(""));
+            let jwt = is_jwt.then_some(Claims { exp, iat });
+            let evidence = Evidence { jwt, expires_in, server_date: date, wall: NOW, field: None };
+            PROFILE.with(|profile| {
+                let life = Life::of(profile, &evidence);
+                prop_assert!(life.life <= profile.max_age);
+                let Deadlines { refresh_at, hard_at } = Deadlines::of(profile, &life, draw);
+                prop_assert!(Duration::ZERO < refresh_at && refresh_at <= hard_at && hard_at <= life.life);
+                Ok(())
+            })?;
+        }
+
+        #[test]
+        fn no_text_makes_a_date_panic(text in any::<String>()) {
+            let _ = (http_date(&text), iso8601(&text));
+        }
+    }
+}

@@ -407,3 +407,313 @@ fn field(profile: &Profile, answer: &LoginAnswer) -> Option<FieldValue> {
     };
     Some(FieldValue { from, unit: field.unit, number })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = r#"json = { user = "${username}", password = "${password}" }"#;
+
+    fn profile(login: &str) -> Profile {
+        let readable = format!("[acme.login]\nurl = \"https://api.acme.example/login\"\n{login}\n");
+        let vault = crate::testing::vault([("acme.username", "x"), ("acme.password", "x")], &readable).unwrap();
+        vault.token_source("acme").unwrap().profile().clone()
+    }
+
+    fn values(username: &[u8], password: &[u8]) -> Values {
+        [("username", username), ("password", password)]
+            .map(|(name, value)| (name.to_owned(), Secret::copy_of(value).unwrap()))
+            .into()
+    }
+
+    fn build(login: &str, username: &str, password: &str) -> LoginRequest {
+        LoginRequest::build(&profile(login), &values(username.as_bytes(), password.as_bytes())).unwrap()
+    }
+
+    fn body(request: &LoginRequest) -> String {
+        request.body.as_ref().unwrap().expose_str(str::to_owned).unwrap()
+    }
+
+    /// All that are sent under this name.
+    fn headers(request: &LoginRequest, name: &str) -> Vec<String> {
+        let named = request.headers.iter().filter(|(other, _)| other == name);
+        named.map(|(_, value)| value.expose_str(str::to_owned).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_goes_into_json_is_escaped_and_read_back_as_it_was() {
+        for (value, escaped) in [
+            ("plain", "plain"),
+            ("", ""),
+            (r#"a"b\c"#, r#"a\"b\\c"#),
+            (r#"","admin":true,"x":""#, r#"\",\"admin\":true,\"x\":\""#),
+            ("\0\u{1}\t\n\r\u{1f}", r"\u0000\u0001\u0009\u000a\u000d\u001f"),
+            ("\u{7f}/äß€😀\u{2028}", "\u{7f}/äß€😀\u{2028}"),
+        ] {
+            let body = body(&build(JSON, "me", value));
+            assert_eq!(body, format!(r#"{{"user":"me","password":"{escaped}"}}"#));
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["password"], value);
+        }
+    }
+
+    #[test]
+    fn json_keeps_its_order_its_nesting_and_its_numbers() {
+        let login = r#"json = { z = [ "${username}", 7, -1.5, true, [], {} ], "a\"b" = { key = "pre-${password}-${username}-post" }, empty = "" }"#;
+        let body = body(&build(login, "u", "p"));
+        assert_eq!(body, r#"{"z":["u",7,-1.5,true,[],{}],"a\"b":{"key":"pre-p-u-post"},"empty":""}"#);
+    }
+
+    #[test]
+    fn a_form_is_encoded_as_browsers_do() {
+        for (value, encoded) in [
+            ("a b", "a+b"),
+            ("a+b/c", "a%2Bb%2Fc"),
+            ("ü€", "%C3%BC%E2%82%AC"),
+            ("&admin=1", "%26admin%3D1"),
+            ("100%", "100%25"),
+            ("*-._09azAZ~", "*-._09azAZ%7E"),
+            ("\0\r\n", "%00%0D%0A"),
+            ("", ""),
+        ] {
+            let login = r#"form = { "grant type" = "client credentials", key = "x ${password}", number = 7 }"#;
+            let request = build(login, "", value);
+            assert_eq!(body(&request), format!("grant+type=client+credentials&key=x+{encoded}&number=7"));
+            assert_eq!(headers(&request, "content-type"), ["application/x-www-form-urlencoded"]);
+            let read_back: BTreeMap<_, _> =
+                url::form_urlencoded::parse(body(&request).as_bytes()).into_owned().collect();
+            assert_eq!(read_back["key"], format!("x {value}"));
+        }
+    }
+
+    #[test]
+    fn a_form_carries_bytes_that_are_no_text_and_json_cannot() {
+        let values = values(b"", b"canary\xff");
+        let form = LoginRequest::build(&profile(r#"form = { key = "${password}" }"#), &values).unwrap();
+        assert_eq!(body(&form), "key=canary%FF");
+        let error = LoginRequest::build(&profile(JSON), &values).unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed);
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn what_is_filled_in_is_not_looked_at_again() {
+        let (username, password) = ("${password}", "${username}${token}${");
+        assert_eq!(
+            body(&build(JSON, username, password)),
+            r#"{"user":"${password}","password":"${username}${token}${"}"#
+        );
+        assert_eq!(body(&build(r#"form = { u = "${username}" }"#, username, password)), "u=%24%7Bpassword%7D");
+        assert_eq!(
+            headers(&build(r#"headers = { X-Key = "${username}" }"#, username, password), "x-key"),
+            ["${password}"]
+        );
+    }
+
+    #[test]
+    fn http_basic_is_plain_or_form_encoded_first() {
+        for (login, username, password, pair) in [
+            ("basic = true", "Aladdin", "open sesame", "Aladdin:open sesame"), // RFC 7617 §2
+            ("basic = true", "test", "123£", "test:123£"),
+            ("basic = true", "", "a:b", ":a:b"),
+            ("basic = \"oauth\"", "cl1ent", "s%c+ret", "cl1ent:s%25c%2Bret"), // RFC 6749 §2.3.1
+            ("basic = \"oauth\"", "https://me:8443", "a b", "https%3A%2F%2Fme%3A8443:a+b"),
+        ] {
+            let request = build(login, username, password);
+            assert_eq!(headers(&request, "authorization"), [format!("Basic {}", BASE64_STANDARD.encode(pair))]);
+            assert!(request.body.is_none() && headers(&request, "content-type").is_empty());
+        }
+        // RFC 7617 §2, to the letter.
+        assert_eq!(
+            headers(&build("basic = true", "Aladdin", "open sesame"), "authorization"),
+            ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
+        );
+    }
+
+    #[test]
+    fn a_colon_in_the_user_of_http_basic_is_an_error() {
+        let error = LoginRequest::build(&profile("basic = true"), &values(b"canary:1", b"canary-2")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed);
+        assert!(
+            error.to_string().contains("acme.username holds a colon") && !error.to_string().contains("canary"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_header() {
+        let profile = profile(r#"headers = { X-Key = "key ${password}" }"#);
+        for value in ["canary\r\nX-Admin: yes", "canary\n", "\rcanary", "canary\0"] {
+            let error = LoginRequest::build(&profile, &values(b"", value.as_bytes())).unwrap_err();
+            assert_eq!(error.kind(), Kind::Malformed);
+            assert!(error.to_string().contains("`X-Key`") && !error.to_string().contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_profiles_headers_replace_our_own() {
+        let login = format!(
+            "basic = true\nheaders = {{ authorization = \"Key ${{password}}\", Content-Type = \"application/vnd.acme+json\", ACCEPT = \"*/*\" }}\n{JSON}"
+        );
+        let request = build(&login, "me", "p");
+        assert_eq!(headers(&request, "authorization"), ["Key p"]);
+        assert_eq!(headers(&request, "content-type"), ["application/vnd.acme+json"]);
+        assert_eq!(headers(&request, "accept"), ["*/*"]);
+    }
+
+    #[test]
+    fn a_value_that_is_missing_is_named() {
+        let error = LoginRequest::build(&profile(JSON), &Values::new()).unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound);
+        assert!(error.to_string().contains("`username`"), "{error}");
+    }
+
+    #[test]
+    fn a_request_shows_none_of_its_secrets() {
+        let login = format!("basic = true\nheaders = {{ X-Key = \"${{password}}\" }}\n{JSON}");
+        let shown = format!("{:?}", build(&login, "canary-user", "canary-password"));
+        let in_base64 = BASE64_STANDARD.encode("canary-user:canary-password");
+        assert!(
+            !shown.contains("canary") && !shown.contains(&in_base64) && shown.contains("api.acme.example"),
+            "{shown}"
+        );
+    }
+
+    /// 2026-01-01T00:00:00Z.
+    const NOW: Duration = Duration::from_secs(1_767_225_600);
+
+    fn answer(status: u16, fields: &[(&'static str, &str)], body: &str) -> LoginAnswer {
+        let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        LoginAnswer { status, headers: fields.collect(), body: Secret::copy_of(body.as_bytes()).unwrap() }
+    }
+
+    /// Token, seconds of its life, and what told them.
+    fn token(login: &str, fields: &[(&'static str, &str)], body: &str) -> (String, f64, ExpiryFrom) {
+        match understand(&profile(&format!("{JSON}\n{login}")), Ok(answer(200, fields, body)), NOW) {
+            Outcome::Token { secret, life, status: 200 } => {
+                (secret.expose_str(str::to_owned).unwrap(), life.life.as_secs_f64(), life.from)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_token_is_where_the_profile_says() {
+        let both = r#"{"access_token":"usual","data":[{"a/b":"deep"}]}"#;
+        for (place, expected) in [
+            ("", "usual"),
+            ("token = { json = \"/data/0/a~1b\" }", "deep"),
+            ("token = { header = \"X-Subject-Token\" }", "in a header"),
+        ] {
+            assert_eq!(token(place, &[("x-subject-token", "in a header")], both).0, expected);
+        }
+        assert_eq!(token("token = { json = \"\" }", &[], "\"the body is it\"").0, "the body is it");
+        // Then the body need not be JSON, nor be there.
+        assert_eq!(token("token = { header = \"X-Subject-Token\" }", &[("x-subject-token", "x")], "").0, "x");
+    }
+
+    #[test]
+    fn the_life_is_where_the_profile_says() {
+        let default = (300.0, ExpiryFrom::Default);
+        let json = |seconds| (seconds, ExpiryFrom::Json);
+        for (expiry, members, expected) in [
+            ("", r#""expires_in":600"#, json(600.0)),
+            ("", r#""expires_in":"600""#, json(600.0)),
+            ("", r#""expires_in":" 600.5 ""#, json(600.5)),
+            ("", r#""expires_in":6e2"#, json(600.0)),
+            ("", r#""expires_in":"ten minutes""#, default),
+            ("", r#""expires_in":"NaN""#, default),
+            ("", r#""expires_in":"inf""#, json(86_400.0)),
+            ("", r#""expires_in":1e999"#, default),
+            ("", r#""expires_in":null"#, default),
+            ("", r#""expires_in":[600]"#, default),
+            ("", r#""expires_in":600,"expires_in":700"#, default),
+            ("", r#""expires":600"#, default),
+            ("json = \"/x/y\"", r#""x":{"y":600}"#, json(600.0)),
+            ("json = \"/x\"", r#""expires_in":600"#, default),
+            ("json = \"/x\", unit = \"ms\"", r#""x":600000"#, json(600.0)),
+            ("json = \"/x\", unit = \"min\"", r#""x":"10""#, json(600.0)),
+            ("json = \"/x\", unit = \"epoch\"", r#""x":1767226200"#, json(600.0)),
+            ("json = \"/x\", unit = \"epoch-ms\"", r#""x":"1767226200000""#, json(600.0)),
+            ("json = \"/x\", unit = \"iso8601\"", r#""x":"2026-01-01T02:10:00.500+02:00""#, json(600.5)),
+            ("json = \"/x\", unit = \"iso8601\"", r#""x":1767226200"#, default),
+            ("json = \"/x\", unit = \"iso8601\"", r#""x":"2026-01-01T00:10:00""#, default),
+            ("header = \"X-Life\"", "\"x\":1", (700.0, ExpiryFrom::Header)),
+            ("header = \"X-Until\", unit = \"iso8601\"", "\"x\":1", (800.0, ExpiryFrom::Header)),
+            ("header = \"X-None\"", r#""expires_in":600"#, default),
+        ] {
+            let login = if expiry.is_empty() { String::new() } else { format!("expiry = {{ {expiry} }}") };
+            let fields = [("x-life", "700"), ("x-until", "2026-01-01T00:13:20Z")];
+            let (_, seconds, from) = token(&login, &fields, &format!(r#"{{"access_token":"x",{members}}}"#));
+            assert_eq!((seconds, from), expected, "{expiry} {members}");
+        }
+    }
+
+    #[test]
+    fn a_jwt_tells_its_own_life_and_a_date_the_vendors_time() {
+        let jwt = |payload: &str| format!("x.{}.x", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload));
+        let life = |payload: &str, fields: &[(&'static str, &str)]| {
+            let (_, seconds, from) =
+                token("", fields, &format!(r#"{{"access_token":"{}","expires_in":42}}"#, jwt(payload)));
+            (seconds, from)
+        };
+        assert_eq!(life(r#"{"exp":1767226200}"#, &[]), (600.0, ExpiryFrom::Jwt));
+        assert_eq!(life(r#"{"exp":1767226200.5}"#, &[]), (600.5, ExpiryFrom::Jwt));
+        assert_eq!(life(r#"{"exp":1767226200,"iat":1767226100}"#, &[]), (100.0, ExpiryFrom::Jwt));
+        assert_eq!(
+            life(r#"{"exp":1767229800}"#, &[("date", "Thu, 01 Jan 2026 01:00:00 GMT")]),
+            (600.0, ExpiryFrom::Jwt)
+        );
+        assert_eq!(life(r#"{"exp":1767226200}"#, &[("date", "nonsense")]), (600.0, ExpiryFrom::Jwt));
+        assert_eq!(life(r#"{"exp":"1767226200"}"#, &[]), (42.0, ExpiryFrom::Json));
+        assert_eq!(life(r#"{"sub":"me"}"#, &[]), (42.0, ExpiryFrom::Json));
+    }
+
+    #[test]
+    fn each_answer_has_its_class() {
+        let down = Class::Down { unsent: false };
+        for (login, status, fields, body, expected) in [
+            ("", 401, &[][..], "", Class::Refused),
+            ("", 403, &[], "", Class::Refused),
+            ("", 423, &[], "", Class::Refused),
+            ("", 400, &[], "", Class::PerhapsRefused),
+            ("", 422, &[], r#"{"error":{"code":"invalid_grant"}}"#, Class::PerhapsRefused),
+            ("", 400, &[], r#"{"error":"invalid_grant"}"#, Class::Refused),
+            ("", 401, &[("retry-after", "7")], "", Class::Refused),
+            ("", 404, &[], "", Class::Protocol),
+            ("", 418, &[], "", Class::Protocol),
+            ("", 200, &[], "", Class::Protocol),
+            ("", 204, &[], "", Class::Protocol),
+            ("", 302, &[], "", Class::Redirect),
+            ("", 304, &[], "", Class::Redirect),
+            ("", 429, &[], "", Class::Throttled),
+            ("", 503, &[("retry-after", "7")], "", Class::Throttled),
+            ("", 503, &[], "", down),
+            ("", 500, &[("retry-after", "7")], "", down),
+            ("", 599, &[], "", down),
+            ("ok_status = [200]", 201, &[], r#"{"access_token":"x"}"#, Class::Protocol),
+            ("refused_status = [404]", 404, &[], "", Class::Refused),
+            ("refused_status = [404]", 401, &[], "", Class::Protocol),
+            ("refused_status = [404, 503]", 503, &[("retry-after", "7")], "", Class::Refused),
+        ] {
+            match understand(&profile(&format!("{JSON}\n{login}")), Ok(answer(status, fields, body)), NOW) {
+                Outcome::Failed(failure) => {
+                    assert_eq!((failure.class, failure.status), (expected, Some(status)), "{login} {status} {body}")
+                }
+                Outcome::Token { .. } => panic!("{status} {body}"),
+            }
+        }
+    }
+
+    #[test]
+    fn each_way_to_get_no_answer_has_its_class() {
+        for (error, expected) in [
+            (TransportError::Connect("x".into()), Class::Down { unsent: true }),
+            (TransportError::Timeout, Class::Down { unsent: false }),
+            (TransportError::Broken("x".into()), Class::Down { unsent: false }),
+            (TransportError::Tls("x".into()), Class::Tls),
+        ] {
+            let Outcome::Failed(failure) = understand(&profile(JSON), Err(error), NOW) else { panic!("a token") };
+            assert_eq!((failure.class, failure.status), (expected, None));
+        }
+    }
+}

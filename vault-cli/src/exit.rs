@@ -87,3 +87,17 @@ impl From<std::io::Error> for Failure {
         Failure::new(Kind::Io, format!("the result could not be written: {error}"))
     }
 }
+
+/// How a verb ends that does not succeed.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Failed(Failure),
+    /// All that is to be said was said.
+    Quietly(u8),
+}
+
+impl<E: Into<Failure>> From<E> for Done {
+    fn from(error: E) -> Done {
+        Done::Failed(error.into())
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::cli::{Access, Cli, Verb, When};
 use crate::commands::{access_add, access_list, get, init, keygen, list, login, seal, set, verify};
-use crate::exit::Failure;
+use crate::exit::{Done, Failure};
 use crate::output::Style;
 use crate::world::World;
 use bootseal_core::Kind;
@@ -50,20 +50,6 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
             world.failure(style, &failure);
             failure.kind().exit_code()
         }
-    }
-}
-
-/// How a verb ends that does not succeed.
-#[derive(Debug)]
-pub(crate) enum Done {
-    Failed(Failure),
-    /// All that is to be said was said.
-    Quietly(u8),
-}
-
-impl<E: Into<Failure>> From<E> for Done {
-    fn from(error: E) -> Done {
-        Done::Failed(error.into())
     }
 }
 

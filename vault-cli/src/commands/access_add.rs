@@ -3,9 +3,8 @@
 use super::access_list::{document, table};
 use super::{Target, write_private};
 use crate::cli::{AccessAdd, Everywhere};
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{Access, Identity, Kind, Pin, Recipient, Role, Shown};
 use std::path::Path;

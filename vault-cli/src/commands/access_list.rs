@@ -1,9 +1,8 @@
 //! `bootseal access list`: who may.
 
 use crate::cli::Everywhere;
-use crate::exit::Result;
+use crate::exit::{Done, Result};
 use crate::output::Style;
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{Access, SealedFile};
 use serde_json::{Value, json};

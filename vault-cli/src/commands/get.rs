@@ -2,9 +2,8 @@
 
 use super::write_private;
 use crate::cli::{Everywhere, Get};
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, shown_value, to_json};
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, ValueKind};
 use serde_json::json;

@@ -2,9 +2,8 @@
 
 use super::keygen;
 use crate::cli::{Everywhere, Init};
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{Access, FileLock, Kind, KnownVaults, Role, Shown, VaultId};
 use serde_json::json;

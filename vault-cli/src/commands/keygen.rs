@@ -2,9 +2,8 @@
 
 use super::write_private;
 use crate::cli::Keygen;
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{Identity, IdentityFile, Kind, Shown};
 use serde_json::json;

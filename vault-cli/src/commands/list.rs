@@ -1,9 +1,8 @@
 //! `bootseal list`: names, sealed or readable, and when each value was given.
 
 use crate::cli::{Everywhere, List};
-use crate::exit::Result;
+use crate::exit::{Done, Result};
 use crate::output::{Style, timestamp};
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{Property, PropertyPath, SealedFile};
 use serde_json::json;

@@ -1,9 +1,8 @@
 //! `bootseal login`: logs in for real, and says what came back.
 
 use crate::cli::{Everywhere, Login};
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, timestamp};
-use crate::run::Done;
 use crate::world::World;
 use bootseal::{Loader, TokenSource};
 use bootseal_core::{Kind, OpenedValue, Property, Reader, SealedFile, Vault, is_hidden};

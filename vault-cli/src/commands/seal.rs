@@ -3,10 +3,9 @@
 use super::Target;
 use super::init::{access_list, after_creation, exists};
 use crate::cli::{Everywhere, Format, Seal};
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::formats::{InputProperty, properties};
 use crate::output::Style;
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{
     BasicString, FileLock, Kind, PlainDocument, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault,

@@ -2,9 +2,8 @@
 
 use super::Target;
 use crate::cli::{Everywhere, Set};
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
-use crate::run::Done;
 use crate::world::World;
 use bootseal_core::{Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind};
 use bootseal_memory::SecretBuf;

@@ -1,9 +1,8 @@
 //! `bootseal verify`: signature, pin, shape; with an identity also every value.
 
 use crate::cli::{Everywhere, Verify};
-use crate::exit::{Failure, Result};
+use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
-use crate::run::Done;
 use crate::vaults::Keys;
 use crate::world::World;
 use bootseal_core::{Pin, Profile, Property, Role, SealedFile, Shown};

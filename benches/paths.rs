@@ -1,0 +1,100 @@
+//! How long do the steps of a secret's way take? `cargo bench -p bootseal`; figures are medians, to compare on one machine in one run.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench
+
+use bootseal::testing::Vendor;
+use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, Vault};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+fn median(what: &str, runs: usize, per_run: u32, mut work: impl FnMut()) {
+    let mut times: Vec<Duration> = (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed() / per_run
+        })
+        .collect();
+    times.sort();
+    println!("{what:55} {:>12.1?}   (min {:.1?})", times[runs / 2], times[0]);
+}
+
+fn vault_of(count: usize, me: &Identity) -> String {
+    let names: String = (0..count).map(|index| format!("key{index} = \"\"\n")).collect();
+    let mut vault =
+        Vault::create(vec![Access::new("me", Role::Writer, me.recipient()).unwrap()], &format!("[values]\n{names}"))
+            .unwrap();
+    let value = Secret::copy_of(b"a password of 31 bytes, as many").unwrap();
+    let values: Vec<_> = (0..count)
+        .map(|index| (format!("values.key{index}").parse().unwrap(), ValueKind::Text, value.clone()))
+        .collect();
+    vault.set_all(&values, 1).unwrap();
+    vault.sign().unwrap()
+}
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default(); // for bare reqwest
+    let me = [Identity::generate().unwrap()];
+    for count in [2, 100, 10_000] {
+        let text = vault_of(count, &me[0]);
+        let pin: Pin = SealedFile::parse(text.clone().into_bytes()).unwrap().claimed_vault().into();
+        let verify = || SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
+        let runs = if count > 1000 { 15 } else { 101 };
+        median(&format!("verify a file of {count} values"), runs, 1, || drop(black_box(verify())));
+        median(&format!("verify it and open all {count}"), runs, 1, || {
+            drop(black_box(verify().open(&me).unwrap().open_all().unwrap()))
+        });
+        median(&format!("set one of {count}, and sign"), runs, 1, || {
+            let mut vault = verify().open_for_writing(&me).unwrap();
+            vault.set(&"values.key1".parse().unwrap(), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 2).unwrap();
+            black_box(vault.sign().unwrap());
+        });
+    }
+    let secret = Secret::copy_of(&[7; 32]).unwrap();
+    median("read a secret of 32 bytes", 101, 10_000, || {
+        for _ in 0..10_000 {
+            black_box(secret.expose(|bytes| bytes.iter().fold(0, |sum: u8, byte| sum ^ byte)));
+        }
+    });
+    median("make and drop a secret of 32 bytes", 101, 1_000, || {
+        for _ in 0..1_000 {
+            black_box(Secret::copy_of(&[7; 32]).unwrap());
+        }
+    });
+    let vendor = Vendor::start().unwrap();
+    let readable = format!(
+        "[acme]\nusername = \"quickstart\"\n[acme.login]\nurl = \"{}\"\njson = {{ username = \"${{username}}\", password = \"${{password}}\" }}\nca = '''{}'''\n",
+        vendor.url("/login"),
+        vendor.ca_pem()
+    );
+    let vault = bootseal::testing::vault([("acme.password", "open sesame")], &readable).unwrap();
+    let source = vault.token_source("acme").unwrap();
+    source.token_blocking().unwrap();
+    median("a token that is there", 101, 10_000, || {
+        for _ in 0..10_000 {
+            black_box(source.token_blocking().unwrap());
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = source.client().unwrap();
+    let bare = {
+        let roots = reqwest::Certificate::from_pem(vendor.ca_pem().as_bytes()).unwrap();
+        reqwest::Client::builder().tls_certs_only([roots]).no_proxy().http1_only().build().unwrap()
+    };
+    let url = vendor.url("/orders");
+    median("a call with the token, loopback, HTTPS", 31, 100, || {
+        runtime.block_on(async {
+            for _ in 0..100 {
+                client.get(&url).send().await.unwrap().bytes().await.unwrap();
+            }
+        });
+    });
+    let header = source.token_blocking().unwrap().expose(|token| format!("Bearer {}", String::from_utf8_lossy(token)));
+    median("the same through bare reqwest", 31, 100, || {
+        runtime.block_on(async {
+            for _ in 0..100 {
+                bare.get(&url).header("authorization", &header).send().await.unwrap().bytes().await.unwrap();
+            }
+        });
+    });
+}
