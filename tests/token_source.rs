@@ -627,6 +627,35 @@ fn a_token_that_was_dead_when_it_came_is_kept_5_seconds_and_makes_no_loop() {
 // ---- A token that the vendor no longer takes
 
 #[test]
+fn five_hundred_calls_that_are_rejected_at_once_make_one_login() {
+    // Whether its token was young or had lived a while.
+    for age in [Duration::ZERO, 11 * SECOND] {
+        let acme = Acme::new([]);
+        let dead = acme.source.token_blocking().unwrap();
+        acme.clock.advance(age);
+        // The first holds the clock, and the lock with it, until all others are on their way.
+        let (reads, started) = (acme.reads.get(), Counter::default());
+        acme.time.hold();
+        std::thread::scope(|scope| {
+            let reject = || {
+                started.add();
+                assert!(acme.source.reject(&dead));
+                assert_eq!(acme.token(), "token-2");
+            };
+            scope.spawn(reject);
+            acme.reads.wait_for(reads + 1);
+            (1..500).for_each(|_| drop(scope.spawn(reject)));
+            started.wait_for(500);
+            acme.time.release();
+        });
+        assert_eq!((acme.sends(), acme.source.counts().rejections), (2, 1));
+        // One token was rejected, however often: the second one makes no loop yet.
+        assert!(acme.source.reject(&acme.source.token_blocking().unwrap()));
+        assert_eq!(acme.token(), "token-3");
+    }
+}
+
+#[test]
 fn a_rejected_token_is_never_returned_again() {
     let acme = Acme::new([token("first", 3600), answer(502, "")]);
     let dead = acme.source.token_blocking().unwrap();
@@ -795,6 +824,102 @@ fn nothing_that_is_shown_holds_password_token_or_body() {
     assert!(!format!("{token:?} {token:#?} {:?} {:#?}", acme.source, acme.source).contains("canary"));
 }
 
+// ---- Mistakes that were made once
+
+#[test]
+fn a_token_that_was_dead_when_it_came_is_kept_5_seconds_however_slow_its_login_was() {
+    let acme = Acme::new([token("dead", 0)]);
+    acme.log_in_for(6 * SECOND);
+    acme.clock.advance(5 * SECOND - MILLISECOND);
+    assert_eq!((acme.token().as_str(), acme.sends()), ("dead", 1));
+}
+
+#[test]
+fn a_token_that_ran_out_during_its_login_makes_no_loop() {
+    let acme = Acme::new(vec![token("short", 2); 3]);
+    acme.log_in_for(3 * SECOND);
+    acme.vendor.hold();
+    let mut asked = pin!(acme.source.token());
+    assert!(poll_once(asked.as_mut()).is_ready(), "kept for a moment, or an error for a moment: no login at each call");
+    acme.vendor.release();
+}
+
+#[test]
+fn while_fresh_tokens_are_rejected_there_is_one_login_for_each_hold() {
+    let acme = Acme::new([]);
+    for _ in 0..2 {
+        assert!(acme.source.reject(&acme.source.token_blocking().unwrap()));
+    }
+    let third = acme.source.token_blocking().unwrap();
+    assert!(!acme.source.reject(&third));
+    acme.clock.advance(30 * SECOND);
+    assert!(acme.source.reject(&third));
+    let fourth = acme.source.token_blocking().unwrap();
+    assert!(!acme.source.reject(&fourth), "rejected as young as the ones before: the next hold, a minute");
+    acme.clock.advance(MINUTE);
+    assert!(acme.source.reject(&fourth));
+}
+
+#[test]
+fn a_rejected_token_that_was_dead_when_it_came_tells_how_long_to_wait() {
+    let acme = Acme::new([token("dead", 0)]);
+    acme.source.reject(&acme.source.token_blocking().unwrap());
+    assert_eq!(acme.error().retry_after(), Some(5 * SECOND));
+}
+
+#[test]
+fn another_accounts_token_cannot_be_rejected_here() {
+    let (ours, theirs) = (Acme::new([]), Acme::new([]));
+    for _ in 0..5 {
+        theirs.token();
+        theirs.clock.advance(DEAD);
+    }
+    let foreign = theirs.source.token_blocking().unwrap();
+    ours.token();
+    ours.source.reject(&foreign);
+    for _ in 0..5 {
+        ours.token();
+    }
+    assert!(ours.sends() <= 2, "{} logins for five calls", ours.sends());
+}
+
+#[test]
+fn a_wait_beyond_all_numbers_is_the_longest_we_wait() {
+    let acme = Acme::new([answer(429, "").with("retry-after", "99999999999999999999")]);
+    acme.clock.set_draw(0.0);
+    acme.error();
+    acme.stays_shut_for(15 * MINUTE);
+}
+
+#[test]
+fn a_date_to_come_again_counts_from_the_vendors_now() {
+    // Our clock says midnight, theirs an hour earlier: they ask for two minutes.
+    let reply = answer(429, "")
+        .with("date", "Wed, 31 Dec 2025 23:00:00 GMT")
+        .with("retry-after", "Wed, 31 Dec 2025 23:02:00 GMT");
+    let acme = Acme::new([reply]);
+    acme.clock.set_draw(0.0);
+    acme.error();
+    acme.stays_shut_for(2 * MINUTE);
+}
+
+#[test]
+fn a_login_that_was_never_sent_is_not_counted() {
+    let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nheaders = { X-Key = \"${key}\" }\n";
+    let vault = bootseal::testing::vault([("acme.key", "a\r\nb")], readable).unwrap();
+    let source = vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(Vendor::default())).unwrap();
+    source.token_blocking().unwrap_err();
+    assert_eq!(source.counts().logins, 0);
+}
+
+#[test]
+fn an_answer_does_not_show_the_token_in_its_header() {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-subject-token", HeaderValue::from_static("canary"));
+    let answer = LoginAnswer { status: 201, headers, body: Secret::copy_of(b"canary").unwrap() };
+    assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
+}
+
 // ---- Support
 
 const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
@@ -806,6 +931,9 @@ struct Acme {
     clock: Clock,
     /// How many logins have come to their end.
     landings: Counter,
+    /// How often the clock was read; it can be held.
+    reads: Counter,
+    time: Latch,
     vendor: Vendor,
 }
 
@@ -818,10 +946,10 @@ impl Acme {
     fn with(profile: &str, replies: impl IntoIterator<Item = Reply>) -> Acme {
         let (clock, vendor) = (Clock::new(), Vendor::default());
         *vendor.replies.lock().unwrap() = replies.into_iter().collect();
-        let landings = Counter::default();
-        let watched = Watched { clock: clock.clone(), landings: landings.clone() };
+        let watched = Watched { clock: clock.clone(), ..Watched::default() };
+        let (landings, reads, time) = (watched.landings.clone(), watched.reads.clone(), watched.time.clone());
         let source = vault(profile).token_source_with("acme", Arc::new(watched), Arc::new(vendor.clone())).unwrap();
-        Acme { source, clock, landings, vendor }
+        Acme { source, clock, landings, reads, time, vendor }
     }
 
     fn token(&self) -> String {
@@ -877,13 +1005,18 @@ fn vault(profile: &str) -> bootseal::Secrets {
 }
 
 /// The test's clock, watched: each login draws once, under the lock under which its result is published.
+#[derive(Default)]
 struct Watched {
     clock: Clock,
     landings: Counter,
+    reads: Counter,
+    time: Latch,
 }
 
 impl bootseal::Clock for Watched {
     fn boot(&self) -> Duration {
+        self.reads.add();
+        self.time.pass();
         self.clock.boot()
     }
 

@@ -119,7 +119,9 @@ impl Client {
         self.put_on(&token, request.headers_mut())?;
         let answer = self.http.execute(request).await?;
         if !self.is_rejection(&answer) {
-            self.source.accepted(&token, false);
+            if says_of_the_token(&answer) {
+                self.source.accepted(&token, false);
+            }
             return Ok(answer);
         }
         if !self.source.reject(&token) {
@@ -133,7 +135,7 @@ impl Client {
         let answer = self.http.execute(again).await?;
         if self.is_rejection(&answer) {
             self.source.replay_rejected();
-        } else {
+        } else if says_of_the_token(&answer) {
             self.source.accepted(&token, true);
         }
         Ok(answer)
@@ -174,6 +176,11 @@ impl Client {
         let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
         !challenges.iter().any(|challenge| challenge.to_str().is_ok_and(|text| text.contains("insufficient_scope")))
     }
+}
+
+/// Whether an answer that is no rejection means that the token was taken: one from a proxy or an overloaded host does not.
+fn says_of_the_token(answer: &Response) -> bool {
+    !answer.status().is_server_error() && answer.status() != http::StatusCode::TOO_MANY_REQUESTS
 }
 
 async fn drain(mut answer: Response) {

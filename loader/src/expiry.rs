@@ -118,6 +118,11 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
+    /// For a token that had run out when it came, `age` after its login was sent: it is kept so long.
+    pub(crate) fn born_expired(age: Duration) -> Deadlines {
+        Deadlines { refresh_at: age + BORN_EXPIRED, hard_at: age + BORN_EXPIRED }
+    }
+
     /// `draw`, from 0 to 1, spreads the refreshes of many processes.
     pub(crate) fn of(profile: &Profile, life: &Life, draw: f64) -> Deadlines {
         if life.born_expired {
@@ -140,7 +145,11 @@ pub(crate) fn http_date(text: &str) -> Option<f64> {
 
 /// Seconds since 1970 of an RFC 3339 date and time, with its fraction.
 pub(crate) fn iso8601(text: &str) -> Option<f64> {
-    text.trim().parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond() as f64 / 1e6)
+    let text = text.trim();
+    if text.starts_with("9999-12-31T") {
+        return Some(253_402_300_799.0); // "never", as .NET writes it; beyond jiff's last day
+    }
+    text.parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond() as f64 / 1e6)
 }
 
 #[cfg(test)]
@@ -381,6 +390,14 @@ mod tests {
         // Without an offset it could be anyone's midnight.
         for none in ["", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "tomorrow", "1767225600"] {
             assert_eq!(iso8601(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_last_day_that_a_vendor_can_write_is_far_away_and_not_unknown() {
+        // .NET's DateTime.MaxValue, which is how "never" is written.
+        for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59+00:00"] {
+            assert!(iso8601(text).is_some_and(|seconds| seconds > NOW), "{text}");
         }
     }
 

@@ -118,8 +118,8 @@ impl LoopGuard {
     }
 
     /// A token was rejected; returns whether this makes it a loop.
-    pub(crate) fn rejected(&mut self, worked: bool, age: Duration, now: Duration) -> bool {
-        self.fruitless = if worked || age >= YOUNG { 0 } else { self.fruitless + 1 };
+    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> bool {
+        self.fruitless = if worked || !young { 0 } else { self.fruitless + 1 };
         self.fruitless >= 2 && self.hold(now)
     }
 
@@ -221,10 +221,10 @@ mod tests {
     fn only_tokens_that_never_worked_make_a_loop() {
         let mut guard = LoopGuard::default();
         for second in 0..100 {
-            assert!(!guard.rejected(true, SECOND, second * SECOND), "revocations of working tokens, however many");
+            assert!(!guard.rejected(true, true, second * SECOND), "revocations of working tokens, however many");
         }
-        assert!(!guard.rejected(false, SECOND, 200 * SECOND));
-        assert!(guard.rejected(false, SECOND, 201 * SECOND));
+        assert!(!guard.rejected(false, true, 200 * SECOND));
+        assert!(guard.rejected(false, true, 201 * SECOND));
         assert!(!guard.lets(230 * SECOND) && guard.lets(231 * SECOND));
         // The next time it holds longer, at most five minutes.
         assert!(guard.replay_rejected(231 * SECOND));

@@ -35,7 +35,6 @@ pub struct LoginRequest {
 }
 
 /// What came back.
-#[derive(Debug)]
 pub struct LoginAnswer {
     /// The status code.
     pub status: u16,
@@ -43,6 +42,14 @@ pub struct LoginAnswer {
     pub headers: HeaderMap,
     /// The body, at most 1 MiB of it.
     pub body: Secret,
+}
+
+impl std::fmt::Debug for LoginAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A header may be the token.
+        let headers: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("LoginAnswer").field("status", &self.status).field("headers", &headers).finish_non_exhaustive()
+    }
 }
 
 /// Why nothing came back.
@@ -342,10 +349,11 @@ fn oauth_code(answer: &LoginAnswer) -> Option<&'static str> {
 /// Seconds, or a date (RFC 9110 §10.2.3).
 fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    Some(Duration::from_secs_f64((http_date(text)? - wall.as_secs_f64()).max(0.0)))
+    let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok()).and_then(http_date);
+    Some(Duration::from_secs_f64((http_date(text)? - date.unwrap_or(wall.as_secs_f64())).max(0.0)))
 }
 
 fn token(profile: &Profile, answer: &LoginAnswer, wall: Duration) -> Outcome {

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Token(pub(crate) Arc<Entry>);
 
 pub(crate) struct Entry {
+    /// Who published it.
+    pub(crate) source: u64,
     pub(crate) secret: Secret,
     /// Given when it was published; a greater one is younger.
     pub(crate) number: u64,
@@ -25,6 +27,9 @@ pub(crate) struct Entry {
     pub(crate) deadlines: Deadlines,
     /// A call was answered with it.
     pub(crate) accepted: AtomicBool,
+    /// A call was rejected with it soon after its login.
+    pub(crate) rejected_young: AtomicBool,
+    pub(crate) max_age: Duration,
     /// Where each accepted call moves the deadline: how far it was moved, in milliseconds of boot time since the login was sent.
     pub(crate) moved: Option<AtomicU64>,
     pub(crate) fingerprint: u64,
@@ -35,6 +40,10 @@ impl Entry {
     pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
         let boot = clock.boot().saturating_sub(self.sent_boot);
         let age = boot.max(clock.wall().saturating_sub(self.sent_wall));
+        if age >= self.max_age {
+            // No use moves the deadline beyond it.
+            return age;
+        }
         let moved = self.moved.as_ref().map_or(0, |moved| moved.load(Ordering::Relaxed));
         age.saturating_sub(Duration::from_millis(moved))
     }

@@ -37,6 +37,7 @@ const HARD_STOP: Duration = Duration::from_secs(5);
 pub struct TokenSource(Arc<Core>);
 
 struct Core {
+    id: u64,
     profile: Profile,
     values: Values,
     clock: Arc<dyn Clock>,
@@ -126,7 +127,9 @@ impl TokenSource {
         clock: Arc<dyn Clock>,
         transport: Arc<dyn Transport>,
     ) -> TokenSource {
+        static SOURCES: AtomicU64 = AtomicU64::new(0);
         TokenSource(Arc::new(Core {
+            id: SOURCES.fetch_add(1, Ordering::Relaxed),
             profile,
             values,
             clock,
@@ -179,18 +182,25 @@ impl TokenSource {
     /// were rejected again and again: then the vendor's answer is the caller's, and logins are held to a few a minute.
     pub fn reject(&self, token: &Token) -> bool {
         let core = &self.0;
+        // Another account's numbers are not ours.
+        if token.0.source != core.id || token.0.number <= core.revoked.load(Ordering::Acquire) {
+            return true;
+        }
+        let mut state = core.lock();
+        // Someone may have rejected it while we waited for the lock, and the next one may be there.
         if token.0.number <= core.revoked.load(Ordering::Acquire) {
             return true;
         }
         let newer = core.cell.load().as_ref().is_some_and(|entry| entry.number > token.0.number);
-        let mut state = core.lock();
         let now = core.clock.boot();
         if !newer {
+            let young = token.0.age(&*core.clock) < crate::gate::YOUNG;
+            let young = token.0.rejected_young.fetch_or(young, Ordering::Relaxed) || young;
             if !state.guard.lets(now) {
                 return false;
             }
             let worked = token.0.accepted.load(Ordering::Relaxed);
-            if state.guard.rejected(worked, token.0.age(&*core.clock), now) {
+            if state.guard.rejected(worked, young, now) {
                 core.event_loop();
             }
         }
@@ -274,11 +284,11 @@ impl TokenSource {
         match (&state.flight, shut, &state.error) {
             (Some(flight), ..) => Step::Wait(flight.clone()),
             (None, Some(wait), Some(error)) => Step::Failed(error.with_retry_after(wait)),
-            (None, _, Some(error)) => Step::Failed(error.clone()),
-            (None, ..) => Step::Failed(Error::new(
-                Kind::LoginDown,
-                format!("{}: no token, and no login may be made yet", core.profile.table),
-            )),
+            (None, None, Some(error)) => Step::Failed(error.clone()),
+            (None, wait, None) => {
+                let text = format!("{}: no token, and no login may be made yet", core.profile.table);
+                Step::Failed(Error::new(Kind::LoginDown, text).with_retry_after(wait.unwrap_or_default()))
+            }
         }
     }
 }
@@ -317,7 +327,6 @@ impl Core {
             .spawn(move || Landing { core, flight: ours }.fly())
         {
             Ok(_) => {
-                self.counts.logins.fetch_add(1, Ordering::Relaxed);
                 state.flight = Some(flight);
             }
             Err(error) => {
@@ -380,6 +389,7 @@ impl Core {
                 });
             }
         };
+        self.counts.logins.fetch_add(1, Ordering::Relaxed);
         let mut outcome = understand(&self.profile, self.transport.send(request.clone()).await, self.clock.wall());
         if matches!(&outcome, Outcome::Failed(Failure { class: Class::Down { unsent: true }, .. })) {
             // Not one byte was sent, so this is no second login.
@@ -435,7 +445,15 @@ impl Landing {
             Outcome::Token { secret, life, status } => {
                 // Numbered when it is published, so that a rejection which came during the login does not hit it.
                 state.last_number += 1;
+                let (boot, wall) = (core.clock.boot(), core.clock.wall());
+                let age = boot.saturating_sub(sent_boot).max(wall.saturating_sub(sent_wall));
+                let mut deadlines = Deadlines::of(&core.profile, &life, core.clock.draw());
+                let born_expired = life.born_expired || deadlines.hard_at <= age;
+                if born_expired {
+                    deadlines = Deadlines::born_expired(age);
+                }
                 let entry = Arc::new(Entry {
+                    source: core.id,
                     number: state.last_number,
                     fingerprint: fingerprint(&secret),
                     secret,
@@ -444,14 +462,16 @@ impl Landing {
                     sent_wall,
                     life: life.life,
                     from: life.from,
-                    deadlines: Deadlines::of(&core.profile, &life, core.clock.draw()),
+                    deadlines,
                     accepted: AtomicBool::new(false),
+                    rejected_young: AtomicBool::new(false),
+                    max_age: core.profile.max_age,
                     moved: core.profile.idle.then(|| AtomicU64::new(0)),
                 });
                 state.gate.open();
                 state.error = None;
-                if life.born_expired {
-                    state.gate.born_expired(core.clock.boot());
+                if born_expired {
+                    state.gate.born_expired(boot);
                     tracing::warn!(target: "bootseal", profile = %core.profile.table, "clock_skew: the token had run out before it came; is the clock of this machine right?");
                 }
                 if life.from == ExpiryFrom::Default {
@@ -499,4 +519,37 @@ async fn first_of<T>(work: impl Future<Output = T>, stop: impl Future<Output = (
         stop.as_mut().poll(cx).map(|()| None)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::{LoginAnswer, TransportError};
+    use std::pin::Pin;
+
+    struct Always(&'static str);
+
+    impl Transport for Always {
+        fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+            let body = bootseal_core::Secret::copy_of(self.0.as_bytes()).unwrap();
+            Box::pin(async { Ok(LoginAnswer { status: 200, headers: http::HeaderMap::new(), body }) })
+        }
+    }
+
+    #[test]
+    fn use_moves_the_deadline_of_an_idle_token_but_never_beyond_max_age() {
+        let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\nexpiry = { fixed = \"30m\", idle = true }\nmax_age = \"2h\"\n";
+        let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
+        let clock = crate::testing::Clock::new();
+        let transport = Arc::new(Always(r#"{"access_token":"x"}"#));
+        let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
+        for _ in 0..12 {
+            let token = source.token_blocking().unwrap();
+            source.accepted(&token, false);
+            clock.advance(Duration::from_secs(600));
+        }
+        assert_eq!(source.counts().logins, 1, "used every ten minutes");
+        source.token_blocking().unwrap();
+        assert_eq!(source.counts().logins, 2, "two hours old");
+    }
 }

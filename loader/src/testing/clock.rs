@@ -1,9 +1,10 @@
 //! What time is it in a test? What the test says.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// A clock that stands still until it is told to move. Clones are the same clock.
@@ -24,7 +25,9 @@ struct State {
     boot: Duration,
     wall: Duration,
     draw: f64,
-    sleepers: Vec<(Duration, Waker)>,
+    /// Sleeps under way, each by its number: until when, and whom to wake.
+    sleepers: BTreeMap<u64, (Duration, Waker)>,
+    last_sleep: u64,
 }
 
 impl Default for State {
@@ -34,7 +37,8 @@ impl Default for State {
             boot: Duration::from_secs(86_400),
             wall: Duration::from_secs(1_767_225_600),
             draw: 0.5,
-            sleepers: Vec::new(),
+            sleepers: BTreeMap::new(),
+            last_sleep: 0,
         }
     }
 }
@@ -55,10 +59,10 @@ impl Clock {
         state.boot += time;
         state.wall += time;
         let now = state.boot;
-        let (due, later): (Vec<_>, Vec<_>) = state.sleepers.drain(..).partition(|(until, _)| *until <= now);
-        state.sleepers = later;
+        let due: Vec<Waker> =
+            state.sleepers.values().filter(|(until, _)| *until <= now).map(|(_, waker)| waker.clone()).collect();
         drop(state);
-        due.into_iter().for_each(|(_, waker)| waker.wake());
+        due.into_iter().for_each(Waker::wake);
     }
 
     /// Sets the wall clock alone, as an operator or a time server does.
@@ -90,21 +94,39 @@ impl crate::Clock for Clock {
     }
 
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (clock, until) = (self.clone(), self.state().boot + time);
-        Box::pin(std::future::poll_fn(move |cx| {
-            let mut state = clock.state();
-            if state.boot >= until {
-                return Poll::Ready(());
-            }
-            if !state.sleepers.iter().any(|(other, waker)| *other == until && waker.will_wake(cx.waker())) {
-                state.sleepers.push((until, cx.waker().clone()));
-                clock.0.1.notify_all();
-            }
-            Poll::Pending
-        }))
+        let mut state = self.state();
+        state.last_sleep += 1;
+        Box::pin(Sleep { clock: self.clone(), number: state.last_sleep, until: state.boot + time })
     }
 
     fn draw(&self) -> f64 {
         self.state().draw
+    }
+}
+
+/// One sleep; whoever drops it sleeps no more.
+struct Sleep {
+    clock: Clock,
+    number: u64,
+    until: Duration,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.clock.state();
+        if state.boot >= self.until {
+            return Poll::Ready(());
+        }
+        state.sleepers.insert(self.number, (self.until, cx.waker().clone()));
+        self.clock.0.1.notify_all();
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.clock.state().sleepers.remove(&self.number);
     }
 }
