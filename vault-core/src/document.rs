@@ -32,6 +32,11 @@ impl Document {
     /// Parses `text`, in which `sealed:` strings may stand where the format allows them.
     pub(crate) fn parse(text: String) -> Result<Document> {
         Outline::of(&text)?;
+        Document::parse_bounded(text)
+    }
+
+    /// The same for a part of a text whose outline, and so its depth, was looked at already.
+    pub(crate) fn parse_bounded(text: String) -> Result<Document> {
         let table = parse_toml(&text)?;
         let mut found = Vec::new();
         collect(&text, &mut Vec::new(), table.get_ref(), &mut found)?;

@@ -174,7 +174,7 @@ impl SealedFile {
         if header.vault != self.vault {
             return Err(misplaced());
         }
-        let document = Document::parse(user.to_owned())?;
+        let document = Document::parse_bounded(user.to_owned())?;
         check_floor(pins, &self.vault, header.generation)?;
         Ok(VerifiedFile { document, own: own.to_owned(), header, trust, handed_over_from: None, file: self.file })
     }
