@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
-#[path = "support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // a test
 
-#[path = "support/mod.rs"]
 mod support;
 
 use base64::Engine;

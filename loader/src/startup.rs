@@ -146,6 +146,11 @@ impl Loader {
                 tried.note(&candidate.name, format_args!("{}: not in access", recipients.join(", ")));
                 continue;
             }
+            // A pin that refused this file is not outvoted by a key without one.
+            if own.is_empty() && foreign.is_some() {
+                tried.note(&candidate.name, "opens it, but has no pin");
+                continue;
+            }
             if own.is_empty() && !self.allow_unpinned {
                 return Err(unpinned(&verified, &candidate.name));
             }

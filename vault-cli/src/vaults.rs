@@ -95,7 +95,13 @@ impl World<'_> {
             return everywhere.pin.iter().map(|text| parse(text)).collect();
         }
         if let Some(text) = self.var("BOOTSEAL_PIN") {
-            return text.to_string_lossy().split_whitespace().map(parse).collect();
+            let text = text.to_str().ok_or_else(|| Failure::new(Kind::Usage, "BOOTSEAL_PIN is not text"))?;
+            let pins = text.split_whitespace().map(parse).collect::<Result<Vec<_>>>()?;
+            // Set and empty must not open the door that the key file's pin keeps shut.
+            return match pins.is_empty() {
+                true => Err(Failure::new(Kind::Usage, "BOOTSEAL_PIN is set, and holds no pin")),
+                false => Ok(pins),
+            };
         }
         Ok(keys.pins.clone())
     }
@@ -128,12 +134,9 @@ impl World<'_> {
 
     /// Makes sure that someone vouches for the file before it is given a secret: a pin, this machine's memory, or a person.
     /// Otherwise anyone could put a vault of theirs in its place, and have the real password sealed for them.
-    pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, path: &Path) -> Result<()> {
-        match file.trust() {
-            Trust::Nothing => {}
-            // A matching pin makes it known.
-            Trust::Pinned => return self.remember(path, file),
-            _ => return Ok(()),
+    pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, path: &Path, style: Style) -> Result<()> {
+        if file.trust() != Trust::Nothing {
+            return self.remember(path, file, style);
         }
         let unknown = format!(
             "{}: nothing vouches for this vault: {} is neither pinned nor known on this machine",
@@ -144,17 +147,34 @@ impl World<'_> {
             return Err(Failure::new(Kind::WrongVault, unknown)
                 .with_help(format!("If it is the right one, say so: --pin {}", file.vault())));
         }
-        let who = file.who();
-        let question = format!("{unknown}.\nIts values can be read by: {who}.\nIs it the right vault?");
+        let who = crate::commands::access_list::table(file.access());
+        let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");
         if !self.ask(&question)? {
             return Err(Failure::new(Kind::WrongVault, "not the right vault; nothing was changed"));
         }
         file.trusted_by(Trust::FirstUse);
-        self.remember(path, file)
+        self.remember(path, file, style)
     }
 
-    fn remember(&self, path: &Path, file: &VerifiedFile) -> Result<()> {
-        KnownVaults::remember(&self.known_vaults()?, path, file.vault())?;
+    /// Keeps what is now known of the file: a pin, or a yes, makes it known; a handover moves the memory on.
+    fn remember(&mut self, path: &Path, file: &VerifiedFile, style: Style) -> Result<()> {
+        if let Some(before) = KnownVaults::remember(&self.known_vaults()?, path, file.vault(), file.former_ids())? {
+            let shown = Shown(&path.to_string_lossy()).to_string();
+            self.note(style, format_args!("{shown} was known as {before}; from now on it is {}", file.vault()));
+        }
         Ok(())
+    }
+
+    /// No pin may be set where a new vault is made: it insists on one that is there.
+    pub(crate) fn refuse_pin(&self, everywhere: &Everywhere) -> Result<()> {
+        let source = match (everywhere.pin.is_empty(), self.var("BOOTSEAL_PIN")) {
+            (false, _) => "--pin",
+            (true, Some(_)) => "BOOTSEAL_PIN",
+            (true, None) => return Ok(()),
+        };
+        Err(Failure::new(
+            Kind::Usage,
+            format!("{source} insists on a vault that is there, and this would make a new one; nothing was changed"),
+        ))
     }
 }

@@ -74,17 +74,7 @@ impl Document {
     /// The text in which what `path` holds is the TOML value `value`; a property that is not there is added.
     pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<String> {
         if let Some((property, span)) = self.properties.get(path) {
-            // `[[name]]` blocks are one property too, but not one value in one place.
-            let blocks = matches!(property, Property::Readable(toml::Value::Array(_)))
-                && Outline::of(&self.text)?
-                    .sections
-                    .iter()
-                    .any(|section| section.array && section.path == path.segments());
-            if blocks {
-                return Err(
-                    Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path)
-                );
-            }
+            self.refuse_blocks(path, property)?;
             return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
         }
         if self.is_table(path.segments()) {
@@ -105,6 +95,18 @@ impl Document {
                     .at(path)
                     .with_help("Add the property by hand with an empty value, then set it."))
             }
+        }
+    }
+
+    /// `[[name]]` blocks are one property too, but not one value in one place.
+    fn refuse_blocks(&self, path: &PropertyPath, property: &Property) -> Result<()> {
+        let blocks = matches!(property, Property::Readable(toml::Value::Array(_)))
+            && Outline::of(&self.text)?.sections.iter().any(|section| section.array && section.path == path.segments());
+        match blocks {
+            true => {
+                Err(Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path))
+            }
+            false => Ok(()),
         }
     }
 
@@ -157,18 +159,19 @@ impl Document {
     }
 
     /// The text in which each of `changes` (a property that is there, and its new value) was made at once.
-    pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> String {
+    pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
         let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());
         let mut done = 0;
         for path in &self.order {
-            if let (Some(value), Some((_, span))) = (changes.get(path), self.properties.get(path)) {
+            if let (Some(value), Some((property, span))) = (changes.get(path), self.properties.get(path)) {
+                self.refuse_blocks(path, property)?;
                 text.push_str(&self.text[done..span.start]);
                 text.push_str(value);
                 done = span.end;
             }
         }
         text.push_str(&self.text[done..]);
-        text
+        Ok(text)
     }
 }
 

@@ -157,6 +157,21 @@ impl Error {
         self
     }
 
+    /// Moves the line down: what was parsed begins behind `lines` others.
+    #[must_use]
+    pub(crate) fn below(mut self, lines: usize) -> Error {
+        if let Some((line, _)) = &mut self.0.line {
+            *line += lines;
+        }
+        self
+    }
+
+    /// Adds the next step where none is known yet.
+    #[must_use]
+    pub(crate) fn or_help(self, help: &str) -> Error {
+        if self.0.help.is_some() { self } else { self.with_help(help) }
+    }
+
     /// Adds the next step.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Error {
@@ -245,6 +260,31 @@ impl fmt::Display for Shown<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The beginning of a text from outside, for messages: no file makes an error longer than a screen.
+pub(crate) struct Brief<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 80;
+        match self.0.char_indices().nth(LONGEST) {
+            Some((cut, _)) => write!(f, "{}…", Shown(&self.0[..cut])),
+            None => Shown(self.0).fmt(f),
+        }
+    }
+}
+
+/// What someone typed where something public was asked for; a private key that stands there by mistake is not repeated.
+pub(crate) struct Typed<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let private = self.0.get(..11).is_some_and(|start| {
+            start.eq_ignore_ascii_case("AGE-SECRET-") || start.eq_ignore_ascii_case("AGE-PLUGIN-")
+        });
+        if private { f.write_str("a private key") } else { write!(f, "`{}`", Brief(self.0)) }
     }
 }
 

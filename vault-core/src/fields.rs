@@ -1,6 +1,6 @@
 //! How is a table read whose keys are known? Typed, complete, and with an error of its own for each mistake.
 
-use crate::error::{Error, Result, Shown};
+use crate::error::{Brief, Error, Result};
 use toml::{Table, Value};
 
 /// The keys of one table that were not asked for yet.
@@ -17,7 +17,7 @@ impl Fields {
     }
 
     pub(crate) fn error(&self, key: &str, what: impl std::fmt::Display) -> Error {
-        Error::malformed(format!("`{}.{}` {what}", self.name, Shown(key)))
+        Error::malformed(format!("`{}.{}` {what}", self.name, Brief(key)))
     }
 
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Value> {

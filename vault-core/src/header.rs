@@ -1,7 +1,7 @@
 //! Who may open the file, and which generation is it? The table `[bootseal]`, a text of its own at the end of the file.
 
 use crate::document::{parse_toml, to_value};
-use crate::error::{Error, Kind, Result, Shown};
+use crate::error::{Brief, Error, Kind, Result, Typed};
 use crate::fields::Fields;
 use crate::outline::Outline;
 use crate::path::BasicString;
@@ -57,7 +57,7 @@ impl Access {
     /// [`Kind::Usage`] where `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`.
     pub fn new(name: &str, role: Role, recipient: Recipient) -> Result<Access> {
         if !is_name(name) {
-            return Err(Error::new(Kind::Usage, format!("`{}` is not a name for the access list", Shown(name)))
+            return Err(Error::new(Kind::Usage, format!("{} is not a name for the access list", Typed(name)))
                 .with_help(
                     "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.",
                 ));
@@ -191,7 +191,12 @@ pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
     };
     let close = span.end - 1;
     let comma = if end.comma_follows { "" } else { "," };
-    let between = text[end.last_element..close].trim_end_matches([' ', '\t', '\n']);
+    let between = &text[end.last_element..close];
+    // Up to the line of the bracket; a comment there keeps its bytes.
+    let between = match between.rsplit_once('\n') {
+        Some((kept, blanks)) if blanks.trim().is_empty() => kept,
+        _ => between.trim_end_matches([' ', '\t']),
+    };
     Ok(format!("{}{comma}{between}\n  {},\n{}", &text[..end.last_element], access_line(access), &text[close..]))
 }
 
@@ -253,7 +258,7 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
         if !is_name(&name) {
             return Err(entry.error(
                 "name",
-                format_args!("is not of the form [A-Za-z0-9][A-Za-z0-9._@-]{{0,63}}: `{}`", Shown(&name)),
+                format_args!("is not of the form [A-Za-z0-9][A-Za-z0-9._@-]{{0,63}}: `{}`", Brief(&name)),
             ));
         }
         let role = entry.string("role")?;

@@ -82,7 +82,7 @@ impl FromStr for PropertyPath {
         parse_key(&tokens, &mut keys, &mut errors);
         let stray = text.contains(['\n', '\r']);
         if errors.is_some() || keys.segments.is_empty() || stray {
-            return Err(Error::new(Kind::Usage, format!("`{}` is not a property's path", crate::error::Shown(text)))
+            return Err(Error::new(Kind::Usage, format!("`{}` is not a property's path", crate::error::Brief(text)))
                 .with_help("A path is a TOML dotted key: acme.password, or acme.\"user.name\" where a segment holds more than letters, digits, - and _."));
         }
         PropertyPath::new(keys.segments)

@@ -40,7 +40,7 @@ impl FromStr for Pin {
     fn from_str(text: &str) -> Result<Pin> {
         let (id, floor) = text.split_once('@').map_or((text, None), |(id, floor)| (id, Some(floor)));
         let bad = || {
-            Error::new(Kind::Usage, format!("`{}` is not a pin", crate::error::Shown(text)))
+            Error::new(Kind::Usage, format!("{} is not a pin", crate::error::Typed(text)))
                 .with_help("A pin is vault1…, or vault1…@GENERATION. `bootseal verify` prints the id of a file.")
         };
         let floor = match floor {

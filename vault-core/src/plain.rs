@@ -126,7 +126,8 @@ fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut
     Ok(())
 }
 
-fn mentions(value: &Value) -> bool {
+/// Whether a string in it begins as sealed or marked values do.
+pub(crate) fn mentions(value: &Value) -> bool {
     match value {
         Value::String(text) => text.starts_with(SECRET_PREFIX) || text.starts_with(SEALED_PREFIX),
         Value::Array(array) => array.iter().any(mentions),

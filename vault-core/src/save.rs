@@ -151,8 +151,11 @@ mod sys {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             let old = self.open(real)?.metadata()?;
             self.with_temporary(name, Mode::RUSR | Mode::WUSR, bytes, |file, temporary| {
-                let owner = (Some(rustix::fs::Uid::from_raw(old.uid())), Some(rustix::fs::Gid::from_raw(old.gid())));
-                match rustix::fs::fchown(file, owner.0, owner.1) {
+                let (uid, gid) = (rustix::fs::Uid::from_raw(old.uid()), rustix::fs::Gid::from_raw(old.gid()));
+                // The owner only root may give away; the group often is one of ours.
+                let owned = rustix::fs::fchown(file, Some(uid), Some(gid))
+                    .or_else(|_| rustix::fs::fchown(file, None, Some(gid)));
+                match owned {
                     Ok(()) | Err(rustix::io::Errno::PERM) => {}
                     Err(error) => return Err(error.into()),
                 }

@@ -16,6 +16,11 @@ use std::path::{Path, PathBuf};
 /// The most bytes that a sealed file may have.
 pub const MAX_FILE: usize = 16 << 20;
 
+/// Two key blocks of 256 KiB, 256 entries of access, and room to spare.
+const MAX_OWN_PART: usize = 2 << 20;
+
+const BRING_BACK: &str = "Bring the last good version back, from git or a backup.";
+
 /// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed, and nothing in it is trusted.
 #[derive(Clone, Debug)]
 pub struct SealedFile {
@@ -74,6 +79,10 @@ impl SealedFile {
     /// assert!(error.to_string().contains("byte order mark"));
     /// ```
     pub fn parse(bytes: Vec<u8>) -> Result<SealedFile> {
+        SealedFile::parse_shape(bytes).map_err(|error| error.or_help(BRING_BACK))
+    }
+
+    fn parse_shape(bytes: Vec<u8>) -> Result<SealedFile> {
         if bytes.len() > MAX_FILE {
             return Err(Error::malformed("larger than 16 MiB, the most that a sealed file may have"));
         }
@@ -129,9 +138,12 @@ impl SealedFile {
     /// [`Kind::Malformed`] where the signed text is no sealed file by the rules of format 1.
     pub fn verify(self, pins: &[Pin]) -> Result<VerifiedFile> {
         let file = self.file.clone();
-        self.verify_here(pins).map_err(|error| match &file {
-            Some(path) => error.in_file(path),
-            None => error,
+        self.verify_here(pins).map_err(|error| {
+            let error = if error.kind() == Kind::Malformed { error.or_help(BRING_BACK) } else { error };
+            match &file {
+                Some(path) => error.in_file(path),
+                None => error,
+            }
         })
     }
 
@@ -143,6 +155,11 @@ impl SealedFile {
         })?;
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
         // Another id than the pinned one: only an unbroken handover from there, inside this very text, makes it the same vault.
+        // Anyone may have signed it, so no more of it is parsed than the chain needs.
+        let handed_over = self.own_part().and_then(|own| Outline::of(own).and_then(|_| Header::parse(own)).ok());
+        if !handed_over.is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault))) {
+            return Err(foreign);
+        }
         let claimed = self.vault.into();
         let Ok(mut file) = self.read_verified(&[claimed]) else { return Err(foreign) };
         let continued = pins.iter().filter(|pin| file.header.continues(&pin.vault));
@@ -150,6 +167,12 @@ impl SealedFile {
         check_floor(&[Pin { vault: file.header.vault, floor: old.floor }], &file.header.vault, file.header.generation)?;
         file.handed_over_from = Some(old.vault);
         Ok(file)
+    }
+
+    /// What looks like the table `[bootseal]`, by its line alone; bounded, since its parts are.
+    fn own_part(&self) -> Option<&str> {
+        let start = self.text.rfind("\n[bootseal]\n").map_or(0, |newline| newline + 1);
+        Some(&self.text[start..]).filter(|own| own.starts_with("[bootseal]\n") && own.len() <= MAX_OWN_PART)
     }
 
     fn read_verified(self, pins: &[Pin]) -> Result<VerifiedFile> {
@@ -170,7 +193,7 @@ impl SealedFile {
             return Err(misplaced());
         }
         let (user, own) = self.text.split_at(last.start);
-        let header = Header::parse(own)?;
+        let header = Header::parse(own).map_err(|error| error.below(user.matches('\n').count()))?;
         if header.vault != self.vault {
             return Err(misplaced());
         }
@@ -257,6 +280,12 @@ impl VerifiedFile {
     /// The pinned id that handed the vault over to its present one: the pin is old, and should be renewed.
     pub fn handed_over_from(&self) -> Option<VaultId> {
         self.handed_over_from
+    }
+
+    /// The ids that this vault had before, handed over one to the next.
+    pub fn former_ids(&self) -> Vec<VaultId> {
+        let former = self.header.handover.iter().map(|entry| entry.from);
+        former.filter(|id| self.header.continues(id)).collect()
     }
 
     /// Says that something outside the file, a memory or a person, vouches for it.

@@ -15,11 +15,19 @@ use toml::de::DeValue;
 /// The file `known_vaults`: which vault each sealed file was when it was last vouched for.
 ///
 /// An id becomes known because the file was made here, because a pin matched, or because someone said yes.
-/// Reading a file never makes it known.
+/// Reading a file never makes it known. A file is known by the path that was asked for and by its real path, after links: a link
+/// that leads to another vault is another file.
 #[derive(Debug)]
 pub struct KnownVaults {
     store: PathBuf,
-    known: BTreeMap<String, VaultId>,
+    known: BTreeMap<String, Known>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    vault: VaultId,
+    /// Ids that the file had, and that were handed over: whoever signs with them is a former writer.
+    former: Vec<VaultId>,
 }
 
 impl KnownVaults {
@@ -49,67 +57,99 @@ impl KnownVaults {
         Ok(KnownVaults { store: store.to_path_buf(), known })
     }
 
-    /// The vault that is known for the file at `path`, found by its real path, after links.
+    /// The vault that is known for the file at `path`.
     ///
     /// # Errors
     /// [`Kind::Io`] where the path cannot be followed.
     pub fn vault_of(&self, path: &Path) -> Result<Option<VaultId>> {
-        Ok(self.known.get(&key(path)?).copied())
+        Ok(self.known.get(&asked_key(path)?).map(|known| known.vault))
     }
 
-    /// Holds `file` against what is known for its path: [`Trust::Remembered`] where it is the same vault.
+    /// Holds `file` against what is known for its path: [`Trust::Remembered`] where it is the same vault, or one that it was handed
+    /// over to.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] where another vault is known for the path. A pin beats memory: a pinned file is not held against it.
+    /// [`Kind::WrongVault`] where another vault is known for the path or for where it leads, or where the id is a former one. A pin
+    /// beats memory: a pinned file is not held against it.
     pub fn check(&self, file: &mut VerifiedFile, path: &Path) -> Result<()> {
         if file.trust() == Trust::Pinned {
             return Ok(());
         }
-        let Some(known) = self.vault_of(path)? else { return Ok(()) };
-        if known != file.vault() && !file.header.continues(&known) {
-            let what = format!("another vault lies here: this one is {}, known for this file is {known}", file.vault());
+        let asked = asked_key(path)?;
+        for key in [&asked, &real_key(path)?] {
+            let Some(known) = self.known.get(key) else { continue };
+            let what = if known.former.contains(&file.vault()) {
+                format!(
+                    "this file is signed by {}, which was handed over to {}: a former writer may have made it",
+                    file.vault(),
+                    known.vault
+                )
+            } else if known.vault != file.vault() && !file.header.continues(&known.vault) {
+                format!("another vault lies here: this one is {}, known for this file is {}", file.vault(), known.vault)
+            } else {
+                continue;
+            };
             return Err(Error::new(Kind::WrongVault, what).in_file(path).with_help(format!(
                 "Someone may have put a vault of theirs in its place. If it was made anew on purpose, say so: --pin {}",
                 file.vault()
             )));
         }
-        file.trusted_by(Trust::Remembered);
+        if self.known.contains_key(&asked) {
+            file.trusted_by(Trust::Remembered);
+        }
         Ok(())
     }
 
-    /// Remembers that the file at `path` is `vault`, and returns what was known instead.
+    /// Remembers that the file at `path` is `vault`, which had the ids `former` before, and returns what was known instead.
     ///
     /// # Errors
     /// [`Kind::Io`] where it cannot be written.
-    pub fn remember(store: &Path, path: &Path, vault: VaultId) -> Result<Option<VaultId>> {
+    pub fn remember(store: &Path, path: &Path, vault: VaultId, former: Vec<VaultId>) -> Result<Option<VaultId>> {
         if let Some(folder) = store.parent() {
-            std::fs::create_dir_all(folder)
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder
+                .create(folder)
                 .map_err(|error| Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder))?;
+        }
+        let (asked, real) = (asked_key(path)?, real_key(path)?);
+        let known = Known { vault, former };
+        if let Ok(memory) = KnownVaults::load(store)
+            && memory.known.get(&asked) == Some(&known)
+            && memory.known.get(&real) == Some(&known)
+        {
+            return Ok(None);
         }
         let lock = FileLock::acquire(store)?;
         let mut memory = KnownVaults::load(store)?;
-        let before = memory.known.insert(key(path)?, vault);
-        if before == Some(vault) {
-            return Ok(None);
-        }
-        let lines = memory
-            .known
-            .iter()
-            .map(|(file, vault)| format!("\n[[file]]\npath = {}\nvault = \"{vault}\"\n", BasicString(file)));
-        let text = format!(
-            "# Which vault each sealed file is, as bootseal on this machine last had it vouched for.\n{}",
-            lines.collect::<String>()
-        );
+        let before = memory.known.insert(asked, known.clone());
+        memory.known.insert(real, known);
+        let text = memory.to_text();
         if memory.store.exists() {
             lock.write(&text)?
         } else {
             lock.create(&text)?
         }
-        Ok(before)
+        Ok(before.map(|known| known.vault).filter(|before| *before != vault))
+    }
+
+    fn to_text(&self) -> String {
+        let mut text =
+            String::from("# Which vault each sealed file is, as bootseal on this machine last had it vouched for.\n");
+        for (file, known) in &self.known {
+            text.push_str(&format!("\n[[file]]\npath = {}\nvault = \"{}\"\n", BasicString(file), known.vault));
+            if !known.former.is_empty() {
+                let former: Vec<String> = known.former.iter().map(|id| format!("\"{id}\"")).collect();
+                text.push_str(&format!("former = [{}]\n", former.join(", ")));
+            }
+        }
+        text
     }
 }
 
-fn parse(text: &str) -> Result<BTreeMap<String, VaultId>> {
+fn parse(text: &str) -> Result<BTreeMap<String, Known>> {
     let Some(Value::Table(table)) = to_value(&DeValue::Table(parse_toml(text)?.into_inner())) else {
         return Err(Error::malformed("cannot be read"));
     };
@@ -123,44 +163,78 @@ fn parse(text: &str) -> Result<BTreeMap<String, VaultId>> {
         let path = file.required("path", path)?;
         let vault = file.string("vault")?;
         let vault = file.required("vault", vault)?.parse()?;
+        let former = file.array("former")?.unwrap_or_default();
+        let former = former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
         file.finish()?;
-        Ok((path, vault))
+        Ok((path, Known { vault, former }))
     });
     entries.collect()
 }
 
-/// The real path as text. A path that is not UTF-8 is written by its bytes, so that two of them never meet.
-fn key(path: &Path) -> Result<String> {
-    let real =
-        real_path(path).map_err(|error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path))?;
-    Ok(match real.to_str() {
+fn real_key(path: &Path) -> Result<String> {
+    real_path(path).map(|real| key(&real)).map_err(|error| unfollowed(path, &error))
+}
+
+/// The path as it was asked for, made absolute; links in it are not followed.
+fn asked_key(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path).map_err(|error| unfollowed(path, &error))?;
+    // `absolute` keeps `..`, whose meaning depends on links: such a path is known by where it leads.
+    match absolute.components().any(|component| component == std::path::Component::ParentDir) {
+        true => real_key(path),
+        false => Ok(key(&absolute)),
+    }
+}
+
+fn unfollowed(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path)
+}
+
+/// A path as text. One that is not UTF-8 is written by its bytes, so that two of them never meet.
+fn key(path: &Path) -> String {
+    match path.to_str() {
         Some(text) => text.to_owned(),
-        None => format!(
-            "bytes:{}",
-            real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        ),
-    })
+        None => {
+            let bytes = path.as_os_str().as_encoded_bytes().iter();
+            format!("bytes:{}", bytes.map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn id() -> VaultId {
+        crate::signature::id_of(&crate::keys::SigningSeed::generate().unwrap())
+    }
+
     #[test]
-    fn what_is_remembered_is_found_through_a_link() {
+    fn what_is_remembered_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let (store, file) = (folder.path().join("state/known_vaults"), folder.path().join("a \"b\" ü.sealed.toml"));
         std::fs::write(&file, "").unwrap();
-        let id = crate::signature::id_of(&crate::keys::SigningSeed::generate().unwrap());
-        assert_eq!(KnownVaults::remember(&store, &file, id).unwrap(), None);
-        let other = crate::signature::id_of(&crate::keys::SigningSeed::generate().unwrap());
-        assert_eq!(KnownVaults::remember(&store, &file, other).unwrap(), Some(id));
-        #[cfg(unix)]
-        {
-            let link = folder.path().join("link");
-            std::os::unix::fs::symlink(&file, &link).unwrap();
-            assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link).unwrap(), Some(other));
-        }
+        let (first, second) = (id(), id());
+        assert_eq!(KnownVaults::remember(&store, &file, first, vec![]).unwrap(), None);
+        assert_eq!(KnownVaults::remember(&store, &file, second, vec![first]).unwrap(), Some(first));
+        assert_eq!(KnownVaults::remember(&store, &file, second, vec![first]).unwrap(), None);
+        let known = KnownVaults::load(&store).unwrap();
+        assert_eq!(known.vault_of(&file).unwrap(), Some(second));
+        assert_eq!(known.known.values().next().unwrap().former, [first]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_another_file_than_what_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, file, link) =
+            (folder.path().join("known_vaults"), folder.path().join("real"), folder.path().join("link"));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let vault = id();
+        KnownVaults::remember(&store, &file, vault, vec![]).unwrap();
+        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link).unwrap(), None);
+        KnownVaults::remember(&store, &link, vault, vec![]).unwrap();
+        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link).unwrap(), Some(vault));
     }
 
     #[test]

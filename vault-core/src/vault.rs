@@ -160,6 +160,10 @@ impl Vault<Writer> {
         header.read_key = wrap_data_key(&data_key, &header.recipients(None))?;
         header.write_key = wrap_writer_keys(&seed, &data_key, &header.recipients(Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
+        // Of whatever vault it is, it would not open in this one.
+        if let Some((path, _)) = document.iter().find(|(_, property)| matches!(property, Property::Sealed(_))) {
+            return Err(Error::malformed("is sealed already; a new vault begins with readable text").at(path));
+        }
         let file = VerifiedFile {
             document,
             own: header.to_text(),
@@ -193,7 +197,7 @@ impl Vault<Writer> {
             }
             changes.insert(path.clone(), quoted(&self.seal(path, *kind, value, now)?));
         }
-        self.replace_text(self.file.document.with_all(&changes))
+        self.replace_text(self.file.document.with_all(&changes)?)
     }
 
     /// Sets a readable property to `value`, the text of one TOML value.
@@ -201,6 +205,10 @@ impl Vault<Writer> {
     /// # Errors
     /// As [`Vault::set`].
     pub fn set_readable(&mut self, path: &PropertyPath, value: &toml::Value) -> Result<()> {
+        if crate::plain::mentions(value) {
+            let what = "a readable value may not begin with `sealed:` or `secret:`";
+            return Err(Error::new(Kind::Conflict, what).at(path).with_help(format!("Seal it: bootseal set {path}")));
+        }
         self.replace_text(self.file.document.with(path, &value.to_string())?)
     }
 

@@ -15,6 +15,7 @@ pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: 
         .clone()
         .or_else(|| world.var("BOOTSEAL_FILE").map(PathBuf::from))
         .unwrap_or_else(|| "app.sealed.toml".into());
+    world.refuse_pin(everywhere)?;
     let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
     let lock = FileLock::acquire(&path)?;
     let vault = bootseal_core::Vault::create(access.clone(), "")?;
@@ -108,7 +109,7 @@ pub(crate) fn after_creation(
     let shown = Shown(&path.to_string_lossy()).to_string();
     match world.known_vaults() {
         Ok(store) => {
-            if let Some(before) = KnownVaults::remember(&store, path, id)? {
+            if let Some(before) = KnownVaults::remember(&store, path, id, Vec::new())? {
                 world.note(style, format_args!("{shown} was known as {before}; from now on it is {id}"));
             }
         }

@@ -1,5 +1,6 @@
 //! `bootseal login`: logs in for real, and says what came back.
 
+use super::pin_of;
 use crate::cli::{Everywhere, Login};
 use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, timestamp};
@@ -14,13 +15,13 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
     let pins = world.pins(everywhere, &keys)?;
     let mut file = world.verified(SealedFile::read(&path)?, &path, &pins, style)?;
     // A password goes where the file says: only a file that someone vouches for may say it.
-    world.vouch(&mut file, &path)?;
+    world.vouch(&mut file, &path, style)?;
     if keys.identities.is_empty() {
         return Err(file.open(&[]).map_or_else(Failure::from, |_| no_identity()).into());
     }
     let loader =
         keys.identities.iter().fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
-    let vault = loader.pin(&file.vault().to_string())?.load()?;
+    let vault = loader.pin(&pin_of(&file, &pins).to_string())?.load()?;
     let source = vault.token_source(&options.profile)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match source.token_blocking() {

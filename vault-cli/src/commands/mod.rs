@@ -33,9 +33,8 @@ impl Target {
         let keys = world.keys(everywhere)?;
         let pins = world.pins(everywhere, &keys)?;
         let mut file = world.verified(bootseal_core::SealedFile::read(&path)?, &path, &pins, style)?;
-        world.vouch(&mut file, &path)?;
-        let floor = pins.iter().filter(|pin| pin.vault == file.vault()).map(|pin| pin.floor).max().unwrap_or_default();
-        let pins = vec![Pin { vault: file.vault(), floor }];
+        world.vouch(&mut file, &path, style)?;
+        let pins = vec![pin_of(&file, &pins)];
         Ok((Target { path, keys, pins }, file))
     }
 
@@ -58,6 +57,13 @@ impl Target {
         file.open_for_writing(&self.keys.identities)?;
         Ok(())
     }
+}
+
+/// What the file must still be when it is read again: this vault, at no lower generation than its pins ask for.
+pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
+    let meant = |pin: &&Pin| pin.vault == file.vault() || Some(pin.vault) == file.handed_over_from();
+    let floor = pins.iter().filter(meant).map(|pin| pin.floor).max().unwrap_or_default();
+    Pin { vault: file.vault(), floor }
 }
 
 /// A new file with mode 0600, which must not exist yet, holding `content`.

@@ -54,7 +54,13 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
         .map(ToString::to_string)
         .collect();
     let path = match &everywhere.file {
-        Some(path) if path.exists() => add(path, &input, &sealed, everywhere, style, world)?,
+        Some(path) if path.exists() => {
+            if !options.writer.is_empty() || !options.reader.is_empty() {
+                let text = "--writer and --reader make the access list of a new file, and this one is there";
+                return Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT").into());
+            }
+            add(path, &input, &sealed, everywhere, style, world)?
+        }
         named => {
             let path = named.clone().or_else(|| options.output.clone()).map_or_else(|| beside(&options.input), Ok)?;
             create(&path, &input, &sealed, options, everywhere, style, world)?;
@@ -336,6 +342,7 @@ fn create(
     style: Style,
     world: &mut World<'_>,
 ) -> Result<()> {
+    world.refuse_pin(everywhere)?;
     check_comments(input, sealed)?;
     let text = readable_text(input, sealed)?;
     let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;

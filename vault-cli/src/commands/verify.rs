@@ -5,7 +5,7 @@ use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::vaults::Keys;
 use crate::world::World;
-use bootseal_core::{Pin, Profile, Property, Role, SealedFile, Shown};
+use bootseal_core::{Pin, Profile, Property, Role, SealedFile, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
             Ok(found) if style.json => documents.push(found),
             Ok(found) => report(path, &found, style, world)?,
             Err(failure) => {
-                worst = worst.max(failure.kind().exit_code());
+                worst = worse(worst, failure.kind().exit_code());
                 match style.json {
                     true => documents.push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
                     false => world.failure(style, &failure),
@@ -38,6 +38,11 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
     if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
 }
 
+/// Not authentic is the worst that a file can be.
+fn worse(one: u8, other: u8) -> u8 {
+    if one == 3 || other == 3 { 3 } else { one.max(other) }
+}
+
 fn report(path: &Path, found: &Value, style: Style, world: &mut World<'_>) -> Result<()> {
     if style.json {
         return world.document(found);
@@ -47,8 +52,9 @@ fn report(path: &Path, found: &Value, style: Style, world: &mut World<'_>) -> Re
         None => "values not opened: no identity at hand is in access".into(),
     };
     let (properties, sealed) = (&found["properties"], &found["sealed"]);
+    let trust = found["trust"].as_str().unwrap_or_default();
     world.line(format_args!(
-        "{}: good. {}, generation {}, {properties} properties, {sealed} sealed; {opened}",
+        "{}: good, {trust}. {}, generation {}, {properties} properties, {sealed} sealed; {opened}",
         Shown(&path.to_string_lossy()),
         found["vault"].as_str().unwrap_or_default(),
         found["generation"]
@@ -62,6 +68,15 @@ fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
     let (vault, generation) = (file.vault(), file.generation());
+    let trust = match file.trust() {
+        Trust::Pinned => "pinned",
+        Trust::Nothing => "not pinned",
+        _ => "remembered",
+    };
+    if file.trust() == Trust::Nothing {
+        let text = "the signature holds, but nothing says which vault this must be: anyone may have made it";
+        world.warn(style, format_args!("{}: {text}. Insist on one: --pin {vault}", Shown(&path.to_string_lossy())));
+    }
     for table in file.profiles() {
         // A profile may wait for a value that is set later; what makes a file bad is not known from it.
         if let Err(error) = Profile::read(&file, &table) {
@@ -87,6 +102,6 @@ fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World
     }
     Ok(json!({
         "file": path.to_string_lossy(), "vault": vault.to_string(), "generation": generation, "signed": true,
-        "role": role.map(|role| role.to_string()), "properties": properties, "sealed": sealed,
+        "role": role.map(|role| role.to_string()), "properties": properties, "sealed": sealed, "trust": trust,
     }))
 }
