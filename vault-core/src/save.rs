@@ -159,7 +159,9 @@ mod sys {
                     Ok(()) | Err(rustix::io::Errno::PERM) => {}
                     Err(error) => return Err(error.into()),
                 }
-                rustix::fs::fchmod(file, Mode::from_raw_mode(old.mode() & 0o7777))?;
+                #[allow(clippy::unnecessary_cast)] // u32 on Linux, u16 on macOS
+                let mode = (old.mode() & 0o7777) as rustix::fs::RawMode;
+                rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
                 file.sync_all()?;
                 Ok(rustix::fs::renameat(&self.0, temporary, &self.0, name)?)
             })
