@@ -38,5 +38,8 @@ mod slab;
 
 mod secret;
 
+#[cfg(all(test, target_os = "linux"))]
+mod degraded;
+
 pub use pages::{Level, MemoryError, Report, report};
 pub use secret::{Exposed, Secret, SecretBuf};
