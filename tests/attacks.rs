@@ -878,9 +878,11 @@ fn an_empty_pin_does_not_switch_off_that_of_the_key_file() {
 #[test]
 fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
     // The vault of this vector was handed over twice; `old` is its first id.
-    let rows: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(root().join("tests/vectors/vectors.json")).unwrap()).unwrap();
+    let rows: Vec<serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(root().join("tests/vectors/vectors.json")).unwrap()).unwrap();
     let handed_over = "good/removed-and-handover.sealed.toml";
-    let pins: Vec<&str> = rows.iter().filter(|row| row["file"] == handed_over).map(|row| row["pin"].as_str().unwrap()).collect();
+    let pins: Vec<&str> =
+        rows.iter().filter(|row| row["file"] == handed_over).map(|row| row["pin"].as_str().unwrap()).collect();
     let home = Home::new();
     home.write("app.sealed.toml", std::fs::read(root().join("tests/vectors").join(handed_over)).unwrap());
     home.write("alice.key", std::fs::read(root().join("tests/vectors/alice.key")).unwrap());
@@ -892,7 +894,10 @@ fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("renew the pin"), "{}", ran.err);
     let memory = home.read(".local/state/bootseal/known_vaults");
-    assert!(memory.contains(&format!("vault = \"{id}\"")) && memory.contains("former = [") && memory.contains(*old), "{memory}");
+    assert!(
+        memory.contains(&format!("vault = \"{id}\"")) && memory.contains("former = [") && memory.contains(*old),
+        "{memory}"
+    );
 }
 
 #[test]
@@ -900,7 +905,10 @@ fn a_pin_never_makes_a_new_vault() {
     let home = Home::with_vault("password = \"hunter2\"\n");
     let id = home.vault();
     home.write("in.toml", "a = \"b\"\n");
-    for args in [&["init", "-f", "new.sealed.toml", "--pin", &id][..], &["seal", "in.toml", "-f", "new.sealed.toml", "--pin", &id]] {
+    for args in [
+        &["init", "-f", "new.sealed.toml", "--pin", &id][..],
+        &["seal", "in.toml", "-f", "new.sealed.toml", "--pin", &id],
+    ] {
         let ran = home.run(args);
         assert_eq!(ran.code, 2, "{}", ran.err);
         assert!(!home.at("new.sealed.toml").exists());
@@ -921,7 +929,11 @@ fn a_key_without_a_pin_does_not_outvote_one_whose_pin_refuses() {
     std::fs::rename(ours.at("bare.key"), ours.at("config/bootseal/identity.txt")).unwrap();
     let variables = [("CREDENTIALS_DIRECTORY", ours.at("credentials")), ("XDG_CONFIG_HOME", ours.at("config"))];
     let variables = variables.map(|(name, path)| (name.to_owned(), path.into_os_string())).into_iter().collect();
-    let error = bootseal::Loader::exactly(mallory.at("app.sealed.toml")).environment(variables).allow_unpinned().load().unwrap_err();
+    let error = bootseal::Loader::exactly(mallory.at("app.sealed.toml"))
+        .environment(variables)
+        .allow_unpinned()
+        .load()
+        .unwrap_err();
     assert_eq!(error.kind(), bootseal::Kind::WrongVault, "{error}");
 }
 

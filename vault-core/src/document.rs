@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::outline::Outline;
 use crate::path::{BasicString, DottedKey, PropertyPath};
 use crate::value::SEALED_PREFIX;
+use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -24,14 +25,14 @@ pub enum Property {
 
 pub(crate) struct Document {
     text: String,
-    order: Vec<PropertyPath>,
-    properties: HashMap<PropertyPath, (Property, Range<usize>)>,
+    /// In the order of the text.
+    properties: IndexMap<PropertyPath, (Property, Range<usize>)>,
 }
 
 impl Document {
     /// Parses `text`, in which `sealed:` strings may stand where the format allows them.
     pub(crate) fn parse(text: String) -> Result<Document> {
-        Outline::of(&text)?;
+        Outline::bounds(&text)?;
         Document::parse_bounded(text)
     }
 
@@ -48,9 +49,8 @@ impl Document {
             ));
         }
         found.sort_by_key(|(_, _, span)| span.start);
-        let order = found.iter().map(|(path, ..)| path.clone()).collect();
         let properties = found.into_iter().map(|(path, property, span)| (path, (property, span))).collect();
-        Ok(Document { text, order, properties })
+        Ok(Document { text, properties })
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -63,12 +63,12 @@ impl Document {
 
     /// All properties, in the order of the text.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
-        self.order.iter().filter_map(|path| self.properties.get(path).map(|(property, _)| (path, property)))
+        self.properties.iter().map(|(path, (property, _))| (path, property))
     }
 
     /// Whether `path` is a table that holds properties.
     pub(crate) fn is_table(&self, path: &[String]) -> bool {
-        self.order.iter().any(|other| other.starts_with(path) && other.segments().len() > path.len())
+        self.properties.keys().any(|other| other.starts_with(path) && other.segments().len() > path.len())
     }
 
     /// The text in which what `path` holds is the TOML value `value`; a property that is not there is added.
@@ -89,7 +89,7 @@ impl Document {
         let changed = self.insert(path, value)?;
         // Where the new line went is a matter of TOML's rules on tables; that it went where it was meant to is checked by reading it.
         match Document::parse(changed.clone()) {
-            Ok(read) if read.get(path).is_some() && read.order.len() == self.order.len() + 1 => Ok(changed),
+            Ok(read) if read.get(path).is_some() && read.properties.len() == self.properties.len() + 1 => Ok(changed),
             _ => {
                 Err(Error::new(Kind::Conflict, "there is no place in this file's tables where this name can be added")
                     .at(path)
@@ -162,8 +162,8 @@ impl Document {
     pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
         let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());
         let mut done = 0;
-        for path in &self.order {
-            if let (Some(value), Some((property, span))) = (changes.get(path), self.properties.get(path)) {
+        for (path, (property, span)) in &self.properties {
+            if let Some(value) = changes.get(path) {
                 self.refuse_blocks(path, property)?;
                 text.push_str(&self.text[done..span.start]);
                 text.push_str(value);
@@ -177,7 +177,7 @@ impl Document {
 
 /// What only TOML 1.1 allows, a writer does not sign.
 pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
-    match Outline::of(text)?.newer_toml {
+    match Outline::bounds(text)?.newer_toml {
         None => Ok(()),
         Some((offset, what)) => Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
             .at_offset(text, offset)

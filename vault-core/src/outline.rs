@@ -59,11 +59,22 @@ pub(crate) struct InlineTable {
 }
 
 impl Outline {
+    /// All of it: what an edit needs.
     pub(crate) fn of(text: &str) -> Result<Outline> {
+        Outline::scan(text, true)
+    }
+
+    /// The sections and the bounds alone: what a reader needs, without a copy of every name.
+    pub(crate) fn bounds(text: &str) -> Result<Outline> {
+        Outline::scan(text, false)
+    }
+
+    fn scan(text: &str, detail: bool) -> Result<Outline> {
         let source = Source::new(text);
         let tokens = source.lex().into_vec();
         let mut scan = Scan {
             source,
+            detail,
             out: Outline {
                 sections: vec![Section { path: vec![], array: false, start: 0, end: 0 }],
                 ..Outline::default()
@@ -96,6 +107,8 @@ enum Frame {
 
 struct Scan<'a> {
     source: Source<'a>,
+    /// Names, entries, inline tables and comments are wanted; without it a path is only as long as it is.
+    detail: bool,
     out: Outline,
     path: Vec<String>,
     frames: Vec<Frame>,
@@ -132,7 +145,7 @@ impl Scan<'_> {
 
     fn value_done(&mut self, end: usize) {
         match self.frames.as_slice() {
-            [] => {
+            [] if self.detail => {
                 let section = self.out.sections.len() - 1;
                 let line_end = self.line_end(end);
                 let value = self.value_start..end;
@@ -168,7 +181,8 @@ impl EventReceiver for Scan<'_> {
     }
 
     fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) {
-        let segment = decode_key(self.source, span, encoding, error);
+        let wanted = self.detail || self.header.is_some();
+        let segment = if wanted { decode_key(self.source, span, encoding, error) } else { String::new() };
         if encoding.is_some() {
             let raw = &self.source.input()[span.start()..span.end()];
             if let Some((offset, what)) = newer_escape(raw, span.start(), encoding) {
@@ -183,7 +197,14 @@ impl EventReceiver for Scan<'_> {
                 self.in_key = true;
                 match self.frames.last() {
                     Some(Frame::Inline { base, .. }) => self.path.truncate(*base),
-                    _ => self.path = self.out.sections.last().map(|section| section.path.clone()).unwrap_or_default(),
+                    _ => {
+                        let section = self.out.sections.last().map_or(&[][..], |section| &section.path);
+                        self.path.clear();
+                        match self.detail {
+                            true => self.path.extend_from_slice(section),
+                            false => self.path.resize(section.len(), String::new()),
+                        }
+                    }
                 }
             }
             self.path.push(segment);
@@ -236,7 +257,7 @@ impl EventReceiver for Scan<'_> {
             if self.trailing_comma(span.start()) {
                 self.newer(span.start(), "a trailing comma in an inline table");
             }
-            if reachable {
+            if reachable && self.detail {
                 let empty = self.source.input()[open..span.start()].trim().is_empty();
                 self.out.inline_tables.push(InlineTable { path: self.path.clone(), close: span.start(), empty });
             }
@@ -252,7 +273,9 @@ impl EventReceiver for Scan<'_> {
     }
 
     fn comment(&mut self, span: Span, _: &mut dyn ErrorSink) {
-        self.out.comments.push(span.start()..span.end());
+        if self.detail {
+            self.out.comments.push(span.start()..span.end());
+        }
     }
 
     fn newline(&mut self, span: Span, _: &mut dyn ErrorSink) {

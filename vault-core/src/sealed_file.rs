@@ -156,7 +156,7 @@ impl SealedFile {
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
         // Another id than the pinned one: only an unbroken handover from there, inside this very text, makes it the same vault.
         // Anyone may have signed it, so no more of it is parsed than the chain needs.
-        let handed_over = self.own_part().and_then(|own| Outline::of(own).and_then(|_| Header::parse(own)).ok());
+        let handed_over = self.own_part().and_then(|own| Outline::bounds(own).and_then(|_| Header::parse(own)).ok());
         if !handed_over.is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault))) {
             return Err(foreign);
         }
@@ -178,7 +178,7 @@ impl SealedFile {
     fn read_verified(self, pins: &[Pin]) -> Result<VerifiedFile> {
         let trust = if pins.is_empty() { Trust::Nothing } else { Trust::Pinned };
 
-        let outline = Outline::of(&self.text)?;
+        let outline = Outline::bounds(&self.text)?;
         let misplaced = || {
             Error::malformed(
                 "the table `[bootseal]` must stand once, in a plain line of its own, as the last table of the file",
