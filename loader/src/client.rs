@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::token::Token;
 use crate::token_source::TokenSource;
-use crate::transport::client_builder;
+use crate::transport::{HTTP_1, HTTP_2, client_builder};
 use bootseal_core::{Kind, Part, Replay};
 use bootseal_memory::SecretBuf;
 use http::header::{HeaderName, WWW_AUTHENTICATE};
@@ -43,6 +43,19 @@ impl TokenSource {
     ///
     /// # Errors
     /// [`Kind::LoginTls`] where TLS cannot be set up, as when the profile's `ca` is no certificate.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let client = acme.client()?;
+    /// let answer = client.get(vendor.url("/orders")).send().await?;
+    /// assert_eq!(answer.status(), 200);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn client(&self) -> Result<Client> {
         let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", self.profile().table));
         let same_origin = reqwest::redirect::Policy::custom(|attempt| {
@@ -55,44 +68,115 @@ impl TokenSource {
                 attempt.follow()
             }
         });
-        let builder = client_builder(self.profile().ca.as_deref()).map_err(tls)?;
+        let builder = client_builder(self.profile().ca.as_deref(), &[HTTP_2, HTTP_1]).map_err(tls)?;
         let http = builder.redirect(same_origin).build().map_err(|error| tls(crate::error::chain(&error)))?;
         Ok(Client { source: self.clone(), http })
     }
 }
 
 impl Client {
-    /// A GET of `url`.
+    /// A GET of `url`. A text that is no URL is told when the call is sent.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let client = acme.client()?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let answer = client.get(vendor.url("/orders")).send().await?;
+    /// assert_eq!(answer.status(), 200);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn get(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
-    /// A POST to `url`.
+    /// A POST to `url`. A text that is no URL is told when the call is sent.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let client = acme.client()?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let answer = client.post(vendor.url("/orders")).body("a lamp").send().await?;
+    /// assert_eq!(answer.status(), 201);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn post(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
         self.request(Method::POST, url)
     }
 
-    /// A PUT to `url`.
+    /// A PUT to `url`. A text that is no URL is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.put("https://api.acme.example/v1/orders/7").build()?;
+    /// assert_eq!(request.method(), "PUT");
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn put(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
         self.request(Method::PUT, url)
     }
 
-    /// A PATCH of `url`.
+    /// A PATCH of `url`. A text that is no URL is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.patch("https://api.acme.example/v1/orders/7").build()?;
+    /// assert_eq!(request.method(), "PATCH");
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn patch(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
         self.request(Method::PATCH, url)
     }
 
-    /// A DELETE of `url`.
+    /// A DELETE of `url`. A text that is no URL is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.delete("https://api.acme.example/v1/orders/7").build()?;
+    /// assert_eq!(request.method(), "DELETE");
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn delete(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
         self.request(Method::DELETE, url)
     }
 
-    /// A HEAD of `url`.
+    /// A HEAD of `url`. A text that is no URL is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.head("https://api.acme.example/v1/orders/7").build()?;
+    /// assert_eq!(request.method(), "HEAD");
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn head(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
         self.request(Method::HEAD, url)
     }
 
-    /// A call of any method.
+    /// A call of any method. A text that is no URL is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.request(http::Method::OPTIONS, "https://api.acme.example/v1/orders").build()?;
+    /// assert_eq!(request.method(), http::Method::OPTIONS);
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> RequestBuilder {
         RequestBuilder { client: self.clone(), inner: self.http.request(method, url) }
     }
@@ -101,6 +185,21 @@ impl Client {
     ///
     /// # Errors
     /// As [`RequestBuilder::send`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let client = acme.client()?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let mut request = client.get(vendor.url("/orders")).build()?;
+    /// request.headers_mut().insert("accept", http::HeaderValue::from_static("application/json"));
+    /// let answer = client.execute(request).await?;
+    /// assert_eq!(answer.status(), 200);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn execute(&self, mut request: Request) -> Result<Response> {
         let profile = self.source.profile();
         if !profile.allows(request.url()) {
@@ -120,7 +219,7 @@ impl Client {
         let answer = self.http.execute(request).await?;
         if !self.is_rejection(&answer) {
             if says_of_the_token(&answer) {
-                self.source.accepted(&token, false);
+                self.source.accepted(&token);
             }
             return Ok(answer);
         }
@@ -136,7 +235,7 @@ impl Client {
         if self.is_rejection(&answer) {
             self.source.replay_rejected();
         } else if says_of_the_token(&answer) {
-            self.source.accepted(&token, true);
+            self.source.accepted(&token);
         }
         Ok(answer)
     }
@@ -174,7 +273,7 @@ impl Client {
         }
         // A good token whose owner may not do this (RFC 6750 §3.1): another one would not help.
         let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
-        !challenges.iter().any(|challenge| challenge.to_str().is_ok_and(|text| text.contains("insufficient_scope")))
+        !challenges.iter().any(|challenge| String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope"))
     }
 }
 
@@ -183,12 +282,18 @@ fn says_of_the_token(answer: &Response) -> bool {
     !answer.status().is_server_error() && answer.status() != http::StatusCode::TOO_MANY_REQUESTS
 }
 
+/// Reads what has arrived of a rejected answer, so that its connection can be used again; for more nobody waits, and it is closed.
 async fn drain(mut answer: Response) {
     let mut left = DRAIN;
-    while let Ok(Some(chunk)) = answer.chunk().await {
+    loop {
+        let chunk = {
+            let mut next = std::pin::pin!(answer.chunk());
+            std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx))).await
+        };
+        let std::task::Poll::Ready(Ok(Some(chunk))) = chunk else { return };
         match left.checked_sub(chunk.len()) {
             Some(rest) => left = rest,
-            None => break,
+            None => return,
         }
     }
 }
@@ -196,6 +301,20 @@ async fn drain(mut answer: Response) {
 /// A call that is being put together; reqwest's builder, but for the token.
 ///
 /// What is not offered here is done on a [`reqwest::Request`], which [`RequestBuilder::build`] gives and [`Client::execute`] takes.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// # let acme = vault.token_source("acme")?;
+/// # let client = acme.client()?;
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let call = client.post(vendor.url("/orders")).header("accept", "application/json").json(&["lamp"]);
+/// let answer = call.send().await?;
+/// assert_eq!(answer.status(), 201);
+/// # Ok::<(), bootseal::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a call does nothing until it is sent"]
 pub struct RequestBuilder {
@@ -204,7 +323,16 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Adds a header. The one that carries the token is always replaced.
+    /// Adds a header. The one that carries the token is always replaced. What is no header is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.get("https://api.acme.example/v1/orders").header("accept", "application/json").build()?;
+    /// assert_eq!(request.headers()["accept"], "application/json");
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn header<K, V>(self, name: K, value: V) -> RequestBuilder
     where
         HeaderName: TryFrom<K>,
@@ -216,36 +344,102 @@ impl RequestBuilder {
     }
 
     /// Adds headers, in place of those of the same names.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("accept", http::HeaderValue::from_static("application/json"));
+    /// let request = client.get("https://api.acme.example/v1/orders").headers(headers).build()?;
+    /// assert!(request.headers().contains_key("accept"));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
         self.map(|inner| inner.headers(headers))
     }
 
-    /// Appends to the URL's query.
+    /// Appends to the URL's query. What cannot be a query is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.get("https://api.acme.example/v1/orders").query(&[("page", 2)]).build()?;
+    /// assert_eq!(request.url().query(), Some("page=2"));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> RequestBuilder {
         self.map(|inner| inner.query(query))
     }
 
-    /// Sends `json` as the body.
+    /// Sends `json` as the body, `application/json`. What cannot be JSON is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.post("https://api.acme.example/v1/orders").json(&["lamp", "oil"]).build()?;
+    /// assert_eq!(request.headers()["content-type"], "application/json");
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> RequestBuilder {
         self.map(|inner| inner.json(json))
     }
 
-    /// Sends `form` as the body, `application/x-www-form-urlencoded`.
+    /// Sends `form` as the body, `application/x-www-form-urlencoded`. What cannot be a form is told when the call is sent.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.post("https://api.acme.example/v1/orders").form(&[("item", "a lamp")]).build()?;
+    /// assert_eq!(request.body().and_then(|body| body.as_bytes()), Some(&b"item=a+lamp"[..]));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> RequestBuilder {
         self.map(|inner| inner.form(form))
     }
 
     /// Sends `body`. Bytes and text can be replayed, a stream cannot: its first answer is then the caller's.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.put("https://api.acme.example/v1/orders").body("a lamp").build()?;
+    /// assert!(request.try_clone().is_some()); // it can be replayed
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn body(self, body: impl Into<reqwest::Body>) -> RequestBuilder {
         self.map(|inner| inner.body(body))
     }
 
-    /// A limit for each sending, to the end of the answer's body.
+    /// A limit for each sending, to the end of the answer's body. Without it there is none.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// use std::time::Duration;
+    /// let request = client.get("https://api.acme.example/v1/orders").timeout(Duration::from_secs(5)).build()?;
+    /// assert_eq!(request.timeout(), Some(&Duration::from_secs(5)));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn timeout(self, timeout: Duration) -> RequestBuilder {
         self.map(|inner| inner.timeout(timeout))
     }
 
-    /// The HTTP version.
+    /// The HTTP version to speak.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.get("https://api.acme.example/v1/orders").version(http::Version::HTTP_11).build()?;
+    /// assert_eq!(request.version(), http::Version::HTTP_11);
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn version(self, version: http::Version) -> RequestBuilder {
         self.map(|inner| inner.version(version))
     }
@@ -257,7 +451,16 @@ impl RequestBuilder {
     /// The request as it stands, without the token.
     ///
     /// # Errors
-    /// What reqwest found wrong with URL, header or body.
+    /// What reqwest found wrong with URL, header or body: [`Kind::Io`], with [`Error::as_http`].
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let client = vault.token_source("acme")?.client()?;
+    /// let request = client.get("https://api.acme.example/v1/orders").build()?;
+    /// assert!(!request.headers().contains_key("authorization"));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn build(self) -> Result<Request> {
         Ok(self.inner.build()?)
     }
@@ -267,6 +470,21 @@ impl RequestBuilder {
     /// # Errors
     /// [`Kind::Usage`] where the URL is not one of the profile's hosts over TLS; what [`TokenSource::token`] says where there is
     /// no token; [`Error::as_http`] where the call itself failed. An answer of any status is no error.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let client = acme.client()?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let orders = client.get(vendor.url("/orders")).send().await?;
+    /// assert_eq!(orders.status(), 200);
+    /// let elsewhere = client.get("https://evil.example/").send().await.unwrap_err();
+    /// assert_eq!(elsewhere.kind(), bootseal::Kind::Usage); // nothing was sent
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn send(self) -> Result<Response> {
         let request = self.inner.build()?;
         self.client.execute(request).await

@@ -7,21 +7,69 @@ use std::time::Duration;
 /// Time, and the chance by which many processes do not act in step.
 ///
 /// The default is [`SystemClock`]; tests bring their own, which stands still until it is told to move.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// use std::{sync::Arc, time::Duration};
+/// let clock = bootseal::testing::Clock::new(); // stands still
+/// let acme = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport))?;
+/// acme.token_blocking()?;
+/// clock.advance(Duration::from_secs(60));
+/// acme.token_blocking()?; // still good
+/// assert_eq!(vendor.logins(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// Time since some fixed instant, which goes on while the machine is suspended.
+    ///
+    /// ```
+    /// use bootseal::{Clock, SystemClock};
+    /// let before = SystemClock.boot();
+    /// assert!(SystemClock.boot() >= before);
+    /// ```
     fn boot(&self) -> Duration;
 
     /// Time since 1970-01-01 UTC; someone may set it.
+    ///
+    /// ```
+    /// use bootseal::{Clock, SystemClock};
+    /// assert!(SystemClock.wall().as_secs() > 1_700_000_000);
+    /// ```
     fn wall(&self) -> Duration;
 
     /// Ends after `time`. Polled on the thread of a login only, inside its runtime.
+    ///
+    /// ```
+    /// use bootseal::{Clock, SystemClock};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// SystemClock.sleep(std::time::Duration::from_millis(1)).await;
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// A number from 0 to 1, drawn at random.
+    ///
+    /// ```
+    /// use bootseal::{Clock, SystemClock};
+    /// assert!((0.0..=1.0).contains(&SystemClock.draw()));
+    /// ```
     fn draw(&self) -> f64;
 }
 
 /// The clocks of the operating system.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// use bootseal::{HttpTransport, SystemClock};
+/// use std::sync::Arc;
+/// let acme = vault.token_source_with("acme", Arc::new(SystemClock), Arc::new(HttpTransport))?; // as token_source does
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

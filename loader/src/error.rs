@@ -8,6 +8,12 @@ use std::time::Duration;
 /// Why something failed. Cheap to clone: all who waited for one login get the same error.
 ///
 /// `Debug` prints what `Display` prints, so that `?` in `main` is readable. No value, key or token is ever part of it.
+///
+/// ```no_run
+/// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
+/// eprintln!("{error}"); // the fact, the place, and the next step
+/// std::process::exit(error.exit_code().into());
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Facts>);
 
@@ -32,6 +38,14 @@ struct Own {
 }
 
 /// The result of everything here that can fail.
+///
+/// ```
+/// fn pool_size(vault: &bootseal::Secrets) -> bootseal::Result<usize> {
+///     Ok(vault.text("db.pool")?.parse().unwrap_or(10))
+/// }
+/// # assert_eq!(pool_size(&bootseal::testing::vault([], "[db]\npool = \"20\"\n")?)?, 20);
+/// # Ok::<(), bootseal::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -74,7 +88,12 @@ impl Error {
         }
     }
 
-    /// The kind: the same words as in the CLI.
+    /// The kind: the same words as in the CLI. A call that failed below us ([`Error::as_http`]) is [`Kind::Io`].
+    ///
+    /// ```
+    /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
+    /// assert_eq!(error.kind(), bootseal::Kind::NotFound);
+    /// ```
     pub fn kind(&self) -> Kind {
         match &self.0.what {
             What::File(error) => error.kind(),
@@ -84,7 +103,12 @@ impl Error {
         }
     }
 
-    /// The next step alone.
+    /// The next step alone; `None` where none is known.
+    ///
+    /// ```
+    /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
+    /// assert!(error.help().is_some_and(|help| help.contains("bootseal init")));
+    /// ```
     pub fn help(&self) -> Option<&str> {
         match &self.0.what {
             What::File(error) => error.help(),
@@ -94,12 +118,36 @@ impl Error {
         }
     }
 
-    /// For a login that is not tried for now: how long until the next attempt may be made.
+    /// For a login that is not tried for now: how long until the next attempt may be made. `None` for every
+    /// other error.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// vendor.down(true);
+    /// let error = acme.token_blocking().unwrap_err();
+    /// let error = acme.token_blocking().err().unwrap_or(error); // not tried again: the gate is shut
+    /// assert!(error.retry_after().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
     /// The status that a failed login was answered with; `None` where there was no answer, or no login.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// vendor.refuse(true);
+    /// let error = acme.token_blocking().unwrap_err();
+    /// assert_eq!((error.kind(), error.status()), (bootseal::Kind::LoginRefused, Some(401)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn status(&self) -> Option<u16> {
         match &self.0.what {
             What::Own(own) => own.status,
@@ -118,6 +166,19 @@ impl Error {
     }
 
     /// The HTTP client's own error, where a call (not a login) failed below us.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let client = acme.client()?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let error = client.get("http://no url").send().await.unwrap_err();
+    /// assert!(error.as_http().is_some_and(|error| error.is_builder()));
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "client")]
     pub fn as_http(&self) -> Option<&reqwest::Error> {
         match &self.0.what {

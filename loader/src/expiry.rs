@@ -10,6 +10,16 @@ const BORN_EXPIRED: Duration = Duration::from_secs(5);
 const CLOCK_TOLERANCE: f64 = 5.0;
 
 /// What told how long a token lives.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// # let acme = vault.token_source("acme")?;
+/// let token = acme.token_blocking()?;
+/// assert_eq!(token.expiry_from(), bootseal::ExpiryFrom::Jwt);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpiryFrom {
@@ -29,6 +39,10 @@ pub enum ExpiryFrom {
 
 impl ExpiryFrom {
     /// The word that `bootseal login` prints.
+    ///
+    /// ```
+    /// assert_eq!(bootseal::ExpiryFrom::OnReject.as_str(), "on-reject");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             ExpiryFrom::Jwt => "jwt",

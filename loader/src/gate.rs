@@ -100,21 +100,24 @@ pub(crate) struct LoopGuard {
     fruitless: u32,
     holds_until: Option<Duration>,
     holds: u32,
+    /// A call was answered with the present token since it holds: what is rejected meanwhile is the call, not the token.
+    accepted_since: bool,
 }
 
 impl LoopGuard {
-    /// Whether a rejection may ask for a login now; while it may not, the rejected answer is the caller's.
-    pub(crate) fn lets(&self, now: Duration) -> bool {
-        self.holds_until.is_none_or(|until| now >= until)
+    /// Whether a rejection may ask for a login now; while it may not, the rejected answer is the caller's. A token that `worked`
+    /// before, and with which nothing was answered since, has died in the meantime: that is a revocation and no loop.
+    pub(crate) fn lets(&self, worked: bool, now: Duration) -> bool {
+        !self.holds(now) || worked && !self.accepted_since
+    }
+
+    pub(crate) fn holds(&self, now: Duration) -> bool {
+        self.holds_until.is_some_and(|until| now < until)
     }
 
     pub(crate) fn accepted(&mut self) {
         self.fruitless = 0;
-    }
-
-    /// A replay with a fresh token was answered: what was rejected before really was a dead token.
-    pub(crate) fn replay_accepted(&mut self) {
-        *self = LoopGuard::default();
+        self.accepted_since = true;
     }
 
     /// A token was rejected; returns whether this makes it a loop.
@@ -129,9 +132,14 @@ impl LoopGuard {
     }
 
     fn hold(&mut self, now: Duration) -> bool {
-        if !self.lets(now) {
+        if self.holds(now) {
             return false;
         }
+        // Long after the last one it is a new beginning.
+        if self.holds_until.is_some_and(|until| now > until + 600 * SECOND) {
+            self.holds = 0;
+        }
+        self.accepted_since = false;
         self.holds_until = Some(now + (30 * SECOND).saturating_mul(1 << self.holds.min(4)).min(300 * SECOND));
         self.holds += 1;
         true
@@ -225,11 +233,22 @@ mod tests {
         }
         assert!(!guard.rejected(false, true, 200 * SECOND));
         assert!(guard.rejected(false, true, 201 * SECOND));
-        assert!(!guard.lets(230 * SECOND) && guard.lets(231 * SECOND));
+        let lets = |guard: &LoopGuard, second: u32| guard.lets(false, second * SECOND);
+        assert!(!lets(&guard, 230) && lets(&guard, 231));
         // The next time it holds longer, at most five minutes.
         assert!(guard.replay_rejected(231 * SECOND));
-        assert!(!guard.lets(290 * SECOND) && guard.lets(291 * SECOND));
-        guard.replay_accepted();
-        assert!(guard.lets(Duration::ZERO));
+        assert!(!lets(&guard, 290) && lets(&guard, 291));
+        // Long after that it begins anew.
+        assert!(guard.replay_rejected(1000 * SECOND));
+        assert!(!lets(&guard, 1029) && lets(&guard, 1030));
+    }
+
+    #[test]
+    fn a_token_that_worked_and_died_is_replaced_even_while_it_holds() {
+        let mut guard = LoopGuard::default();
+        guard.replay_rejected(SECOND);
+        assert!(guard.lets(true, 2 * SECOND), "nothing was answered since: the token is dead");
+        guard.accepted();
+        assert!(!guard.lets(true, 3 * SECOND), "others are answered with it: this call is not allowed");
     }
 }

@@ -17,6 +17,25 @@ use std::time::Duration;
 use url::Url;
 
 /// A login, ready to be sent. What is secret in it lies on guarded pages.
+///
+/// ```
+/// # use bootseal::{LoginAnswer, LoginRequest, Transport, TransportError};
+/// # use std::{future::Future, pin::Pin, sync::Arc};
+/// # struct Script;
+/// # impl Transport for Script {
+/// fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+///     assert_eq!((request.method.as_str(), request.url.scheme()), ("POST", "https"));
+///     assert!(request.headers.iter().any(|(name, _)| name == "authorization")); // HTTP Basic
+///     Box::pin(async { Err(TransportError::Timeout) })
+/// }
+/// # }
+/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+/// # let clock = bootseal::testing::Clock::new();
+/// # let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
+/// # assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginDown);
+/// # Ok::<(), bootseal::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoginRequest {
@@ -35,6 +54,14 @@ pub struct LoginRequest {
 }
 
 /// What came back.
+///
+/// ```
+/// use bootseal::{LoginAnswer, Secret};
+/// let body = Secret::copy_of(br#"{"access_token":"opaque"}"#)?;
+/// let answer = LoginAnswer { status: 200, headers: Default::default(), body };
+/// assert!(!format!("{answer:?}").contains("opaque"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct LoginAnswer {
     /// The status code.
     pub status: u16,
@@ -53,6 +80,24 @@ impl std::fmt::Debug for LoginAnswer {
 }
 
 /// Why nothing came back.
+///
+/// ```
+/// # use bootseal::{LoginAnswer, LoginRequest, Transport, TransportError};
+/// # use std::{future::Future, pin::Pin, sync::Arc};
+/// # struct Script;
+/// # impl Transport for Script {
+/// fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+///     Box::pin(async { Err(TransportError::Connect("connection refused".into())) })
+/// }
+/// # }
+/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+/// # let clock = bootseal::testing::Clock::new();
+/// # let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
+/// // … and the application sees:
+/// assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginDown);
+/// # Ok::<(), bootseal::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
@@ -67,8 +112,35 @@ pub enum TransportError {
 }
 
 /// Sends a login. The default is HTTPS; tests bring a script.
+///
+/// ```
+/// use bootseal::{LoginAnswer, LoginRequest, Secret, Transport, TransportError};
+/// # use std::{future::Future, pin::Pin, sync::Arc};
+///
+/// struct Script;
+///
+/// impl Transport for Script {
+///     fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+///         let body = Secret::copy_of(br#"{"access_token":"opaque","expires_in":60}"#);
+///         let body = body.map_err(|error| TransportError::Broken(error.to_string()));
+///         Box::pin(async { Ok(LoginAnswer { status: 200, headers: Default::default(), body: body? }) })
+///     }
+/// }
+/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+/// # let clock = bootseal::testing::Clock::new();
+/// let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
+/// assert_eq!(acme.token_blocking()?.life().as_secs(), 60);
+/// # Ok::<(), bootseal::Error>(())
+/// ```
 pub trait Transport: Send + Sync + 'static {
     /// Sends `request`, following no redirect. Polled on a thread of its own, inside a tokio runtime.
+    ///
+    /// It may take [`LoginRequest::timeout`]; a login that does not end is given up five seconds later. See the example of
+    /// [`Transport`].
+    ///
+    /// # Errors
+    /// The [`TransportError`] that says how far the request came: only after [`TransportError::Connect`] it is sent once more.
     fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>>;
 }
 

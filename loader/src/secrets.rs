@@ -6,6 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// An opened vault: every value in guarded memory, to be asked for by name. A cheap handle.
+///
+/// ```
+/// let vault = bootseal::testing::vault([("db.password", "hunter2")], "[db]\nuser = \"app\"\n")?;
+/// let password = vault.secret("db.password")?;
+/// assert_eq!((vault.text("db.user")?, password.len()), ("app", 7));
+/// # Ok::<(), bootseal::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Secrets(Arc<Inner>);
 
@@ -35,7 +42,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`Kind::NotFound`], with near names; [`Kind::Conflict`] where the property is readable: what everybody can read is not
-    /// handed out as a secret.
+    /// handed out as a secret. [`Kind::Usage`] where `path` is no dotted key.
     ///
     /// ```no_run
     /// # let vault = bootseal::load("app.sealed.toml")?;
@@ -60,10 +67,19 @@ impl Secrets {
         Err(self.placed(error))
     }
 
-    /// The readable text at `path`.
+    /// The readable text at `path`, a TOML dotted key.
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; [`Kind::Conflict`] where the property is sealed, or no text.
+    /// [`Kind::NotFound`]; [`Kind::Conflict`] where the property is sealed, or no text; [`Kind::Usage`] where `path` is no dotted key.
+    ///
+    /// ```
+    /// # use bootseal::Kind;
+    /// let vault = bootseal::testing::vault([("db.password", "hunter2")], "[db]\nuser = \"app\"\n")?;
+    /// assert_eq!(vault.text("db.user")?, "app");
+    /// assert_eq!(vault.text("db.password").unwrap_err().kind(), Kind::Conflict);
+    /// assert_eq!(vault.text("db.usr").unwrap_err().kind(), Kind::NotFound);
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn text(&self, path: &str) -> Result<&str> {
         let path: PropertyPath = path.parse()?;
         let error = match self.0.file.property(&path) {
@@ -88,6 +104,16 @@ impl Secrets {
     /// # Errors
     /// [`Kind::NotFound`] where there is no such profile; [`Kind::WrongVault`] where nothing vouches for the file, for its passwords
     /// and addresses may be anyone's.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// let acme = vault.token_source("acme")?;
+    /// let token = acme.token_blocking()?;
+    /// assert_eq!(vault.token_source("acme")?.counts().logins, 1); // the same source
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "client")]
     pub fn token_source(&self, profile: &str) -> Result<crate::token_source::TokenSource> {
         self.token_source_with(profile, Arc::new(crate::clock::SystemClock), Arc::new(crate::transport::HttpTransport))
@@ -97,6 +123,20 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`Secrets::token_source`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// use std::sync::Arc;
+    /// let clock = bootseal::testing::Clock::new();
+    /// let acme = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport))?;
+    /// let token = acme.token_blocking()?;
+    /// clock.advance(2 * token.life()); // it has run out
+    /// acme.token_blocking()?;
+    /// assert_eq!(vendor.logins(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "client")]
     pub fn token_source_with(
         &self,
@@ -140,7 +180,16 @@ impl Secrets {
         }
     }
 
-    /// The names of the login profiles.
+    /// The names of the login profiles, sorted: `acme` for `[acme.login]`.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// assert_eq!(vault.profiles(), ["acme"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn profiles(&self) -> Vec<String> {
         let mut names: Vec<String> = self.0.profiles.keys().map(ToString::to_string).collect();
         names.sort();
@@ -148,11 +197,23 @@ impl Secrets {
     }
 
     /// The vault's id.
+    ///
+    /// ```
+    /// let vault = bootseal::testing::vault([], "")?;
+    /// println!("pin it with BOOTSEAL_PIN={}", vault.vault());
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn vault(&self) -> VaultId {
         self.0.file.vault()
     }
 
-    /// The generation of the file that was opened.
+    /// The generation of the file that was opened: it counts the writes, from 1.
+    ///
+    /// ```
+    /// let vault = bootseal::testing::vault([], "")?;
+    /// assert_eq!(vault.generation(), 1);
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn generation(&self) -> u64 {
         self.0.file.generation()
     }

@@ -31,6 +31,16 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
 /// | file | `BOOTSEAL_FILE`; the path in code ([`Loader::exactly`] insists on it) |
 /// | key | code; `BOOTSEAL_IDENTITY`; `$CREDENTIALS_DIRECTORY/bootseal.key`; `/run/secrets/bootseal.key`; `/run/secrets/bootseal/bootseal.key`; the user's `bootseal/identity.txt` |
 /// | pin | code; `BOOTSEAL_PIN`; `$CREDENTIALS_DIRECTORY/bootseal.pin`; `# vault:` lines of the identity file |
+///
+/// ```no_run
+/// use bootseal::{Level, Loader};
+///
+/// let vault = Loader::new("app.sealed.toml")
+///     .identity_file("/etc/app/bootseal.key")
+///     .at_least(Level::MemfdSecret)
+///     .load()?;
+/// # Ok::<(), bootseal::Error>(())
+/// ```
 pub struct Loader {
     path: PathBuf,
     exactly: bool,
@@ -44,6 +54,11 @@ pub struct Loader {
 
 impl Loader {
     /// The file at `path`, unless `BOOTSEAL_FILE` names another one.
+    ///
+    /// ```no_run
+    /// let vault = bootseal::Loader::new("app.sealed.toml").load()?; // as bootseal::load does
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     pub fn new(path: impl Into<PathBuf>) -> Loader {
         Loader {
             path: path.into(),
@@ -58,18 +73,49 @@ impl Loader {
     }
 
     /// The file at `path`, whatever the environment says.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let vault = bootseal::Loader::exactly(&path).identity(identity).pin(&id)?.load()?;
+    /// assert_eq!(vault.generation(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn exactly(path: impl Into<PathBuf>) -> Loader {
         Loader { exactly: true, ..Loader::new(path) }
     }
 
-    /// Opens with the identities in this file.
+    /// Opens with the identities in this file, and with no others. It is read by [`Loader::load`].
+    ///
+    /// ```no_run
+    /// let vault = bootseal::Loader::new("app.sealed.toml").identity_file("/etc/app/bootseal.key").load()?;
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     #[must_use]
     pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Loader {
         self.identity_file = Some(path.into());
         self
     }
 
-    /// Opens with this identity.
+    /// Opens with this identity, and with no key from a file; several calls: any of them.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let vault = bootseal::Loader::exactly(&path).pin(&id)?.identity(identity).load()?;
+    /// assert_eq!(vault.vault().to_string(), id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Loader {
         self.identities.push(identity);
@@ -80,6 +126,20 @@ impl Loader {
     ///
     /// # Errors
     /// [`Kind::Usage`] where `pin` is none.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let at_least_7 = format!("{id}@7"); // this vault, at generation 7 or later
+    /// let error = bootseal::Loader::exactly(&path).identity(identity).pin(&at_least_7)?.load().unwrap_err();
+    /// assert_eq!(error.kind(), bootseal::Kind::OldGeneration);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pin(mut self, pin: &str) -> Result<Loader> {
         self.pins.push(pin.parse().map_err(Error::from)?);
         Ok(self)
@@ -87,13 +147,33 @@ impl Loader {
 
     /// Opens a file although nothing says which vault it must be. Whoever can write the file can then put a vault of theirs in its
     /// place, with values of theirs; logging in with them stays forbidden.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let loader = bootseal::Loader::exactly(&path).identity(identity).environment(Default::default());
+    /// let vault = loader.allow_unpinned().load()?;
+    /// assert_eq!(vault.vault().to_string(), id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn allow_unpinned(mut self) -> Loader {
         self.allow_unpinned = true;
         self
     }
 
-    /// Refuses to start where secrets would lie in memory of a lower level.
+    /// Refuses to start where secrets would lie in memory of a lower level: [`Loader::load`] is then an error of [`Kind::Io`].
+    ///
+    /// ```no_run
+    /// use bootseal::{Level, Loader};
+    /// let vault = Loader::new("app.sealed.toml").at_least(Level::MemfdSecret).load()?;
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
     #[must_use]
     pub fn at_least(mut self, level: Level) -> Loader {
         self.least = Some(level);
@@ -101,6 +181,20 @@ impl Loader {
     }
 
     /// Looks at these variables instead of the process's environment.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let variables = [("BOOTSEAL_PIN".to_owned(), id.clone().into())].into();
+    /// let vault = bootseal::Loader::exactly(&path).identity(identity).environment(variables).load()?;
+    /// assert_eq!(vault.vault().to_string(), id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn environment(mut self, variables: HashMap<String, OsString>) -> Loader {
         self.env = Env::of(variables);
@@ -112,7 +206,22 @@ impl Loader {
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Io`], [`Kind::Malformed`] for the file; [`Kind::Forged`], [`Kind::WrongVault`],
     /// [`Kind::OldGeneration`], [`Kind::MovedValue`] where it is not authentic, or where nothing says which vault it must be;
-    /// [`Kind::NoIdentity`], [`Kind::UnsafeFile`] for the keys.
+    /// [`Kind::NoIdentity`], [`Kind::UnsafeFile`] for the keys; [`Kind::Usage`] for a pin that is none; [`Kind::Io`] without guarded memory of the
+    /// level that was asked for. A login profile that cannot work is [`Kind::Malformed`].
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let vault = bootseal::Loader::exactly(&path).identity(identity).pin(&id)?.load()?;
+    /// let error = vault.secret("db.password").unwrap_err(); // nothing was sealed yet
+    /// assert_eq!(error.kind(), bootseal::Kind::NotFound);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load(self) -> Result<Secrets> {
         let report = bootseal_memory::report()?;
         if self.least.is_some_and(|least| report.level < least) {

@@ -10,6 +10,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A token, as a cheap handle. It shows nothing of its content; [`Token::expose`] reads it.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// # let acme = vault.token_source("acme")?;
+/// let token = acme.token_blocking()?;
+/// assert!(format!("{token:?}").starts_with("Token(#1, ")); // a number and a fingerprint, for logs
+/// assert!(token.expose(|bytes| bytes.is_ascii()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Entry>);
 
@@ -64,29 +75,82 @@ pub(crate) fn fingerprint(secret: &Secret) -> u64 {
 }
 
 impl Token {
-    /// Lends the token's bytes for the time of one call.
+    /// Lends the token's bytes for the time of one call, and returns what it returns.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let token = acme.token_blocking()?;
+    /// let length = token.expose(|bytes| bytes.len());
+    /// # assert!(length > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
         self.0.secret.expose(read)
     }
 
     /// How long it was good for when its login was sent.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// vendor.life(std::time::Duration::from_secs(600));
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let token = acme.token_blocking()?;
+    /// assert!((599..=601).contains(&token.life().as_secs()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn life(&self) -> Duration {
         self.0.life
     }
 
     /// The status of the login's answer.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let token = acme.token_blocking()?;
+    /// assert_eq!(token.status(), 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn status(&self) -> u16 {
         self.0.status
     }
 
     /// The claims of a JWT, as JSON text; `None` where it is none. They are what the vendor says, not checked, and without their
     /// signature no token.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let token = acme.token_blocking()?;
+    /// let claims = token.claims().unwrap_or_default();
+    /// assert!(claims.contains("\"exp\":"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn claims(&self) -> Option<String> {
         let payload = self.expose(crate::jwt::payload)?;
         payload.expose(|payload| String::from_utf8(payload.to_vec()).ok())
     }
 
-    /// What told how long.
+    /// What told how long it lives.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let token = acme.token_blocking()?;
+    /// assert_eq!(token.expiry_from().as_str(), "jwt");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expiry_from(&self) -> ExpiryFrom {
         self.0.from
     }

@@ -47,6 +47,8 @@ struct Core {
     revoked: AtomicU64,
     /// Never held while something is waited for.
     state: Mutex<State>,
+    /// The guard may hold: looked at without the lock.
+    holding: AtomicBool,
     counts: Counters,
 }
 
@@ -68,6 +70,22 @@ struct Counters {
 }
 
 /// How often something happened since the source was made.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// # let acme = vault.token_source("acme")?;
+/// # let client = acme.client()?;
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// client.get(vendor.url("/orders")).send().await?;
+/// vendor.revoke_all();
+/// client.get(vendor.url("/orders")).send().await?;
+/// let counts = acme.counts();
+/// assert_eq!((counts.logins, counts.rejections, counts.replays), (2, 1, 1));
+/// # Ok::<(), bootseal::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -137,6 +155,7 @@ impl TokenSource {
             cell: ArcSwapOption::empty(),
             revoked: AtomicU64::new(0),
             state: Mutex::default(),
+            holding: AtomicBool::new(false),
             counts: Counters::default(),
         }))
     }
@@ -148,6 +167,19 @@ impl TokenSource {
     /// # Errors
     /// What the login came to, for everyone who waited for it and everyone who comes before the next attempt may be made:
     /// [`Kind::LoginRefused`], [`Kind::LoginThrottled`], [`Kind::LoginDown`], [`Kind::LoginTls`], [`Kind::LoginProtocol`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let token = acme.token().await?;
+    /// let again = acme.token().await?; // no login: the token is good
+    /// assert_eq!(vendor.logins(), 1);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn token(&self) -> Result<Token> {
         match self.step() {
             Step::Ready(token) => Ok(token),
@@ -160,6 +192,16 @@ impl TokenSource {
     ///
     /// # Errors
     /// As [`TokenSource::token`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// vendor.refuse(true);
+    /// assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginRefused);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn token_blocking(&self) -> Result<Token> {
         match self.step() {
             Step::Ready(token) => Ok(token),
@@ -172,6 +214,18 @@ impl TokenSource {
     ///
     /// # Errors
     /// As [`TokenSource::token`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// acme.ready().await?; // at start: a wrong password is told now
+    /// assert_eq!(acme.counts().logins, 1);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn ready(&self) -> Result<()> {
         self.token().await.map(drop)
     }
@@ -180,6 +234,20 @@ impl TokenSource {
     ///
     /// The first who says so starts the one login; a late word about an older token touches nothing. `false` where fresh tokens
     /// were rejected again and again: then the vendor's answer is the caller's, and logins are held to a few a minute.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let token = acme.token_blocking()?;
+    /// // … the vendor answers 401, to a client that is not ours
+    /// if acme.reject(&token) {
+    ///     let fresh = acme.token_blocking()?;
+    /// }
+    /// assert_eq!(vendor.logins(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reject(&self, token: &Token) -> bool {
         let core = &self.0;
         // Another account's numbers are not ours.
@@ -196,12 +264,12 @@ impl TokenSource {
         if !newer {
             let young = token.0.age(&*core.clock) < crate::gate::YOUNG;
             let young = token.0.rejected_young.fetch_or(young, Ordering::Relaxed) || young;
-            if !state.guard.lets(now) {
+            let worked = token.0.accepted.load(Ordering::Relaxed);
+            if !state.guard.lets(worked, now) {
                 return false;
             }
-            let worked = token.0.accepted.load(Ordering::Relaxed);
             if state.guard.rejected(worked, young, now) {
-                core.event_loop();
+                core.held();
             }
         }
         if core.revoked.fetch_max(token.0.number, Ordering::AcqRel) < token.0.number {
@@ -215,13 +283,16 @@ impl TokenSource {
     }
 
     /// A call was answered, not rejected, with `token`.
-    pub(crate) fn accepted(&self, token: &Token, was_replay: bool) {
+    pub(crate) fn accepted(&self, token: &Token) {
+        let core = &self.0;
         let first = !token.0.accepted.load(Ordering::Relaxed);
-        token.0.used(&*self.0.clock);
-        if was_replay {
-            self.0.lock().guard.replay_accepted();
-        } else if first {
-            self.0.lock().guard.accepted();
+        token.0.used(&*core.clock);
+        // Only the first use of a token, and any use while the guard holds, tells something new.
+        let present = token.0.number > core.revoked.load(Ordering::Acquire);
+        if (first || core.holding.load(Ordering::Relaxed)) && present {
+            let mut state = core.lock();
+            state.guard.accepted();
+            core.holding.store(state.guard.holds(core.clock.boot()), Ordering::Relaxed);
         }
     }
 
@@ -229,7 +300,7 @@ impl TokenSource {
     pub(crate) fn replay_rejected(&self) {
         let now = self.0.clock.boot();
         if self.0.lock().guard.replay_rejected(now) {
-            self.0.event_loop();
+            self.0.held();
         }
     }
 
@@ -238,6 +309,19 @@ impl TokenSource {
     }
 
     /// Opens the gate that a failed login shut: the next call logs in at once. For an operator who mended something.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// vendor.down(true);
+    /// assert!(acme.token_blocking().is_err());
+    /// vendor.down(false); // mended
+    /// acme.retry_now();
+    /// acme.token_blocking()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retry_now(&self) {
         let mut state = self.0.lock();
         state.gate.open();
@@ -245,12 +329,31 @@ impl TokenSource {
         state.guard = LoopGuard::default();
     }
 
-    /// The login profile.
+    /// The login profile, as it stands in the file.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// println!("the token goes to {} only", acme.profile().hosts());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn profile(&self) -> &Profile {
         &self.0.profile
     }
 
-    /// How often the source logged in, and what for.
+    /// How often the source logged in, and what for, since it was made.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// acme.token_blocking()?;
+    /// assert_eq!(acme.counts().logins, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn counts(&self) -> Counts {
         let counts = &self.0.counts;
         Counts {
@@ -313,7 +416,9 @@ impl Core {
             .then(|| entry.clone())
     }
 
-    fn event_loop(&self) {
+    /// The guard holds from now on.
+    fn held(&self) {
+        self.holding.store(true, Ordering::Relaxed);
         tracing::warn!(target: "bootseal", profile = %self.profile.table,
             "fresh_token_rejected: the vendor rejects tokens that it has just given; logins are held back. Wrong rights, a wrong audience, or another host's login that ends ours?");
     }
@@ -545,7 +650,7 @@ mod tests {
         let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
         for _ in 0..12 {
             let token = source.token_blocking().unwrap();
-            source.accepted(&token, false);
+            source.accepted(&token);
             clock.advance(Duration::from_secs(600));
         }
         assert_eq!(source.counts().logins, 1, "used every ten minutes");

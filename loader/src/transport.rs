@@ -15,16 +15,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const MAX_ANSWER: usize = 1 << 20;
+/// What is agreed on in the TLS handshake (ALPN, RFC 7301).
+pub(crate) const HTTP_1: &[u8] = b"http/1.1";
+pub(crate) const HTTP_2: &[u8] = b"h2";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Logins over HTTP, one client each.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// use bootseal::{HttpTransport, testing::Clock};
+/// use std::sync::Arc;
+/// let acme = vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(HttpTransport))?;
+/// acme.token_blocking()?;
+/// assert_eq!(vendor.logins(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpTransport;
 
 impl Transport for HttpTransport {
     fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
         Box::pin(async move {
-            let client = client_builder(request.ca.as_deref())
+            let client = client_builder(request.ca.as_deref(), &[HTTP_1])
                 .map_err(TransportError::Tls)?
                 // 307 and 308 would send the body with the password on, and custom headers with it.
                 .redirect(reqwest::redirect::Policy::none())
@@ -94,9 +109,11 @@ fn tls_cause(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// A reqwest builder that trusts `ca` instead of the system's roots, where it is given, and takes no proxy from the environment.
-pub(crate) fn client_builder(ca: Option<&str>) -> Result<reqwest::ClientBuilder, String> {
-    let tls = tls_config(ca)?;
+/// A reqwest builder that trusts `ca` instead of the system's roots, where it is given, and takes no proxy from the environment, and speaks one of
+/// `protocols`.
+pub(crate) fn client_builder(ca: Option<&str>, protocols: &[&[u8]]) -> Result<reqwest::ClientBuilder, String> {
+    let mut tls = tls_config(ca)?;
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()

@@ -8,6 +8,12 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 
 /// How well the pages of this process are guarded; a greater level is a better one.
+///
+/// ```
+/// use bootseal_memory::Level;
+/// assert!(Level::MemfdSecret > Level::Locked);
+/// assert_eq!(Level::MemfdSecret.to_string(), "memfd_secret");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
@@ -27,6 +33,14 @@ impl fmt::Display for Level {
 }
 
 /// What this process got when it asked for guarded memory.
+///
+/// ```
+/// let report = bootseal_memory::report()?;
+/// if let Some(reason) = &report.reason {
+///     eprintln!("only {}: {reason}", report.level);
+/// }
+/// # Ok::<(), bootseal_memory::MemoryError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The level that new secrets get.
@@ -46,6 +60,16 @@ impl fmt::Display for Report {
 }
 
 /// Guarded memory could not be had. Its text names the limit and how to raise it.
+///
+/// ```
+/// use bootseal_memory::{MemoryError, Secret};
+///
+/// fn keep(bytes: &[u8]) -> Result<Secret, MemoryError> {
+///     Secret::copy_of(bytes).inspect_err(|error| eprintln!("{error}"))
+/// }
+/// # keep(b"hunter2")?;
+/// # Ok::<(), bootseal_memory::MemoryError>(())
+/// ```
 #[derive(Debug)]
 pub struct MemoryError {
     wanted: usize,

@@ -8,16 +8,32 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Guarded bytes that are being written. Grows inside guarded memory only, never on the heap.
+///
+/// ```
+/// use bootseal_memory::SecretBuf;
+///
+/// let mut buffer = SecretBuf::with_capacity(64)?;
+/// buffer.push(b"hunter")?;
+/// buffer.push(b"2")?;
+/// assert_eq!(buffer.freeze().len(), 7);
+/// # Ok::<(), bootseal_memory::MemoryError>(())
+/// ```
 pub struct SecretBuf {
     slot: Slot,
     len: usize,
 }
 
 impl SecretBuf {
-    /// An empty buffer with room for `capacity` bytes.
+    /// An empty buffer with room for `capacity` bytes; it grows where more are written.
     ///
     /// # Errors
     /// [`MemoryError`] where no guarded memory can be had.
+    ///
+    /// ```
+    /// let buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// assert!(buffer.is_empty());
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn with_capacity(capacity: usize) -> Result<SecretBuf, MemoryError> {
         Ok(SecretBuf { slot: Slot::new(capacity)?, len: 0 })
     }
@@ -40,6 +56,13 @@ impl SecretBuf {
     ///
     /// # Errors
     /// [`MemoryError`] where no guarded memory can be had; the buffer is then as it was.
+    ///
+    /// ```
+    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// buffer.push(b"hunter2")?;
+    /// assert_eq!(buffer.len(), 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), MemoryError> {
         self.reserve(bytes.len())?;
         let end = self.len + bytes.len();
@@ -54,6 +77,15 @@ impl SecretBuf {
     ///
     /// # Errors
     /// What the source says, or [`MemoryError`] inside an [`std::io::Error`].
+    ///
+    /// ```
+    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// let mut source = &b"hunter2\n"[..]; // a file, a pipe
+    /// let whole = buffer.read_to_end(&mut source, 64 * 1024)?;
+    /// assert!(whole);
+    /// assert_eq!(buffer.len(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_to_end(&mut self, source: &mut impl Read, limit: usize) -> std::io::Result<bool> {
         let start = self.len;
         loop {
@@ -83,6 +115,14 @@ impl SecretBuf {
     }
 
     /// Cuts the buffer to `len` bytes and wipes the rest; longer than it is, nothing happens.
+    ///
+    /// ```
+    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// buffer.push(b"hunter2\n")?;
+    /// buffer.truncate(7); // without the newline
+    /// assert_eq!(buffer.len(), 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         if len < self.len {
             zeroize::Zeroize::zeroize(&mut self.slot.bytes_mut()[len..self.len]);
@@ -91,33 +131,77 @@ impl SecretBuf {
     }
 
     /// The number of bytes written so far.
+    ///
+    /// ```
+    /// let buffer = bootseal_memory::SecretBuf::zeroed(32)?;
+    /// assert_eq!(buffer.len(), 32);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing was written yet.
+    ///
+    /// ```
+    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// assert!(buffer.is_empty());
+    /// buffer.push(b"x")?;
+    /// assert!(!buffer.is_empty());
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Lends the bytes for the time of one call.
+    /// Lends the bytes for the time of one call, and returns what it returns.
+    ///
+    /// ```
+    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// buffer.push(b"hunter2")?;
+    /// let digits = buffer.expose(|bytes| bytes.iter().filter(|byte| byte.is_ascii_digit()).count());
+    /// assert_eq!(digits, 1);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
         read(&self.slot.bytes()[..self.len])
     }
 
-    /// Lends the bytes for the time of one call, to be written.
+    /// Lends the bytes for the time of one call, to be written; their number stays as it is. Returns what the call returns.
+    ///
+    /// ```
+    /// let mut key = bootseal_memory::SecretBuf::zeroed(32)?;
+    /// key.expose_mut(|bytes| bytes[0] = 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8]) -> R) -> R {
         let len = self.len;
         write(&mut self.slot.bytes_mut()[..len])
     }
 
-    /// Ends the writing.
+    /// Ends the writing. The bytes stay where they are.
+    ///
+    /// ```
+    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// buffer.push(b"hunter2")?;
+    /// let password = buffer.freeze(); // from here on it is read and shared, not changed
+    /// assert_eq!(password.len(), 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn freeze(self) -> Secret {
         let len = self.len;
         self.freeze_range(0..len)
     }
 
     /// Ends the writing, and lets only `range` be read; a range outside the buffer is cut to it.
+    ///
+    /// ```
+    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
+    /// buffer.push(b"password: hunter2")?;
+    /// let password = buffer.freeze_range(10..17);
+    /// assert_eq!(password.len(), 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn freeze_range(self, range: Range<usize>) -> Secret {
         let end = range.end.min(self.len);
         Secret(Arc::new(Frozen { range: range.start.min(end)..end, slot: self.slot }))
@@ -138,6 +222,13 @@ struct Frozen {
 /// One secret in guarded memory: a handle that is cheap to clone, and that shows nothing of its content.
 ///
 /// There is one way to read it, [`expose`](Secret::expose), so that a search for that word finds every reader.
+///
+/// ```
+/// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
+/// let same = password.clone(); // another handle on the same bytes
+/// assert!(same.expose(|bytes| bytes.ends_with(b"2")));
+/// # Ok::<(), bootseal_memory::MemoryError>(())
+/// ```
 #[derive(Clone)]
 pub struct Secret(Arc<Frozen>);
 
@@ -185,16 +276,34 @@ impl Secret {
     }
 
     /// A handle whose bytes can be borrowed for as long as it lives, for interfaces that take `AsRef<[u8]>`.
+    ///
+    /// ```
+    /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
+    /// let bytes = password.exposed();
+    /// assert_eq!(bytes.as_ref().len(), 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn exposed(&self) -> Exposed {
         Exposed(self.0.clone())
     }
 
     /// The number of bytes.
+    ///
+    /// ```
+    /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
+    /// assert_eq!(password.len(), 7);
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.0.range.len()
     }
 
-    /// Whether there are none.
+    /// Whether it has no bytes.
+    ///
+    /// ```
+    /// assert!(bootseal_memory::Secret::copy_of(b"")?.is_empty());
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.range.is_empty()
     }
@@ -207,6 +316,13 @@ impl fmt::Debug for Secret {
 }
 
 /// What [`Secret::exposed`] returns: the same bytes, in the same place, readable by borrowing.
+///
+/// ```
+/// let body = bootseal_memory::Secret::copy_of(b"user=bob")?.exposed();
+/// let first = body.as_ref().split(|byte| *byte == b'=').next();
+/// assert_eq!(first, Some(&b"user"[..]));
+/// # Ok::<(), bootseal_memory::MemoryError>(())
+/// ```
 pub struct Exposed(Arc<Frozen>);
 
 impl AsRef<[u8]> for Exposed {

@@ -11,8 +11,8 @@
 //! ```
 //! use bootseal_cli::{World, run};
 //!
-//! let (mut out, mut err) = (Vec::new(), Vec::new());
-//! let mut world = World::new(&mut std::io::empty(), &mut out, &mut err);
+//! let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
+//! let mut world = World::new(&mut input, &mut out, &mut err);
 //! assert_eq!(run(["bootseal", "--version"], &mut world), 0);
 //! assert!(String::from_utf8_lossy(&out).starts_with("bootseal "));
 //! ```

@@ -7,14 +7,29 @@ use std::io::{BufRead, Write};
 use zeroize::Zeroize;
 
 /// Someone who answers.
+///
+/// ```
+/// use bootseal_cli::{Terminal, World};
+/// use bootseal_core::Secret;
+///
+/// struct Yes;
+/// impl Terminal for Yes {
+///     fn secret(&mut self, _: &str) -> std::io::Result<Secret> { Err(std::io::ErrorKind::Unsupported.into()) }
+///     fn line(&mut self, _: &str) -> std::io::Result<String> { Ok("yes".into()) }
+/// }
+///
+/// # let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
+/// let mut yes = Yes;
+/// let world = World { terminal: Some(&mut yes), ..World::new(&mut input, &mut out, &mut err) };
+/// ```
 pub trait Terminal {
-    /// Reads one line without showing it.
+    /// Shows `prompt` and reads one line without showing it, its newline cut off. See the example of [`Terminal`].
     ///
     /// # Errors
     /// Where there is no terminal, or the input ended.
     fn secret(&mut self, prompt: &str) -> std::io::Result<Secret>;
 
-    /// Reads one line.
+    /// Shows `prompt` and reads one line, blanks at both ends cut off. See the example of [`Terminal`].
     ///
     /// # Errors
     /// As [`Terminal::secret`].
@@ -22,6 +37,14 @@ pub trait Terminal {
 }
 
 /// The terminal of the process, whatever stdin and stdout are.
+///
+/// ```
+/// use bootseal_cli::{Console, World};
+///
+/// let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
+/// let mut console = Console;
+/// let world = World { terminal: Some(&mut console), ..World::new(&mut input, &mut out, &mut err) };
+/// ```
 #[derive(Debug)]
 pub struct Console;
 

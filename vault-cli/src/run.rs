@@ -9,7 +9,15 @@ use bootseal_core::Kind;
 use clap::Parser;
 use std::ffi::OsString;
 
-/// Runs one command line, the program's name first, and returns the exit code.
+/// Runs one command line, the program's name first, and returns the exit code: 0, or that of [`bootseal_core::Kind::exit_code`].
+///
+/// ```
+/// use bootseal_cli::{World, run};
+///
+/// let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
+/// let code = run(["bootseal", "no-such-verb"], &mut World::new(&mut input, &mut out, &mut err));
+/// assert_eq!((code, out.is_empty()), (2, true)); // a wrong call; why stands in `err`
+/// ```
 pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut World<'_>) -> u8 {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let cli = match Cli::try_parse_from(&args) {

@@ -6,6 +6,15 @@ use std::io::{Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The surroundings of one run.
+///
+/// ```
+/// use bootseal_cli::{World, run};
+///
+/// let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
+/// let env = |name: &str| (name == "BOOTSEAL_FILE").then(|| "/nonexistent.sealed.toml".into());
+/// let mut world = World { env: &env, ..World::new(&mut input, &mut out, &mut err) };
+/// assert_eq!(run(["bootseal", "list"], &mut world), 1); // no such file
+/// ```
 pub struct World<'a> {
     /// Values come from here where no terminal asks.
     pub stdin: &'a mut dyn Read,
@@ -31,6 +40,12 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     /// A world without a terminal and with an empty environment, at the system's time.
+    ///
+    /// ```
+    /// let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
+    /// let world = bootseal_cli::World::new(&mut input, &mut out, &mut err);
+    /// assert!(world.terminal.is_none() && !world.stdin_is_terminal);
+    /// ```
     pub fn new(stdin: &'a mut dyn Read, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> World<'a> {
         World {
             stdin,
@@ -52,7 +67,11 @@ impl<'a> World<'a> {
     }
 }
 
-/// The system's clock, in seconds since 1970-01-01 UTC.
+/// The system's clock, in seconds since 1970-01-01 UTC; 0 where it stands before that.
+///
+/// ```
+/// assert!(bootseal_cli::system_time() > 1_700_000_000);
+/// ```
 pub fn system_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

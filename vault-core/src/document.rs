@@ -12,9 +12,31 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 /// How a value in clear is written in an input that is to be sealed; it never stands in a sealed file.
+///
+/// ```
+/// use bootseal_core::{PlainDocument, SECRET_PREFIX};
+/// let plain = PlainDocument::parse(format!("password = \"{SECRET_PREFIX}hunter2\"\n"))?;
+/// assert!(plain.properties()[0].marked);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 pub const SECRET_PREFIX: &str = "secret:";
 
 /// What stands behind a property's name.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+/// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+/// # let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
+/// match file.property(&"acme.password".parse()?) {
+///     Some(Property::Sealed(text)) => assert!(text.starts_with("sealed:")),
+///     Some(Property::Readable(value)) => println!("{value}"),
+///     None => println!("absent"),
+/// }
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Property {
     /// A sealed value: its text, `sealed:` included. It is ciphertext, never a value.

@@ -5,6 +5,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What kind of failure it is: the word of `--json` and, through [`Kind::exit_code`], the exit code.
+///
+/// ```
+/// use bootseal_core::{Kind, PropertyPath};
+///
+/// match "a b".parse::<PropertyPath>() {
+///     Err(error) if error.kind() == Kind::Usage => eprintln!("{error}"),
+///     other => drop(other?),
+/// }
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -122,10 +132,30 @@ struct Facts {
 }
 
 /// The result of everything here that can fail.
+///
+/// ```
+/// fn user_name() -> bootseal_core::Result<bootseal_core::PropertyPath> {
+///     "acme.username".parse()
+/// }
+/// # user_name()?;
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A failure of `kind`; `what` is the fact, without the place.
+    ///
+    /// ```
+    /// use bootseal_core::{Error, Kind};
+    ///
+    /// let path = "acme.password".parse()?;
+    /// let error = Error::new(Kind::NotFound, "no such property")
+    ///     .in_file("app.sealed.toml".as_ref())
+    ///     .at(&path)
+    ///     .with_help("`bootseal list` shows all names.");
+    /// assert_eq!(error.to_string(), "app.sealed.toml: acme.password: no such property\n  `bootseal list` shows all names.");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn new(kind: Kind, what: impl Into<String>) -> Error {
         Error(Box::new(Facts { kind, what: what.into(), file: None, line: None, property: None, help: None }))
     }
@@ -135,13 +165,17 @@ impl Error {
     }
 
     /// Adds the file, unless a more precise place was named already.
+    ///
+    /// See the example of [`Error::new`].
     #[must_use]
     pub fn in_file(mut self, file: &Path) -> Error {
         self.0.file.get_or_insert_with(|| file.to_path_buf());
         self
     }
 
-    /// Adds the property.
+    /// Adds the property, unless one was named already.
+    ///
+    /// See the example of [`Error::new`].
     #[must_use]
     pub fn at(mut self, property: &PropertyPath) -> Error {
         self.0.property.get_or_insert_with(|| property.to_string());
@@ -172,7 +206,9 @@ impl Error {
         if self.0.help.is_some() { self } else { self.with_help(help) }
     }
 
-    /// Adds the next step.
+    /// Adds the next step, in place of one that was known.
+    ///
+    /// See the example of [`Error::new`].
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Error {
         self.0.help = Some(help.into());
@@ -180,26 +216,56 @@ impl Error {
     }
 
     /// The kind.
+    ///
+    /// ```
+    /// let error = bootseal_core::SealedFile::parse(b"password".to_vec()).unwrap_err();
+    /// assert_eq!(error.kind(), bootseal_core::Kind::Malformed);
+    /// ```
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
     /// The fact alone, without place and next step.
+    ///
+    /// ```
+    /// let error = bootseal_core::SealedFile::parse(b"password".to_vec()).unwrap_err();
+    /// assert!(error.what().starts_with("not a sealed file"));
+    /// ```
     pub fn what(&self) -> &str {
         &self.0.what
     }
 
-    /// The file in question.
+    /// The file in question; `None` where there is none, as for a text in memory.
+    ///
+    /// ```
+    /// let path = std::path::Path::new("/nonexistent.sealed.toml");
+    /// let error = bootseal_core::SealedFile::read(path).unwrap_err();
+    /// assert_eq!(error.file(), Some(path));
+    /// ```
     pub fn file(&self) -> Option<&Path> {
         self.0.file.as_deref()
     }
 
-    /// The property in question, as a TOML dotted key.
+    /// The property in question, as a TOML dotted key; `None` where it is not about one.
+    ///
+    /// ```
+    /// # use bootseal_core::{Error, Kind};
+    /// let error = Error::new(Kind::NotFound, "no such property").at(&"acme.\"user.name\"".parse()?);
+    /// assert_eq!(error.property(), Some("acme.\"user.name\""));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn property(&self) -> Option<&str> {
         self.0.property.as_deref()
     }
 
-    /// The next step for who reads it.
+    /// The next step for who reads it; `None` where the fact says all.
+    ///
+    /// ```
+    /// let error = bootseal_core::SealedFile::parse(b"password".to_vec()).unwrap_err();
+    /// if let Some(help) = error.help() {
+    ///     eprintln!("{help}");
+    /// }
+    /// ```
     pub fn help(&self) -> Option<&str> {
         self.0.help.as_deref()
     }
@@ -289,6 +355,11 @@ impl fmt::Display for Typed<'_> {
 }
 
 /// Whether a character is invisible or changes how its neighbours look: Unicode's Cc, Cf, Zl, Zp, fillers and variation selectors.
+///
+/// ```
+/// assert!(bootseal_core::is_hidden('\u{200B}')); // zero width space
+/// assert!(!bootseal_core::is_hidden('ü'));
+/// ```
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(u32::from(character),

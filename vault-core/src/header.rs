@@ -20,6 +20,13 @@ const MAX_HISTORY: usize = 64;
 const MAX_KEY_BLOCK: usize = 256 * 1024;
 
 /// What someone in the access list may do.
+///
+/// ```
+/// use bootseal_core::{Access, Identity, Role};
+/// let web1 = Access::new("web1", Role::Reader, Identity::generate()?.recipient())?;
+/// assert_eq!(web1.role.to_string(), "reader");
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Open values.
@@ -38,6 +45,18 @@ impl fmt::Display for Role {
 }
 
 /// One line of the access list.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// for line in file.access() {
+///     println!("{} is a {}: {}", line.name, line.role, line.recipient);
+/// }
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// Letters, digits and `._@-`, at most 64.
@@ -55,6 +74,14 @@ impl Access {
     ///
     /// # Errors
     /// [`Kind::Usage`] where `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`.
+    ///
+    /// ```
+    /// use bootseal_core::{Access, Identity, Kind, Role};
+    /// let recipient = Identity::generate()?.recipient();
+    /// let alice = Access::new("alice@laptop", Role::Writer, recipient.clone())?;
+    /// assert_eq!(Access::new("two words", Role::Writer, recipient).unwrap_err().kind(), Kind::Usage);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn new(name: &str, role: Role, recipient: Recipient) -> Result<Access> {
         if !is_name(name) {
             return Err(Error::new(Kind::Usage, format!("{} is not a name for the access list", Typed(name)))

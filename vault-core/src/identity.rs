@@ -41,6 +41,12 @@ impl Identity {
     ///
     /// # Errors
     /// [`Kind::Io`] without random numbers or guarded memory.
+    ///
+    /// ```
+    /// let identity = bootseal_core::Identity::generate()?;
+    /// println!("{}", identity.recipient()); // the public side; the key itself is never printed
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn generate() -> Result<Identity> {
         let mut key = SecretBuf::zeroed(32)?;
         key.expose_mut(random)?;
@@ -66,6 +72,14 @@ impl Identity {
     }
 
     /// The public side.
+    ///
+    /// ```
+    /// use bootseal_core::{Access, Identity, Role};
+    /// let alice = Identity::generate()?;
+    /// let line = Access::new("alice", Role::Writer, alice.recipient())?;
+    /// assert_eq!(line.recipient, alice.recipient());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn recipient(&self) -> Recipient {
         Recipient::from_file(&bech32::encode::<Bech32>(PUBLIC_PREFIX, &self.public).unwrap_or_default())
     }
@@ -74,6 +88,15 @@ impl Identity {
     ///
     /// # Errors
     /// [`Kind::Io`] without guarded memory.
+    ///
+    /// ```
+    /// use bootseal_core::{Identity, IdentityFile};
+    /// let identity = Identity::generate()?;
+    /// let text = identity.to_file_text(None)?;
+    /// let again = text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes))?;
+    /// assert_eq!(again.identities[0].recipient(), identity.recipient());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn to_file_text(&self, pin: Option<&Pin>) -> Result<Secret> {
         let mut text = SecretBuf::with_capacity(512)?;
         if let Some(pin) = pin {
@@ -134,6 +157,17 @@ impl age::Identity for Identity {
 }
 
 /// What an identity file holds: identities, and the pins that its comments carry.
+///
+/// ```
+/// # let text = bootseal_core::Identity::generate()?.to_file_text(None)?;
+/// # text.expose(|mut source| -> bootseal_core::Result<()> {
+/// let file = bootseal_core::IdentityFile::from_reader(&mut source)?;
+/// for identity in &file.identities {
+///     println!("opens what is sealed for {}", identity.recipient());
+/// }
+/// # Ok(()) })?;
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct IdentityFile {
     /// In the order of the file.
@@ -149,6 +183,12 @@ impl IdentityFile {
     /// [`Kind::Io`] where it cannot be read; [`Kind::UnsafeFile`] where others can write or read it (on a file system that is
     /// mounted read-only, as Kubernetes and systemd mount secrets, others may read); [`Kind::Malformed`] where it is no identity
     /// file, or where a comment that begins with `vault:` holds no pin.
+    ///
+    /// ```no_run
+    /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;
+    /// println!("{} identities, {} pins", file.identities.len(), file.pins.len());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn read(path: &Path) -> Result<IdentityFile> {
         let read = || -> Result<IdentityFile> {
             let mut file =
@@ -159,10 +199,17 @@ impl IdentityFile {
         read().map_err(|error| error.in_file(path))
     }
 
-    /// The same from a pipe or a descriptor.
+    /// The same from a pipe or a descriptor; at most 64 KiB are read.
     ///
     /// # Errors
     /// As [`IdentityFile::read`], but for modes.
+    ///
+    /// ```
+    /// use bootseal_core::{IdentityFile, Kind};
+    /// let error = IdentityFile::from_reader(&mut &b"password=hunter2"[..]).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Malformed);
+    /// assert!(!error.to_string().contains("hunter2")); // the text is never repeated
+    /// ```
     pub fn from_reader(source: &mut impl std::io::Read) -> Result<IdentityFile> {
         let mut page = SecretBuf::with_capacity(4096)?;
         match page.read_to_end(source, MAX_FILE) {

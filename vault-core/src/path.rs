@@ -16,6 +16,7 @@ const MAX_BYTES: usize = 1024;
 /// A property's path: `acme.password`, `acme."user.name"`.
 ///
 /// It parses from, and prints as, a TOML dotted key; printed, whatever is invisible is escaped.
+/// A text that is no dotted key gives [`Kind::Usage`]; one that breaks the bounds of [`PropertyPath::new`], [`Kind::Malformed`].
 ///
 /// ```
 /// let path: bootseal_core::PropertyPath = "acme.\"user.name\"".parse()?;
@@ -27,10 +28,16 @@ const MAX_BYTES: usize = 1024;
 pub struct PropertyPath(Vec<String>);
 
 impl PropertyPath {
-    /// A path of these segments.
+    /// A path of these segments, each as it is: a dot in one is no separator.
     ///
     /// # Errors
     /// [`Kind::Malformed`] with no segment, more than 16 of them, or more than 1 KiB in all.
+    ///
+    /// ```
+    /// let path = bootseal_core::PropertyPath::new(vec!["acme".into(), "user.name".into()])?;
+    /// assert_eq!(path.to_string(), "acme.\"user.name\"");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn new(segments: Vec<String>) -> Result<PropertyPath> {
         let bytes = segments.iter().map(|segment| segment.len() + 1).sum::<usize>().saturating_sub(1);
         if segments.is_empty() {
@@ -51,11 +58,24 @@ impl PropertyPath {
     }
 
     /// The segments, at least one.
+    ///
+    /// ```
+    /// let path: bootseal_core::PropertyPath = "acme.password".parse()?;
+    /// assert_eq!(path.segments(), ["acme", "password"]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn segments(&self) -> &[String] {
         &self.0
     }
 
     /// Whether this path is `table` or lies in it.
+    ///
+    /// ```
+    /// let path: bootseal_core::PropertyPath = "acme.login.url".parse()?;
+    /// assert!(path.starts_with(&["acme".into(), "login".into()]));
+    /// assert!(!path.starts_with(&["ac".into()])); // whole segments are compared
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn starts_with(&self, table: &[String]) -> bool {
         self.0.starts_with(table)
     }
@@ -64,6 +84,12 @@ impl PropertyPath {
     ///
     /// # Errors
     /// As [`PropertyPath::new`].
+    ///
+    /// ```
+    /// let table: bootseal_core::PropertyPath = "acme".parse()?;
+    /// assert_eq!(table.child("password")?.to_string(), "acme.password");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn child(&self, segment: &str) -> Result<PropertyPath> {
         let mut segments = self.0.clone();
         segments.push(segment.to_owned());
@@ -152,6 +178,11 @@ fn write_key(f: &mut fmt::Formatter<'_>, segments: &[String]) -> fmt::Result {
 }
 
 /// Text as a TOML basic string, quotes included; whatever is invisible is escaped.
+///
+/// ```
+/// let text = bootseal_core::BasicString("say \"hello\"\n").to_string();
+/// assert_eq!(text, r#""say \"hello\"\n""#);
+/// ```
 pub struct BasicString<'a>(pub &'a str);
 
 impl fmt::Display for BasicString<'_> {

@@ -5,11 +5,23 @@ use crate::signature::VaultId;
 use std::fmt;
 use std::str::FromStr;
 
-/// A pin: `vault1…`, or `vault1…@41` for that vault at generation 41 or later.
+/// A pin: `vault1…`, or `vault1…@41` for that vault at generation 41 or later. Any other text does not parse: [`Kind::Usage`].
 ///
 /// ```
 /// let pin = "vault1broken".parse::<bootseal_core::Pin>();
 /// assert!(pin.is_err()); // a typo never opens the door
+/// ```
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+/// let id = vault.file().vault();
+/// let pin: Pin = format!("{id}@41").parse()?;
+/// assert_eq!((pin.vault, pin.floor), (id, 41));
+/// assert_eq!(Pin::from(id).floor, 0);
+/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin {

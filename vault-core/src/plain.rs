@@ -28,6 +28,14 @@ pub struct PlainDocument {
 }
 
 /// One property of a file in clear.
+///
+/// ```
+/// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\"\n".into())?;
+/// let password = &plain.properties()[0];
+/// assert!(password.marked && password.value.is_str());
+/// assert_eq!(password.path.to_string(), "password");
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 pub struct PlainProperty {
     /// Its name.
     pub path: PropertyPath,
@@ -42,7 +50,17 @@ impl PlainDocument {
     /// Parses `text`; CR LF becomes LF.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where it is no TOML, where it is sealed already, or where a mark stands in an array.
+    /// [`Kind::Malformed`], with line and column where they are known: where it is no TOML or nested too deep, where a number is out of
+    /// range, where it is sealed already, or where a mark stands in an array.
+    ///
+    /// ```
+    /// use bootseal_core::{Kind, PlainDocument};
+    /// let plain = PlainDocument::parse("[acme]\nuser = \"bob\"\n".into())?;
+    /// assert_eq!(plain.properties().len(), 1);
+    /// let error = PlainDocument::parse("user = bob".into()).err();
+    /// assert_eq!(error.map(|error| error.kind()), Some(Kind::Malformed));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn parse(text: String) -> Result<PlainDocument> {
         let text = text.replace("\r\n", "\n");
         let outline = Outline::of(&text)?;
@@ -59,14 +77,28 @@ impl PlainDocument {
     }
 
     /// All properties, in the order of the text.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("[acme]\nuser = \"bob\"\nport = 443\n".into())?;
+    /// let names: Vec<_> = plain.properties().iter().map(|property| property.path.to_string()).collect();
+    /// assert_eq!(names, ["acme.user", "acme.port"]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn properties(&self) -> &[PlainProperty] {
         &self.properties
     }
 
-    /// The text in which the values of `paths` are empty strings.
+    /// The text in which the values of `paths` are empty strings; all else, comments too, stands as it was. A path that is not there changes nothing.
     ///
     /// # Errors
     /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`: there is no one place for its value.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\" # since May\n".into())?;
+    /// let text = plain.emptied(&["password".parse()?].into())?;
+    /// assert_eq!(text, "password = \"\" # since May\n");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn emptied(&self, paths: &HashSet<PropertyPath>) -> Result<String> {
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
@@ -88,6 +120,12 @@ impl PlainDocument {
     }
 
     /// The comments, each with its line (from 1).
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("user = \"bob\"\n# the old one was: eve\n".into())?;
+    /// assert_eq!(plain.comments().next(), Some((2, "# the old one was: eve")));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
         self.comments.iter().map(|span| (self.text[..span.start].matches('\n').count() + 1, &self.text[span.clone()]))
     }

@@ -11,6 +11,25 @@ use toml::{Table, Value};
 use url::{Host, Url};
 
 /// A login profile that can work: its URL, templates, pointers, durations and hosts were checked.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/token"
+///     form = { user = "${username}", password = "${password}" }
+///     expiry = { json = "/lifetime", unit = "min" }
+/// "#)?;
+/// assert_eq!((profile.method.as_str(), &profile.token), ("POST", &TokenPlace::Json("/access_token".into())));
+/// assert_eq!(profile.max_age, std::time::Duration::from_secs(24 * 3600));
+/// assert_eq!(profile.rejected_status, [401]);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// The table that holds it: `acme` for `[acme.login]`.
@@ -61,6 +80,24 @@ pub struct Profile {
 }
 
 /// The body of the login.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/token"
+///     form = { user = "${username}", password = "${password}" }
+/// "#)?;
+/// let Body::Form(fields) = &profile.body else { panic!() };
+/// let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+/// assert_eq!(names, ["user", "password"]);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Body {
@@ -73,6 +110,23 @@ pub enum Body {
 }
 
 /// JSON whose strings are templates.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/login"
+///     json = { user = "${username}", password = "${password}", remember = true }
+/// "#)?;
+/// let Body::Json(JsonTemplate::Object(members)) = &profile.body else { panic!() };
+/// assert!(matches!(&members[2].1, JsonTemplate::Raw(text) if text == "true"));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub enum JsonTemplate {
     /// A string.
@@ -86,6 +140,19 @@ pub enum JsonTemplate {
 }
 
 /// How username and password become HTTP Basic.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile("url = \"https://auth.acme.example/token\"\nbasic = \"oauth\"\n")?;
+/// assert_eq!(profile.basic, Some(Basic::OAuth));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basic {
     /// As they are (RFC 7617).
@@ -95,6 +162,23 @@ pub enum Basic {
 }
 
 /// Where something is in an answer.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/login"
+///     basic = true
+///     token = { header = "X-Subject-Token" }
+/// "#)?;
+/// assert_eq!(profile.token, TokenPlace::Header("X-Subject-Token".into()));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenPlace {
@@ -105,6 +189,12 @@ pub enum TokenPlace {
 }
 
 /// The field that says how long a token lives, and its unit.
+///
+/// ```
+/// use bootseal_core::{Field, TokenPlace, Unit};
+/// // expiry = { json = "/data/expires_at", unit = "epoch" }
+/// let field = Field { place: TokenPlace::Json("/data/expires_at".into()), unit: Unit::Epoch };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Where it is.
@@ -114,6 +204,23 @@ pub struct Field {
 }
 
 /// What says how long a token lives.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/login"
+///     basic = true
+///     expiry = { fixed = "30m" }
+/// "#)?;
+/// assert_eq!(profile.expiry, Some(Expiry::Fixed(std::time::Duration::from_secs(30 * 60))));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expiry {
@@ -128,6 +235,24 @@ pub enum Expiry {
 }
 
 /// The unit of an expiry field.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/login"
+///     basic = true
+///     expiry = { header = "X-Expires-At", unit = "iso8601" }
+/// "#)?;
+/// let Some(Expiry::Field(field)) = &profile.expiry else { panic!() };
+/// assert_eq!(field.unit, Unit::Iso8601);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds of life.
@@ -145,6 +270,19 @@ pub enum Unit {
 }
 
 /// Which calls may be sent once more after their token was rejected.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\nreplay = \"idempotent\"\n")?;
+/// assert_eq!(profile.replay, Replay::Idempotent); // a POST is not sent twice
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
     /// All whose body can be sent again: "has not been applied" is what a 401 says (RFC 9110 §15.5.2).
@@ -156,10 +294,32 @@ pub enum Replay {
 }
 
 /// Text with `${name}` in it. What is filled in is not looked at for `${` again.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
+/// let [Part::Text(before), Part::Name(name)] = profile.inject_value.parts() else { panic!() };
+/// assert_eq!((before.as_str(), name.as_str()), ("Bearer ", "token")); // "Bearer ${token}"
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
 /// A piece of a [`Template`].
+///
+/// ```
+/// use bootseal_core::Part;
+/// fn fill(parts: &[Part], token: &str) -> String {
+///     parts.iter().map(|part| match part { Part::Text(text) => text.as_str(), Part::Name(_) => token }).collect()
+/// }
+/// assert_eq!(fill(&[Part::Text("Bearer ".into()), Part::Name("token".into())], "t"), "Bearer t");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Text as it is.
@@ -169,7 +329,7 @@ pub enum Part {
 }
 
 impl Template {
-    /// The pieces, in order.
+    /// The pieces, in order. See the example of [`Template`].
     pub fn parts(&self) -> &[Part] {
         &self.0
     }
@@ -216,6 +376,10 @@ impl JsonTemplate {
 
 impl Profile {
     /// The keys of a login table that this version knows.
+    ///
+    /// ```
+    /// assert!(bootseal_core::Profile::KEYS.contains(&"expiry"));
+    /// ```
     pub const KEYS: &[&str] = &[
         "url",
         "method",
@@ -245,6 +409,26 @@ impl Profile {
     /// # Errors
     /// [`Kind::NotFound`] where there is none; [`Kind::Malformed`] for an unknown key, a wrong type, a `${name}` that the table
     /// does not have, a URL that is not https, a pointer that is none, a duration without a unit.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// let text = r#"
+    /// #   [acme]
+    /// #   username = "bob"
+    ///     [acme.login]
+    ///     url = "https://auth.acme.example/token"
+    ///     form = { grant_type = "password", user = "${username}", password = "${password}" }
+    /// "#; // … sealed, signed, verified
+    /// # let mut vault = Vault::create(access, text)?;
+    /// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 0)?;
+    /// # let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
+    ///
+    /// let profile = Profile::read(&file, &"acme".parse()?)?;
+    /// assert_eq!(profile.url.host_str(), Some("auth.acme.example"));
+    /// assert_eq!(Profile::read(&file, &"bank".parse()?).unwrap_err().kind(), Kind::NotFound);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn read(file: &VerifiedFile, table: &PropertyPath) -> Result<Profile> {
         Profile::read_here(file, table).map_err(|error| match file.path() {
             Some(path) => error.in_file(path),
@@ -344,6 +528,19 @@ impl Profile {
     }
 
     /// The names of the table's values that the login needs.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # fn profile(login: &str) -> Result<Profile> {
+    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+    /// #     let text = Vault::create(access, &text)?.sign()?;
+    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+    /// # }
+    /// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
+    /// assert_eq!(profile.names().into_iter().collect::<Vec<_>>(), ["password", "username"]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn names(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
         match &self.body {
@@ -359,13 +556,47 @@ impl Profile {
     }
 
     /// Whether the token may go to `url`: https (or loopback by its literal address, or `allow_http`), and one of `hosts`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # fn profile(login: &str) -> Result<Profile> {
+    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+    /// #     let text = Vault::create(access, &text)?.sign()?;
+    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+    /// # }
+    /// let profile = profile(r#"
+    ///     url = "https://auth.acme.example/login"
+    ///     basic = true
+    ///     hosts = ["api.acme.example"]
+    /// "#)?;
+    /// assert!(profile.allows(&"https://api.acme.example/v1/orders".parse().unwrap()));
+    /// assert!(!profile.allows(&"http://api.acme.example/v1/orders".parse().unwrap())); // in clear
+    /// assert!(!profile.allows(&"https://evil.example/".parse().unwrap()));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn allows(&self, url: &Url) -> bool {
-        let secure = url.scheme() == "https" || url.scheme() == "http" && (self.allow_http || is_loopback(url));
+        // In clear only where the login itself is, which says that it is meant.
+        let clear = self.url.scheme() == "http" && url.scheme() == "http" && (self.allow_http || is_loopback(url));
+        let secure = url.scheme() == "https" || clear;
         let origin = url.host().map(|host| host.to_owned()).zip(url.port_or_known_default());
         secure && origin.is_some_and(|origin| self.hosts.contains(&origin))
     }
 
-    /// The origins where the token may go, for messages.
+    /// The origins where the token may go, for messages: `api.acme.example, api.acme.example:8443`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # fn profile(login: &str) -> Result<Profile> {
+    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+    /// #     let text = Vault::create(access, &text)?.sign()?;
+    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+    /// # }
+    /// let profile = profile("url = \"https://auth.acme.example:8443/\"\nbasic = true\n")?;
+    /// assert_eq!(profile.hosts(), "auth.acme.example:8443");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn hosts(&self) -> String {
         let hosts = self
             .hosts
@@ -376,7 +607,18 @@ impl Profile {
 }
 
 impl VerifiedFile {
-    /// The tables that hold a login profile.
+    /// The tables that hold a login profile: `acme` for `[acme.login]`. Whether it can work is not looked at; see [`Profile::read`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "[acme.login]\nurl = \"https://auth.acme.example/\"\n")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let tables: Vec<_> = file.profiles().iter().map(ToString::to_string).collect();
+    /// assert_eq!(tables, ["acme"]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn profiles(&self) -> BTreeSet<PropertyPath> {
         let login = |path: &PropertyPath| {
             let segments = path.segments();

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use x25519_dalek::{PublicKey, StaticSecret};
 
 /// A recipient as age writes it. Those of age's own kind (`age1…`, X25519) can be wrapped to.
+/// Any other text does not parse: [`Kind::Usage`].
 ///
 /// ```
 /// let text = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";

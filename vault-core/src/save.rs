@@ -34,7 +34,17 @@ impl FileLock {
     /// Waits for the lock of the file at `path`, which need not exist yet.
     ///
     /// # Errors
-    /// [`Kind::Io`] where the folder cannot be opened or its file system has no locks.
+    /// [`Kind::Io`] where the path cannot be followed, where the folder cannot be opened, or its file system has no locks.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// let lock = FileLock::acquire(&path)?; // the file is not there yet: nobody else makes it meanwhile
+    /// assert!(!path.exists());
+    /// drop(lock); // and the next one may
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn acquire(path: &Path) -> Result<FileLock> {
         let lock = || -> std::io::Result<FileLock> {
             let real = real_path(path)?;
@@ -45,6 +55,18 @@ impl FileLock {
     }
 
     /// The file's path after links.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let me = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let lock = FileLock::acquire(&path)?;
+    /// assert_eq!(lock.real_path().file_name(), path.file_name());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn real_path(&self) -> &Path {
         &self.real
     }
@@ -53,6 +75,19 @@ impl FileLock {
     ///
     /// # Errors
     /// As [`SealedFile::read`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let me = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let lock = FileLock::acquire(&path)?;
+    /// let file = lock.read()?.verify(&[])?;
+    /// assert_eq!(file.generation(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn read(&self) -> Result<SealedFile> {
         let open = self.folder.open(&self.real).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
@@ -66,17 +101,41 @@ impl FileLock {
     /// Puts `text` in the place of the file, which keeps its mode, and its owner where we may set it.
     ///
     /// # Errors
-    /// [`Kind::Io`]; the file is then as it was.
+    /// [`Kind::Io`] where the folder or the file cannot be written; the file is then as it was.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let me = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let lock = FileLock::acquire(&path)?;
+    /// let vault = lock.read()?.verify(&[])?.open_for_writing(&[me])?;
+    /// lock.write(&vault.sign()?)?;
+    /// assert_eq!(SealedFile::read(&path)?.verify(&[])?.generation(), 2);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn write(self, text: &str) -> Result<()> {
         self.folder
             .replace(&self.real, text.as_bytes())
             .map_err(|error| io("cannot be written", &error).in_file(&self.asked))
     }
 
-    /// Makes the file, which must not exist.
+    /// Makes the file with `text` in it; it must not exist.
     ///
     /// # Errors
-    /// [`Kind::Exists`] where it does, [`Kind::Io`].
+    /// [`Kind::Exists`] where it does, [`Kind::Io`] where the folder cannot be written.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// FileLock::acquire(&path)?.create("mine\n")?;
+    /// let error = FileLock::acquire(&path)?.create("theirs\n").unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Exists);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn create(self, text: &str) -> Result<()> {
         self.folder.create(&self.real, text.as_bytes()).map_err(|error| {
             match error.kind() {

@@ -13,7 +13,13 @@ use crate::vault::{Reader, Vault, Writer};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// The most bytes that a sealed file may have.
+/// The most bytes that a sealed file may have: 16 MiB.
+///
+/// ```
+/// use bootseal_core::{MAX_FILE, SealedFile};
+/// assert_eq!(MAX_FILE, 16 * 1024 * 1024);
+/// assert!(SealedFile::parse(vec![b' '; MAX_FILE + 1]).is_err());
+/// ```
 pub const MAX_FILE: usize = 16 << 20;
 
 /// Two key blocks of 256 KiB, 256 entries of access, and room to spare.
@@ -22,6 +28,17 @@ const MAX_OWN_PART: usize = 2 << 20;
 const BRING_BACK: &str = "Bring the last good version back, from git or a backup.";
 
 /// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed, and nothing in it is trusted.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// let file = SealedFile::parse(text.into_bytes())?;
+/// println!("claims to be {}", file.claimed_vault());
+/// let file = file.verify(&[])?; // only now is it known to be
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SealedFile {
     text: String,
@@ -38,6 +55,12 @@ impl SealedFile {
     /// # Errors
     /// [`Kind::Io`] where it cannot be read or is no regular file, [`Kind::NotFound`] where there is none, and what
     /// [`SealedFile::parse`] says.
+    ///
+    /// ```
+    /// use bootseal_core::{Kind, SealedFile};
+    /// let error = SealedFile::read("/nonexistent.sealed.toml".as_ref()).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::NotFound);
+    /// ```
     pub fn read(path: &Path) -> Result<SealedFile> {
         let open = open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file")
@@ -127,6 +150,17 @@ impl SealedFile {
     }
 
     /// The id that the file claims; [`SealedFile::verify`] finds out whether it may.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// let file = SealedFile::parse(text.into_bytes())?;
+    /// let claimed = file.claimed_vault();
+    /// assert_eq!(file.verify(&[])?.vault(), claimed);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn claimed_vault(&self) -> VaultId {
         self.vault
     }
@@ -136,6 +170,20 @@ impl SealedFile {
     /// # Errors
     /// [`Kind::Forged`] where the signature does not hold; [`Kind::WrongVault`] and [`Kind::OldGeneration`] where a pin says so;
     /// [`Kind::Malformed`] where the signed text is no sealed file by the rules of format 1.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "user = \"bob\"\n")?.sign()?;
+    /// let forged = text.replace("bob", "eve");
+    /// let error = SealedFile::parse(forged.into_bytes())?.verify(&[]).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Forged);
+    /// let file = SealedFile::parse(text.into_bytes())?;
+    /// let pin = Pin::from(file.claimed_vault()); // as a rule it comes from elsewhere: a setting, a key file
+    /// assert_eq!(file.verify(&[pin])?.trust(), Trust::Pinned);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn verify(self, pins: &[Pin]) -> Result<VerifiedFile> {
         let file = self.file.clone();
         self.verify_here(pins).map_err(|error| {
@@ -216,6 +264,16 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 /// Why a verified file is trusted to be the one that is meant.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// assert_eq!(file.trust(), Trust::Nothing); // authentic, but of whom?
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
@@ -230,6 +288,20 @@ pub enum Trust {
 }
 
 /// A file whose signature holds and whose text keeps the rules: names, readable values and the access list may be used.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
+/// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// println!("{}, generation {}, opens for {}", file.vault(), file.generation(), file.who());
+/// for (path, property) in file.properties() {
+///     println!("{path} is {}", if matches!(property, Property::Sealed(_)) { "sealed" } else { "readable" });
+/// }
+/// let vault = file.open(&[alice])?; // and now values can be opened
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 pub struct VerifiedFile {
     pub(crate) document: Document,
     /// The text of `[bootseal]`, to the end of the file.
@@ -247,75 +319,230 @@ impl std::fmt::Debug for VerifiedFile {
 }
 
 impl VerifiedFile {
-    /// The vault's id.
+    /// The vault's id: the public key under which the signature holds.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let pin = Pin::from(file.vault());
+    /// assert_eq!(pin.to_string(), file.vault().to_string());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn vault(&self) -> VaultId {
         self.header.vault
     }
 
-    /// Counts the writes of this file.
+    /// Counts the writes of this file, from 1.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert_eq!(file.generation(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn generation(&self) -> u64 {
         self.header.generation
     }
 
-    /// Counts the data keys of this vault.
+    /// Counts the data keys of this vault, from 1.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert_eq!(file.epoch(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn epoch(&self) -> u64 {
         self.header.epoch
     }
 
-    /// Who may, in the order of the file.
+    /// Who may read or write, in the order of the file.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let writers = file.access().iter().filter(|access| access.role == Role::Writer);
+    /// assert_eq!(writers.count(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn access(&self) -> &[Access] {
         &self.header.access
     }
 
     /// "alice, bob (writers), web1": for messages.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// println!("It opens for: {}.", file.who());
+    /// # assert!(file.who().contains("alice"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn who(&self) -> String {
         self.header.who()
     }
 
     /// How the file is trusted.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// if file.trust() == Trust::Nothing {
+    ///     eprintln!("pin it: BOOTSEAL_PIN={}", file.vault());
+    /// }
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn trust(&self) -> Trust {
         self.trust
     }
 
-    /// The pinned id that handed the vault over to its present one: the pin is old, and should be renewed.
+    /// The pinned id that handed the vault over to its present one: the pin is old, and should be renewed. `None` where no pin was
+    /// needed, or where it is that of the present id.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// if let Some(old) = file.handed_over_from() {
+    ///     eprintln!("the pin {old} is old; the vault is {} now", file.vault());
+    /// }
+    /// # assert!(file.handed_over_from().is_none());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn handed_over_from(&self) -> Option<VaultId> {
         self.handed_over_from
     }
 
-    /// The ids that this vault had before, handed over one to the next.
+    /// The ids that this vault had before, handed over one to the next, the oldest first.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert!(file.former_ids().is_empty()); // it was never handed over
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn former_ids(&self) -> Vec<VaultId> {
         let former = self.header.handover.iter().map(|entry| entry.from);
         former.filter(|id| self.header.continues(id)).collect()
     }
 
-    /// Says that something outside the file, a memory or a person, vouches for it.
+    /// Says that something outside the file, a memory or a person, vouches for it. A file that is
+    /// trusted already keeps the trust that it has.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let mut file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// file.trusted_by(Trust::FirstUse); // someone was asked, and said yes
+    /// assert_eq!(file.trust(), Trust::FirstUse);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn trusted_by(&mut self, trust: Trust) {
         if self.trust == Trust::Nothing {
             self.trust = trust;
         }
     }
 
-    /// Where the file was read.
+    /// Where the file was read, as it was asked for; `None` for a text in memory.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert!(file.path().is_none()); // it was parsed from memory
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn path(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
     /// All properties, in the order of the file; a sealed one is its ciphertext.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let names: Vec<_> = file.properties().map(|(path, _)| path.to_string()).collect();
+    /// assert_eq!(names, ["acme.user"]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn properties(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
         self.document.iter()
     }
 
-    /// One property.
+    /// One property; `None` where there is none of that name, as for a table.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let user = file.property(&"acme.user".parse()?);
+    /// assert_eq!(user, Some(&Property::Readable("bob".into())));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn property(&self, path: &PropertyPath) -> Option<&Property> {
         self.document.get(path)
     }
 
-    /// The names of those who were removed and knew a value that was given at `set_at`.
+    /// The names of those who were removed and knew a value that was given at `set_at`, in seconds since 1970-01-01 UTC.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let set_at = 1_700_000_000; // of an opened value
+    /// assert!(file.known_to(set_at).is_empty()); // nobody was removed
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn known_to(&self, set_at: u64) -> Vec<&str> {
         self.header.removed.iter().filter(|removed| set_at <= removed.at).map(|removed| removed.name.as_str()).collect()
     }
 
-    /// What the access list says of these identities.
+    /// What the access list says of these identities: the greatest right that one of them has; `None` where it names none of them.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert_eq!(file.role_of(&[alice]), Some(Role::Writer));
+    /// assert_eq!(file.role_of(&[Identity::generate()?]), None);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn role_of(&self, identities: &[Identity]) -> Option<Role> {
         let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
         let roles =
@@ -327,6 +554,17 @@ impl VerifiedFile {
     ///
     /// # Errors
     /// [`Kind::NoIdentity`] where none of `identities` opens it, with who can; [`Kind::Malformed`] where a key block is broken.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let vault = file.open(&[alice])?;
+    /// assert!(vault.open_all()?.is_empty());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn open(self, identities: &[Identity]) -> Result<Vault<Reader>> {
         match open_data_key(&self.header.read_key, identities) {
             Ok(Some(key)) => Vault::for_reader(self, key),
@@ -338,7 +576,19 @@ impl VerifiedFile {
     /// Opens the signing seed and the data key: values can also be sealed, and the file signed.
     ///
     /// # Errors
-    /// As [`VerifiedFile::open`]; also [`Kind::Malformed`] where the seed is not that of the vault's id.
+    /// As [`VerifiedFile::open`], [`Kind::NoIdentity`] also for who may only read; [`Kind::Malformed`] where the seed is not that of the vault's id.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let mut vault = file.open_for_writing(&[alice])?;
+    /// vault.set_readable(&"timeout".parse()?, &"10s".into())?;
+    /// let text = vault.sign()?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<Writer>> {
         match open_writer_keys(&self.header.write_key, identities) {
             Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => Vault::for_writer(self, seed, key),

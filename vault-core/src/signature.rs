@@ -11,17 +11,39 @@ use std::str::FromStr;
 
 const ID_PREFIX: Hrp = Hrp::parse_unchecked("vault");
 
-/// A vault's id: the public key that signs its file, written in bech32 (BIP 173), `vault1…`.
+/// A vault's id: the public key that signs its file, written in bech32 (BIP 173), `vault1…`. A text that is not exactly one does not parse: [`Kind::Malformed`].
 ///
 /// ```
 /// let text = "vault1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqmjmkm5";
 /// assert!(text.parse::<bootseal_core::VaultId>().is_err()); // not a checksum that holds
 /// ```
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+/// let id = vault.file().vault();
+/// assert!(id.to_string().starts_with("vault1"));
+/// assert_eq!(id.to_string().parse::<VaultId>()?, id);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VaultId([u8; 32]);
 
 impl VaultId {
-    /// The 32 bytes of the key.
+    /// The 32 bytes of the Ed25519 public key.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// let id = vault.file().vault();
+    /// let key: &[u8; 32] = id.as_bytes();
+    /// assert_eq!(key.len(), 32);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

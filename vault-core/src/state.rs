@@ -17,6 +17,20 @@ use toml::de::DeValue;
 /// An id becomes known because the file was made here, because a pin matched, or because someone said yes.
 /// Reading a file never makes it known. A file is known by the path that was asked for and by its real path, after links: a link
 /// that leads to another vault is another file.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
+/// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
+/// let mut file = SealedFile::read(&path)?.verify(&[])?;
+/// KnownVaults::remember(&store, &path, file.vault(), file.former_ids())?; // it was vouched for
+///
+/// KnownVaults::load(&store)?.check(&mut file, &path)?;
+/// assert_eq!(file.trust(), Trust::Remembered);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct KnownVaults {
     store: PathBuf,
@@ -34,7 +48,8 @@ impl KnownVaults {
     /// Reads the memory at `store`; where there is none yet, nothing is known.
     ///
     /// # Errors
-    /// [`Kind::Io`] and [`Kind::Malformed`]; a memory that cannot be read must not look like an empty one.
+    /// [`Kind::Io`] where it cannot be read, [`Kind::Malformed`] where it holds something else: a memory that cannot be read must not
+    /// look like an empty one.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -57,10 +72,22 @@ impl KnownVaults {
         Ok(KnownVaults { store: store.to_path_buf(), known })
     }
 
-    /// The vault that is known for the file at `path`.
+    /// The vault that is known for the file at `path`; `None` where none is.
     ///
     /// # Errors
     /// [`Kind::Io`] where the path cannot be followed.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
+    /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
+    /// let id = SealedFile::read(&path)?.verify(&[])?.vault();
+    /// KnownVaults::remember(&store, &path, id, vec![])?;
+    /// assert_eq!(KnownVaults::load(&store)?.vault_of(&path)?, Some(id));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn vault_of(&self, path: &Path) -> Result<Option<VaultId>> {
         Ok(self.known.get(&asked_key(path)?).map(|known| known.vault))
     }
@@ -70,7 +97,21 @@ impl KnownVaults {
     ///
     /// # Errors
     /// [`Kind::WrongVault`] where another vault is known for the path or for where it leads, or where the id is a former one. A pin
-    /// beats memory: a pinned file is not held against it.
+    /// beats memory: a pinned file is not held against it. [`Kind::Io`] where the path cannot be followed.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
+    /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
+    /// let mut file = SealedFile::read(&path)?.verify(&[])?;
+    /// let other = Vault::create(vec![Access::new("eve", Role::Writer, Identity::generate()?.recipient())?], "")?;
+    /// KnownVaults::remember(&store, &path, other.file().vault(), vec![])?;
+    /// let error = KnownVaults::load(&store)?.check(&mut file, &path).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::WrongVault);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn check(&self, file: &mut VerifiedFile, path: &Path) -> Result<()> {
         if file.trust() == Trust::Pinned {
             return Ok(());
@@ -103,7 +144,19 @@ impl KnownVaults {
     /// Remembers that the file at `path` is `vault`, which had the ids `former` before, and returns what was known instead.
     ///
     /// # Errors
-    /// [`Kind::Io`] where it cannot be written.
+    /// [`Kind::Io`] where it cannot be written or `path` not be followed; [`Kind::Malformed`] where what is at `store` is no such memory.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
+    /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
+    /// let file = SealedFile::read(&path)?.verify(&[])?;
+    /// let before = KnownVaults::remember(&store, &path, file.vault(), file.former_ids())?;
+    /// assert!(before.is_none());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn remember(store: &Path, path: &Path, vault: VaultId, former: Vec<VaultId>) -> Result<Option<VaultId>> {
         if let Some(folder) = store.parent() {
             let mut builder = std::fs::DirBuilder::new();

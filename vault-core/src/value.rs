@@ -18,6 +18,17 @@ const HEADER: usize = 13;
 const STEP: usize = 64;
 
 /// What a value's bytes are.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+/// vault.set(&"acme.port".parse()?, ValueKind::Toml, &Secret::copy_of(b"443")?, 1_700_000_000)?;
+/// let no_toml = vault.set(&"acme.port".parse()?, ValueKind::Toml, &Secret::copy_of(b"443 444")?, 1_700_000_000);
+/// assert_eq!(no_toml.unwrap_err().kind(), Kind::Malformed);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueKind {
@@ -44,6 +55,19 @@ impl ValueKind {
 }
 
 /// One opened value.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+/// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+/// # let vault = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?.open(&[alice])?;
+/// let password = vault.open(&"acme.password".parse()?)?;
+/// assert_eq!((password.kind, password.set_at), (ValueKind::Text, 1_700_000_000));
+/// assert_eq!(password.secret.len(), 7);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct OpenedValue {
     /// What the bytes are.

@@ -17,15 +17,52 @@ use bootseal_memory::Secret;
 use std::collections::HashMap;
 
 /// The right to open values.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// let vault: Vault<Reader> = file.open(&[alice])?;
+/// assert!(vault.open_all()?.is_empty());
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 pub struct Reader(());
 
 /// The right to seal values and to sign the file.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// let vault: Vault<Writer> = file.open_for_writing(&[alice])?;
+/// let next_generation = vault.sign()?;
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 pub struct Writer {
     seed: SigningSeed,
     data_key: DataKey,
 }
 
 /// An opened vault. `Vault<Reader>` opens values; `Vault<Writer>` also changes them.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
+/// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// let mut vault = file.open_for_writing(&[alice.clone()])?;
+/// let path = "acme.password".parse()?;
+/// vault.set(&path, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+///
+/// let vault = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?.open(&[alice])?;
+/// assert_eq!(vault.open(&path)?.secret.len(), 7);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
 pub struct Vault<Role> {
     file: VerifiedFile,
     key: ValueKey,
@@ -47,11 +84,34 @@ impl Vault<Reader> {
 
 impl<Role> Vault<Role> {
     /// The verified file.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let vault = file.open(&[alice])?;
+    /// println!("{}, generation {}", vault.file().vault(), vault.file().generation());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn file(&self) -> &VerifiedFile {
         &self.file
     }
 
     /// The verified file alone; the keys are wiped.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let vault = file.open(&[alice])?;
+    /// let values = vault.open_all()?;
+    /// let file = vault.into_file(); // nothing more can be opened
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn into_file(self) -> VerifiedFile {
         self.file
     }
@@ -61,6 +121,20 @@ impl<Role> Vault<Role> {
     /// # Errors
     /// [`Kind::NotFound`] where there is no such property (with near names), [`Kind::Conflict`] where it is readable, so that
     /// nobody takes for a secret what everybody can read; [`Kind::MovedValue`] and [`Kind::Malformed`] where it does not open.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+    /// # let vault = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?.open(&[alice])?;
+    /// let password = vault.open(&"acme.password".parse()?)?.secret;
+    /// assert_eq!(password.len(), 7);
+    /// assert_eq!(vault.open(&"timeout".parse()?).unwrap_err().kind(), Kind::Conflict); // readable
+    /// assert_eq!(vault.open(&"acme.pasword".parse()?).unwrap_err().kind(), Kind::NotFound);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn open(&self, path: &PropertyPath) -> Result<OpenedValue> {
         let opened = match self.file.document.get(path) {
             Some(Property::Sealed(sealed)) => value::open(&self.key, &self.file.vault(), path, sealed),
@@ -77,7 +151,20 @@ impl<Role> Vault<Role> {
     /// Opens every sealed value, in the order of the file.
     ///
     /// # Errors
-    /// That of the first value that does not open.
+    /// That of the first value that does not open, as [`Vault::open`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+    /// # let vault = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?.open(&[alice])?;
+    /// for (path, value) in vault.open_all()? {
+    ///     println!("{path}: {} bytes", value.secret.len());
+    /// }
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn open_all(&self) -> Result<Vec<(PropertyPath, OpenedValue)>> {
         let sealed = self.file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
         sealed.map(|(path, _)| Ok((path.clone(), self.open(path)?))).collect()
@@ -92,7 +179,18 @@ impl<Role> Vault<Role> {
 }
 
 impl VerifiedFile {
-    /// The error for a property that is not there, with the names that are near.
+    /// The error for a property that is not there, with the names that are near. Its kind is [`Kind::NotFound`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let error = file.not_found(&"acme.usr".parse()?);
+    /// assert!(error.help().is_some_and(|help| help.contains("acme.user")));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn not_found(&self, path: &PropertyPath) -> Error {
         let asked = path.to_string();
         let mut near: Vec<(f64, String)> = self
@@ -127,7 +225,7 @@ impl Vault<Writer> {
     ///
     /// # Errors
     /// [`Kind::Malformed`] where `text` is not TOML that may be signed, or `access` breaks a rule of the format;
-    /// [`Kind::Usage`] where a recipient cannot be wrapped to.
+    /// [`Kind::Usage`] where a recipient cannot be wrapped to; [`Kind::Io`] without random numbers or guarded memory.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
@@ -180,15 +278,40 @@ impl Vault<Writer> {
     /// # Errors
     /// [`Kind::Conflict`] where the name is a table, or a value stands where a table is needed; [`Kind::Malformed`] where the
     /// bytes are not of `kind`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// let now = 1_700_000_000;
+    /// vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, now)?;
+    /// let error = vault.set(&"acme".parse()?, ValueKind::Text, &Secret::copy_of(b"x")?, now).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Conflict); // `acme` is a table
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn set(&mut self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<()> {
         let sealed = self.seal(path, kind, value, now)?;
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Seals many properties that are there already, at once.
+    /// Seals many properties that are there already, at once; `now` in seconds since 1970-01-01 UTC.
     ///
     /// # Errors
     /// As [`Vault::set`]; [`Kind::NotFound`] for a name that is not there.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "user = \"\"\npassword = \"\"\n")?;
+    /// let sealed = vec![
+    ///     ("user".parse()?, ValueKind::Text, Secret::copy_of(b"bob")?),
+    ///     ("password".parse()?, ValueKind::Text, Secret::copy_of(b"hunter2")?),
+    /// ];
+    /// vault.set_all(&sealed, 1_700_000_000)?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn set_all(&mut self, values: &[(PropertyPath, ValueKind, Secret)], now: u64) -> Result<()> {
         let mut changes = HashMap::with_capacity(values.len());
         for (path, kind, value) in values {
@@ -200,10 +323,22 @@ impl Vault<Writer> {
         self.replace_text(self.file.document.with_all(&changes)?)
     }
 
-    /// Sets a readable property to `value`, the text of one TOML value.
+    /// Sets the property `path` to `value`, which everybody can read; new or in place of what it was.
     ///
     /// # Errors
-    /// As [`Vault::set`].
+    /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// vault.set_readable(&"timeout".parse()?, &"30s".into())?;
+    /// vault.set_readable(&"acme.port".parse()?, &443.into())?;
+    /// let error = vault.set_readable(&"acme.key".parse()?, &"secret:hunter2".into()).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Conflict);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn set_readable(&mut self, path: &PropertyPath, value: &toml::Value) -> Result<()> {
         if crate::plain::mentions(value) {
             let what = "a readable value may not begin with `sealed:` or `secret:`";
@@ -228,6 +363,18 @@ impl Vault<Writer> {
     ///
     /// # Errors
     /// [`Kind::Exists`] where name or recipient are there already; [`Kind::Usage`] where a recipient cannot be wrapped to.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// let web1 = Identity::generate()?;
+    /// vault.add_access(Access::new("web1", Role::Reader, web1.recipient())?)?;
+    /// let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
+    /// assert_eq!(file.role_of(&[web1]), Some(Role::Reader));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn add_access(&mut self, access: Access) -> Result<()> {
         let header = &mut self.file.header;
         if let Some(other) =
@@ -253,7 +400,18 @@ impl Vault<Writer> {
     /// Whether both key blocks hold the same data key, as they must: asked by `verify` with a writer's identity.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where they do not.
+    /// [`Kind::Malformed`] where they do not, or where none of `identities` opens the readers' block.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let vault = file.open_for_writing(&[alice.clone()])?;
+    /// vault.check_key_blocks(&[alice])?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn check_key_blocks(&self, identities: &[Identity]) -> Result<()> {
         let same = open_data_key(&self.file.header.read_key, identities)?
             .is_some_and(|key| key.0.expose(|read| self.role.data_key.0.expose(|write| read == write)));
@@ -269,6 +427,17 @@ impl Vault<Writer> {
     /// # Errors
     /// [`Kind::Malformed`] where the text may not be signed: TOML that only version 1.1 allows, a broken rule of the format,
     /// more than 16 MiB.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let text = file.open_for_writing(&[alice])?.sign()?;
+    /// assert_eq!(SealedFile::parse(text.into_bytes())?.verify(&[])?.generation(), 2);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
     pub fn sign(self) -> Result<String> {
         let generation = self.file.header.generation + 1;
         let own = header::replace(&self.file.own, "generation", &generation.to_string())?;

@@ -44,7 +44,13 @@ impl Default for State {
 }
 
 impl Clock {
-    /// A clock at 2026-01-01T00:00:00Z.
+    /// A clock at 2026-01-01T00:00:00Z, on a machine that is up for a day.
+    ///
+    /// ```
+    /// use bootseal::Clock as _;
+    /// let clock = bootseal::testing::Clock::new();
+    /// assert_eq!(clock.wall().as_secs(), 1_767_225_600);
+    /// ```
     pub fn new() -> Clock {
         Clock::default()
     }
@@ -53,7 +59,17 @@ impl Clock {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets time pass.
+    /// Lets time pass, on both clocks, and wakes the sleeps that are over by then.
+    ///
+    /// ```
+    /// use bootseal::Clock as _;
+    /// use std::time::Duration;
+    ///
+    /// let clock = bootseal::testing::Clock::new();
+    /// let before = clock.wall();
+    /// clock.advance(Duration::from_secs(3600));
+    /// assert_eq!(clock.wall() - before, Duration::from_secs(3600));
+    /// ```
     pub fn advance(&self, time: Duration) {
         let mut state = self.state();
         state.boot += time;
@@ -66,16 +82,45 @@ impl Clock {
     }
 
     /// Sets the wall clock alone, as an operator or a time server does.
+    ///
+    /// ```
+    /// use bootseal::Clock as _;
+    /// use std::time::Duration;
+    ///
+    /// let clock = bootseal::testing::Clock::new();
+    /// let before = clock.boot();
+    /// clock.set_wall(Duration::from_secs(1_900_000_000));
+    /// assert_eq!((clock.wall().as_secs(), clock.boot()), (1_900_000_000, before));
+    /// ```
     pub fn set_wall(&self, since_1970: Duration) {
         self.state().wall = since_1970;
     }
 
-    /// What [`crate::Clock::draw`] gives from now on; 0.5 at first.
+    /// What [`crate::Clock::draw`] gives from now on; from 0 to 1, 0.5 at first.
+    ///
+    /// ```
+    /// use bootseal::Clock as _;
+    /// let clock = bootseal::testing::Clock::new();
+    /// clock.set_draw(1.0);
+    /// assert_eq!(clock.draw(), 1.0);
+    /// ```
     pub fn set_draw(&self, draw: f64) {
         self.state().draw = draw;
     }
 
     /// Blocks until at least `count` sleeps are under way, so that a test can advance past them.
+    ///
+    /// ```
+    /// use bootseal::Clock as _;
+    /// use std::time::Duration;
+    ///
+    /// let clock = bootseal::testing::Clock::new();
+    /// let sleep = clock.sleep(Duration::from_secs(60));
+    /// let thread = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(sleep));
+    /// clock.wait_for_sleepers(1);
+    /// clock.advance(Duration::from_secs(60));
+    /// thread.join().unwrap();
+    /// ```
     pub fn wait_for_sleepers(&self, count: usize) {
         let mut state = self.state();
         while state.sleepers.len() < count {
