@@ -25,10 +25,19 @@ struct Inner {
 }
 
 impl Secrets {
-    pub(crate) fn new(file: VerifiedFile, values: Vec<(PropertyPath, OpenedValue)>) -> Result<Secrets> {
+    /// Of the profiles those in `only`, or all where it is empty.
+    pub(crate) fn new(
+        file: VerifiedFile,
+        values: Vec<(PropertyPath, OpenedValue)>,
+        only: &[PropertyPath],
+    ) -> Result<Secrets> {
         // Checked now and not at the first call: a profile that cannot work is told at start.
-        let profiles: bootseal_core::Result<HashMap<_, _>> =
-            file.profiles().into_iter().map(|table| Ok((table.clone(), Profile::read(&file, &table)?))).collect();
+        let profiles: bootseal_core::Result<HashMap<_, _>> = file
+            .profiles()
+            .into_iter()
+            .filter(|table| only.is_empty() || only.contains(table))
+            .map(|table| Ok((table.clone(), Profile::read(&file, &table)?)))
+            .collect();
         Ok(Secrets(Arc::new(Inner {
             values: values.into_iter().map(|(path, value)| (path, value.secret)).collect(),
             profiles: profiles?,

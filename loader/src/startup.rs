@@ -4,7 +4,7 @@ use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::secrets::Secrets;
 use crate::unlock::{Tried, candidates, pins};
-use bootseal_core::{Identity, Kind, Pin, SealedFile, VerifiedFile};
+use bootseal_core::{Identity, Kind, Pin, PropertyPath, SealedFile, VerifiedFile};
 use bootseal_memory::Level;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -49,6 +49,7 @@ pub struct Loader {
     pins: Vec<Pin>,
     allow_unpinned: bool,
     least: Option<Level>,
+    only_profiles: Vec<PropertyPath>,
     env: Env,
 }
 
@@ -68,6 +69,7 @@ impl Loader {
             pins: Vec::new(),
             allow_unpinned: false,
             least: None,
+            only_profiles: Vec::new(),
             env: Env::default(),
         }
     }
@@ -165,6 +167,20 @@ impl Loader {
     pub fn allow_unpinned(mut self) -> Loader {
         self.allow_unpinned = true;
         self
+    }
+
+    /// Reads this login profile only: others, which may not be finished, are not looked at. Several calls: each of them.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where `table` is no name of a table.
+    ///
+    /// ```
+    /// let loader = bootseal::Loader::new("app.sealed.toml").only_profile("acme")?;
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn only_profile(mut self, table: &str) -> Result<Loader> {
+        self.only_profiles.push(table.parse().map_err(Error::from)?);
+        Ok(self)
     }
 
     /// Refuses to start where secrets would lie in memory of a lower level: [`Loader::load`] is then an error of [`Kind::Io`].
@@ -269,7 +285,7 @@ impl Loader {
             let vault = verified.open(&candidate.file.identities)?;
             let values = vault.open_all()?;
             tracing::info!(target: "bootseal", file = %path.display(), vault = %vault.file().vault(), generation = vault.file().generation(), values = values.len(), memory = %report, "opened");
-            return Secrets::new(vault.into_file(), values);
+            return Secrets::new(vault.into_file(), values, &self.only_profiles);
         }
         if let Some(error) = foreign {
             return Err(error.into());

@@ -2,7 +2,7 @@
 //!
 //! Tests only. The test starts itself again, with the name of the case in the environment.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use crate::{Level, Secret, report};
 use std::process::Command;

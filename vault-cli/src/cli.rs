@@ -167,7 +167,7 @@ pub(crate) struct Set {
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true, conflicts_with_all = ["stdin", "from_file"])]
     pub(crate) plain: Option<String>,
     /// Make up a value of letters and digits, 32 unless LENGTH says otherwise
-    #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with_all = ["stdin", "from_file", "plain"])]
+    #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with_all = ["from_file", "plain"])]
     pub(crate) generate: Option<usize>,
     /// Take an empty value
     #[arg(long)]

@@ -52,7 +52,10 @@ impl From<bootseal_core::Error> for Failure {
         Failure(Box::new(Facts {
             kind: error.kind(),
             text: error.to_string(),
-            message: error.what().to_owned(),
+            message: match error.line() {
+                Some((line, column)) => format!("line {line}, column {column}: {}", error.what()),
+                None => error.what().to_owned(),
+            },
             file: error.file().map(|file| Shown(&file.to_string_lossy()).to_string()),
             property: error.property().map(str::to_owned),
             help: error.help().map(str::to_owned),

@@ -2,7 +2,7 @@
 
 use crate::exit::{Failure, Result};
 use crate::world::World;
-use bootseal_core::Shown;
+use bootseal_core::{Shown, is_hidden};
 use serde_json::{Value, json};
 
 /// How this run speaks.
@@ -26,7 +26,7 @@ impl World<'_> {
 
     /// The one document of a `--json` run.
     pub(crate) fn document(&mut self, document: &Value) -> Result<()> {
-        self.line(document)
+        self.line(ascii_safe(document))
     }
 
     /// The result: the document with `--json`, else the text.
@@ -51,14 +51,14 @@ impl World<'_> {
     /// What a person must know, even with `--quiet`.
     pub(crate) fn warn(&mut self, style: Style, text: impl std::fmt::Display) {
         let _ = match style.json {
-            true => writeln!(self.stderr, "{}", json!({ "warning": text.to_string() })),
+            true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() }))),
             false => writeln!(self.stderr, "bootseal: {}: {text}", paint(style, "33", "warning")),
         };
     }
 
     pub(crate) fn failure(&mut self, style: Style, failure: &Failure) {
         let _ = match style.json {
-            true => writeln!(self.stderr, "{}", json!({ "error": failure.json() })),
+            true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),
             false => writeln!(self.stderr, "{}: {}", paint(style, "31", "bootseal"), failure.text()),
         };
     }
@@ -66,6 +66,18 @@ impl World<'_> {
 
 fn paint(style: Style, code: &str, word: &str) -> String {
     if style.colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
+}
+
+/// JSON in which whatever is invisible is written as an escape: the same document, and nothing that plays with a terminal.
+fn ascii_safe(document: &Value) -> String {
+    let mut safe = String::new();
+    for next in document.to_string().chars() {
+        match is_hidden(next) {
+            true => next.encode_utf16(&mut [0; 2]).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}"))),
+            false => safe.push(next),
+        }
+    }
+    safe
 }
 
 /// Seconds since 1970 as RFC 3339.

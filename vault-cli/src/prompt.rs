@@ -4,7 +4,6 @@ use crate::exit::{Failure, Result};
 use crate::world::World;
 use bootseal_core::{Kind, Secret};
 use std::io::{BufRead, Write};
-use zeroize::Zeroize;
 
 /// Someone who answers.
 ///
@@ -50,10 +49,7 @@ pub struct Console;
 
 impl Terminal for Console {
     fn secret(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        let mut typed = rpassword::prompt_password(prompt)?;
-        let secret = Secret::copy_of(typed.as_bytes()).map_err(std::io::Error::other);
-        typed.zeroize();
-        secret
+        hidden::read(prompt)
     }
 
     fn line(&mut self, prompt: &str) -> std::io::Result<String> {
@@ -64,6 +60,71 @@ impl Terminal for Console {
         let mut line = String::new();
         std::io::BufReader::new(std::fs::File::open(input)?).read_line(&mut line)?;
         if line.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(line.trim().to_owned()) }
+    }
+}
+
+/// A line without echo, read byte by byte onto a guarded page. Signals are off while it is read, so that Ctrl-C reaches us and the
+/// terminal is put back before the program ends.
+#[cfg(unix)]
+mod hidden {
+    use bootseal_core::Secret;
+    use bootseal_memory::SecretBuf;
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+    use std::fs::{File, OpenOptions};
+    use std::io::{Error, ErrorKind, Read, Write};
+
+    /// Puts the terminal back as it was.
+    struct Quiet<'a>(&'a File, Termios);
+
+    impl Drop for Quiet<'_> {
+        fn drop(&mut self) {
+            let _ = tcsetattr(self.0, OptionalActions::Flush, &self.1);
+            let _ = self.0.write_all(b"\n");
+        }
+    }
+
+    pub(super) fn read(prompt: &str) -> std::io::Result<Secret> {
+        let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        // First quiet, then the question: what is typed ahead is thrown away and never shown.
+        tcsetattr(&terminal, OptionalActions::Flush, &quiet)?;
+        let _quiet = Quiet(&terminal, before);
+        (&terminal).write_all(prompt.as_bytes())?;
+        let mut typed = SecretBuf::with_capacity(256).map_err(Error::other)?;
+        let mut byte = [0];
+        loop {
+            if (&terminal).read(&mut byte)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            match byte[0] {
+                b'\r' | b'\n' => return Ok(typed.freeze()),
+                0x03 | 0x1C => return Err(Error::new(ErrorKind::Interrupted, "broken off; nothing was changed")),
+                0x04 if typed.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
+                0x04 => return Ok(typed.freeze()),
+                0x15 => typed.truncate(0),
+                0x08 | 0x7F => {
+                    let shorter = typed.expose(|bytes| bytes.iter().rposition(|byte| byte & 0xC0 != 0x80));
+                    typed.truncate(shorter.unwrap_or_default());
+                }
+                other => typed.push(&[other]).map_err(Error::other)?,
+            }
+            byte = [0];
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod hidden {
+    use bootseal_core::Secret;
+    use zeroize::Zeroize;
+
+    pub(super) fn read(prompt: &str) -> std::io::Result<Secret> {
+        let mut typed = rpassword::prompt_password(prompt)?;
+        let secret = Secret::copy_of(typed.as_bytes()).map_err(std::io::Error::other);
+        typed.zeroize();
+        secret
     }
 }
 

@@ -20,6 +20,9 @@ use std::ffi::OsString;
 /// ```
 pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut World<'_>) -> u8 {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    if args.iter().skip(1).take_while(|arg| *arg != "--").any(glued_to_help) {
+        return refuse(&args, UNEXPECTED, world);
+    }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&args, &error, world),
@@ -66,15 +69,21 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
         let _ = write!(world.stdout, "{error}");
         return 0;
     }
-    let text = if names_only_options(error) {
-        error.to_string()
-    } else {
-        "error: an argument that is not expected here (it is not repeated: it may be a secret, which never belongs onto a command line)\n\n\
-         For more information, try '--help'.\n"
-            .to_owned()
+    let text = match (choices(error), names_only_options(error)) {
+        (Some(choices), _) => choices,
+        (None, true) => error.to_string(),
+        (None, false) => UNEXPECTED.to_owned(),
     };
+    refuse(args, &text, world)
+}
+
+const UNEXPECTED: &str = "error: an argument that is not expected here (it is not repeated: it may be a secret, which never belongs onto a \
+                          command line)\n\nFor more information, try '--help'.\n";
+
+fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     if args.iter().any(|arg| arg == "--json") {
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
         let failure = Failure::new(Kind::Usage, message).with_help("bootseal --help");
         let style = Style { json: true, quiet: false, verbose: false, colour: false };
         world.failure(style, &failure);
@@ -84,24 +93,34 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
     Kind::Usage.exit_code()
 }
 
+/// `-hunter2`: clap would take it for `-h`, and end well.
+fn glued_to_help(arg: &OsString) -> bool {
+    arg.to_str().is_some_and(|text| text.starts_with("-h") && text.len() > 2)
+}
+
+/// What an option takes, where it was given something else.
+fn choices(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue};
+    let (Some(ContextValue::String(option)), Some(ContextValue::Strings(choices))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::ValidValue))
+    else {
+        return None;
+    };
+    if choices.is_empty() {
+        return None;
+    }
+    Some(format!("error: {option} takes one of: {}\n\nFor more information, try '--help'.\n", choices.join(", ")))
+}
+
 /// Whether what the error would repeat of the command line are names of options and verbs, and nothing else.
 fn names_only_options(error: &clap::Error) -> bool {
     use clap::error::{ContextKind, ContextValue};
-    let plain = |text: &str| {
-        let name = text.trim_start_matches('-');
-        // An option's own description, as `--file <FILE>`, is ours.
-        (text.starts_with('-')
-            && (1..=20).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
-            || (text.starts_with('-') || text.starts_with('<') || text.starts_with('[')) && text.ends_with(['>', ']'])
-    };
+    // An option's own description, as `--file <FILE>`, is ours; a word after dashes is one where it is near to an option.
+    let ours =
+        |text: &str| text.is_empty() || text.ends_with(['>', ']']) || error.get(ContextKind::SuggestedArg).is_some();
     error.context().all(|(kind, value)| match (kind, value) {
-        (ContextKind::InvalidArg, ContextValue::String(text)) => plain(text),
-        (
-            ContextKind::InvalidValue | ContextKind::TrailingArg | ContextKind::Suggested | ContextKind::SuggestedArg,
-            ContextValue::String(text),
-        ) => plain(text),
-        (ContextKind::InvalidValue, _) => false,
+        (ContextKind::InvalidArg | ContextKind::InvalidValue, ContextValue::String(text)) => ours(text),
+        (ContextKind::TrailingArg, _) => false,
         _ => true,
     })
 }

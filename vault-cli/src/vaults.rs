@@ -127,7 +127,13 @@ impl World<'_> {
         }
         self.detail(
             style,
-            format_args!("{}: {}, generation {}, {:?}", path.display(), file.vault(), file.generation(), file.trust()),
+            format_args!(
+                "{}: {}, generation {}, {:?}",
+                Shown(&path.to_string_lossy()),
+                file.vault(),
+                file.generation(),
+                file.trust()
+            ),
         );
         Ok(file)
     }
@@ -158,9 +164,17 @@ impl World<'_> {
 
     /// Keeps what is now known of the file: a pin, or a yes, makes it known; a handover moves the memory on.
     fn remember(&mut self, path: &Path, file: &VerifiedFile, style: Style) -> Result<()> {
-        if let Some(before) = KnownVaults::remember(&self.known_vaults()?, path, file.vault(), file.former_ids())? {
-            let shown = Shown(&path.to_string_lossy()).to_string();
-            self.note(style, format_args!("{shown} was known as {before}; from now on it is {}", file.vault()));
+        let done = self
+            .known_vaults()
+            .and_then(|store| Ok(KnownVaults::remember(&store, path, file.vault(), file.former_ids())?));
+        let shown = Shown(&path.to_string_lossy()).to_string();
+        match done {
+            Ok(Some(before)) => {
+                self.note(style, format_args!("{shown} was known as {before}; from now on it is {}", file.vault()))
+            }
+            Ok(None) => {}
+            // Someone vouches for it now, as on a build server with a pin; next time someone must again.
+            Err(failure) => self.warn(style, format_args!("{shown} is not remembered: {}", failure.text())),
         }
         Ok(())
     }

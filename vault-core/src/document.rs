@@ -2,7 +2,7 @@
 //!
 //! An edit replaces the bytes of one value, or adds one line. Everything else keeps its bytes: comments, order, blanks.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, is_hidden};
 use crate::outline::Outline;
 use crate::path::{BasicString, DottedKey, PropertyPath};
 use crate::value::SEALED_PREFIX;
@@ -295,6 +295,25 @@ pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
             toml::Value::Table(pairs.collect::<Option<_>>()?)
         }
     })
+}
+
+/// A readable value as it is written: whatever is invisible in it is escaped, so that a review sees it.
+pub(crate) fn value_text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => {
+            let unseen = text.chars().any(|next| is_hidden(next) && next != '\n' && next != '\t');
+            // Several lines stay several lines: a certificate is read as one.
+            if text.contains('\n') && !unseen { value.to_string() } else { quoted(text) }
+        }
+        toml::Value::Array(array) => format!("[{}]", array.iter().map(value_text).collect::<Vec<_>>().join(", ")),
+        toml::Value::Table(table) => {
+            let pairs = table
+                .iter()
+                .map(|(key, value)| format!("{} = {}", DottedKey(std::slice::from_ref(key)), value_text(value)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A sealed value as it stands in the text.

@@ -246,6 +246,16 @@ impl Error {
         self.0.file.as_deref()
     }
 
+    /// Line and column, from 1, where a text is at fault.
+    ///
+    /// ```
+    /// let error = bootseal_core::PlainDocument::parse("a = 1\na = 2\n".into()).err().unwrap();
+    /// assert_eq!(error.line().map(|(line, _)| line), Some(2));
+    /// ```
+    pub fn line(&self) -> Option<(usize, usize)> {
+        self.0.line
+    }
+
     /// The property in question, as a TOML dotted key; `None` where it is not about one.
     ///
     /// ```
@@ -343,14 +353,25 @@ impl fmt::Display for Brief<'_> {
 }
 
 /// What someone typed where something public was asked for; a private key that stands there by mistake is not repeated.
-pub(crate) struct Typed<'a>(pub(crate) &'a str);
+///
+/// ```
+/// use bootseal_core::Typed;
+/// assert_eq!(Typed("bob").to_string(), "`bob`");
+/// assert_eq!(Typed("AGE-SECRET-KEY-1…").to_string(), "a private key");
+/// ```
+pub struct Typed<'a>(pub &'a str);
+
+impl Typed<'_> {
+    /// Whether it begins as private keys do.
+    pub fn is_private(&self) -> bool {
+        let start = self.0.get(..11).unwrap_or_default();
+        start.eq_ignore_ascii_case("AGE-SECRET-") || start.eq_ignore_ascii_case("AGE-PLUGIN-")
+    }
+}
 
 impl fmt::Display for Typed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let private = self.0.get(..11).is_some_and(|start| {
-            start.eq_ignore_ascii_case("AGE-SECRET-") || start.eq_ignore_ascii_case("AGE-PLUGIN-")
-        });
-        if private { f.write_str("a private key") } else { write!(f, "`{}`", Brief(self.0)) }
+        if self.is_private() { f.write_str("a private key") } else { write!(f, "`{}`", Brief(self.0)) }
     }
 }
 

@@ -175,14 +175,19 @@ impl Header {
 
     /// "alice, bob (writers), web1": for messages.
     pub(crate) fn who(&self) -> String {
-        let names = |role| {
-            let names = self.access.iter().filter(move |access| access.role == role).map(|access| access.name.as_str());
-            names.collect::<Vec<_>>().join(", ")
-        };
-        match (names(Role::Writer), names(Role::Reader)) {
-            (writers, readers) if readers.is_empty() => format!("{writers} (writers)"),
-            (writers, readers) => format!("{writers} (writers), {readers}"),
+        match self.names(Role::Reader) {
+            readers if readers.is_empty() => format!("{} (writers)", self.writers()),
+            readers => format!("{} (writers), {readers}", self.writers()),
         }
+    }
+
+    pub(crate) fn writers(&self) -> String {
+        self.names(Role::Writer)
+    }
+
+    fn names(&self, role: Role) -> String {
+        let names = self.access.iter().filter(|access| access.role == role).map(|access| access.name.as_str());
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// The text of a new `[bootseal]` table, with an empty place for the signature.

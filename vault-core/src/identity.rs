@@ -1,6 +1,6 @@
 //! What opens? The private side: identity files, read onto guarded pages.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Typed};
 use crate::keys::random;
 use crate::pin::Pin;
 use crate::recipient::Recipient;
@@ -180,7 +180,7 @@ impl IdentityFile {
     /// Reads an identity file onto a guarded page and parses it there.
     ///
     /// # Errors
-    /// [`Kind::Io`] where it cannot be read; [`Kind::UnsafeFile`] where others can write or read it (on a file system that is
+    /// [`Kind::NotFound`] where there is none, [`Kind::Io`] where it cannot be read; [`Kind::UnsafeFile`] where others can write or read it (on a file system that is
     /// mounted read-only, as Kubernetes and systemd mount secrets, others may read); [`Kind::Malformed`] where it is no identity
     /// file, or where a comment that begins with `vault:` holds no pin.
     ///
@@ -191,11 +191,16 @@ impl IdentityFile {
     /// ```
     pub fn read(path: &Path) -> Result<IdentityFile> {
         let read = || -> Result<IdentityFile> {
-            let mut file =
-                File::open(path).map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
+            let mut file = File::open(path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
+                _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
+            })?;
             check_mode(&file, path)?;
             IdentityFile::from_reader(&mut file)
         };
+        if Typed(&path.to_string_lossy()).is_private() {
+            return Err(Error::new(Kind::Usage, "a private key stands where the name of its file was expected"));
+        }
         read().map_err(|error| error.in_file(path))
     }
 

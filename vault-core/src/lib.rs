@@ -49,7 +49,7 @@ mod profile;
 pub use bootseal_memory::Secret;
 
 pub use document::{Property, SECRET_PREFIX};
-pub use error::{Error, Kind, Result, Shown, is_hidden};
+pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
 pub use path::{BasicString, PropertyPath};

@@ -1,6 +1,6 @@
 //! How is a property named? A TOML dotted key, bounded, compared by its bytes.
 
-use crate::error::{Error, Kind, Result, is_hidden};
+use crate::error::{Brief, Error, Kind, Result, Typed, is_hidden};
 use std::fmt;
 use std::str::FromStr;
 use toml_parser::Source;
@@ -107,8 +107,19 @@ impl FromStr for PropertyPath {
         let mut errors: Option<ParseError> = None;
         parse_key(&tokens, &mut keys, &mut errors);
         let stray = text.contains(['\n', '\r']);
+        if Typed(text).is_private() {
+            return Err(Error::new(Kind::Usage, "a private key stands where a property's path was expected"));
+        }
         if errors.is_some() || keys.segments.is_empty() || stray {
-            return Err(Error::new(Kind::Usage, format!("`{}` is not a property's path", crate::error::Brief(text)))
+            // NAME=VALUE is a likely mistake, and the value is not to be repeated.
+            let harmless =
+                !text.is_empty() && text.chars().all(|next| next.is_alphanumeric() || "._-\"'".contains(next));
+            let what = if harmless {
+                format!("`{}` is not a property's path", Brief(text))
+            } else {
+                "this is not a property's path".into()
+            };
+            return Err(Error::new(Kind::Usage, what)
                 .with_help("A path is a TOML dotted key: acme.password, or acme.\"user.name\" where a segment holds more than letters, digits, - and _."));
         }
         PropertyPath::new(keys.segments)

@@ -597,7 +597,7 @@ impl VerifiedFile {
             }
             Ok(None) if self.role_of(identities) == Some(Role::Reader) => {
                 let error = Error::new(Kind::NoIdentity, "this identity may read, not write")
-                    .with_help(format!("Writers: {}.", self.header.who()));
+                    .with_help(format!("Writers: {}.", self.header.writers()));
                 Err(self.placed(error))
             }
             Ok(None) => Err(self.placed(self.no_identity(identities))),

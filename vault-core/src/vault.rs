@@ -1,6 +1,6 @@
 //! What can someone do who opened the file? Readers open values; writers also seal them and sign the file.
 
-use crate::document::{Document, Property, quoted, refuse_newer_toml};
+use crate::document::{Document, Property, quoted, refuse_newer_toml, value_text};
 use crate::error::{Error, Kind, Result};
 use crate::header::{self, Access, Header, Role};
 use crate::identity::Identity;
@@ -344,7 +344,7 @@ impl Vault<Writer> {
             let what = "a readable value may not begin with `sealed:` or `secret:`";
             return Err(Error::new(Kind::Conflict, what).at(path).with_help(format!("Seal it: bootseal set {path}")));
         }
-        self.replace_text(self.file.document.with(path, &value.to_string())?)
+        self.replace_text(self.file.document.with(path, &value_text(value))?)
     }
 
     fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {

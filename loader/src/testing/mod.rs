@@ -43,5 +43,5 @@ pub fn vault<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, readable:
     let pin = Pin::from(vault.file().vault());
     let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[identity])?;
     let values = opened.open_all()?;
-    Secrets::new(opened.into_file(), values)
+    Secrets::new(opened.into_file(), values, &[])
 }

@@ -15,6 +15,10 @@ pub(crate) fn run(
     style: Style,
     world: &mut World<'_>,
 ) -> Result<(), Done> {
+    if style.json && options.new_key.as_deref() == Some(Path::new("-")) {
+        let text = "--new-key - puts the key file on stdout, where --json puts a document";
+        return Err(Failure::new(Kind::Usage, text).with_help("Name a file for the key.").into());
+    }
     let role = if options.writer { Role::Writer } else { Role::Reader };
     let (target, file) = Target::find(everywhere, style, world)?;
     let (recipient, identity) = match &options.recipient {

@@ -26,6 +26,9 @@ pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &
     };
     if let Some(out) = &options.out {
         write_private(out, &value.secret)?;
+        if style.json {
+            world.document(&json!({ "name": property.to_string(), "file": out.to_string_lossy() }))?;
+        }
         return Ok(());
     }
     if style.json {

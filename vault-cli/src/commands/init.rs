@@ -5,7 +5,7 @@ use crate::cli::{Everywhere, Init};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Access, FileLock, Kind, KnownVaults, Role, Shown, VaultId};
+use bootseal_core::{Access, FileLock, Kind, KnownVaults, Role, Shown, Typed, VaultId};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -16,13 +16,14 @@ pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: 
         .or_else(|| world.var("BOOTSEAL_FILE").map(PathBuf::from))
         .unwrap_or_else(|| "app.sealed.toml".into());
     world.refuse_pin(everywhere)?;
+    refuse_existing(&path)?;
     let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
+    let role = role_of(&options.writer, &access, everywhere, world);
     let lock = FileLock::acquire(&path)?;
     let vault = bootseal_core::Vault::create(access.clone(), "")?;
     let id = vault.file().vault();
     lock.create(&vault.sign()?).map_err(exists)?;
     after_creation(&path, id, &access, style, world)?;
-    let role = role_of(&access, everywhere, world)?;
     let document = json!({
         "file": path.to_string_lossy(), "vault": id.to_string(), "generation": 1, "signed": true,
         "role": role, "properties": 0, "sealed": 0,
@@ -31,15 +32,27 @@ pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: 
     Ok(())
 }
 
-fn role_of(access: &[Access], everywhere: &Everywhere, world: &mut World<'_>) -> Result<Option<String>> {
-    // An identity from stdin was read already, and cannot be read again.
-    if everywhere.identity.iter().any(|path| path == Path::new("-")) {
-        return Ok(None);
+/// What the user at hand may do in the new vault; `None` also where their identity cannot be read, which nothing here needs.
+fn role_of(named: &[String], access: &[Access], everywhere: &Everywhere, world: &mut World<'_>) -> Option<String> {
+    if named.is_empty() {
+        return Some(Role::Writer.to_string());
     }
-    let recipients: Vec<_> =
-        world.keys(everywhere)?.identities.iter().map(bootseal_core::Identity::recipient).collect();
+    let stdin = everywhere.identity.iter().any(|path| path == Path::new("-"));
+    let keys = if stdin { None } else { world.keys(everywhere).ok() };
+    let recipients: Vec<_> = keys?.identities.iter().map(bootseal_core::Identity::recipient).collect();
     let mine = access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
-    Ok(mine.max_by_key(|role| *role == Role::Writer).map(|role| role.to_string()))
+    mine.max_by_key(|role| *role == Role::Writer).map(|role| role.to_string())
+}
+
+/// Before anything is made: an identity, say.
+pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
+    match path.exists() {
+        true => {
+            Err(exists(bootseal_core::Error::new(Kind::Exists, "exists already; nothing was changed").in_file(path))
+                .into())
+        }
+        false => Ok(()),
+    }
 }
 
 pub(crate) fn exists(error: bootseal_core::Error) -> bootseal_core::Error {
@@ -62,7 +75,7 @@ pub(crate) fn access_list(
         for pair in given {
             let (name, recipient) = pair
                 .split_once('=')
-                .ok_or_else(|| Failure::new(Kind::Usage, format!("`{}` is not NAME=RECIPIENT", Shown(pair))))?;
+                .ok_or_else(|| Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair))))?;
             list.push(Access::new(name, role, recipient.parse()?)?);
         }
     }

@@ -6,7 +6,7 @@ use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, timestamp};
 use crate::world::World;
 use bootseal::{Loader, TokenSource};
-use bootseal_core::{Kind, OpenedValue, Property, Reader, SealedFile, Vault, is_hidden};
+use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, SealedFile, Vault, is_hidden};
 use serde_json::{Value, json};
 
 pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
@@ -16,12 +16,14 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
     let mut file = world.verified(SealedFile::read(&path)?, &path, &pins, style)?;
     // A password goes where the file says: only a file that someone vouches for may say it.
     world.vouch(&mut file, &path, style)?;
+    // Says which profiles there are, before anything is opened.
+    Profile::read(&file, &options.profile.parse()?)?;
     if keys.identities.is_empty() {
         return Err(file.open(&[]).map_or_else(Failure::from, |_| no_identity()).into());
     }
     let loader =
         keys.identities.iter().fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
-    let vault = loader.pin(&pin_of(&file, &pins).to_string())?.load()?;
+    let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
     let source = vault.token_source(&options.profile)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match source.token_blocking() {

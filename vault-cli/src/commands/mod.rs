@@ -66,6 +66,14 @@ pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
     Pin { vault: file.vault(), floor }
 }
 
+/// Why a file that was named cannot be read.
+pub(crate) fn unreadable(error: &std::io::Error) -> bootseal_core::Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => bootseal_core::Error::new(bootseal_core::Kind::NotFound, "no such file"),
+        _ => bootseal_core::Error::new(bootseal_core::Kind::Io, format!("cannot be read: {error}")),
+    }
+}
+
 /// A new file with mode 0600, which must not exist yet, holding `content`.
 pub(crate) fn write_private(path: &Path, content: &bootseal_core::Secret) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();

@@ -1,7 +1,7 @@
 //! `bootseal seal`: turns a settings file in clear into a sealed one.
 
-use super::Target;
-use super::init::{access_list, after_creation, exists};
+use super::init::{access_list, after_creation, exists, refuse_existing};
+use super::{Target, unreadable};
 use crate::cli::{Everywhere, Format, Seal};
 use crate::exit::{Done, Failure, Result};
 use crate::formats::{InputProperty, properties};
@@ -53,8 +53,9 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
         .filter(|path| sealed.contains(path))
         .map(ToString::to_string)
         .collect();
+    let added = everywhere.file.as_ref().is_some_and(|path| path.exists());
     let path = match &everywhere.file {
-        Some(path) if path.exists() => {
+        Some(path) if added => {
             if !options.writer.is_empty() || !options.reader.is_empty() {
                 let text = "--writer and --reader make the access list of a new file, and this one is there";
                 return Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT").into());
@@ -91,7 +92,16 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
             if readable.is_empty() { "nothing".into() } else { readable.join(", ") }
         ))?;
     }
-    if input.left_out_comments {
+    for property in literal_credentials(&input, &sealed) {
+        let text = "looks like a credential, and stays readable: it stands in a login profile itself";
+        world.warn(
+            style,
+            format_args!("{property} {text}. Make it a value of the table above, and use it as ${{name}}"),
+        );
+    }
+    let into_another = everywhere.file.is_some()
+        && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
+    if input.left_out_comments || into_another && added {
         world.note(style, "comments of the input were left out: they may hold old values");
     }
     if input_stays {
@@ -117,14 +127,20 @@ fn read(options: &Seal, world: &mut World<'_>, style: Style) -> Result<Input> {
     let path = &options.input;
     let from_stdin = path == Path::new("-");
     let mut text = Zeroizing::new(String::new());
-    let place = |what: String| Failure::from(bootseal_core::Error::new(Kind::Io, what).in_file(path));
     let done = match from_stdin {
         true => std::io::Read::read_to_string(&mut world.stdin, &mut text).map(drop),
         false => {
             std::fs::File::open(path).and_then(|mut file| std::io::Read::read_to_string(&mut file, &mut text).map(drop))
         }
     };
-    done.map_err(|error| place(format!("cannot be read as text: {error}")))?;
+    done.map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => bootseal_core::Error::new(Kind::Malformed, "is not UTF-8").in_file(path),
+        _ => unreadable(&error).in_file(path),
+    })?;
+    // An editor's mark, which is no part of the first name.
+    if let Some(rest) = text.strip_prefix('\u{feff}') {
+        text = Zeroizing::new(rest.to_owned());
+    }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let format = match (options.format, extension) {
         (Some(format), _) => format,
@@ -260,11 +276,17 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
     let marks = input.properties.iter().any(|property| property.marked);
     let wanted = |property: &&InputProperty| {
         let name = property.path.to_string();
-        let chosen =
-            if marks { property.marked } else { only.is_empty() || only.iter().any(|pattern| pattern.matches(&name)) };
+        let named = only.iter().any(|pattern| pattern.matches(&name)) || only.is_empty() && !marks;
         property.marked
-            || chosen && !keeps_readable(&property.path) && !plain.iter().any(|pattern| pattern.matches(&name))
+            || named && !keeps_readable(&property.path) && !plain.iter().any(|pattern| pattern.matches(&name))
     };
+    let both = |property: &&InputProperty| {
+        property.marked && plain.iter().any(|pattern| pattern.matches(&property.path.to_string()))
+    };
+    if let Some(property) = input.properties.iter().find(both) {
+        let text = format!("{} is marked secret: in the input, and named by --plain", property.path);
+        return Err(Failure::new(Kind::Usage, text).with_help("Take away the mark, or the option."));
+    }
     if let Some(property) = input.properties.iter().find(|property| property.marked && keeps_readable(&property.path)) {
         let text = format!("{} is marked secret:, and belongs to a login profile, which stays readable", property.path);
         return Err(
@@ -272,6 +294,23 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
         );
     }
     Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
+}
+
+/// What is written out in a profile, has a name that tells, and is no `${name}`.
+fn literal_credentials<'a>(input: &'a Input, sealed: &HashSet<PropertyPath>) -> Vec<&'a PropertyPath> {
+    let tells = |name: &str| {
+        ["pass", "pwd", "secret", "token", "key", "credential"].iter().any(|word| name.to_lowercase().contains(word))
+    };
+    let literal = |property: &&InputProperty| {
+        let segments = property.path.segments();
+        let carried = matches!(special(&property.path), Some(("login", "json" | "form" | "headers", _)));
+        carried
+            && !sealed.contains(&property.path)
+            && property.kind == ValueKind::Text
+            && segments.last().is_some_and(|name| tells(name))
+            && property.value.expose_str(|text| !text.contains("${")).unwrap_or(false)
+    };
+    input.properties.iter().filter(literal).map(|property| &property.path).collect()
 }
 
 /// The text of the new file before its values are sealed: where one will be, an empty string stands.
@@ -343,6 +382,7 @@ fn create(
     world: &mut World<'_>,
 ) -> Result<()> {
     world.refuse_pin(everywhere)?;
+    refuse_existing(path)?;
     check_comments(input, sealed)?;
     let text = readable_text(input, sealed)?;
     let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;

@@ -1,11 +1,11 @@
 //! `bootseal set`: seals one value.
 
-use super::Target;
+use super::{Target, unreadable};
 use crate::cli::{Everywhere, Set};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind};
+use bootseal_core::{Kind, Property, PropertyPath, Secret, Shown, ValueKind, VerifiedFile};
 use bootseal_memory::SecretBuf;
 use serde_json::json;
 use std::io::Read;
@@ -15,6 +15,10 @@ const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const MAX_VALUE: usize = 12 << 20;
 
 pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if options.generate.is_some() && options.stdin.is_some() {
+        let text = "--generate takes its length with an equals sign, and nothing else stands beside it: --generate=40";
+        return Err(Failure::new(Kind::Usage, text).into());
+    }
     if options.stdin.as_deref().is_some_and(|word| word != "-") {
         let text =
             "a value never goes onto the command line: others on this machine can see it there, and the shell keeps it";
@@ -27,18 +31,24 @@ pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &
     let before = file.property(&path).cloned();
     if let Some(text) = &options.plain {
         if matches!(before, Some(Property::Sealed(_))) && !options.force {
-            let text = format!("{path} is sealed; --plain would make it readable for everyone who has the file");
-            return Err(Failure::new(Kind::Conflict, text).with_help("If that is what you want, add --force.").into());
+            let error = bootseal_core::Error::new(
+                Kind::Conflict,
+                "is sealed; --plain would make it readable for everyone who has the file",
+            );
+            return Err(error
+                .at(&path)
+                .in_file(target.path())
+                .with_help("If that is what you want, add --force.")
+                .into());
         }
         let value = toml::Value::String(text.clone());
         target.change(|vault| Ok(vault.set_readable(&path, &value)?))?;
         return said(&target, &path, "readable", style, world);
     }
-    if in_profile(&path) {
-        let text = format!(
-            "{path} belongs to a login profile, which stays readable, so that a review sees where a password goes"
-        );
-        return Err(Failure::new(Kind::Conflict, text).with_help(format!("bootseal set {path} --plain VALUE")).into());
+    if in_profile(&file, &path) {
+        let what = "belongs to a login profile, which stays readable, so that a review sees where a password goes";
+        let error = bootseal_core::Error::new(Kind::Conflict, what).at(&path).in_file(target.path());
+        return Err(error.with_help(format!("bootseal set {path} --plain VALUE")).into());
     }
     target.check_writer(file)?;
     let (kind, value) = value(options, &path, style, world)?;
@@ -59,18 +69,16 @@ pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &
 }
 
 fn said(target: &Target, path: &PropertyPath, what: &str, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    world.detail(style, format_args!("{}: {path} is {what}", target.path().display()));
+    world.detail(style, format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
     if style.json {
         world.document(&json!({ "name": path.to_string(), "sealed": what == "sealed" }))?;
     }
     Ok(())
 }
 
-/// Whether `path` is a key of a login table: sealing it would break the profile.
-fn in_profile(path: &PropertyPath) -> bool {
-    let segments = path.segments();
-    let at = segments.iter().skip(1).position(|segment| segment == "login").map(|at| at + 1);
-    at.and_then(|at| segments.get(at + 1)).is_some_and(|key| Profile::KEYS.contains(&key.as_str()))
+/// Whether `path` lies in a login profile: sealing it would break the profile.
+fn in_profile(file: &VerifiedFile, path: &PropertyPath) -> bool {
+    file.profiles().iter().any(|table| table.child("login").is_ok_and(|login| path.starts_with(login.segments())))
 }
 
 fn value(options: &Set, path: &PropertyPath, style: Style, world: &mut World<'_>) -> Result<(ValueKind, Secret)> {
@@ -79,7 +87,7 @@ fn value(options: &Set, path: &PropertyPath, style: Style, world: &mut World<'_>
     }
     let secret = if let Some(file) = &options.from_file {
         from_file(file)?
-    } else if options.stdin.is_some() || !world.stdin_is_terminal {
+    } else if !world.stdin_is_terminal {
         // What `-i -` has left there must not look like an empty value.
         if world.stdin_taken {
             return Err(Failure::new(Kind::Usage, "stdin cannot be both the identity and the value"));
@@ -125,10 +133,12 @@ fn read(source: &mut dyn Read) -> Result<SecretBuf> {
 }
 
 fn from_file(path: &Path) -> Result<Secret> {
-    let failed = |error: std::io::Error| {
-        Failure::from(bootseal_core::Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(path))
-    };
-    Ok(read(&mut std::fs::File::open(path).map_err(failed)?)?.freeze())
+    let failed = |error: std::io::Error| Failure::from(unreadable(&error).in_file(path));
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(bootseal_core::Error::new(Kind::Io, "is a folder").in_file(path).into());
+    }
+    Ok(read(&mut file)?.freeze())
 }
 
 /// What a pipe gives ends in a newline that nobody typed: exactly one goes.
