@@ -76,7 +76,7 @@ fn main() {
         }
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = source.client().unwrap();
+    let client = source.client();
     let bare = {
         let roots = reqwest::Certificate::from_pem(vendor.ca_pem().as_bytes()).unwrap();
         reqwest::Client::builder().tls_certs_only([roots]).no_proxy().http1_only().build().unwrap()

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let vault = Loader::exactly(&sealed).identity_file(&app_key).load()?;
     step(&format!("load        verified, {} opened; {}", vault.profiles().join(", "), bootseal::report()?));
     let source = vault.token_source("acme")?;
-    let client = source.client()?;
+    let client = source.client();
     let orders = vendor.url("/orders");
     let mut answered = 0;
 

@@ -1933,3 +1933,15 @@ mod found {
         assert!(!seen.contains("hunter4"), "{seen}");
     }
 }
+
+#[test]
+fn keygen_replaces_an_identity_only_by_force_and_then_keeps_the_old_one() {
+    let home = Home::new();
+    let first = home.ok(&["keygen"]);
+    fails(&home, &["keygen"], "exists");
+    let second = home.ok(&["keygen", "--force"]);
+    assert_ne!(first, second);
+    let folder = std::fs::read_dir(home.at(".config/bootseal")).unwrap().map(|entry| entry.unwrap().path());
+    let recipients: Vec<String> = folder.map(|path| home.ok(&["keygen", "-y", path.to_str().unwrap()])).collect();
+    assert!(recipients.len() == 2 && recipients.contains(&first) && recipients.contains(&second));
+}

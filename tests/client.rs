@@ -37,7 +37,7 @@ struct Acme {
 fn acme(more: &str) -> Acme {
     let vendor = Vendor::start().unwrap();
     let source = vault(&vendor.url("/login"), vendor.ca_pem(), &format!("{JSON}{more}")).token_source("acme").unwrap();
-    Acme { client: source.client().unwrap(), source, vendor }
+    Acme { client: source.client(), source, vendor }
 }
 
 impl Acme {
@@ -247,7 +247,7 @@ async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often()
         ),
     ] {
         let raw = Raw::vendor(|_| reply(200, &[], ""));
-        let client = raw.source(more).client().unwrap();
+        let client = raw.source(more).client();
         let call = client.get(raw.url("/")).header(header, "mine").header(header.to_uppercase(), "mine too");
         call.send().await.unwrap();
         let request = client.get(raw.url("/")).build().unwrap();
@@ -257,7 +257,7 @@ async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often()
         assert!(calls.iter().all(|heard| heard.all(header) == [expected]), "{calls:?}");
     }
     // Where the token has another header, theirs stays theirs.
-    let client = raw.source("inject = { header = \"X-Auth-Token\", value = \"${token}\" }").client().unwrap();
+    let client = raw.source("inject = { header = \"X-Auth-Token\", value = \"${token}\" }").client();
     client.get(raw.url("/")).header("authorization", "Basic bWluZQ==").send().await.unwrap();
     assert_eq!(raw.calls()[0].all("authorization"), ["Basic bWluZQ=="]);
 }
@@ -265,7 +265,7 @@ async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often()
 #[tokio::test]
 async fn the_builders_send_what_they_say() {
     let raw = Raw::vendor(|_| reply(200, &[], ""));
-    let client = raw.source("").client().unwrap();
+    let client = raw.source("").client();
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, "text/plain".parse().unwrap());
     let call = |method: Method, path: &str| client.request(method, raw.url(path));
@@ -351,7 +351,7 @@ async fn the_origin_of_an_https_login_is_not_called_in_clear() {
 async fn a_host_that_the_profile_adds_gets_the_token() {
     let api = Raw::start(|_| reply(200, &[], ""));
     let login = Raw::vendor(|_| reply(200, &[], ""));
-    let client = login.source(&format!("hosts = [\"127.0.0.1:{}\"]", api.port)).client().unwrap();
+    let client = login.source(&format!("hosts = [\"127.0.0.1:{}\"]", api.port)).client();
     client.get(api.url("/orders")).send().await.unwrap();
     assert_eq!(api.calls()[0].token(), "token-1");
     assert_eq!(
@@ -394,7 +394,7 @@ async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_ther
             });
             // Also where the profile would let the token go there: whoever answers here does not choose.
             let hosts = format!("hosts = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n", here.port, there.port);
-            let client = here.source(&format!("{hosts}{inject}")).client().unwrap();
+            let client = here.source(&format!("{hosts}{inject}")).client();
             for to in [
                 there.url("/orders"),
                 there.url("/orders").replacen("http:", "", 1),
@@ -453,7 +453,7 @@ async fn a_login_that_is_redirected_is_an_error_that_names_the_origin_only() {
             assert!(text.contains(&format!("127.0.0.1:{}", there.port)), "{text}");
             assert!(!text.contains("steal") && !text.contains("hidden") && !text.contains(PASSWORD), "{text}");
             assert_eq!(vendor.heard.lock().unwrap().len(), 1);
-            let again = source.client().unwrap().get(vendor.url("/orders")).send().await.unwrap_err();
+            let again = source.client().get(vendor.url("/orders")).send().await.unwrap_err();
             assert_eq!(again.kind(), Kind::LoginProtocol);
             assert!(again.retry_after().is_some_and(|wait| wait > Duration::from_secs(30)));
             assert_eq!(vendor.heard.lock().unwrap().len(), 1, "asked again");
@@ -526,7 +526,7 @@ async fn a_hundred_calls_after_a_revocation_are_answered_by_one_login() {
 #[tokio::test]
 async fn a_body_of_bytes_is_sent_again_whole() {
     let raw = Raw::vendor(|heard| reply(if heard.token() == "token-1" { 401 } else { 201 }, &[], ""));
-    let client = raw.source("").client().unwrap();
+    let client = raw.source("").client();
     let body: Vec<u8> = (0..300_000_u32).map(|index| index as u8).collect();
     let answer = client.post(raw.url("/orders?a=1")).header("x-own", "kept").body(body.clone()).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 201);
@@ -578,7 +578,7 @@ async fn the_profile_says_which_calls_are_replayed() {
     ] {
         let raw = Raw::vendor(|heard| reply(if heard.token() == "token-1" { 401 } else { 200 }, &[], ""));
         let source = raw.source(&format!("replay = \"{replay}\""));
-        let client = source.client().unwrap();
+        let client = source.client();
         let status = client.request(method.clone(), raw.url("/")).body("x").send().await.unwrap().status().as_u16();
         assert_eq!((status, raw.calls().len()), if replayed { (200, 2) } else { (401, 1) }, "{replay} {method}");
         // Replaced in any case.
@@ -600,7 +600,7 @@ async fn a_lack_of_rights_is_no_rejection() {
         let headers = challenges.clone();
         let raw = Raw::vendor(move |_| reply(401, &headers, "no"));
         let source = raw.source("");
-        let client = source.client().unwrap();
+        let client = source.client();
         for _ in 0..3 {
             let answer = client.get(raw.url("/")).send().await.unwrap();
             assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (401, "no"));
@@ -618,7 +618,7 @@ async fn the_profile_says_which_statuses_reject() {
             "/denied" => reply(other, &[], ""),
             _ => reply(if heard.token() == "token-1" { rejected } else { 200 }, &[], ""),
         });
-        let client = raw.source(&more).client().unwrap();
+        let client = raw.source(&more).client();
         for (path, status, sent, logins) in [("/denied", other, 1, 1), ("/", 200, 3, 2), ("/denied", other, 4, 2)] {
             assert_eq!(client.get(raw.url(path)).send().await.unwrap().status().as_u16(), status, "{rejected}");
             assert_eq!((raw.calls().len(), raw.logins()), (sent, logins), "{rejected} {path}");
@@ -662,7 +662,7 @@ async fn a_good_replay_does_not_lift_the_guard_for_a_call_that_is_always_rejecte
             reply(if good { 200 } else { 401 }, &[], "")
         }
     });
-    let client = raw.source("").client().unwrap();
+    let client = raw.source("").client();
     for _ in 0..10 {
         // On its way while the other is denied, and judged afterwards.
         hold.store(true, Ordering::SeqCst);
@@ -683,7 +683,7 @@ async fn a_rejected_answer_whose_body_never_ends_does_not_hold_the_replay() {
             "token-1" => Reply { bytes: format!("HTTP/1.1 401 No\r\n{body}").into_bytes(), held: true },
             _ => reply(200, &[], ""),
         });
-        let client = raw.source("").client().unwrap();
+        let client = raw.source("").client();
         let answer = soon("the replay", client.get(raw.url("/")).send()).await.unwrap();
         assert_eq!((answer.status().as_u16(), raw.calls().len()), (200, 2));
     }
@@ -695,7 +695,7 @@ async fn of_a_rejected_answer_not_more_than_a_little_is_read() {
         "token-1" => reply(401, &[], &"x".repeat(64 << 20)),
         _ => reply(200, &[], ""),
     });
-    let client = raw.source("").client().unwrap();
+    let client = raw.source("").client();
     let answer = soon("the replay", client.get(raw.url("/")).send()).await.unwrap();
     assert_eq!((answer.status().as_u16(), raw.calls().len()), (200, 2));
 }
@@ -723,7 +723,7 @@ async fn a_call_that_times_out_is_the_clients_error_and_not_sent_again() {
     let raw = Raw::vendor(|_| Reply { bytes: Vec::new(), held: true });
     let source = raw.source("");
     source.ready().await.unwrap();
-    let call = source.client().unwrap().get(raw.url("/slow?key=hidden")).timeout(Duration::from_millis(50));
+    let call = source.client().get(raw.url("/slow?key=hidden")).timeout(Duration::from_millis(50));
     let error = soon("the timeout", call.send()).await.unwrap_err();
     assert!(error.as_http().unwrap().is_timeout(), "{error}");
     assert!(!error.to_string().contains("hidden") && !error.to_string().contains("token-1"), "{error}");
@@ -733,7 +733,7 @@ async fn a_call_that_times_out_is_the_clients_error_and_not_sent_again() {
 #[tokio::test]
 async fn a_login_that_is_not_answered_in_time_is_sent_once_and_all_who_wait_are_told() {
     let raw = Raw::start(|_| Reply { bytes: Vec::new(), held: true });
-    let client = raw.source("login_timeout = \"100ms\"").client().unwrap();
+    let client = raw.source("login_timeout = \"100ms\"").client();
     let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.get(raw.url("/")).send())).collect();
     for call in calls {
         let error = soon("the login", call).await.unwrap().unwrap_err();
@@ -747,7 +747,7 @@ async fn a_login_that_is_not_answered_in_time_is_sent_once_and_all_who_wait_are_
 async fn an_error_of_the_vendor_is_the_callers_and_costs_no_login() {
     for status in [400, 403, 404, 409, 429, 500, 502, 503] {
         let raw = Raw::vendor(move |_| reply(status, &[], "sorry"));
-        let answer = raw.source("").client().unwrap().post(raw.url("/")).body("x").send().await.unwrap();
+        let answer = raw.source("").client().post(raw.url("/")).body("x").send().await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (status, "sorry"));
         assert_eq!((raw.calls().len(), raw.logins()), (1, 1), "{status}");
     }
@@ -782,7 +782,7 @@ async fn a_vendor_that_is_down_is_an_error_and_calls_go_on_with_a_living_token()
     let (clock, done) = (Clock::new(), Arc::default());
     let source =
         vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(Counted(Arc::clone(&done)))).unwrap();
-    let client = source.client().unwrap();
+    let client = source.client();
     let call = || async { Ok::<_, Error>(client.get(api.url("/")).send().await?.status().as_u16()) };
     assert_eq!(call().await.unwrap(), 200);
     login.down(true);
@@ -808,7 +808,7 @@ async fn where_nobody_listens_login_and_call_say_so() {
     assert_eq!((error.kind(), error.status()), (Kind::LoginDown, None), "{error}");
     assert!(error.help().is_some());
     let raw = Raw::vendor(|_| reply(200, &[], ""));
-    let client = raw.source(&format!("hosts = [\"127.0.0.1:{port}\"]")).client().unwrap();
+    let client = raw.source(&format!("hosts = [\"127.0.0.1:{port}\"]")).client();
     let error = client.get(format!("http://127.0.0.1:{port}/?key=hidden")).send().await.unwrap_err();
     assert!(error.as_http().unwrap().is_connect() && !error.to_string().contains("hidden"), "{error}");
     assert_eq!(raw.logins(), 1);
@@ -880,7 +880,7 @@ async fn every_way_to_log_in_works_at_the_vendor() {
     ] {
         let vendor = Vendor::start().unwrap();
         let source = vault(&vendor.url(path), vendor.ca_pem(), lines).token_source("acme").unwrap();
-        let answer = source.client().unwrap().get(vendor.url("/orders")).send().await.unwrap();
+        let answer = source.client().get(vendor.url("/orders")).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), vendor.logins()), (200, 1), "{lines}");
         assert_eq!(source.token().await.unwrap().expiry_from(), ExpiryFrom::Jwt, "{lines}");
     }
@@ -968,13 +968,13 @@ fn the_login_needs_no_runtime_of_the_caller() {
 async fn a_token_that_no_header_can_carry_is_an_error_that_does_not_show_it() {
     for token in ["", "line\nbreak", "carriage\rreturn", "nul\0", "del\u{7f}"] {
         let raw = Raw::start(move |_| token_reply(token));
-        let error = raw.source("").client().unwrap().get(raw.url("/")).send().await.unwrap_err();
+        let error = raw.source("").client().get(raw.url("/")).send().await.unwrap_err();
         assert_eq!(error.kind(), Kind::LoginProtocol, "{token:?}: {error}");
         assert!(token.is_empty() || !error.to_string().contains(token), "{error}");
         assert_eq!(raw.calls().len(), 0);
     }
     let raw = Raw::vendor(|_| reply(200, &[], ""));
-    let client = raw.source("").client().unwrap();
+    let client = raw.source("").client();
     client.get(raw.url("/")).header(AUTHORIZATION, "x").send().await.unwrap();
     assert_eq!(raw.calls()[0].all("authorization"), ["Bearer token-1"]);
 }

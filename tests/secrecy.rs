@@ -179,7 +179,7 @@ async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
     let mut tokens = Vec::new();
     for name in ["acme", "basic"] {
         let source = vault.token_source(name).unwrap();
-        let client = source.client().unwrap();
+        let client = source.client();
         for revoke in [false, true] {
             if revoke {
                 vendor.revoke_all();

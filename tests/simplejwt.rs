@@ -175,7 +175,7 @@ fn a_login_by_json_or_by_form_opens_its_calls() {
     let mut turn = vendor.turn();
     for (index, lines) in (1..).zip([JSON, FORM]) {
         let source = turn.process.source(lines);
-        let client = source.client().unwrap();
+        let client = source.client();
         run(async {
             let answer = client.get(turn.process.url("/api/whoami/")).send().await.unwrap();
             assert_eq!(
@@ -202,7 +202,7 @@ fn a_login_by_json_or_by_form_opens_its_calls() {
 fn a_token_that_has_run_out_is_replaced_before_the_vendor_sees_it() {
     let mut process = Process::start(6); // a login may take a third of it, on a machine under load
     let source = process.source(JSON);
-    let client = source.client().unwrap();
+    let client = source.client();
     let url = process.url("/api/whoami/");
     run(async {
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
@@ -232,14 +232,14 @@ fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
                 assert!(!error.to_string().contains("Straße"));
             }
         }
-        let error = source.client().unwrap().get(turn.process.url("/api/whoami/")).send().await.unwrap_err();
+        let error = source.client().get(turn.process.url("/api/whoami/")).send().await.unwrap_err();
         assert!(error.retry_after().is_some_and(|wait| wait > Duration::from_secs(14 * 60)), "{error}");
     });
     assert_eq!(turn.counts(), [0, 1, 0, 0]);
     turn.tell("activate");
     source.retry_now();
     let url = turn.process.url("/api/whoami/");
-    let answer = run(async { source.client().unwrap().get(url).send().await.unwrap() });
+    let answer = run(async { source.client().get(url).send().await.unwrap() });
     assert_eq!(answer.status().as_u16(), 200);
     assert_eq!(turn.counts(), [1, 1, 1, 0]);
 }
@@ -248,7 +248,7 @@ fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
 fn a_user_switched_off_in_the_middle_is_rejected_once_and_refused_once() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
-    let client = turn.process.source(JSON).client().unwrap();
+    let client = turn.process.source(JSON).client();
     let url = turn.process.url("/api/whoami/");
     run(async {
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
@@ -265,7 +265,7 @@ fn tokens_that_became_worthless_are_replaced_by_one_login_and_all_are_answered()
     let vendor = Vendor::shared();
     for concurrent in [1, 20] {
         let mut turn = vendor.turn();
-        let client = turn.process.source(JSON).client().unwrap();
+        let client = turn.process.source(JSON).client();
         run(async {
             let first = client.get(turn.process.url("/api/whoami/")).send().await.unwrap();
             assert_eq!(first.status().as_u16(), 200);
@@ -298,7 +298,7 @@ fn tokens_that_became_worthless_are_replaced_by_one_login_and_all_are_answered()
 #[test]
 fn a_password_that_was_changed_at_the_vendor_is_asked_for_once() {
     let mut process = Process::start(300); // nobody else's, for its password stays changed
-    let client = process.source(FORM).client().unwrap();
+    let client = process.source(FORM).client();
     let url = process.url("/api/whoami/");
     run(async {
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
@@ -456,7 +456,7 @@ fn a_vendor_that_speaks_http_2_is_spoken_to_in_it_and_the_token_is_marked_sensit
         let (_server, port, mut said) = http2_server(&turn.process);
         let own = turn.process.port;
         let lines = format!("{JSON}\nhosts = [\"127.0.0.1:{own}\", \"127.0.0.1:{port}\"]\n{more}");
-        let client = turn.process.source(&lines).client().unwrap();
+        let client = turn.process.source(&lines).client();
         let sent = run(client.get(format!("https://127.0.0.1:{port}/")).send());
         assert!(sent.is_err(), "it answers nothing");
         assert_eq!(said.next().unwrap(), "h2", "the server offers it, and the client does not ask for it (ALPN)");

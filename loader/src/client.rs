@@ -22,7 +22,7 @@ const MAX_REDIRECTS: usize = 10;
 /// ```no_run
 /// # async fn run() -> Result<(), bootseal::Error> {
 /// let vault = bootseal::load("app.sealed.toml")?;
-/// let client = vault.token_source("acme")?.client()?;
+/// let client = vault.token_source("acme")?.client();
 /// let answer = client.get("https://api.acme.example/v1/orders").send().await?;
 /// assert!(answer.status().is_success());
 /// # Ok(()) }
@@ -35,14 +35,14 @@ const MAX_REDIRECTS: usize = 10;
 #[derive(Clone, Debug)]
 pub struct Client {
     source: TokenSource,
-    http: reqwest::Client,
+    /// Or why there can be none, said at each call.
+    http: Result<reqwest::Client>,
 }
 
 impl TokenSource {
     /// A client for calls with this token. Make one and clone it: it holds the connections.
     ///
-    /// # Errors
-    /// [`Kind::LoginTls`] where TLS cannot be set up, as when the profile's `ca` is no certificate.
+    /// Where TLS cannot be set up, as when the profile's `ca` is no certificate, each call says so: [`Kind::LoginTls`].
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -50,13 +50,17 @@ impl TokenSource {
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
     /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// let client = acme.client()?;
+    /// let client = acme.client();
     /// let answer = client.get(vendor.url("/orders")).send().await?;
     /// assert_eq!(answer.status(), 200);
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn client(&self) -> Result<Client> {
+    pub fn client(&self) -> Client {
+        Client { source: self.clone(), http: self.http_client() }
+    }
+
+    fn http_client(&self) -> Result<reqwest::Client> {
         let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", self.profile().table));
         let same_origin = reqwest::redirect::Policy::custom(|attempt| {
             let here = attempt.previous().last().map(|url| url.origin());
@@ -69,8 +73,7 @@ impl TokenSource {
             }
         });
         let builder = client_builder(self.profile().ca.as_deref(), &[HTTP_2, HTTP_1]).map_err(tls)?;
-        let http = builder.redirect(same_origin).build().map_err(|error| tls(crate::error::chain(&error)))?;
-        Ok(Client { source: self.clone(), http })
+        builder.redirect(same_origin).build().map_err(|error| tls(crate::error::chain(&error)))
     }
 }
 
@@ -82,7 +85,7 @@ impl Client {
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
-    /// # let client = acme.client()?;
+    /// # let client = acme.client();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let answer = client.get(vendor.url("/orders")).send().await?;
     /// assert_eq!(answer.status(), 200);
@@ -100,7 +103,7 @@ impl Client {
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
-    /// # let client = acme.client()?;
+    /// # let client = acme.client();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let answer = client.post(vendor.url("/orders")).body("a lamp").send().await?;
     /// assert_eq!(answer.status(), 201);
@@ -116,7 +119,7 @@ impl Client {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.put("https://api.acme.example/v1/orders/7").build()?;
     /// assert_eq!(request.method(), "PUT");
     /// # Ok::<(), bootseal::Error>(())
@@ -130,7 +133,7 @@ impl Client {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.patch("https://api.acme.example/v1/orders/7").build()?;
     /// assert_eq!(request.method(), "PATCH");
     /// # Ok::<(), bootseal::Error>(())
@@ -144,7 +147,7 @@ impl Client {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.delete("https://api.acme.example/v1/orders/7").build()?;
     /// assert_eq!(request.method(), "DELETE");
     /// # Ok::<(), bootseal::Error>(())
@@ -158,7 +161,7 @@ impl Client {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.head("https://api.acme.example/v1/orders/7").build()?;
     /// assert_eq!(request.method(), "HEAD");
     /// # Ok::<(), bootseal::Error>(())
@@ -172,13 +175,14 @@ impl Client {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.request(http::Method::OPTIONS, "https://api.acme.example/v1/orders").build()?;
     /// assert_eq!(request.method(), http::Method::OPTIONS);
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> RequestBuilder {
-        RequestBuilder { client: self.clone(), inner: self.http.request(method, url) }
+        let inner = self.http.as_ref().map(|http| http.request(method, url)).map_err(Error::clone);
+        RequestBuilder { client: self.clone(), inner }
     }
 
     /// Sends a request that was made elsewhere.
@@ -191,7 +195,7 @@ impl Client {
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
-    /// # let client = acme.client()?;
+    /// # let client = acme.client();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let mut request = client.get(vendor.url("/orders")).build()?;
     /// request.headers_mut().insert("accept", http::HeaderValue::from_static("application/json"));
@@ -201,6 +205,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn execute(&self, mut request: Request) -> Result<Response> {
+        let http = self.http.as_ref().map_err(Error::clone)?;
         let profile = self.source.profile();
         if !profile.allows(request.url()) {
             let origin = request.url().origin().ascii_serialization();
@@ -216,7 +221,7 @@ impl Client {
         let again = if self.may_replay(request.method()) { request.try_clone() } else { None };
         let token = self.source.token().await?;
         self.put_on(&token, request.headers_mut())?;
-        let answer = self.http.execute(request).await?;
+        let answer = http.execute(request).await?;
         if !self.is_rejection(&answer) {
             if says_of_the_token(&answer) {
                 self.source.accepted(&token);
@@ -231,7 +236,7 @@ impl Client {
         drain(answer).await;
         self.source.count_replay();
         self.put_on(&token, again.headers_mut())?;
-        let answer = self.http.execute(again).await?;
+        let answer = http.execute(again).await?;
         if self.is_rejection(&answer) {
             self.source.replay_rejected();
         } else if says_of_the_token(&answer) {
@@ -307,7 +312,7 @@ async fn drain(mut answer: Response) {
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;
-/// # let client = acme.client()?;
+/// # let client = acme.client();
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let call = client.post(vendor.url("/orders")).header("accept", "application/json").json(&["lamp"]);
 /// let answer = call.send().await?;
@@ -319,7 +324,7 @@ async fn drain(mut answer: Response) {
 #[must_use = "a call does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
-    inner: reqwest::RequestBuilder,
+    inner: Result<reqwest::RequestBuilder>,
 }
 
 impl RequestBuilder {
@@ -328,7 +333,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.get("https://api.acme.example/v1/orders").header("accept", "application/json").build()?;
     /// assert_eq!(request.headers()["accept"], "application/json");
     /// # Ok::<(), bootseal::Error>(())
@@ -348,7 +353,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let mut headers = http::HeaderMap::new();
     /// headers.insert("accept", http::HeaderValue::from_static("application/json"));
     /// let request = client.get("https://api.acme.example/v1/orders").headers(headers).build()?;
@@ -364,7 +369,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.get("https://api.acme.example/v1/orders").query(&[("page", 2)]).build()?;
     /// assert_eq!(request.url().query(), Some("page=2"));
     /// # Ok::<(), bootseal::Error>(())
@@ -378,7 +383,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.post("https://api.acme.example/v1/orders").json(&["lamp", "oil"]).build()?;
     /// assert_eq!(request.headers()["content-type"], "application/json");
     /// # Ok::<(), bootseal::Error>(())
@@ -392,7 +397,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.post("https://api.acme.example/v1/orders").form(&[("item", "a lamp")]).build()?;
     /// assert_eq!(request.body().and_then(|body| body.as_bytes()), Some(&b"item=a+lamp"[..]));
     /// # Ok::<(), bootseal::Error>(())
@@ -406,7 +411,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.put("https://api.acme.example/v1/orders").body("a lamp").build()?;
     /// assert!(request.try_clone().is_some()); // it can be replayed
     /// # Ok::<(), bootseal::Error>(())
@@ -420,7 +425,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// use std::time::Duration;
     /// let request = client.get("https://api.acme.example/v1/orders").timeout(Duration::from_secs(5)).build()?;
     /// assert_eq!(request.timeout(), Some(&Duration::from_secs(5)));
@@ -435,7 +440,7 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.get("https://api.acme.example/v1/orders").version(http::Version::HTTP_11).build()?;
     /// assert_eq!(request.version(), http::Version::HTTP_11);
     /// # Ok::<(), bootseal::Error>(())
@@ -445,7 +450,7 @@ impl RequestBuilder {
     }
 
     fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> RequestBuilder {
-        RequestBuilder { inner: change(self.inner), client: self.client }
+        RequestBuilder { inner: self.inner.map(change), client: self.client }
     }
 
     /// The request as it stands, without the token.
@@ -456,13 +461,13 @@ impl RequestBuilder {
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-    /// # let client = vault.token_source("acme")?.client()?;
+    /// # let client = vault.token_source("acme")?.client();
     /// let request = client.get("https://api.acme.example/v1/orders").build()?;
     /// assert!(!request.headers().contains_key("authorization"));
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn build(self) -> Result<Request> {
-        Ok(self.inner.build()?)
+        Ok(self.inner?.build()?)
     }
 
     /// Sends the call.
@@ -476,7 +481,7 @@ impl RequestBuilder {
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
-    /// # let client = acme.client()?;
+    /// # let client = acme.client();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let orders = client.get(vendor.url("/orders")).send().await?;
     /// assert_eq!(orders.status(), 200);
@@ -486,7 +491,7 @@ impl RequestBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn send(self) -> Result<Response> {
-        let request = self.inner.build()?;
+        let request = self.inner?.build()?;
         self.client.execute(request).await
     }
 }

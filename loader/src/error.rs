@@ -172,7 +172,7 @@ impl Error {
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
-    /// # let client = acme.client()?;
+    /// # let client = acme.client();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let error = client.get("http://no url").send().await.unwrap_err();
     /// assert!(error.as_http().is_some_and(|error| error.is_builder()));

@@ -8,7 +8,7 @@
 //! let length = password.expose(|bytes| bytes.len());
 //!
 //! let acme = vault.token_source("acme")?;                    // [acme.login] in the file says how to log in
-//! let client = acme.client()?;                               // as reqwest's: token put on, renewed, replayed
+//! let client = acme.client();                               // as reqwest's: token put on, renewed, replayed
 //! let answer = client.get("https://api.acme.example/v1/orders").send().await?;
 //! # Ok(()) }
 //! ```

@@ -76,7 +76,7 @@ struct Counters {
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;
-/// # let client = acme.client()?;
+/// # let client = acme.client();
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// client.get(vendor.url("/orders")).send().await?;
 /// vendor.revoke_all();

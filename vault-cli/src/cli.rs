@@ -104,6 +104,9 @@ pub(crate) struct Keygen {
     /// Where the identity goes [default: your own, bootseal/identity.txt in the configuration folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Put a new identity in the place of one that is there, which is set aside
+    #[arg(long, conflicts_with = "of")]
+    pub(crate) force: bool,
     /// Print the recipient of an identity that is there
     #[arg(short = 'y', long = "recipient", value_name = "FILE", conflicts_with = "output")]
     pub(crate) of: Option<PathBuf>,

@@ -24,10 +24,23 @@ pub(crate) fn run(options: &Keygen, style: Style, world: &mut World<'_>) -> Resu
         Some(path) => path.clone(),
         None => world.own_identity_file()?,
     };
+    if options.force && path.exists() {
+        set_aside(&path, style, world)?;
+    }
     let identity = make(&path)?;
     world.note(style, format_args!("made {}; keep it, for nothing opens without it", Shown(&path.to_string_lossy())));
     let recipient = identity.recipient().to_string();
     world.answer(style, &json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
+    Ok(())
+}
+
+/// Moves an identity that is to be replaced to a name of its own: what it opens may still be wanted.
+fn set_aside(path: &Path, style: Style, world: &mut World<'_>) -> Result<()> {
+    let mut old = path.as_os_str().to_owned();
+    old.push(format!(".{}.old", (world.now)()));
+    std::fs::rename(path, &old)
+        .map_err(|error| bootseal_core::Error::new(Kind::Io, format!("cannot be set aside: {error}")).in_file(path))?;
+    world.note(style, format_args!("the identity that was there is now {}", Shown(&old.to_string_lossy())));
     Ok(())
 }
 
@@ -51,7 +64,7 @@ pub(crate) fn make(path: &Path) -> Result<Identity> {
                 Shown(&path.to_string_lossy())
             ),
         )
-        .with_help("Its recipient: bootseal keygen -y FILE. Another one beside it: bootseal keygen -o OTHER"),
+        .with_help("Its recipient: bootseal keygen -y FILE. Another one beside it: bootseal keygen -o OTHER; in its place: --force"),
         _ => failure,
     })?;
     Ok(identity)
