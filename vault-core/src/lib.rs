@@ -45,6 +45,7 @@ mod vault;
 
 mod error;
 mod profile;
+mod template;
 
 pub use bootseal_memory::Secret;
 
@@ -55,11 +56,12 @@ pub use identity::{Identity, IdentityFile};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};
-pub use profile::{Basic, Body, Expiry, Field, JsonTemplate, Part, Profile, Replay, Template, TokenPlace, Unit};
+pub use profile::{Basic, Body, Expiry, Field, Profile, Replay, TokenPlace, Unit};
 pub use recipient::Recipient;
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
 pub use signature::VaultId;
 pub use state::KnownVaults;
+pub use template::{JsonTemplate, Part, Template};
 pub use value::{OpenedValue, ValueKind};
 pub use vault::{Reader, Vault, Writer};
