@@ -3,7 +3,7 @@
 //! The fuzzer writes the user's part; a real vault signs it, so that what lies behind the signature is reached.
 #![no_main]
 
-use bootseal_core::{Access, Identity, Role, SealedFile, Secret, ValueKind, Vault};
+use bootseal_core::{Access, Identity, Profile, Role, SealedFile, Secret, ValueKind, Vault};
 use libfuzzer_sys::fuzz_target;
 use std::sync::OnceLock;
 
@@ -24,6 +24,9 @@ fuzz_target!(|bytes: &[u8]| {
     let file = SealedFile::parse(signed.into_bytes()).and_then(|file| file.verify(&[])).expect("what we signed verifies");
     for (other, property) in before.iter().filter(|(other, _)| *other != path) {
         assert_eq!(file.property(other), Some(property), "another property changed");
+    }
+    for table in file.profiles() {
+        let _ = Profile::read(&file, &table);
     }
     let opened = file.open(std::slice::from_ref(me)).and_then(|vault| vault.open(&path)).expect("what we sealed opens");
     assert!(opened.secret.expose(|bytes| bytes == b"x"));

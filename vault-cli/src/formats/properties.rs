@@ -105,6 +105,34 @@ fn unescape(text: &str) -> Option<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// As `java.util.Properties.store` writes it.
+    fn escaped(text: &str, key: bool) -> String {
+        let mut out = String::new();
+        for (at, unit) in text.encode_utf16().enumerate() {
+            match char::from_u32(unit.into()) {
+                Some(' ') if key || at == 0 => out.push_str("\\ "),
+                Some(next @ ('=' | ':' | '#' | '!' | '\\')) => out.extend(['\\', next]),
+                Some(next @ ' '..='~') => out.push(next),
+                _ => out.push_str(&format!("\\u{unit:04x}")),
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn what_java_writes_is_read_again(key in any::<String>(), value in any::<String>()) {
+            let text = format!("{}={}\n", escaped(&key, true), escaped(&value, false));
+            prop_assert_eq!(pairs(&text), [(key, value)]);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[ -~\\\\\n\r\u{e4}]{0,80}") {
+            let _ = parse(&text);
+        }
+    }
 
     fn pairs(text: &str) -> Vec<(String, String)> {
         parse(text).unwrap().into_iter().map(|pair| (pair.key, pair.value.to_string())).collect()
