@@ -35,14 +35,9 @@ impl World<'_> {
         }
     }
 
-    /// The user's folder for settings.
+    /// The user's own identity, in their folder for settings.
     pub(crate) fn own_identity_file(&self) -> Result<PathBuf> {
-        let folder = if cfg!(windows) {
-            self.var("APPDATA").map(PathBuf::from)
-        } else {
-            let xdg = self.var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-            xdg.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(".config")))
-        };
+        let folder = self.user_folder("APPDATA", "XDG_CONFIG_HOME", ".config");
         folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
             Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME says where your identity is")
                 .with_help("Name a file: -i FILE, or keygen -o FILE")
@@ -51,16 +46,20 @@ impl World<'_> {
 
     /// Where this machine remembers which vault each file is.
     pub(crate) fn known_vaults(&self) -> Result<PathBuf> {
-        let folder = if cfg!(windows) {
-            self.var("LOCALAPPDATA").map(PathBuf::from)
-        } else {
-            let xdg = self.var("XDG_STATE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-            xdg.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(".local/state")))
-        };
+        let folder = self.user_folder("LOCALAPPDATA", "XDG_STATE_HOME", ".local/state");
         folder.map(|folder| folder.join("bootseal").join("known_vaults")).ok_or_else(|| {
             Failure::new(Kind::Usage, "neither HOME nor XDG_STATE_HOME says where known vaults are remembered")
                 .with_help("Set HOME, or XDG_STATE_HOME to a folder of yours.")
         })
+    }
+
+    /// A folder of the user's: named by a variable, or below the home. A relative one in an XDG variable is to be ignored.
+    fn user_folder(&self, windows: &str, xdg: &str, below_home: &str) -> Option<PathBuf> {
+        if cfg!(windows) {
+            return self.var(windows).map(PathBuf::from);
+        }
+        let named = self.var(xdg).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        named.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(below_home)))
     }
 
     /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one.

@@ -43,16 +43,11 @@ struct Input {
 pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let input = read(options, world, style)?;
     let sealed = choose(&input, options)?;
-    let profiles: Vec<&PropertyPath> =
-        input.properties.iter().map(|property| &property.path).filter(|path| !sealed.contains(path)).collect();
-    let readable: Vec<String> = profiles.iter().map(ToString::to_string).collect();
-    let names: Vec<String> = input
-        .properties
-        .iter()
-        .map(|property| &property.path)
-        .filter(|path| sealed.contains(path))
-        .map(ToString::to_string)
-        .collect();
+    let named = |wanted: bool| -> Vec<String> {
+        let paths = input.properties.iter().map(|property| &property.path);
+        paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
+    };
+    let (names, readable) = (named(true), named(false));
     let added = everywhere.file.as_ref().is_some_and(|path| path.exists());
     let path = match &everywhere.file {
         Some(path) if added => {

@@ -62,8 +62,7 @@ fn report(path: &Path, found: &Value, style: Style, world: &mut World<'_>) -> Re
 }
 
 fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World<'_>) -> Result<Value> {
-    let sealed_file = SealedFile::read(path)?;
-    let file = world.verified(sealed_file.clone(), path, pins, style)?;
+    let file = world.verified(SealedFile::read(path)?, path, pins, style)?;
     let role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
@@ -85,7 +84,7 @@ fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World
     }
     match role {
         Some(Role::Writer) => {
-            let writer = sealed_file.verify(&[Pin::from(vault)])?.open_for_writing(&keys.identities)?;
+            let writer = file.open_for_writing(&keys.identities)?;
             writer.check_key_blocks(&keys.identities)?;
             writer.open_all()?;
         }
