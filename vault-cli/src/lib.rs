@@ -1,7 +1,7 @@
 //! The command line: operations seal credentials into a file that can lie in git.
 //!
 //! # Flow
-//! [`run`] parses the arguments (`cli`), finds file, identities and pins (`vaults`), and hands over to one file per verb in
+//! [`run`] parses the arguments (`cli`), finds identities (`keys`), file and pins (`vaults`), and hands over to one file per verb in
 //! `commands`. What the world gives, streams, environment, time and terminal, comes in as [`World`], so that the same code runs in
 //! the binary, in tests and in the quickstart.
 //!
@@ -23,6 +23,7 @@ mod cli;
 mod commands;
 mod exit;
 mod formats;
+mod keys;
 mod output;
 mod prompt;
 mod run;

@@ -1,22 +1,31 @@
-//! Which file, which identities, which vault must it be? The choices that stand before every verb.
+//! Which file, and which vault must it be? The choices that stand before every verb.
 
 use crate::cli::Everywhere;
 use crate::exit::{Failure, Result};
+use crate::keys::Keys;
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Identity, IdentityFile, Kind, KnownVaults, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use bootseal_core::{Kind, KnownVaults, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::{Path, PathBuf};
 
-/// Identities at hand, and the pins that their files carry.
-#[derive(Debug, Default)]
-pub(crate) struct Keys {
-    pub(crate) identities: Vec<Identity>,
+/// A file that was found and verified, and what is at hand to open it.
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) keys: Keys,
     pub(crate) pins: Vec<Pin>,
-    /// Named by `-i` or `BOOTSEAL_IDENTITY`, so they are meant to open.
-    pub(crate) named: bool,
+    pub(crate) file: VerifiedFile,
 }
 
 impl World<'_> {
+    /// The file that a verb is about, verified. Nothing vouches for it yet but a pin or this machine's memory.
+    pub(crate) fn find(&mut self, everywhere: &Everywhere, style: Style) -> Result<Found> {
+        let path = self.sealed_file(everywhere)?;
+        let keys = self.keys(everywhere)?;
+        let pins = self.pins(everywhere, &keys)?;
+        let file = self.verified(SealedFile::read(&path)?, &path, &pins, style)?;
+        Ok(Found { path, keys, pins, file })
+    }
+
     /// `-f`, `BOOTSEAL_FILE`, or the one `*.sealed.toml` in this folder.
     pub(crate) fn sealed_file(&self, everywhere: &Everywhere) -> Result<PathBuf> {
         if let Some(path) = everywhere.file.clone().or_else(|| self.var("BOOTSEAL_FILE").map(PathBuf::from)) {
@@ -35,15 +44,6 @@ impl World<'_> {
         }
     }
 
-    /// The user's own identity, in their folder for settings.
-    pub(crate) fn own_identity_file(&self) -> Result<PathBuf> {
-        let folder = self.user_folder("APPDATA", "XDG_CONFIG_HOME", ".config");
-        folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
-            Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME says where your identity is")
-                .with_help("Name a file: -i FILE, or keygen -o FILE")
-        })
-    }
-
     /// Where this machine remembers which vault each file is.
     pub(crate) fn known_vaults(&self) -> Result<PathBuf> {
         let folder = self.user_folder("LOCALAPPDATA", "XDG_STATE_HOME", ".local/state");
@@ -54,37 +54,12 @@ impl World<'_> {
     }
 
     /// A folder of the user's: named by a variable, or below the home. A relative one in an XDG variable is to be ignored.
-    fn user_folder(&self, windows: &str, xdg: &str, below_home: &str) -> Option<PathBuf> {
+    pub(crate) fn user_folder(&self, windows: &str, xdg: &str, below_home: &str) -> Option<PathBuf> {
         if cfg!(windows) {
             return self.var(windows).map(PathBuf::from);
         }
         let named = self.var(xdg).map(PathBuf::from).filter(|folder| folder.is_absolute());
         named.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(below_home)))
-    }
-
-    /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one.
-    pub(crate) fn keys(&mut self, everywhere: &Everywhere) -> Result<Keys> {
-        let mut keys = Keys { named: true, ..Keys::default() };
-        let mut paths = everywhere.identity.clone();
-        if paths.is_empty() {
-            paths.extend(self.var("BOOTSEAL_IDENTITY").map(PathBuf::from));
-        }
-        if paths.is_empty() {
-            keys.named = false;
-            paths.extend(self.own_identity_file().ok().filter(|path| path.exists()));
-        }
-        for path in paths {
-            let file = match path == Path::new("-") {
-                true => {
-                    self.stdin_taken = true;
-                    IdentityFile::from_reader(&mut self.stdin)?
-                }
-                false => IdentityFile::read(&path)?,
-            };
-            keys.identities.extend(file.identities);
-            keys.pins.extend(file.pins);
-        }
-        Ok(keys)
     }
 
     /// `--pin`, else `BOOTSEAL_PIN`, else the lines of the identity files: the first source that has any decides.

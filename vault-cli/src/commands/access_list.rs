@@ -4,14 +4,11 @@ use crate::cli::Everywhere;
 use crate::exit::{Done, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Access, SealedFile};
+use bootseal_core::Access;
 use serde_json::{Value, json};
 
 pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let path = world.sealed_file(everywhere)?;
-    let keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    let file = world.verified(SealedFile::read(&path)?, &path, &pins, style)?;
+    let file = world.find(everywhere, style)?.file;
     world.answer(style, &document(file.access()), table(file.access()))?;
     Ok(())
 }

@@ -4,16 +4,14 @@ use super::write_private;
 use crate::cli::{Everywhere, Get};
 use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, shown_value, to_json};
+use crate::vaults::Found;
 use crate::world::World;
-use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, ValueKind};
+use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
 use serde_json::json;
 
 pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let property: PropertyPath = options.path.parse()?;
-    let path = world.sealed_file(everywhere)?;
-    let keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    let file = world.verified(SealedFile::read(&path)?, &path, &pins, style)?;
+    let Found { mut keys, file, .. } = world.find(everywhere, style)?;
     let value = match file.property(&property) {
         Some(Property::Readable(toml::Value::String(text))) => {
             OpenedValue { kind: ValueKind::Text, set_at: 0, secret: Secret::copy_of(text.as_bytes())? }
@@ -21,7 +19,10 @@ pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &
         Some(Property::Readable(other)) => {
             OpenedValue { kind: ValueKind::Toml, set_at: 0, secret: Secret::copy_of(other.to_string().as_bytes())? }
         }
-        Some(Property::Sealed(_)) => file.open(&keys.identities)?.open(&property)?,
+        Some(Property::Sealed(_)) => {
+            world.unlock(&mut keys, &file, everywhere)?;
+            file.open(&keys.identities)?.open(&property)?
+        }
         None => return Err(file.not_found(&property).into()),
     };
     if let Some(out) = &options.out {

@@ -3,16 +3,14 @@
 use crate::cli::{Everywhere, List};
 use crate::exit::{Done, Result};
 use crate::output::{Style, timestamp};
+use crate::vaults::Found;
 use crate::world::World;
-use bootseal_core::{Property, PropertyPath, SealedFile};
+use bootseal_core::{Property, PropertyPath};
 use serde_json::json;
 
 pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
-    let path = world.sealed_file(everywhere)?;
-    let keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    let file = world.verified(SealedFile::read(&path)?, &path, &pins, style)?;
+    let Found { keys, file, .. } = world.find(everywhere, style)?;
     let wanted = |path: &PropertyPath| prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.segments()));
     let names: Vec<(PropertyPath, bool)> = file
         .properties()

@@ -4,20 +4,19 @@ use super::pin_of;
 use crate::cli::{Everywhere, Login};
 use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, timestamp};
+use crate::vaults::Found;
 use crate::world::World;
 use bootseal::{Loader, TokenSource};
-use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, SealedFile, Vault, is_hidden};
+use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, Vault, is_hidden};
 use serde_json::{Value, json};
 
 pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let path = world.sealed_file(everywhere)?;
-    let keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    let mut file = world.verified(SealedFile::read(&path)?, &path, &pins, style)?;
+    let Found { path, mut keys, pins, mut file } = world.find(everywhere, style)?;
     // A password goes where the file says: only a file that someone vouches for may say it.
     world.vouch(&mut file, &path, style)?;
     // Says which profiles there are, before anything is opened.
     Profile::read(&file, &options.profile.parse()?)?;
+    world.unlock(&mut keys, &file, everywhere)?;
     if keys.identities.is_empty() {
         return Err(file.open(&[]).map_or_else(Failure::from, |_| no_identity()).into());
     }

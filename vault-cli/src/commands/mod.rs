@@ -13,7 +13,9 @@ pub(crate) mod verify;
 
 use crate::cli::Everywhere;
 use crate::exit::Result;
+use crate::keys::Keys;
 use crate::output::Style;
+use crate::vaults::Found;
 use crate::world::World;
 use bootseal_core::{FileLock, Pin, Vault, VerifiedFile, Writer};
 use std::path::{Path, PathBuf};
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 /// Everything that a verb which changes the file needs to know before it asks for a value.
 pub(crate) struct Target {
     path: PathBuf,
-    keys: crate::vaults::Keys,
+    keys: Keys,
     /// What the file must still be when it is locked: its vault, and what pins say of its generation.
     pins: Vec<Pin>,
 }
@@ -29,11 +31,9 @@ pub(crate) struct Target {
 impl Target {
     /// Finds and verifies the file, and makes sure that someone vouches for it.
     pub(crate) fn find(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(Target, VerifiedFile)> {
-        let path = world.sealed_file(everywhere)?;
-        let keys = world.keys(everywhere)?;
-        let pins = world.pins(everywhere, &keys)?;
-        let mut file = world.verified(bootseal_core::SealedFile::read(&path)?, &path, &pins, style)?;
+        let Found { path, mut keys, pins, mut file } = world.find(everywhere, style)?;
         world.vouch(&mut file, &path, style)?;
+        world.unlock(&mut keys, &file, everywhere)?;
         let pins = vec![pin_of(&file, &pins)];
         Ok((Target { path, keys, pins }, file))
     }

@@ -2,8 +2,8 @@
 
 use crate::cli::{Everywhere, Verify};
 use crate::exit::{Done, Failure, Result};
+use crate::keys::Keys;
 use crate::output::Style;
-use crate::vaults::Keys;
 use crate::world::World;
 use bootseal_core::{Pin, Profile, Property, Role, SealedFile, Shown, Trust};
 use serde_json::{Value, json};
