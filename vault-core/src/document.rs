@@ -3,7 +3,7 @@
 //! An edit replaces the bytes of one value, or adds one line. Everything else keeps its bytes: comments, order, blanks.
 
 use crate::error::{Error, Kind, Result, is_hidden};
-use crate::outline::Outline;
+use crate::outline::{Entry, Outline};
 use crate::path::{BasicString, DottedKey, PropertyPath};
 use crate::value::SEALED_PREFIX;
 use indexmap::IndexMap;
@@ -83,6 +83,11 @@ impl Document {
         self.properties.get(path).map(|(property, _)| property)
     }
 
+    /// The value of a property as it is written.
+    pub(crate) fn raw_value(&self, path: &PropertyPath) -> Option<&str> {
+        self.properties.get(path).map(|(_, span)| &self.text[span.clone()])
+    }
+
     /// All properties, in the order of the text.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
         self.properties.iter().map(|(path, (property, _))| (path, property))
@@ -109,14 +114,77 @@ impl Document {
             return Err(Error::new(Kind::Conflict, format!("`{outer}` is a value; it cannot hold others")).at(path));
         }
         let changed = self.insert(path, value)?;
-        // Where the new line went is a matter of TOML's rules on tables; that it went where it was meant to is checked by reading it.
-        match Document::parse(changed.clone()) {
-            Ok(read) if read.get(path).is_some() && read.properties.len() == self.properties.len() + 1 => Ok(changed),
-            _ => {
-                Err(Error::new(Kind::Conflict, "there is no place in this file's tables where this name can be added")
-                    .at(path)
-                    .with_help("Add the property by hand with an empty value, then set it."))
+        self.checked(path, Some(changed), |read| {
+            read.get(path).is_some() && read.properties.len() == self.properties.len() + 1
+        })
+    }
+
+    /// The text without the property `path`; a comment behind it goes with it, those above it stay.
+    pub(crate) fn without(&self, path: &PropertyPath) -> Result<String> {
+        let Some((property, _)) = self.properties.get(path) else {
+            return Err(Error::new(Kind::NotFound, "no such property").at(path));
+        };
+        self.refuse_blocks(path, property)?;
+        let outline = Outline::of(&self.text)?;
+        let line =
+            |entry: &Entry| self.text[..entry.key.start].rfind('\n').map_or(0, |newline| newline + 1)..entry.line_end;
+        let span = match outline.entries.iter().find(|entry| entry.path == path.segments()) {
+            Some(entry) => Some(line(entry)),
+            None => outline.inline_tables.iter().find_map(|inline| {
+                let at = inline.members.iter().position(|(member, _)| member == path.segments())?;
+                let span = inline.members[at].1.clone();
+                // With the comma that separates it from its neighbour.
+                match (at.checked_sub(1), inline.members.get(at + 1)) {
+                    (_, Some((_, next))) => Some(span.start..next.start),
+                    (Some(before), None) => Some(inline.members[before].1.end..span.end),
+                    (None, None) => Some(span),
+                }
+            }),
+        };
+        let changed = span.map(|span| [&self.text[..span.start], &self.text[span.end..]].concat());
+        self.checked(path, changed, |read| {
+            read.get(path).is_none() && read.properties.len() + 1 == self.properties.len()
+        })
+    }
+
+    /// The text in which `old` is called `new`; in its place where the tables allow it, with its comments.
+    pub(crate) fn renamed(&self, old: &PropertyPath, new: &PropertyPath, value: &str) -> Result<String> {
+        let outline = Outline::of(&self.text)?;
+        if let Some(entry) = outline.entries.iter().find(|entry| entry.path == old.segments()) {
+            let header = &outline.sections[entry.section].path;
+            if let Some(below) = new.segments().strip_prefix(header.as_slice()).filter(|below| !below.is_empty()) {
+                let key = DottedKey(below).to_string();
+                let changed = [
+                    &self.text[..entry.key.start],
+                    &key,
+                    &self.text[entry.key.end..entry.value.start],
+                    value,
+                    &self.text[entry.value.end..],
+                ]
+                .concat();
+                let good = |read: &Document| {
+                    read.get(old).is_none() && read.get(new).is_some() && read.properties.len() == self.properties.len()
+                };
+                if Document::parse(changed.clone()).is_ok_and(|read| good(&read)) {
+                    return Ok(changed);
+                }
             }
+        }
+        Document::parse(self.without(old)?)?.with(new, value)
+    }
+
+    /// Where a line went is a matter of TOML's rules on tables; that it went where it was meant to is checked by reading it.
+    fn checked(
+        &self,
+        path: &PropertyPath,
+        changed: Option<String>,
+        good: impl FnOnce(&Document) -> bool,
+    ) -> Result<String> {
+        match changed.map(|changed| (Document::parse(changed.clone()), changed)) {
+            Some((Ok(read), changed)) if good(&read) => Ok(changed),
+            _ => Err(Error::new(Kind::Conflict, "this file's tables do not let it be changed here")
+                .at(path)
+                .with_help("Change the line by hand, then accept the change: bootseal sign")),
         }
     }
 
@@ -433,6 +501,39 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in ".{0,200}") {
             let _ = Document::parse(text);
+        }
+    }
+
+    #[test]
+    fn a_property_goes_and_everything_else_keeps_its_bytes() {
+        for (before, path, after) in [
+            ("# top\na = 1 # one\nb = 2\n", "a", "# top\nb = 2\n"),
+            ("[t]\na = \"\"\"\nx\n\"\"\"\nb = 2\n", "t.a", "[t]\nb = 2\n"),
+            ("t.a = 1\nt.b = 2\n", "t.b", "t.a = 1\n"),
+            ("t = { a = 1, b = 2, c = 3 }\n", "t.a", "t = { b = 2, c = 3 }\n"),
+            ("t = { a = 1, b = 2, c = 3 }\n", "t.b", "t = { a = 1, c = 3 }\n"),
+            ("t = { a = 1, b = 2, c = 3 } # t\n", "t.c", "t = { a = 1, b = 2 } # t\n"),
+            ("t = { u = { a = 1 }, b = 2 }\n", "t.u.a", "t = { u = {  }, b = 2 }\n"),
+            ("t = { u.a = 1, u.b = [1, 2] }\n", "t.u.b", "t = { u.a = 1 }\n"),
+        ] {
+            let document = Document::parse(before.into()).unwrap();
+            assert_eq!(document.without(&path.parse().unwrap()).unwrap(), after);
+        }
+        let blocks = Document::parse("[[t]]\na = 1\n".into()).unwrap();
+        assert_eq!(blocks.without(&"t".parse().unwrap()).unwrap_err().kind(), Kind::Conflict);
+    }
+
+    #[test]
+    fn a_new_name_stands_where_the_old_one_stood() {
+        for (before, old, new, after) in [
+            ("[t]\n# of\n  a   = 1 # one\nb = 2\n", "t.a", "t.\"x y\"", "[t]\n# of\n  \"x y\"   = 1 # one\nb = 2\n"),
+            ("[t]\na = 1\n[u]\nb = 2\n", "t.a", "u.a", "[t]\n[u]\nb = 2\na = 1\n"),
+            ("t.a = 1\n", "t.a", "t.b.c", "t.b.c = 1\n"),
+            ("t = { a = 1, b = 2 }\n", "t.a", "t.c", "t = { b = 2, c = 1 }\n"),
+        ] {
+            let document = Document::parse(before.into()).unwrap();
+            let renamed = document.renamed(&old.parse().unwrap(), &new.parse().unwrap(), "1").unwrap();
+            assert_eq!(renamed, after);
         }
     }
 }

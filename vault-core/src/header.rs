@@ -10,13 +10,15 @@ use crate::signature::{VaultId, verify_handover};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use toml::de::DeValue;
 use toml::{Table, Value};
 
 const MAX_COUNT: u64 = 1 << 53;
 const MAX_ACCESS: usize = 256;
-const MAX_HISTORY: usize = 64;
+/// The most removals, and the most handovers, that are kept.
+pub(crate) const MAX_HISTORY: usize = 64;
 const MAX_KEY_BLOCK: usize = 256 * 1024;
 
 /// What someone in the access list may do.
@@ -168,11 +170,6 @@ impl Header {
         chain.iter().zip(next).all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
     }
 
-    pub(crate) fn recipients(&self, role: Option<Role>) -> Vec<Recipient> {
-        let wanted = self.access.iter().filter(|access| role.is_none_or(|role| access.role == role));
-        wanted.map(|access| access.recipient.clone()).collect()
-    }
-
     /// "alice, bob (writers), web1": for messages.
     pub(crate) fn who(&self) -> String {
         match self.names(Role::Reader) {
@@ -192,16 +189,22 @@ impl Header {
 
     /// The text of a new `[bootseal]` table, with an empty place for the signature.
     pub(crate) fn to_text(&self) -> String {
-        let access: String = self.access.iter().map(|access| format!("  {},\n", access_line(access))).collect();
         format!(
-            "[bootseal]\nformat = 1\ngeneration = {}\nepoch = {}\naccess = [\n{access}]\nread_key = {}\nwrite_key = {}\nvault = \"{}\"\n",
+            "[bootseal]\nformat = 1\ngeneration = {}\nepoch = {}\naccess = {}\nread_key = {}\nwrite_key = {}\nvault = \"{}\"\n",
             self.generation,
             self.epoch,
+            access_text(&self.access),
             block_text(&self.read_key),
             block_text(&self.write_key),
             self.vault,
         )
     }
+}
+
+/// The recipients of `list`, of one role or of all.
+pub(crate) fn recipients(list: &[Access], role: Option<Role>) -> Vec<Recipient> {
+    let wanted = list.iter().filter(|access| role.is_none_or(|role| access.role == role));
+    wanted.map(|access| access.recipient.clone()).collect()
 }
 
 /// Replaces the value of `key` in the text of `[bootseal]`; nothing else changes.
@@ -230,6 +233,87 @@ pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
         _ => between.trim_end_matches([' ', '\t']),
     };
     Ok(format!("{}{comma}{between}\n  {},\n{}", &text[..end.last_element], access_line(access), &text[close..]))
+}
+
+/// The span of the `index`-th entry of the access list.
+fn access_entry(text: &str, index: usize) -> Result<Range<usize>> {
+    let outline = Outline::of(text)?;
+    let entry = outline.entries.into_iter().find(|entry| entry.path == ["bootseal", "access"]);
+    let span = entry.and_then(|entry| entry.elements.get(index).cloned());
+    span.ok_or_else(|| Error::malformed("`bootseal.access` is missing"))
+}
+
+/// Puts `access` in the place of the `index`-th entry of the access list; comments stay.
+pub(crate) fn replace_access(text: &str, index: usize, access: &Access) -> Result<String> {
+    let span = access_entry(text, index)?;
+    Ok([&text[..span.start], &access_line(access), &text[span.end..]].concat())
+}
+
+/// Takes the `index`-th entry out of the access list, with its line and the comment on it where the line is its own; `rest` stays.
+pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<String> {
+    let span = access_entry(text, index)?;
+    let line = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let after = text[span.end..].trim_start_matches([' ', '\t']);
+    let after = after.strip_prefix(',').unwrap_or(after).trim_start_matches([' ', '\t']);
+    let rest_of_line = after.find('\n').unwrap_or(after.len());
+    let own_line = text[line..span.start].trim().is_empty() && (rest_of_line == 0 || after.starts_with('#'));
+    let dropped = match own_line {
+        true => [&text[..line], after[rest_of_line..].strip_prefix('\n').unwrap_or_default()].concat(),
+        false => [&text[..span.start], after].concat(),
+    };
+    match parse_toml(&dropped) {
+        Ok(_) => Ok(dropped),
+        // A comma stood where nobody puts one.
+        Err(_) => replace(text, "access", &access_text(rest)),
+    }
+}
+
+/// Sets `removed` or `handover`: in its place, or as a new key after `access`.
+fn set_history(text: &str, key: &str, lines: &[String]) -> Result<String> {
+    let value = match lines {
+        [] => "[]".to_owned(),
+        lines => format!("[\n{}]", lines.iter().map(|line| format!("  {line},\n")).collect::<String>()),
+    };
+    let outline = Outline::of(text)?;
+    let entry = |key: &str| outline.entries.iter().find(|entry| entry.path == ["bootseal", key]);
+    match (entry(key), entry("access")) {
+        (Some(_), _) => replace(text, key, &value),
+        (None, _) if lines.is_empty() => Ok(text.to_owned()),
+        (None, Some(access)) => {
+            Ok(format!("{}{key} = {value}\n{}", &text[..access.line_end], &text[access.line_end..]))
+        }
+        (None, None) => Err(Error::malformed("`bootseal.access` is missing")),
+    }
+}
+
+pub(crate) fn set_removed(text: &str, removed: &[Removed]) -> Result<String> {
+    let lines: Result<Vec<String>> = removed
+        .iter()
+        .map(|removed| {
+            let at = i64::try_from(removed.at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+            let at = at.ok_or_else(|| {
+                Error::malformed("the time of a removal lies outside of the years that can be written")
+            })?;
+            Ok(format!("{{ name = \"{}\", at = {at} }}", removed.name))
+        })
+        .collect();
+    set_history(text, "removed", &lines?)
+}
+
+pub(crate) fn set_handover(text: &str, handover: &[Handover]) -> Result<String> {
+    let lines: Vec<String> = handover
+        .iter()
+        .map(|entry| {
+            let signature = BASE64_URL_SAFE_NO_PAD.encode(entry.signature);
+            format!("{{ from = \"{}\", generation = {}, signature = \"{signature}\" }}", entry.from, entry.generation)
+        })
+        .collect();
+    set_history(text, "handover", &lines)
+}
+
+fn access_text(list: &[Access]) -> String {
+    let lines: String = list.iter().map(|access| format!("  {},\n", access_line(access))).collect();
+    format!("[\n{lines}]")
 }
 
 fn access_line(access: &Access) -> String {

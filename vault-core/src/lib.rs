@@ -43,6 +43,8 @@ mod save;
 mod sealed_file;
 mod vault;
 
+mod access;
+
 mod error;
 mod profile;
 mod template;

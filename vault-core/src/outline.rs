@@ -38,9 +38,13 @@ pub(crate) struct Section {
 pub(crate) struct Entry {
     pub(crate) section: usize,
     pub(crate) path: Vec<String>,
+    /// The dotted key as it is written.
+    pub(crate) key: Range<usize>,
     pub(crate) value: Range<usize>,
     pub(crate) line_end: usize,
     pub(crate) array: Option<ArrayEnd>,
+    /// The elements of the array that is its value.
+    pub(crate) elements: Vec<Range<usize>>,
 }
 
 /// How the array that is an entry's value ends, for appending to it.
@@ -56,6 +60,8 @@ pub(crate) struct InlineTable {
     /// Where its closing brace stands.
     pub(crate) close: usize,
     pub(crate) empty: bool,
+    /// What stands directly in it: path, and the span from its key to the end of its value.
+    pub(crate) members: Vec<(Vec<String>, Range<usize>)>,
 }
 
 impl Outline {
@@ -83,8 +89,12 @@ impl Outline {
             frames: Vec::new(),
             header: None,
             in_key: false,
+            key: 0..0,
+            entry_key: 0..0,
             value_start: 0,
             array: None,
+            element_start: 0,
+            elements: Vec::new(),
             problem: None,
         };
         let mut errors: Option<ParseError> = None;
@@ -102,7 +112,7 @@ impl Outline {
 
 enum Frame {
     Array,
-    Inline { base: usize, reachable: bool, open: usize },
+    Inline { base: usize, reachable: bool, open: usize, key: usize, members: Vec<(Vec<String>, Range<usize>)> },
 }
 
 struct Scan<'a> {
@@ -114,8 +124,13 @@ struct Scan<'a> {
     frames: Vec<Frame>,
     header: Option<(Vec<String>, bool, usize)>,
     in_key: bool,
+    /// The key that was read last, and that of the line's entry.
+    key: Range<usize>,
+    entry_key: Range<usize>,
     value_start: usize,
     array: Option<ArrayEnd>,
+    element_start: usize,
+    elements: Vec<Range<usize>>,
     problem: Option<(usize, String)>,
 }
 
@@ -137,23 +152,48 @@ impl Scan<'_> {
     }
 
     fn open(&mut self, start: usize) {
-        if self.frames.is_empty() {
-            self.value_start = start;
-            self.array = None;
+        match self.frames.as_mut_slice() {
+            [] => {
+                self.value_start = start;
+                self.entry_key = self.key.clone();
+                self.array = None;
+                self.elements.clear();
+            }
+            [Frame::Array] => self.element_start = start,
+            [.., Frame::Inline { key, .. }] => *key = self.key.start,
+            _ => {}
         }
     }
 
     fn value_done(&mut self, end: usize) {
-        match self.frames.as_slice() {
+        let reachable = self.reachable();
+        match self.frames.as_mut_slice() {
             [] if self.detail => {
                 let section = self.out.sections.len() - 1;
                 let line_end = self.line_end(end);
                 let value = self.value_start..end;
                 let array = self.array.take();
-                self.out.entries.push(Entry { section, path: self.path.clone(), value, line_end, array });
+                let (key, elements) = (self.entry_key.clone(), std::mem::take(&mut self.elements));
+                self.out.entries.push(Entry {
+                    section,
+                    path: self.path.clone(),
+                    key,
+                    value,
+                    line_end,
+                    array,
+                    elements,
+                });
                 self.out.sections[section].end = line_end;
             }
-            [Frame::Array] => self.array = Some(ArrayEnd { last_element: end, comma_follows: false }),
+            [Frame::Array] => {
+                self.array = Some(ArrayEnd { last_element: end, comma_follows: false });
+                if self.detail {
+                    self.elements.push(self.element_start..end);
+                }
+            }
+            [.., Frame::Inline { key, members, .. }] if self.detail && reachable => {
+                members.push((self.path.clone(), *key..end));
+            }
             _ => {}
         }
     }
@@ -193,6 +233,7 @@ impl EventReceiver for Scan<'_> {
             path.push(segment);
             path.len()
         } else {
+            self.key = if self.in_key { self.key.start..span.end() } else { span.start()..span.end() };
             if !self.in_key {
                 self.in_key = true;
                 match self.frames.last() {
@@ -247,19 +288,25 @@ impl EventReceiver for Scan<'_> {
 
     fn inline_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
         self.open(span.start());
-        let frame = Frame::Inline { base: self.path.len(), reachable: self.reachable(), open: span.end() };
+        let (base, reachable) = (self.path.len(), self.reachable());
+        let frame = Frame::Inline { base, reachable, open: span.end(), key: 0, members: Vec::new() };
         self.frames.push(frame);
         true
     }
     fn inline_table_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
-        if let Some(Frame::Inline { base, reachable, open }) = self.frames.pop() {
+        if let Some(Frame::Inline { base, reachable, open, members, .. }) = self.frames.pop() {
             self.path.truncate(base);
             if self.trailing_comma(span.start()) {
                 self.newer(span.start(), "a trailing comma in an inline table");
             }
             if reachable && self.detail {
                 let empty = self.source.input()[open..span.start()].trim().is_empty();
-                self.out.inline_tables.push(InlineTable { path: self.path.clone(), close: span.start(), empty });
+                self.out.inline_tables.push(InlineTable {
+                    path: self.path.clone(),
+                    close: span.start(),
+                    empty,
+                    members,
+                });
             }
         }
         self.in_key = false;

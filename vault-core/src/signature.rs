@@ -103,10 +103,19 @@ pub(crate) fn verify(id: &VaultId, signed_text: &str, signature: &[u8; 64]) -> R
 
 /// Whether `from` said at `generation` that the vault goes on as `to`.
 pub(crate) fn verify_handover(from: &VaultId, generation: u64, to: &VaultId, signature: &[u8; 64]) -> bool {
+    verify_strictly(from, &handover_message(generation, to), signature)
+}
+
+/// The old key's word, given at `generation`, that the vault goes on as `to`.
+pub(crate) fn sign_handover(seed: &SigningSeed, generation: u64, to: &VaultId) -> [u8; 64] {
+    seed.0.expose(|seed| signing_key(seed).sign(&handover_message(generation, to)).to_bytes())
+}
+
+fn handover_message(generation: u64, to: &VaultId) -> Vec<u8> {
     let mut message = b"bootseal 1 handover\0".to_vec();
     message.extend_from_slice(&generation.to_le_bytes());
     message.extend_from_slice(&to.0);
-    verify_strictly(from, &message, signature)
+    message
 }
 
 /// As RFC 8032 says, with S < L and neither key nor R non-canonical or of small order, without cofactor.

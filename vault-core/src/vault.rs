@@ -43,8 +43,8 @@ pub struct Reader(());
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub struct Writer {
-    seed: SigningSeed,
-    data_key: DataKey,
+    pub(crate) seed: SigningSeed,
+    pub(crate) data_key: DataKey,
 }
 
 /// An opened vault. `Vault<Reader>` opens values; `Vault<Writer>` also changes them.
@@ -64,9 +64,9 @@ pub struct Writer {
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub struct Vault<Role> {
-    file: VerifiedFile,
-    key: ValueKey,
-    role: Role,
+    pub(crate) file: VerifiedFile,
+    pub(crate) key: ValueKey,
+    pub(crate) role: Role,
 }
 
 impl<Role> std::fmt::Debug for Vault<Role> {
@@ -170,7 +170,7 @@ impl<Role> Vault<Role> {
         sealed.map(|(path, _)| Ok((path.clone(), self.open(path)?))).collect()
     }
 
-    fn placed(&self, error: Error) -> Error {
+    pub(crate) fn placed(&self, error: Error) -> Error {
         match self.file.path() {
             Some(path) => error.in_file(path),
             None => error,
@@ -255,8 +255,8 @@ impl Vault<Writer> {
             write_key: String::new(),
             vault,
         };
-        header.read_key = wrap_data_key(&data_key, &header.recipients(None))?;
-        header.write_key = wrap_writer_keys(&seed, &data_key, &header.recipients(Some(Role::Writer)))?;
+        header.read_key = wrap_data_key(&data_key, &header::recipients(&header.access, None))?;
+        header.write_key = wrap_writer_keys(&seed, &data_key, &header::recipients(&header.access, Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
         // Of whatever vault it is, it would not open in this one.
         if let Some((path, _)) = document.iter().find(|(_, property)| matches!(property, Property::Sealed(_))) {
@@ -347,6 +347,62 @@ impl Vault<Writer> {
         self.replace_text(self.file.document.with(path, &value_text(value))?)
     }
 
+    /// Takes a property out of the file; comments above it stay.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is none, with near names; [`Kind::Conflict`] where it cannot be taken out alone, as one of
+    /// `[[blocks]]`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "timeout = \"10s\"\nretries = 3\n")?;
+    /// vault.unset(&"retries".parse()?)?;
+    /// assert_eq!(vault.file().properties().count(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn unset(&mut self, path: &PropertyPath) -> Result<()> {
+        if self.file.property(path).is_none() {
+            return Err(self.file.not_found(path));
+        }
+        self.replace_text(self.file.document.without(path)?)
+    }
+
+    /// Gives the property `old` the name `new`. A sealed value keeps the time at which it was given.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is no `old`; [`Kind::Exists`] where there is a `new`, unless `replace`; [`Kind::Conflict`] where
+    /// the tables of the file have no place for it; those of [`Vault::open`] for a sealed value.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "timeout = \"10s\" # of a call\n")?;
+    /// vault.rename(&"timeout".parse()?, &"call_timeout".parse()?, false)?;
+    /// assert!(vault.file().property(&"call_timeout".parse()?).is_some());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn rename(&mut self, old: &PropertyPath, new: &PropertyPath, replace: bool) -> Result<()> {
+        let value = match self.file.property(old) {
+            None => return Err(self.file.not_found(old)),
+            Some(_) if old == new => return Ok(()),
+            Some(Property::Sealed(_)) => {
+                let opened = self.open(old)?;
+                quoted(&value::seal(&self.key, &self.file.vault(), new, opened.kind, opened.set_at, &opened.secret)?)
+            }
+            Some(Property::Readable(_)) => self.file.document.raw_value(old).unwrap_or_default().to_owned(),
+        };
+        if self.file.property(new).is_some() {
+            if !replace {
+                return Err(Error::new(Kind::Exists, "there is a property of that name already").at(new));
+            }
+            self.unset(new)?;
+        }
+        self.replace_text(self.file.document.renamed(old, new, &value)?)
+    }
+
     fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
         // A value that is given anew is younger than every removal, or it would stay marked as known to who was removed.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
@@ -354,46 +410,8 @@ impl Vault<Writer> {
         value::seal(&self.key, &self.file.vault(), path, kind, set_at, value)
     }
 
-    fn replace_text(&mut self, text: String) -> Result<()> {
+    pub(crate) fn replace_text(&mut self, text: String) -> Result<()> {
         self.file.document = Document::parse(text)?;
-        Ok(())
-    }
-
-    /// Adds someone to the access list: the same data key, wrapped anew for the longer list. No value changes.
-    ///
-    /// # Errors
-    /// [`Kind::Exists`] where name or recipient are there already; [`Kind::Usage`] where a recipient cannot be wrapped to.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-    /// let web1 = Identity::generate()?;
-    /// vault.add_access(Access::new("web1", Role::Reader, web1.recipient())?)?;
-    /// let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
-    /// assert_eq!(file.role_of(&[web1]), Some(Role::Reader));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn add_access(&mut self, access: Access) -> Result<()> {
-        let header = &mut self.file.header;
-        if let Some(other) =
-            header.access.iter().find(|other| other.name == access.name || other.recipient == access.recipient)
-        {
-            let what = if other.name == access.name { "that name" } else { "that recipient" };
-            return Err(Error::new(Kind::Exists, format!("{} ({}) has {what} already", other.name, other.role)));
-        }
-        let own = header::append_access(&self.file.own, &access)?;
-        let writes = access.role == Role::Writer;
-        header.access.push(access);
-        header.read_key = wrap_data_key(&self.role.data_key, &header.recipients(None))?;
-        let mut own = header::replace(&own, "read_key", &header::block_text(&header.read_key))?;
-        if writes {
-            let writers = header.recipients(Some(Role::Writer));
-            header.write_key = wrap_writer_keys(&self.role.seed, &self.role.data_key, &writers)?;
-            own = header::replace(&own, "write_key", &header::block_text(&header.write_key))?;
-        }
-        self.file.own = own;
         Ok(())
     }
 
@@ -439,7 +457,25 @@ impl Vault<Writer> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn sign(self) -> Result<String> {
-        let generation = self.file.header.generation + 1;
+        self.sign_above(0)
+    }
+
+    /// The same with a generation above `generation` as well: what was seen elsewhere must be older than this.
+    ///
+    /// # Errors
+    /// As [`Vault::sign`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let text = Vault::create(access, "")?.sign_above(41)?;
+    /// assert_eq!(SealedFile::parse(text.into_bytes())?.verify(&[])?.generation(), 42);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn sign_above(mut self, generation: u64) -> Result<String> {
+        self.forget_removals()?;
+        let generation = self.file.header.generation.max(generation) + 1;
         let own = header::replace(&self.file.own, "generation", &generation.to_string())?;
         let end = own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
         let user = self.file.document.text();
