@@ -63,7 +63,7 @@ pub use recipient::Recipient;
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
 pub use signature::VaultId;
-pub use state::KnownVaults;
+pub use state::{KnownVaults, Place};
 pub use template::{JsonTemplate, Part, Template};
 pub use value::{OpenedValue, ValueKind};
 pub use vault::{Reader, Vault, Writer};

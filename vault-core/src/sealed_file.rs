@@ -365,6 +365,13 @@ impl VerifiedFile {
         self.header.epoch
     }
 
+    /// The SHA-256 of the text that is signed.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        use sha2::{Digest, Sha256};
+        let signed = self.own.rfind("signature = ").unwrap_or(self.own.len());
+        Sha256::new().chain_update(self.document.text()).chain_update(&self.own[..signed]).finalize().into()
+    }
+
     /// Who may read or write, in the order of the file.
     ///
     /// ```

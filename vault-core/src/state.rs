@@ -1,4 +1,4 @@
-//! Which vault lay in this place before? The memory of a writer's machine: file → vault id.
+//! What was seen of this file before? The memory of a writer's machine, and of a host: file → vault id, generation, epoch.
 
 use crate::document::{parse_toml, to_value};
 use crate::error::{Error, Kind, Result};
@@ -7,16 +7,77 @@ use crate::path::BasicString;
 use crate::save::{FileLock, real_path};
 use crate::sealed_file::{Trust, VerifiedFile};
 use crate::signature::VaultId;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Value;
 use toml::de::DeValue;
 
-/// The file `known_vaults`: which vault each sealed file was when it was last vouched for.
+/// By what a file is known: a writer's machine goes by its path, a host, where the path is another at each deployment, by a name.
+///
+/// ```
+/// # use bootseal_core::Place;
+/// let place = Place::named("app.sealed.toml");
+/// let path = Place::of_path("deploy/app.sealed.toml".as_ref());
+/// # assert!(path.is_err()); // there is no such folder here
+/// ```
+#[derive(Clone, Debug)]
+pub struct Place {
+    keys: Vec<String>,
+    shown: PathBuf,
+}
+
+impl Place {
+    /// The path that is asked for and, after links, the real one: a link that leads to another vault is another file.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where the path's folder cannot be followed.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let place = bootseal_core::Place::of_path(&folder.path().join("app.sealed.toml"))?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn of_path(path: &Path) -> Result<Place> {
+        let unfollowed = |error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path);
+        let real = real_path(path).map_err(unfollowed)?;
+        let absolute = std::path::absolute(path).map_err(unfollowed)?;
+        // `absolute` keeps `..`, whose meaning depends on links: such a path is known by where it leads.
+        let asked = match absolute.components().any(|component| component == std::path::Component::ParentDir) {
+            true => real.clone(),
+            false => absolute,
+        };
+        let mut keys = vec![key(&asked), key(&real)];
+        keys.dedup();
+        Ok(Place { keys, shown: path.to_path_buf() })
+    }
+
+    /// A name, as hosts have it.
+    ///
+    /// ```
+    /// let place = bootseal_core::Place::named("app.sealed.toml");
+    /// ```
+    pub fn named(name: &str) -> Place {
+        Place { keys: vec![name.to_owned()], shown: name.into() }
+    }
+}
+
+/// A path as text; what is not UTF-8 cannot stand in TOML.
+fn key(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => {
+            let bytes = path.as_os_str().as_encoded_bytes().iter();
+            format!("bytes:{}", bytes.map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+    }
+}
+
+/// What is remembered of each file: which vault it was when it was last vouched for, and how far it had come.
 ///
 /// An id becomes known because the file was made here, because a pin matched, or because someone said yes.
-/// Reading a file never makes it known. A file is known by the path that was asked for and by its real path, after links: a link
-/// that leads to another vault is another file.
+/// Reading a file never makes it known.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -24,10 +85,11 @@ use toml::de::DeValue;
 /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
 /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
 /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
+/// let place = Place::of_path(&path)?;
 /// let mut file = SealedFile::read(&path)?.verify(&[])?;
-/// KnownVaults::remember(&store, &path, file.vault(), file.former_ids())?; // it was vouched for
+/// KnownVaults::remember(&store, &place, &file)?; // it was vouched for
 ///
-/// KnownVaults::load(&store)?.check(&mut file, &path)?;
+/// KnownVaults::load(&store)?.recognise(&mut file, &place)?;
 /// assert_eq!(file.trust(), Trust::Remembered);
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
@@ -40,6 +102,11 @@ pub struct KnownVaults {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     vault: VaultId,
+    /// The highest that was seen, and what was signed as it.
+    generation: u64,
+    text: Option<[u8; 32]>,
+    /// The highest of each id.
+    epochs: BTreeMap<VaultId, u64>,
     /// Ids that the file had, and that were handed over: whoever signs with them is a former writer.
     former: Vec<VaultId>,
 }
@@ -52,10 +119,11 @@ impl KnownVaults {
     /// look like an empty one.
     ///
     /// ```
+    /// # use bootseal_core::{KnownVaults, Place};
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let store = folder.path().join("known_vaults");
-    /// let known = bootseal_core::KnownVaults::load(&store)?;
-    /// assert!(known.vault_of(std::path::Path::new("app.sealed.toml"))?.is_none());
+    /// let known = KnownVaults::load(&store)?;
+    /// assert!(known.vault_of(&Place::named("app.sealed.toml")).is_none());
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn load(store: &Path) -> Result<KnownVaults> {
@@ -72,92 +140,205 @@ impl KnownVaults {
         Ok(KnownVaults { store: store.to_path_buf(), known })
     }
 
-    /// The vault that is known for the file at `path`; `None` where none is.
-    ///
-    /// # Errors
-    /// [`Kind::Io`] where the path cannot be followed.
+    /// The id that is known for the place.
     ///
     /// ```
-    /// # use bootseal_core::*;
+    /// # use bootseal_core::{KnownVaults, Place};
     /// # let folder = tempfile::tempdir().unwrap();
-    /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
-    /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
-    /// let id = SealedFile::read(&path)?.verify(&[])?.vault();
-    /// KnownVaults::remember(&store, &path, id, vec![])?;
-    /// assert_eq!(KnownVaults::load(&store)?.vault_of(&path)?, Some(id));
+    /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
+    /// assert_eq!(known.vault_of(&Place::named("app.sealed.toml")), None);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn vault_of(&self, path: &Path) -> Result<Option<VaultId>> {
-        Ok(self.known.get(&asked_key(path)?).map(|known| known.vault))
+    pub fn vault_of(&self, place: &Place) -> Option<VaultId> {
+        self.asked(place).map(|known| known.vault)
     }
 
-    /// Holds `file` against what is known for its path: [`Trust::Remembered`] where it is the same vault, or one that it was handed
-    /// over to.
+    /// The highest generation that was seen at the place; 0 where nothing is known.
+    ///
+    /// ```
+    /// # use bootseal_core::{KnownVaults, Place};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
+    /// assert_eq!(known.generation_of(&Place::named("app.sealed.toml")), 0);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn generation_of(&self, place: &Place) -> u64 {
+        self.all(place).map(|known| known.generation).max().unwrap_or_default()
+    }
+
+    /// By the first key a file is known; by all of them it may be refused.
+    fn asked(&self, place: &Place) -> Option<&Known> {
+        place.keys.first().and_then(|key| self.known.get(key))
+    }
+
+    fn all<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = &'a Known> {
+        place.keys.iter().filter_map(|key| self.known.get(key))
+    }
+
+    /// Holds a file that no pin vouches for against the memory, and marks it [`Trust::Remembered`] where it is known.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] where another vault is known for the path or for where it leads, or where the id is a former one. A pin
-    /// beats memory: a pinned file is not held against it. [`Kind::Io`] where the path cannot be followed.
+    /// [`Kind::WrongVault`] where another id is known and none of its handovers leads to this one, or where this id was handed over.
     ///
     /// ```
     /// # use bootseal_core::*;
     /// # let folder = tempfile::tempdir().unwrap();
-    /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
-    /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
-    /// let mut file = SealedFile::read(&path)?.verify(&[])?;
-    /// let other = Vault::create(vec![Access::new("eve", Role::Writer, Identity::generate()?.recipient())?], "")?;
-    /// KnownVaults::remember(&store, &path, other.file().vault(), vec![])?;
-    /// let error = KnownVaults::load(&store)?.check(&mut file, &path).unwrap_err();
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// let place = Place::named("app.sealed.toml");
+    /// KnownVaults::remember(&store, &place, &read(Vault::create(me()?, "")?.sign()?)?)?;
+    ///
+    /// let mut foreign = read(Vault::create(me()?, "")?.sign()?)?;
+    /// let error = KnownVaults::load(&store)?.recognise(&mut foreign, &place).unwrap_err();
     /// assert_eq!(error.kind(), Kind::WrongVault);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn check(&self, file: &mut VerifiedFile, path: &Path) -> Result<()> {
+    pub fn recognise(&self, file: &mut VerifiedFile, place: &Place) -> Result<()> {
         if file.trust() == Trust::Pinned {
             return Ok(());
         }
-        let asked = asked_key(path)?;
-        for key in [&asked, &real_key(path)?] {
-            let Some(known) = self.known.get(key) else { continue };
-            let what = if known.former.contains(&file.vault()) {
-                format!(
-                    "this file is signed by {}, which was handed over to {}: a former writer may have made it",
+        for known in self.all(place) {
+            self.refuse_former(known, file, place)?;
+            if known.vault != file.vault() && !file.header.continues(&known.vault) {
+                let what = format!(
+                    "another vault lies here: this one is {}, known for this file is {}",
                     file.vault(),
                     known.vault
-                )
-            } else if known.vault != file.vault() && !file.header.continues(&known.vault) {
-                format!("another vault lies here: this one is {}, known for this file is {}", file.vault(), known.vault)
-            } else {
-                continue;
-            };
-            return Err(Error::new(Kind::WrongVault, what).in_file(path).with_help(format!(
-                "Someone may have put a vault of theirs in its place. If it was made anew on purpose, say so: --pin {}",
-                file.vault()
-            )));
+                );
+                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
+                    "Someone may have put a vault of theirs in its place. If it was made anew on purpose, say so: --pin {}",
+                    file.vault()
+                )));
+            }
         }
-        if self.known.contains_key(&asked) {
+        if self.asked(place).is_some() {
             file.trusted_by(Trust::Remembered);
         }
         Ok(())
     }
 
-    /// Remembers that the file at `path` is `vault`, which had the ids `former` before, and returns what was known instead.
+    fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &Place) -> Result<()> {
+        if !known.former.contains(&file.vault()) {
+            return Ok(());
+        }
+        let what = format!(
+            "this file is signed by {}, which was handed over to {}: a former writer may have made it",
+            file.vault(),
+            known.vault
+        );
+        Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
+            "Put the newest file in place. What an older one held comes back with `bootseal sign`; a pin that still names the old id is renewed to {}.",
+            known.vault
+        )))
+    }
+
+    /// What must hold before something is sealed for this file's readers, under a pin as well: it is not from before a removal that
+    /// was seen here, or the one who was removed would read it.
     ///
     /// # Errors
-    /// [`Kind::Io`] where it cannot be written or `path` not be followed; [`Kind::Malformed`] where what is at `store` is no such memory.
+    /// [`Kind::WrongVault`] for an id that was handed over, [`Kind::OldGeneration`] for an epoch lower than known.
     ///
     /// ```
     /// # use bootseal_core::*;
     /// # let folder = tempfile::tempdir().unwrap();
-    /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
-    /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
-    /// let file = SealedFile::read(&path)?.verify(&[])?;
-    /// let before = KnownVaults::remember(&store, &path, file.vault(), file.former_ids())?;
-    /// assert!(before.is_none());
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = Identity::generate()?;
+    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// # let before = Vault::create(list, "")?.sign()?;
+    /// let place = Place::named("app.sealed.toml");
+    /// let mut vault = read(before.clone())?.open_for_writing(&[me])?;
+    /// vault.rotate(false)?;
+    /// KnownVaults::remember(&store, &place, &read(vault.sign()?)?)?;
+    ///
+    /// let error = KnownVaults::load(&store)?.refuse_older_epoch(&read(before)?, &place).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::OldGeneration);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn remember(store: &Path, path: &Path, vault: VaultId, former: Vec<VaultId>) -> Result<Option<VaultId>> {
+    pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &Place) -> Result<()> {
+        for known in self.all(place) {
+            self.refuse_former(known, file, place)?;
+            let Some(epoch) = known.epochs.get(&file.vault()).filter(|epoch| **epoch > file.epoch()) else { continue };
+            let what = format!(
+                "this file has the data key of epoch {}, and epoch {epoch} was seen here: what is sealed into it could be read by who was removed since",
+                file.epoch()
+            );
+            return Err(Error::new(Kind::OldGeneration, what)
+                .in_file(&place.shown)
+                .with_help("Bring the newest file back (git pull, git checkout). To take an older content on purpose: bootseal sign"));
+        }
+        Ok(())
+    }
+
+    /// What must hold before a host takes the file: it is not older than what was seen here, and not another of the same age.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] for an id that was handed over; [`Kind::OldGeneration`] for a lower generation, or for the same with
+    /// another text.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = Identity::generate()?;
+    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// # let first = Vault::create(list, "")?.sign()?;
+    /// let place = Place::named("app.sealed.toml");
+    /// let second = read(first.clone())?.open_for_writing(&[me])?.sign()?;
+    /// KnownVaults::remember(&store, &place, &read(second)?)?;
+    ///
+    /// let error = KnownVaults::load(&store)?.refuse_older_generation(&read(first)?, &place).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::OldGeneration);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn refuse_older_generation(&self, file: &VerifiedFile, place: &Place) -> Result<()> {
+        for known in self.all(place) {
+            self.refuse_former(known, file, place)?;
+            let (generation, seen) = (file.generation(), known.generation);
+            // Of another vault, that a pin now names, nothing is known.
+            let same_line = known.vault == file.vault() || file.header.continues(&known.vault);
+            let what = match generation.cmp(&seen) {
+                _ if !same_line => continue,
+                std::cmp::Ordering::Less => {
+                    format!("this is generation {generation} of the file, and generation {seen} was seen here")
+                }
+                std::cmp::Ordering::Equal if known.text.is_some_and(|text| text != file.digest()) => {
+                    format!(
+                        "this is generation {generation} of the file, and another text was seen here as generation {seen}"
+                    )
+                }
+                _ => continue,
+            };
+            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
+                "An older copy lies in the file's place. Deploy the newest one; to go back on purpose, a writer makes the old content new: bootseal sign",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Keeps what is known of `file`, which was vouched for. Returns the id that was known before where it was another one.
+    ///
+    /// What was seen only grows, as long as the vault is the same or was handed over; another vault begins anew.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where the memory cannot be locked or written; those of [`KnownVaults::load`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// let place = Place::named("app.sealed.toml");
+    /// let first = read(Vault::create(me()?, "")?.sign()?)?;
+    /// let other = read(Vault::create(me()?, "")?.sign()?)?;
+    /// assert_eq!(KnownVaults::remember(&store, &place, &first)?, None);
+    /// assert_eq!(KnownVaults::remember(&store, &place, &other)?, Some(first.vault()));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn remember(store: &Path, place: &Place, file: &VerifiedFile) -> Result<Option<VaultId>> {
         if let Some(folder) = store.parent() {
             let mut builder = std::fs::DirBuilder::new();
             builder.recursive(true);
@@ -167,32 +348,65 @@ impl KnownVaults {
                 .create(folder)
                 .map_err(|error| Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder))?;
         }
-        let (asked, real) = (asked_key(path)?, real_key(path)?);
-        let known = Known { vault, former };
-        if let Ok(memory) = KnownVaults::load(store)
-            && memory.known.get(&asked) == Some(&known)
-            && memory.known.get(&real) == Some(&known)
-        {
+        // The common case writes nothing, so that a full disk stops nobody from reading on.
+        if KnownVaults::load(store)?.learned(place, file).is_empty() {
             return Ok(None);
         }
         let lock = FileLock::acquire(store)?;
         let mut memory = KnownVaults::load(store)?;
-        let before = memory.known.insert(asked, known.clone());
-        memory.known.insert(real, known);
+        let before = memory.vault_of(place);
+        let learned = memory.learned(place, file);
+        memory.known.extend(learned);
         let text = memory.to_text();
         if memory.store.exists() {
             lock.write(&text)?
         } else {
             lock.create(&text)?
         }
-        Ok(before.map(|known| known.vault).filter(|before| *before != vault))
+        Ok(before.filter(|before| *before != file.vault()))
+    }
+
+    /// The entries that `file` adds or changes.
+    fn learned(&self, place: &Place, file: &VerifiedFile) -> Vec<(String, Known)> {
+        let entries = place.keys.iter().map(|key| {
+            let mut new = Known {
+                vault: file.vault(),
+                generation: file.generation(),
+                text: Some(file.digest()),
+                epochs: BTreeMap::from([(file.vault(), file.epoch())]),
+                former: file.former_ids(),
+            };
+            let old = self.known.get(key);
+            if let Some(old) = old.filter(|old| old.vault == file.vault() || file.header.continues(&old.vault)) {
+                if old.generation >= new.generation {
+                    (new.generation, new.text) =
+                        (old.generation, old.text.or(new.text.filter(|_| old.generation == new.generation)));
+                }
+                for (id, epoch) in &old.epochs {
+                    let highest = new.epochs.entry(*id).or_default();
+                    *highest = (*highest).max(*epoch);
+                }
+                // The file's own chain is bounded; what was once handed over stays so.
+                new.former.extend(old.former.iter().filter(|id| !file.former_ids().contains(id)));
+                new.former.sort();
+            }
+            (old != Some(&new)).then(|| (key.clone(), new))
+        });
+        entries.flatten().collect()
     }
 
     fn to_text(&self) -> String {
-        let mut text =
-            String::from("# Which vault each sealed file is, as bootseal on this machine last had it vouched for.\n");
+        let mut text = String::from(
+            "# Which vault each sealed file is, and how far it has come, as bootseal had it vouched for here.\n",
+        );
         for (file, known) in &self.known {
             text.push_str(&format!("\n[[file]]\npath = {}\nvault = \"{}\"\n", BasicString(file), known.vault));
+            text.push_str(&format!("generation = {}\n", known.generation));
+            if let Some(digest) = known.text {
+                text.push_str(&format!("text = \"{}\"\n", BASE64_URL_SAFE_NO_PAD.encode(digest)));
+            }
+            let epochs: Vec<String> = known.epochs.iter().map(|(id, epoch)| format!("{id} = {epoch}")).collect();
+            text.push_str(&format!("epochs = {{ {} }}\n", epochs.join(", ")));
             if !known.former.is_empty() {
                 let former: Vec<String> = known.former.iter().map(|id| format!("\"{id}\"")).collect();
                 text.push_str(&format!("former = [{}]\n", former.join(", ")));
@@ -209,70 +423,131 @@ fn parse(text: &str) -> Result<BTreeMap<String, Known>> {
     let mut fields = Fields::of("known_vaults", table);
     let files = fields.array("file")?.unwrap_or_default();
     fields.finish()?;
-    let entries = files.into_iter().map(|file| {
-        let Value::Table(file) = file else { return Err(Error::malformed("`file` must hold tables only")) };
-        let mut file = Fields::of("file", file);
-        let path = file.string("path")?;
-        let path = file.required("path", path)?;
-        let vault = file.string("vault")?;
-        let vault = file.required("vault", vault)?.parse()?;
-        let former = file.array("former")?.unwrap_or_default();
-        let former = former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
-        file.finish()?;
-        Ok((path, Known { vault, former }))
-    });
-    entries.collect()
+    files.into_iter().map(entry).collect()
 }
 
-fn real_key(path: &Path) -> Result<String> {
-    real_path(path).map(|real| key(&real)).map_err(|error| unfollowed(path, &error))
-}
-
-/// The path as it was asked for, made absolute; links in it are not followed.
-fn asked_key(path: &Path) -> Result<String> {
-    let absolute = std::path::absolute(path).map_err(|error| unfollowed(path, &error))?;
-    // `absolute` keeps `..`, whose meaning depends on links: such a path is known by where it leads.
-    match absolute.components().any(|component| component == std::path::Component::ParentDir) {
-        true => real_key(path),
-        false => Ok(key(&absolute)),
-    }
-}
-
-fn unfollowed(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path)
-}
-
-/// A path as text. One that is not UTF-8 is written by its bytes, so that two of them never meet.
-fn key(path: &Path) -> String {
-    match path.to_str() {
-        Some(text) => text.to_owned(),
-        None => {
-            let bytes = path.as_os_str().as_encoded_bytes().iter();
-            format!("bytes:{}", bytes.map(|byte| format!("{byte:02x}")).collect::<String>())
+fn entry(file: Value) -> Result<(String, Known)> {
+    let Value::Table(file) = file else { return Err(Error::malformed("`file` must hold tables only")) };
+    let mut file = Fields::of("file", file);
+    let path = file.string("path")?;
+    let path = file.required("path", path)?;
+    let vault = file.string("vault")?;
+    let vault = file.required("vault", vault)?.parse()?;
+    let count = |value: i64| u64::try_from(value).map_err(|_| Error::malformed("a count below zero"));
+    // A memory from before these were kept has none.
+    let generation = count(file.integer("generation")?.unwrap_or_default())?;
+    let text = match file.string("text")? {
+        None => None,
+        Some(text) => {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+            Some(bytes.ok_or_else(|| file.error("text", "is not 32 bytes in base64url"))?)
         }
-    }
+    };
+    let epochs = file.table("epochs")?.unwrap_or_default();
+    let epochs = epochs.iter().map(|(id, epoch)| Ok((id.parse()?, count(epoch.as_integer().unwrap_or(-1))?)));
+    let epochs = epochs.collect::<Result<_>>()?;
+    let former = file.array("former")?.unwrap_or_default();
+    let former = former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
+    file.finish()?;
+    Ok((path, Known { vault, generation, text, epochs, former }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::header::{Access, Role};
+    use crate::identity::Identity;
+    use crate::sealed_file::SealedFile;
+    use crate::vault::{Vault, Writer};
 
-    fn id() -> VaultId {
-        crate::signature::id_of(&crate::keys::SigningSeed::generate().unwrap())
+    struct Line {
+        alice: Identity,
+        text: String,
+    }
+
+    impl Line {
+        fn new() -> Line {
+            let alice = Identity::generate().unwrap();
+            let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
+            Line { text: Vault::create(access, "").unwrap().sign().unwrap(), alice }
+        }
+
+        fn file(&self) -> VerifiedFile {
+            SealedFile::parse(self.text.clone().into_bytes()).unwrap().verify(&[]).unwrap()
+        }
+
+        fn next(&self, change: impl FnOnce(&mut Vault<Writer>)) -> Line {
+            let mut vault = self.file().open_for_writing(&[self.alice.clone()]).unwrap();
+            change(&mut vault);
+            Line { alice: self.alice.clone(), text: vault.sign().unwrap() }
+        }
     }
 
     #[test]
-    fn what_is_remembered_is_read_again() {
+    fn what_is_remembered_is_read_again_and_only_grows() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, file) = (folder.path().join("state/known_vaults"), folder.path().join("a \"b\" ü.sealed.toml"));
-        std::fs::write(&file, "").unwrap();
-        let (first, second) = (id(), id());
-        assert_eq!(KnownVaults::remember(&store, &file, first, vec![]).unwrap(), None);
-        assert_eq!(KnownVaults::remember(&store, &file, second, vec![first]).unwrap(), Some(first));
-        assert_eq!(KnownVaults::remember(&store, &file, second, vec![first]).unwrap(), None);
+        let (store, path) = (folder.path().join("state/known_vaults"), folder.path().join("a \"b\" ü.sealed.toml"));
+        std::fs::write(&path, "").unwrap();
+        let place = Place::of_path(&path).unwrap();
+        let remember = |line: &Line| KnownVaults::remember(&store, &place, &line.file()).unwrap();
+        let first = Line::new();
+        let second = first.next(|vault| vault.rotate(true).unwrap());
+        assert_eq!(remember(&first), None);
+        assert_eq!(remember(&second), Some(first.file().vault()));
+        assert_eq!(remember(&second), None);
         let known = KnownVaults::load(&store).unwrap();
-        assert_eq!(known.vault_of(&file).unwrap(), Some(second));
-        assert_eq!(known.known.values().next().unwrap().former, [first]);
+        assert_eq!(known.vault_of(&place), Some(second.file().vault()));
+        let entry = known.known.values().next().unwrap();
+        assert_eq!((entry.generation, entry.former.as_slice()), (2, &[first.file().vault()][..]));
+        assert_eq!(entry.epochs, BTreeMap::from([(first.file().vault(), 1), (second.file().vault(), 2)]));
+        let third = second.next(|vault| vault.rotate(false).unwrap());
+        remember(&third);
+        remember(&second);
+        assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&place), 3);
+        assert_eq!(KnownVaults::load(&store).unwrap().known.values().next().unwrap().epochs[&third.file().vault()], 3);
+    }
+
+    #[test]
+    fn a_host_refuses_what_is_older_or_another_of_the_same_age() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("state");
+        let place = Place::named("app.sealed.toml");
+        let first = Line::new();
+        let second = first.next(|_| ());
+        let also_second = first.next(|vault| vault.set_readable(&"a".parse().unwrap(), &Value::Integer(1)).unwrap());
+        KnownVaults::remember(&store, &place, &second.file()).unwrap();
+        let check = |line: &Line| {
+            KnownVaults::load(&store)
+                .unwrap()
+                .refuse_older_generation(&line.file(), &place)
+                .map_err(|error| error.kind())
+        };
+        assert_eq!(check(&first), Err(Kind::OldGeneration));
+        assert_eq!(check(&second), Ok(()));
+        assert_eq!(check(&also_second), Err(Kind::OldGeneration));
+        assert_eq!(check(&also_second.next(|_| ())), Ok(()));
+        // Another vault, that a pin names: nothing is known of it.
+        assert_eq!(check(&Line::new()), Ok(()));
+    }
+
+    #[test]
+    fn an_id_that_was_handed_over_stays_dead() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("state");
+        let place = Place::named("app.sealed.toml");
+        let first = Line::new();
+        KnownVaults::remember(&store, &place, &first.next(|vault| vault.rotate(true).unwrap()).file()).unwrap();
+        // A former writer goes on signing: higher and higher.
+        let forged = first.next(|_| ()).next(|_| ()).next(|_| ());
+        let known = KnownVaults::load(&store).unwrap();
+        assert_eq!(known.recognise(&mut forged.file(), &place).unwrap_err().kind(), Kind::WrongVault);
+        assert_eq!(known.refuse_older_epoch(&forged.file(), &place).unwrap_err().kind(), Kind::WrongVault);
+        // A pin that still names the old id does not bring it back on a host that remembers.
+        let pinned = SealedFile::parse(forged.text.clone().into_bytes())
+            .unwrap()
+            .verify(&[first.file().vault().into()])
+            .unwrap();
+        assert_eq!(known.refuse_older_generation(&pinned, &place).unwrap_err().kind(), Kind::WrongVault);
     }
 
     #[test]
@@ -283,21 +558,42 @@ mod tests {
             (folder.path().join("known_vaults"), folder.path().join("real"), folder.path().join("link"));
         std::fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let vault = id();
-        KnownVaults::remember(&store, &file, vault, vec![]).unwrap();
-        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link).unwrap(), None);
-        KnownVaults::remember(&store, &link, vault, vec![]).unwrap();
-        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link).unwrap(), Some(vault));
+        let (file, link) = (Place::of_path(&file).unwrap(), Place::of_path(&link).unwrap());
+        let vault = Line::new().file();
+        KnownVaults::remember(&store, &file, &vault).unwrap();
+        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link), None);
+        KnownVaults::remember(&store, &link, &vault).unwrap();
+        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link), Some(vault.vault()));
     }
 
     #[test]
     fn a_broken_memory_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("known_vaults");
-        for text in ["[[file]]\npath = 1\n", "file = 1\n", "nonsense", "[[file]]\npath = \"a\"\nvault = \"vault1x\"\n"]
-        {
-            std::fs::write(&store, text).unwrap();
+        let id = Line::new().file().vault();
+        for text in [
+            "[[file]]\npath = 1\n".to_owned(),
+            "file = 1\n".into(),
+            "nonsense".into(),
+            "[[file]]\npath = \"a\"\nvault = \"vault1x\"\n".into(),
+            format!("[[file]]\npath = \"a\"\nvault = \"{id}\"\ngeneration = -1\n"),
+            format!("[[file]]\npath = \"a\"\nvault = \"{id}\"\ntext = \"AAAA\"\n"),
+            format!("[[file]]\npath = \"a\"\nvault = \"{id}\"\nepochs = {{ x = 1 }}\n"),
+        ] {
+            std::fs::write(&store, &text).unwrap();
             assert_eq!(KnownVaults::load(&store).unwrap_err().kind(), Kind::Malformed, "{text}");
         }
+    }
+
+    #[test]
+    fn a_memory_from_before_generations_were_kept_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("known_vaults");
+        let line = Line::new();
+        std::fs::write(&store, format!("[[file]]\npath = \"a\"\nvault = \"{}\"\n", line.file().vault())).unwrap();
+        let known = KnownVaults::load(&store).unwrap();
+        assert!(known.refuse_older_generation(&line.file(), &Place::named("a")).is_ok());
+        assert_eq!(KnownVaults::remember(&store, &Place::named("a"), &line.file()).unwrap(), None);
+        assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&Place::named("a")), 1);
     }
 }

@@ -457,10 +457,11 @@ impl Vault<Writer> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn sign(self) -> Result<String> {
-        self.sign_above(0)
+        self.sign_above(0).map(|(text, _)| text)
     }
 
-    /// The same with a generation above `generation` as well: what was seen elsewhere must be older than this.
+    /// The same with a generation above `generation` as well: what was seen elsewhere must be older than this. Returns the text, and
+    /// the file that it is, verified and pinned to its own vault.
     ///
     /// # Errors
     /// As [`Vault::sign`].
@@ -469,11 +470,11 @@ impl Vault<Writer> {
     /// # use bootseal_core::*;
     /// # let alice = Identity::generate()?;
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let text = Vault::create(access, "")?.sign_above(41)?;
-    /// assert_eq!(SealedFile::parse(text.into_bytes())?.verify(&[])?.generation(), 42);
+    /// let (text, file) = Vault::create(access, "")?.sign_above(41)?;
+    /// assert_eq!(file.generation(), 42);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn sign_above(mut self, generation: u64) -> Result<String> {
+    pub fn sign_above(mut self, generation: u64) -> Result<(String, VerifiedFile)> {
         self.forget_removals()?;
         let generation = self.file.header.generation.max(generation) + 1;
         let own = header::replace(&self.file.own, "generation", &generation.to_string())?;
@@ -487,8 +488,8 @@ impl Vault<Writer> {
         if text.len() > MAX_FILE {
             return Err(Error::malformed("the file would be larger than 16 MiB, the most that a sealed file may have"));
         }
-        SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(self.file.vault())])?;
-        Ok(text)
+        let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(self.file.vault())])?;
+        Ok((text, file))
     }
 }
 
