@@ -39,6 +39,13 @@ json = { user = "${username}", password = "${password}" }
 password = "secret:s3cret-canary"
 "#;
 
+/// A sealed value with another first character.
+fn other_nonce(sealed: &str) -> String {
+    let at = sealed.find("sealed:").unwrap() + "sealed:".len();
+    let other = if sealed[at..].starts_with('A') { "B" } else { "A" };
+    format!("{}{other}{}", &sealed[..at], &sealed[at + 1..])
+}
+
 /// A vault of alice's with a reader, and what an attacker may have besides: another vault, and an older copy.
 struct Scene {
     alice: Home,
@@ -261,7 +268,7 @@ const ATTACKS: &[Attack] = &[
     ("a sealed value where a readable one was", |s| edit(&s.text, "\"10s\"", sealed(&s.text, "acme", "password")), Kind::Forged),
     ("a sealed value in an array", |s| edit(&s.text, "\"10s\"", &format!("[{}]", sealed(&s.text, "acme", "password"))), Kind::Forged),
     ("a sealed value of another vault", |s| edit(&s.text, sealed(&s.text, "acme", "password"), sealed(&s.foreign, "acme", "password")), Kind::Forged),
-    ("a sealed value of an older copy", |s| edit(&s.text, sealed(&s.text, "acme", "username"), &sealed(&s.older, "acme", "username").replacen('A', "B", 1)), Kind::Forged),
+    ("a sealed value of an older copy", |s| edit(&s.text, sealed(&s.text, "acme", "username"), &other_nonce(sealed(&s.older, "acme", "username"))), Kind::Forged),
     ("a sealed value deleted", |s| edit(&s.text, line(&s.text, "username = "), ""), Kind::Forged),
     ("a sealed value made readable", |s| edit(&s.text, sealed(&s.text, "acme", "password"), "\"from-mallory\""), Kind::Forged),
     ("a sealed value cut", |s| { let old = sealed(&s.text, "acme", "password"); edit(&s.text, old, &format!("{}\"", &old[..old.len() - 4])) }, Kind::Forged),

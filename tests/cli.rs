@@ -841,7 +841,8 @@ fn verify_of_several_files_goes_through_all_and_ends_with_the_worst() {
     let home = Home::with_vault(ACME);
     home.write("cut.sealed.toml", "cut");
     home.write("forged.sealed.toml", home.read("app.sealed.toml").replace("bob", "eve"));
-    let two = home.ok(&["verify", "app.sealed.toml", "app.sealed.toml"]);
+    home.write("copy.sealed.toml", home.read("app.sealed.toml"));
+    let two = home.ok(&["verify", "app.sealed.toml", "copy.sealed.toml", "app.sealed.toml"]);
     assert_eq!(two.lines().count(), 2);
     for (files, code) in [
         (&["cut.sealed.toml", "app.sealed.toml", "none"][..], 1),

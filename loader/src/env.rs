@@ -11,6 +11,10 @@ pub(crate) const FILE: &str = "BOOTSEAL_FILE";
 pub(crate) const IDENTITY: &str = "BOOTSEAL_IDENTITY";
 /// A pin, or several with blanks between.
 pub(crate) const PIN: &str = "BOOTSEAL_PIN";
+/// The folder in which this host remembers what it has seen.
+pub(crate) const STATE: &str = "BOOTSEAL_STATE";
+/// The same, as systemd names it for a unit.
+pub(crate) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 /// Where systemd puts a unit's credentials.
 pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 

@@ -66,7 +66,7 @@ pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
 pub use bootseal_memory::{Level, Report, report};
 pub use error::{Error, Result};
 pub use secrets::Secrets;
-pub use startup::{Loader, load};
+pub use startup::{Check, Loader, load};
 
 #[cfg(feature = "client")]
 pub use client::{Client, RequestBuilder};

@@ -4,7 +4,10 @@ use crate::env::{self, Env};
 use crate::error::{Error, Result};
 use crate::secrets::Secrets;
 use crate::unlock::{Tried, candidates, pins};
-use bootseal_core::{Identity, Kind, Pin, PropertyPath, SealedFile, VerifiedFile};
+use bootseal_core::{
+    Identity, Kind, KnownVaults, Pin, Place, Profile, PropertyPath, Reader, SealedFile, Trust, Vault, VaultId,
+    VerifiedFile,
+};
 use bootseal_memory::Level;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -31,6 +34,7 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
 /// | file | `BOOTSEAL_FILE`; the path in code ([`Loader::exactly`] insists on it) |
 /// | key | code; `BOOTSEAL_IDENTITY`; `$CREDENTIALS_DIRECTORY/bootseal.key`; `/run/secrets/bootseal.key`; `/run/secrets/bootseal/bootseal.key`; the user's `bootseal/identity.txt` |
 /// | pin | code; `BOOTSEAL_PIN`; `$CREDENTIALS_DIRECTORY/bootseal.pin`; `# vault:` lines of the identity file |
+/// | state | code; `BOOTSEAL_STATE`; `$STATE_DIRECTORY`; else none |
 ///
 /// ```no_run
 /// use bootseal::{Level, Loader};
@@ -47,6 +51,7 @@ pub struct Loader {
     identities: Vec<Identity>,
     identity_file: Option<PathBuf>,
     pins: Vec<Pin>,
+    state: Option<PathBuf>,
     allow_unpinned: bool,
     least: Option<Level>,
     only_profiles: Vec<PropertyPath>,
@@ -67,6 +72,7 @@ impl Loader {
             identities: Vec::new(),
             identity_file: None,
             pins: Vec::new(),
+            state: None,
             allow_unpinned: false,
             least: None,
             only_profiles: Vec::new(),
@@ -145,6 +151,26 @@ impl Loader {
     pub fn pin(mut self, pin: &str) -> Result<Loader> {
         self.pins.push(pin.parse().map_err(Error::from)?);
         Ok(self)
+    }
+
+    /// Remembers in this folder which vault the file is, and how far it has come; a file that is older than what was seen is refused
+    /// from then on. Without a pin the first start trusts, and says so in the log.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// # let loader = || bootseal::Loader::exactly(&path).identity(identity.clone()).environment(Default::default());
+    /// let vault = loader().state(folder.path().join("state")).load()?; // any vault, and from now on this one
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn state(mut self, folder: impl Into<PathBuf>) -> Loader {
+        self.state = Some(folder.into());
+        self
     }
 
     /// Opens a file although nothing says which vault it must be. Whoever can write the file can then put a vault of theirs in its
@@ -239,25 +265,103 @@ impl Loader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn load(self) -> Result<Secrets> {
+        let opened = self.open()?;
+        let (file, path) = (opened.vault.file(), &opened.path);
+        if let Some(old) = opened.old_id {
+            tracing::warn!(target: "bootseal", file = %path.display(), old = %old, vault = %file.vault(), "the vault goes on under another id; renew the pin");
+        }
+        let values = opened.vault.open_all()?;
+        let secrets = |opened: Opened| Secrets::new(opened.vault.into_file(), values, &self.only_profiles);
+        tracing::info!(target: "bootseal", file = %path.display(), vault = %file.vault(), generation = file.generation(), memory = %opened.report, "opened");
+        // After all that can fail: what did not open must not become what is known.
+        let Some((folder, _)) = &opened.state else { return secrets(opened) };
+        match KnownVaults::remember(&folder.join(STATE_FILE), &opened.place, file) {
+            Ok(_) => {}
+            // A first start that is not remembered would be a first start each time.
+            Err(error) if file.trust() == Trust::FirstUse => return Err(error.into()),
+            Err(error) => tracing::warn!(target: "bootseal", %error, "what was opened is not remembered"),
+        }
+        secrets(opened)
+    }
+
+    /// Does everything that [`Loader::load`] does but remember and hand out secrets, and says what came from where. No login is made.
+    ///
+    /// # Errors
+    /// As [`Loader::load`], but for login profiles that cannot work: those are in the answer.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, FileLock, Identity, Role, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let identity = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let check = bootseal::Loader::exactly(&path).pin(&id)?.identity(identity).check()?;
+    /// assert_eq!(check.generation, 1);
+    /// for (what, from) in &check.sources {
+    ///     println!("{what}: {from}"); // "pin: given in code", …
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check(self) -> Result<Check> {
+        let opened = self.open()?;
+        let values = opened.vault.open_all()?.len();
+        let file = opened.vault.file();
+        let state = match &opened.state {
+            None => "none: an older file would be taken".into(),
+            Some((folder, source)) => {
+                let seen = match opened.seen {
+                    0 => "nothing seen yet".into(),
+                    seen => format!("generation {seen} was seen"),
+                };
+                format!("{} ({source}; {seen})", folder.display())
+            }
+        };
+        let tables = file.profiles().into_iter();
+        let profiles = tables.map(|table| (table.to_string(), Profile::read(file, &table).err().map(Error::from)));
+        Ok(Check {
+            path: opened.path.clone(),
+            vault: file.vault(),
+            generation: file.generation(),
+            values,
+            profiles: profiles.collect(),
+            sources: vec![
+                ("file", opened.path_source.clone()),
+                ("key", opened.key_source.clone()),
+                ("pin", opened.pin_source.clone()),
+                ("state", state),
+                ("memory", opened.report.to_string()),
+            ],
+        })
+    }
+
+    fn open(&self) -> Result<Opened> {
         let report = bootseal_memory::report()?;
         if self.least.is_some_and(|least| report.level < least) {
             let text = format!("{report}, and this application asks for better");
             return Err(Error::new(Kind::Io, text)
                 .with_help("memfd_secret needs Linux 5.14 or later, and a seccomp filter that lets it through."));
         }
-        let path = match self.env.get(env::FILE) {
-            Some(named) if !self.exactly => PathBuf::from(named),
-            _ => self.path.clone(),
+        let (path, path_source) = match self.env.get(env::FILE) {
+            Some(named) if !self.exactly => (PathBuf::from(named), env::FILE),
+            _ => (self.path.clone(), "given in code"),
         };
         let sealed = SealedFile::read(&path)?;
+        let place = Place::named(&path.file_name().unwrap_or_default().to_string_lossy());
+        let state = self.state_folder();
+        let known = match &state {
+            Some((folder, _)) => Some(KnownVaults::load(&folder.join(STATE_FILE))?),
+            None => None,
+        };
         let mut tried = Tried::default();
-        let given = pins(&self.pins, &self.env)?;
+        let (given, pin_source) = pins(&self.pins, &self.env)?;
         let candidates = candidates(&self.identities, self.identity_file.as_deref(), &self.env, &mut tried)?;
         let mut foreign = None;
         for candidate in candidates {
             // Pins of an identity file hold for what that identity opens.
             let own = if given.is_empty() { &candidate.file.pins } else { &given };
-            let verified = match sealed.clone().verify(own) {
+            let mut verified = match sealed.clone().verify(own) {
                 Err(error) if given.is_empty() && error.kind() == Kind::WrongVault => {
                     tried.note(&candidate.name, error.what());
                     foreign.get_or_insert(error);
@@ -276,16 +380,31 @@ impl Loader {
                 tried.note(&candidate.name, "opens it, but has no pin");
                 continue;
             }
-            if own.is_empty() && !self.allow_unpinned {
+            let mut old_id = verified.handed_over_from();
+            if let Some(known) = &known {
+                known.recognise(&mut verified, &place)?;
+                known.refuse_older_generation(&verified, &place)?;
+                old_id = old_id.or(known.vault_of(&place).filter(|id| *id != verified.vault() && own.is_empty()));
+                // With a memory and nothing in it yet, the first start decides what is known from then on.
+                if verified.trust() == Trust::Nothing {
+                    tracing::warn!(target: "bootseal", file = %path.display(), vault = %verified.vault(), "first start without a pin: this vault is trusted from now on");
+                    verified.trusted_by(Trust::FirstUse);
+                }
+            }
+            if verified.trust() == Trust::Nothing && !self.allow_unpinned {
                 return Err(unpinned(&verified, &candidate.name));
             }
-            if let Some(old) = verified.handed_over_from() {
-                tracing::warn!(target: "bootseal", file = %path.display(), pin = %old, vault = %verified.vault(), "the pin is old: the vault goes on under another id");
-            }
+            let pin_source = match (verified.trust(), own.is_empty()) {
+                (_, false) if given.is_empty() => candidate.name.clone(),
+                (_, false) => pin_source,
+                (Trust::Remembered, _) => "none; the vault is the one that is remembered".into(),
+                (Trust::FirstUse, _) => "none; a first start trusts, and remembers".into(),
+                _ => "none: any vault would be taken".into(),
+            };
+            let seen = known.map(|known| known.generation_of(&place)).unwrap_or_default();
             let vault = verified.open(&candidate.file.identities)?;
-            let values = vault.open_all()?;
-            tracing::info!(target: "bootseal", file = %path.display(), vault = %vault.file().vault(), generation = vault.file().generation(), values = values.len(), memory = %report, "opened");
-            return Secrets::new(vault.into_file(), values, &self.only_profiles);
+            let (path_source, key_source) = (path_source.into(), candidate.name);
+            return Ok(Opened { path, path_source, key_source, pin_source, state, seen, place, old_id, report, vault });
         }
         if let Some(error) = foreign {
             return Err(error.into());
@@ -303,6 +422,66 @@ impl Loader {
             format!("It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT", verified.who());
         Err(Error::new(Kind::NoIdentity, text).with_help(help))
     }
+
+    /// Where this host remembers, and what says so.
+    fn state_folder(&self) -> Option<(PathBuf, &'static str)> {
+        if let Some(folder) = &self.state {
+            return Some((folder.clone(), "given in code"));
+        }
+        if let Some(folder) = self.env.get(env::STATE) {
+            return Some((folder.into(), env::STATE));
+        }
+        // systemd names several with colons between; the first is the unit's own.
+        let folders = self.env.get(env::STATE_DIRECTORY)?;
+        let first = std::env::split_paths(&folders).next()?;
+        Some((first, "$STATE_DIRECTORY"))
+    }
+}
+
+/// The file in the state folder that remembers vaults.
+const STATE_FILE: &str = "known_vaults";
+
+/// A file that was found, vouched for and opened, and what came from where.
+struct Opened {
+    path: PathBuf,
+    path_source: String,
+    key_source: String,
+    pin_source: String,
+    state: Option<(PathBuf, &'static str)>,
+    /// The highest generation that this host saw; 0 where it saw none.
+    seen: u64,
+    place: Place,
+    /// The id that is pinned or remembered, where the vault has another one now.
+    old_id: Option<VaultId>,
+    report: bootseal_memory::Report,
+    vault: Vault<Reader>,
+}
+
+/// What a start would find: the answer of [`Loader::check`].
+///
+/// ```no_run
+/// let check = bootseal::Loader::new("app.sealed.toml").check()?;
+/// println!("{}, generation {}, {} values", check.vault, check.generation, check.values);
+/// for (profile, error) in check.profiles {
+///     println!("{profile}: {}", error.map_or("can work".into(), |error| error.to_string()));
+/// }
+/// # Ok::<(), bootseal::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Check {
+    /// The file.
+    pub path: PathBuf,
+    /// The vault that it is.
+    pub vault: VaultId,
+    /// Its generation.
+    pub generation: u64,
+    /// How many sealed values it holds; each was opened.
+    pub values: usize,
+    /// The login profiles, and why one cannot work.
+    pub profiles: Vec<(String, Option<Error>)>,
+    /// `file`, `key`, `pin`, `state` and `memory`, each with what it came from, in words.
+    pub sources: Vec<(&'static str, String)>,
 }
 
 fn unpinned(file: &VerifiedFile, key: &str) -> Error {

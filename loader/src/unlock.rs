@@ -92,22 +92,23 @@ fn not_readable() -> String {
 }
 
 /// Pins that stand above those of an identity file: in code, `BOOTSEAL_PIN`, `$CREDENTIALS_DIRECTORY/bootseal.pin`. The first source that has any decides.
-pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<Vec<Pin>> {
+pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
     if !given.is_empty() {
-        return Ok(given.to_vec());
+        return Ok((given.to_vec(), "given in code".into()));
     }
     if let Some(text) = env.get(env::PIN) {
-        return parse(&text.to_string_lossy(), env::PIN);
+        return Ok((parse(&text.to_string_lossy(), env::PIN)?, env::PIN.into()));
     }
     if let Some(folder) = env.get(env::CREDENTIALS) {
         let path = PathBuf::from(folder).join("bootseal.pin");
+        let name = path.display().to_string();
         match std::fs::read_to_string(&path) {
-            Ok(text) => return parse(&text, &path.display().to_string()),
+            Ok(text) => return Ok((parse(&text, &name)?, name)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::new(Kind::Io, format!("{}: cannot be read: {error}", path.display()))),
+            Err(error) => return Err(Error::new(Kind::Io, format!("{name}: cannot be read: {error}"))),
         }
     }
-    Ok(Vec::new())
+    Ok((Vec::new(), String::new()))
 }
 
 fn parse(text: &str, source: &str) -> Result<Vec<Pin>> {

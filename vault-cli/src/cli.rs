@@ -26,9 +26,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Everywhere {
-    /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]
+    /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
     #[arg(short, long, global = true, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) file: Vec<PathBuf>,
     /// An age identity file, `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
@@ -81,6 +81,10 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  bootseal set acme.password                (asks, without echo)\n  pass show acme | bootseal set acme.password\n  bootseal set tls.key --from-file server.key\n  bootseal set acme.timeout --plain 10s"
     )]
     Set(Set),
+    /// Take a property out
+    Unset(Unset),
+    /// Give a property another name; a sealed value keeps its date
+    Rename(Rename),
     /// Print one value
     #[command(after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key")]
     Get(Get),
@@ -92,6 +96,11 @@ pub(crate) enum Verb {
     /// Who may: show and change it
     #[command(subcommand, arg_required_else_help = true)]
     Access(Access),
+    /// New keys: every value is sealed anew, and old key blocks open nothing new
+    #[command(
+        after_help = "Examples:\n  bootseal rotate\n  bootseal rotate -f 'deploy/*.sealed.toml'\n  bootseal rotate --signing-key   (a new vault id too: pins are to be renewed)"
+    )]
+    Rotate(Rotate),
     /// Log in for real, and say what came back
     #[command(
         after_help = "Examples:\n  bootseal login acme\n  bootseal login acme --call https://api.acme.example/v1/orders"
@@ -120,6 +129,9 @@ pub(crate) struct Init {
     /// Someone who may open the values; repeatable
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) reader: Vec<String>,
+    /// Take over the access list of this sealed file, which a pin or this machine must know
+    #[arg(long, value_name = "FILE")]
+    pub(crate) like: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +193,30 @@ pub(crate) struct Set {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Unset {
+    /// The property, a TOML dotted key: acme.password
+    pub(crate) path: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rename {
+    /// The property as it is called now
+    pub(crate) old: String,
+    /// What it will be called
+    pub(crate) new: String,
+    /// Replace a property that has the new name already
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    /// A new signing key too, and so a new vault id, to which the old one hands over
+    #[arg(long)]
+    pub(crate) signing_key: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Get {
     /// The property, a TOML dotted key: acme.password
     pub(crate) path: String,
@@ -200,6 +236,9 @@ pub(crate) struct Verify {
     /// Sealed files [default: as with -f]
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Fail unless the file is of generation N or later
+    #[arg(long, value_name = "N")]
+    pub(crate) min_generation: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -211,6 +250,25 @@ pub(crate) enum Access {
         after_help = "Examples:\n  bootseal access add bob age1… --writer\n  bootseal access add web1 --new-key web1.key\n  bootseal access add web1 --new-key - | ssh web1 'install -m 600 /dev/stdin /etc/payments/bootseal.key'"
     )]
     Add(AccessAdd),
+    /// Let someone go: new keys for all others, and a list of what the removed one knew
+    #[command(after_help = "Example:\n  bootseal access remove bob")]
+    Remove(AccessRemove),
+    /// Write this vault's id into key files, so that they open nothing else; old lines go
+    #[command(after_help = "Example:\n  bootseal access pin /etc/payments/bootseal.key")]
+    Pin(AccessPin),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessRemove {
+    /// What the access list calls them
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessPin {
+    /// Key files (age identities)
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -226,6 +284,9 @@ pub(crate) struct AccessAdd {
     /// They may also change the file
     #[arg(long)]
     pub(crate) writer: bool,
+    /// Give someone who is there another role or recipient: a removal and an addition in one
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Debug, Args)]

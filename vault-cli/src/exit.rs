@@ -33,6 +33,12 @@ impl Failure {
         self
     }
 
+    /// The same, said of `place`.
+    pub(crate) fn within(mut self, place: &str) -> Failure {
+        self.0.text = format!("{place}: {}", self.0.text);
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }

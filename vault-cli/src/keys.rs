@@ -7,7 +7,7 @@ use bootseal_core::{Identity, IdentityFile, Kind, Pin, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// Identities at hand, and the pins that their files carry.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) identities: Vec<Identity>,
     pub(crate) pins: Vec<Pin>,

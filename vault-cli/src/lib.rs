@@ -24,9 +24,11 @@ mod commands;
 mod exit;
 mod formats;
 mod keys;
+mod many;
 mod output;
 mod prompt;
 mod run;
+mod target;
 mod vaults;
 mod world;
 

@@ -1,7 +1,10 @@
 //! From arguments to an exit code: parse, run the verb, say how it ended.
 
 use crate::cli::{Access, Cli, Verb, When};
-use crate::commands::{access_add, access_list, get, init, keygen, list, login, seal, set, verify};
+use crate::commands::{
+    access_add, access_list, access_pin, access_remove, get, init, keygen, list, login, rename, rotate, seal, set,
+    unset, verify,
+};
 use crate::exit::{Done, Failure};
 use crate::output::Style;
 use crate::world::World;
@@ -39,11 +42,16 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Init(options) => init::run(options, everywhere, style, world),
         Verb::Seal(options) => seal::run(options, everywhere, style, world),
         Verb::Set(options) => set::run(options, everywhere, style, world),
+        Verb::Unset(options) => unset::run(options, everywhere, style, world),
+        Verb::Rename(options) => rename::run(options, everywhere, style, world),
         Verb::Get(options) => get::run(options, everywhere, style, world),
         Verb::List(options) => list::run(options, everywhere, style, world),
         Verb::Verify(options) => verify::run(options, everywhere, style, world),
         Verb::Access(Access::List) => access_list::run(everywhere, style, world),
         Verb::Access(Access::Add(options)) => access_add::run(options, everywhere, style, world),
+        Verb::Access(Access::Remove(options)) => access_remove::run(options, everywhere, style, world),
+        Verb::Access(Access::Pin(options)) => access_pin::run(options, everywhere, style, world),
+        Verb::Rotate(options) => rotate::run(options, everywhere, style, world),
         Verb::Login(options) => login::run(options, everywhere, style, world),
     };
     let flushed = world.stdout.flush();

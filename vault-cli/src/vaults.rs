@@ -5,7 +5,7 @@ use crate::exit::{Failure, Result};
 use crate::keys::Keys;
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Kind, KnownVaults, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use bootseal_core::{Kind, KnownVaults, Pin, Place, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// A file that was found and verified, and what is at hand to open it.
@@ -22,13 +22,57 @@ impl World<'_> {
         let path = self.sealed_file(everywhere)?;
         let keys = self.keys(everywhere)?;
         let pins = self.pins(everywhere, &keys)?;
-        let file = self.verified(SealedFile::read(&path)?, &path, &pins, style)?;
-        Ok(Found { path, keys, pins, file })
+        self.find_at(&path, keys, pins, style)
+    }
+
+    /// The same for every file that `-f` names, each with its own outcome.
+    pub(crate) fn find_all(&mut self, everywhere: &Everywhere, style: Style) -> Result<Vec<(PathBuf, Result<Found>)>> {
+        let paths = self.sealed_files(everywhere)?;
+        self.find_each(paths, everywhere, style)
+    }
+
+    /// The same for these paths.
+    pub(crate) fn find_each(
+        &mut self,
+        paths: Vec<PathBuf>,
+        everywhere: &Everywhere,
+        style: Style,
+    ) -> Result<Vec<(PathBuf, Result<Found>)>> {
+        let keys = self.keys(everywhere)?;
+        let pins = self.pins(everywhere, &keys)?;
+        let each = paths.into_iter().map(|path| {
+            let found = self.find_at(&path, keys.clone(), pins.clone(), style);
+            (path, found)
+        });
+        Ok(each.collect())
+    }
+
+    /// The same for a path, with what is at hand.
+    pub(crate) fn find_at(&mut self, path: &Path, keys: Keys, pins: Vec<Pin>, style: Style) -> Result<Found> {
+        let file = self.verified(SealedFile::read(path)?, path, &pins, style)?;
+        Ok(Found { path: path.to_path_buf(), keys, pins, file })
+    }
+
+    /// What `-f` names, patterns expanded, else [`World::sealed_file`].
+    pub(crate) fn sealed_files(&self, everywhere: &Everywhere) -> Result<Vec<PathBuf>> {
+        if everywhere.file.is_empty() {
+            return Ok(vec![self.sealed_file(everywhere)?]);
+        }
+        expand(&everywhere.file)
+    }
+
+    /// The file that `-f` names, where a verb is about one.
+    pub(crate) fn named_file(&self, everywhere: &Everywhere) -> Result<Option<PathBuf>> {
+        match everywhere.file.as_slice() {
+            [] => Ok(self.var("BOOTSEAL_FILE").map(PathBuf::from)),
+            [path] => Ok(Some(path.clone())),
+            _ => Err(Failure::new(Kind::Usage, "this verb takes one file, and -f names several")),
+        }
     }
 
     /// `-f`, `BOOTSEAL_FILE`, or the one `*.sealed.toml` in this folder.
     pub(crate) fn sealed_file(&self, everywhere: &Everywhere) -> Result<PathBuf> {
-        if let Some(path) = everywhere.file.clone().or_else(|| self.var("BOOTSEAL_FILE").map(PathBuf::from)) {
+        if let Some(path) = self.named_file(everywhere)? {
             return Ok(path);
         }
         let mut found: Vec<PathBuf> = glob::glob("*.sealed.toml").into_iter().flatten().flatten().collect();
@@ -91,7 +135,7 @@ impl World<'_> {
         let mut file = file.verify(pins)?;
         // Without a home there is no memory; a pin, or a question, takes its place.
         if let Ok(store) = self.known_vaults() {
-            KnownVaults::load(&store)?.check(&mut file, path)?;
+            KnownVaults::load(&store)?.recognise(&mut file, &Place::of_path(path)?)?;
         }
         if let Some(old) = file.handed_over_from() {
             self.warn(
@@ -115,8 +159,10 @@ impl World<'_> {
     /// Makes sure that someone vouches for the file before it is given a secret: a pin, this machine's memory, or a person.
     /// Otherwise anyone could put a vault of theirs in its place, and have the real password sealed for them.
     pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, path: &Path, style: Style) -> Result<()> {
+        self.refuse_older(file, path)?;
         if file.trust() != Trust::Nothing {
-            return self.remember(path, file, style);
+            self.remember(path, file, style);
+            return Ok(());
         }
         let unknown = format!(
             "{}: nothing vouches for this vault: {} is neither pinned nor known on this machine",
@@ -133,14 +179,38 @@ impl World<'_> {
             return Err(Failure::new(Kind::WrongVault, "not the right vault; nothing was changed"));
         }
         file.trusted_by(Trust::FirstUse);
-        self.remember(path, file, style)
+        self.remember(path, file, style);
+        Ok(())
+    }
+
+    /// What this machine saw of the file stands against taking a secret in where the file is from before a removal.
+    fn refuse_older(&self, file: &VerifiedFile, path: &Path) -> Result<()> {
+        match self.known_vaults() {
+            Ok(store) => Ok(KnownVaults::load(&store)?.refuse_older_epoch(file, &Place::of_path(path)?)?),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Says so where the file, which is locked, is older than what was seen here.
+    pub(crate) fn note_older(&mut self, file: &VerifiedFile, path: &Path, style: Style) -> Result<()> {
+        let Ok(store) = self.known_vaults() else { return Ok(()) };
+        let (known, place) = (KnownVaults::load(&store)?, Place::of_path(path)?);
+        let seen = known.generation_of(&place);
+        // No error: branches are older than one another all the time.
+        if known.vault_of(&place) == Some(file.vault()) && file.generation() < seen {
+            let shown = Shown(&path.to_string_lossy()).to_string();
+            self.note(
+                style,
+                format_args!("{shown} is generation {}; generation {seen} was seen here", file.generation()),
+            );
+        }
+        Ok(())
     }
 
     /// Keeps what is now known of the file: a pin, or a yes, makes it known; a handover moves the memory on.
-    fn remember(&mut self, path: &Path, file: &VerifiedFile, style: Style) -> Result<()> {
-        let done = self
-            .known_vaults()
-            .and_then(|store| Ok(KnownVaults::remember(&store, path, file.vault(), file.former_ids())?));
+    pub(crate) fn remember(&mut self, path: &Path, file: &VerifiedFile, style: Style) {
+        let done =
+            self.known_vaults().and_then(|store| Ok(KnownVaults::remember(&store, &Place::of_path(path)?, file)?));
         let shown = Shown(&path.to_string_lossy()).to_string();
         match done {
             Ok(Some(before)) => {
@@ -150,7 +220,6 @@ impl World<'_> {
             // Someone vouches for it now, as on a build server with a pin; next time someone must again.
             Err(failure) => self.warn(style, format_args!("{shown} is not remembered: {}", failure.text())),
         }
-        Ok(())
     }
 
     /// No pin may be set where a new vault is made: it insists on one that is there.
@@ -165,4 +234,28 @@ impl World<'_> {
             format!("{source} insists on a vault that is there, and this would make a new one; nothing was changed"),
         ))
     }
+}
+
+/// Paths with patterns in them as the files that they match, each once, sorted; a name that exists is no pattern.
+pub(crate) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in named {
+        let text = path.to_string_lossy();
+        if path.exists() || !text.contains(['*', '?', '[']) {
+            files.push(path.clone());
+            continue;
+        }
+        let shown = Shown(&text).to_string();
+        let matches = glob::glob(&text)
+            .map_err(|error| Failure::new(Kind::Usage, format!("`{shown}` is not a pattern: {error}")))?;
+        let mut found: Vec<PathBuf> = matches.flatten().collect();
+        if found.is_empty() {
+            return Err(Failure::new(Kind::NotFound, format!("`{shown}` matches no file")));
+        }
+        found.sort();
+        files.extend(found);
+    }
+    let mut seen = std::collections::HashSet::new();
+    files.retain(|path| seen.insert(path.clone()));
+    Ok(files)
 }

@@ -84,7 +84,7 @@ impl Identity {
         Recipient::from_file(&bech32::encode::<Bech32>(PUBLIC_PREFIX, &self.public).unwrap_or_default())
     }
 
-    /// The identity file's text, as `age-keygen` writes it, with `pin` in a comment line where one is given.
+    /// The identity file's text, as `age-keygen` writes it, with each of `pins` in a comment line.
     ///
     /// # Errors
     /// [`Kind::Io`] without guarded memory.
@@ -92,14 +92,14 @@ impl Identity {
     /// ```
     /// use bootseal_core::{Identity, IdentityFile};
     /// let identity = Identity::generate()?;
-    /// let text = identity.to_file_text(None)?;
+    /// let text = identity.to_file_text(&[])?;
     /// let again = text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes))?;
     /// assert_eq!(again.identities[0].recipient(), identity.recipient());
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn to_file_text(&self, pin: Option<&Pin>) -> Result<Secret> {
+    pub fn to_file_text(&self, pins: &[Pin]) -> Result<Secret> {
         let mut text = SecretBuf::with_capacity(512)?;
-        if let Some(pin) = pin {
+        for pin in pins {
             text.push(format!("# vault: {pin}\n").as_bytes())?;
         }
         text.push(format!("# public key: {}\n", self.recipient()).as_bytes())?;
@@ -159,7 +159,7 @@ impl age::Identity for Identity {
 /// What an identity file holds: identities, and the pins that its comments carry.
 ///
 /// ```
-/// # let text = bootseal_core::Identity::generate()?.to_file_text(None)?;
+/// # let text = bootseal_core::Identity::generate()?.to_file_text(&[])?;
 /// # text.expose(|mut source| -> bootseal_core::Result<()> {
 /// let file = bootseal_core::IdentityFile::from_reader(&mut source)?;
 /// for identity in &file.identities {
@@ -190,18 +190,10 @@ impl IdentityFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn read(path: &Path) -> Result<IdentityFile> {
-        let read = || -> Result<IdentityFile> {
-            let mut file = File::open(path).map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
-                _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
-            })?;
-            check_mode(&file, path)?;
-            IdentityFile::from_reader(&mut file)
-        };
         if Typed(&path.to_string_lossy()).is_private() {
             return Err(Error::new(Kind::Usage, "a private key stands where the name of its file was expected"));
         }
-        read().map_err(|error| error.in_file(path))
+        read_page(path).and_then(|page| IdentityFile::parse(&page)).map_err(|error| error.in_file(path))
     }
 
     /// The same from a pipe or a descriptor; at most 64 KiB are read.
@@ -216,12 +208,7 @@ impl IdentityFile {
     /// assert!(!error.to_string().contains("hunter2")); // the text is never repeated
     /// ```
     pub fn from_reader(source: &mut impl std::io::Read) -> Result<IdentityFile> {
-        let mut page = SecretBuf::with_capacity(4096)?;
-        match page.read_to_end(source, MAX_FILE) {
-            Ok(true) => IdentityFile::parse(&page),
-            Ok(false) => Err(Error::malformed("longer than 64 KiB: this is no identity file")),
-            Err(error) => Err(Error::new(Kind::Io, format!("cannot be read: {error}"))),
-        }
+        IdentityFile::parse(&page_from(source)?)
     }
 
     fn parse(page: &SecretBuf) -> Result<IdentityFile> {
@@ -254,6 +241,25 @@ impl IdentityFile {
             }
             Ok(file)
         })
+    }
+}
+
+/// An identity file that only its owner can read, on a guarded page.
+pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
+        _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
+    })?;
+    check_mode(&file, path)?;
+    page_from(&mut file)
+}
+
+fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
+    let mut page = SecretBuf::with_capacity(4096)?;
+    match page.read_to_end(source, MAX_FILE) {
+        Ok(true) => Ok(page),
+        Ok(false) => Err(Error::malformed("longer than 64 KiB: this is no identity file")),
+        Err(error) => Err(Error::new(Kind::Io, format!("cannot be read: {error}"))),
     }
 }
 
@@ -301,14 +307,14 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let identity = Identity::generate().unwrap();
-        let text = identity.to_file_text(None).unwrap().expose_str(str::to_owned).unwrap();
+        let text = identity.to_file_text(&[]).unwrap().expose_str(str::to_owned).unwrap();
         assert!(text.lines().nth(1).unwrap().starts_with("AGE-SECRET-KEY-1"));
         assert_eq!(parse(&text).unwrap().identities[0].recipient(), identity.recipient());
     }
 
     #[test]
     fn a_typo_in_a_pin_is_an_error() {
-        let key = Identity::generate().unwrap().to_file_text(None).unwrap().expose_str(str::to_owned).unwrap();
+        let key = Identity::generate().unwrap().to_file_text(&[]).unwrap().expose_str(str::to_owned).unwrap();
         assert!(parse(&format!("# about vaults\n#vault\n# the vault: x\n{key}")).unwrap().pins.is_empty());
         for line in
             ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x", "# Vault: x", "#vault:x"]

@@ -2,15 +2,44 @@
 
 use crate::cli::Everywhere;
 use crate::exit::{Done, Result};
+use crate::many::{self, Answer};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::Access;
+use bootseal_core::{Access, Shown};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let file = world.find(everywhere, style)?.file;
-    world.answer(style, &document(file.access()), table(file.access()))?;
-    Ok(())
+    let found = world.find_all(everywhere, style)?;
+    if found.len() > 1 && !style.json {
+        return over_many(found, style, world);
+    }
+    many::each(found, style, world, |found, _| {
+        Ok(Answer { document: document(found.file.access()), text: table(found.file.access()) })
+    })
+}
+
+/// Who may what: by name, and which files.
+fn over_many(
+    found: Vec<(PathBuf, Result<crate::vaults::Found>)>,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let done = many::each(found, style, world, |found, _| {
+        let file = Shown(&found.path.to_string_lossy()).to_string();
+        for access in found.file.access() {
+            let what = format!("{} of {file}", access.role);
+            rows.entry((access.name.clone(), access.recipient.to_string())).or_default().push(what);
+        }
+        Ok(Answer { document: Value::Null, text: String::new() })
+    });
+    let width = rows.keys().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for ((name, recipient), files) in rows {
+        world.line(format_args!("{name:width$}  {recipient}  {}", files.join(", ")))?;
+    }
+    done
 }
 
 pub(crate) fn document(access: &[Access]) -> Value {

@@ -5,25 +5,24 @@ use crate::cli::{Everywhere, Init};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Access, FileLock, Kind, KnownVaults, Role, Shown, Typed, VaultId};
+use bootseal_core::{Access, FileLock, Kind, Role, Shown, Typed, VerifiedFile};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let path = everywhere
-        .file
-        .clone()
-        .or_else(|| world.var("BOOTSEAL_FILE").map(PathBuf::from))
-        .unwrap_or_else(|| "app.sealed.toml".into());
+    let path = world.named_file(everywhere)?.unwrap_or_else(|| "app.sealed.toml".into());
     world.refuse_pin(everywhere)?;
     refuse_existing(&path)?;
-    let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
-    let role = role_of(&options.writer, &access, everywhere, world);
+    let access = match &options.like {
+        Some(like) => alike(like, options, everywhere, style, world)?,
+        None => access_list(&options.writer, &options.reader, everywhere, style, world)?,
+    };
+    let role = role_of(options, &access, everywhere, world);
     let lock = FileLock::acquire(&path)?;
-    let vault = bootseal_core::Vault::create(access.clone(), "")?;
-    let id = vault.file().vault();
-    lock.create(&vault.sign()?).map_err(exists)?;
-    after_creation(&path, id, &access, style, world)?;
+    let (text, file) = bootseal_core::Vault::create(access, "")?.sign_above(0)?;
+    lock.create(&text).map_err(exists)?;
+    after_creation(&path, &file, style, world);
+    let id = file.vault();
     let document = json!({
         "file": path.to_string_lossy(), "vault": id.to_string(), "generation": 1, "signed": true,
         "role": role, "properties": 0, "sealed": 0,
@@ -33,8 +32,8 @@ pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: 
 }
 
 /// What the user at hand may do in the new vault; `None` also where their identity cannot be read, which nothing here needs.
-fn role_of(named: &[String], access: &[Access], everywhere: &Everywhere, world: &mut World<'_>) -> Option<String> {
-    if named.is_empty() {
+fn role_of(options: &Init, access: &[Access], everywhere: &Everywhere, world: &mut World<'_>) -> Option<String> {
+    if options.writer.is_empty() && options.like.is_none() {
         return Some(Role::Writer.to_string());
     }
     let stdin = everywhere.identity.iter().any(|path| path == Path::new("-"));
@@ -72,12 +71,7 @@ pub(crate) fn access_list(
 ) -> Result<Vec<Access>> {
     let mut list = Vec::new();
     for (given, role) in [(writers, Role::Writer), (readers, Role::Reader)] {
-        for pair in given {
-            let (name, recipient) = pair
-                .split_once('=')
-                .ok_or_else(|| Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair))))?;
-            list.push(Access::new(name, role, recipient.parse()?)?);
-        }
+        list.extend(given.iter().map(|pair| named(pair, role)).collect::<Result<Vec<_>>>()?);
     }
     if writers.is_empty() {
         let mut keys = world.keys(everywhere)?;
@@ -99,6 +93,13 @@ pub(crate) fn access_list(
     Ok(list)
 }
 
+fn named(pair: &str, role: Role) -> Result<Access> {
+    let (name, recipient) = pair
+        .split_once('=')
+        .ok_or_else(|| Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair))))?;
+    Ok(Access::new(name, role, recipient.parse()?)?)
+}
+
 fn login_name(world: &World<'_>) -> String {
     let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| world.var(name)?.into_string().ok());
     let plain = |name: &String| {
@@ -111,28 +112,32 @@ fn login_name(world: &World<'_>) -> String {
     names.into_iter().find(plain).unwrap_or_else(|| "me".into())
 }
 
-/// Remembers the new vault for its path, and says what is worth knowing about it.
-pub(crate) fn after_creation(
-    path: &Path,
-    id: VaultId,
-    access: &[Access],
+/// The access list of another vault, which someone vouches for: it says who will read what is sealed here. Who is named beside it is added.
+fn alike(
+    like: &Path,
+    options: &Init,
+    everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<()> {
-    let shown = Shown(&path.to_string_lossy()).to_string();
-    match world.known_vaults() {
-        Ok(store) => {
-            if let Some(before) = KnownVaults::remember(&store, path, id, Vec::new())? {
-                world.note(style, format_args!("{shown} was known as {before}; from now on it is {id}"));
-            }
-        }
-        Err(failure) => world.warn(style, format_args!("the new vault is not remembered: {}", failure.text())),
+) -> Result<Vec<Access>> {
+    let keys = world.keys(everywhere)?;
+    let mut found = world.find_at(like, keys.clone(), keys.pins, style)?;
+    world.vouch(&mut found.file, like, style)?;
+    let mut list = found.file.access().to_vec();
+    for (given, role) in [(&options.writer, Role::Writer), (&options.reader, Role::Reader)] {
+        list.extend(given.iter().map(|pair| named(pair, role)).collect::<Result<Vec<_>>>()?);
     }
+    Ok(list)
+}
+
+/// What is remembered and said of a file that was just made.
+pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, style: Style, world: &mut World<'_>) {
+    world.remember(path, file, style);
+    let shown = Shown(&path.to_string_lossy()).to_string();
     let writers: Vec<&str> =
-        access.iter().filter(|access| access.role == Role::Writer).map(|access| access.name.as_str()).collect();
+        file.access().iter().filter(|access| access.role == Role::Writer).map(|access| access.name.as_str()).collect();
     world.note(style, format_args!("made {shown}; writers: {}", writers.join(", ")));
     if let [only] = writers.as_slice() {
         world.note(style, format_args!("{only} is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer"));
     }
-    Ok(())
 }

@@ -56,7 +56,7 @@ pub(crate) fn make(path: &Path) -> Result<Identity> {
             Failure::from(bootseal_core::Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder))
         })?;
     }
-    write_private(path, &identity.to_file_text(None)?).map_err(|failure| match failure.kind() {
+    write_private(path, &identity.to_file_text(&[])?).map_err(|failure| match failure.kind() {
         Kind::Exists => Failure::new(
             Kind::Exists,
             format!(

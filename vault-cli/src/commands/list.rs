@@ -2,57 +2,73 @@
 
 use crate::cli::{Everywhere, List};
 use crate::exit::{Done, Result};
+use crate::many::{self, Answer};
 use crate::output::{Style, timestamp};
 use crate::vaults::Found;
 use crate::world::World;
-use bootseal_core::{Property, PropertyPath};
+use bootseal_core::{Property, PropertyPath, Shown};
 use serde_json::json;
 
 pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
-    let Found { keys, file, .. } = world.find(everywhere, style)?;
-    let wanted = |path: &PropertyPath| prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.segments()));
+    let found = world.find_all(everywhere, style)?;
+    let several = found.len() > 1;
+    many::each(found, style, world, |found, _| {
+        let heading = if several { format!("{}:\n", Shown(&found.path.to_string_lossy())) } else { String::new() };
+        let rows = rows(found, prefix.as_ref())?;
+        let text = format!("{heading}{}", table(&rows));
+        let rows: Vec<_> = rows.into_iter().map(document).collect();
+        Ok(Answer { document: json!({ "properties": rows }), text })
+    })
+}
+
+struct Row {
+    name: String,
+    sealed: bool,
+    set_at: Option<u64>,
+    /// Unknown without an identity.
+    known_to: Option<Vec<String>>,
+}
+
+fn rows(found: Found, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
+    let Found { keys, file, .. } = found;
+    let wanted = |path: &PropertyPath| prefix.is_none_or(|prefix| path.starts_with(prefix.segments()));
     let names: Vec<(PropertyPath, bool)> = file
         .properties()
         .filter(|(path, _)| wanted(path))
         .map(|(path, property)| (path.clone(), matches!(property, Property::Sealed(_))))
         .collect();
-    if let (Some(prefix), true) = (&prefix, names.is_empty()) {
+    if let (Some(prefix), true) = (prefix, names.is_empty()) {
         return Err(file.not_found(prefix).into());
     }
     // The dates are sealed with the values, so they take an identity.
-    let vault = if file.role_of(&keys.identities).is_some() { Ok(file.open(&keys.identities)?) } else { Err(file) };
-    let mut rows = Vec::with_capacity(names.len());
-    for (path, sealed) in names {
+    let vault = if file.role_of(&keys.identities).is_some() { Some(file.open(&keys.identities)?) } else { None };
+    let row = |(path, sealed): (PropertyPath, bool)| {
         let set_at = match &vault {
-            Ok(vault) if sealed => Some(vault.open(&path)?.set_at),
+            Some(vault) if sealed => Some(vault.open(&path)?.set_at),
             _ => None,
         };
-        let known_to = match &vault {
-            Ok(vault) => Some(
-                set_at
-                    .map(|at| vault.file().known_to(at).into_iter().map(str::to_owned).collect::<Vec<_>>())
-                    .unwrap_or_default(),
-            ),
-            Err(_) => None,
-        };
-        rows.push((path.to_string(), sealed, set_at, known_to));
-    }
-    if style.json {
-        let rows: Vec<_> = rows
-            .into_iter()
-            .map(|(name, sealed, set_at, known_to)| json!({ "name": name, "sealed": sealed, "set_at": set_at.map(timestamp), "known_to": known_to }))
-            .collect();
-        return Ok(world.document(&json!({ "properties": rows }))?);
-    }
-    let width = rows.iter().map(|row| row.0.chars().count()).max().unwrap_or_default();
-    for (name, sealed, set_at, known_to) in rows {
-        let kind = if sealed { "sealed" } else { "readable" };
-        let known = known_to
-            .filter(|names| !names.is_empty())
-            .map_or(String::new(), |names| format!("  known to {}", names.join(", ")));
-        let date = set_at.map_or(String::new(), timestamp);
-        world.line(format!("{name:width$}  {kind:8}  {date}{known}").trim_end())?;
-    }
-    Ok(())
+        let known_to = vault.as_ref().map(|vault| {
+            let names = set_at.map(|at| vault.file().known_to(at)).unwrap_or_default();
+            names.into_iter().map(str::to_owned).collect()
+        });
+        Ok(Row { name: path.to_string(), sealed, set_at, known_to })
+    };
+    names.into_iter().map(row).collect()
+}
+
+fn document(row: Row) -> serde_json::Value {
+    json!({ "name": row.name, "sealed": row.sealed, "set_at": row.set_at.map(timestamp), "known_to": row.known_to })
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or_default();
+    let line = |row: &Row| {
+        let kind = if row.sealed { "sealed" } else { "readable" };
+        let known = row.known_to.as_ref().filter(|names| !names.is_empty());
+        let known = known.map_or(String::new(), |names| format!("  known to {}", names.join(", ")));
+        let date = row.set_at.map_or(String::new(), timestamp);
+        format!("{:width$}  {kind:8}  {date}{known}", row.name).trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,9 +1,9 @@
 //! `bootseal login`: logs in for real, and says what came back.
 
-use super::pin_of;
 use crate::cli::{Everywhere, Login};
 use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, timestamp};
+use crate::target::pin_of;
 use crate::vaults::Found;
 use crate::world::World;
 use bootseal::{Loader, TokenSource};

@@ -1,11 +1,12 @@
 //! `bootseal seal`: turns a settings file in clear into a sealed one.
 
 use super::init::{access_list, after_creation, exists, refuse_existing};
-use super::{Target, unreadable};
+use super::unreadable;
 use crate::cli::{Everywhere, Format, Seal};
 use crate::exit::{Done, Failure, Result};
 use crate::formats::{InputProperty, properties};
 use crate::output::Style;
+use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{
     BasicString, FileLock, Kind, PlainDocument, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault,
@@ -48,8 +49,12 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
         paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
     };
     let (names, readable) = (named(true), named(false));
-    let added = everywhere.file.as_ref().is_some_and(|path| path.exists());
-    let path = match &everywhere.file {
+    let named_file = match everywhere.file.is_empty() {
+        true => None,
+        false => world.named_file(everywhere)?,
+    };
+    let added = named_file.as_ref().is_some_and(|path| path.exists());
+    let path = match &named_file {
         Some(path) if added => {
             if !options.writer.is_empty() || !options.reader.is_empty() {
                 let text = "--writer and --reader make the access list of a new file, and this one is there";
@@ -94,8 +99,8 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
             format_args!("{property} {text}. Make it a value of the table above, and use it as ${{name}}"),
         );
     }
-    let into_another = everywhere.file.is_some()
-        && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
+    let into_another =
+        named_file.is_some() && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
     if input.left_out_comments || into_another && added {
         world.note(style, "comments of the input were left out: they may hold old values");
     }
@@ -382,12 +387,13 @@ fn create(
     let text = readable_text(input, sealed)?;
     let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
     let lock = FileLock::acquire(path)?;
-    let mut vault = Vault::create(access.clone(), &text)?;
-    let id = vault.file().vault();
+    let mut vault = Vault::create(access, &text)?;
     vault.set_all(&values(input, sealed), (world.now)())?;
     check(&vault, input, sealed)?;
-    lock.create(&vault.sign()?).map_err(exists)?;
-    after_creation(path, id, &access, style, world)
+    let (text, file) = vault.sign_above(0)?;
+    lock.create(&text).map_err(exists)?;
+    after_creation(path, &file, style, world);
+    Ok(())
 }
 
 /// Seals the input's values into a file that is there.
@@ -409,7 +415,7 @@ fn add(
     }
     target.check_writer(file)?;
     let now = (world.now)();
-    target.change(|vault| {
+    target.change(style, world, |vault| {
         for property in &input.properties {
             match (sealed.contains(&property.path), property.kind) {
                 (true, kind) => vault.set(&property.path, kind, &property.value, now)?,

@@ -1,15 +1,17 @@
 //! `bootseal set`: seals one value.
 
-use super::{Target, unreadable};
+use super::unreadable;
 use crate::cli::{Everywhere, Set};
 use crate::exit::{Done, Failure, Result};
+use crate::many::{self, Answer};
 use crate::output::Style;
+use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{Kind, Property, PropertyPath, Secret, Shown, ValueKind, VerifiedFile};
 use bootseal_memory::SecretBuf;
 use serde_json::json;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const MAX_VALUE: usize = 12 << 20;
@@ -27,53 +29,86 @@ pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &
             .into());
     }
     let path: PropertyPath = options.path.parse()?;
-    let (target, file) = Target::find(everywhere, style, world)?;
-    let before = file.property(&path).cloned();
-    if let Some(text) = &options.plain {
-        if matches!(before, Some(Property::Sealed(_))) && !options.force {
-            let error = bootseal_core::Error::new(
-                Kind::Conflict,
-                "is sealed; --plain would make it readable for everyone who has the file",
-            );
-            return Err(error
-                .at(&path)
-                .in_file(target.path())
-                .with_help("If that is what you want, add --force.")
-                .into());
-        }
-        let value = toml::Value::String(text.clone());
-        target.change(|vault| Ok(vault.set_readable(&path, &value)?))?;
-        return said(&target, &path, "readable", style, world);
+    // All that can be refused is refused before anybody is asked for the value.
+    let mut targets = Vec::new();
+    for (file, found) in having(&path, Target::find_all(everywhere, style, world)?, style, world)? {
+        targets.push((file, found.and_then(|(target, file)| Ok((check(options, &path, &target, file)?, target)))));
     }
-    if in_profile(&file, &path) {
-        let what = "belongs to a login profile, which stays readable, so that a review sees where a password goes";
-        let error = bootseal_core::Error::new(Kind::Conflict, what).at(&path).in_file(target.path());
-        return Err(error.with_help(format!("bootseal set {path} --plain VALUE")).into());
-    }
-    target.check_writer(file)?;
-    let (kind, value) = value(options, &path, style, world)?;
-    if value.is_empty() && !options.empty {
-        return Err(Failure::new(Kind::Usage, "the value is empty; nothing was changed")
-            .with_help("If that is what you want, add --empty.")
-            .into());
-    }
+    let none_left = targets.iter().all(|(_, checked)| checked.is_err());
+    let value = match &options.plain {
+        Some(_) => None,
+        None if none_left => None,
+        None => Some(given(options, &path, style, world)?),
+    };
     let now = (world.now)();
-    target.change(|vault| Ok(vault.set(&path, kind, &value, now)?))?;
-    if matches!(before, Some(Property::Readable(_))) {
-        world.note(
-            style,
-            format_args!("{path} was readable until now: what it was stands in git's history, so give a new value"),
-        );
-    }
-    said(&target, &path, "sealed", style, world)
+    many::each(targets, style, world, |(before, target), world| {
+        match (&options.plain, &value) {
+            (Some(text), _) => {
+                let text = toml::Value::String(text.clone());
+                target.change(style, world, |vault| Ok(vault.set_readable(&path, &text)?))?;
+            }
+            (None, Some((kind, value))) => {
+                target.change(style, world, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
+                if matches!(before, Some(Property::Readable(_))) {
+                    let text = "was readable until now: what it was stands in git's history, so give a new value";
+                    world.note(style, format_args!("{path} {text}"));
+                }
+            }
+            (None, None) => {}
+        }
+        let sealed = value.is_some();
+        let what = if sealed { "sealed" } else { "readable" };
+        world.detail(style, format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
+        Ok(Answer { document: json!({ "name": path.to_string(), "sealed": sealed }), text: String::new() })
+    })
 }
 
-fn said(target: &Target, path: &PropertyPath, what: &str, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    world.detail(style, format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
-    if style.json {
-        world.document(&json!({ "name": path.to_string(), "sealed": what == "sealed" }))?;
+type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
+
+/// Of several files those that have the property; a single one need not have it yet.
+pub(crate) fn having(path: &PropertyPath, targets: Targets, style: Style, world: &mut World<'_>) -> Result<Targets> {
+    if targets.len() < 2 {
+        return Ok(targets);
     }
-    Ok(())
+    let (with, without): (Targets, Targets) =
+        targets.into_iter().partition(|(_, found)| !matches!(found, Ok((_, file)) if file.property(path).is_none()));
+    if with.is_empty() {
+        let error = bootseal_core::Error::new(Kind::NotFound, "none of these files has this property").at(path);
+        return Err(error.with_help("A new property is added to one file at a time: -f FILE").into());
+    }
+    for (file, _) in without {
+        world.note(style, format_args!("{} has no {path}, and stays as it is", Shown(&file.to_string_lossy())));
+    }
+    Ok(with)
+}
+
+/// What stands there now, where it may be replaced by what the options say.
+fn check(options: &Set, path: &PropertyPath, target: &Target, file: VerifiedFile) -> Result<Option<Property>> {
+    let before = file.property(path).cloned();
+    let refuse = |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
+    if options.plain.is_some() {
+        if matches!(before, Some(Property::Sealed(_))) && !options.force {
+            let what = "is sealed; --plain would make it readable for everyone who has the file";
+            return Err(refuse(Kind::Conflict, what).with_help("If that is what you want, add --force.").into());
+        }
+        return Ok(before);
+    }
+    if in_profile(&file, path) {
+        let what = "belongs to a login profile, which stays readable, so that a review sees where a password goes";
+        return Err(refuse(Kind::Conflict, what).with_help(format!("bootseal set {path} --plain VALUE")).into());
+    }
+    target.check_writer(file)?;
+    Ok(before)
+}
+
+/// The value, from wherever the options say; an empty one only where that is meant.
+fn given(options: &Set, path: &PropertyPath, style: Style, world: &mut World<'_>) -> Result<(ValueKind, Secret)> {
+    let (kind, value) = value(options, path, style, world)?;
+    if value.is_empty() && !options.empty {
+        return Err(Failure::new(Kind::Usage, "the value is empty; nothing was changed")
+            .with_help("If that is what you want, add --empty."));
+    }
+    Ok((kind, value))
 }
 
 /// Whether `path` lies in a login profile: sealing it would break the profile.

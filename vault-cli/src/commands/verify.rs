@@ -2,67 +2,50 @@
 
 use crate::cli::{Everywhere, Verify};
 use crate::exit::{Done, Failure, Result};
-use crate::keys::Keys;
+use crate::many::{self, Answer};
 use crate::output::Style;
+use crate::vaults::{Found, expand};
 use crate::world::World;
-use bootseal_core::{Pin, Profile, Property, Role, SealedFile, Shown, Trust};
+use bootseal_core::{Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let files: Vec<PathBuf> =
-        if options.files.is_empty() { vec![world.sealed_file(everywhere)?] } else { options.files.clone() };
-    let keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    if let [path] = files.as_slice() {
-        let found = check(path, &keys, &pins, style, world)?;
-        return Ok(report(path, &found, style, world)?);
-    }
-    let (mut documents, mut worst) = (Vec::new(), 0);
-    for path in &files {
-        match check(path, &keys, &pins, style, world) {
-            Ok(found) if style.json => documents.push(found),
-            Ok(found) => report(path, &found, style, world)?,
-            Err(failure) => {
-                worst = worse(worst, failure.kind().exit_code());
-                match style.json {
-                    true => documents.push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
-                    false => world.failure(style, &failure),
-                }
-            }
+    let mut named = everywhere.file.clone();
+    named.extend(options.files.iter().cloned());
+    let files = if named.is_empty() { vec![world.sealed_file(everywhere)?] } else { expand(&named)? };
+    let found = world.find_each(files, everywhere, style)?;
+    many::each(found, style, world, |found, world| {
+        let path = found.path.clone();
+        if let Some(least) = options.min_generation.filter(|least| found.file.generation() < *least) {
+            let what = format!(
+                "this is generation {} of the file, and {least} or later was asked for",
+                found.file.generation()
+            );
+            return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what).in_file(&path).into());
         }
-    }
-    if style.json {
-        world.document(&json!({ "files": documents }))?;
-    }
-    if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
+        let document = check(found, style, world)?;
+        Ok(Answer { text: report(&path, &document), document })
+    })
 }
 
-/// Not authentic is the worst that a file can be.
-fn worse(one: u8, other: u8) -> u8 {
-    if one == 3 || other == 3 { 3 } else { one.max(other) }
-}
-
-fn report(path: &Path, found: &Value, style: Style, world: &mut World<'_>) -> Result<()> {
-    if style.json {
-        return world.document(found);
-    }
+fn report(path: &Path, found: &Value) -> String {
     let opened = match found["role"].as_str() {
         Some(role) => format!("every value opens ({role})"),
         None => "values not opened: no identity at hand is in access".into(),
     };
     let (properties, sealed) = (&found["properties"], &found["sealed"]);
     let trust = found["trust"].as_str().unwrap_or_default();
-    world.line(format_args!(
+    format!(
         "{}: good, {trust}. {}, generation {}, {properties} properties, {sealed} sealed; {opened}",
         Shown(&path.to_string_lossy()),
         found["vault"].as_str().unwrap_or_default(),
         found["generation"]
-    ))
+    )
 }
 
-fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World<'_>) -> Result<Value> {
-    let file = world.verified(SealedFile::read(path)?, path, pins, style)?;
+fn check(found: Found, style: Style, world: &mut World<'_>) -> Result<Value> {
+    let Found { path, keys, file, .. } = found;
     let role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();

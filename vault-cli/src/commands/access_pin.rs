@@ -1,0 +1,29 @@
+//! `bootseal access pin`: writes a vault's id into key files, so that nothing else is opened with them.
+
+use crate::cli::{AccessPin, Everywhere};
+use crate::exit::{Done, Result};
+use crate::output::Style;
+use crate::target::Target;
+use crate::world::World;
+use bootseal_core::{Pin, Shown};
+use serde_json::json;
+
+pub(crate) fn run(
+    options: &AccessPin,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    // Through the same door as what takes a secret in: an id that nothing vouches for must not become a pin.
+    let (target, file) = Target::find(everywhere, style, world)?;
+    for path in &options.files {
+        Pin::write_into(path, &[file.vault().into()])?;
+        let shown = Shown(&path.to_string_lossy()).to_string();
+        world.note(style, format_args!("{shown} opens {} only, from now on", target.vault()));
+    }
+    if style.json {
+        let files: Vec<_> = options.files.iter().map(|path| path.to_string_lossy()).collect();
+        world.document(&json!({ "vault": file.vault().to_string(), "files": files }))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! `bootseal access remove`: new keys for all but one, and the list of what that one knew.
+
+use super::access_list::{document, table};
+use super::rotate::say_new_id;
+use crate::cli::{AccessRemove, Everywhere};
+use crate::exit::{Done, Failure, Result};
+use crate::many::{self, Answer};
+use crate::output::Style;
+use crate::target::Target;
+use crate::world::World;
+use bootseal_core::{Access, Kind, PropertyPath, Shown, VaultId, VerifiedFile};
+
+pub(crate) fn run(
+    options: &AccessRemove,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    let mut targets = Target::find_all(everywhere, style, world)?;
+    let has = |file: &VerifiedFile| file.access().iter().any(|access| access.name == options.name);
+    if targets.len() > 1 {
+        for (path, _) in targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
+            let shown = Shown(&path.to_string_lossy()).to_string();
+            world.note(style, format_args!("{shown}: {} is not in access, and it stays as it is", options.name));
+        }
+    }
+    let found: Vec<&(Target, VerifiedFile)> = targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
+    confirm(&options.name, &found, everywhere, world)?;
+    let now = (world.now)();
+    many::each(targets, style, world, |(target, file), world| {
+        let seen = file.access().to_vec();
+        let (exposed, vault, access) = target.change(style, world, |vault| {
+            same_list(vault.file().access(), &seen)?;
+            let exposed = vault.remove_access(&options.name, now).map_err(|error| error.in_file(target.path()))?;
+            Ok((exposed, vault.file().vault(), vault.file().access().to_vec()))
+        })?;
+        let mut answer = document(&access);
+        answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
+        let text = report(&options.name, &target, vault, &exposed, style, world);
+        Ok(Answer { document: answer, text })
+    })
+}
+
+/// The list that was shown must be the one that is changed.
+pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
+    if now == seen {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Conflict, "the access list was changed while you were asked; nothing was changed")
+        .with_help("Look again: bootseal access list"))
+}
+
+fn confirm(
+    name: &str,
+    found: &[&(Target, VerifiedFile)],
+    everywhere: &Everywhere,
+    world: &mut World<'_>,
+) -> Result<()> {
+    if everywhere.yes || found.is_empty() {
+        return Ok(());
+    }
+    if !world.can_ask() {
+        let text = format!("removing {name} from access is asked for, and there is no terminal to ask at");
+        return Err(Failure::new(Kind::NoTerminal, text).with_help("Add --yes."));
+    }
+    let mut question = String::new();
+    for (target, file) in found {
+        let rest: Vec<Access> = file.access().iter().filter(|access| access.name != name).cloned().collect();
+        question.push_str(&format!("{}: access will be:\n{}\n", Shown(&target.path().to_string_lossy()), table(&rest)));
+    }
+    question.push_str(&format!("Remove {name}?"));
+    if world.ask(&question)? { Ok(()) } else { Err(Failure::new(Kind::Usage, "not removed; nothing was changed")) }
+}
+
+/// What is left to do: change at the vendor what the removed one knew, and renew pins where the vault has a new id.
+pub(crate) fn report(
+    name: &str,
+    target: &Target,
+    vault: VaultId,
+    exposed: &[PropertyPath],
+    style: Style,
+    world: &mut World<'_>,
+) -> String {
+    if vault != target.vault() {
+        say_new_id(target, &vault, style, world);
+    }
+    if exposed.is_empty() {
+        return String::new();
+    }
+    world.note(
+        style,
+        format_args!(
+            "{name} knows the values below. Change each at the vendor, then give it anew (bootseal set); `bootseal list` shows what is left"
+        ),
+    );
+    exposed.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

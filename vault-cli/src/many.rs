@@ -1,0 +1,66 @@
+//! What if `-f` names several files? One after the other, each with its own outcome; the worst decides how the program ends.
+
+use crate::exit::{Done, Failure, Result};
+use crate::output::Style;
+use crate::world::World;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// What a verb says of one file: for scripts, and for people (nothing, where it is quiet on success).
+pub(crate) struct Answer {
+    pub(crate) document: Value,
+    pub(crate) text: String,
+}
+
+/// Runs `verb` for each of `files`. With one file its answer is the whole; with several a file that fails does not keep the others.
+pub(crate) fn each<T>(
+    files: Vec<(PathBuf, Result<T>)>,
+    style: Style,
+    world: &mut World<'_>,
+    mut verb: impl FnMut(T, &mut World<'_>) -> Result<Answer>,
+) -> Result<(), Done> {
+    let several = files.len() > 1;
+    let (mut documents, mut worst) = (Vec::new(), 0);
+    for (path, found) in files {
+        match found.and_then(|found| verb(found, world)) {
+            Err(failure) if !several => return Err(failure.into()),
+            Err(failure) => {
+                worst = worse(worst, failure.kind().exit_code());
+                match style.json {
+                    true => documents.push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
+                    false => world.failure(style, &in_file(failure, &path)),
+                }
+            }
+            Ok(answer) if style.json => documents.push(match (several, answer.document) {
+                (true, Value::Object(mut fields)) => {
+                    fields.insert("file".into(), json!(path.to_string_lossy()));
+                    Value::Object(fields)
+                }
+                (_, document) => document,
+            }),
+            Ok(answer) if answer.text.is_empty() => {}
+            Ok(answer) => world.line(answer.text)?,
+        }
+    }
+    if style.json {
+        match (several, documents.pop()) {
+            (false, Some(document)) => world.document(&document)?,
+            (_, last) => {
+                documents.extend(last);
+                world.document(&json!({ "files": documents }))?;
+            }
+        }
+    }
+    if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
+}
+
+/// An error of one among several files says which, where it does not yet.
+fn in_file(failure: Failure, path: &std::path::Path) -> Failure {
+    let name = bootseal_core::Shown(&path.to_string_lossy()).to_string();
+    if failure.text().contains(&name) { failure } else { failure.within(&name) }
+}
+
+/// Not authentic is the worst that a file can be.
+fn worse(one: u8, other: u8) -> u8 {
+    if one == 3 || other == 3 { 3 } else { one.max(other) }
+}

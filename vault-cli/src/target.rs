@@ -1,0 +1,100 @@
+//! How is a file changed? Found, vouched for, locked, read anew, changed, signed, written, remembered.
+
+use crate::cli::Everywhere;
+use crate::exit::{Failure, Result};
+use crate::keys::Keys;
+use crate::output::Style;
+use crate::vaults::Found;
+use crate::world::World;
+use bootseal_core::{FileLock, Kind, Pin, Vault, VaultId, VerifiedFile, Writer};
+use std::path::{Path, PathBuf};
+
+/// A file that is to be changed, and everything that must be known before someone is asked for a value.
+pub(crate) struct Target {
+    path: PathBuf,
+    keys: Keys,
+    /// What the file must still be when it is locked: its vault, at no lower generation and epoch.
+    pin: Pin,
+    epoch: u64,
+}
+
+impl Target {
+    /// Finds and verifies the one file, and makes sure that someone vouches for it.
+    pub(crate) fn find(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(Target, VerifiedFile)> {
+        let found = world.find(everywhere, style)?;
+        Target::of(found, everywhere, style, world)
+    }
+
+    /// The same for every file that `-f` names, each with its own outcome.
+    pub(crate) fn find_all(
+        everywhere: &Everywhere,
+        style: Style,
+        world: &mut World<'_>,
+    ) -> Result<Vec<(PathBuf, Result<(Target, VerifiedFile)>)>> {
+        let found = world.find_all(everywhere, style)?;
+        let each = found
+            .into_iter()
+            .map(|(path, found)| (path, found.and_then(|found| Target::of(found, everywhere, style, world))));
+        Ok(each.collect())
+    }
+
+    fn of(
+        found: Found,
+        everywhere: &Everywhere,
+        style: Style,
+        world: &mut World<'_>,
+    ) -> Result<(Target, VerifiedFile)> {
+        let Found { path, mut keys, pins, mut file } = found;
+        world.vouch(&mut file, &path, style)?;
+        world.unlock(&mut keys, &file, everywhere)?;
+        let pin = pin_of(&file, &pins);
+        let pin = Pin { floor: pin.floor.max(file.generation()), ..pin };
+        Ok((Target { path, keys, pin, epoch: file.epoch() }, file))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn vault(&self) -> VaultId {
+        self.pin.vault
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Locks the file, reads it anew, lets `change` change it, signs it, writes it, and remembers what it has become.
+    pub(crate) fn change<R>(
+        &self,
+        style: Style,
+        world: &mut World<'_>,
+        change: impl FnOnce(&mut Vault<Writer>) -> Result<R>,
+    ) -> Result<R> {
+        let lock = FileLock::acquire(&self.path)?;
+        let file = lock.read()?.verify(&[self.pin])?;
+        if file.epoch() < self.epoch {
+            return Err(Failure::new(Kind::Conflict, "an older file was put in place meanwhile; nothing was changed"));
+        }
+        world.note_older(&file, &self.path, style)?;
+        let mut vault = file.open_for_writing(&self.keys.identities)?;
+        let result = change(&mut vault)?;
+        let (text, file) = vault.sign_above(0).map_err(|error| error.in_file(&self.path))?;
+        lock.write(&text)?;
+        world.remember(&self.path, &file, style);
+        Ok(result)
+    }
+
+    /// Whether the identities at hand may change the file: asked before a person is asked for a value.
+    pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<()> {
+        file.open_for_writing(&self.keys.identities)?;
+        Ok(())
+    }
+}
+
+/// What the file must still be when it is read again: this vault, at no lower generation than its pins ask for.
+pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
+    let meant = |pin: &&Pin| pin.vault == file.vault() || Some(pin.vault) == file.handed_over_from();
+    let floor = pins.iter().filter(meant).map(|pin| pin.floor).max().unwrap_or_default();
+    Pin { vault: file.vault(), floor }
+}
