@@ -45,6 +45,7 @@ pub enum Property {
     Readable(toml::Value),
 }
 
+#[derive(Debug, Default)]
 pub(crate) struct Document {
     text: String,
     /// In the order of the text.
@@ -86,6 +87,12 @@ impl Document {
     /// The value of a property as it is written.
     pub(crate) fn raw_value(&self, path: &PropertyPath) -> Option<&str> {
         self.properties.get(path).map(|(_, span)| &self.text[span.clone()])
+    }
+
+    /// The comments, each without the blanks around it.
+    pub(crate) fn comments(&self) -> Vec<String> {
+        let comments = Outline::of(&self.text).map(|outline| outline.comments).unwrap_or_default();
+        comments.into_iter().map(|span| self.text[span].trim().to_owned()).collect()
     }
 
     /// All properties, in the order of the text.

@@ -44,6 +44,9 @@ mod sealed_file;
 mod vault;
 
 mod access;
+mod changes;
+mod hand_edit;
+mod merge;
 
 mod error;
 mod profile;
@@ -51,10 +54,13 @@ mod template;
 
 pub use bootseal_memory::Secret;
 
+pub use changes::{AccessChange, Change, Changes};
 pub use document::{Property, SECRET_PREFIX};
 pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
+pub use hand_edit::HandEdit;
 pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
+pub use merge::{Clash, Merged, Side, Taken};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};

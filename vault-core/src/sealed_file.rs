@@ -25,6 +25,8 @@ pub const MAX_FILE: usize = 16 << 20;
 /// Two key blocks of 256 KiB, 256 entries of access, and room to spare.
 const MAX_OWN_PART: usize = 2 << 20;
 
+pub(crate) const RESOLVE: &str = "`bootseal resolve FILE` makes a valid file of it, from the two sides that git has.";
+
 const BRING_BACK: &str = "Bring the last good version back, from git or a backup.";
 
 /// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed, and nothing in it is trusted.
@@ -106,30 +108,11 @@ impl SealedFile {
     }
 
     fn parse_shape(bytes: Vec<u8>) -> Result<SealedFile> {
-        if bytes.len() > MAX_FILE {
-            return Err(Error::malformed("larger than 16 MiB, the most that a sealed file may have"));
-        }
-        if bytes.is_empty() {
-            return Err(Error::malformed("the file is empty")
-                .with_help("Bring it back from git or a backup, or make a new vault: bootseal init"));
-        }
-        if bytes.starts_with(b"\xEF\xBB\xBF") {
-            return Err(Error::malformed("begins with a byte order mark").with_help("Save it as UTF-8 without one."));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let good = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Error::malformed(format!("line {line} is not UTF-8"))
-        })?;
-        if let Some(at) = text.find('\0') {
-            return Err(Error::malformed("holds a NUL byte").at_offset(&text, at));
-        }
-        let mut text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
-        if let Some(at) = text.find('\r') {
-            return Err(Error::malformed("holds a carriage return that no line feed follows").at_offset(&text, at));
-        }
-        if !text.ends_with('\n') {
-            text.push('\n');
+        let text = text_of(bytes)?;
+        if let Some(at) = conflict_marker(&text) {
+            return Err(Error::malformed("holds the markers of a merge that git could not do")
+                .at_offset(&text, at)
+                .with_help(RESOLVE));
         }
         let unsealed = || {
             Error::malformed("not a sealed file: its last two lines are not `vault = \"…\"` and `signature = \"…\"`")
@@ -198,7 +181,7 @@ impl SealedFile {
     fn verify_here(self, pins: &[Pin]) -> Result<VerifiedFile> {
         verify(&self.vault, &self.text[..self.signed], &self.signature).map_err(|error| {
             error.with_help(
-                "Bring the last good version back (git checkout), and find out who changed it. Nothing in it was used.",
+                "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who did.",
             )
         })?;
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
@@ -249,6 +232,46 @@ impl SealedFile {
         check_floor(pins, &self.vault, header.generation)?;
         Ok(VerifiedFile { document, own: own.to_owned(), header, trust, handed_over_from: None, file: self.file })
     }
+}
+
+/// The one text that is hashed and parsed: LF ends every line, the last one too.
+pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
+    if bytes.len() > MAX_FILE {
+        return Err(Error::malformed("larger than 16 MiB, the most that a sealed file may have"));
+    }
+    if bytes.is_empty() {
+        return Err(Error::malformed("the file is empty")
+            .with_help("Bring it back from git or a backup, or make a new vault: bootseal init"));
+    }
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        return Err(Error::malformed("begins with a byte order mark").with_help("Save it as UTF-8 without one."));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::malformed(format!("line {line} is not UTF-8"))
+    })?;
+    if let Some(at) = text.find('\0') {
+        return Err(Error::malformed("holds a NUL byte").at_offset(&text, at));
+    }
+    let mut text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
+    if let Some(at) = text.find('\r') {
+        return Err(Error::malformed("holds a carriage return that no line feed follows").at_offset(&text, at));
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Where the first marker of a merge that git could not do stands.
+pub(crate) fn conflict_marker(text: &str) -> Option<usize> {
+    let mut at = 0;
+    text.split_inclusive('\n').find_map(|line| {
+        let start = at;
+        at += line.len();
+        (line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")).then_some(start)
+    })
 }
 
 /// Does not wait for a writer where a pipe lies in the file's place; what was opened is looked at before it is read.
@@ -363,6 +386,20 @@ impl VerifiedFile {
     /// ```
     pub fn epoch(&self) -> u64 {
         self.header.epoch
+    }
+
+    /// The text of the file.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
+    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
+    /// let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?;
+    /// assert_eq!(file.text(), text);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn text(&self) -> String {
+        [self.document.text(), &self.own].concat()
     }
 
     /// The SHA-256 of the text that is signed.

@@ -78,6 +78,13 @@ pub struct OpenedValue {
     pub secret: Secret,
 }
 
+impl OpenedValue {
+    /// Whether both hold the same, whenever they were given.
+    pub(crate) fn same_as(&self, other: &OpenedValue) -> bool {
+        self.kind == other.kind && self.secret.expose(|one| other.secret.expose(|other| one == other))
+    }
+}
+
 /// Whether `bytes` can be a value of `kind`; the message never holds them.
 fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
     match kind {

@@ -1,0 +1,257 @@
+//! What has one version that another has not? By name; a value that is sealed is never part of the answer.
+
+use crate::document::{Document, Property};
+use crate::header::{Access, Header};
+use crate::path::PropertyPath;
+use crate::sealed_file::VerifiedFile;
+use crate::signature::VaultId;
+use crate::value::OpenedValue;
+use std::collections::HashMap;
+
+/// What changed between two versions of a file.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+/// let old = read(Vault::create(access, "timeout = \"10s\"\n")?.sign()?)?;
+/// # let mut vault = read(old.text())?.open_for_writing(&[alice])?;
+/// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+/// let new = read(vault.sign()?)?;
+/// let changes = Changes::between(&old, &new);
+/// assert_eq!(changes.properties[0].path.to_string(), "acme.password");
+/// assert_eq!(changes.properties[0].what(), "added");
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Changes {
+    /// Login, route and fleet tables first: they say where a secret goes.
+    pub properties: Vec<Change>,
+    /// Who came, went, or has another role or recipient.
+    pub access: Vec<AccessChange>,
+    /// Comment lines that are gone, and that came.
+    pub comments: (Vec<String>, Vec<String>),
+    /// The vault's id, where it is another.
+    pub vault: Option<(VaultId, VaultId)>,
+    /// Whether there is a new data key, and every value was sealed anew.
+    pub rotated: bool,
+}
+
+/// One property that changed.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let change: Option<Change> = None;
+/// if let Some(change) = change {
+///     println!("{}: {}", change.path, change.what()); // "acme.password: changed"
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Change {
+    /// Its name.
+    pub path: PropertyPath,
+    /// What stood there.
+    pub before: Option<Property>,
+    /// What stands there now.
+    pub after: Option<Property>,
+    /// When a sealed value was given, before and now; in seconds since 1970-01-01 UTC, where it could be opened.
+    pub set_at: (Option<u64>, Option<u64>),
+}
+
+/// One name of the access list that changed.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let change = AccessChange { name: "bob".into(), before: None, after: None };
+/// match (&change.before, &change.after) {
+///     (None, Some(new)) => println!("{} is let in as a {}", change.name, new.role),
+///     (Some(_), None) => println!("{} is removed", change.name),
+///     _ => println!("{} has another role or recipient", change.name),
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct AccessChange {
+    /// The name.
+    pub name: String,
+    /// The entry that was.
+    pub before: Option<Access>,
+    /// The entry that is.
+    pub after: Option<Access>,
+}
+
+impl Change {
+    /// `added`, `removed`, `changed`, `sealed` (it was readable) or `made readable`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let change: Option<Change> = None;
+    /// assert_ne!(change.map(|change| change.what()), Some("unchanged"));
+    /// ```
+    pub fn what(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(Property::Readable(_)), Some(Property::Sealed(_))) => "sealed",
+            (Some(Property::Sealed(_)), Some(Property::Readable(_))) => "made readable",
+            _ => "changed",
+        }
+    }
+
+    /// Whether a sealed value is older than the one that it replaces: someone may have put an old, perhaps known, one back.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let change: Option<Change> = None;
+    /// if change.is_some_and(|change| change.is_older()) {
+    ///     println!("this takes --older");
+    /// }
+    /// ```
+    pub fn is_older(&self) -> bool {
+        matches!(self.set_at, (Some(before), Some(after)) if after < before)
+    }
+}
+
+impl Changes {
+    /// What changed from `old` to `new`. Sealed values are compared by their text, for which no key is needed; after a rotation all
+    /// have another one, and count as unchanged where [`Changes::rotated`] says so.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert!(Changes::between(&file, &file).is_empty());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn between(old: &VerifiedFile, new: &VerifiedFile) -> Changes {
+        let rotated = old.header.epoch != new.header.epoch || old.header.vault != new.header.vault;
+        let mut changes = Changes::of(&old.document, &new.document, |_, _, _| rotated);
+        changes.headers(&old.header, &new.header);
+        changes
+    }
+
+    /// The same with what the sealed values of both hold, so that it is also told what a rotation left as it was.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let read = || SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open(&[alice.clone()]);
+    /// let (old, new): (Vault<Reader>, Vault<Reader>) = (read()?, read()?);
+    /// let changes = Changes::between_opened((old.file(), &old.open_all()?), (new.file(), &new.open_all()?));
+    /// assert!(changes.is_empty());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn between_opened(
+        old: (&VerifiedFile, &[(PropertyPath, OpenedValue)]),
+        new: (&VerifiedFile, &[(PropertyPath, OpenedValue)]),
+    ) -> Changes {
+        let (before, after) = (by_name(old.1), by_name(new.1));
+        let mut changes = Changes::opened(&old.0.document, &before, &new.0.document, &after);
+        changes.headers(&old.0.header, &new.0.header);
+        changes
+    }
+
+    pub(crate) fn opened(old: &Document, before: &Values<'_>, new: &Document, after: &Values<'_>) -> Changes {
+        let mut changes = Changes::of(old, new, |path, _, _| match (before.get(path), after.get(path)) {
+            (Some(before), Some(after)) => before.same_as(after) && before.set_at == after.set_at,
+            _ => false,
+        });
+        for change in &mut changes.properties {
+            let date = |values: &Values<'_>| values.get(&change.path).map(|value| value.set_at);
+            change.set_at = (date(before), date(after));
+        }
+        changes
+    }
+
+    /// Whether nothing changed but the generation.
+    ///
+    /// ```
+    /// assert!(bootseal_core::Changes::default().is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        let (gone, came) = &self.comments;
+        self.properties.is_empty()
+            && self.access.is_empty()
+            && gone.is_empty()
+            && came.is_empty()
+            && self.vault.is_none()
+            && !self.rotated
+    }
+
+    /// `same` judges two sealed texts that differ.
+    fn of(old: &Document, new: &Document, same: impl Fn(&PropertyPath, &str, &str) -> bool) -> Changes {
+        let mut properties = Vec::new();
+        let unchanged = |path: &PropertyPath, before: &Property, after: &Property| match (before, after) {
+            (Property::Sealed(before), Property::Sealed(after)) => before == after || same(path, before, after),
+            _ => before == after,
+        };
+        for (path, before) in old.iter() {
+            let after = new.get(path);
+            if !after.is_some_and(|after| unchanged(path, before, after)) {
+                let (before, after) = (Some(before.clone()), after.cloned());
+                properties.push(Change { path: path.clone(), before, after, set_at: (None, None) });
+            }
+        }
+        for (path, after) in new.iter().filter(|(path, _)| old.get(path).is_none()) {
+            let after = Some(after.clone());
+            properties.push(Change { path: path.clone(), before: None, after, set_at: (None, None) });
+        }
+        properties.sort_by_key(|change| !change.path.says_where());
+        Changes { properties, comments: (missing(old, new), missing(new, old)), ..Changes::default() }
+    }
+
+    fn headers(&mut self, old: &Header, new: &Header) {
+        self.vault = (old.vault != new.vault).then_some((old.vault, new.vault));
+        self.rotated = old.epoch != new.epoch || old.vault != new.vault;
+        let find = |list: &[Access], name: &str| list.iter().find(|access| access.name == name).cloned();
+        let names = old.access.iter().chain(new.access.iter().filter(|new| find(&old.access, &new.name).is_none()));
+        for name in names.map(|access| &access.name) {
+            let (before, after) = (find(&old.access, name), find(&new.access, name));
+            if before != after {
+                self.access.push(AccessChange { name: name.clone(), before, after });
+            }
+        }
+    }
+}
+
+pub(crate) type Values<'a> = HashMap<&'a PropertyPath, &'a OpenedValue>;
+
+pub(crate) fn by_name(values: &[(PropertyPath, OpenedValue)]) -> Values<'_> {
+    values.iter().map(|(path, value)| (path, value)).collect()
+}
+
+/// The comments of `one` that `other` has not, or not as often.
+fn missing(one: &Document, other: &Document) -> Vec<String> {
+    let mut there = other.comments();
+    let mut missing = Vec::new();
+    for comment in one.comments() {
+        match there.iter().position(|other| *other == comment) {
+            Some(at) => drop(there.swap_remove(at)),
+            None => missing.push(comment),
+        }
+    }
+    missing
+}
+
+impl PropertyPath {
+    /// Whether the property says where a secret goes, or how: it lies in a login or route table, or in `gateway` or `fleet`.
+    ///
+    /// ```
+    /// use bootseal_core::PropertyPath;
+    /// let path = |text: &str| text.parse::<PropertyPath>();
+    /// assert!(path("acme.login.url")?.says_where() && path("fleet.store")?.says_where());
+    /// assert!(!path("acme.password")?.says_where() && !path("login")?.says_where());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn says_where(&self) -> bool {
+        let [top, below @ ..] = self.segments() else { return false };
+        let inside = below.split_last().map_or(&[][..], |(_, tables)| tables);
+        (matches!(top.as_str(), "gateway" | "fleet") && !below.is_empty())
+            || inside.iter().any(|segment| segment == "login" || segment == "route")
+    }
+}
