@@ -27,6 +27,7 @@ mod path;
 mod plain;
 
 mod identity;
+mod passphrase;
 mod recipient;
 
 mod key_block;
@@ -53,6 +54,7 @@ pub use document::{Property, SECRET_PREFIX};
 pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
+pub use passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};
