@@ -6,7 +6,7 @@ use crate::cli::{AccessAdd, Everywhere};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Access, Identity, Kind, Pin, Recipient, Role, Shown};
+use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown};
 use std::path::Path;
 
 pub(crate) fn run(
@@ -20,17 +20,21 @@ pub(crate) fn run(
         return Err(Failure::new(Kind::Usage, text).with_help("Name a file for the key.").into());
     }
     let role = if options.writer { Role::Writer } else { Role::Reader };
-    let (target, file) = Target::find(everywhere, style, world)?;
-    let (recipient, identity) = match &options.recipient {
-        Some(text) => (text.parse::<Recipient>()?, None),
-        None => {
-            let identity = Identity::generate()?;
-            (identity.recipient(), Some(identity))
-        }
-    };
-    let access = Access::new(&options.name, role, recipient)?;
+    let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
+    // Where someone is to open by passphrase, the descriptor gives theirs; one's own is then asked for.
+    let (fd, theirs) = (everywhere.passphrase_fd, options.passphrase);
+    let own = Everywhere { passphrase_fd: fd.filter(|_| !theirs), ..everywhere.clone() };
+    let (target, file) = Target::find(&own, style, world)?;
     let (vault, seen) = (file.vault(), file.access().to_vec());
     target.check_writer(file)?;
+    let (access, identity) = match recipient {
+        Some(recipient) => (Access::new(&options.name, role, recipient)?, None),
+        None if theirs => (by_passphrase(options, role, &seen, fd, style, world)?, None),
+        None => {
+            let identity = Identity::generate()?;
+            (Access::new(&options.name, role, identity.recipient())?, Some(identity))
+        }
+    };
     if let Some(other) = seen.iter().find(|other| other.name == access.name || other.recipient == access.recipient) {
         let text = format!("{} ({}) is in access already, with {}", other.name, other.role, other.recipient);
         return Err(Failure::new(Kind::Exists, text).into());
@@ -81,6 +85,44 @@ pub(crate) fn run(
         world.document(&document(&resulting))?;
     }
     Ok(())
+}
+
+/// In characters. A passphrase that is shorter is warned of: who has the file can try as many as they can pay for.
+const SHORT: usize = 12;
+
+fn by_passphrase(
+    options: &AccessAdd,
+    role: Role,
+    seen: &[Access],
+    descriptor: Option<u32>,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<Access> {
+    // Nobody types a passphrase twice to hear that the name will not do.
+    if let Some(other) = seen.first() {
+        Access::new(&options.name, role, other.recipient.clone())?;
+    }
+    if let Some(other) = seen.iter().find(|other| other.name == options.name) {
+        return Err(Failure::new(Kind::Exists, format!("{} ({}) is in access already", other.name, other.role)));
+    }
+    let passphrase = match descriptor {
+        Some(0) if world.stdin_taken => {
+            return Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase"));
+        }
+        Some(descriptor) => world.passphrase_from(descriptor)?,
+        None if world.can_ask_passphrase() => world.ask_secret(&format!("Passphrase of {}", options.name))?,
+        None => {
+            return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase at")
+                .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin"));
+        }
+    };
+    let cost = if options.small { Cost::Small } else { Cost::Full };
+    let access = Access::by_passphrase(&options.name, role, cost, &passphrase)?;
+    if passphrase.expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT).unwrap_or(true) {
+        let text = "the passphrase has fewer than 12 characters: whoever has the file, in git's history for good, can try out many";
+        world.warn(style, format_args!("{text}. Six words drawn by chance are a good one"));
+    }
+    Ok(access)
 }
 
 fn confirm(resulting: &[Access], added: &Access, everywhere: &Everywhere, world: &mut World<'_>) -> Result<()> {

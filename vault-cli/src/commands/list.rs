@@ -10,7 +10,8 @@ use serde_json::json;
 
 pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
-    let Found { keys, file, .. } = world.find(everywhere, style)?;
+    let Found { mut keys, file, .. } = world.find(everywhere, style)?;
+    world.unlock_unasked(&mut keys, &file, everywhere)?;
     let wanted = |path: &PropertyPath| prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.segments()));
     let names: Vec<(PropertyPath, bool)> = file
         .properties()

@@ -33,7 +33,7 @@ impl Target {
     pub(crate) fn find(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(Target, VerifiedFile)> {
         let Found { path, mut keys, pins, mut file } = world.find(everywhere, style)?;
         world.vouch(&mut file, &path, style)?;
-        world.unlock(&mut keys, &file, everywhere)?;
+        world.unlock_to_write(&mut keys, &file, everywhere)?;
         let pins = vec![pin_of(&file, &pins)];
         Ok((Target { path, keys, pins }, file))
     }

@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let files: Vec<PathBuf> =
         if options.files.is_empty() { vec![world.sealed_file(everywhere)?] } else { options.files.clone() };
-    let keys = world.keys(everywhere)?;
+    let mut keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
     if let [path] = files.as_slice() {
-        let found = check(path, &keys, &pins, style, world)?;
+        let found = check(path, &mut keys, &pins, everywhere, style, world)?;
         return Ok(report(path, &found, style, world)?);
     }
     let (mut documents, mut worst) = (Vec::new(), 0);
     for path in &files {
-        match check(path, &keys, &pins, style, world) {
+        match check(path, &mut keys, &pins, everywhere, style, world) {
             Ok(found) if style.json => documents.push(found),
             Ok(found) => report(path, &found, style, world)?,
             Err(failure) => {
@@ -61,8 +61,16 @@ fn report(path: &Path, found: &Value, style: Style, world: &mut World<'_>) -> Re
     ))
 }
 
-fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World<'_>) -> Result<Value> {
+fn check(
+    path: &Path,
+    keys: &mut Keys,
+    pins: &[Pin],
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<Value> {
     let file = world.verified(SealedFile::read(path)?, path, pins, style)?;
+    world.unlock_unasked(keys, &file, everywhere)?;
     let role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
