@@ -230,7 +230,7 @@ pub(crate) struct AccessAdd {
     #[arg(long, conflicts_with = "new_key")]
     pub(crate) passphrase: bool,
     /// With --passphrase: opening takes 64 MiB of memory instead of 256, for a service in a small container
-    #[arg(long, requires = "passphrase")]
+    #[arg(long, requires = "passphrase", conflicts_with_all = ["recipient", "new_key"])]
     pub(crate) small: bool,
     /// They may also change the file
     #[arg(long)]

@@ -29,6 +29,7 @@ impl World<'_> {
 
     /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one.
     pub(crate) fn keys(&mut self, everywhere: &Everywhere) -> Result<Keys> {
+        one_on_stdin(everywhere)?;
         let mut keys = Keys { named: true, ..Keys::default() };
         let mut paths = everywhere.identity.clone();
         if paths.is_empty() {
@@ -51,9 +52,6 @@ impl World<'_> {
         }
         if let Some(descriptor) = everywhere.passphrase_fd {
             keys.named = true;
-            if descriptor == 0 && everywhere.identity.iter().any(|path| path == Path::new("-")) {
-                return Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase"));
-            }
             // Also where nothing asks for it: what stands there must never be taken for a value.
             self.stdin_taken |= descriptor == 0;
         }
@@ -140,5 +138,13 @@ impl World<'_> {
             return Err(Failure::new(Kind::Usage, typed));
         }
         Ok(read_passphrase_from(&mut source)?)
+    }
+}
+
+/// Stdin is read to its end by whoever comes first.
+pub(crate) fn one_on_stdin(everywhere: &Everywhere) -> Result<()> {
+    match everywhere.passphrase_fd == Some(0) && everywhere.identity.iter().any(|path| path == Path::new("-")) {
+        true => Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase")),
+        false => Ok(()),
     }
 }

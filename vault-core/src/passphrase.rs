@@ -224,12 +224,16 @@ impl VerifiedFile {
         self.first_that_fits(&self.by_passphrase(), passphrase)
     }
 
-    /// " By passphrase: break-glass." for messages; nothing where there is no such entry.
+    /// " By passphrase: break-glass (--passphrase-fd)." for messages; nothing where there is no such entry.
     pub(crate) fn passphrase_help(&self) -> String {
         let names =
             self.access().iter().filter(|access| access.passphrase.is_some()).map(|access| access.name.as_str());
         let names: Vec<&str> = names.collect();
-        if names.is_empty() { String::new() } else { format!(" By passphrase: {}.", names.join(", ")) }
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" By passphrase: {} (--passphrase-fd).", names.join(", "))
+        }
     }
 
     fn by_passphrase(&self) -> Vec<&Access> {

@@ -4,6 +4,7 @@ use super::access_list::{document, table};
 use super::{Target, write_private};
 use crate::cli::{AccessAdd, Everywhere};
 use crate::exit::{Done, Failure, Result};
+use crate::keys::one_on_stdin;
 use crate::output::Style;
 use crate::world::World;
 use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown};
@@ -20,6 +21,7 @@ pub(crate) fn run(
         return Err(Failure::new(Kind::Usage, text).with_help("Name a file for the key.").into());
     }
     let role = if options.writer { Role::Writer } else { Role::Reader };
+    one_on_stdin(everywhere)?;
     let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
     // Where someone is to open by passphrase, the descriptor gives theirs; one's own is then asked for.
     let (fd, theirs) = (everywhere.passphrase_fd, options.passphrase);
@@ -106,9 +108,6 @@ fn by_passphrase(
         return Err(Failure::new(Kind::Exists, format!("{} ({}) is in access already", other.name, other.role)));
     }
     let passphrase = match descriptor {
-        Some(0) if world.stdin_taken => {
-            return Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase"));
-        }
         Some(descriptor) => world.passphrase_from(descriptor)?,
         None if world.can_ask_passphrase() => world.ask_secret(&format!("Passphrase of {}", options.name))?,
         None => {
