@@ -127,7 +127,7 @@ impl Loader {
     }
 
     /// Opens with this passphrase, and with no key from a file. Which entry of the access list it belongs to is found by trying,
-    /// those of 64 MiB first: a third of a second, and the memory that the entry's [`Cost`](bootseal_core::Cost) says, for each.
+    /// those of 64 MiB first; each takes as much time and memory as its [`Cost`](bootseal_core::Cost) says.
     ///
     /// ```
     /// # use bootseal_core::{Access, Cost, FileLock, Role, Secret, Vault};
