@@ -18,6 +18,8 @@ const LANES: u32 = 4;
 const SALT_BYTES: usize = 16;
 /// Nobody types more; what is longer is another file.
 const MAX_PASSPHRASE: usize = 4096;
+/// Entries that are tried with one passphrase: half a second each, and a file that nothing pins may have been made to waste them.
+const MAX_TRIED: usize = 16;
 
 /// How much one guess costs, to us and to whoever guesses. Both are fixed by the format: nothing in a file can ask for more.
 ///
@@ -209,7 +211,7 @@ impl VerifiedFile {
     /// The same where nobody says whose passphrase it is: each entry that has one is tried, those of 64 MiB first.
     ///
     /// # Errors
-    /// As [`VerifiedFile::identity_by_passphrase`].
+    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] where more than 16 entries would have to be tried.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -221,7 +223,12 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn identity_by_any_passphrase(&self, passphrase: &Secret) -> Result<Identity> {
-        self.first_that_fits(&self.by_passphrase(), passphrase)
+        let entries = self.by_passphrase();
+        if entries.len() > MAX_TRIED {
+            let what = format!("{} entries have a passphrase; at most {MAX_TRIED} are tried", entries.len());
+            return Err(Error::new(Kind::Usage, what).with_help("At a terminal one is asked for by name."));
+        }
+        self.first_that_fits(&entries, passphrase)
     }
 
     /// " By passphrase: break-glass (--passphrase-fd)." for messages; nothing where there is no such entry.
@@ -465,6 +472,20 @@ mod tests {
         let small = Derivation::fresh(Cost::Small).unwrap();
         assert!(!small.key(&text("a"), room(63)).unwrap_err().help().unwrap().contains("--small"));
         assert!(small.key(&text("a"), room(64)).is_ok());
+    }
+
+    #[test]
+    fn a_file_cannot_ask_for_hours_of_trying() {
+        let entries = (0..17).map(|index| {
+            let access = Access::new(&format!("a{index}"), Role::Writer, Identity::generate().unwrap().recipient());
+            Access { passphrase: Some(Derivation::fresh(Cost::Full).unwrap()), ..access.unwrap() }
+        });
+        let text = crate::Vault::create(entries.collect(), "").unwrap().sign().unwrap();
+        let file = crate::SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
+        let passphrase = Secret::copy_of(b"a").unwrap();
+        assert_eq!(file.identity_by_any_passphrase(&passphrase).unwrap_err().kind(), Kind::Usage);
+        assert_eq!(file.identity_by_passphrase("b", &passphrase).unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(file.identity_by_passphrase("a1", &passphrase).unwrap_err().kind(), Kind::WrongPassphrase);
     }
 
     #[test]
