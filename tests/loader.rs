@@ -130,7 +130,7 @@ fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
         host.loader(&[("CREDENTIALS_DIRECTORY", credentials), ("HOME", host.path("nowhere"))]).load().unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (Kind::NoIdentity, 4));
     let expected = format!(
-        "no key opens {} ({}, generation 2). Tried: BOOTSEAL_IDENTITY (unset), /run/secrets/bootseal.key (absent), \
+        "no key opens {} ({}, generation 2). Tried: BOOTSEAL_IDENTITY (unset), $CREDENTIALS_DIRECTORY/bootseal.passphrase (absent), /run/secrets/bootseal.key (absent), \
          /run/secrets/bootseal/bootseal.key (absent), {} (absent), $CREDENTIALS_DIRECTORY/bootseal.key ({}: not in access).\n  \
          It opens for: alice (writers), app. On a writer's machine: bootseal access add NAME RECIPIENT",
         host.home.at("app.sealed.toml").display(),

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::secrets::Secrets;
 use crate::unlock::{Tried, candidates, pins};
 use bootseal_core::{
-    Identity, Kind, KnownVaults, Pin, Place, Profile, PropertyPath, Reader, SealedFile, Trust, Vault, VaultId,
+    Identity, Kind, KnownVaults, Pin, Place, Profile, PropertyPath, Reader, SealedFile, Secret, Trust, Vault, VaultId,
     VerifiedFile,
 };
 use bootseal_memory::Level;
@@ -32,7 +32,7 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
 /// | | looked for in this order; the first hit wins |
 /// |---|---|
 /// | file | `BOOTSEAL_FILE`; the path in code ([`Loader::exactly`] insists on it) |
-/// | key | code; `BOOTSEAL_IDENTITY`; `$CREDENTIALS_DIRECTORY/bootseal.key`; `/run/secrets/bootseal.key`; `/run/secrets/bootseal/bootseal.key`; the user's `bootseal/identity.txt` |
+/// | key | code; `BOOTSEAL_IDENTITY`; `$CREDENTIALS_DIRECTORY/bootseal.key`, `bootseal.passphrase`; `/run/secrets/bootseal.key`; `/run/secrets/bootseal/bootseal.key`; the user's `bootseal/identity.txt` |
 /// | pin | code; `BOOTSEAL_PIN`; `$CREDENTIALS_DIRECTORY/bootseal.pin`; `# vault:` lines of the identity file |
 /// | state | code; `BOOTSEAL_STATE`; `$STATE_DIRECTORY`; else none |
 ///
@@ -49,6 +49,7 @@ pub struct Loader {
     path: PathBuf,
     exactly: bool,
     identities: Vec<Identity>,
+    passphrase: Option<Secret>,
     identity_file: Option<PathBuf>,
     pins: Vec<Pin>,
     state: Option<PathBuf>,
@@ -70,6 +71,7 @@ impl Loader {
             path: path.into(),
             exactly: false,
             identities: Vec::new(),
+            passphrase: None,
             identity_file: None,
             pins: Vec::new(),
             state: None,
@@ -127,6 +129,27 @@ impl Loader {
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Loader {
         self.identities.push(identity);
+        self
+    }
+
+    /// Opens with this passphrase, and with no key from a file. Which entry of the access list it belongs to is found by trying,
+    /// those of 64 MiB first; each takes as much time and memory as its [`Cost`](bootseal_core::Cost) says.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, Cost, FileLock, Role, Secret, Vault};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// let passphrase = Secret::copy_of(b"correct horse battery staple")?; // as a rule, from where only this program reads
+    /// # let vault = Vault::create(vec![Access::by_passphrase("app", Role::Writer, Cost::Small, &passphrase)?], "")?;
+    /// # let id = vault.file().vault().to_string();
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let vault = bootseal::Loader::exactly(&path).pin(&id)?.passphrase(passphrase).load()?;
+    /// assert_eq!(vault.vault().to_string(), id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn passphrase(mut self, passphrase: Secret) -> Loader {
+        self.passphrase = Some(passphrase);
         self
     }
 
@@ -248,7 +271,7 @@ impl Loader {
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Io`], [`Kind::Malformed`] for the file; [`Kind::Forged`], [`Kind::WrongVault`],
     /// [`Kind::OldGeneration`], [`Kind::MovedValue`] where it is not authentic, or where nothing says which vault it must be;
-    /// [`Kind::NoIdentity`], [`Kind::UnsafeFile`] for the keys; [`Kind::Usage`] for a pin that is none; [`Kind::Io`] without guarded memory of the
+    /// [`Kind::NoIdentity`], [`Kind::UnsafeFile`], [`Kind::WrongPassphrase`] for the keys; [`Kind::Usage`] for a pin that is none; [`Kind::Io`] without guarded memory of the
     /// level that was asked for. A login profile that cannot work is [`Kind::Malformed`].
     ///
     /// ```
@@ -356,7 +379,13 @@ impl Loader {
         };
         let mut tried = Tried::default();
         let (given, pin_source) = pins(&self.pins, &self.env)?;
-        let candidates = candidates(&self.identities, self.identity_file.as_deref(), &self.env, &mut tried)?;
+        let candidates = candidates(
+            &self.identities,
+            self.passphrase.as_ref(),
+            self.identity_file.as_deref(),
+            &self.env,
+            &mut tried,
+        )?;
         let mut foreign = None;
         for candidate in candidates {
             // Pins of an identity file hold for what that identity opens.
@@ -369,9 +398,10 @@ impl Loader {
                 }
                 other => other?,
             };
-            if verified.role_of(&candidate.file.identities).is_none() {
+            let Some(identities) = candidate.identities(&verified, &mut tried)? else { continue };
+            if verified.role_of(&identities).is_none() {
                 let recipients: Vec<String> =
-                    candidate.file.identities.iter().map(|identity| identity.recipient().to_string()).collect();
+                    identities.iter().map(|identity| identity.recipient().to_string()).collect();
                 tried.note(&candidate.name, format_args!("{}: not in access", recipients.join(", ")));
                 continue;
             }
@@ -402,7 +432,7 @@ impl Loader {
                 _ => "none: any vault would be taken".into(),
             };
             let seen = known.map(|known| known.generation_of(&place)).unwrap_or_default();
-            let vault = verified.open(&candidate.file.identities)?;
+            let vault = verified.open(&identities)?;
             let (path_source, key_source) = (path_source.into(), candidate.name);
             return Ok(Opened { path, path_source, key_source, pin_source, state, seen, place, old_id, report, vault });
         }

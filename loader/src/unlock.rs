@@ -2,14 +2,45 @@
 
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
-use bootseal_core::{Identity, IdentityFile, Kind, Pin};
+use bootseal_core::{Identity, IdentityFile, Kind, Pin, Secret, VerifiedFile, read_passphrase};
 use std::path::{Path, PathBuf};
+
+/// In systemd's folder for credentials: what a passphrase is read from.
+const PASSPHRASE: &str = "bootseal.passphrase";
 
 /// A place where a key may lie.
 pub(crate) struct Candidate {
     /// How messages call it.
     pub(crate) name: String,
     pub(crate) file: IdentityFile,
+    /// In place of identities: they follow from it once the file is verified.
+    pub(crate) passphrase: Option<Secret>,
+    /// Named in code, so it is this one or none.
+    insisted: bool,
+}
+
+impl Candidate {
+    fn of(name: impl Into<String>, file: IdentityFile) -> Candidate {
+        Candidate { name: name.into(), file, passphrase: None, insisted: false }
+    }
+
+    fn of_passphrase(name: impl Into<String>, passphrase: Secret, insisted: bool) -> Candidate {
+        Candidate { name: name.into(), file: IdentityFile::default(), passphrase: Some(passphrase), insisted }
+    }
+
+    /// What it opens with. A passphrase that is not the one is noted, and passed over unless code insisted on it: `None`.
+    pub(crate) fn identities(&self, file: &VerifiedFile, tried: &mut Tried) -> Result<Option<Vec<Identity>>> {
+        let Some(passphrase) = &self.passphrase else { return Ok(Some(self.file.identities.clone())) };
+        match file.identity_by_any_passphrase(passphrase) {
+            Ok(identity) => Ok(Some(vec![identity])),
+            Err(error) if self.insisted => Err(error.into()),
+            Err(error) => {
+                let help = error.help().filter(|_| error.kind() == Kind::Io).map(|help| format!("; {help}"));
+                tried.note(&self.name, format_args!("{}{}", error.what(), help.unwrap_or_default()));
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// What was looked at, for the error: "$CREDENTIALS_DIRECTORY/bootseal.key (absent)".
@@ -29,30 +60,38 @@ impl Tried {
 /// Keys given in code, or named by `BOOTSEAL_IDENTITY`, end the search; the well-known places are passed over until one opens.
 pub(crate) fn candidates(
     given: &[Identity],
+    given_passphrase: Option<&Secret>,
     given_file: Option<&Path>,
     env: &Env,
     tried: &mut Tried,
 ) -> Result<Vec<Candidate>> {
+    let mut in_code = Vec::new();
     if !given.is_empty() {
         let file = IdentityFile { identities: given.to_vec(), pins: Vec::new() };
-        return Ok(vec![Candidate { name: "identities given in code".into(), file }]);
+        in_code.push(Candidate::of("identities given in code", file));
+    }
+    if let Some(passphrase) = given_passphrase {
+        in_code.push(Candidate::of_passphrase("the passphrase given in code", passphrase.clone(), true));
+    }
+    if !in_code.is_empty() {
+        return Ok(in_code);
     }
     if let Some(path) = given_file {
-        return Ok(vec![Candidate { name: path.display().to_string(), file: IdentityFile::read(path)? }]);
+        return Ok(vec![Candidate::of(path.display().to_string(), IdentityFile::read(path)?)]);
     }
     if let Some(path) = env.get(env::IDENTITY) {
         // Named, so it is this one or none: another key that happens to lie around would hide the mistake.
         let path = PathBuf::from(path);
-        return Ok(vec![Candidate {
-            name: format!("{}={}", env::IDENTITY, path.display()),
-            file: IdentityFile::read(&path)?,
-        }]);
+        let name = format!("{}={}", env::IDENTITY, path.display());
+        return Ok(vec![Candidate::of(name, IdentityFile::read(&path)?)]);
     }
     tried.note(env::IDENTITY, "unset");
     let mut places: Vec<(String, PathBuf)> = Vec::new();
     match env.get(env::CREDENTIALS) {
         Some(folder) => {
-            places.push((format!("${}/bootseal.key", env::CREDENTIALS), PathBuf::from(folder).join("bootseal.key")))
+            for file in ["bootseal.key", PASSPHRASE] {
+                places.push((format!("${}/{file}", env::CREDENTIALS), PathBuf::from(&folder).join(file)));
+            }
         }
         None => tried.note(&format!("${}", env::CREDENTIALS), "unset"),
     }
@@ -65,8 +104,12 @@ pub(crate) fn candidates(
     }
     let mut found = Vec::new();
     for (name, path) in places {
-        match IdentityFile::read(&path) {
-            Ok(file) => found.push(Candidate { name, file }),
+        let read = match path.ends_with(PASSPHRASE) {
+            true => read_passphrase(&path).map(|passphrase| Candidate::of_passphrase(&name, passphrase, false)),
+            false => IdentityFile::read(&path).map(|file| Candidate::of(&name, file)),
+        };
+        match read {
+            Ok(candidate) => found.push(candidate),
             Err(error) => tried.note(&name, why_not(&path, &error)),
         }
     }

@@ -38,8 +38,13 @@ mod slab;
 
 mod secret;
 
+mod arena;
+mod room;
+
 #[cfg(all(test, target_os = "linux"))]
 mod degraded;
 
+pub use arena::Arena;
 pub use pages::{Level, MemoryError, Report, report};
+pub use room::{Room, room};
 pub use secret::{Exposed, Secret, SecretBuf};

@@ -110,3 +110,51 @@ impl From<Output> for Ran {
         }
     }
 }
+
+/// Runs the binary on a terminal of its own, and types `answers`, each once its words have appeared.
+/// Returns the exit code, what the terminal showed, and `echo` or `mute` as it was left. `None` where no Python is.
+pub fn at_a_terminal(home: &Home, args: &[&str], answers: &[(&str, &str)]) -> Option<(i32, String, String)> {
+    const DRIVER: &str = r#"
+import json, os, pty, select, sys, termios, time
+home, answers, command = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
+child, terminal = pty.fork()
+if child == 0:
+    os.chdir(home)
+    os.execve(command[0], command, {"HOME": home, "USER": "alice"})
+seen = b""
+def read_on(word):
+    global seen
+    start, end = len(seen), time.time() + 30
+    while time.time() < end and not (word and word in seen[start:]):
+        if select.select([terminal], [], [], 0.1)[0]:
+            try: more = os.read(terminal, 65536)
+            except OSError: return
+            if not more: return
+            seen += more
+for words, answer in answers:
+    read_on(words.encode())
+    deadline = time.time() + 2 # the echo goes off only after the prompt for a secret has come
+    while "[y/N]" not in words and time.time() < deadline and termios.tcgetattr(terminal)[3] & termios.ECHO:
+        time.sleep(0.01)
+    os.write(terminal, answer.encode())
+read_on(None)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(code, "echo" if termios.tcgetattr(terminal)[3] & termios.ECHO else "mute", flush=True)
+sys.stdout.buffer.write(seen)
+"#;
+    let run = std::process::Command::new("python3")
+        .args([
+            "-c",
+            DRIVER,
+            home.path().to_str().unwrap(),
+            &serde_json::json!(answers).to_string(),
+            env!("CARGO_BIN_EXE_bootseal"),
+        ])
+        .args(args)
+        .output();
+    let Ok(run) = run else { return None };
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    let (end, seen) = text.split_once('\n').unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&run.stderr)));
+    let (code, echo) = end.split_once(' ').unwrap();
+    Some((code.parse().unwrap(), seen.replace("\r\n", "\n"), echo.to_owned()))
+}

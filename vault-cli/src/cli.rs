@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 }
 
 /// Options that every verb takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Everywhere {
     /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
@@ -32,6 +32,9 @@ pub(crate) struct Everywhere {
     /// An age identity file, `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
+    /// Read a passphrase from this descriptor instead of the terminal, to its end; 0 is stdin
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
     /// Fail unless the file is this vault's (at generation N or later); repeatable
     #[arg(long, global = true, value_name = "VAULT[@N]")]
     pub(crate) pin: Vec<String>,
@@ -247,7 +250,7 @@ pub(crate) enum Access {
     List,
     /// Let someone in: shows the resulting list, and asks
     #[command(
-        after_help = "Examples:\n  bootseal access add bob age1… --writer\n  bootseal access add web1 --new-key web1.key\n  bootseal access add web1 --new-key - | ssh web1 'install -m 600 /dev/stdin /etc/payments/bootseal.key'"
+        after_help = "Examples:\n  bootseal access add bob age1… --writer\n  bootseal access add web1 --new-key web1.key\n  bootseal access add break-glass --passphrase --writer\n  bootseal access add web1 --new-key - | ssh web1 'install -m 600 /dev/stdin /etc/payments/bootseal.key'"
     )]
     Add(AccessAdd),
     /// Let someone go: new keys for all others, and a list of what the removed one knew
@@ -276,11 +279,17 @@ pub(crate) struct AccessAdd {
     /// What the access list calls them
     pub(crate) name: String,
     /// To whom the keys are wrapped: age1…
-    #[arg(required_unless_present = "new_key", conflicts_with = "new_key")]
+    #[arg(required_unless_present_any = ["new_key", "passphrase"], conflicts_with_all = ["new_key", "passphrase"])]
     pub(crate) recipient: Option<String>,
     /// Make their identity too, with this vault's pin in it; `-` for stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) new_key: Option<PathBuf>,
+    /// They open by passphrase: asked for twice, or read from --passphrase-fd
+    #[arg(long, conflicts_with = "new_key")]
+    pub(crate) passphrase: bool,
+    /// With --passphrase: opening takes 64 MiB of memory instead of 256, for a service in a small container
+    #[arg(long, requires = "passphrase", conflicts_with_all = ["recipient", "new_key"])]
+    pub(crate) small: bool,
     /// They may also change the file
     #[arg(long)]
     pub(crate) writer: bool,

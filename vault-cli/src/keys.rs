@@ -3,7 +3,7 @@
 use crate::cli::Everywhere;
 use crate::exit::{Failure, Result};
 use crate::world::World;
-use bootseal_core::{Identity, IdentityFile, Kind, Pin, VerifiedFile};
+use bootseal_core::{Identity, IdentityFile, Kind, Pin, Role, Secret, VerifiedFile, read_passphrase_from};
 use std::path::{Path, PathBuf};
 
 /// Identities at hand, and the pins that their files carry.
@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Keys {
     pub(crate) identities: Vec<Identity>,
     pub(crate) pins: Vec<Pin>,
-    /// Named by `-i` or `BOOTSEAL_IDENTITY`, so they are meant to open.
+    /// Named by `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd`, so they are meant to open.
     pub(crate) named: bool,
+    /// From `--passphrase-fd`, once it was read.
+    passphrase: Option<Secret>,
 }
 
 impl World<'_> {
@@ -27,6 +29,7 @@ impl World<'_> {
 
     /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one.
     pub(crate) fn keys(&mut self, everywhere: &Everywhere) -> Result<Keys> {
+        one_on_stdin(everywhere)?;
         let mut keys = Keys { named: true, ..Keys::default() };
         let mut paths = everywhere.identity.clone();
         if paths.is_empty() {
@@ -47,11 +50,101 @@ impl World<'_> {
             keys.identities.extend(file.identities);
             keys.pins.extend(file.pins);
         }
+        if let Some(descriptor) = everywhere.passphrase_fd {
+            keys.named = true;
+            // Also where nothing asks for it: what stands there must never be taken for a value.
+            self.stdin_taken |= descriptor == 0;
+        }
         Ok(keys)
     }
 
     /// Adds to `keys` what this very file asks for; called when it is verified and about to be opened.
-    pub(crate) fn unlock(&mut self, _keys: &mut Keys, _file: &VerifiedFile, _everywhere: &Everywhere) -> Result<()> {
+    pub(crate) fn unlock(&mut self, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
+        self.unlock_as(Role::Reader, keys, file, everywhere)
+    }
+
+    /// The same where the file is about to be changed: an identity that may only read does not do.
+    pub(crate) fn unlock_to_write(
+        &mut self,
+        keys: &mut Keys,
+        file: &VerifiedFile,
+        everywhere: &Everywhere,
+    ) -> Result<()> {
+        self.unlock_as(Role::Writer, keys, file, everywhere)
+    }
+
+    /// The same where it is only looked at: a passphrase that was given is used, none is asked for.
+    pub(crate) fn unlock_unasked(
+        &mut self,
+        keys: &mut Keys,
+        file: &VerifiedFile,
+        everywhere: &Everywhere,
+    ) -> Result<()> {
+        let Some(descriptor) = everywhere.passphrase_fd else { return Ok(()) };
+        if file.access().iter().all(|access| access.passphrase.is_none()) {
+            return Ok(());
+        }
+        let passphrase = match &keys.passphrase {
+            Some(known) => known.clone(),
+            None => self.passphrase_from(descriptor)?,
+        };
+        // In front, so that it is what opens, and a passphrase that is tried out is tried.
+        keys.identities.insert(0, file.identity_by_any_passphrase(&passphrase)?);
+        keys.passphrase = Some(passphrase);
         Ok(())
+    }
+
+    fn unlock_as(&mut self, need: Role, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
+        if everywhere.passphrase_fd.is_some() {
+            return self.unlock_unasked(keys, file, everywhere);
+        }
+        let enough = |role: Role| need == Role::Reader || role == Role::Writer;
+        if file.role_of(&keys.identities).is_some_and(enough) {
+            return Ok(());
+        }
+        let by_passphrase = file.access().iter().filter(|access| access.passphrase.is_some() && enough(access.role));
+        let names: Vec<&str> = by_passphrase.map(|access| access.name.as_str()).collect();
+        // Where there is nobody to ask, opening fails, and says who can.
+        if names.is_empty() || !self.can_ask_passphrase() {
+            return Ok(());
+        }
+        let (name, passphrase) = self.ask_passphrase(&names)?;
+        keys.identities.insert(0, file.identity_by_passphrase(&name, &passphrase)?);
+        Ok(())
+    }
+
+    /// Reads a passphrase from a descriptor that the caller has opened, to its end.
+    pub(crate) fn passphrase_from(&mut self, descriptor: u32) -> Result<Secret> {
+        let typed =
+            "that is a terminal, which would show what is typed; without --passphrase-fd it is asked for unseen";
+        if descriptor == 0 {
+            if self.stdin_is_terminal {
+                return Err(Failure::new(Kind::Usage, typed));
+            }
+            self.stdin_taken = true;
+            return Ok(read_passphrase_from(&mut self.stdin)?);
+        }
+        if !cfg!(unix) {
+            return Err(Failure::new(Kind::Usage, "on this system a passphrase is read from descriptor 0 only"));
+        }
+        let failed = |error: std::io::Error| {
+            Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}")).with_help(format!(
+                "It is opened by the shell: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"
+            ))
+        };
+        // The system's own name for it: taking over the bare number would take unsafe code.
+        let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
+        if std::io::IsTerminal::is_terminal(&source) {
+            return Err(Failure::new(Kind::Usage, typed));
+        }
+        Ok(read_passphrase_from(&mut source)?)
+    }
+}
+
+/// Stdin is read to its end by whoever comes first.
+pub(crate) fn one_on_stdin(everywhere: &Everywhere) -> Result<()> {
+    match everywhere.passphrase_fd == Some(0) && everywhere.identity.iter().any(|path| path == Path::new("-")) {
+        true => Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase")),
+        false => Ok(()),
     }
 }

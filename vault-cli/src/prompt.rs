@@ -147,6 +147,26 @@ impl World<'_> {
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
+    /// Whether a person can be asked for a passphrase: somebody reads stderr and has a terminal, though stdin may be a value's pipe.
+    pub(crate) fn can_ask_passphrase(&self) -> bool {
+        self.terminal.is_some() && self.stderr_is_terminal
+    }
+
+    /// Asks for the passphrase of one of `names`; where there are several, first whose.
+    pub(crate) fn ask_passphrase(&mut self, names: &[&str]) -> Result<(String, Secret)> {
+        let terminal = self.terminal()?;
+        let name = match names {
+            [only] => (*only).to_owned(),
+            several => terminal.line(&format!("Whose passphrase ({})? ", several.join(", "))).map_err(no_answer)?,
+        };
+        if !names.contains(&name.as_str()) {
+            return Err(Failure::new(Kind::Usage, "nobody of that name opens this file by passphrase")
+                .with_help(format!("It can be: {}", names.join(", "))));
+        }
+        let passphrase = terminal.secret(&format!("Passphrase of {name}: ")).map_err(no_answer)?;
+        Ok((name, passphrase))
+    }
+
     /// Asks for a secret, twice.
     pub(crate) fn ask_secret(&mut self, what: &str) -> Result<Secret> {
         let terminal = self.terminal()?;

@@ -123,9 +123,12 @@ fn choices(error: &clap::Error) -> Option<String> {
 /// Whether what the error would repeat of the command line are names of options and verbs, and nothing else.
 fn names_only_options(error: &clap::Error) -> bool {
     use clap::error::{ContextKind, ContextValue};
+    // Options that exclude each other are all ours, flags too.
+    let conflict = error.kind() == clap::error::ErrorKind::ArgumentConflict;
     // An option's own description, as `--file <FILE>`, is ours; a word after dashes is one where it is near to an option.
-    let ours =
-        |text: &str| text.is_empty() || text.ends_with(['>', ']']) || error.get(ContextKind::SuggestedArg).is_some();
+    let ours = |text: &str| {
+        conflict || text.is_empty() || text.ends_with(['>', ']']) || error.get(ContextKind::SuggestedArg).is_some()
+    };
     error.context().all(|(kind, value)| match (kind, value) {
         (ContextKind::InvalidArg | ContextKind::InvalidValue, ContextValue::String(text)) => ours(text),
         (ContextKind::TrailingArg, _) => false,

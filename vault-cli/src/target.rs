@@ -46,7 +46,7 @@ impl Target {
     ) -> Result<(Target, VerifiedFile)> {
         let Found { path, mut keys, pins, mut file } = found;
         world.vouch(&mut file, &path, style)?;
-        world.unlock(&mut keys, &file, everywhere)?;
+        world.unlock_to_write(&mut keys, &file, everywhere)?;
         let pin = pin_of(&file, &pins);
         let pin = Pin { floor: pin.floor.max(file.generation()), ..pin };
         Ok((Target { path, keys, pin, epoch: file.epoch() }, file))

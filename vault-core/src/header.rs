@@ -4,6 +4,7 @@ use crate::document::{parse_toml, to_value};
 use crate::error::{Brief, Error, Kind, Result, Typed};
 use crate::fields::Fields;
 use crate::outline::Outline;
+use crate::passphrase::Derivation;
 use crate::path::BasicString;
 use crate::recipient::Recipient;
 use crate::signature::{VaultId, verify_handover};
@@ -67,8 +68,8 @@ pub struct Access {
     pub role: Role,
     /// To whom the keys are wrapped.
     pub recipient: Recipient,
-    /// How the identity follows from a passphrase, where it does: `argon2id-1:SALT`.
-    pub passphrase: Option<String>,
+    /// How the identity follows from a passphrase, where it does.
+    pub passphrase: Option<Derivation>,
 }
 
 impl Access {
@@ -317,8 +318,7 @@ fn access_text(list: &[Access]) -> String {
 }
 
 fn access_line(access: &Access) -> String {
-    let passphrase =
-        access.passphrase.as_ref().map_or(String::new(), |how| format!(", passphrase = {}", BasicString(how)));
+    let passphrase = access.passphrase.as_ref().map_or(String::new(), |how| format!(", passphrase = \"{how}\""));
     let recipient = access.recipient.to_string();
     format!(
         "{{ name = \"{}\", role = \"{}\", recipient = {}{passphrase} }}",
@@ -386,12 +386,12 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
         let recipient = entry.string("recipient")?;
         let recipient = Recipient::from_file(&entry.required("recipient", recipient)?);
         let passphrase = entry.string("passphrase")?;
-        if passphrase.as_deref().is_some_and(|how| !is_passphrase_profile(how)) {
-            return Err(entry.error(
-                "passphrase",
-                format_args!("of {name} must be argon2id-1:SALT or argon2id-1s:SALT, a salt of 16 bytes"),
-            ));
-        }
+        let known = passphrase.as_deref().map(Derivation::parse);
+        let what = "must be argon2id-1:SALT or argon2id-1s:SALT, a salt of 16 bytes";
+        let passphrase = match known {
+            Some(None) => return Err(entry.error("passphrase", format_args!("of {name} {what}"))),
+            other => other.flatten(),
+        };
         entry.finish()?;
         if list.iter().any(|other| other.name == name) {
             return Err(fields.error("access", format_args!("names {name} twice")));
@@ -405,11 +405,6 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
         return Err(fields.error("access", "names no writer"));
     }
     Ok(list)
-}
-
-fn is_passphrase_profile(how: &str) -> bool {
-    let salt = how.strip_prefix("argon2id-1:").or_else(|| how.strip_prefix("argon2id-1s:"));
-    salt.and_then(|salt| BASE64_URL_SAFE_NO_PAD.decode(salt).ok()).is_some_and(|salt| salt.len() == 16)
 }
 
 fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {

@@ -53,7 +53,7 @@ impl Identity {
         Ok(Identity::from_key(key.freeze()))
     }
 
-    fn from_key(key: Secret) -> Identity {
+    pub(crate) fn from_key(key: Secret) -> Identity {
         let public = key.expose(|key| PublicKey::from(&static_secret(key)).to_bytes());
         Identity { key, public }
     }
@@ -264,7 +264,7 @@ fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
 }
 
 #[cfg(unix)]
-fn check_mode(file: &File, path: &Path) -> Result<()> {
+pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     let meta = file.metadata().map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
     if meta.is_dir() {
@@ -291,7 +291,7 @@ fn check_mode(file: &File, path: &Path) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn check_mode(_file: &File, _path: &Path) -> Result<()> {
+pub(crate) fn check_mode(_file: &File, _path: &Path) -> Result<()> {
     // Access lists of Windows are inherited from the user's own folder, where identities lie by default.
     Ok(())
 }

@@ -27,6 +27,7 @@ mod path;
 mod plain;
 
 mod identity;
+mod passphrase;
 mod recipient;
 
 mod key_block;
@@ -61,6 +62,7 @@ pub use hand_edit::HandEdit;
 pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
 pub use merge::{Clash, Merged, Side, Taken};
+pub use passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};

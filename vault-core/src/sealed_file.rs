@@ -656,8 +656,9 @@ impl VerifiedFile {
             "no key opens this file ({}, generation {}). Tried: {tried}",
             self.header.vault, self.header.generation
         );
+        let passphrases = self.passphrase_help();
         Error::new(Kind::NoIdentity, what).with_help(format!(
-            "It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT",
+            "It opens for: {}.{passphrases} On a writer's machine: bootseal access add NAME RECIPIENT",
             self.header.who()
         ))
     }

@@ -5,12 +5,13 @@ use super::access_remove::{report, same_list};
 use super::write_private;
 use crate::cli::{AccessAdd, Everywhere};
 use crate::exit::{Done, Failure, Result};
+use crate::keys::one_on_stdin;
 use crate::many::{self, Answer};
 use crate::output::Style;
 use crate::target::Target;
 use crate::world::World;
-use bootseal_core::{Access, Identity, Kind, Pin, Recipient, Role, Shown, VerifiedFile};
-use std::path::Path;
+use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown};
+use std::path::{Path, PathBuf};
 
 pub(crate) fn run(
     options: &AccessAdd,
@@ -23,18 +24,37 @@ pub(crate) fn run(
         return Err(Failure::new(Kind::Usage, text).with_help("Name a file for the key.").into());
     }
     let role = if options.writer { Role::Writer } else { Role::Reader };
-    let (recipient, identity) = match &options.recipient {
-        Some(text) => (text.parse::<Recipient>()?, None),
+    one_on_stdin(everywhere)?;
+    let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
+    // Where someone is to open by passphrase, the descriptor gives theirs; one's own is then asked for.
+    let (fd, theirs) = (everywhere.passphrase_fd, options.passphrase);
+    let own = Everywhere { passphrase_fd: fd.filter(|_| !theirs), ..everywhere.clone() };
+    let mut found = Vec::new();
+    let mut seen = Vec::new();
+    for (path, target) in Target::find_all(&own, style, world)? {
+        // Before anybody is asked for a passphrase that would then be of no use.
+        let checked = target.and_then(|(target, file)| {
+            let list = file.access().to_vec();
+            target.check_writer(file)?;
+            refuse_taken(&options.name, &list, options.replace)?;
+            seen.extend(list.iter().cloned());
+            Ok((target, list))
+        });
+        found.push((path, checked));
+    }
+    let none_left = found.iter().all(|(_, target)| target.is_err());
+    let (access, identity) = match recipient {
+        Some(recipient) => (Access::new(&options.name, role, recipient)?, None),
+        None if theirs && !none_left => (by_passphrase(options, role, &seen, fd, style, world)?, None),
         None => {
             let identity = Identity::generate()?;
-            (identity.recipient(), Some(identity))
+            (Access::new(&options.name, role, identity.recipient())?, Some(identity))
         }
     };
-    let access = Access::new(&options.name, role, recipient)?;
-    let mut targets = Vec::new();
-    for (path, found) in Target::find_all(everywhere, style, world)? {
-        targets.push((path, found.and_then(|(target, file)| Plan::of(target, file, &access, options.replace))));
-    }
+    let planned = |(path, target): (PathBuf, Result<(Target, Vec<Access>)>)| {
+        (path, target.and_then(|(target, seen)| Plan::of(target, seen, &access, options.replace)))
+    };
+    let mut targets: Vec<(PathBuf, Result<Plan>)> = found.into_iter().map(planned).collect();
     let several = targets.len() > 1;
     targets.iter_mut().filter_map(|(_, plan)| plan.as_mut().ok()).for_each(|plan| plan.several = several);
     let plans: Vec<&Plan> = targets.iter().filter_map(|(_, plan)| plan.as_ref().ok()).collect();
@@ -82,10 +102,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(target: Target, file: VerifiedFile, access: &Access, replace: bool) -> Result<Plan> {
-        let seen = file.access().to_vec();
-        target.check_writer(file)?;
-        let taken = |other: &&Access| other.name == access.name || other.recipient == access.recipient;
+    fn of(target: Target, seen: Vec<Access>, access: &Access, replace: bool) -> Result<Plan> {
         let mut resulting = seen.clone();
         let replaced = match seen.iter().position(|other| other.name == access.name) {
             Some(at) if replace => Some(std::mem::replace(&mut resulting[at], access.clone())),
@@ -94,17 +111,24 @@ impl Plan {
                 None
             }
         };
-        if let Some(other) = seen.iter().filter(|other| replaced.as_ref() != Some(other)).find(taken) {
+        let others = seen.iter().filter(|other| replaced.as_ref() != Some(other));
+        if let Some(other) = others.into_iter().find(|other| other.recipient == access.recipient) {
             let text = format!("{} ({}) is in access already, with {}", other.name, other.role, other.recipient);
-            let failure = Failure::new(Kind::Exists, text);
-            return Err(match other.name == access.name {
-                true => failure.with_help(
-                    "To give that name another role or recipient, which is a removal and an addition: --replace",
-                ),
-                false => failure,
-            });
+            return Err(Failure::new(Kind::Exists, text));
         }
         Ok(Plan { target, seen, resulting, replaced, several: false })
+    }
+}
+
+fn refuse_taken(name: &str, list: &[Access], replace: bool) -> Result<()> {
+    match list.iter().find(|other| other.name == name) {
+        Some(other) if !replace => {
+            let text = format!("{} ({}) is in access already, with {}", other.name, other.role, other.recipient);
+            Err(Failure::new(Kind::Exists, text).with_help(
+                "To give that name another role or recipient, which is a removal and an addition: --replace",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -128,6 +152,38 @@ fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Resu
     }
     let former = format!("who had the former key of {}", access.name);
     Ok(Answer { document: answer, text: report(&former, &target, vault, &exposed, style, world) })
+}
+
+/// In characters. A passphrase that is shorter is warned of: who has the file can try as many as they can pay for.
+const SHORT: usize = 12;
+
+fn by_passphrase(
+    options: &AccessAdd,
+    role: Role,
+    seen: &[Access],
+    descriptor: Option<u32>,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<Access> {
+    // Nobody types a passphrase twice to hear that the name will not do.
+    if let Some(other) = seen.first() {
+        Access::new(&options.name, role, other.recipient.clone())?;
+    }
+    let passphrase = match descriptor {
+        Some(descriptor) => world.passphrase_from(descriptor)?,
+        None if world.can_ask_passphrase() => world.ask_secret(&format!("Passphrase of {}", options.name))?,
+        None => {
+            return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase at")
+                .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin"));
+        }
+    };
+    let cost = if options.small { Cost::Small } else { Cost::Full };
+    let access = Access::by_passphrase(&options.name, role, cost, &passphrase)?;
+    if passphrase.expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT).unwrap_or(true) {
+        let text = "the passphrase has fewer than 12 characters: whoever has the file, in git's history for good, can try out many";
+        world.warn(style, format_args!("{text}. Six words drawn by chance are a good one"));
+    }
+    Ok(access)
 }
 
 fn confirm(plans: &[&Plan], added: &Access, everywhere: &Everywhere, world: &mut World<'_>) -> Result<()> {

@@ -13,7 +13,8 @@ pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: 
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
     let found = world.find_all(everywhere, style)?;
     let several = found.len() > 1;
-    many::each(found, style, world, |found, _| {
+    many::each(found, style, world, |mut found, world| {
+        world.unlock_unasked(&mut found.keys, &found.file, everywhere)?;
         let heading = if several { format!("{}:\n", Shown(&found.path.to_string_lossy())) } else { String::new() };
         let rows = rows(found, prefix.as_ref())?;
         let text = format!("{heading}{}", table(&rows));

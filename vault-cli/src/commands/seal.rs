@@ -42,6 +42,9 @@ struct Input {
 }
 
 pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if options.input == Path::new("-") && everywhere.passphrase_fd == Some(0) {
+        return Err(Failure::new(Kind::Usage, "stdin cannot be both a passphrase and the input").into());
+    }
     let input = read(options, world, style)?;
     let sealed = choose(&input, options)?;
     let named = |wanted: bool| -> Vec<String> {

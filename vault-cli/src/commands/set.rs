@@ -125,7 +125,7 @@ fn value(options: &Set, path: &PropertyPath, style: Style, world: &mut World<'_>
     } else if !world.stdin_is_terminal {
         // What `-i -` has left there must not look like an empty value.
         if world.stdin_taken {
-            return Err(Failure::new(Kind::Usage, "stdin cannot be both the identity and the value"));
+            return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the value"));
         }
         without_newline(read(&mut world.stdin)?)
     } else if world.can_ask() {

@@ -24,7 +24,7 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
             );
             return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what).in_file(&path).into());
         }
-        let document = check(found, style, world)?;
+        let document = check(found, everywhere, style, world)?;
         Ok(Answer { text: report(&path, &document), document })
     })
 }
@@ -44,8 +44,9 @@ fn report(path: &Path, found: &Value) -> String {
     )
 }
 
-fn check(found: Found, style: Style, world: &mut World<'_>) -> Result<Value> {
-    let Found { path, keys, file, .. } = found;
+fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Value> {
+    let Found { path, mut keys, file, .. } = found;
+    world.unlock_unasked(&mut keys, &file, everywhere)?;
     let role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();

@@ -1,0 +1,195 @@
+//! Where does a function that is hard on memory, Argon2, do its work? On huge pages of its own, which no dump holds and which are gone after.
+//!
+//! Page faults are most of what 64 MiB in small pages cost: with huge pages the same derivation takes half the time. These pages
+//! are not locked: a limit on locked memory is some MiB, and what lies here is neither the passphrase nor the key.
+
+use std::io;
+
+/// `count` values of `T`, on pages that are unmapped when it is dropped; the kernel zeroes them before anyone else gets them.
+///
+/// On Linux the pages are huge ones where the kernel has them, in no core dump, and not there in a forked child. On other systems
+/// it is ordinary memory.
+///
+/// ```
+/// use bootseal_memory::Arena;
+///
+/// let mut arena = Arena::filled(1024, 0_u64)?;
+/// arena.as_mut()[1023] = 7;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Arena<T: Copy>(sys::Pages<T>);
+
+impl<T: Copy> Arena<T> {
+    /// Maps room for `count` values, each of them `value`.
+    ///
+    /// # Errors
+    /// Where the system has no memory left for this process.
+    ///
+    /// ```
+    /// let error = bootseal_memory::Arena::filled(usize::MAX, 0_u64).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
+    /// ```
+    pub fn filled(count: usize, value: T) -> io::Result<Arena<T>> {
+        sys::Pages::filled(count, value).map(Arena)
+    }
+}
+
+impl<T: Copy> AsMut<[T]> for Arena<T> {
+    fn as_mut(&mut self) -> &mut [T] {
+        self.0.values_mut()
+    }
+}
+
+impl<T: Copy> std::fmt::Debug for Arena<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Arena(…)")
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod sys {
+    use std::io;
+    use std::ptr::{self, NonNull};
+
+    const HUGE: usize = 2 << 20;
+
+    /// Memory of its own: `count` values at `start`, inside `len` mapped bytes at `base`.
+    pub(super) struct Pages<T: Copy> {
+        base: *mut libc::c_void,
+        len: usize,
+        start: NonNull<T>,
+        count: usize,
+    }
+
+    // SAFETY: the mapping belongs to this value alone and is tied to no thread.
+    unsafe impl<T: Copy + Send> Send for Pages<T> {}
+    // SAFETY: through a shared reference nothing can be reached.
+    unsafe impl<T: Copy + Sync> Sync for Pages<T> {}
+
+    impl<T: Copy> Pages<T> {
+        pub(super) fn filled(count: usize, value: T) -> io::Result<Pages<T>> {
+            const { assert!(align_of::<T>() <= HUGE, "the start is aligned to 2 MiB") };
+            let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+            let wanted = count.checked_mul(size_of::<T>()).filter(|bytes| *bytes <= isize::MAX as usize);
+            let wanted = wanted.and_then(|bytes| bytes.max(1).checked_next_multiple_of(HUGE)).ok_or_else(too_large)?;
+            // One huge page more, so that the start can be moved to where one begins.
+            let len = wanted.checked_add(HUGE).ok_or_else(too_large)?;
+            let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+            // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.
+            let base = unsafe { libc::mmap(ptr::null_mut(), len, rights, flags, -1, 0) };
+            if base == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            let offset = base.cast::<u8>().align_offset(HUGE);
+            // SAFETY: `offset` is below HUGE, and `wanted` + HUGE bytes are mapped.
+            let start = unsafe { base.cast::<u8>().add(offset) };
+            // SAFETY: advice on pages of the mapping just made. A kernel that does not take it gives small pages, or dumps them.
+            unsafe {
+                libc::madvise(start.cast(), wanted, libc::MADV_HUGEPAGE);
+                libc::madvise(base, len, libc::MADV_DONTDUMP);
+                libc::madvise(base, len, libc::MADV_DONTFORK);
+            }
+            let Some(start) = NonNull::new(start.cast::<T>()) else {
+                // SAFETY: exactly the mapping made above.
+                unsafe { libc::munmap(base, len) };
+                return Err(too_large());
+            };
+            for index in 0..count {
+                // SAFETY: `count` values fit into the mapped bytes from `start` on, which is aligned for them.
+                unsafe { start.add(index).write(value) };
+            }
+            Ok(Pages { base, len, start, count })
+        }
+
+        pub(super) fn values_mut(&mut self) -> &mut [T] {
+            // SAFETY: `count` values at `start` were written by `filled`; `&mut self` makes us the only one who looks.
+            unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.count) }
+        }
+    }
+
+    impl<T: Copy> Drop for Pages<T> {
+        fn drop(&mut self) {
+            // SAFETY: what mmap returned, once, and nobody can hold a reference any more; `T` is Copy, so nothing is to be dropped.
+            unsafe { libc::munmap(self.base, self.len) };
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod sys {
+    use std::io;
+
+    /// Ordinary memory, overwritten with the first value when it is dropped.
+    pub(super) struct Pages<T: Copy> {
+        values: Vec<T>,
+        value: T,
+    }
+
+    impl<T: Copy> Pages<T> {
+        pub(super) fn filled(count: usize, value: T) -> io::Result<Pages<T>> {
+            let mut values = Vec::new();
+            values.try_reserve_exact(count).map_err(|_| io::ErrorKind::OutOfMemory)?;
+            values.resize(count, value);
+            Ok(Pages { values, value })
+        }
+
+        pub(super) fn values_mut(&mut self) -> &mut [T] {
+            &mut self.values
+        }
+    }
+
+    impl<T: Copy> Drop for Pages<T> {
+        fn drop(&mut self) {
+            self.values.fill(self.value);
+            // So that the overwriting is not left out as useless.
+            std::hint::black_box(&mut self.values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_value_is_there_and_can_be_written() {
+        let mut arena = Arena::filled(300_000, 7_u64).unwrap();
+        assert!(arena.as_mut().iter().all(|value| *value == 7));
+        arena.as_mut().iter_mut().zip(0..).for_each(|(value, index)| *value = index);
+        assert!(arena.as_mut().iter().zip(0..).all(|(value, index)| *value == index));
+        assert_eq!(arena.as_mut().len(), 300_000);
+        assert!(Arena::filled(0, 7_u64).unwrap().as_mut().is_empty());
+        assert_eq!(format!("{arena:?}"), "Arena(…)");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn its_pages_are_huge_ones_in_no_dump_and_no_child_and_go_with_it() {
+        let flags = |address: usize| {
+            let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            let mut inside = false;
+            let found = maps.lines().find(|line| {
+                let span = line.split_once(' ').and_then(|(span, _)| span.split_once('-'));
+                if let Some((Ok(from), Ok(to))) =
+                    span.map(|(from, to)| (usize::from_str_radix(from, 16), usize::from_str_radix(to, 16)))
+                {
+                    inside = from <= address && address < to;
+                }
+                inside && line.starts_with("VmFlags:")
+            });
+            found.map(str::to_owned).unwrap_or_default()
+        };
+        let mut arena = Arena::filled(8 << 20, 1_u8).unwrap();
+        let address = arena.as_mut().as_ptr() as usize;
+        assert_eq!(address % (2 << 20), 0);
+        let seen = flags(address);
+        // hg: huge pages are wanted; dd: not dumped; dc: not copied into a child.
+        assert!([" dd", " dc"].iter().all(|flag| seen.contains(flag)), "{seen}");
+        if std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+            assert!(seen.contains(" hg"), "{seen}");
+        }
+        drop(arena);
+        assert!(!flags(address).contains(" hg"));
+    }
+}
