@@ -81,6 +81,14 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  bootseal set acme.password                (asks, without echo)\n  pass show acme | bootseal set acme.password\n  bootseal set tls.key --from-file server.key\n  bootseal set acme.timeout --plain 10s"
     )]
     Set(Set),
+    /// Propose a value for a vault that you need not be able to open; one of its writers accepts it
+    #[command(
+        after_help = "Examples:\n  bootseal propose acme.password --to app.sealed.toml -o acme.proposal      (asks, without echo)\n  pass show acme | bootseal propose acme.password --to app.sealed.toml --note 'the new one'"
+    )]
+    Propose(Propose),
+    /// Look at a proposed value's name and note, and seal it
+    #[command(after_help = "Examples:\n  bootseal accept acme.proposal\n  bootseal accept - --yes < acme.proposal")]
+    Accept(Accept),
     /// Print one value
     #[command(after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key")]
     Get(Get),
@@ -178,6 +186,39 @@ pub(crate) struct Set {
     /// Put a readable value where a sealed one is
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Propose {
+    /// The property, a TOML dotted key: acme.password
+    pub(crate) path: String,
+    /// `-`: the value comes from stdin, as it does when stdin is no terminal
+    #[arg(value_name = "-", hide_possible_values = true)]
+    pub(crate) stdin: Option<String>,
+    /// The sealed file that it is for
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub(crate) to: PathBuf,
+    /// What whoever accepts it should know; it is no secret, and nobody can tell who wrote it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    /// Where the proposal goes, a new file that only you can read [default: stdout]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// The value is what this file holds, every byte
+    #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Make up a value of letters and digits, 32 unless LENGTH says otherwise
+    #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with = "from_file")]
+    pub(crate) generate: Option<usize>,
+    /// Take an empty value
+    #[arg(long)]
+    pub(crate) empty: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Accept {
+    /// What `bootseal propose` made, `-` for stdin
+    pub(crate) proposal: PathBuf,
 }
 
 #[derive(Debug, Args)]

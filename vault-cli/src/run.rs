@@ -1,7 +1,7 @@
 //! From arguments to an exit code: parse, run the verb, say how it ended.
 
 use crate::cli::{Access, Cli, Verb, When};
-use crate::commands::{access_add, access_list, get, init, keygen, list, login, seal, set, verify};
+use crate::commands::{accept, access_add, access_list, get, init, keygen, list, login, propose, seal, set, verify};
 use crate::exit::{Done, Failure};
 use crate::output::Style;
 use crate::world::World;
@@ -39,6 +39,8 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Init(options) => init::run(options, everywhere, style, world),
         Verb::Seal(options) => seal::run(options, everywhere, style, world),
         Verb::Set(options) => set::run(options, everywhere, style, world),
+        Verb::Propose(options) => propose::run(options, everywhere, style, world),
+        Verb::Accept(options) => accept::run(options, everywhere, style, world),
         Verb::Get(options) => get::run(options, everywhere, style, world),
         Verb::List(options) => list::run(options, everywhere, style, world),
         Verb::Verify(options) => verify::run(options, everywhere, style, world),

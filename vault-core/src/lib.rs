@@ -43,6 +43,9 @@ mod save;
 mod sealed_file;
 mod vault;
 
+mod proposal;
+mod proposal_text;
+
 mod error;
 mod profile;
 mod template;
@@ -57,6 +60,7 @@ pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};
 pub use profile::{Basic, Body, Expiry, Field, Profile, Replay, TokenPlace, Unit};
+pub use proposal::Proposal;
 pub use recipient::Recipient;
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};

@@ -79,7 +79,7 @@ pub struct OpenedValue {
 }
 
 /// Whether `bytes` can be a value of `kind`; the message never holds them.
-fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
+pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
     match kind {
         ValueKind::Bytes => Ok(()),
         ValueKind::Text => {

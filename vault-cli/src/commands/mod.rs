@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod accept;
 pub(crate) mod access_add;
 pub(crate) mod access_list;
 pub(crate) mod get;
@@ -7,8 +8,10 @@ pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod login;
+pub(crate) mod propose;
 pub(crate) mod seal;
 pub(crate) mod set;
+mod value;
 pub(crate) mod verify;
 
 use crate::cli::Everywhere;
@@ -17,7 +20,7 @@ use crate::keys::Keys;
 use crate::output::Style;
 use crate::vaults::Found;
 use crate::world::World;
-use bootseal_core::{FileLock, Pin, Vault, VerifiedFile, Writer};
+use bootseal_core::{FileLock, Identity, Pin, Vault, VerifiedFile, Writer};
 use std::path::{Path, PathBuf};
 
 /// Everything that a verb which changes the file needs to know before it asks for a value.
@@ -40,6 +43,10 @@ impl Target {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn identities(&self) -> &[Identity] {
+        &self.keys.identities
     }
 
     /// Locks the file, reads it anew, lets `change` change it, signs it, and writes it.
