@@ -73,7 +73,12 @@ pub(crate) enum Verb {
     Init(Init),
     /// Turn a settings file in clear into a sealed one
     #[command(
-        after_help = "Examples:\n  bootseal seal app.properties --plain '*.url'\n  bootseal seal app.toml                    (seals what is written \"secret:…\", or all)\n  bootseal seal more.properties -f app.sealed.toml   (adds to a file that is there)"
+        after_help = "Examples:\n  bootseal seal app.properties --plain '*.url'\n  bootseal seal app.toml                    (seals what is written \"secret:…\", or all)\n  bootseal seal more.properties -f app.sealed.toml   (adds to a file that is there)\n  bootseal seal .env                        (makes env.sealed.toml)\n  kubectl get … -o json | bootseal seal - --format json -o app.sealed.toml\n\n\
+                      Nothing in an input is expanded or run: ${…} and $(…) are taken as they are.\n\
+                      .env: names are taken whole, A.B is one name; of two the last one counts.\n\
+                      JSON and YAML: objects become tables, an array is one value; null, a name that stands twice and a number\n\
+                      beyond 64 bits are errors. YAML is read as 1.2 says: true and false are booleans; yes, no, on, off, 0123,\n\
+                      1_000 and 12:30 without quotes are text (with a warning); aliases, merge keys and tags are errors."
     )]
     Seal(Seal),
     /// Seal one value
@@ -132,7 +137,7 @@ pub(crate) struct Init {
 
 #[derive(Debug, Args)]
 pub(crate) struct Seal {
-    /// A .toml or .properties file, or `-` for stdin with --format
+    /// A .toml, .properties, .env, .json or .yaml file, or `-` for stdin with --format
     #[arg(value_name = "INPUT")]
     pub(crate) input: PathBuf,
     /// The new sealed file [default: INPUT's name with .sealed.toml]; -f names one that is there, to add to it
@@ -144,7 +149,7 @@ pub(crate) struct Seal {
     /// Keep readable what matches; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) plain: Vec<String>,
-    /// What stdin is
+    /// What the input is, where its name does not tell
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
     /// Someone who may change the new file; repeatable [default: you]
@@ -162,6 +167,9 @@ pub(crate) struct Seal {
 pub(crate) enum Format {
     Toml,
     Properties,
+    Env,
+    Json,
+    Yaml,
 }
 
 #[derive(Debug, Args)]
