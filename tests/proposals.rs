@@ -189,6 +189,25 @@ fn the_value_comes_as_in_set_and_the_result_goes_to_a_file_of_ones_own() {
 }
 
 #[test]
+fn what_is_sent_is_what_the_document_says() {
+    let scene = Scene::new();
+    scene.propose("acme.\"a.b\"", &["--note", "n \u{202e}"], b"two\nlines \"'''\x7f\n");
+    let mut command = Command::new("age");
+    command.args(["-d", "-i", ".config/bootseal/identity.txt", "proposal"]).current_dir(scene.alice.path());
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    let keys: Vec<&str> = table.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["vault", "path", "kind", "proposed_at", "note", "value"], "{text}");
+    assert!(table["proposed_at"].is_datetime());
+    let string = |key: &str| table[key].as_str().unwrap().to_owned();
+    assert_eq!(
+        (string("vault"), string("path"), string("kind")),
+        (scene.alice.vault(), "acme.\"a.b\"".into(), "text".into())
+    );
+    assert_eq!((string("note"), string("value")), ("n \u{202e}".into(), "two\nlines \"'''\u{7f}".into()));
+}
+
+#[test]
 fn nobody_proposes_to_a_vault_that_nothing_vouches_for() {
     let scene = Scene::new();
     let args = ["propose", "acme.password", "--to", "app.sealed.toml"];
