@@ -73,12 +73,13 @@ pub(crate) enum Verb {
     Init(Init),
     /// Turn a settings file in clear into a sealed one
     #[command(
-        after_help = "Examples:\n  bootseal seal app.properties --plain '*.url'\n  bootseal seal app.toml                    (seals what is written \"secret:…\", or all)\n  bootseal seal more.properties -f app.sealed.toml   (adds to a file that is there)\n  bootseal seal .env                        (makes env.sealed.toml)\n  kubectl get … -o json | bootseal seal - --format json -o app.sealed.toml\n\n\
+        after_help = "Examples:\n  bootseal seal app.properties --plain '*.url'\n  bootseal seal app.toml                    (seals what is written \"secret:…\", or all)\n  bootseal seal more.properties -f app.sealed.toml   (adds to a file that is there)\n  bootseal seal .env                        (makes env.sealed.toml)\n  bootseal seal - --format json -o app.sealed.toml < settings\n\n\
                       Nothing in an input is expanded or run: ${…} and $(…) are taken as they are.\n\
                       .env: names are taken whole, A.B is one name; of two the last one counts.\n\
-                      JSON and YAML: objects become tables, an array is one value; null, a name that stands twice and a number\n\
-                      beyond 64 bits are errors. YAML is read as 1.2 says: true and false are booleans; yes, no, on, off, 0123,\n\
-                      1_000 and 12:30 without quotes are text (with a warning); aliases, merge keys and tags are errors."
+                      JSON and YAML: objects become tables, an array is one value; null, a name that stands\n\
+                      twice and a number beyond 64 bits are errors. YAML is read as 1.2 says: true and false\n\
+                      are booleans; yes, no, on, off, 0123, 1_000 and 12:30 without quotes are text (with a\n\
+                      warning); aliases, merge keys and tags are errors."
     )]
     Seal(Seal),
     /// Seal one value

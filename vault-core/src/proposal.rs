@@ -209,8 +209,12 @@ impl Vault<Writer> {
         if proposal.vault != self.file().vault() {
             let what =
                 format!("this proposal is for the vault {}, and this is {}", proposal.vault, self.file().vault());
-            return Err(Error::new(Kind::WrongVault, what)
-                .with_help("Name the file that it is for with -f, or have it proposed anew for this one."));
+            // Not even for an id that was handed over: who was a writer then, and is not now, could have opened it.
+            let help = match self.file().former_ids().contains(&proposal.vault) {
+                true => "This vault had that id before. Have the value proposed anew, with the file as it is now.",
+                false => "Name the file that it is for with -f, or have the value proposed anew for this one.",
+            };
+            return Err(Error::new(Kind::WrongVault, what).with_help(help));
         }
         self.file().may_be_proposed(&proposal.path)?;
         if proposal.proposed_at > now.saturating_add(CLOCKS_DIFFER) {
