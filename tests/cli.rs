@@ -403,7 +403,7 @@ fn seal_reads_properties_by_the_rules_of_java() {
 fn seal_says_where_an_input_is_wrong_and_never_what_stands_there() {
     let home = Home::new();
     home.ok(&["keygen"]);
-    home.write("app.yaml", "a: hunter2\n");
+    home.write("app.ini", "a: hunter2\n");
     home.write("nest.toml", format!("a = {}1{}\n", "[".repeat(5000), "]".repeat(5000)));
     home.write("deep.toml", format!("a{} = 1\n", ".a".repeat(5000)));
     home.write("large.toml", format!("a = \"{}\"\n", "x".repeat(20 << 20)));
@@ -412,7 +412,7 @@ fn seal_says_where_an_input_is_wrong_and_never_what_stands_there() {
     home.write("latin1.properties", b"a = \xe4 hunter2\n");
     for (args, stdin, kind, word) in [
         (&["seal", "."][..], "", "io", "directory"),
-        (&["seal", "app.yaml"], "", "usage", "--format"),
+        (&["seal", "app.ini"], "", "usage", "--format"),
         (&["seal", "nest.toml"], "", "malformed", "nest.toml, line 1, column"),
         (&["seal", "deep.toml"], "", "malformed", "16 segments"),
         (&["seal", "latin1.properties"], "", "malformed", "UTF-8"),
@@ -1661,7 +1661,7 @@ mod found {
     fn a_mistake_that_holds_no_secret_is_said_in_full() {
         let home = Home::new();
         for (args, words) in [
-            (&["seal", "app.yaml", "--format", "yaml"][..], "toml, properties"),
+            (&["seal", "app.ini", "--format", "ini"][..], "toml, properties, env, json, yaml"),
             (&["list", "--color", "pink"], "always"),
             (&["set", "x", "--generate", "40"], "--generate=40"),
             (&["sett", "x"], "'set'"),

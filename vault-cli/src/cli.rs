@@ -76,7 +76,13 @@ pub(crate) enum Verb {
     Init(Init),
     /// Turn a settings file in clear into a sealed one
     #[command(
-        after_help = "Examples:\n  bootseal seal app.properties --plain '*.url'\n  bootseal seal app.toml                    (seals what is written \"secret:…\", or all)\n  bootseal seal more.properties -f app.sealed.toml   (adds to a file that is there)"
+        after_help = "Examples:\n  bootseal seal app.properties --plain '*.url'\n  bootseal seal app.toml                    (seals what is written \"secret:…\", or all)\n  bootseal seal more.properties -f app.sealed.toml   (adds to a file that is there)\n  bootseal seal .env                        (makes env.sealed.toml)\n  bootseal seal - --format json -o app.sealed.toml < settings\n\n\
+                      Nothing in an input is expanded or run: ${…} and $(…) are taken as they are.\n\
+                      .env: names are taken whole, A.B is one name; of two the last one counts.\n\
+                      JSON and YAML: objects become tables, an array is one value; null, a name that stands\n\
+                      twice and a number beyond 64 bits are errors. YAML is read as 1.2 says: true and false\n\
+                      are booleans; yes, no, on, off, 0123, 1_000 and 12:30 without quotes are text (with a\n\
+                      warning); aliases, merge keys and tags are errors."
     )]
     Seal(Seal),
     /// Seal one value
@@ -88,6 +94,14 @@ pub(crate) enum Verb {
     Unset(Unset),
     /// Give a property another name; a sealed value keeps its date
     Rename(Rename),
+    /// Propose a value for a vault that you need not be able to open; one of its writers accepts it
+    #[command(
+        after_help = "Examples:\n  bootseal propose acme.password --to app.sealed.toml -o acme.proposal      (asks, without echo)\n  pass show acme | bootseal propose acme.password --to app.sealed.toml --note 'the new one'"
+    )]
+    Propose(Propose),
+    /// Look at a proposed value's name and note, and seal it
+    #[command(after_help = "Examples:\n  bootseal accept acme.proposal\n  bootseal accept - --yes < acme.proposal")]
+    Accept(Accept),
     /// Print one value
     #[command(after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key")]
     Get(Get),
@@ -139,7 +153,7 @@ pub(crate) struct Init {
 
 #[derive(Debug, Args)]
 pub(crate) struct Seal {
-    /// A .toml or .properties file, or `-` for stdin with --format
+    /// A .toml, .properties, .env, .json or .yaml file, or `-` for stdin with --format
     #[arg(value_name = "INPUT")]
     pub(crate) input: PathBuf,
     /// The new sealed file [default: INPUT's name with .sealed.toml]; -f names one that is there, to add to it
@@ -151,7 +165,7 @@ pub(crate) struct Seal {
     /// Keep readable what matches; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) plain: Vec<String>,
-    /// What stdin is
+    /// What the input is, where its name does not tell
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
     /// Someone who may change the new file; repeatable [default: you]
@@ -169,6 +183,9 @@ pub(crate) struct Seal {
 pub(crate) enum Format {
     Toml,
     Properties,
+    Env,
+    Json,
+    Yaml,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +234,39 @@ pub(crate) struct Rotate {
     /// A new signing key too, and so a new vault id, to which the old one hands over
     #[arg(long)]
     pub(crate) signing_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Propose {
+    /// The property, a TOML dotted key: acme.password
+    pub(crate) path: String,
+    /// `-`: the value comes from stdin, as it does when stdin is no terminal
+    #[arg(value_name = "-", hide_possible_values = true)]
+    pub(crate) stdin: Option<String>,
+    /// The sealed file that it is for
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub(crate) to: PathBuf,
+    /// What whoever accepts it should know; it is no secret, and nobody can tell who wrote it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    /// Where the proposal goes, a new file that only you can read [default: stdout]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// The value is what this file holds, every byte
+    #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Make up a value of letters and digits, 32 unless LENGTH says otherwise
+    #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with = "from_file")]
+    pub(crate) generate: Option<usize>,
+    /// Take an empty value
+    #[arg(long)]
+    pub(crate) empty: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Accept {
+    /// What `bootseal propose` made, `-` for stdin
+    pub(crate) proposal: PathBuf,
 }
 
 #[derive(Debug, Args)]

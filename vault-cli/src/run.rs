@@ -2,8 +2,8 @@
 
 use crate::cli::{Access, Cli, Verb, When};
 use crate::commands::{
-    access_add, access_list, access_pin, access_remove, get, init, keygen, list, login, rename, rotate, seal, set,
-    unset, verify,
+    accept, access_add, access_list, access_pin, access_remove, get, init, keygen, list, login, propose, rename,
+    rotate, seal, set, unset, verify,
 };
 use crate::exit::{Done, Failure};
 use crate::output::Style;
@@ -44,6 +44,8 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Set(options) => set::run(options, everywhere, style, world),
         Verb::Unset(options) => unset::run(options, everywhere, style, world),
         Verb::Rename(options) => rename::run(options, everywhere, style, world),
+        Verb::Propose(options) => propose::run(options, everywhere, style, world),
+        Verb::Accept(options) => accept::run(options, everywhere, style, world),
         Verb::Get(options) => get::run(options, everywhere, style, world),
         Verb::List(options) => list::run(options, everywhere, style, world),
         Verb::Verify(options) => verify::run(options, everywhere, style, world),

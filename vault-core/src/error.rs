@@ -182,6 +182,19 @@ impl Error {
         self
     }
 
+    /// Adds line and column, both from 1.
+    ///
+    /// ```
+    /// # use bootseal_core::{Error, Kind};
+    /// let error = Error::new(Kind::Malformed, "a quote that nothing ends").at_line(3, 7);
+    /// assert_eq!(error.to_string(), "line 3, column 7: a quote that nothing ends");
+    /// ```
+    #[must_use]
+    pub fn at_line(mut self, line: usize, column: usize) -> Error {
+        self.0.line = Some((line, column));
+        self
+    }
+
     /// Adds line and column (from 1) of byte `offset` of `text`.
     #[must_use]
     pub(crate) fn at_offset(mut self, text: &str, offset: usize) -> Error {

@@ -6,7 +6,7 @@ use crate::keys::{DataKey, KEY_BYTES, SigningSeed};
 use crate::recipient::Recipient;
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use bootseal_memory::SecretBuf;
-use std::io::{Read, Write};
+use std::io::Write;
 
 /// Wraps the data key to everyone in `recipients`.
 pub(crate) fn wrap_data_key(key: &DataKey, recipients: &[Recipient]) -> Result<String> {
@@ -21,7 +21,8 @@ pub(crate) fn wrap_writer_keys(seed: &SigningSeed, key: &DataKey, writers: &[Rec
     both.expose(|both| wrap(both, writers))
 }
 
-fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
+/// Encrypts `plain` to `recipients`, armored.
+pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
     let failed =
         |error: &dyn std::fmt::Display| Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"));
     let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
@@ -51,7 +52,15 @@ pub(crate) fn open_writer_keys(block: &str, identities: &[Identity]) -> Result<O
 }
 
 fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
-    let broken = |what: String| Error::malformed(format!("`{name}` {what}"));
+    match unwrap_up_to(block, &format!("`{name}`"), length, identities)? {
+        Some(page) if page.len() < length => Err(Error::malformed(format!("`{name}` holds less than {length} bytes"))),
+        page => Ok(page),
+    }
+}
+
+/// Opens an armored age file of at most `most` bytes onto a guarded page; `None` where none of `identities` can.
+pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
+    let broken = |what: String| Error::malformed(format!("{name} {what}"));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
         .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
     let identities = identities.iter().map(|identity| identity as &dyn age::Identity);
@@ -60,10 +69,11 @@ fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Re
         Err(age::DecryptError::NoMatchingKeys) => return Ok(None),
         Err(error) => return Err(broken(format!("does not open: {error}"))),
     };
-    let mut page = SecretBuf::zeroed(length)?;
-    let read = page.expose_mut(|page| plain.read_exact(page).and_then(|()| plain.read(&mut [0])));
-    match read {
-        Ok(0) => Ok(Some(page)),
-        _ => Err(broken(format!("does not hold exactly {length} bytes"))),
+    // One byte of room, so that reading on to the end never moves the page.
+    let mut page = SecretBuf::with_capacity(most + 1)?;
+    match page.read_to_end(&mut plain, most) {
+        Ok(true) => Ok(Some(page)),
+        Ok(false) => Err(broken(format!("holds more than {most} bytes"))),
+        Err(_) => Err(broken("is cut or was changed".into())),
     }
 }

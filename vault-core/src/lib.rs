@@ -48,6 +48,8 @@ mod access;
 mod changes;
 mod hand_edit;
 mod merge;
+mod proposal;
+mod proposal_text;
 
 mod error;
 mod profile;
@@ -67,6 +69,7 @@ pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};
 pub use profile::{Basic, Body, Expiry, Field, Profile, Replay, TokenPlace, Unit};
+pub use proposal::Proposal;
 pub use recipient::Recipient;
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
+use zeroize::{Zeroize, Zeroizing};
 
 /// A TOML file in clear, in which `"secret:…"` may mark what is to be sealed.
 ///
@@ -25,6 +26,13 @@ pub struct PlainDocument {
     properties: Vec<PlainProperty>,
     comments: Vec<Range<usize>>,
     blocks: Vec<Vec<String>>,
+}
+
+/// It is in clear.
+impl Drop for PlainDocument {
+    fn drop(&mut self) {
+        self.text.zeroize();
+    }
 }
 
 /// One property of a file in clear.
@@ -62,7 +70,8 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn parse(text: String) -> Result<PlainDocument> {
-        let text = text.replace("\r\n", "\n");
+        let given = Zeroizing::new(text);
+        let text = given.replace("\r\n", "\n");
         let outline = Outline::of(&text)?;
         let table = parse_toml(&text)?;
         if table.get_ref().keys().any(|key| *key.get_ref() == "bootseal") {

@@ -86,7 +86,7 @@ impl OpenedValue {
 }
 
 /// Whether `bytes` can be a value of `kind`; the message never holds them.
-fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
+pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
     match kind {
         ValueKind::Bytes => Ok(()),
         ValueKind::Text => {

@@ -295,6 +295,18 @@ impl Vault<Writer> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
+    /// The same with a time of its own, which no removal raises.
+    pub(crate) fn set_as_of(
+        &mut self,
+        path: &PropertyPath,
+        kind: ValueKind,
+        value: &Secret,
+        set_at: u64,
+    ) -> Result<()> {
+        let sealed = value::seal(&self.key, &self.file.vault(), path, kind, set_at, value)?;
+        self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
+    }
+
     /// Seals many properties that are there already, at once; `now` in seconds since 1970-01-01 UTC.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod accept;
 pub(crate) mod access_add;
 pub(crate) mod access_list;
 pub(crate) mod access_pin;
@@ -9,11 +10,13 @@ pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod login;
+pub(crate) mod propose;
 pub(crate) mod rename;
 pub(crate) mod rotate;
 pub(crate) mod seal;
 pub(crate) mod set;
 pub(crate) mod unset;
+mod value;
 pub(crate) mod verify;
 
 use crate::exit::Result;

@@ -1,21 +1,16 @@
 //! `bootseal seal`: turns a settings file in clear into a sealed one.
 
 use super::init::{access_list, after_creation, exists, refuse_existing};
-use super::unreadable;
-use crate::cli::{Everywhere, Format, Seal};
+use crate::cli::{Everywhere, Seal};
 use crate::exit::{Done, Failure, Result};
-use crate::formats::{InputProperty, properties};
+use crate::formats::{Input, InputProperty, read};
 use crate::output::Style;
 use crate::target::Target;
 use crate::world::World;
-use bootseal_core::{
-    BasicString, FileLock, Kind, PlainDocument, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault,
-    Writer,
-};
+use bootseal_core::{FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault, Writer};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// Keys of `[x.route]`, `[gateway]` and `[fleet]` that stay readable.
 const ROUTE_KEYS: &[&str] = &[
@@ -34,18 +29,18 @@ const FLEET_KEYS: &[&str] = &["store", "own_login_when_store_down"];
 /// Shorter values turn up in comments by chance.
 const TELLING: usize = 6;
 
-/// What the input holds: its properties, and the readable text that the sealed file begins with.
-struct Input {
-    properties: Vec<InputProperty>,
-    document: Option<PlainDocument>,
-    left_out_comments: bool,
-}
-
 pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     if options.input == Path::new("-") && everywhere.passphrase_fd == Some(0) {
         return Err(Failure::new(Kind::Usage, "stdin cannot be both a passphrase and the input").into());
     }
-    let input = read(options, world, style)?;
+    let input = read(&options.input, options.format, world)?;
+    for remark in &input.remarks {
+        world.warn(style, remark);
+    }
+    for path in unexpanded(&input) {
+        let text = "the value holds `${` or `$(`; it is taken as it is, nothing is expanded";
+        world.warn(style, format_args!("{path}: {text}"));
+    }
     let sealed = choose(&input, options)?;
     let named = |wanted: bool| -> Vec<String> {
         let paths = input.properties.iter().map(|property| &property.path);
@@ -118,113 +113,30 @@ fn shown(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
 }
 
-/// `app.properties` → `app.sealed.toml`, in the same folder.
+/// `app.properties` → `app.sealed.toml`, `.env.prod` → `env.prod.sealed.toml`, in the same folder.
 fn beside(input: &Path) -> Result<PathBuf> {
-    match input.file_stem().and_then(|stem| stem.to_str()) {
-        Some(stem) if input != Path::new("-") => Ok(input.with_file_name(format!("{stem}.sealed.toml"))),
-        _ => Err(Failure::new(Kind::Usage, "the new file has no name").with_help("Name it with -o FILE.")),
+    let name = input.file_name().and_then(|name| name.to_str()).filter(|_| input != Path::new("-"));
+    let stem = match name.and_then(|name| name.strip_prefix('.')) {
+        // A hidden file is overlooked, and `.env*` is what many a .gitignore leaves out.
+        Some(name) if name == "env" || name.starts_with("env.") => Some(name),
+        _ => input.file_stem().and_then(|stem| stem.to_str()).filter(|_| name.is_some()),
+    };
+    match stem {
+        Some(stem) => Ok(input.with_file_name(format!("{stem}.sealed.toml"))),
+        None => Err(Failure::new(Kind::Usage, "the new file has no name").with_help("Name it with -o FILE.")),
     }
 }
 
-fn read(options: &Seal, world: &mut World<'_>, style: Style) -> Result<Input> {
-    let path = &options.input;
-    let from_stdin = path == Path::new("-");
-    let mut text = Zeroizing::new(String::new());
-    let done = match from_stdin {
-        true => std::io::Read::read_to_string(&mut world.stdin, &mut text).map(drop),
-        false => {
-            std::fs::File::open(path).and_then(|mut file| std::io::Read::read_to_string(&mut file, &mut text).map(drop))
-        }
+/// What another tool would have filled in; a profile's `${name}` is meant for the login.
+fn unexpanded(input: &Input) -> Vec<&PropertyPath> {
+    let looks = |property: &&InputProperty| {
+        let holds = |what: &str| property.value.expose_str(|text| text.contains(what)).unwrap_or(false);
+        holds("$(") || holds("${") && !in_special_table(&property.path)
     };
-    done.map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => bootseal_core::Error::new(Kind::Malformed, "is not UTF-8").in_file(path),
-        _ => unreadable(&error).in_file(path),
-    })?;
-    // An editor's mark, which is no part of the first name.
-    if let Some(rest) = text.strip_prefix('\u{feff}') {
-        text = Zeroizing::new(rest.to_owned());
+    match input.document {
+        Some(_) => Vec::new(),
+        None => input.properties.iter().filter(looks).map(|property| &property.path).collect(),
     }
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let format = match (options.format, extension) {
-        (Some(format), _) => format,
-        (None, "toml") => Format::Toml,
-        (None, "properties") => Format::Properties,
-        (None, _) => {
-            return Err(Failure::new(Kind::Usage, format!("what {} is cannot be told from its name", shown(path)))
-                .with_help("Say it: --format toml, or --format properties"));
-        }
-    };
-    match format {
-        Format::Toml => {
-            let document = PlainDocument::parse(text.to_string()).map_err(|error| error.in_file(path))?;
-            let properties = document.properties().iter().map(|property| {
-                let (kind, text) = match &property.value {
-                    toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text.clone())),
-                    other => (ValueKind::Toml, Zeroizing::new(other.to_string())),
-                };
-                Ok(InputProperty {
-                    path: property.path.clone(),
-                    kind,
-                    value: Secret::copy_of(text.as_bytes())?,
-                    marked: property.marked,
-                })
-            });
-            Ok(Input {
-                properties: properties.collect::<Result<_>>()?,
-                document: Some(document),
-                left_out_comments: false,
-            })
-        }
-        Format::Properties => from_properties(&text, path, style, world),
-    }
-}
-
-fn from_properties(text: &str, path: &Path, style: Style, world: &mut World<'_>) -> Result<Input> {
-    let mut found: Vec<InputProperty> = Vec::new();
-    let mut at: HashMap<PropertyPath, usize> = HashMap::new();
-    for pair in properties::parse(text)? {
-        let property = PropertyPath::new(pair.key.split('.').map(str::to_owned).collect()).map_err(|error| {
-            bootseal_core::Error::new(error.kind(), format!("line {}: {}", pair.line, error.what())).in_file(path)
-        })?;
-        if pair.value.contains("${") && !in_special_table(&property) || pair.value.contains("$(") {
-            world.warn(
-                style,
-                format_args!("{property}: the value holds `${{` or `$(`; it is taken as it is, nothing is expanded"),
-            );
-        }
-        let value = InputProperty {
-            path: property.clone(),
-            kind: ValueKind::Text,
-            value: Secret::copy_of(pair.value.as_bytes())?,
-            marked: false,
-        };
-        match at.get(&property) {
-            Some(index) => {
-                world.warn(
-                    style,
-                    format_args!(
-                        "{property} stands twice, again in line {}; the last one counts, as in Java",
-                        pair.line
-                    ),
-                );
-                found[*index] = value;
-            }
-            None => {
-                at.insert(property, found.len());
-                found.push(value);
-            }
-        }
-    }
-    let tables: HashSet<&[String]> = found
-        .iter()
-        .flat_map(|property| (1..property.path.segments().len()).map(|length| &property.path.segments()[..length]))
-        .collect();
-    if let Some(both) = found.iter().find(|property| tables.contains(property.path.segments())) {
-        let text = format!("{} is a value and has others below it ({0}.…); TOML cannot have both", both.path);
-        return Err(Failure::new(Kind::Conflict, text).with_help("Rename one of them in the input."));
-    }
-    let comments = text.lines().any(|line| line.trim_start().starts_with(['#', '!']));
-    Ok(Input { properties: found, document: None, left_out_comments: comments })
 }
 
 /// `x.login.url` → (`login`, `url`): the first key below a table that has a meaning of its own.
@@ -323,16 +235,20 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
         return Ok(text);
     }
     let mut tables: Vec<(&[String], String)> = vec![(&[], String::new())];
+    let mut at: HashMap<&[String], usize> = [(&[][..], 0)].into();
     for property in &input.properties {
         let Some((key, table)) = property.path.segments().split_last() else { continue };
         let value = match sealed.contains(&property.path) {
             true => "\"\"".to_owned(),
-            false => property.value.expose_str(|text| BasicString(text).to_string()).unwrap_or_default(),
+            false => property.readable(),
         };
         let line = format!("{} = {value}\n", PropertyPath::new(vec![key.clone()])?);
-        match tables.iter_mut().find(|(other, _)| *other == table) {
-            Some((_, lines)) => lines.push_str(&line),
-            None => tables.push((table, line)),
+        match at.get(table) {
+            Some(index) => tables[*index].1.push_str(&line),
+            None => {
+                at.insert(table, tables.len());
+                tables.push((table, line));
+            }
         }
     }
     let mut text = String::new();

@@ -1,0 +1,105 @@
+//! `bootseal accept`: takes in a value that someone proposed, nobody knows who.
+
+use super::unreadable;
+use crate::cli::{Accept, Everywhere};
+use crate::exit::{Done, Failure, Result};
+use crate::output::{Style, timestamp};
+use crate::target::Target;
+use crate::world::World;
+use bootseal_core::{Error, Kind, Proposal, Shown};
+use serde_json::json;
+use std::io::Read;
+use std::path::Path;
+
+pub(crate) fn run(options: &Accept, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let (target, file) = Target::find(everywhere, style, world)?;
+    let sent = read(&options.proposal, world)?;
+    let vault = file.open_for_writing(&target.keys().identities)?;
+    let from = |error: Error| match options.proposal == Path::new("-") {
+        true => error,
+        false => error.in_file(&options.proposal),
+    };
+    let proposal = Proposal::open(&sent, &target.keys().identities).map_err(from)?;
+    let now = (world.now)();
+    let before = vault.consider(&proposal, now).map_err(|error| error.in_file(target.path()))?;
+    drop(vault);
+    confirm(&described(&proposal, before, target.path()), everywhere, style, world)?;
+
+    let known_to = target.change(style, world, |vault| {
+        if vault.consider(&proposal, now)? != before {
+            let text = format!("{} was changed while you were asked; nothing was changed", proposal.path());
+            return Err(Failure::new(Kind::Conflict, text).with_help("Look again: bootseal accept"));
+        }
+        vault.accept(&proposal, now)?;
+        Ok(vault.file().known_to(proposal.proposed_at()).into_iter().map(str::to_owned).collect::<Vec<_>>())
+    })?;
+    if !known_to.is_empty() {
+        let text = "was proposed before they were removed, and counts as known to";
+        world.warn(style, format_args!("{} {text} {}; give it anew", proposal.path(), known_to.join(", ")));
+    }
+    world.detail(style, format_args!("{}: {} is sealed", shown(target.path()), proposal.path()));
+    if style.json {
+        world.document(&json!({
+            "name": proposal.path().to_string(),
+            "sealed": true,
+            "set_at": timestamp(proposal.proposed_at()),
+            "replaced": before.map(timestamp),
+            "note": proposal.note(),
+            "known_to": known_to,
+        }))?;
+    }
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+fn read(path: &Path, world: &mut World<'_>) -> Result<String> {
+    let mut text = String::new();
+    let limit = Proposal::MAX_BYTES as u64 + 1;
+    let done = if path != Path::new("-") {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
+    } else if world.stdin_taken {
+        return Err(Failure::new(Kind::Usage, "stdin cannot be both the identity and the proposal"));
+    } else {
+        (&mut world.stdin).take(limit).read_to_string(&mut text)
+    };
+    match done {
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err(Error::new(Kind::Malformed, "is not text: this is no proposal").in_file(path).into())
+        }
+        Err(error) => Err(unreadable(&error).in_file(path).into()),
+    }
+}
+
+/// All that may be known of it before it is taken in. The value is not among it.
+fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
+    let there = before.map_or("nothing; it would be new".into(), |at| format!("sealed since {}", timestamp(at)));
+    let note = match proposal.note() {
+        "" => "none".to_owned(),
+        note => format!("\"{}\"", Shown(note)),
+    };
+    let rows = [
+        format!("a proposal for {}; who sent it is unknown", shown(file)),
+        format!("  property     {}", proposal.path()),
+        format!("  there now    {there}"),
+        format!("  proposed at  {}, as it says itself", timestamp(proposal.proposed_at())),
+        format!("  note         {note}"),
+    ];
+    rows.join("\n")
+}
+
+fn confirm(described: &str, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<()> {
+    if !everywhere.yes && world.can_ask() {
+        let agreed = world.ask(&format!("{described}\nSeal its value, and sign?"))?;
+        return if agreed { Ok(()) } else { Err(Failure::new(Kind::Usage, "not accepted; nothing was changed")) };
+    }
+    world.note(style, described);
+    match everywhere.yes {
+        true => Ok(()),
+        false => Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask at whether it is accepted")
+            .with_help("If you know who sent it, and want it: add --yes.")),
+    }
+}

@@ -1,0 +1,58 @@
+//! `bootseal propose`: a value for a vault that one need not be able to open.
+
+use super::value::Source;
+use super::write_private;
+use crate::cli::{Everywhere, Propose};
+use crate::exit::{Done, Failure, Result};
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Kind, PropertyPath, SealedFile, Secret, Shown};
+use serde_json::json;
+
+pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let source = Source {
+        stdin: options.stdin.as_deref(),
+        from_file: options.from_file.as_deref(),
+        generate: options.generate,
+        empty: options.empty,
+    };
+    source.refuse_typed("propose", &options.path)?;
+    let path: PropertyPath = options.path.parse()?;
+    // Nothing is opened, so no identity is needed; one that is there may carry the pin.
+    let keys = world.keys(everywhere)?;
+    let pins = world.pins(everywhere, &keys)?;
+    let mut file = world.verified(SealedFile::read(&options.to)?, &options.to, &pins, style)?;
+    world.vouch(&mut file, &options.to, style)?;
+    file.may_be_proposed(&path).map_err(|error| error.in_file(&options.to))?;
+    if let Some(out) = options.output.as_deref().filter(|out| out.exists()) {
+        let error = bootseal_core::Error::new(Kind::Exists, "exists already, and stays as it is").in_file(out);
+        return Err(Failure::from(error).into());
+    }
+
+    let (kind, value) = source.read(&path, style, world)?;
+    let note = options.note.as_deref().unwrap_or_default();
+    let proposal =
+        file.propose(&path, kind, &value, note, (world.now)()).map_err(|error| error.in_file(&options.to))?;
+    if let Some(out) = &options.output {
+        write_private(out, &Secret::copy_of(proposal.as_bytes())?)?;
+        world.note(
+            style,
+            format_args!(
+                "made {}: send it to one of the vault's writers, who takes it in with bootseal accept",
+                Shown(&out.to_string_lossy())
+            ),
+        );
+    } else if !style.json {
+        world.stdout.write_all(proposal.as_bytes()).or_else(|error| match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        })?;
+    }
+    if style.json {
+        let out = options.output.as_ref().map(|out| out.to_string_lossy());
+        let text = if out.is_none() { Some(proposal) } else { None };
+        let vault = file.vault().to_string();
+        world.document(&json!({ "name": path.to_string(), "vault": vault, "file": out, "proposal": text }))?;
+    }
+    Ok(())
+}

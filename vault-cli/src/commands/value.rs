@@ -1,0 +1,135 @@
+//! Where does a value come from? A terminal without echo, a pipe, a file, or chance; straight onto a guarded page, never from argv.
+
+use super::unreadable;
+use crate::exit::{Failure, Result};
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Kind, PropertyPath, Secret, Shown, ValueKind};
+use bootseal_memory::SecretBuf;
+use std::io::Read;
+use std::path::Path;
+
+const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const MAX_VALUE: usize = 12 << 20;
+
+/// What the command line says about it.
+pub(super) struct Source<'a> {
+    /// The word behind the path: `-` or a mistake.
+    pub(super) stdin: Option<&'a str>,
+    pub(super) from_file: Option<&'a Path>,
+    pub(super) generate: Option<usize>,
+    pub(super) empty: bool,
+}
+
+impl Source<'_> {
+    /// No value stands on the command line of `bootseal VERB PATH`.
+    pub(super) fn refuse_typed(&self, verb: &str, path: &str) -> Result<()> {
+        if self.generate.is_some() && self.stdin.is_some() {
+            let text =
+                "--generate takes its length with an equals sign, and nothing else stands beside it: --generate=40";
+            return Err(Failure::new(Kind::Usage, text));
+        }
+        if self.stdin.is_some_and(|word| word != "-") {
+            let text = "a value never goes onto the command line: others on this machine can see it there, and the shell keeps it";
+            return Err(Failure::new(Kind::Usage, text)
+                .with_help(format!("Type it at the prompt (bootseal {verb} {}), or pipe it in.", Shown(path))));
+        }
+        Ok(())
+    }
+
+    /// The value for `path`, with remarks on what is easily overlooked.
+    pub(super) fn read(&self, path: &PropertyPath, style: Style, world: &mut World<'_>) -> Result<(ValueKind, Secret)> {
+        if let Some(length) = self.generate {
+            return Ok((ValueKind::Text, generate(length)?));
+        }
+        let secret = if let Some(file) = self.from_file {
+            from_file(file)?
+        } else if !world.stdin_is_terminal {
+            // What `-i -` has left there must not look like an empty value.
+            if world.stdin_taken {
+                return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the value"));
+            }
+            without_newline(read(&mut world.stdin)?)
+        } else if world.can_ask() {
+            world.ask_secret(&path.to_string())?
+        } else {
+            return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the value at")
+                .with_help("Pipe it in, or name a file with --from-file."));
+        };
+        let text = secret.expose_str(|text| {
+            let mut remarks = Vec::new();
+            if text.ends_with([' ', '\t']) || text.starts_with([' ', '\t']) {
+                remarks.push("begins or ends in a blank");
+            }
+            if text.contains('\u{a0}') {
+                remarks.push("holds a no-break space");
+            }
+            if text.ends_with(['\n', '\r']) {
+                remarks.push("ends in a line break");
+            }
+            if text.chars().any(|character| bootseal_core::is_hidden(character) && !"\n\r\t".contains(character)) {
+                remarks.push("holds an invisible character");
+            }
+            remarks
+        });
+        let kind = if text.is_ok() { ValueKind::Text } else { ValueKind::Bytes };
+        for remark in text.unwrap_or_default() {
+            world.warn(style, format_args!("{path}: the value {remark}"));
+        }
+        if secret.is_empty() && !self.empty {
+            return Err(Failure::new(Kind::Usage, "the value is empty; nothing was changed")
+                .with_help("If that is what you want, add --empty."));
+        }
+        Ok((kind, secret))
+    }
+}
+
+fn read(source: &mut dyn Read) -> Result<SecretBuf> {
+    let mut page = SecretBuf::with_capacity(4096)?;
+    let mut source = source;
+    match page.read_to_end(&mut source, MAX_VALUE) {
+        Ok(true) => Ok(page),
+        Ok(false) => Err(Failure::new(Kind::Usage, "the value is longer than 12 MiB; a sealed file may have 16")),
+        Err(error) => Err(Failure::new(Kind::Io, format!("the value cannot be read: {error}"))),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret> {
+    let failed = |error: std::io::Error| Failure::from(unreadable(&error).in_file(path));
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(bootseal_core::Error::new(Kind::Io, "is a folder").in_file(path).into());
+    }
+    Ok(read(&mut file)?.freeze())
+}
+
+/// What a pipe gives ends in a newline that nobody typed: exactly one goes.
+fn without_newline(mut page: SecretBuf) -> Secret {
+    let cut = page.expose(|bytes| bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map(<[u8]>::len));
+    if let Some(length) = cut {
+        page.truncate(length);
+    }
+    page.freeze()
+}
+
+fn generate(length: usize) -> Result<Secret> {
+    if !(8..=4096).contains(&length) {
+        return Err(Failure::new(Kind::Usage, "--generate takes a length from 8 to 4096"));
+    }
+    let mut page = SecretBuf::zeroed(length)?;
+    page.expose_mut(|bytes| {
+        for byte in bytes {
+            // 248 is the greatest multiple of 62 below 256: what lies above would favour some characters.
+            *byte = loop {
+                let mut draw = [0];
+                getrandom::fill(&mut draw)
+                    .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
+                if draw[0] < 248 {
+                    break ALPHABET[usize::from(draw[0] % 62)];
+                }
+            };
+        }
+        Ok(())
+    })
+    .map(|()| page.freeze())
+}

@@ -1,0 +1,255 @@
+//! What does a `.env` file hold? Data: nothing is expanded, nothing is run, and what a shell would do with it does not matter.
+//!
+//! `NAME=value` lines, `export` before them or not. `'…'` is taken as it is; in `"…"` the escapes `\n \r \t \" \\ \$ \`` count and every
+//! other backslash stays one; both go over several lines. Without quotes a value ends before ` #`, and blanks around it go.
+
+use bootseal_core::{Error, Kind};
+use zeroize::Zeroizing;
+
+/// One `NAME=value`.
+pub(super) struct Pair {
+    pub(super) name: String,
+    pub(super) value: Zeroizing<String>,
+    /// The line it begins on, from 1.
+    pub(super) line: usize,
+    /// Something stood behind the value that was taken for a comment.
+    pub(super) comment_cut: bool,
+}
+
+/// All pairs in the order of the text, a name that stands twice twice. An error has line and column and nothing of the text.
+pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
+    let mut source = Source { text, at: 0, counted: (0, 1) };
+    let mut pairs = Vec::new();
+    loop {
+        source.skip(|next| next.is_whitespace());
+        match source.peek() {
+            None => return Ok(pairs),
+            Some('#') => source.skip(|next| next != '\n'),
+            Some(_) => pairs.push(source.pair()?),
+        }
+    }
+}
+
+struct Source<'a> {
+    text: &'a str,
+    at: usize,
+    /// Up to where lines were counted, and which line that is: each is counted once.
+    counted: (usize, usize),
+}
+
+fn is_blank(next: char) -> bool {
+    next == ' ' || next == '\t'
+}
+
+impl<'a> Source<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn skip(&mut self, wanted: impl Fn(char) -> bool) {
+        let rest = self.rest();
+        self.at += rest.find(|next| !wanted(next)).unwrap_or(rest.len());
+    }
+
+    fn line(&mut self) -> usize {
+        let (from, line) = self.counted;
+        self.counted = (self.at, line + self.text[from..self.at].matches('\n').count());
+        self.counted.1
+    }
+
+    /// What is wrong where the source stands.
+    fn error(&self, what: &str) -> Error {
+        let column = self.text[..self.at].chars().rev().take_while(|before| *before != '\n').count() + 1;
+        let line = self.text[..self.at].matches('\n').count() + 1;
+        Error::new(Kind::Malformed, what).at_line(line, column)
+    }
+
+    fn pair(&mut self) -> Result<Pair, Error> {
+        let line = self.line();
+        if self.rest().strip_prefix("export").is_some_and(|rest| rest.starts_with(is_blank)) {
+            self.at += "export".len();
+            self.skip(is_blank);
+        }
+        let name = self.name()?;
+        self.skip(is_blank);
+        if self.peek() != Some('=') {
+            return Err(self.error("a name is not followed by `=`"));
+        }
+        self.at += 1;
+        self.skip(is_blank);
+        let (value, comment_cut) = match self.peek() {
+            Some(quote @ ('"' | '\'')) => (self.quoted(quote)?, false),
+            _ => self.bare(),
+        };
+        Ok(Pair { name, value, line, comment_cut })
+    }
+
+    fn name(&mut self) -> Result<String, Error> {
+        let from = self.at;
+        if !self.peek().is_some_and(|first| first.is_ascii_alphabetic() || first == '_') {
+            return Err(self.error("no name begins here: a name begins with a letter or `_`"));
+        }
+        self.skip(|next| next.is_ascii_alphanumeric() || "_.-".contains(next));
+        Ok(self.text[from..self.at].to_owned())
+    }
+
+    /// To the end of the line, or to a `#` that a blank stands before.
+    fn bare(&mut self) -> (Zeroizing<String>, bool) {
+        let rest = self.rest();
+        let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+        self.at += line.len();
+        // An empty value's comment may stand right behind the `=` and a blank.
+        let before = if self.text[..self.at - line.len()].ends_with(is_blank) { ' ' } else { '=' };
+        let mut previous = before;
+        let comment = line.char_indices().find(|(_, next)| {
+            let begins = *next == '#' && is_blank(previous);
+            previous = *next;
+            begins
+        });
+        let end = comment.map_or(line.len(), |(at, _)| at);
+        let value = line[..end].trim_end_matches(|next: char| is_blank(next) || next == '\r');
+        (Zeroizing::new(value.to_owned()), end < line.len() && !value.is_empty())
+    }
+
+    fn quoted(&mut self, quote: char) -> Result<Zeroizing<String>, Error> {
+        let open = self.at;
+        self.at += 1;
+        // No longer than what is left, so that it never moves and leaves a piece behind.
+        let rest = self.rest();
+        let mut escaped = false;
+        let end = rest.find(|next| {
+            let ends = next == quote && !escaped;
+            escaped = quote == '"' && next == '\\' && !escaped;
+            ends
+        });
+        let Some(end) = end else {
+            self.at = open;
+            return Err(self.error("a quote that nothing ends"));
+        };
+        let raw = &rest[..end];
+        self.at += end + 1;
+        let value = if quote == '"' { unescaped(raw) } else { Zeroizing::new(raw.replace("\r\n", "\n")) };
+        self.skip(|next| is_blank(next) || next == '\r');
+        match self.peek() {
+            None | Some('\n') => {}
+            Some('#') => self.skip(|next| next != '\n'),
+            Some(_) => return Err(self.error("something stands behind the quote that ends the value")),
+        }
+        Ok(value)
+    }
+}
+
+fn unescaped(raw: &str) -> Zeroizing<String> {
+    let mut value = Zeroizing::new(String::with_capacity(raw.len()));
+    let mut characters = raw.chars().peekable();
+    while let Some(next) = characters.next() {
+        match next {
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\\' => match characters.next() {
+                Some('n') => value.push('\n'),
+                Some('r') => value.push('\r'),
+                Some('t') => value.push('\t'),
+                Some(plain @ ('"' | '\\' | '$' | '`')) => value.push(plain),
+                Some(other) => value.extend(['\\', other]),
+                None => value.push('\\'),
+            },
+            other => value.push(other),
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        parse(text).unwrap().into_iter().map(|pair| (pair.name, pair.value.to_string())).collect()
+    }
+
+    #[test]
+    fn what_stands_there_is_taken_as_data() {
+        for (text, name, value) in [
+            ("A=b", "A", "b"),
+            ("export A=b", "A", "b"),
+            ("  export\tA = b c  \r\n", "A", "b c"),
+            ("exported=1", "exported", "1"),
+            ("A=", "A", ""),
+            ("A= # none", "A", ""),
+            ("A=#hash", "A", "#hash"),
+            ("A=pass#word # note", "A", "pass#word"),
+            ("A=$(touch x) `id` ${HOME} $B", "A", "$(touch x) `id` ${HOME} $B"),
+            ("A='$(x) \\n \"q\" # x' # note", "A", "$(x) \\n \"q\" # x"),
+            ("A=\"a\\n\\t\\\"b\\\\ \\$c \\q #x\"", "A", "a\n\t\"b\\ $c \\q #x"),
+            ("A=\"one\r\n# two\n\"", "A", "one\n# two\n"),
+            ("A='one\ntwo'", "A", "one\ntwo"),
+            ("A=it's", "A", "it's"),
+            ("A=a\\nb", "A", "a\\nb"),
+            ("a.b-c=1", "a.b-c", "1"),
+            ("A==b=c", "A", "=b=c"),
+            ("A=\"\"", "A", ""),
+        ] {
+            assert_eq!(pairs(text), [(name.to_owned(), value.to_owned())], "{text:?}");
+        }
+        assert_eq!(pairs("# x\n\nA=1\n  # y\nB=2 \nA=3").len(), 3);
+        let cut = |text: &str| parse(text).unwrap()[0].comment_cut;
+        assert!(cut("A=pass #word") && !cut("A=pass#word") && !cut("A= # none") && !cut("A='a' # b"));
+        assert_eq!(parse("A=\"1\n2\n\"\nB=1").unwrap()[1].line, 4);
+    }
+
+    #[test]
+    fn errors_have_a_place_and_nothing_of_the_text() {
+        for (text, words) in [
+            ("hunter2", "line 1, column 8: a name is not followed"),
+            ("A=1\nhunter2 x=1", "line 2, column 9: a name is not followed"),
+            ("A=1\n  B=\"hunter2", "line 2, column 5: a quote"),
+            ("A='hunter2\nB=1", "line 1, column 3: a quote"),
+            ("A=\"hunter2\\\"", "line 1, column 3: a quote"),
+            ("A='x'hunter2", "line 1, column 6: something stands behind"),
+            ("\n=hunter2", "line 2, column 1: no name"),
+            ("1A=hunter2", "line 1, column 1: no name"),
+            ("é=hunter2", "line 1, column 1: no name"),
+            ("export A", "line 1, column 9: a name is not followed"),
+        ] {
+            let error = parse(text).err().unwrap_or_else(|| panic!("{text}")).to_string();
+            assert!(error.contains(words) && !error.contains("hunter2"), "{text:?}: {error}");
+        }
+    }
+
+    fn double_quoted(text: &str) -> String {
+        let mut quoted = String::from("\"");
+        for next in text.chars() {
+            match next {
+                '"' | '\\' | '$' | '`' => quoted.extend(['\\', next]),
+                '\r' => quoted.push_str("\\r"),
+                other => quoted.push(other),
+            }
+        }
+        quoted + "\""
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_quoted_is_read_again(name in "[A-Za-z_][A-Za-z0-9_.-]{0,8}", values in prop::collection::vec(any::<String>(), 1..5), comment in "( # [ -~]{0,9})?") {
+            let text: String = values.iter().map(|value| format!("{name} = {}{comment}\n", double_quoted(value))).collect();
+            let wanted: Vec<_> = values.into_iter().map(|value| (name.clone(), value)).collect();
+            prop_assert_eq!(pairs(&text), wanted);
+        }
+
+        #[test]
+        fn single_quotes_and_none_take_what_stands_there(value in "[ -&(-~\u{e4}\n]{0,30}", bare in "[!$-&(-~\u{e4}]([ -\"$-~]{0,20}[!-\"$-~])?") {
+            let text = format!("A='{value}'\nB={bare}\nC='end'");
+            prop_assert_eq!(pairs(&text), [("A".to_owned(), value), ("B".to_owned(), bare), ("C".to_owned(), "end".to_owned())]);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "([A-C_=#'\"\\\\ \n\r\t$(){}`\u{e4}]|export ){0,40}") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What does the input of `seal` hold, whatever its format?
+
+use super::{InputProperty, env, json, properties, tree, yaml};
+use crate::cli::Format;
+use crate::commands::unreadable;
+use crate::exit::{Failure, Result};
+use crate::world::World;
+use bootseal_core::{Error, Kind, PlainDocument, PropertyPath, Secret, Shown, ValueKind};
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::path::Path;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A sealed file has at most so much, and so has what becomes one.
+const MAX_INPUT: usize = 16 << 20;
+
+/// Its properties, and the readable text that the sealed file begins with.
+pub(crate) struct Input {
+    pub(crate) properties: Vec<InputProperty>,
+    /// A TOML input keeps its text.
+    pub(crate) document: Option<PlainDocument>,
+    pub(crate) left_out_comments: bool,
+    /// What a person must be told of how it was read.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Reads `path`, or stdin for `-`.
+pub(crate) fn read(path: &Path, format: Option<Format>, world: &mut World<'_>) -> Result<Input> {
+    let format = || match format.or_else(|| by_name(path)) {
+        Some(format) => Ok(format),
+        None => Err(Failure::new(
+            Kind::Usage,
+            format!("what {} is cannot be told from its name", Shown(&path.to_string_lossy())),
+        )
+        .with_help("Say it: --format toml, properties, env, json or yaml")),
+    };
+    let text = match path == Path::new("-") {
+        true => whole(&mut world.stdin, 0),
+        false => std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
+            let length = file.metadata().map_or(0, |meta| meta.len());
+            whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))
+        }),
+    };
+    let text = text.map_err(|error| error.in_file(path))?;
+    // An editor's mark is no part of the first name.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let in_file = |error: Error| Failure::from(error.in_file(path));
+    match format()? {
+        Format::Toml => from_toml(text, path),
+        Format::Properties => from_properties(text, path),
+        Format::Env => from_env(text).map_err(in_file),
+        Format::Json => json::parse(text).and_then(|root| from_tree(root, Vec::new())).map_err(in_file),
+        Format::Yaml => {
+            let read = yaml::parse(text).and_then(|(root, remarks)| from_tree(root, remarks)).map_err(in_file)?;
+            let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
+            Ok(Input { left_out_comments: comments, ..read })
+        }
+    }
+}
+
+fn by_name(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_str()?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        _ if name == ".env" || name.starts_with(".env.") => Some(Format::Env),
+        Some("toml") => Some(Format::Toml),
+        Some("properties") => Some(Format::Properties),
+        Some("env") => Some(Format::Env),
+        Some("json") => Some(Format::Json),
+        Some("yaml" | "yml") => Some(Format::Yaml),
+        _ => None,
+    }
+}
+
+/// The whole text; it grows without leaving pieces of itself behind, and is wiped when it goes.
+fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing<String>, Error> {
+    let mut bytes = Zeroizing::new(vec![0; expected.min(MAX_INPUT) + 1]);
+    let mut length = 0;
+    loop {
+        if length > MAX_INPUT {
+            return Err(Error::new(Kind::Malformed, "larger than 16 MiB, the most that a sealed file may have"));
+        }
+        if length == bytes.len() {
+            let mut larger = Zeroizing::new(vec![0; (2 * length).clamp(4096, MAX_INPUT + 1)]);
+            larger[..length].copy_from_slice(&bytes);
+            bytes = larger;
+        }
+        match source.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+    bytes.truncate(length);
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
+        let mut bytes = error.into_bytes();
+        let good = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+        let line = bytes[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        bytes.zeroize();
+        Error::new(Kind::Malformed, format!("line {line} is not UTF-8"))
+    })
+}
+
+fn from_toml(text: &str, path: &Path) -> Result<Input> {
+    let document = PlainDocument::parse(text.to_owned()).map_err(|error| error.in_file(path))?;
+    let properties = document.properties().iter().map(|property| {
+        let (kind, text) = match &property.value {
+            toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text.clone())),
+            other => (ValueKind::Toml, Zeroizing::new(other.to_string())),
+        };
+        let value = Secret::copy_of(text.as_bytes())?;
+        Ok(InputProperty { path: property.path.clone(), kind, value, marked: property.marked })
+    });
+    let properties = properties.collect::<Result<_>>()?;
+    Ok(Input { properties, document: Some(document), left_out_comments: false, remarks: Vec::new() })
+}
+
+fn from_properties(text: &str, path: &Path) -> Result<Input> {
+    let mut found = Found::default();
+    for pair in properties::parse(text)? {
+        let property = PropertyPath::new(pair.key.split('.').map(str::to_owned).collect())
+            .map_err(|error| Error::new(error.kind(), format!("line {}: {}", pair.line, error.what())).in_file(path))?;
+        found.add(property, &pair.value, pair.line, ", as in Java")?;
+    }
+    let tables: HashSet<&[String]> = found
+        .properties
+        .iter()
+        .flat_map(|property| (1..property.path.segments().len()).map(|length| &property.path.segments()[..length]))
+        .collect();
+    if let Some(both) = found.properties.iter().find(|property| tables.contains(property.path.segments())) {
+        let text = format!("{} is a value and has others below it ({0}.…); TOML cannot have both", both.path);
+        return Err(Failure::new(Kind::Conflict, text).with_help("Rename one of them in the input."));
+    }
+    Ok(found.input(text.lines().any(|line| line.trim_start().starts_with(['#', '!']))))
+}
+
+fn from_env(text: &str) -> Result<Input, Error> {
+    let (mut found, mut cut) = (Found::default(), Vec::new());
+    for pair in env::parse(text)? {
+        let property = PropertyPath::new(vec![pair.name]).map_err(|error| error.at_line(pair.line, 1))?;
+        if pair.comment_cut {
+            cut.push(format!("{property} (line {})", pair.line));
+        }
+        found.add(property, &pair.value, pair.line, "")?;
+    }
+    if !cut.is_empty() {
+        let text = "what follows ` #` was taken for a comment; where it is none, quote the value";
+        found.remarks.push(format!("{}: {text}", cut.join(", ")));
+    }
+    Ok(found.input(text.lines().any(|line| line.trim_start().starts_with('#'))))
+}
+
+fn from_tree(root: tree::Table, mut remarks: Vec<String>) -> Result<Input, Error> {
+    let (properties, empty) = tree::properties(root)?;
+    remarks.extend(empty.iter().map(|path| format!("{path} is empty, and so no property; it is left out")));
+    Ok(Input { properties, document: None, left_out_comments: false, remarks })
+}
+
+/// Text values of a flat format, in which a name may stand twice.
+#[derive(Default)]
+struct Found {
+    properties: Vec<InputProperty>,
+    at: HashMap<PropertyPath, usize>,
+    remarks: Vec<String>,
+}
+
+impl Found {
+    fn add(&mut self, path: PropertyPath, text: &str, line: usize, as_where: &str) -> Result<(), Error> {
+        let value = Secret::copy_of(text.as_bytes())?;
+        let property = InputProperty { path: path.clone(), kind: ValueKind::Text, value, marked: false };
+        if let Some(index) = self.at.get(&path) {
+            let text = format!("{path} stands twice, again in line {line}; the last one counts{as_where}");
+            self.remarks.push(text);
+            self.properties[*index] = property;
+        } else {
+            self.at.insert(path, self.properties.len());
+            self.properties.push(property);
+        }
+        Ok(())
+    }
+
+    fn input(self, left_out_comments: bool) -> Input {
+        Input { properties: self.properties, document: None, left_out_comments, remarks: self.remarks }
+    }
+}

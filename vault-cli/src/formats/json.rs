@@ -1,0 +1,208 @@
+//! What does a JSON file hold? Objects as tables; a name that stands twice, null, and what TOML has no number for are errors.
+
+use super::tree::{Node, Table};
+use bootseal_core::{Error, Kind, PropertyPath};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
+use zeroize::Zeroizing;
+
+/// The object that the text is. An error tells a place, and names; never a value.
+pub(super) fn parse(text: &str) -> Result<Table, Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut place = Place::default();
+    let read = Value(&mut place).deserialize(&mut json).and_then(|node| json.end().map(|()| node));
+    match read {
+        Ok(Node::Table(table)) => Ok(table),
+        Ok(_) => Err(Error::new(Kind::Malformed, "is no JSON object: only an object has names").at_line(1, 1)),
+        Err(error) => {
+            let told = place.problem.take().unwrap_or_else(|| {
+                let what = error.to_string();
+                // What `serde_json` says by itself are fixed texts, with the place behind.
+                let what = what.split(" at line ").next().unwrap_or_default();
+                let told = Error::new(Kind::Malformed, format!("not JSON: {what}"));
+                if what == "number out of range" { place.told(told) } else { told }
+            });
+            Err(told.at_line(error.line(), error.column().max(1)))
+        }
+    }
+}
+
+/// Where in the tree the parser is, and what it found wrong there.
+#[derive(Default)]
+struct Place {
+    /// The names that lead to the property.
+    path: Vec<String>,
+    /// How many arrays are open: what stands in one is part of the array's property.
+    arrays: usize,
+    problem: Option<Error>,
+}
+
+impl Place {
+    fn told(&self, error: Error) -> Error {
+        match PropertyPath::new(self.path.clone()) {
+            Ok(path) => error.at(&path),
+            Err(_) => error,
+        }
+    }
+
+    /// Keeps what is wrong, since `serde_json` carries only text; its own error then brings line and column.
+    fn wrong<E: serde::de::Error>(&mut self, what: &str) -> E {
+        let what = if self.arrays > 0 { format!("{what} (in this array)") } else { what.to_owned() };
+        self.problem = Some(self.told(Error::new(Kind::Malformed, what)));
+        E::custom("")
+    }
+}
+
+struct Value<'a>(&'a mut Place);
+
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Node, D::Error> {
+        source.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Toml(Zeroizing::new(value.to_string())))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Toml(Zeroizing::new(value.to_string())))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Node, E> {
+        match i64::try_from(value) {
+            Ok(value) => self.visit_i64(value),
+            Err(_) => Err(self.0.wrong(BEYOND)),
+        }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
+        // An integer beyond 64 bits arrives here too, rounded.
+        if value.abs() >= 9.2e18 {
+            return Err(self.0.wrong(BEYOND));
+        }
+        Ok(Node::Toml(Zeroizing::new(toml::Value::Float(value).to_string())))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Text(Zeroizing::new(value.to_owned())))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Node, E> {
+        Err(self.0.wrong("is null; TOML has no such value: leave it out, or give it one"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Node, A::Error> {
+        let mut array = Vec::new();
+        self.0.arrays += 1;
+        while let Some(element) = elements.next_element_seed(Value(self.0))? {
+            array.push(element);
+        }
+        self.0.arrays -= 1;
+        Ok(Node::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let (mut table, mut seen) = (Table::new(), HashSet::new());
+        while let Some(key) = entries.next_key_seed(Key { place: self.0, seen: &mut seen })? {
+            let value = entries.next_value_seed(Value(self.0))?;
+            if self.0.arrays == 0 {
+                self.0.path.pop();
+            }
+            table.push((key, value));
+        }
+        Ok(Node::Table(table))
+    }
+}
+
+const BEYOND: &str = "is a number that TOML's 64 bits do not hold; write it as a string";
+
+struct Key<'a> {
+    place: &'a mut Place,
+    seen: &'a mut HashSet<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<String, D::Error> {
+        source.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
+        let inside = self.place.arrays > 0;
+        if !inside {
+            self.place.path.push(key.to_owned());
+            if let Err(error) = PropertyPath::new(self.place.path.clone()) {
+                self.place.problem = Some(error);
+                return Err(E::custom(""));
+            }
+        }
+        match self.seen.insert(key.to_owned()) {
+            true => Ok(key.to_owned()),
+            false => Err(self.place.wrong("stands twice in its object")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn error(text: &str) -> String {
+        parse(text).err().unwrap_or_else(|| panic!("{text}")).to_string()
+    }
+
+    #[test]
+    fn errors_have_a_place_and_never_a_value() {
+        for (text, words) in [
+            ("{\"a\": {\"b\": null}}", "line 1, column 16: a.b: is null"),
+            ("{\"a\": [1,\n null]}", "line 2, column 5: a: is null"),
+            ("{\"a\": 1,\n \"a\": \"hunter2\"}", "line 2, column 4: a: stands twice"),
+            ("{\"a\": [{\"b\": 1, \"b\": 2}]}", "a: stands twice in its object (in this array)"),
+            ("{\"a\": 9223372036854775808}", "a: is a number"),
+            ("{\"a\": 123456789012345678901234567890}", "a: is a number"),
+            ("{\"a\": 1e999}", "a: not JSON: number out of range"),
+            ("{\"a\": \"hunter2", "line 1, column 14: not JSON: EOF while parsing a string"),
+            ("{\"a\": hunter2}", "line 1, column 7: not JSON: expected value"),
+            ("{\"a\": \"hunter2\\q\"}", "invalid escape"),
+            ("{\"a\": \"hunter2\" \"hunter2\"}", "expected `,` or `}`"),
+            ("{\"a\": 1} hunter2", "trailing characters"),
+            ("[\"hunter2\"]", "no JSON object"),
+            ("\"hunter2\"", "no JSON object"),
+            ("null", "is null"),
+            ("", "EOF"),
+        ] {
+            let error = error(text);
+            assert!(error.contains(words) && !error.contains("hunter2"), "{text}: {error}");
+        }
+        let deep = |open: &str, close: &str| format!("{{\"a\":{}1{}}}", open.repeat(5000), close.repeat(5000));
+        assert!(error(&deep("[", "]")).contains("recursion limit"));
+        assert!(error(&deep("{\"a\":", "}")).contains("17 segments"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[\\[\\]{}:,\"a-c0-9.eE+\\\\ \n-]{0,60}") {
+            let _ = parse(&text);
+        }
+    }
+}

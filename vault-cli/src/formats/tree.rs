@@ -1,0 +1,105 @@
+//! How do nested objects become properties? An object is a table, an array one property, as the text of one TOML value.
+
+use super::InputProperty;
+use bootseal_core::{BasicString, Error, Kind, PropertyPath, ValueKind};
+use bootseal_memory::SecretBuf;
+use std::fmt::Write;
+use zeroize::Zeroizing;
+
+/// What JSON or YAML holds; null is an error of theirs.
+pub(super) enum Node {
+    Text(Zeroizing<String>),
+    /// A number or a boolean, as TOML writes it.
+    Toml(Zeroizing<String>),
+    Array(Vec<Node>),
+    Table(Table),
+}
+
+pub(super) type Table = Vec<(String, Node)>;
+
+/// Arrays and inline tables nest at most so deep in one value.
+const MAX_NESTING: usize = 64;
+/// Arrays nest 64 deep in tables of 16 segments; a parser need not go on beyond that.
+pub(super) const MAX_DEPTH: usize = 80;
+
+/// All properties in order, and the tables that hold none.
+pub(super) fn properties(root: Table) -> Result<(Vec<InputProperty>, Vec<PropertyPath>), Error> {
+    let mut found = (Vec::new(), Vec::new());
+    collect(&mut Vec::new(), root, &mut found)?;
+    Ok(found)
+}
+
+fn collect(
+    above: &mut Vec<String>,
+    table: Table,
+    found: &mut (Vec<InputProperty>, Vec<PropertyPath>),
+) -> Result<(), Error> {
+    for (key, node) in table {
+        above.push(key);
+        let path = PropertyPath::new(above.clone())?;
+        match node {
+            Node::Table(inner) if inner.is_empty() => found.1.push(path),
+            Node::Table(inner) => collect(above, inner, found)?,
+            value => {
+                if depth(&value) > MAX_NESTING {
+                    let what = "nests more than 64 arrays and objects, the most that a value may have";
+                    return Err(Error::new(Kind::Malformed, what).at(&path));
+                }
+                let mut page = Page(SecretBuf::with_capacity(256)?);
+                let kind = match &value {
+                    Node::Text(text) => page.write_str(text).map(|()| ValueKind::Text),
+                    other => toml_text(other, &mut page).map(|()| ValueKind::Toml),
+                };
+                let kind = kind.map_err(|_| Error::new(Kind::Io, "no guarded memory for the values"))?;
+                found.0.push(InputProperty { path, kind, value: page.0.freeze(), marked: false });
+            }
+        }
+        above.pop();
+    }
+    Ok(())
+}
+
+fn depth(node: &Node) -> usize {
+    match node {
+        Node::Text(_) | Node::Toml(_) => 0,
+        Node::Array(array) => 1 + array.iter().map(depth).max().unwrap_or_default(),
+        Node::Table(table) => 1 + table.iter().map(|(_, node)| depth(node)).max().unwrap_or_default(),
+    }
+}
+
+/// The text of one TOML 1.0 value, in one line.
+fn toml_text(node: &Node, page: &mut Page) -> std::fmt::Result {
+    match node {
+        Node::Text(text) => write!(page, "{}", BasicString(text)),
+        Node::Toml(text) => page.write_str(text),
+        Node::Array(array) => {
+            page.write_str("[")?;
+            for (index, element) in array.iter().enumerate() {
+                page.write_str(if index > 0 { ", " } else { "" })?;
+                toml_text(element, page)?;
+            }
+            page.write_str("]")
+        }
+        Node::Table(table) => {
+            page.write_str("{")?;
+            for (index, (key, value)) in table.iter().enumerate() {
+                page.write_str(if index > 0 { ", " } else { " " })?;
+                match PropertyPath::new(vec![key.clone()]) {
+                    Ok(key) => write!(page, "{key} = ")?,
+                    Err(_) => write!(page, "{} = ", BasicString(key))?,
+                }
+                toml_text(value, page)?;
+            }
+            page.write_str(if table.is_empty() { "}" } else { " }" })
+        }
+    }
+}
+
+/// A guarded page as a place to print to.
+struct Page(SecretBuf);
+
+impl Write for Page {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.push(text.as_bytes()).map_err(|_| std::fmt::Error)
+    }
+}
