@@ -11,6 +11,9 @@ pub(crate) const FILE: &str = "BOOTSEAL_FILE";
 pub(crate) const IDENTITY: &str = "BOOTSEAL_IDENTITY";
 /// A pin, or several with blanks between.
 pub(crate) const PIN: &str = "BOOTSEAL_PIN";
+/// The program of a plugin, by its absolute path.
+#[cfg(feature = "plugin")]
+pub(crate) const PLUGIN: &str = "BOOTSEAL_PLUGIN";
 /// Where systemd puts a unit's credentials.
 pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 

@@ -30,6 +30,7 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
 /// |---|---|
 /// | file | `BOOTSEAL_FILE`; the path in code ([`Loader::exactly`] insists on it) |
 /// | key | code; `BOOTSEAL_IDENTITY`; `$CREDENTIALS_DIRECTORY/bootseal.key`; `/run/secrets/bootseal.key`; `/run/secrets/bootseal/bootseal.key`; the user's `bootseal/identity.txt` |
+/// | plugins (feature `plugin`) | code; `BOOTSEAL_PLUGIN`; never PATH, never the file |
 /// | pin | code; `BOOTSEAL_PIN`; `$CREDENTIALS_DIRECTORY/bootseal.pin`; `# vault:` lines of the identity file |
 ///
 /// ```no_run
@@ -50,6 +51,8 @@ pub struct Loader {
     allow_unpinned: bool,
     least: Option<Level>,
     only_profiles: Vec<PropertyPath>,
+    #[cfg(feature = "plugin")]
+    plugins: Vec<PathBuf>,
     env: Env,
 }
 
@@ -70,6 +73,8 @@ impl Loader {
             allow_unpinned: false,
             least: None,
             only_profiles: Vec::new(),
+            #[cfg(feature = "plugin")]
+            plugins: Vec::new(),
             env: Env::default(),
         }
     }
@@ -121,6 +126,21 @@ impl Loader {
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Loader {
         self.identities.push(identity);
+        self
+    }
+
+    /// Opens through this program, `/…/age-plugin-NAME`, where an identity is that plugin's. It is run when the signature holds, and answered by
+    /// nobody: a plugin that asks for a PIN opens nothing here. Without it: `BOOTSEAL_PLUGIN`; never PATH.
+    ///
+    /// ```no_run
+    /// let loader = bootseal::Loader::new("app.sealed.toml").plugin("/usr/bin/age-plugin-tpm");
+    /// let vault = loader.identity_file("/etc/app/tpm.txt").load()?;
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    #[cfg(feature = "plugin")]
+    #[must_use]
+    pub fn plugin(mut self, program: impl Into<PathBuf>) -> Loader {
+        self.plugins.push(program.into());
         self
     }
 
@@ -255,6 +275,8 @@ impl Loader {
         let candidates = candidates(&self.identities, self.identity_file.as_deref(), &self.env, &mut tried)?;
         let mut foreign = None;
         for candidate in candidates {
+            #[cfg(feature = "plugin")]
+            let candidate = candidate.with_plugins(&self.plugins, &self.env)?;
             // Pins of an identity file hold for what that identity opens.
             let own = if given.is_empty() { &candidate.file.pins } else { &given };
             let verified = match sealed.clone().verify(own) {
@@ -266,9 +288,7 @@ impl Loader {
                 other => other?,
             };
             if verified.role_of(&candidate.file.identities).is_none() {
-                let recipients: Vec<String> =
-                    candidate.file.identities.iter().map(|identity| identity.recipient().to_string()).collect();
-                tried.note(&candidate.name, format_args!("{}: not in access", recipients.join(", ")));
+                tried.note(&candidate.name, format_args!("{}: not in access", candidate.shown()));
                 continue;
             }
             // A pin that refused this file is not outvoted by a key without one.
@@ -282,7 +302,14 @@ impl Loader {
             if let Some(old) = verified.handed_over_from() {
                 tracing::warn!(target: "bootseal", file = %path.display(), pin = %old, vault = %verified.vault(), "the pin is old: the vault goes on under another id");
             }
-            let vault = verified.open(&candidate.file.identities)?;
+            let vault = match verified.open(&candidate.file.identities) {
+                // Of a plugin's identity it is known only now that it opens nothing here.
+                Err(error) if error.kind() == Kind::NoIdentity => {
+                    tried.note(&candidate.name, error.what());
+                    continue;
+                }
+                other => other?,
+            };
             let values = vault.open_all()?;
             tracing::info!(target: "bootseal", file = %path.display(), vault = %vault.file().vault(), generation = vault.file().generation(), values = values.len(), memory = %report, "opened");
             return Secrets::new(vault.into_file(), values, &self.only_profiles);

@@ -25,6 +25,7 @@ mod exit;
 mod formats;
 mod keys;
 mod output;
+mod plugins;
 mod prompt;
 mod run;
 mod vaults;

@@ -22,7 +22,7 @@ impl World<'_> {
         let path = self.sealed_file(everywhere)?;
         let keys = self.keys(everywhere)?;
         let pins = self.pins(everywhere, &keys)?;
-        let file = self.verified(SealedFile::read(&path)?, &path, &pins, style)?;
+        let file = self.verified(SealedFile::read(&path)?, &path, &pins, style)?.with_plugins(&keys.plugins);
         Ok(Found { path, keys, pins, file })
     }
 

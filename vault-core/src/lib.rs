@@ -27,7 +27,12 @@ mod path;
 mod plain;
 
 mod identity;
+#[cfg(feature = "plugin")]
+mod plugin;
+#[cfg(feature = "plugin")]
+mod plugin_protocol;
 mod recipient;
+mod ssh;
 
 mod key_block;
 mod keys;
@@ -56,11 +61,15 @@ pub use identity::{Identity, IdentityFile};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};
+#[cfg(feature = "plugin")]
+pub use plugin::{PluginUser, Plugins};
 pub use profile::{Basic, Body, Expiry, Field, Profile, Replay, TokenPlace, Unit};
 pub use recipient::Recipient;
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
 pub use signature::VaultId;
+#[cfg(feature = "ssh")]
+pub use ssh::LockedKey;
 pub use state::KnownVaults;
 pub use template::{JsonTemplate, Part, Template};
 pub use value::{OpenedValue, ValueKind};

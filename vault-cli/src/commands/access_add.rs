@@ -22,12 +22,18 @@ pub(crate) fn run(
     let role = if options.writer { Role::Writer } else { Role::Reader };
     let (target, file) = Target::find(everywhere, style, world)?;
     let (recipient, identity) = match &options.recipient {
-        Some(text) => (text.parse::<Recipient>()?, None),
+        Some(text) => (Some(text.parse::<Recipient>()?.with_plugins(&world.plugins()?)), None),
         None => {
             let identity = Identity::generate()?;
             (identity.recipient(), Some(identity))
         }
     };
+    if let Some(plugin) = recipient.as_ref().and_then(Recipient::plugin) {
+        let text = format_args!(
+            "from now on every writer needs age-plugin-{plugin}: who may is wrapped anew with it at each change of access"
+        );
+        world.warn(style, text);
+    }
     let access = Access::new(&options.name, role, recipient)?;
     let (vault, seen) = (file.vault(), file.access().to_vec());
     target.check_writer(file)?;

@@ -5,7 +5,7 @@ use crate::cli::{Everywhere, Init};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Access, FileLock, Kind, KnownVaults, Role, Shown, Typed, VaultId};
+use bootseal_core::{Access, FileLock, Identity, Kind, KnownVaults, Recipient, Role, Shown, Typed, VaultId};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,12 @@ fn role_of(named: &[String], access: &[Access], everywhere: &Everywhere, world: 
     }
     let stdin = everywhere.identity.iter().any(|path| path == Path::new("-"));
     let keys = if stdin { None } else { world.keys(everywhere).ok() };
-    let recipients: Vec<_> = keys?.identities.iter().map(bootseal_core::Identity::recipient).collect();
-    let mine = access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
+    let keys = keys?;
+    let own = |access: &&Access| {
+        keys.identities.iter().any(|identity| identity.may_open(&access.recipient))
+            || keys.locked.iter().any(|key| *key.recipient() == access.recipient)
+    };
+    let mine = access.iter().filter(own).map(|access| access.role);
     mine.max_by_key(|role| *role == Role::Writer).map(|role| role.to_string())
 }
 
@@ -76,14 +80,18 @@ pub(crate) fn access_list(
             let (name, recipient) = pair
                 .split_once('=')
                 .ok_or_else(|| Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair))))?;
-            list.push(Access::new(name, role, recipient.parse()?)?);
+            list.push(Access::new(name, role, recipient.parse::<Recipient>()?.with_plugins(&world.plugins()?))?);
         }
     }
     if writers.is_empty() {
-        let mut keys = world.keys(everywhere)?;
-        if keys.identities.is_empty() {
+        let keys = world.keys(everywhere)?;
+        let mut own = keys.identities.first().map(Identity::recipient);
+        if keys.named {
+            own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
+        } else if !world.own_identity_file().is_ok_and(|path| path.exists()) {
+            // An SSH key that happens to be there was not meant to be all that opens a vault.
             let path = world.own_identity_file()?;
-            keys.identities.push(keygen::make(&path)?);
+            own = Some(keygen::make(&path)?.recipient());
             world.note(
                 style,
                 format_args!(
@@ -92,8 +100,7 @@ pub(crate) fn access_list(
                 ),
             );
         }
-        let recipient = keys.identities.first().map(bootseal_core::Identity::recipient);
-        let recipient = recipient.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
+        let recipient = own.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
         list.insert(0, Access::new(&login_name(world), Role::Writer, recipient)?);
     }
     Ok(list)

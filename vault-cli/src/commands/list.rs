@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
-    let Found { keys, file, .. } = world.find(everywhere, style)?;
+    let Found { mut keys, file, .. } = world.find(everywhere, style)?;
     let wanted = |path: &PropertyPath| prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix.segments()));
     let names: Vec<(PropertyPath, bool)> = file
         .properties()
@@ -20,7 +20,10 @@ pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: 
     if let (Some(prefix), true) = (&prefix, names.is_empty()) {
         return Err(file.not_found(prefix).into());
     }
-    // The dates are sealed with the values, so they take an identity.
+    // The dates are sealed with the values, so they take an identity; a passphrase only that of one named on purpose.
+    if keys.named {
+        world.unlock(&mut keys, &file, everywhere)?;
+    }
     let vault = if file.role_of(&keys.identities).is_some() { Ok(file.open(&keys.identities)?) } else { Err(file) };
     let mut rows = Vec::with_capacity(names.len());
     for (path, sealed) in names {

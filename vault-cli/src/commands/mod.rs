@@ -45,7 +45,8 @@ impl Target {
     /// Locks the file, reads it anew, lets `change` change it, signs it, and writes it.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Vault<Writer>) -> Result<R>) -> Result<R> {
         let lock = FileLock::acquire(&self.path)?;
-        let mut vault = lock.read()?.verify(&self.pins)?.open_for_writing(&self.keys.identities)?;
+        let file = lock.read()?.verify(&self.pins)?.with_plugins(&self.keys.plugins);
+        let mut vault = file.open_for_writing(&self.keys.identities)?;
         let placed = |error: bootseal_core::Error| error.in_file(&self.path);
         let result = change(&mut vault)?;
         lock.write(&vault.sign().map_err(placed)?)?;

@@ -5,22 +5,22 @@ use crate::exit::{Done, Failure, Result};
 use crate::keys::Keys;
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Pin, Profile, Property, Role, SealedFile, Shown, Trust};
+use bootseal_core::{Identity, Kind, Pin, Profile, Property, Role, SealedFile, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let files: Vec<PathBuf> =
         if options.files.is_empty() { vec![world.sealed_file(everywhere)?] } else { options.files.clone() };
-    let keys = world.keys(everywhere)?;
+    let mut keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
     if let [path] = files.as_slice() {
-        let found = check(path, &keys, &pins, style, world)?;
+        let found = check(path, &mut keys, &pins, everywhere, style, world)?;
         return Ok(report(path, &found, style, world)?);
     }
     let (mut documents, mut worst) = (Vec::new(), 0);
     for path in &files {
-        match check(path, &keys, &pins, style, world) {
+        match check(path, &mut keys, &pins, everywhere, style, world) {
             Ok(found) if style.json => documents.push(found),
             Ok(found) => report(path, &found, style, world)?,
             Err(failure) => {
@@ -61,9 +61,20 @@ fn report(path: &Path, found: &Value, style: Style, world: &mut World<'_>) -> Re
     ))
 }
 
-fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World<'_>) -> Result<Value> {
+fn check(
+    path: &Path,
+    keys: &mut Keys,
+    pins: &[Pin],
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<Value> {
     let file = world.verified(SealedFile::read(path)?, path, pins, style)?;
-    let role = file.role_of(&keys.identities);
+    // It needs no identity, so a passphrase is asked for only where a key was named on purpose.
+    if keys.named {
+        world.unlock(keys, &file, everywhere)?;
+    }
+    let mut role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
     let (vault, generation) = (file.vault(), file.generation());
@@ -83,10 +94,20 @@ fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World
         }
     }
     match role {
-        Some(Role::Writer) => {
+        Some(Role::Writer) if !keys.identities.iter().any(Identity::is_plugin) => {
             let writer = file.open_for_writing(&keys.identities)?;
             writer.check_key_blocks(&keys.identities)?;
             writer.open_all()?;
+        }
+        Some(Role::Writer) => {
+            let reader = file.open(&keys.identities)?;
+            reader.open_all()?;
+            match reader.into_file().open_for_writing(&keys.identities) {
+                Ok(writer) => writer.check_key_blocks(&keys.identities)?,
+                // A plugin's identity may have been that of a reader, with a writer of the same plugin beside it.
+                Err(error) if error.kind() == Kind::NoIdentity => role = Some(Role::Reader),
+                Err(error) => return Err(error.into()),
+            }
         }
         Some(Role::Reader) => drop(file.open(&keys.identities)?.open_all()?),
         // Named on purpose, it is meant to open; one's own identity that happens to be there is not.
@@ -95,7 +116,7 @@ fn check(path: &Path, keys: &Keys, pins: &[Pin], style: Style, world: &mut World
                 .open(&keys.identities)
                 .map(drop)
                 .err()
-                .map_or_else(|| Failure::new(bootseal_core::Kind::NoIdentity, "not in access"), Failure::from));
+                .map_or_else(|| Failure::new(Kind::NoIdentity, "not in access"), Failure::from));
         }
         None => {}
     }
