@@ -254,7 +254,8 @@ impl Session {
             Some(Shown(&String::from_utf8_lossy(&bytes)).to_string())
         };
         let (yes, no) = (label(0)?, label(1));
-        let answer = self.user.as_ref()?.confirm(&self.plugin, &message.text(), &yes, no.as_deref());
+        let user = self.user.as_ref();
+        let answer = user.and_then(|user| user.confirm(&self.plugin, &message.text(), &yes, no.as_deref()));
         if answer.is_none() {
             self.unanswered(message);
         }
