@@ -1,7 +1,7 @@
 //! SSH keys and plugins: what opens beside age's own keys, made by the real `ssh-keygen` and opened by the real `age`.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

@@ -16,7 +16,8 @@
 //! [`Vault::set`] → [`Vault::sign`] → [`FileLock::write`]. A reader stops after [`VerifiedFile::open`].
 //!
 //! # What this crate does not do
-//! No network, no environment variable, no terminal, no clock: time comes in as an argument. It does not choose which identity
+//! No network, no environment variable, no terminal, no clock: time comes in as an argument. No program, but with the feature `plugin` those of
+//! age plugins, once the signature holds. It does not choose which identity
 //! or pin is meant; the CLI and the loader do. The format is described in `docs/format.md`, with vectors in `tests/vectors`.
 
 #![forbid(unsafe_code)]

@@ -230,7 +230,7 @@ pub(crate) struct PluginIdentity {
     text: Secret,
     pub(crate) plugins: Plugins,
     /// File keys that it gave, by what they were wrapped in: a key on hardware is touched once for each key block.
-    opened: Arc<Mutex<Vec<([u8; 32], Secret)>>>,
+    opened: Arc<Mutex<Vec<Opened>>>,
 }
 
 impl PluginIdentity {
@@ -301,6 +301,9 @@ impl fmt::Display for PluginIdentity {
         write!(f, "age1{}1…", Brief(&self.name))
     }
 }
+
+/// What a file key was wrapped in, and the key.
+type Opened = ([u8; 32], Secret);
 
 fn digest(stanzas: &[Stanza]) -> [u8; 32] {
     let mut digest = Sha256::new();

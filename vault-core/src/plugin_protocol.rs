@@ -152,7 +152,7 @@ fn written(tag: &str, args: &[&str], body: &[u8]) -> Zeroizing<Vec<u8>> {
         text.extend_from_slice(line);
         text.push(b'\n');
     }
-    if base64.len() % COLUMNS == 0 {
+    if base64.len().is_multiple_of(COLUMNS) {
         text.push(b'\n');
     }
     Zeroizing::new(text)
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_cut_or_no_stanza_is_refused() {
-        let long = [b"-> x\n".as_slice(), &vec![b'A'; 70]].concat();
+        let long = [b"-> x\n".as_slice(), &[b'A'; 70]].concat();
         let endless = [b"-> x\n".to_vec(), [vec![b'A'; 64], b"\n".to_vec()].concat().repeat(2000)].concat();
         let line = vec![b'-'; MAX_LINE + 1];
         for bad in [
