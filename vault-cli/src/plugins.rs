@@ -51,11 +51,16 @@ impl PluginUser for Person {
     }
 
     fn ask(&self, plugin: &str, text: &str) -> Option<Secret> {
-        let line = Console.line(&format!("{plugin}: {text}: ")).ok()?;
+        let line = Console.line(&prompt(plugin, text)).ok()?;
         Secret::copy_of(line.as_bytes()).ok()
     }
 
     fn ask_secret(&self, plugin: &str, text: &str) -> Option<Secret> {
-        Console.secret(&format!("{plugin}: {text}: ")).ok()
+        Console.secret(&prompt(plugin, text)).ok()
     }
+}
+
+/// Some plugins bring the colon with them.
+fn prompt(plugin: &str, text: &str) -> String {
+    format!("{plugin}: {}: ", text.trim_end_matches([':', ' ']))
 }
