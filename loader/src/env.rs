@@ -15,6 +15,9 @@ pub(crate) const PIN: &str = "BOOTSEAL_PIN";
 pub(crate) const STATE: &str = "BOOTSEAL_STATE";
 /// The same, as systemd names it for a unit.
 pub(crate) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+/// The program of a plugin, by its absolute path.
+#[cfg(feature = "plugin")]
+pub(crate) const PLUGIN: &str = "BOOTSEAL_PLUGIN";
 /// Where systemd puts a unit's credentials.
 pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 

@@ -33,6 +33,7 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
 /// |---|---|
 /// | file | `BOOTSEAL_FILE`; the path in code ([`Loader::exactly`] insists on it) |
 /// | key | code; `BOOTSEAL_IDENTITY`; `$CREDENTIALS_DIRECTORY/bootseal.key`, `bootseal.passphrase`; `/run/secrets/bootseal.key`; `/run/secrets/bootseal/bootseal.key`; the user's `bootseal/identity.txt` |
+/// | plugins (feature `plugin`) | code; `BOOTSEAL_PLUGIN`; never PATH, never the file |
 /// | pin | code; `BOOTSEAL_PIN`; `$CREDENTIALS_DIRECTORY/bootseal.pin`; `# vault:` lines of the identity file |
 /// | state | code; `BOOTSEAL_STATE`; `$STATE_DIRECTORY`; else none |
 ///
@@ -56,6 +57,8 @@ pub struct Loader {
     allow_unpinned: bool,
     least: Option<Level>,
     only_profiles: Vec<PropertyPath>,
+    #[cfg(feature = "plugin")]
+    plugins: Vec<PathBuf>,
     env: Env,
 }
 
@@ -78,6 +81,8 @@ impl Loader {
             allow_unpinned: false,
             least: None,
             only_profiles: Vec::new(),
+            #[cfg(feature = "plugin")]
+            plugins: Vec::new(),
             env: Env::default(),
         }
     }
@@ -150,6 +155,21 @@ impl Loader {
     #[must_use]
     pub fn passphrase(mut self, passphrase: Secret) -> Loader {
         self.passphrase = Some(passphrase);
+        self
+    }
+
+    /// Opens through this program, `/…/age-plugin-NAME`, where an identity is that plugin's. It is run when the signature holds, and answered by
+    /// nobody: a plugin that asks for a PIN opens nothing here. Without it: `BOOTSEAL_PLUGIN`; never PATH.
+    ///
+    /// ```no_run
+    /// let loader = bootseal::Loader::new("app.sealed.toml").plugin("/usr/bin/age-plugin-tpm");
+    /// let vault = loader.identity_file("/etc/app/tpm.txt").load()?;
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    #[cfg(feature = "plugin")]
+    #[must_use]
+    pub fn plugin(mut self, program: impl Into<PathBuf>) -> Loader {
+        self.plugins.push(program.into());
         self
     }
 
@@ -388,6 +408,8 @@ impl Loader {
         )?;
         let mut foreign = None;
         for candidate in candidates {
+            #[cfg(feature = "plugin")]
+            let candidate = candidate.with_plugins(&self.plugins, &self.env)?;
             // Pins of an identity file hold for what that identity opens.
             let own = if given.is_empty() { &candidate.file.pins } else { &given };
             let mut verified = match sealed.clone().verify(own) {
@@ -400,9 +422,7 @@ impl Loader {
             };
             let Some(identities) = candidate.identities(&verified, &mut tried)? else { continue };
             if verified.role_of(&identities).is_none() {
-                let recipients: Vec<String> =
-                    identities.iter().map(|identity| identity.recipient().to_string()).collect();
-                tried.note(&candidate.name, format_args!("{}: not in access", recipients.join(", ")));
+                tried.note(&candidate.name, format_args!("{}: not in access", candidate.shown()));
                 continue;
             }
             // A pin that refused this file is not outvoted by a key without one.
@@ -426,15 +446,33 @@ impl Loader {
             }
             let pin_source = match (verified.trust(), own.is_empty()) {
                 (_, false) if given.is_empty() => candidate.name.clone(),
-                (_, false) => pin_source,
+                (_, false) => pin_source.clone(),
                 (Trust::Remembered, _) => "none; the vault is the one that is remembered".into(),
                 (Trust::FirstUse, _) => "none; a first start trusts, and remembers".into(),
                 _ => "none: any vault would be taken".into(),
             };
-            let seen = known.map(|known| known.generation_of(&place)).unwrap_or_default();
-            let vault = verified.open(&identities)?;
+            let seen = known.as_ref().map(|known| known.generation_of(&place)).unwrap_or_default();
+            let vault = match verified.open(&identities) {
+                // Of a plugin's identity it is known only now that it opens nothing here.
+                Err(error) if error.kind() == Kind::NoIdentity => {
+                    tried.note(&candidate.name, error.what());
+                    continue;
+                }
+                other => other?,
+            };
             let (path_source, key_source) = (path_source.into(), candidate.name);
-            return Ok(Opened { path, path_source, key_source, pin_source, state, seen, place, old_id, report, vault });
+            return Ok(Opened {
+                path,
+                path_source,
+                key_source,
+                pin_source,
+                state: state.clone(),
+                seen,
+                place,
+                old_id,
+                report,
+                vault,
+            });
         }
         if let Some(error) = foreign {
             return Err(error.into());

@@ -2,6 +2,8 @@
 
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
+#[cfg(feature = "plugin")]
+use bootseal_core::Plugins;
 use bootseal_core::{Identity, IdentityFile, Kind, Pin, Secret, VerifiedFile, read_passphrase};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +59,37 @@ impl Tried {
     }
 }
 
+impl Candidate {
+    /// The public sides of what it holds.
+    pub(crate) fn shown(&self) -> String {
+        let ready = self.file.identities.iter().map(Identity::to_string);
+        #[cfg(feature = "ssh")]
+        let ready = ready.chain(
+            self.file
+                .locked
+                .iter()
+                .map(|key| format!("{}, which a passphrase locks that nobody is asked for here", key.recipient())),
+        );
+        ready.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Tells its identities where plugins may be found: at the paths that code gave, or `BOOTSEAL_PLUGIN`. Never on PATH.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn with_plugins(mut self, given: &[PathBuf], env: &Env) -> Result<Candidate> {
+        // Identities given in code may know their plugins already.
+        if given.is_empty() && env.get(env::PLUGIN).is_none() {
+            return Ok(self);
+        }
+        let named = if given.is_empty() { env.get(env::PLUGIN).map(PathBuf::from) } else { None };
+        let plugins = given.iter().chain(&named).try_fold(Plugins::default(), |plugins, path| plugins.program(path))?;
+        self.file.identities = std::mem::take(&mut self.file.identities)
+            .into_iter()
+            .map(|identity| identity.with_plugins(&plugins))
+            .collect();
+        Ok(self)
+    }
+}
+
 /// Keys given in code, or named by `BOOTSEAL_IDENTITY`, end the search; the well-known places are passed over until one opens.
 pub(crate) fn candidates(
     given: &[Identity],
@@ -67,7 +100,8 @@ pub(crate) fn candidates(
 ) -> Result<Vec<Candidate>> {
     let mut in_code = Vec::new();
     if !given.is_empty() {
-        let file = IdentityFile { identities: given.to_vec(), pins: Vec::new() };
+        let mut file = IdentityFile::default();
+        file.identities = given.to_vec();
         in_code.push(Candidate::of("identities given in code", file));
     }
     if let Some(passphrase) = given_passphrase {

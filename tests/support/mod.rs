@@ -85,6 +85,43 @@ impl Home {
         ran.out
     }
 
+    /// Runs the binary on a terminal of its own, with these variables, and types each answer once its words have appeared. What is asked without
+    /// echo begins with `*`. Python's `pty` is the person.
+    pub fn typed(&self, args: &[&str], variables: &[(&str, &str)], answers: &[(&str, &str)]) -> Ran {
+        const DRIVER: &str = r#"
+import os, pty, sys, termios, time
+count = int(sys.argv[1])
+answers, command = sys.argv[2:2 + 2 * count], sys.argv[2 + 2 * count:]
+child, terminal = pty.fork()
+if child == 0:
+    os.execve(command[0], command, os.environ)
+seen = b""
+def more():
+    global seen
+    try: part = os.read(terminal, 65536)
+    except OSError: part = b""
+    seen += part
+    return part
+at = 0
+for words, answer in zip(answers[::2], answers[1::2]):
+    mute, words = words.startswith("*"), words.lstrip("*").encode()
+    while words not in seen[at:] and more(): pass
+    at = len(seen)
+    while mute and termios.tcgetattr(terminal)[3] & termios.ECHO: time.sleep(0.001)
+    os.write(terminal, answer.encode())
+while more(): pass
+sys.stdout.buffer.write(seen)
+sys.stdout.flush()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+        let mut command = Command::new("python3");
+        command.args(["-c", DRIVER, &answers.len().to_string()]);
+        command.args(answers.iter().flat_map(|(words, answer)| [words, answer]));
+        command.arg(env!("CARGO_BIN_EXE_bootseal")).args(args).current_dir(self.path());
+        command.env("HOME", self.path()).env("USER", "alice").envs(variables.iter().copied());
+        command.output().unwrap().into()
+    }
+
     /// The id of `app.sealed.toml`.
     pub fn vault(&self) -> String {
         let text = self.read("app.sealed.toml");

@@ -29,7 +29,7 @@ pub(crate) struct Everywhere {
     /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
-    /// An age identity file, `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own]
+    /// A file with an age identity, a plugin's, or an SSH key; `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own, then ~/.ssh]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
     /// Read a passphrase from this descriptor instead of the terminal, to its end; 0 is stdin

@@ -2,19 +2,34 @@
 
 use crate::cli::Everywhere;
 use crate::exit::{Failure, Result};
+use crate::prompt::no_answer;
 use crate::world::World;
-use bootseal_core::{Identity, IdentityFile, Kind, Pin, Role, Secret, VerifiedFile, read_passphrase_from};
+use bootseal_core::{
+    Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, VerifiedFile, read_passphrase_from,
+};
 use std::path::{Path, PathBuf};
 
 /// Identities at hand, and the pins that their files carry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) identities: Vec<Identity>,
+    /// SSH keys whose passphrase was not asked for yet.
+    pub(crate) locked: Vec<LockedKey>,
     pub(crate) pins: Vec<Pin>,
+    /// Where the programs of plugins may be found.
+    pub(crate) plugins: Plugins,
     /// Named by `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd`, so they are meant to open.
     pub(crate) named: bool,
     /// From `--passphrase-fd`, once it was read.
     passphrase: Option<Secret>,
+}
+
+impl Keys {
+    fn take(&mut self, file: IdentityFile) {
+        self.identities.extend(file.identities.into_iter().map(|identity| identity.with_plugins(&self.plugins)));
+        self.locked.extend(file.locked);
+        self.pins.extend(file.pins);
+    }
 }
 
 impl World<'_> {
@@ -27,10 +42,10 @@ impl World<'_> {
         })
     }
 
-    /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one.
+    /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one, then their SSH keys.
     pub(crate) fn keys(&mut self, everywhere: &Everywhere) -> Result<Keys> {
         one_on_stdin(everywhere)?;
-        let mut keys = Keys { named: true, ..Keys::default() };
+        let mut keys = Keys { named: true, plugins: self.plugins()?, ..Keys::default() };
         let mut paths = everywhere.identity.clone();
         if paths.is_empty() {
             paths.extend(self.var("BOOTSEAL_IDENTITY").map(PathBuf::from));
@@ -47,8 +62,13 @@ impl World<'_> {
                 }
                 false => IdentityFile::read(&path)?,
             };
-            keys.identities.extend(file.identities);
-            keys.pins.extend(file.pins);
+            keys.take(file);
+        }
+        if let (false, Some(home)) = (keys.named, self.var("HOME").or_else(|| self.var("USERPROFILE"))) {
+            let folder = PathBuf::from(home).join(".ssh");
+            // They are there for something else: one that is of no use here is no mistake.
+            let found = ["id_ed25519", "id_rsa"].map(|name| IdentityFile::read(&folder.join(name)));
+            found.into_iter().flatten().for_each(|file| keys.take(file));
         }
         if let Some(descriptor) = everywhere.passphrase_fd {
             keys.named = true;
@@ -73,33 +93,22 @@ impl World<'_> {
         self.unlock_as(Role::Writer, keys, file, everywhere)
     }
 
-    /// The same where it is only looked at: a passphrase that was given is used, none is asked for.
+    /// The same where it is only looked at: a passphrase that was given is used, and one is asked for only of a key that was named.
     pub(crate) fn unlock_unasked(
         &mut self,
         keys: &mut Keys,
         file: &VerifiedFile,
         everywhere: &Everywhere,
     ) -> Result<()> {
-        let Some(descriptor) = everywhere.passphrase_fd else { return Ok(()) };
-        if file.access().iter().all(|access| access.passphrase.is_none()) {
-            return Ok(());
-        }
-        let passphrase = match &keys.passphrase {
-            Some(known) => known.clone(),
-            None => self.passphrase_from(descriptor)?,
-        };
-        // In front, so that it is what opens, and a passphrase that is tried out is tried.
-        keys.identities.insert(0, file.identity_by_any_passphrase(&passphrase)?);
-        keys.passphrase = Some(passphrase);
-        Ok(())
+        self.unlock_by_given(keys, file, everywhere)?;
+        if keys.named { self.unlock_ssh(Role::Reader, keys, file, everywhere) } else { Ok(()) }
     }
 
     fn unlock_as(&mut self, need: Role, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
-        if everywhere.passphrase_fd.is_some() {
-            return self.unlock_unasked(keys, file, everywhere);
-        }
+        self.unlock_by_given(keys, file, everywhere)?;
+        self.unlock_ssh(need, keys, file, everywhere)?;
         let enough = |role: Role| need == Role::Reader || role == Role::Writer;
-        if file.role_of(&keys.identities).is_some_and(enough) {
+        if everywhere.passphrase_fd.is_some() || file.role_of(&keys.identities).is_some_and(enough) {
             return Ok(());
         }
         let by_passphrase = file.access().iter().filter(|access| access.passphrase.is_some() && enough(access.role));
@@ -111,6 +120,47 @@ impl World<'_> {
         let (name, passphrase) = self.ask_passphrase(&names)?;
         keys.identities.insert(0, file.identity_by_passphrase(&name, &passphrase)?);
         Ok(())
+    }
+
+    /// A passphrase from a descriptor, where access has entries that open by one.
+    fn unlock_by_given(&mut self, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
+        if everywhere.passphrase_fd.is_none() || file.access().iter().all(|access| access.passphrase.is_none()) {
+            return Ok(());
+        }
+        let passphrase = self.passphrase("", keys, everywhere)?;
+        // In front, so that it is what opens, and a passphrase that is tried out is tried.
+        keys.identities.insert(0, file.identity_by_any_passphrase(&passphrase)?);
+        Ok(())
+    }
+
+    /// SSH keys that are in access and locked, where what is open already does not do.
+    fn unlock_ssh(&mut self, need: Role, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
+        for key in keys.locked.clone() {
+            let Some(access) = file.access().iter().find(|access| access.recipient == *key.recipient()) else {
+                continue;
+            };
+            let role = file.role_of(&keys.identities);
+            // Nobody is asked for what would open no more than what is open already.
+            if role != Some(Role::Writer) && role != Some(access.role) && (role.is_none() || need == Role::Writer) {
+                let prompt = format!("Passphrase of the SSH key of {}: ", access.name);
+                let passphrase = self.passphrase(&prompt, keys, everywhere)?;
+                keys.identities.push(key.unlock(&passphrase)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// One passphrase that is known already: from the descriptor, read once; else typed once.
+    fn passphrase(&mut self, prompt: &str, keys: &mut Keys, everywhere: &Everywhere) -> Result<Secret> {
+        match (everywhere.passphrase_fd, &keys.passphrase) {
+            (Some(_), Some(known)) => Ok(known.clone()),
+            (Some(descriptor), None) => {
+                let passphrase = self.passphrase_from(descriptor)?;
+                keys.passphrase = Some(passphrase.clone());
+                Ok(passphrase)
+            }
+            (None, _) => self.terminal()?.secret(prompt).map_err(no_answer),
+        }
     }
 
     /// Reads a passphrase from a descriptor that the caller has opened, to its end.

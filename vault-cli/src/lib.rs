@@ -26,6 +26,7 @@ mod formats;
 mod keys;
 mod many;
 mod output;
+mod plugins;
 mod prompt;
 mod run;
 mod target;

@@ -134,7 +134,7 @@ impl World<'_> {
         self.terminal.is_some() && self.stdin_is_terminal && self.stderr_is_terminal
     }
 
-    fn terminal(&mut self) -> Result<&mut dyn Terminal> {
+    pub(crate) fn terminal(&mut self) -> Result<&mut dyn Terminal> {
         match &mut self.terminal {
             Some(terminal) => Ok(&mut **terminal),
             None => Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask at")),
@@ -179,6 +179,6 @@ impl World<'_> {
     }
 }
 
-fn no_answer(error: std::io::Error) -> Failure {
+pub(crate) fn no_answer(error: std::io::Error) -> Failure {
     Failure::new(Kind::NoTerminal, format!("no answer from the terminal: {error}"))
 }

@@ -72,7 +72,7 @@ impl Target {
         change: impl FnOnce(&mut Vault<Writer>) -> Result<R>,
     ) -> Result<R> {
         let lock = FileLock::acquire(&self.path)?;
-        let file = lock.read()?.verify(&[self.pin])?;
+        let file = lock.read()?.verify(&[self.pin])?.with_plugins(&self.keys.plugins);
         if file.epoch() < self.epoch {
             return Err(Failure::new(Kind::Conflict, "an older file was put in place meanwhile; nothing was changed"));
         }

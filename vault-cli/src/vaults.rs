@@ -49,7 +49,7 @@ impl World<'_> {
 
     /// The same for a path, with what is at hand.
     pub(crate) fn find_at(&mut self, path: &Path, keys: Keys, pins: Vec<Pin>, style: Style) -> Result<Found> {
-        let file = self.verified(SealedFile::read(path)?, path, &pins, style)?;
+        let file = self.verified(SealedFile::read(path)?, path, &pins, style)?.with_plugins(&keys.plugins);
         Ok(Found { path: path.to_path_buf(), keys, pins, file })
     }
 

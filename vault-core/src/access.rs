@@ -441,7 +441,7 @@ mod tests {
     #[test]
     fn comments_and_hand_written_lists_survive_a_removal() {
         let team = Team::new();
-        let line = |identity: &Identity| format!("recipient = \"{}\" }}", identity.recipient());
+        let line = |identity: &Identity| format!("recipient = \"{}\" }}", identity);
         for list in [
             format!(
                 "[{{ name = \"alice\", role = \"writer\", {}, {{ name = \"bob\", role = \"reader\", {}]",

@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn nothing_of_an_edited_bootseal_table_is_taken_over() {
         let scene = Scene::new();
-        let eve = Identity::generate().unwrap().recipient();
+        let eve = Identity::generate().unwrap();
         let planted = scene
             .text
             .replace(

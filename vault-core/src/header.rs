@@ -76,7 +76,8 @@ impl Access {
     /// A line without a passphrase.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`.
+    /// [`Kind::Usage`] where `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or where no recipient is given: a plugin's
+    /// identity does not tell its own.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Kind, Role};
@@ -85,13 +86,20 @@ impl Access {
     /// assert_eq!(Access::new("two words", Role::Writer, recipient).unwrap_err().kind(), Kind::Usage);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn new(name: &str, role: Role, recipient: Recipient) -> Result<Access> {
+    pub fn new(name: &str, role: Role, recipient: impl Into<Option<Recipient>>) -> Result<Access> {
         if !is_name(name) {
             return Err(Error::new(Kind::Usage, format!("{} is not a name for the access list", Typed(name)))
                 .with_help(
                     "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.",
                 ));
         }
+        let recipient = recipient.into().ok_or_else(|| {
+            Error::new(
+                Kind::Usage,
+                format!("the identity given for {} is a plugin's, and does not tell its recipient", Typed(name)),
+            )
+            .with_help("The plugin prints it when it makes the identity; name it: NAME=RECIPIENT.")
+        })?;
         Ok(Access { name: name.to_owned(), role, recipient, passphrase: None })
     }
 }

@@ -3,6 +3,8 @@
 use crate::error::{Error, Kind, Result, Typed};
 use crate::keys::random;
 use crate::pin::Pin;
+#[cfg(feature = "plugin")]
+use crate::plugin::PluginIdentity;
 use crate::recipient::Recipient;
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use age_core::primitives::{aead_decrypt, hkdf};
@@ -23,17 +25,31 @@ const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 /// An identity file is a few lines; more is a mistake.
 const MAX_FILE: usize = 64 * 1024;
 
-/// An age X25519 identity whose key lies on a guarded page.
+/// What opens: an age X25519 identity whose key lies on a guarded page; an SSH key (feature `ssh`), which age keeps on the heap; or what
+/// a plugin makes use of (feature `plugin`), which is run when a verified file is opened, and not before.
 ///
 /// ```
 /// let identity = bootseal_core::Identity::generate()?;
-/// assert!(identity.recipient().to_string().starts_with("age1"));
+/// assert!(identity.to_string().starts_with("age1")); // the public side
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Identity {
+pub struct Identity(Sort);
+
+#[derive(Clone)]
+enum Sort {
+    X25519(X25519),
+    #[cfg(feature = "ssh")]
+    Ssh(crate::ssh::Key),
+    #[cfg(feature = "plugin")]
+    Plugin(PluginIdentity),
+}
+
+#[derive(Clone)]
+struct X25519 {
     key: Secret,
     public: [u8; 32],
+    recipient: Recipient,
 }
 
 impl Identity {
@@ -44,7 +60,7 @@ impl Identity {
     ///
     /// ```
     /// let identity = bootseal_core::Identity::generate()?;
-    /// println!("{}", identity.recipient()); // the public side; the key itself is never printed
+    /// println!("{identity}"); // the public side; the key itself is never printed
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn generate() -> Result<Identity> {
@@ -55,11 +71,28 @@ impl Identity {
 
     pub(crate) fn from_key(key: Secret) -> Identity {
         let public = key.expose(|key| PublicKey::from(&static_secret(key)).to_bytes());
-        Identity { key, public }
+        let recipient = Recipient::from_file(&bech32::encode::<Bech32>(PUBLIC_PREFIX, &public).unwrap_or_default());
+        Identity(Sort::X25519(X25519 { key, public, recipient }))
     }
 
-    /// Parses `AGE-SECRET-KEY-1…`; the text itself lies on a guarded page already.
+    #[cfg(feature = "ssh")]
+    pub(crate) fn from_ssh(key: crate::ssh::Key) -> Identity {
+        Identity(Sort::Ssh(key))
+    }
+
+    /// Parses `AGE-SECRET-KEY-1…` or `AGE-PLUGIN-NAME-1…`; the text itself lies on a guarded page already.
     fn parse(text: &str) -> Option<Result<Identity>> {
+        #[cfg(feature = "plugin")]
+        if let Some(plugin) = PluginIdentity::parse(text) {
+            return Some(plugin.map(|plugin| Identity(Sort::Plugin(plugin))));
+        }
+        #[cfg(not(feature = "plugin"))]
+        if text.starts_with("AGE-PLUGIN-") {
+            let what = "the identity of a plugin, which takes the feature `plugin` of bootseal";
+            return Some(Err(
+                Error::malformed(what).with_help("Build with it, or give a key: `bootseal keygen -o FILE`.")
+            ));
+        }
         let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
         if checked.hrp() != SECRET_PREFIX || checked.byte_iter().count() != 32 {
             return None;
@@ -71,23 +104,92 @@ impl Identity {
         Some(key.map(Identity::from_key).map_err(Error::from))
     }
 
-    /// The public side.
+    /// The public side; `None` for a plugin's identity, of which only the plugin knows it.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role};
     /// let alice = Identity::generate()?;
     /// let line = Access::new("alice", Role::Writer, alice.recipient())?;
-    /// assert_eq!(line.recipient, alice.recipient());
+    /// assert_eq!(Some(line.recipient), alice.recipient());
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn recipient(&self) -> Recipient {
-        Recipient::from_file(&bech32::encode::<Bech32>(PUBLIC_PREFIX, &self.public).unwrap_or_default())
+    pub fn recipient(&self) -> Option<Recipient> {
+        match &self.0 {
+            Sort::X25519(own) => Some(own.recipient.clone()),
+            #[cfg(feature = "ssh")]
+            Sort::Ssh(key) => Some(key.recipient.clone()),
+            #[cfg(feature = "plugin")]
+            Sort::Plugin(_) => None,
+        }
+    }
+
+    /// Whether this may open what is wrapped to `recipient`. For a plugin's identity that is known only when it is tried: yes for each recipient of
+    /// that plugin, and for `age1tag1…`.
+    ///
+    /// ```
+    /// use bootseal_core::Identity;
+    /// let (alice, bob) = (Identity::generate()?, Identity::generate()?);
+    /// let recipient = alice.recipient().ok_or("no plugin's")?;
+    /// assert!(alice.may_open(&recipient) && !bob.may_open(&recipient));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn may_open(&self, recipient: &Recipient) -> bool {
+        match &self.0 {
+            #[cfg(feature = "plugin")]
+            Sort::Plugin(plugin) => plugin.may_open(recipient),
+            _ => self.recipient().as_ref() == Some(recipient),
+        }
+    }
+
+    /// Whether a program is run to open with it.
+    ///
+    /// ```
+    /// assert!(!bootseal_core::Identity::generate()?.is_plugin());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn is_plugin(&self) -> bool {
+        match &self.0 {
+            #[cfg(feature = "plugin")]
+            Sort::Plugin(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The same, and where its plugin may be found, if it is a plugin's.
+    ///
+    /// ```
+    /// use bootseal_core::{Identity, Plugins};
+    /// let plugins = Plugins::default().folder("/usr/bin".as_ref())?;
+    /// let identity = Identity::generate()?.with_plugins(&plugins); // of no use for this one
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    #[cfg(feature = "plugin")]
+    #[must_use]
+    pub fn with_plugins(mut self, plugins: &crate::plugin::Plugins) -> Identity {
+        if let Sort::Plugin(plugin) = &mut self.0 {
+            plugin.plugins = plugins.clone();
+        }
+        self
+    }
+
+    /// The file key, where one of the stanzas is for this identity.
+    pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
+        match &self.0 {
+            Sort::X25519(own) => {
+                let tried = stanzas.iter().find_map(|stanza| own.unwrap_stanza(stanza));
+                tried.transpose()
+            }
+            #[cfg(feature = "ssh")]
+            Sort::Ssh(key) => key.file_key(stanzas),
+            #[cfg(feature = "plugin")]
+            Sort::Plugin(plugin) => plugin.file_key(stanzas),
+        }
     }
 
     /// The identity file's text, as `age-keygen` writes it, with each of `pins` in a comment line.
     ///
     /// # Errors
-    /// [`Kind::Io`] without guarded memory.
+    /// [`Kind::Io`] without guarded memory; [`Kind::Usage`] for an SSH key or a plugin's identity, which lie in files of their own.
     ///
     /// ```
     /// use bootseal_core::{Identity, IdentityFile};
@@ -98,14 +200,18 @@ impl Identity {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn to_file_text(&self, pins: &[Pin]) -> Result<Secret> {
+        #[cfg_attr(not(any(feature = "ssh", feature = "plugin")), allow(irrefutable_let_patterns))]
+        let Sort::X25519(own) = &self.0 else {
+            return Err(Error::new(Kind::Usage, "only an age identity is written to a file"));
+        };
         let mut text = SecretBuf::with_capacity(512)?;
         for pin in pins {
             text.push(format!("# vault: {pin}\n").as_bytes())?;
         }
-        text.push(format!("# public key: {}\n", self.recipient()).as_bytes())?;
+        text.push(format!("# public key: {}\n", own.recipient).as_bytes())?;
         // Bech32 by characters, straight onto the page.
         let mut line = SecretBuf::with_capacity(96)?;
-        self.key.expose(|key| {
+        own.key.expose(|key| {
             use bech32::primitives::iter::{ByteIterExt, Fe32IterExt};
             let characters = key.iter().copied().bytes_to_fes().with_checksum::<Bech32>(&SECRET_PREFIX).chars();
             characters.into_iter().try_for_each(|character| line.push(&[character.to_ascii_uppercase() as u8]))
@@ -116,9 +222,22 @@ impl Identity {
     }
 }
 
+/// The public side, as far as it is known: `age1yubikey1…` for a plugin's.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Sort::X25519(own) => own.recipient.fmt(f),
+            #[cfg(feature = "ssh")]
+            Sort::Ssh(key) => key.recipient.fmt(f),
+            #[cfg(feature = "plugin")]
+            Sort::Plugin(plugin) => plugin.fmt(f),
+        }
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity({})", self.recipient())
+        write!(f, "Identity({self})")
     }
 }
 
@@ -131,8 +250,8 @@ fn static_secret(key: &[u8]) -> StaticSecret {
 }
 
 /// The X25519 recipient type of the age specification (C2SP age.md), with the key read from its page: age's own identity keeps it on the heap.
-impl age::Identity for Identity {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+impl X25519 {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey>> {
         let [share] = stanza.args.as_slice() else { return None };
         if stanza.tag != "X25519" {
             return None;
@@ -140,7 +259,7 @@ impl age::Identity for Identity {
         let share: [u8; 32] = BASE64_STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?;
         let shared = self.key.expose(|key| static_secret(key).diffie_hellman(&PublicKey::from(share)));
         if !shared.was_contributory() {
-            return Some(Err(age::DecryptError::InvalidHeader));
+            return Some(Err(Error::malformed("what is wrapped to an X25519 recipient holds a point of small order")));
         }
         let mut salt = [0; 64];
         salt[..32].copy_from_slice(&share);
@@ -163,15 +282,19 @@ impl age::Identity for Identity {
 /// # text.expose(|mut source| -> bootseal_core::Result<()> {
 /// let file = bootseal_core::IdentityFile::from_reader(&mut source)?;
 /// for identity in &file.identities {
-///     println!("opens what is sealed for {}", identity.recipient());
+///     println!("opens what is sealed for {identity}");
 /// }
 /// # Ok(()) })?;
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct IdentityFile {
     /// In the order of the file.
     pub identities: Vec<Identity>,
+    /// SSH keys that a passphrase locks.
+    #[cfg(feature = "ssh")]
+    pub locked: Vec<crate::ssh::LockedKey>,
     /// From lines `# vault: vault1…`.
     pub pins: Vec<Pin>,
 }
@@ -215,7 +338,14 @@ impl IdentityFile {
         page.expose(|bytes| {
             let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?;
             let mut file = IdentityFile::default();
+            let mut ssh = SshText::default();
             for (index, line) in text.lines().enumerate() {
+                if ssh.takes(index, line) {
+                    if let Some((first, pem)) = ssh.whole(text) {
+                        file.read_ssh(pem).map_err(|error| Error::malformed(format!("line {first}: {}", error.what())).with_help(error.help().unwrap_or_default()))?;
+                    }
+                    continue;
+                }
                 let line = line.trim();
                 let place = |what: &str| Error::malformed(format!("line {}: {what}", index + 1));
                 if let Some(comment) = line.strip_prefix('#') {
@@ -226,21 +356,78 @@ impl IdentityFile {
                         let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
                         file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`"))?);
                     }
-                } else if line.starts_with("-----BEGIN OPENSSH") || line.starts_with("-----BEGIN RSA") {
-                    return Err(place("an SSH key; this version opens with age identities (AGE-SECRET-KEY-1…)")
-                        .with_help("`bootseal keygen -o FILE` makes one; a writer adds it: bootseal access add NAME RECIPIENT"));
                 } else if line.starts_with("-----BEGIN AGE") || line.starts_with("age-encryption.org/") {
                     return Err(place("an encrypted identity file").with_help("Decrypt it with `age -d` into a pipe, and give it with `-i -`."));
                 } else if !line.is_empty() {
-                    let identity = Identity::parse(line).ok_or_else(|| place("not an age identity (AGE-SECRET-KEY-1…)"))?;
+                    let identity = Identity::parse(line).ok_or_else(|| place("not an age identity (AGE-SECRET-KEY-1…), nor an SSH key or a plugin's"))?;
                     file.identities.push(identity?);
                 }
             }
-            if file.identities.is_empty() {
+            if ssh.is_open() {
+                return Err(Error::malformed("holds an SSH key that is cut"));
+            }
+            if file.is_empty() {
                 return Err(Error::malformed("holds no identity").with_help("`bootseal keygen -o FILE` makes one."));
             }
             Ok(file)
         })
+    }
+
+    fn is_empty(&self) -> bool {
+        #[cfg(feature = "ssh")]
+        if !self.locked.is_empty() {
+            return false;
+        }
+        self.identities.is_empty()
+    }
+
+    #[cfg(feature = "ssh")]
+    fn read_ssh(&mut self, pem: &str) -> Result<()> {
+        match crate::ssh::read(pem)? {
+            Ok(identity) => self.identities.push(identity),
+            Err(locked) => self.locked.push(locked),
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "ssh"))]
+    fn read_ssh(&mut self, _: &str) -> Result<()> {
+        Err(Error::malformed("an SSH key, which takes the feature `ssh` of bootseal").with_help(
+            "`bootseal keygen -o FILE` makes an identity; a writer adds it: bootseal access add NAME RECIPIENT",
+        ))
+    }
+}
+
+/// Where in an identity file an SSH key stands, from its BEGIN line to its END line.
+#[derive(Default)]
+struct SshText(Option<(usize, bool)>);
+
+impl SshText {
+    /// Whether this line belongs to it.
+    fn takes(&mut self, index: usize, line: &str) -> bool {
+        let line = line.trim();
+        let of_ssh = line == "-----BEGIN OPENSSH PRIVATE KEY-----" || line == "-----BEGIN RSA PRIVATE KEY-----";
+        match &mut self.0 {
+            Some((_, ended @ false)) => *ended = line.starts_with("-----END "),
+            _ if of_ssh => self.0 = Some((index, false)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The key's text, and the number of its first line, once it has ended.
+    fn whole<'a>(&self, text: &'a str) -> Option<(usize, &'a str)> {
+        let (first, true) = self.0? else { return None };
+        let start: usize = text.split_inclusive('\n').take(first).map(str::len).sum();
+        let key = &text[start..];
+        let end = key
+            .find("-----END ")
+            .map_or(key.len(), |end| key[end..].find('\n').map_or(key.len(), |line| end + line + 1));
+        Some((first + 1, &key[..end]))
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.0, Some((_, false)))
     }
 }
 
@@ -326,7 +513,8 @@ mod tests {
     #[test]
     fn other_files_are_told_by_name_and_never_quoted() {
         for (text, word) in [
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "SSH key"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "SSH key that is cut"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----", "SSH"),
             ("-----BEGIN AGE ENCRYPTED FILE-----\nhunter2", "encrypted"),
             ("password=hunter2", "line 1"),
             ("", "no identity"),

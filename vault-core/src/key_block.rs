@@ -5,7 +5,9 @@ use crate::identity::Identity;
 use crate::keys::{DataKey, KEY_BYTES, SigningSeed};
 use crate::recipient::Recipient;
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use age_core::format::{FileKey, Stanza};
 use bootseal_memory::SecretBuf;
+use std::cell::RefCell;
 use std::io::Write;
 
 /// Wraps the data key to everyone in `recipients`.
@@ -26,8 +28,16 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
     let failed =
         |error: &dyn std::fmt::Display| Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"));
     let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
-    let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
-    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
+    let recipients = recipients.iter().map(|recipient| &**recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| match error {
+        // What a plugin could not do comes through age in this wrapping.
+        age::EncryptError::Io(error) => error.downcast().unwrap_or_else(|error| failed(&error)),
+        age::EncryptError::IncompatibleRecipients { .. } => Error::new(
+            Kind::Usage,
+            "a plugin's recipient asks to be alone, or with post-quantum ones only: age does not mix it with the others in access",
+        ),
+        error => failed(&error),
+    })?;
     let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).map_err(|error| failed(&error))?;
     let mut writer = encryptor.wrap_output(armored).map_err(|error| failed(&error))?;
     writer.write_all(plain).map_err(|error| failed(&error))?;
@@ -63,10 +73,15 @@ pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[I
     let broken = |what: String| Error::malformed(format!("{name} {what}"));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
         .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
-    let identities = identities.iter().map(|identity| identity as &dyn age::Identity);
-    let mut plain = match decryptor.decrypt(identities) {
+    // What is at hand before what a program has to be run for, or a key be touched.
+    let (programs, own): (Vec<_>, Vec<_>) = identities.iter().partition(|identity| identity.is_plugin());
+    let failed = RefCell::new(None);
+    let attempts: Vec<_> =
+        own.into_iter().chain(programs).map(|identity| Attempt { identity, failed: &failed }).collect();
+    let opened = decryptor.decrypt(attempts.iter().map(|attempt| attempt as &dyn age::Identity));
+    let mut plain = match opened {
         Ok(plain) => plain,
-        Err(age::DecryptError::NoMatchingKeys) => return Ok(None),
+        Err(age::DecryptError::NoMatchingKeys) => return failed.take().map_or(Ok(None), Err),
         Err(error) => return Err(broken(format!("does not open: {error}"))),
     };
     // One byte of room, so that reading on to the end never moves the page.
@@ -75,5 +90,27 @@ pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[I
         Ok(true) => Ok(Some(page)),
         Ok(false) => Err(broken(format!("holds more than {most} bytes"))),
         Err(_) => Err(broken("is cut or was changed".into())),
+    }
+}
+
+/// One identity, tried. That it failed counts only where no other opens.
+struct Attempt<'a> {
+    identity: &'a Identity,
+    failed: &'a RefCell<Option<Error>>,
+}
+
+impl age::Identity for Attempt<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        match self.identity.file_key(stanzas) {
+            Ok(key) => key.map(Ok),
+            Err(error) => {
+                self.failed.borrow_mut().get_or_insert(error);
+                None
+            }
+        }
     }
 }

@@ -16,7 +16,8 @@
 //! [`Vault::set`] → [`Vault::sign`] → [`FileLock::write`]. A reader stops after [`VerifiedFile::open`].
 //!
 //! # What this crate does not do
-//! No network, no environment variable, no terminal, no clock: time comes in as an argument. It does not choose which identity
+//! No network, no environment variable, no terminal, no clock: time comes in as an argument. No program, but with the feature `plugin` those of
+//! age plugins, once the signature holds. It does not choose which identity
 //! or pin is meant; the CLI and the loader do. The format is described in `docs/format.md`, with vectors in `tests/vectors`.
 
 #![forbid(unsafe_code)]
@@ -28,7 +29,12 @@ mod plain;
 
 mod identity;
 mod passphrase;
+#[cfg(feature = "plugin")]
+mod plugin;
+#[cfg(feature = "plugin")]
+mod plugin_protocol;
 mod recipient;
+mod ssh;
 
 mod key_block;
 mod keys;
@@ -68,12 +74,16 @@ pub use passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
 pub use plain::{PlainDocument, PlainProperty};
+#[cfg(feature = "plugin")]
+pub use plugin::{PluginUser, Plugins};
 pub use profile::{Basic, Body, Expiry, Field, Profile, Replay, TokenPlace, Unit};
 pub use proposal::Proposal;
 pub use recipient::Recipient;
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
 pub use signature::VaultId;
+#[cfg(feature = "ssh")]
+pub use ssh::LockedKey;
 pub use state::{KnownVaults, Place};
 pub use template::{JsonTemplate, Part, Template};
 pub use value::{OpenedValue, ValueKind};

@@ -588,9 +588,8 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn role_of(&self, identities: &[Identity]) -> Option<Role> {
-        let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
-        let roles =
-            self.header.access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
+        let may = |access: &&Access| identities.iter().any(|identity| identity.may_open(&access.recipient));
+        let roles = self.header.access.iter().filter(may).map(|access| access.role);
         roles.fold(None, |best, role| if best == Some(Role::Writer) { best } else { Some(role) })
     }
 
@@ -610,7 +609,7 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn open(self, identities: &[Identity]) -> Result<Vault<Reader>> {
-        match open_data_key(&self.header.read_key, identities) {
+        match open_data_key(&self.header.read_key, &self.wanted(identities)) {
             Ok(Some(key)) => Vault::for_reader(self, key),
             Ok(None) => Err(self.placed(self.no_identity(identities))),
             Err(error) => Err(self.placed(error)),
@@ -634,7 +633,7 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<Writer>> {
-        match open_writer_keys(&self.header.write_key, identities) {
+        match open_writer_keys(&self.header.write_key, &self.wanted(identities)) {
             Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => Vault::for_writer(self, seed, key),
             Ok(Some(_)) => {
                 Err(self.placed(Error::malformed("`write_key` does not hold the signing seed of this vault")))
@@ -649,8 +648,36 @@ impl VerifiedFile {
         }
     }
 
+    /// No program is run for a file that has nobody of its plugin in access.
+    fn wanted(&self, identities: &[Identity]) -> Vec<Identity> {
+        let wanted =
+            |identity: &&Identity| !identity.is_plugin() || self.role_of(std::slice::from_ref(*identity)).is_some();
+        identities.iter().filter(wanted).cloned().collect()
+    }
+
+    /// The same, and where plugins may be found that wrap its keys for those in access whose recipients are a plugin's.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, Identity, Role, Vault};
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?.into_bytes();
+    /// use bootseal_core::{Plugins, SealedFile};
+    /// let plugins = Plugins::default().folder("/usr/bin".as_ref())?;
+    /// let file = SealedFile::parse(text)?.verify(&[])?.with_plugins(&plugins);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    #[cfg(feature = "plugin")]
+    #[must_use]
+    pub fn with_plugins(mut self, plugins: &crate::plugin::Plugins) -> VerifiedFile {
+        for access in &mut self.header.access {
+            access.recipient = access.recipient.clone().with_plugins(plugins);
+        }
+        self
+    }
+
     fn no_identity(&self, identities: &[Identity]) -> Error {
-        let tried: Vec<String> = identities.iter().map(|identity| identity.recipient().to_string()).collect();
+        let tried: Vec<String> = identities.iter().map(Identity::to_string).collect();
         let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
         let what = format!(
             "no key opens this file ({}, generation {}). Tried: {tried}",

@@ -26,6 +26,8 @@ pub(crate) fn run(
     let role = if options.writer { Role::Writer } else { Role::Reader };
     one_on_stdin(everywhere)?;
     let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
+    let plugins = world.plugins()?;
+    let recipient = recipient.map(|recipient| recipient.with_plugins(&plugins));
     // Where someone is to open by passphrase, the descriptor gives theirs; one's own is then asked for.
     let (fd, theirs) = (everywhere.passphrase_fd, options.passphrase);
     let own = Everywhere { passphrase_fd: fd.filter(|_| !theirs), ..everywhere.clone() };
@@ -51,6 +53,10 @@ pub(crate) fn run(
             (Access::new(&options.name, role, identity.recipient())?, Some(identity))
         }
     };
+    if let Some(plugin) = access.recipient.plugin() {
+        let text = "from now on every writer needs it: who may is wrapped anew with it at each change of access";
+        world.warn(style, format_args!("age-plugin-{plugin}: {text}"));
+    }
     let planned = |(path, target): (PathBuf, Result<(Target, Vec<Access>)>)| {
         (path, target.and_then(|(target, seen)| Plan::of(target, seen, &access, options.replace)))
     };

@@ -5,7 +5,7 @@ use crate::cli::{Everywhere, Init};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Access, FileLock, Kind, Role, Shown, Typed, VerifiedFile};
+use bootseal_core::{Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
@@ -38,8 +38,12 @@ fn role_of(options: &Init, access: &[Access], everywhere: &Everywhere, world: &m
     }
     let stdin = everywhere.identity.iter().any(|path| path == Path::new("-"));
     let keys = if stdin { None } else { world.keys(everywhere).ok() };
-    let recipients: Vec<_> = keys?.identities.iter().map(bootseal_core::Identity::recipient).collect();
-    let mine = access.iter().filter(|access| recipients.contains(&access.recipient)).map(|access| access.role);
+    let keys = keys?;
+    let own = |access: &&Access| {
+        keys.identities.iter().any(|identity| identity.may_open(&access.recipient))
+            || keys.locked.iter().any(|key| *key.recipient() == access.recipient)
+    };
+    let mine = access.iter().filter(own).map(|access| access.role);
     mine.max_by_key(|role| *role == Role::Writer).map(|role| role.to_string())
 }
 
@@ -71,13 +75,17 @@ pub(crate) fn access_list(
 ) -> Result<Vec<Access>> {
     let mut list = Vec::new();
     for (given, role) in [(writers, Role::Writer), (readers, Role::Reader)] {
-        list.extend(given.iter().map(|pair| named(pair, role)).collect::<Result<Vec<_>>>()?);
+        list.extend(given.iter().map(|pair| named(pair, role, world)).collect::<Result<Vec<_>>>()?);
     }
     if writers.is_empty() {
-        let mut keys = world.keys(everywhere)?;
-        if keys.identities.is_empty() {
+        let keys = world.keys(everywhere)?;
+        let mut own = keys.identities.first().map(Identity::recipient);
+        if keys.named {
+            own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
+        } else if !world.own_identity_file().is_ok_and(|path| path.exists()) {
+            // An SSH key that happens to be there was not meant to be all that opens a vault.
             let path = world.own_identity_file()?;
-            keys.identities.push(keygen::make(&path)?);
+            own = Some(keygen::make(&path)?.recipient());
             world.note(
                 style,
                 format_args!(
@@ -86,18 +94,17 @@ pub(crate) fn access_list(
                 ),
             );
         }
-        let recipient = keys.identities.first().map(bootseal_core::Identity::recipient);
-        let recipient = recipient.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
+        let recipient = own.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
         list.insert(0, Access::new(&login_name(world), Role::Writer, recipient)?);
     }
     Ok(list)
 }
 
-fn named(pair: &str, role: Role) -> Result<Access> {
+fn named(pair: &str, role: Role, world: &World<'_>) -> Result<Access> {
     let (name, recipient) = pair
         .split_once('=')
         .ok_or_else(|| Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair))))?;
-    Ok(Access::new(name, role, recipient.parse()?)?)
+    Ok(Access::new(name, role, recipient.parse::<Recipient>()?.with_plugins(&world.plugins()?))?)
 }
 
 fn login_name(world: &World<'_>) -> String {
@@ -125,7 +132,7 @@ fn alike(
     world.vouch(&mut found.file, like, style)?;
     let mut list = found.file.access().to_vec();
     for (given, role) in [(&options.writer, Role::Writer), (&options.reader, Role::Reader)] {
-        list.extend(given.iter().map(|pair| named(pair, role)).collect::<Result<Vec<_>>>()?);
+        list.extend(given.iter().map(|pair| named(pair, role, world)).collect::<Result<Vec<_>>>()?);
     }
     Ok(list)
 }

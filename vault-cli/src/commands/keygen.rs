@@ -16,7 +16,17 @@ pub(crate) fn run(options: &Keygen, style: Style, world: &mut World<'_>) -> Resu
         } else {
             IdentityFile::read(path)?
         };
-        let recipients: Vec<String> = file.identities.iter().map(|identity| identity.recipient().to_string()).collect();
+        let known = file.identities.iter().filter_map(Identity::recipient);
+        let recipients: Vec<String> =
+            known.chain(file.locked.iter().map(|key| key.recipient().clone())).map(|known| known.to_string()).collect();
+        for plugin in file.identities.iter().filter(|identity| identity.is_plugin()) {
+            world.warn(
+                style,
+                format_args!(
+                    "of {plugin}, only the plugin knows the recipient; it prints it when it makes the identity"
+                ),
+            );
+        }
         world.answer(style, &json!({ "recipients": recipients }), recipients.join("\n"))?;
         return Ok(());
     }
@@ -29,7 +39,7 @@ pub(crate) fn run(options: &Keygen, style: Style, world: &mut World<'_>) -> Resu
     }
     let identity = make(&path)?;
     world.note(style, format_args!("made {}; keep it, for nothing opens without it", Shown(&path.to_string_lossy())));
-    let recipient = identity.recipient().to_string();
+    let recipient = identity.to_string();
     world.answer(style, &json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
     Ok(())
 }

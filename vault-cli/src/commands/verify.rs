@@ -6,7 +6,7 @@ use crate::many::{self, Answer};
 use crate::output::Style;
 use crate::vaults::{Found, expand};
 use crate::world::World;
-use bootseal_core::{Profile, Property, Role, Shown, Trust};
+use bootseal_core::{Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn report(path: &Path, found: &Value) -> String {
 fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Value> {
     let Found { path, mut keys, file, .. } = found;
     world.unlock_unasked(&mut keys, &file, everywhere)?;
-    let role = file.role_of(&keys.identities);
+    let mut role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
     let (vault, generation) = (file.vault(), file.generation());
@@ -67,10 +67,20 @@ fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<
         }
     }
     match role {
-        Some(Role::Writer) => {
+        Some(Role::Writer) if !keys.identities.iter().any(Identity::is_plugin) => {
             let writer = file.open_for_writing(&keys.identities)?;
             writer.check_key_blocks(&keys.identities)?;
             writer.open_all()?;
+        }
+        Some(Role::Writer) => {
+            let reader = file.open(&keys.identities)?;
+            reader.open_all()?;
+            match reader.into_file().open_for_writing(&keys.identities) {
+                Ok(writer) => writer.check_key_blocks(&keys.identities)?,
+                // A plugin's identity may have been that of a reader, with a writer of the same plugin beside it.
+                Err(error) if error.kind() == Kind::NoIdentity => role = Some(Role::Reader),
+                Err(error) => return Err(error.into()),
+            }
         }
         Some(Role::Reader) => drop(file.open(&keys.identities)?.open_all()?),
         // Named on purpose, it is meant to open; one's own identity that happens to be there is not.
@@ -79,7 +89,7 @@ fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<
                 .open(&keys.identities)
                 .map(drop)
                 .err()
-                .map_or_else(|| Failure::new(bootseal_core::Kind::NoIdentity, "not in access"), Failure::from));
+                .map_or_else(|| Failure::new(Kind::NoIdentity, "not in access"), Failure::from));
         }
         None => {}
     }

@@ -1,0 +1,66 @@
+//! Where does the command line look for plugins, and how do they ask a person? In fixed folders, never on PATH; at the terminal.
+
+use crate::exit::Result;
+use crate::prompt::{Console, Terminal};
+use crate::world::World;
+use bootseal_core::{PluginUser, Plugins, Secret};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Folders of the machine, before those of the user.
+const FOLDERS: &[&str] = if cfg!(target_os = "macos") {
+    &["/usr/local/bin", "/opt/homebrew/bin", "/usr/bin"]
+} else if cfg!(unix) {
+    &["/usr/local/bin", "/usr/bin"]
+} else {
+    &[]
+};
+
+/// Folders of the user, below their home: where pipx, cargo and go install.
+const USER_FOLDERS: &[&str] = &[".local/bin", ".cargo/bin", "go/bin"];
+
+impl World<'_> {
+    /// `BOOTSEAL_PLUGIN`, then the fixed folders.
+    pub(crate) fn plugins(&self) -> Result<Plugins> {
+        let mut plugins = Plugins::default();
+        if let Some(program) = self.var("BOOTSEAL_PLUGIN") {
+            plugins = plugins.program(Path::new(&program))?;
+        }
+        let home =
+            self.var("HOME").or_else(|| self.var("USERPROFILE")).map(PathBuf::from).filter(|home| home.is_absolute());
+        let below_home = home.iter().flat_map(|home| USER_FOLDERS.iter().map(|folder| home.join(folder)));
+        for folder in FOLDERS.iter().map(PathBuf::from).chain(below_home) {
+            plugins = plugins.folder(&folder)?;
+        }
+        Ok(if self.terminal.is_some() { plugins.user(Person) } else { plugins })
+    }
+}
+
+/// Whoever sits at the terminal of the process.
+struct Person;
+
+impl PluginUser for Person {
+    fn show(&self, plugin: &str, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{plugin}: {text}");
+    }
+
+    fn confirm(&self, plugin: &str, text: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        let choices = no.map_or(format!("y = {yes}"), |no| format!("y = {yes}, n = {no}"));
+        let answer = Console.line(&format!("{plugin}: {text} [{choices}] ")).ok()?;
+        Some(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    fn ask(&self, plugin: &str, text: &str) -> Option<Secret> {
+        let line = Console.line(&prompt(plugin, text)).ok()?;
+        Secret::copy_of(line.as_bytes()).ok()
+    }
+
+    fn ask_secret(&self, plugin: &str, text: &str) -> Option<Secret> {
+        Console.secret(&prompt(plugin, text)).ok()
+    }
+}
+
+/// Some plugins bring the colon with them.
+fn prompt(plugin: &str, text: &str) -> String {
+    format!("{plugin}: {}: ", text.trim_end_matches([':', ' ']))
+}
