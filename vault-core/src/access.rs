@@ -294,6 +294,7 @@ fn recipients_of_writers(list: &[Access]) -> Vec<Recipient> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cloned_ref_to_slice_refs)] // one shape for all calls
 mod tests {
     use super::*;
     use crate::identity::Identity;

@@ -206,6 +206,7 @@ impl HandEdit {
 }
 
 #[cfg(test)]
+#[allow(clippy::cloned_ref_to_slice_refs)] // one shape for all calls
 mod tests {
     use super::*;
     use crate::header::Access;

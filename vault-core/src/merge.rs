@@ -386,6 +386,7 @@ fn start<'a>(base: &Side, ours: &'a Side, theirs: &'a Side) -> (&'a Side, Vec<St
 }
 
 #[cfg(test)]
+#[allow(clippy::cloned_ref_to_slice_refs)] // one shape for all calls
 mod tests {
     use super::*;
     use crate::header::Role;

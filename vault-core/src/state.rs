@@ -453,6 +453,7 @@ fn entry(file: Value) -> Result<(String, Known)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cloned_ref_to_slice_refs)] // one shape for all calls
 mod tests {
     use super::*;
     use crate::header::{Access, Role};
