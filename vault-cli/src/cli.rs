@@ -118,6 +118,24 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  bootseal rotate\n  bootseal rotate -f 'deploy/*.sealed.toml'\n  bootseal rotate --signing-key   (a new vault id too: pins are to be renewed)"
     )]
     Rotate(Rotate),
+    /// What changed between two versions, by name
+    #[command(
+        after_help = "Examples:\n  bootseal diff                              (HEAD against what lies here)\n  bootseal diff main app.sealed.toml\n  bootseal diff HEAD~2:app.sealed.toml app.sealed.toml --reveal\n  bootseal diff --names dev.sealed.toml prod.sealed.toml"
+    )]
+    Diff(Diff),
+    /// Accept what was edited by hand: shows exactly what changes, asks, signs
+    #[command(
+        after_help = "Examples:\n  bootseal sign                 (against the newest version that verifies in git)\n  bootseal sign --against backup.sealed.toml\n  git revert HEAD; bootseal sign --older   (makes the old content new)"
+    )]
+    Sign(Sign),
+    /// Make a valid file of a merge that git could not do; the sides come from git
+    #[command(
+        after_help = "Examples:\n  bootseal resolve app.sealed.toml\n  bootseal resolve app.sealed.toml --take theirs --yes"
+    )]
+    Resolve(Resolve),
+    /// Teach a git repository to show, merge and check sealed files
+    #[command(subcommand, arg_required_else_help = true)]
+    Git(Git),
     /// Log in for real, and say what came back
     #[command(
         after_help = "Examples:\n  bootseal login acme\n  bootseal login acme --call https://api.acme.example/v1/orders"
@@ -292,6 +310,21 @@ pub(crate) struct Verify {
     /// Fail unless the file is of generation N or later
     #[arg(long, value_name = "N")]
     pub(crate) min_generation: Option<u64>,
+    /// Hold each file against what it was at this revision: the same vault, or one that it was handed over to, and newer; no key is needed
+    #[arg(long, value_name = "REV", conflicts_with = "as_loader")]
+    pub(crate) since: Option<String>,
+    /// How --since says what changed
+    #[arg(long, value_name = "FORMAT", requires = "since")]
+    pub(crate) format: Option<SinceFormat>,
+    /// Look for file, key, pin and state as the loader does at a start, and say what came from where; no login
+    #[arg(long)]
+    pub(crate) as_loader: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SinceFormat {
+    Text,
+    Markdown,
 }
 
 #[derive(Debug, Subcommand)]
@@ -346,6 +379,93 @@ pub(crate) struct AccessAdd {
     /// Give someone who is there another role or recipient: a removal and an addition in one
     #[arg(long)]
     pub(crate) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// OLD: a file, REV:FILE or REV; NEW: a file [default: HEAD, and the file as with -f]
+    #[arg(value_name = "OLD] [NEW", num_args = 0..=2)]
+    pub(crate) versions: Vec<String>,
+    /// Compare names only; 1 where they differ, 2 for an error
+    #[arg(long)]
+    pub(crate) names: bool,
+    /// Print the sealed values that changed
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) reveal: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The version to begin from [default: the newest that verifies, in git]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+    /// Number the file above this generation as well
+    #[arg(long, value_name = "N")]
+    pub(crate) above: Option<u64>,
+    /// Take sealed values that are older than what they replace
+    #[arg(long)]
+    pub(crate) older: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The file with the markers
+    pub(crate) file: PathBuf,
+    /// Where both sides changed a property, take this side's
+    #[arg(long, value_name = "SIDE")]
+    pub(crate) take: Option<Which>,
+    /// The revision that is our side [default: what git has of the merge]
+    #[arg(long, value_name = "REV", requires = "theirs")]
+    pub(crate) ours: Option<String>,
+    /// The revision that is their side
+    #[arg(long, value_name = "REV", requires = "ours")]
+    pub(crate) theirs: Option<String>,
+    /// Take sealed values that are older than what they replace, from a side that does not verify
+    #[arg(long)]
+    pub(crate) older: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Which {
+    Ours,
+    Theirs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Git {
+    /// Set up the diff and merge drivers, the check at commit, and .gitattributes
+    Setup,
+    /// No plain secrets and no vault that does not verify: for the hook and for CI
+    Check(GitCheck),
+    /// What git's diff driver calls
+    #[command(hide = true)]
+    Textconv(GitTextconv),
+    /// What git's merge driver calls
+    #[command(hide = true)]
+    Merge(GitMerge),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GitCheck {
+    /// What is about to be committed, instead of the working tree
+    #[arg(long)]
+    pub(crate) staged: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GitTextconv {
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GitMerge {
+    pub(crate) base: PathBuf,
+    pub(crate) ours: PathBuf,
+    pub(crate) theirs: PathBuf,
+    /// What the file is called in the tree
+    pub(crate) path: PathBuf,
+    #[arg(long, value_name = "N")]
+    pub(crate) marker_size: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -23,14 +23,18 @@ mod cli;
 mod commands;
 mod exit;
 mod formats;
+mod git;
 mod keys;
 mod many;
+mod merging;
 mod output;
 mod plugins;
 mod prompt;
+mod report;
 mod run;
 mod target;
 mod vaults;
+mod versions;
 mod world;
 
 pub use prompt::{Console, Terminal};

@@ -167,6 +167,11 @@ impl World<'_> {
         Ok((name, passphrase))
     }
 
+    /// One word in answer, in lower case.
+    pub(crate) fn ask_word(&mut self, question: &str) -> Result<String> {
+        Ok(self.terminal()?.line(question).map_err(no_answer)?.to_ascii_lowercase())
+    }
+
     /// Asks for a secret, twice.
     pub(crate) fn ask_secret(&mut self, what: &str) -> Result<Secret> {
         let terminal = self.terminal()?;

@@ -1,9 +1,9 @@
 //! From arguments to an exit code: parse, run the verb, say how it ended.
 
-use crate::cli::{Access, Cli, Verb, When};
+use crate::cli::{Access, Cli, Git, Verb, When};
 use crate::commands::{
-    accept, access_add, access_list, access_pin, access_remove, get, init, keygen, list, login, propose, rename,
-    rotate, seal, set, unset, verify,
+    accept, access_add, access_list, access_pin, access_remove, diff, get, git_check, git_merge, git_setup,
+    git_textconv, init, keygen, list, login, propose, rename, resolve, rotate, seal, set, sign, unset, verify,
 };
 use crate::exit::{Done, Failure};
 use crate::output::Style;
@@ -54,6 +54,13 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Access(Access::Remove(options)) => access_remove::run(options, everywhere, style, world),
         Verb::Access(Access::Pin(options)) => access_pin::run(options, everywhere, style, world),
         Verb::Rotate(options) => rotate::run(options, everywhere, style, world),
+        Verb::Diff(options) => diff::run(options, everywhere, style, world),
+        Verb::Sign(options) => sign::run(options, everywhere, style, world),
+        Verb::Resolve(options) => resolve::run(options, everywhere, style, world),
+        Verb::Git(Git::Setup) => git_setup::run(everywhere, style, world),
+        Verb::Git(Git::Check(options)) => git_check::run(options, everywhere, style, world),
+        Verb::Git(Git::Textconv(options)) => git_textconv::run(options, world),
+        Verb::Git(Git::Merge(options)) => git_merge::run(options, everywhere, style, world),
         Verb::Login(options) => login::run(options, everywhere, style, world),
     };
     let flushed = world.stdout.flush();

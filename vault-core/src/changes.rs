@@ -1,6 +1,7 @@
 //! What has one version that another has not? By name; a value that is sealed is never part of the answer.
 
 use crate::document::{Document, Property};
+use crate::hand_edit::HandEdit;
 use crate::header::{Access, Header};
 use crate::path::PropertyPath;
 use crate::sealed_file::VerifiedFile;
@@ -131,6 +132,19 @@ impl Changes {
         let mut changes = Changes::of(&old.document, &new.document, |_, _, _| rotated);
         changes.headers(&old.header, &new.header);
         changes
+    }
+
+    /// The same for two texts that need not verify: properties and comments only.
+    ///
+    /// ```
+    /// use bootseal_core::{Changes, HandEdit};
+    /// let (old, new) = (HandEdit::parse(b"a = 1\n".to_vec())?, HandEdit::parse(b"a = 2 # why\n".to_vec())?);
+    /// let changes = Changes::between_texts(&old, &new);
+    /// assert_eq!((changes.properties.len(), changes.comments.1), (1, vec!["# why".to_owned()]));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn between_texts(old: &HandEdit, new: &HandEdit) -> Changes {
+        Changes::of(&old.document, &new.document, |_, _, _| false)
     }
 
     /// The same with what the sealed values of both hold, so that it is also told what a rotation left as it was.

@@ -45,7 +45,7 @@ pub enum Property {
     Readable(toml::Value),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Document {
     text: String,
     /// In the order of the text.

@@ -31,7 +31,7 @@ use std::path::Path;
 /// assert_eq!(changes.properties[0].what(), "changed");
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct HandEdit {
     pub(crate) document: Document,
     own: String,
@@ -89,6 +89,46 @@ impl HandEdit {
         };
         let (user, own) = text.split_at(at);
         Ok(HandEdit { document: Document::parse(user.to_owned())?, own: own.to_owned() })
+    }
+}
+
+impl HandEdit {
+    /// The text, with LF at the end of each line.
+    ///
+    /// ```
+    /// let edit = bootseal_core::HandEdit::parse(b"timeout = 10\r\n".to_vec())?;
+    /// assert_eq!(edit.text(), "timeout = 10\n");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn text(&self) -> String {
+        [self.document.text(), &self.own].concat()
+    }
+
+    /// The names of its properties, in the order of the text.
+    ///
+    /// ```
+    /// let edit = bootseal_core::HandEdit::parse(b"[acme]\nurl = 1\n".to_vec())?;
+    /// assert_eq!(edit.names().map(ToString::to_string).collect::<Vec<_>>(), ["acme.url"]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
+        self.document.iter().map(|(path, _)| path)
+    }
+
+    /// Whether `[bootseal]` is another than that of `file`, but for the signature: what is different in it is not taken over.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?;
+    /// let edit = HandEdit::parse(text.replace("generation = 1", "generation = 9").into_bytes())?;
+    /// assert!(edit.differs_in_own_table(&file));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn differs_in_own_table(&self, file: &VerifiedFile) -> bool {
+        let signed = |own: &str| own.rfind("signature = ").map_or(own.to_owned(), |at| own[..at].to_owned());
+        signed(&self.own) != signed(&file.own)
     }
 }
 

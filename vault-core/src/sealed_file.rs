@@ -27,6 +27,8 @@ const MAX_OWN_PART: usize = 2 << 20;
 
 pub(crate) const RESOLVE: &str = "`bootseal resolve FILE` makes a valid file of it, from the two sides that git has.";
 
+const EDITED: &str = "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who did.";
+
 const BRING_BACK: &str = "Bring the last good version back, from git or a backup.";
 
 /// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed, and nothing in it is trusted.
@@ -109,12 +111,10 @@ impl SealedFile {
 
     fn parse_shape(bytes: Vec<u8>) -> Result<SealedFile> {
         let text = text_of(bytes)?;
-        if let Some(at) = conflict_marker(&text) {
-            return Err(Error::malformed("holds the markers of a merge that git could not do")
-                .at_offset(&text, at)
-                .with_help(RESOLVE));
-        }
         let unsealed = || {
+            if conflict_marker(&text).is_some() {
+                return Error::malformed("holds the markers of a merge that git could not do").with_help(RESOLVE);
+            }
             Error::malformed("not a sealed file: its last two lines are not `vault = \"…\"` and `signature = \"…\"`")
                 .with_help("A settings file in clear becomes one by `bootseal seal`; a cut or edited one is brought back from git.")
         };
@@ -180,9 +180,10 @@ impl SealedFile {
 
     fn verify_here(self, pins: &[Pin]) -> Result<VerifiedFile> {
         verify(&self.vault, &self.text[..self.signed], &self.signature).map_err(|error| {
-            error.with_help(
-                "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who did.",
-            )
+            match conflict_marker(&self.text) {
+                Some(_) => error.with_help(RESOLVE),
+                None => error.with_help(EDITED),
+            }
         })?;
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
         // Another id than the pinned one: only an unbroken handover from there, inside this very text, makes it the same vault.

@@ -54,8 +54,8 @@ pub(crate) fn run(
         }
     };
     if let Some(plugin) = access.recipient.plugin() {
-        let text = "from now on every writer needs it: who may is wrapped anew with it at each change of access";
-        world.warn(style, format_args!("age-plugin-{plugin}: {text}"));
+        let text = "who may is wrapped anew with it at each change of access";
+        world.warn(style, format_args!("from now on every writer needs age-plugin-{plugin}: {text}"));
     }
     let planned = |(path, target): (PathBuf, Result<(Target, Vec<Access>)>)| {
         (path, target.and_then(|(target, seen)| Plan::of(target, seen, &access, options.replace)))

@@ -1,6 +1,7 @@
 //! `bootseal verify`: signature, pin, shape; with an identity also every value.
 
-use crate::cli::{Everywhere, Verify};
+use super::since::Since;
+use crate::cli::{Everywhere, SinceFormat, Verify};
 use crate::exit::{Done, Failure, Result};
 use crate::many::{self, Answer};
 use crate::output::Style;
@@ -8,12 +9,29 @@ use crate::vaults::{Found, expand};
 use crate::world::World;
 use bootseal_core::{Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if options.as_loader {
+        return super::as_loader::run(&options.files, everywhere, style, world);
+    }
     let mut named = everywhere.file.clone();
     named.extend(options.files.iter().cloned());
-    let files = if named.is_empty() { vec![world.sealed_file(everywhere)?] } else { expand(&named)? };
+    let since = match &options.since {
+        Some(revision) => Some(Since::of(revision, named.first().map_or(Path::new("."), PathBuf::as_path))?),
+        None => None,
+    };
+    let files = match &since {
+        _ if !named.is_empty() => expand(&named)?,
+        Some(since) => {
+            let (there, gone) = since.files()?;
+            for path in gone {
+                world.warn(style, format_args!("{} is gone", Shown(&path.to_string_lossy())));
+            }
+            there
+        }
+        None => vec![world.sealed_file(everywhere)?],
+    };
     let found = world.find_each(files, everywhere, style)?;
     many::each(found, style, world, |found, world| {
         let path = found.path.clone();
@@ -24,8 +42,17 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
             );
             return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what).in_file(&path).into());
         }
-        let document = check(found, everywhere, style, world)?;
-        Ok(Answer { text: report(&path, &document), document })
+        let became = since.as_ref().map(|since| since.check(&found)).transpose()?;
+        let mut document = check(found, everywhere, style, world)?;
+        let mut text = report(&path, &document);
+        if let Some(became) = became {
+            document["since"] = became.document();
+            text = match options.format {
+                Some(SinceFormat::Markdown) => became.markdown(&path.to_string_lossy()),
+                _ => format!("{text}\n{}", became.text()),
+            };
+        }
+        Ok(Answer { text, document })
     })
 }
 

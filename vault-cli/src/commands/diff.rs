@@ -1,0 +1,185 @@
+//! `bootseal diff`: what changed between two versions, by name.
+
+use crate::cli::{Diff, Everywhere};
+use crate::exit::{Done, Failure, Result};
+use crate::git::Repository;
+use crate::keys::Keys;
+use crate::output::{Style, shown_value};
+use crate::report;
+use crate::world::World;
+use bootseal_core::{
+    Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, Shown, Typed, ValueKind,
+    VerifiedFile,
+};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let done = compare(options, everywhere, style, world);
+    match done {
+        // As diff itself: 1 says that they differ, so an error is 2.
+        Err(Done::Failed(failure)) if options.names => {
+            world.failure(style, &failure);
+            Err(Done::Quietly(2))
+        }
+        other => other,
+    }
+}
+
+/// One of the two versions.
+struct Version {
+    name: String,
+    edit: HandEdit,
+    /// Where its signature holds, whoever's it is.
+    verified: Option<VerifiedFile>,
+    values: Option<Vec<(PropertyPath, OpenedValue)>>,
+}
+
+fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let (old, new) = match options.versions.as_slice() {
+        [] => (None, None),
+        // One word is the newer file where there is such a file, else the older revision.
+        [one] if Path::new(one).exists() => (None, Some(one)),
+        [one] => (Some(one), None),
+        [old, new] => (Some(old), Some(new)),
+        _ => return Err(Failure::new(Kind::Usage, "diff takes an older and a newer version").into()),
+    };
+    let path = match new {
+        Some(new) => PathBuf::from(new),
+        None => world.sealed_file(everywhere)?,
+    };
+    let mut keys = world.keys(everywhere)?;
+    let new = bytes_of(&path.to_string_lossy(), &path)?;
+    let old = bytes_of(old.map_or("HEAD", String::as_str), &path)?;
+    let mut version = |(name, bytes): (String, Vec<u8>), world: &mut World<'_>| -> Result<Version> {
+        let verified = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
+        if let Err(error) = &verified {
+            world.warn(style, format_args!("{name} does not verify, and is shown as it is: {}", error.what()));
+        }
+        let edit = HandEdit::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
+        let verified = verified.ok();
+        let values = match &verified {
+            Some(file) => values(file, &mut keys, everywhere, world)?,
+            None => None,
+        };
+        Ok(Version { name, edit, verified, values })
+    };
+    let (old, new) = (version(old, world)?, version(new, world)?);
+    if options.names {
+        return names(&old, &new, style, world);
+    }
+    let changes = match (&old, &new) {
+        (
+            Version { verified: Some(one), values: Some(before), .. },
+            Version { verified: Some(other), values: Some(after), .. },
+        ) => Changes::between_opened((one, before), (other, after)),
+        (Version { verified: Some(one), .. }, Version { verified: Some(other), .. }) => Changes::between(one, other),
+        _ => Changes::between_texts(&old.edit, &new.edit),
+    };
+    let mut document = report::document(&changes);
+    document["old"] = json!(old.name);
+    document["new"] = json!(new.name);
+    let mut text = report::text(&changes);
+    if options.reveal {
+        reveal(&changes, &old, &new, &mut document, &mut text)?;
+    }
+    if style.json {
+        world.document(&document)?;
+    } else if !text.is_empty() {
+        world.line(text)?;
+    }
+    Ok(())
+}
+
+/// `REV:FILE`, a file, or a revision of the file at `path`.
+fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
+    let shown = Shown(named).to_string();
+    if Path::new(named).exists() {
+        return Ok((shown, HandEdit::read(Path::new(named))?.text().into_bytes()));
+    }
+    let (revision, path) = match named.split_once(':') {
+        Some((revision, file)) => (revision, PathBuf::from(file)),
+        None => (named, path.to_path_buf()),
+    };
+    let repository = Repository::of(&path).map_err(|_| {
+        let text =
+            format!("{} is no file, and there is no git repository that it could be a revision of", Typed(named));
+        Failure::new(Kind::NotFound, text)
+    })?;
+    let commit = repository.commit(revision)?;
+    let name = repository.name_of(&path)?;
+    match repository.blob(&commit, &name)? {
+        Some(bytes) => Ok((format!("{}:{}", Shown(revision), Shown(&name)), bytes)),
+        None => Err(Failure::new(Kind::NotFound, format!("{} has no {}", Typed(revision), Shown(&name)))),
+    }
+}
+
+/// The sealed values, where an identity at hand opens them: then it is known which really changed, and when.
+fn values(
+    file: &VerifiedFile,
+    keys: &mut Keys,
+    everywhere: &Everywhere,
+    world: &mut World<'_>,
+) -> Result<Option<Vec<(PropertyPath, OpenedValue)>>> {
+    world.unlock_unasked(keys, file, everywhere)?;
+    if file.role_of(&keys.identities).is_none() {
+        return Ok(None);
+    }
+    let again = SealedFile::parse(file.text().into_bytes())?.verify(&[])?;
+    Ok(again.open(&keys.identities).and_then(|vault| vault.open_all()).ok())
+}
+
+fn names(old: &Version, new: &Version, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let all = |version: &Version| -> Vec<String> { version.edit.names().map(ToString::to_string).collect() };
+    let (before, after) = (all(old), all(new));
+    let missing = |one: &[String], other: &[String]| -> Vec<String> {
+        let there: HashSet<&String> = other.iter().collect();
+        one.iter().filter(|name| !there.contains(name)).cloned().collect()
+    };
+    let (gone, came) = (missing(&before, &after), missing(&after, &before));
+    if style.json {
+        world.document(&json!({ "old": old.name, "new": new.name, "only_old": gone, "only_new": came }))?;
+    } else {
+        for (file, list) in [(&old.name, &gone), (&new.name, &came)] {
+            for name in list {
+                world.line(format_args!("only in {file}: {name}"))?;
+            }
+        }
+    }
+    if gone.is_empty() && came.is_empty() { Ok(()) } else { Err(Done::Quietly(1)) }
+}
+
+/// The sealed values that changed, in clear: asked for by name.
+fn reveal(changes: &Changes, old: &Version, new: &Version, document: &mut Value, text: &mut String) -> Result<()> {
+    let (Some(before), Some(after)) = (&old.values, &new.values) else {
+        return Err(Failure::new(Kind::NoIdentity, "--reveal takes an identity that opens both versions")
+            .with_help("Name it with -i FILE."));
+    };
+    let find = |values: &[(PropertyPath, OpenedValue)], path: &PropertyPath| {
+        let found = values.iter().find(|(other, _)| other == path);
+        found.map(|(_, value)| clear(&value.secret, value.kind))
+    };
+    let sealed = |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
+    for (index, change) in changes.properties.iter().enumerate() {
+        if !sealed(&change.before) && !sealed(&change.after) {
+            continue;
+        }
+        let (one, other) = (find(before, &change.path), find(after, &change.path));
+        for (sign, value) in [("-", &one), ("+", &other)] {
+            if let Some(value) = value {
+                text.push_str(&format!("\n{sign} {} = {}", change.path, shown_value(value)));
+            }
+        }
+        document["properties"][index]["revealed_before"] = json!(one);
+        document["properties"][index]["revealed_after"] = json!(other);
+    }
+    Ok(())
+}
+
+fn clear(secret: &Secret, kind: ValueKind) -> String {
+    match (kind, secret.expose_str(str::to_owned)) {
+        (ValueKind::Text | ValueKind::Toml, Ok(text)) => text,
+        _ => format!("({} bytes)", secret.len()),
+    }
+}

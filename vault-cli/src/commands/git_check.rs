@@ -1,0 +1,141 @@
+//! `bootseal git check`: nothing in clear and nothing that does not verify goes into a commit.
+
+use super::since::Since;
+use crate::cli::{Everywhere, GitCheck};
+use crate::exit::{Done, Failure, Result};
+use crate::git::Repository;
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Kind, PlainDocument, SealedFile, Shown, VaultId, VerifiedFile};
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// What is read of a file that is not sealed, to see whether it holds a secret.
+const LOOKED_AT: usize = 1 << 20;
+
+pub(crate) fn run(
+    options: &GitCheck,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    let near = everywhere.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
+    let repository = Repository::of(&near)?;
+    let names = names(&repository, options.staged)?;
+    let mut findings: Vec<(String, Failure)> = Vec::new();
+    let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
+    let since = Since::of("HEAD", repository.top()).ok();
+    // Two files of one vault may lie in the tree although only one of them is committed now.
+    for name in all_sealed(&repository)? {
+        let Some(bytes) = content(&repository, &name, options.staged)? else { continue };
+        let committed = names.contains(&name);
+        match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
+            Ok(file) => {
+                vaults.entry(file.vault()).or_default().push(name.clone());
+                if committed && let Some(since) = &since {
+                    findings
+                        .extend(older(since, &repository, &name, file).err().map(|failure| (name.clone(), failure)));
+                }
+            }
+            Err(error) if committed => findings.push((name, error.into())),
+            Err(_) => {}
+        }
+    }
+    for (vault, files) in vaults.into_iter().filter(|(_, files)| files.len() > 1) {
+        let what = format!(
+            "{} are both of vault {vault}: a copy is not a new vault, and who may open one may open the other",
+            files.join(" and ")
+        );
+        let help = "Make a vault of its own: bootseal init --like FILE -f NEW";
+        findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
+    }
+    let sealed: HashSet<String> = all_sealed(&repository)?.into_iter().collect();
+    for name in names.iter().filter(|name| !name.ends_with(".sealed.toml")) {
+        let Some(bytes) = content(&repository, name, options.staged)? else { continue };
+        if let Some(what) = in_clear(name, &bytes[..bytes.len().min(LOOKED_AT)], &sealed) {
+            let help = "Take it out of the commit: git rm --cached FILE, and put it into .gitignore. What was pushed once is to be changed at the vendor.";
+            findings.push((name.clone(), Failure::new(Kind::Conflict, what).with_help(help)));
+        }
+    }
+    let mut worst = 0;
+    for (name, failure) in &findings {
+        worst = worst.max(failure.kind().exit_code());
+        if !style.json {
+            let name = Shown(name).to_string();
+            let text = if failure.text().contains(&name) {
+                failure.text().to_owned()
+            } else {
+                format!("{name}: {}", failure.text())
+            };
+            world.failure(style, &Failure::new(failure.kind(), text));
+        }
+    }
+    if style.json {
+        let rows = findings.iter().map(|(name, failure)| json!({ "file": name, "error": failure.json() }));
+        world.document(&json!({ "findings": rows.collect::<Vec<_>>() }))?;
+    }
+    if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
+}
+
+/// The files that are looked at: what a commit would change, or all that git has.
+fn names(repository: &Repository, staged: bool) -> Result<Vec<String>> {
+    let args: &[&str] = match staged {
+        true => &["diff", "--cached", "--name-only", "-z", "--diff-filter=d", "--no-renames"],
+        false => &["ls-files", "-z"],
+    };
+    Ok(split(&repository.ask(args)?))
+}
+
+fn all_sealed(repository: &Repository) -> Result<Vec<String>> {
+    let names = split(&repository.ask(&["ls-files", "-z"])?);
+    Ok(names.into_iter().filter(|name| name.ends_with(".sealed.toml")).collect())
+}
+
+fn split(list: &[u8]) -> Vec<String> {
+    let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+}
+
+/// What would be committed, or what lies there.
+fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<Vec<u8>>> {
+    match staged {
+        true => repository.blob("", name),
+        false => Ok(std::fs::read(repository.top().join(name)).ok()),
+    }
+}
+
+/// Git brings in an old signed file without calling any driver: here it is held against HEAD.
+fn older(since: &Since, repository: &Repository, name: &str, file: VerifiedFile) -> Result<()> {
+    let path = repository.top().join(name);
+    let found = crate::vaults::Found { path, keys: Default::default(), pins: Vec::new(), file };
+    since.check(&found).map(drop)
+}
+
+/// Why a file that is not sealed must not be committed.
+fn in_clear(name: &str, bytes: &[u8], sealed: &HashSet<String>) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    // Put together here, so that this very file does not trip over itself.
+    let private = ["AGE-SECRET-KEY-", "1"].concat();
+    if text.lines().any(|line| line.trim_start().starts_with(&private)) {
+        return Some("holds an age identity in clear".into());
+    }
+    let path = Path::new(name);
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        let marked = PlainDocument::parse(text.into_owned()).ok()?;
+        if let Some(property) = marked.properties().iter().find(|property| property.marked) {
+            return Some(format!(
+                "{} stands there in clear, as \"secret:…\"; seal it: bootseal seal {name}",
+                property.path
+            ));
+        }
+    }
+    // What a sealed file was made from.
+    let stem = path.file_stem()?.to_str()?;
+    let stem = if stem.starts_with('.') { stem.trim_start_matches('.') } else { stem };
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let input = ["properties", "toml", "env", "json", "yaml", "yml"].contains(&extension) || name.ends_with(".env");
+    let beside = path.with_file_name(format!("{stem}.sealed.toml"));
+    (input && sealed.contains(beside.to_str()?))
+        .then(|| format!("is what {} was sealed from, in clear", Shown(&beside.to_string_lossy())))
+}

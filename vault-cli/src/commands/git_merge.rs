@@ -1,0 +1,110 @@
+//! `bootseal git merge`: git's merge driver. By itself only where all three versions are this vault's; else a plain conflict.
+
+use crate::cli::{Everywhere, GitMerge};
+use crate::exit::{Done, Failure, Result};
+use crate::merging::{Judged, into_theirs, judge, side};
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, VerifiedFile};
+use std::path::Path;
+use std::process::Command;
+
+pub(crate) fn run(
+    options: &GitMerge,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    let name = Shown(&options.path.to_string_lossy()).to_string();
+    match merge(options, everywhere, style, world) {
+        Ok(generation) => {
+            world.note(style, format_args!("{name}: merged by property, signed as generation {generation}"));
+            Ok(())
+        }
+        Err(failure) => {
+            // For git any answer but 0 is a conflict; the markers are what people know.
+            conflict(options)?;
+            world.warn(style, format_args!("{name}: left as a conflict: {}", failure.text()));
+            world.note(style, format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
+            Err(Done::Quietly(1))
+        }
+    }
+}
+
+fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<u64> {
+    let mut keys = world.keys(everywhere)?;
+    let pins = world.pins(everywhere, &keys)?;
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|error| Failure::from(super::unreadable(&error).in_file(path)));
+    let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
+    let ours = match judge(&ours, &options.path, &keys, &pins, world)? {
+        Judged::Trusted(file) => *file,
+        other => return Err(untrusted("our", other)),
+    };
+    // The others must be ours' vault, or one that it was handed over to.
+    let pin = Pin::from(ours.vault());
+    let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
+        let file = SealedFile::parse(bytes).and_then(|file| file.verify(&[pin]));
+        let file = file.map_err(|error| Failure::new(error.kind(), format!("{which}: {}", error.what())))?;
+        Ok(file.with_plugins(&keys.plugins))
+    };
+    let base = verified(base, "the common version")?;
+    let theirs = verified(theirs, "their side")?;
+    if ours.generation() < base.generation() || theirs.generation() < base.generation() {
+        return Err(Failure::new(Kind::OldGeneration, "a side is older than what both came from"));
+    }
+    let into_theirs = into_theirs(&ours, &theirs).unwrap_or_default();
+    if into_theirs {
+        match judge(theirs.text().as_bytes(), &options.path, &keys, &pins, world)? {
+            Judged::Trusted(_) => {}
+            other => return Err(untrusted("their", other)),
+        }
+    }
+    let base = side(base, &mut keys, everywhere, world)?;
+    let (ours_generation, theirs_generation) = (ours.generation(), theirs.generation());
+    let (mut vault, one, other): (_, Side, Side) = match into_theirs {
+        true => {
+            world.unlock_to_write(&mut keys, &theirs, everywhere)?;
+            let vault = theirs.open_for_writing(&keys.identities)?;
+            let theirs = Side::of(&vault)?;
+            (vault, side(ours, &mut keys, everywhere, world)?, theirs)
+        }
+        false => {
+            world.unlock_to_write(&mut keys, &ours, everywhere)?;
+            let vault = ours.open_for_writing(&keys.identities)?;
+            let ours = Side::of(&vault)?;
+            (vault, ours, side(theirs, &mut keys, everywhere, world)?)
+        }
+    };
+    let now = (world.now)();
+    let merged = vault.merge(&base, &one, &other, |_| None, now)?;
+    if let Some(comment) = merged.left_out.first() {
+        let text = format!("both sides changed comments; theirs has: {}", Shown(comment));
+        return Err(Failure::new(Kind::Conflict, text));
+    }
+    let (text, file) = vault.sign_above(ours_generation.max(theirs_generation))?;
+    FileLock::acquire(&options.ours)?.write(&text)?;
+    world.remember(&options.path, &file, style);
+    Ok(file.generation())
+}
+
+fn untrusted(which: &str, judged: Judged) -> Failure {
+    let why = match judged {
+        Judged::Refused(why) => why,
+        _ => "it is neither pinned nor known on this machine".into(),
+    };
+    Failure::new(Kind::WrongVault, format!("{which} side cannot be trusted: {why}"))
+}
+
+/// The conflict that git would have left.
+fn conflict(options: &GitMerge) -> Result<()> {
+    let size = format!("--marker-size={}", options.marker_size.unwrap_or(7));
+    let done = Command::new("git")
+        .args(["merge-file", "-q", &size, "-L", "ours", "-L", "base", "-L", "theirs", "--"])
+        .args([&options.ours, &options.base, &options.theirs])
+        .status();
+    match done {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::new(Kind::Io, format!("git cannot be run: {error}"))),
+    }
+}

@@ -1,0 +1,144 @@
+//! `bootseal git setup`: teaches a repository to show, merge and check sealed files.
+
+use crate::cli::Everywhere;
+use crate::exit::{Done, Failure, Result};
+use crate::git::Repository;
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Error, Kind, Shown};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal";
+const HOOK_MARK: &str = "# bootseal: the check at commit";
+
+pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let near = everywhere.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
+    let repository = Repository::of(&near)?;
+    let program = program()?;
+    let mut did = Vec::new();
+    for (key, value) in [
+        ("diff.bootseal.textconv", format!("{program} git textconv")),
+        ("diff.bootseal.cachetextconv", "false".into()),
+        ("merge.bootseal.name", "sealed files, by property".into()),
+        ("merge.bootseal.driver", format!("{program} git merge %O %A %B %P --marker-size %L")),
+    ] {
+        repository.ask(&["config", "--local", key, &value])?;
+    }
+    did.push("diff and merge drivers in this clone's settings".to_owned());
+    if add_line(&repository.top().join(".gitattributes"), ATTRIBUTES)? {
+        did.push(".gitattributes: commit it, for all who clone".into());
+    }
+    did.extend(formatters(repository.top())?);
+    match hook(&repository, &program)? {
+        Hook::Made(path) => did.push(format!("the check at commit, {}", Shown(&path.to_string_lossy()))),
+        Hook::There => {}
+        Hook::Another(path) => world.warn(
+            style,
+            format_args!(
+                "{} is another's hook, and stays as it is; add this line to it: {program} git check --staged",
+                Shown(&path.to_string_lossy())
+            ),
+        ),
+    }
+    for line in &did {
+        world.note(style, format_args!("set up: {line}"));
+    }
+    world.note(style, "each clone takes it once; a web merge knows no driver: there, bootseal resolve FILE, and in CI, bootseal verify --since BRANCH");
+    if style.json {
+        world.document(&json!({ "repository": repository.top().to_string_lossy(), "did": did }))?;
+    }
+    Ok(())
+}
+
+/// How git is to call us: by name where that finds us, else by our own path, quoted for the shell that git starts.
+fn program() -> Result<String> {
+    let own = std::env::current_exe().and_then(|own| own.canonicalize());
+    let own = own.map_err(|error| Failure::new(Kind::Io, format!("this program's own path is not known: {error}")))?;
+    let found = std::env::var_os("PATH").and_then(|path| {
+        let mut folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+        folders.find_map(|folder| folder.join("bootseal").canonicalize().ok())
+    });
+    if found.as_ref() == Some(&own) {
+        return Ok("bootseal".into());
+    }
+    Ok(format!("'{}'", own.to_string_lossy().replace('\'', "'\\''")))
+}
+
+/// Adds a line to a file, made where there is none; `false` where it stands there already.
+fn add_line(path: &Path, line: &str) -> Result<bool> {
+    let failed = |error: std::io::Error| {
+        Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path))
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(error)),
+    };
+    if text.lines().any(|other| other.trim() == line) {
+        return Ok(false);
+    }
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    std::fs::write(path, format!("{text}{gap}{line}\n")).map_err(failed)?;
+    Ok(true)
+}
+
+/// A formatter that rewrites a sealed file breaks its signature: those whose settings are there are told to leave it alone.
+fn formatters(top: &Path) -> Result<Vec<String>> {
+    let mut did = Vec::new();
+    if top.join(".prettierignore").exists() && add_line(&top.join(".prettierignore"), "*.sealed.toml")? {
+        did.push(".prettierignore leaves sealed files alone".into());
+    }
+    if top.join(".editorconfig").exists() {
+        let path = top.join(".editorconfig");
+        if add_line(&path, "[*.sealed.toml]")? {
+            for line in ["trim_trailing_whitespace = unset", "insert_final_newline = unset", "indent_style = unset"] {
+                // Below a header of its own, so a line that stands elsewhere does not count.
+                append(&path, line)?;
+            }
+            did.push(".editorconfig leaves sealed files alone".into());
+        }
+    }
+    for name in [".taplo.toml", "taplo.toml"] {
+        let text = std::fs::read_to_string(top.join(name)).unwrap_or_default();
+        if !text.is_empty() && !text.contains("sealed.toml") {
+            did.push(format!("{name} is yours to change: exclude = [\"**/*.sealed.toml\"]"));
+        }
+    }
+    Ok(did)
+}
+
+fn append(path: &Path, line: &str) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::OpenOptions::new().append(true).open(path)?;
+        std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes())
+    };
+    write().map_err(|error| Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path).into())
+}
+
+enum Hook {
+    Made(PathBuf),
+    There,
+    Another(PathBuf),
+}
+
+fn hook(repository: &Repository, program: &str) -> Result<Hook> {
+    let answer = repository.ask(&["rev-parse", "--git-path", "hooks/pre-commit"])?;
+    let path = repository.top().join(String::from_utf8_lossy(&answer).trim_end_matches('\n'));
+    let failed = |error: std::io::Error| {
+        Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(&path))
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.contains("git check --staged") => return Ok(Hook::There),
+        Ok(_) => return Ok(Hook::Another(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    std::fs::write(&path, format!("#!/bin/sh\n{HOOK_MARK}\nexec {program} git check --staged\n")).map_err(failed)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(failed)?;
+    Ok(Hook::Made(path))
+}

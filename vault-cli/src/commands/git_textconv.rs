@@ -1,0 +1,51 @@
+//! `bootseal git textconv`: a sealed file as `git diff` shows it. Names, readable values and people; of what is sealed only that it changed.
+
+use crate::cli::GitTextconv;
+use crate::exit::{Done, Result};
+use crate::world::World;
+use bootseal_core::{HandEdit, Property, SealedFile, Shown};
+
+pub(crate) fn run(options: &GitTextconv, world: &mut World<'_>) -> Result<(), Done> {
+    let bytes = std::fs::read(&options.file).map_err(|error| super::unreadable(&error).in_file(&options.file))?;
+    for line in lines(&bytes) {
+        world.line(line)?;
+    }
+    Ok(())
+}
+
+fn lines(bytes: &[u8]) -> Vec<String> {
+    let verified = SealedFile::parse(bytes.to_vec()).and_then(|file| file.verify(&[]));
+    let mut lines = Vec::new();
+    let text = match (&verified, HandEdit::parse(bytes.to_vec())) {
+        (Ok(file), _) => file.text(),
+        (Err(error), Ok(edit)) => {
+            lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
+            edit.text()
+        }
+        // Whatever it is, a diff must show it.
+        (Err(error), Err(_)) => {
+            lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+    };
+    // The user's part as it stands, each sealed text by a short sign of it; key blocks and the signature left out.
+    let user = text.rfind("\n[bootseal]\n").map_or(text.as_str(), |at| &text[..at + 1]);
+    let user = if text.starts_with("[bootseal]\n") { "" } else { user };
+    lines.extend(user.lines().map(|line| Shown(&shortened(line)).to_string()));
+    if let Ok(file) = verified {
+        lines.push(format!("[bootseal] {}, generation {}, epoch {}", file.vault(), file.generation(), file.epoch()));
+        lines.extend(super::access_list::table(file.access()).lines().map(|line| format!("  {line}")));
+        let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
+        lines.push(format!("  {} properties, {sealed} sealed", file.properties().count()));
+    }
+    lines
+}
+
+/// A sealed text as `sealed:…` and its last characters: enough to see that it is another one.
+fn shortened(line: &str) -> String {
+    let Some(at) = line.find("\"sealed:") else { return line.replace('\t', "    ") };
+    let start = at + "\"sealed:".len();
+    let Some(end) = line[start..].find('"').map(|end| start + end) else { return line.to_owned() };
+    let tail: String = line[start..end].chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("{}…{tail}{}", &line[..start], shortened(&line[end..]))
+}

@@ -1,0 +1,269 @@
+//! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git, never from the marked text.
+
+use super::sign::{generation_seen, refuse_older};
+use crate::cli::{Everywhere, Resolve, Which};
+use crate::exit::{Done, Failure, Result};
+use crate::git::Repository;
+use crate::merging::{Judged, edited, into_theirs, judge, side};
+use crate::output::{Style, timestamp};
+use crate::report;
+use crate::versions::Versions;
+use crate::world::World;
+use bootseal_core::{Changes, Clash, FileLock, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
+use serde_json::json;
+use std::path::Path;
+
+pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let path = options.file.as_path();
+    let mut keys = world.keys(everywhere)?;
+    let pins = world.pins(everywhere, &keys)?;
+    let repository = Repository::of(path)?;
+    let name = repository.name_of(path)?;
+    let sides = Sides::of(&repository, &name, options)?;
+    let before = std::fs::read(path).map_err(|error| super::unreadable(&error).in_file(path))?;
+
+    let judged = |bytes: &[u8], which: &str, world: &mut World<'_>| -> Result<Option<VerifiedFile>> {
+        match judge(bytes, path, &keys, &pins, world)? {
+            // Nobody vouches for it yet; before it is gone on from, someone is asked to.
+            Judged::Trusted(file) | Judged::Unknown(file) => Ok(Some(*file)),
+            Judged::Refused(why) => {
+                world.warn(style, format_args!("{which} side is taken as a hand edit: {why}"));
+                Ok(None)
+            }
+        }
+    };
+    let (ours, theirs) = (judged(&sides.ours, "our", world)?, judged(&sides.theirs, "their", world)?);
+    let into_theirs = match (&ours, &theirs) {
+        (Some(ours), Some(theirs)) => into_theirs(ours, theirs),
+        (None, Some(_)) => Some(true),
+        (Some(_), None) => Some(false),
+        (None, None) => {
+            let text = format!("{}: neither side verifies as this vault, so there is none to begin from", shown(path));
+            return Err(Failure::new(Kind::WrongVault, text)
+                .with_help("Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign")
+                .into());
+        }
+    };
+    // Two vault ids, where ours does not go on as theirs: theirs may be a former writer's, and is a hand edit.
+    let (into_theirs, theirs) = match into_theirs {
+        Some(into_theirs) => (into_theirs, theirs),
+        None => {
+            world.warn(
+                style,
+                "their side is taken as a hand edit: it is not this vault, or one that it was handed over to",
+            );
+            (false, None)
+        }
+    };
+    let (mut into, other) = match (into_theirs, ours, theirs) {
+        (true, ours, Some(theirs)) => (theirs, ours),
+        (_, Some(ours), theirs) => (ours, theirs),
+        _ => return Err(Failure::new(Kind::WrongVault, "there is no side to begin from").into()),
+    };
+    world.vouch(&mut into, path, style)?;
+    world.unlock_to_write(&mut keys, &into, everywhere)?;
+    let signed_other = other.is_some();
+    let old = into.text();
+    let mut vault = into.open_for_writing(&keys.identities)?;
+    // What a hand edit holds sealed must be known from a version that was signed.
+    let history = repository.versions(None, &name)?;
+    let mut above = Versions::of(history.clone(), path, &keys, &pins, world)?.highest();
+    above = above.max(generation_seen(path, world)?);
+    let versions = Versions::signed(history).opened(&keys);
+    let one = Side::of(&vault)?;
+    let two = match other {
+        Some(file) => {
+            above = above.max(file.generation());
+            side(file, &mut keys, everywhere, world)?
+        }
+        None => edited(if into_theirs { &sides.ours } else { &sides.theirs }, &vault, &versions)?,
+    };
+    let base = match &sides.base {
+        Some(bytes) => match SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[])) {
+            Ok(file) => side(file, &mut keys, everywhere, world)?,
+            Err(_) => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
+        },
+        None => Side::empty(),
+    };
+    let (ours, theirs) = if into_theirs { (two, one) } else { (one, two) };
+    let mut undecided = None;
+    let now = (world.now)();
+    let merged = vault.merge(&base, &ours, &theirs, |clash| choose(clash, options, &mut undecided, world), now);
+    if let Some(failure) = undecided {
+        return Err(Failure::into(failure));
+    }
+    let merged = merged.map_err(|error| error.in_file(path))?;
+
+    let before_merge = SealedFile::parse(old.into_bytes())?.verify(&[])?;
+    let (file, values) = (vault.file(), vault.open_all()?);
+    let changes = Changes::between_opened((&before_merge, &opened(&before_merge, &keys.identities)?), (file, &values));
+    refuse_older(&changes, options.older || signed_other, path)?;
+    confirm(path, &merged, &changes, everywhere, style, world)?;
+
+    let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
+    let lock = FileLock::acquire(path)?;
+    if std::fs::read(path).map_err(|error| super::unreadable(&error).in_file(path))? != before {
+        return Err(
+            Failure::new(Kind::Conflict, "the file was changed while you were asked; nothing was changed").into()
+        );
+    }
+    lock.write(&text)?;
+    world.remember(path, &file, style);
+    world.note(style, format_args!("{}: signed as generation {}; now: git add {0}", shown(path), file.generation()));
+    if style.json {
+        let took = merged.took.iter().map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
+        world.document(&json!({
+            "file": path.to_string_lossy(), "vault": file.vault().to_string(), "generation": file.generation(), "signed": true,
+            "took": took.collect::<Vec<_>>(), "changes": report::document(&changes),
+        }))?;
+    }
+    Ok(())
+}
+
+/// The three versions, as git has them.
+struct Sides {
+    base: Option<Vec<u8>>,
+    ours: Vec<u8>,
+    theirs: Vec<u8>,
+}
+
+impl Sides {
+    /// From the index while a merge is under way; else from the parents of the commit that HEAD is; else as named.
+    fn of(repository: &Repository, name: &str, options: &Resolve) -> Result<Sides> {
+        let missing = |which: &str| {
+            Failure::new(Kind::NotFound, format!("{which} has no {}", Shown(name)))
+                .with_help("Name the two sides: bootseal resolve FILE --ours REV --theirs REV")
+        };
+        if let (Some(ours), Some(theirs)) = (&options.ours, &options.theirs) {
+            return Sides::at(repository, name, &repository.commit(ours)?, &repository.commit(theirs)?, missing);
+        }
+        let unmerged = repository.ask(&["ls-files", "-u", "-z", "--", name])?;
+        if !unmerged.is_empty() {
+            return Ok(Sides {
+                base: repository.blob(":1", name)?,
+                ours: repository.blob(":2", name)?.ok_or_else(|| missing("our side"))?,
+                theirs: repository.blob(":3", name)?.ok_or_else(|| missing("their side"))?,
+            });
+        }
+        match (repository.commit("HEAD^1"), repository.commit("HEAD^2")) {
+            (Ok(ours), Ok(theirs)) => Sides::at(repository, name, &ours, &theirs, missing),
+            _ => Err(Failure::new(
+                Kind::NotFound,
+                "git has no merge under way, and HEAD is no merge: there are no sides",
+            )
+            .with_help(
+                "Name them: bootseal resolve FILE --ours REV --theirs REV. After an edit by hand: bootseal sign",
+            )),
+        }
+    }
+
+    fn at(
+        repository: &Repository,
+        name: &str,
+        ours: &str,
+        theirs: &str,
+        missing: impl Fn(&str) -> Failure,
+    ) -> Result<Sides> {
+        let base = repository.try_ask(&["merge-base", ours, theirs])?.ok();
+        let base = base.map(|base| String::from_utf8_lossy(&base).trim().to_owned());
+        Ok(Sides {
+            base: base.map(|base| repository.blob(&base, name)).transpose()?.flatten(),
+            ours: repository.blob(ours, name)?.ok_or_else(|| missing("our side"))?,
+            theirs: repository.blob(theirs, name)?.ok_or_else(|| missing("their side"))?,
+        })
+    }
+}
+
+fn opened(
+    file: &VerifiedFile,
+    identities: &[bootseal_core::Identity],
+) -> Result<Vec<(bootseal_core::PropertyPath, bootseal_core::OpenedValue)>> {
+    let again = SealedFile::parse(file.text().into_bytes())?.verify(&[])?;
+    Ok(again.open(identities)?.open_all()?)
+}
+
+/// Which side a property is taken from that both changed.
+fn choose(clash: &Clash, options: &Resolve, undecided: &mut Option<Failure>, world: &mut World<'_>) -> Option<Taken> {
+    match options.take {
+        Some(Which::Ours) => return Some(Taken::Ours),
+        Some(Which::Theirs) => return Some(Taken::Theirs),
+        None => {}
+    }
+    let described = |(property, at): &(Option<Property>, Option<u64>)| match property {
+        None => "removed".to_owned(),
+        Some(Property::Readable(value)) => report::readable(value),
+        Some(Property::Sealed(_)) => format!("sealed, given {}", at.map_or("some time".into(), timestamp)),
+    };
+    let text = format!(
+        "{}: both sides changed it\n  ours:   {}\n  theirs: {}",
+        clash.path,
+        described(&clash.ours),
+        described(&clash.theirs)
+    );
+    if !world.can_ask() {
+        let failure =
+            Failure::new(Kind::NoTerminal, text).with_help("Say which for all of them: --take ours, or --take theirs");
+        undecided.get_or_insert(failure);
+        return None;
+    }
+    loop {
+        match world.ask_word(&format!("{text}\nTake ours or theirs? [o/t] ")).as_deref() {
+            Ok("o" | "ours") => return Some(Taken::Ours),
+            Ok("t" | "theirs") => return Some(Taken::Theirs),
+            Ok(_) => {}
+            Err(_) => {
+                undecided
+                    .get_or_insert(Failure::new(Kind::NoTerminal, "no answer from the terminal; nothing was changed"));
+                return None;
+            }
+        }
+    }
+}
+
+fn confirm(
+    path: &Path,
+    merged: &bootseal_core::Merged,
+    changes: &Changes,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<()> {
+    let mut text = format!("{}: made of both sides\n", shown(path));
+    for (property, side) in &merged.took {
+        text.push_str(&format!("  {property}: from {}\n", word(*side)));
+    }
+    for comment in &merged.left_out {
+        text.push_str(&format!("  left out, a comment of theirs: {}\n", Shown(comment)));
+    }
+    let what = report::text(changes);
+    text.push_str(if what.is_empty() {
+        "nothing changes against the side that it goes on from"
+    } else {
+        "what changes against the side that it goes on from:\n"
+    });
+    text.push_str(&what);
+    if everywhere.yes {
+        world.note(style, text);
+        return Ok(());
+    }
+    if !world.can_ask() {
+        world.note(style, text);
+        return Err(Failure::new(Kind::NoTerminal, "signing is asked for, and there is no terminal to ask at")
+            .with_help("Look at what changes, then add --yes."));
+    }
+    match world.ask(&format!("{text}\nSign this?"))? {
+        true => Ok(()),
+        false => Err(Failure::new(Kind::Usage, "not signed; nothing was changed")),
+    }
+}
+
+fn word(side: Taken) -> &'static str {
+    match side {
+        Taken::Ours => "ours",
+        Taken::Theirs => "theirs",
+    }
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}

@@ -1,0 +1,211 @@
+//! `bootseal sign`: accepts what was edited by hand, on the basis of the newest version that verifies.
+
+use crate::cli::{Everywhere, Sign};
+use crate::exit::{Done, Failure, Result};
+use crate::keys::Keys;
+use crate::output::{Style, timestamp};
+use crate::report;
+use crate::versions::{Versions, in_git};
+use crate::world::World;
+use bootseal_core::{Changes, FileLock, HandEdit, Kind, KnownVaults, Pin, Place, Shown, Vault, VaultId, Writer};
+use serde_json::json;
+use std::path::Path;
+
+pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let path = world.sealed_file(everywhere)?;
+    let mut keys = world.keys(everywhere)?;
+    let pins = world.pins(everywhere, &keys)?;
+    let edit = HandEdit::read(&path)?;
+    let on_disk = edit.text();
+    let (mut here, anywhere) = match &options.against {
+        Some(against) => (vec![HandEdit::read(against)?.text().into_bytes()], Vec::new()),
+        None => in_git(&path),
+    };
+    if options.against.is_none() {
+        // It may be good as it is, and only be older than what was seen.
+        here.push(on_disk.clone().into_bytes());
+    }
+    let mut versions = Versions::of(here, &path, &keys, &pins, world)?;
+    let seen = generation_seen(&path, world)?;
+    let above = Versions::of(anywhere, &path, &keys, &pins, world)?.highest().max(versions.highest()).max(seen);
+    let above = above.max(options.above.unwrap_or_default());
+
+    let (vault, changes, headline) = match versions.take_newest() {
+        Some(mut basis) => {
+            world.vouch(&mut basis, &path, style)?;
+            world.unlock_to_write(&mut keys, &basis, everywhere)?;
+            if basis.text() == on_disk && basis.generation() >= above {
+                world.note(style, format_args!("{} is signed already; there is nothing to accept", shown(&path)));
+                return said(&path, basis.vault(), basis.generation(), &Changes::default(), style, world);
+            }
+            let mut headline = format!("{}: against generation {}", shown(&path), basis.generation());
+            if edit.differs_in_own_table(&basis) && basis.text() != on_disk {
+                headline.push_str(", whose access list and keys stay; what [bootseal] says here is not taken over");
+            }
+            let mut vault = basis.open_for_writing(&keys.identities)?;
+            let changes = vault.adopt(&edit, &versions.opened(&keys)).map_err(|error| error.in_file(&path))?;
+            (vault, changes, headline)
+        }
+        None => return Ok(first(&path, &edit, &keys, &pins, above, style, world)?),
+    };
+    refuse_older(&changes, options.older, &path)?;
+    confirm(&headline, &changes, everywhere, style, world)?;
+    write(&path, &edit, vault, above, &changes, style, world)
+}
+
+/// A sealed value that is older than what it replaces may be one that leaked, pasted back in.
+pub(crate) fn refuse_older(changes: &Changes, allowed: bool, path: &Path) -> Result<()> {
+    let older = changes.properties.iter().filter(|change| change.is_older());
+    let older: Vec<String> = older
+        .map(|change| {
+            let date = |at: Option<u64>| at.map_or(String::new(), timestamp);
+            format!("{} (given {}, what it replaces {})", change.path, date(change.set_at.1), date(change.set_at.0))
+        })
+        .collect();
+    if allowed || older.is_empty() {
+        return Ok(());
+    }
+    let what = format!("older than what they replace: {}", older.join(", "));
+    Err(bootseal_core::Error::new(Kind::Conflict, what)
+        .in_file(path)
+        .with_help("An old value may be known to someone. If you want it back nevertheless: --older")
+        .into())
+}
+
+pub(crate) fn confirm(
+    headline: &str,
+    changes: &Changes,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<()> {
+    let text = match changes.is_empty() {
+        true => "nothing but the generation changes".into(),
+        false => report::text(changes),
+    };
+    let question = format!("{headline}\n{text}");
+    if everywhere.yes {
+        world.note(style, question);
+        return Ok(());
+    }
+    if !world.can_ask() {
+        world.note(style, question);
+        return Err(Failure::new(Kind::NoTerminal, "signing is asked for, and there is no terminal to ask at")
+            .with_help("Look at what changes, then add --yes."));
+    }
+    match world.ask(&format!("{question}\nSign this?"))? {
+        true => Ok(()),
+        false => Err(Failure::new(Kind::Usage, "not signed; nothing was changed")),
+    }
+}
+
+/// With no version to begin from, all of it is shown, as for a vault that is seen for the first time, and `--yes` does not do.
+fn first(
+    path: &Path,
+    edit: &HandEdit,
+    keys: &Keys,
+    pins: &[Pin],
+    above: u64,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<()> {
+    let vault = Vault::without_basis(edit, &keys.identities).map_err(|error| error.in_file(path))?;
+    let id = vault.file().vault();
+    refuse_another(path, id, pins, world)?;
+    let unknown = format!("{}: no version of it that verifies can be found, in git or with --against", shown(path));
+    if !world.can_ask() {
+        return Err(Failure::new(
+            Kind::NoTerminal,
+            format!("{unknown}; all of it is asked for, and there is no terminal to ask at"),
+        )
+        .with_help("Name a version that verifies: --against FILE"));
+    }
+    let properties: Vec<String> = vault
+        .file()
+        .properties()
+        .map(|(path, property)| match property {
+            bootseal_core::Property::Readable(value) => format!("{path}: {}", report::readable(value)),
+            bootseal_core::Property::Sealed(_) => format!("{path}: sealed"),
+        })
+        .collect();
+    let question = format!(
+        "{unknown}.\nIt would be signed as it stands, vault {id}. Its values can be read by:\n{}\nIt holds:\n{}\nSign all of this?",
+        super::access_list::table(vault.file().access()),
+        properties.join("\n"),
+    );
+    if !world.ask(&question)? {
+        return Err(Failure::new(Kind::Usage, "not signed; nothing was changed"));
+    }
+    let done = write(path, edit, vault, above, &Changes::default(), style, world);
+    match done {
+        Ok(()) => Ok(()),
+        Err(Done::Failed(failure)) => Err(failure),
+        Err(Done::Quietly(_)) => Ok(()),
+    }
+}
+
+fn refuse_another(path: &Path, id: VaultId, pins: &[Pin], world: &World<'_>) -> Result<()> {
+    let known = match world.known_vaults() {
+        Ok(store) => KnownVaults::load(&store)?.vault_of(&Place::of_path(path)?),
+        Err(_) => None,
+    };
+    let pinned = pins.is_empty() || pins.iter().any(|pin| pin.vault == id);
+    let wanted = match (pinned, known) {
+        (false, _) => pins.iter().map(|pin| pin.vault.to_string()).collect::<Vec<_>>().join(" or "),
+        (true, Some(known)) if known != id && pins.is_empty() => known.to_string(),
+        _ => return Ok(()),
+    };
+    let what = format!("this is the vault {id}, and it must be {wanted}");
+    Err(bootseal_core::Error::new(Kind::WrongVault, what).in_file(path).into())
+}
+
+fn write(
+    path: &Path,
+    edit: &HandEdit,
+    vault: Vault<Writer>,
+    above: u64,
+    changes: &Changes,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
+    let lock = FileLock::acquire(path)?;
+    if HandEdit::read(path)? != *edit {
+        return Err(Failure::new(Kind::Conflict, "the file was changed while you were asked; nothing was changed")
+            .with_help("Look again: bootseal sign")
+            .into());
+    }
+    lock.write(&text)?;
+    world.remember(path, &file, style);
+    world.note(style, format_args!("{}: signed as generation {}", shown(path), file.generation()));
+    said(path, file.vault(), file.generation(), changes, style, world)
+}
+
+fn said(
+    path: &Path,
+    vault: VaultId,
+    generation: u64,
+    changes: &Changes,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    if style.json {
+        world.document(&json!({
+            "file": path.to_string_lossy(), "vault": vault.to_string(), "generation": generation, "signed": true,
+            "changes": report::document(changes),
+        }))?;
+    }
+    Ok(())
+}
+
+/// The highest generation that this machine saw of the file.
+pub(crate) fn generation_seen(path: &Path, world: &World<'_>) -> Result<u64> {
+    match world.known_vaults() {
+        Ok(store) => Ok(KnownVaults::load(&store)?.generation_of(&Place::of_path(path)?)),
+        Err(_) => Ok(0),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}

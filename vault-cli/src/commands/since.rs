@@ -1,0 +1,130 @@
+//! `bootseal verify --since REV`: is each file the successor of the one that it was there? What CI asks of a pull request, with no key.
+
+use crate::exit::{Failure, Result};
+use crate::git::Repository;
+use crate::report;
+use crate::vaults::Found;
+use crate::versions::Versions;
+use bootseal_core::{Changes, Error, HandEdit, Kind, Shown, VerifiedFile};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// A revision that is trusted: the branch that a change goes to.
+pub(crate) struct Since {
+    repository: Repository,
+    revision: String,
+    commit: String,
+}
+
+/// What became of one file.
+pub(crate) struct Became {
+    headline: String,
+    changes: Changes,
+    before: Option<u64>,
+}
+
+impl Since {
+    pub(crate) fn of(revision: &str, near: &Path) -> Result<Since> {
+        let repository = Repository::of(near)?;
+        let commit = repository.commit(revision)?;
+        Ok(Since { repository, revision: Shown(revision).to_string(), commit })
+    }
+
+    /// Every sealed file that the revision or the index has, and whether it is still there.
+    pub(crate) fn files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+        let there = self.repository.ask(&["ls-tree", "-r", "-z", "--name-only", &self.commit])?;
+        let tracked = self.repository.ask(&["ls-files", "-z"])?;
+        let lists = [there, tracked];
+        let names = lists.iter().flat_map(|list| list.split(|byte| *byte == 0));
+        let sealed =
+            names.filter_map(|name| std::str::from_utf8(name).ok()).filter(|name| name.ends_with(".sealed.toml"));
+        let mut paths: Vec<PathBuf> = sealed.map(|name| self.repository.top().join(name)).collect();
+        paths.sort();
+        paths.dedup();
+        Ok(paths.into_iter().partition(|path| path.exists()))
+    }
+
+    /// Holds the file against what it was: the same vault or one that it was handed over to, with a higher generation where it
+    /// differs, and not from before new keys.
+    pub(crate) fn check(&self, found: &Found) -> Result<Became> {
+        let name = self.repository.name_of(&found.path)?;
+        let file = &found.file;
+        let Some(bytes) = self.repository.blob(&self.commit, &name)? else {
+            let headline = format!("new since {}", self.revision);
+            return Ok(Became { headline, changes: Changes::default(), before: None });
+        };
+        let old = match Versions::signed(vec![bytes.clone()]).take_newest() {
+            Some(old) => old,
+            // What lay there was broken; the file must still be the successor of the last one that was not.
+            None => Versions::signed(self.repository.versions(Some(&self.commit), &name)?).take_newest().ok_or_else(
+                || {
+                    let text = format!(
+                        "no version of this file up to {} verifies, so there is nothing to hold it against",
+                        self.revision
+                    );
+                    Failure::from(Error::new(Kind::Malformed, text).in_file(&found.path))
+                },
+            )?,
+        };
+        self.successor(file, &old).map_err(|error| error.in_file(&found.path))?;
+        let same = HandEdit::parse(bytes).is_ok_and(|edit| edit.text() == file.text());
+        if same {
+            let headline = format!("unchanged since {}", self.revision);
+            return Ok(Became { headline, changes: Changes::default(), before: Some(old.generation()) });
+        }
+        let headline = format!("generation {} → {} since {}", old.generation(), file.generation(), self.revision);
+        Ok(Became { headline, changes: Changes::between(&old, file), before: Some(old.generation()) })
+    }
+
+    fn successor(&self, file: &VerifiedFile, old: &VerifiedFile) -> Result<(), Error> {
+        let revision = &self.revision;
+        if file.vault() != old.vault() && !file.former_ids().contains(&old.vault()) {
+            let what = if old.former_ids().contains(&file.vault()) {
+                format!(
+                    "this file is signed by {}, which was handed over to {} by {revision}: a former writer may have made it",
+                    file.vault(),
+                    old.vault()
+                )
+            } else {
+                format!("another vault lies here: {}; at {revision} it was {}", file.vault(), old.vault())
+            };
+            return Err(Error::new(Kind::WrongVault, what)
+                .with_help("Someone may have put a vault of theirs in its place. Bring the file back: git checkout"));
+        }
+        let what = if file.text() == old.text() {
+            return Ok(());
+        } else if file.generation() <= old.generation() {
+            format!(
+                "this is generation {}, at {revision} it was {}: an older or another file was brought in",
+                file.generation(),
+                old.generation()
+            )
+        } else if file.epoch() < old.epoch() {
+            format!(
+                "this file has the data key of epoch {}, at {revision} it was epoch {}: it goes on from before new keys",
+                file.epoch(),
+                old.epoch()
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Kind::OldGeneration, what)
+            .with_help("To bring an older content back on purpose, a writer signs it anew: bootseal sign"))
+    }
+}
+
+impl Became {
+    pub(crate) fn text(&self) -> String {
+        let changes = report::text(&self.changes);
+        let indented: String = changes.lines().map(|line| format!("\n  {line}")).collect();
+        format!("  {}{indented}", self.headline)
+    }
+
+    pub(crate) fn markdown(&self, file: &str) -> String {
+        report::markdown(file, &self.headline, &self.changes)
+    }
+
+    pub(crate) fn document(&self) -> Value {
+        json!({ "generation_before": self.before, "new": self.before.is_none(), "changes": report::document(&self.changes) })
+    }
+}

@@ -1,0 +1,167 @@
+//! What does git know of a file? Asked through git's own binary; only plumbing that runs no filter, driver or hook.
+
+use crate::exit::{Failure, Result};
+use bootseal_core::{Kind, Shown};
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The most versions of one file that are looked at, newest first.
+const MOST_VERSIONS: usize = 2000;
+/// A version larger than a sealed file may be is none.
+const LARGEST: u64 = 16 << 20;
+
+/// A working tree.
+pub(crate) struct Repository {
+    top: PathBuf,
+}
+
+/// What git was asked cannot be answered.
+fn failed(what: &str, output: &[u8]) -> Failure {
+    let said = String::from_utf8_lossy(output);
+    let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
+    Failure::new(Kind::Io, format!("git {what}: {}", Shown(&said)))
+}
+
+impl Repository {
+    /// The one that `path` lies in.
+    pub(crate) fn of(path: &Path) -> Result<Repository> {
+        let folder = match path.is_dir() {
+            true => path,
+            false => path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        };
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(folder)
+            .args(["rev-parse", "--show-toplevel"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
+        if !output.status.success() {
+            let text = format!("{} is not in a git repository", Shown(&path.to_string_lossy()));
+            return Err(Failure::new(Kind::NotFound, text));
+        }
+        let top = String::from_utf8_lossy(&output.stdout);
+        Ok(Repository { top: PathBuf::from(top.trim_end_matches('\n')) })
+    }
+
+    pub(crate) fn top(&self) -> &Path {
+        &self.top
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.top).args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// What a git command prints; an error where it fails.
+    pub(crate) fn ask(&self, args: &[&str]) -> Result<Vec<u8>> {
+        let output = self.try_ask(args)?;
+        output.map_err(|said| failed(args.first().unwrap_or(&""), &said))
+    }
+
+    /// The same, a failure of git's given back with what it said.
+    pub(crate) fn try_ask(&self, args: &[&str]) -> Result<std::result::Result<Vec<u8>, Vec<u8>>> {
+        let output = self.command(args).output();
+        let output = output.map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
+        Ok(if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) })
+    }
+
+    /// A file's path as git calls it, from the top with slashes. The file itself need not be there.
+    pub(crate) fn name_of(&self, path: &Path) -> Result<String> {
+        let outside = || {
+            let text = format!(
+                "{} is not in the repository {}",
+                Shown(&path.to_string_lossy()),
+                Shown(&self.top.to_string_lossy())
+            );
+            Failure::new(Kind::Usage, text)
+        };
+        let name = path.file_name().ok_or_else(outside)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.canonicalize().map_err(|_| outside())?;
+        let top = self.top.canonicalize().map_err(|_| outside())?;
+        let inside = folder.strip_prefix(&top).map_err(|_| outside())?.join(name);
+        let parts: Option<Vec<&str>> = inside.components().map(|part| part.as_os_str().to_str()).collect();
+        Ok(parts.ok_or_else(outside)?.join("/"))
+    }
+
+    /// The commit that a revision names.
+    pub(crate) fn commit(&self, revision: &str) -> Result<String> {
+        let wanted = format!("{revision}^{{commit}}");
+        let answer = self.try_ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
+        let text = answer.map_err(|_| {
+            Failure::new(Kind::NotFound, format!("git knows no revision {}", bootseal_core::Typed(revision)))
+        })?;
+        Ok(String::from_utf8_lossy(&text).trim().to_owned())
+    }
+
+    /// The bytes of `name` in a commit or an index stage (`:1`); `None` where it has none.
+    pub(crate) fn blob(&self, place: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.try_ask(&["cat-file", "blob", &format!("{place}:{name}")])?.ok())
+    }
+
+    /// Every version of a file that led to `commit` (or, with none, that any branch or tag has), each once, newest first.
+    pub(crate) fn versions(&self, commit: Option<&str>, name: &str) -> Result<Vec<Vec<u8>>> {
+        let from = commit.unwrap_or("--all");
+        let log =
+            ["log", "--full-history", "-m", "--raw", "--no-abbrev", "--no-renames", "--format=", from, "--", name];
+        // A repository without a commit has no versions.
+        let Ok(log) = self.try_ask(&log)? else { return Ok(Vec::new()) };
+        let mut seen = HashSet::new();
+        let mut ids = Vec::new();
+        for line in String::from_utf8_lossy(&log).lines() {
+            // ":100644 100644 OLD NEW M\tname"
+            let mut words = line.split_ascii_whitespace().skip(2);
+            for id in [words.next(), words.next()].into_iter().rev().flatten() {
+                if id.bytes().any(|byte| byte != b'0') && seen.insert(id.to_owned()) {
+                    ids.push(id.to_owned());
+                }
+            }
+        }
+        ids.truncate(MOST_VERSIONS);
+        self.contents(&ids)
+    }
+
+    fn contents(&self, ids: &[String]) -> Result<Vec<Vec<u8>>> {
+        let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("git cat-file: {error}"));
+        let mut child = self
+            .command(&["cat-file", "--batch"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(cannot)?;
+        let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else { return Ok(Vec::new()) };
+        let mut from = BufReader::new(from);
+        let mut read = || -> std::io::Result<Vec<Vec<u8>>> {
+            let mut blobs = Vec::new();
+            for id in ids {
+                // One asked, one read: no pipe fills up on either side.
+                writeln!(to, "{id}")?;
+                to.flush()?;
+                let mut header = String::new();
+                from.read_line(&mut header)?;
+                let Some(size) = header.split_ascii_whitespace().nth(2).and_then(|size| size.parse::<u64>().ok())
+                else {
+                    continue;
+                };
+                let mut blob = Vec::new();
+                if size <= LARGEST {
+                    (&mut from).take(size).read_to_end(&mut blob)?;
+                    blobs.push(blob);
+                } else {
+                    std::io::copy(&mut (&mut from).take(size), &mut std::io::sink())?;
+                }
+                from.read_exact(&mut [0])?;
+            }
+            Ok(blobs)
+        };
+        let blobs = read().map_err(cannot);
+        drop(to);
+        let _ = child.wait();
+        blobs
+    }
+}

@@ -1,0 +1,72 @@
+//! Which of the sides of a merge can be trusted, and into which is merged? For git's driver and for `resolve`.
+
+use crate::cli::Everywhere;
+use crate::exit::{Failure, Result};
+use crate::keys::Keys;
+use crate::world::World;
+use bootseal_core::{
+    HandEdit, Kind, KnownVaults, Pin, Place, Reader, SealedFile, Side, Trust, Vault, VerifiedFile, Writer,
+};
+use std::path::Path;
+
+/// What one side of a merge is.
+pub(crate) enum Judged {
+    /// It verifies, and a pin or this machine's memory vouches for it.
+    Trusted(Box<VerifiedFile>),
+    /// Its signature holds, and nothing vouches for it.
+    Unknown(Box<VerifiedFile>),
+    /// It does not verify, or something stands against it: why.
+    Refused(String),
+}
+
+/// Looks at one side of a merge of the file at `path`.
+pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], world: &World<'_>) -> Result<Judged> {
+    let mut file = match SealedFile::parse(bytes.to_vec()).and_then(|file| file.verify(pins)) {
+        Ok(file) => file.with_plugins(&keys.plugins),
+        Err(error) => return Ok(Judged::Refused(error.what().to_owned())),
+    };
+    if let Ok(store) = world.known_vaults() {
+        let (known, place) = (KnownVaults::load(&store)?, Place::of_path(path)?);
+        if let Err(error) = known.recognise(&mut file, &place).and_then(|()| known.refuse_older_epoch(&file, &place)) {
+            return Ok(Judged::Refused(error.what().to_owned()));
+        }
+    }
+    Ok(match file.trust() {
+        Trust::Nothing => Judged::Unknown(Box::new(file)),
+        _ => Judged::Trusted(Box::new(file)),
+    })
+}
+
+/// The side that is merged into: the one that the other has not gone on from. `None` where they are of two lines.
+pub(crate) fn into_theirs(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<bool> {
+    if ours.vault() != theirs.vault() {
+        // What was handed over is not trusted as a side: its key may be a former writer's.
+        return theirs.former_ids().contains(&ours.vault()).then_some(true);
+    }
+    Some(theirs.epoch() > ours.epoch())
+}
+
+/// A side that is not merged into, for reading.
+pub(crate) fn side(
+    file: VerifiedFile,
+    keys: &mut Keys,
+    everywhere: &Everywhere,
+    world: &mut World<'_>,
+) -> Result<Side> {
+    world.unlock_unasked(keys, &file, everywhere)?;
+    match file.role_of(&keys.identities) {
+        Some(_) => Ok(Side::of(&file.open(&keys.identities)?)?),
+        None => Ok(Side::closed(&file)?),
+    }
+}
+
+/// A side that does not verify, or that nothing vouches for: its user's part, by what signed versions know.
+pub(crate) fn edited(bytes: &[u8], vault: &Vault<Writer>, versions: &[Vault<Reader>]) -> Result<Side> {
+    let edit = HandEdit::parse(bytes.to_vec()).map_err(|error| match error.kind() {
+        Kind::Malformed => {
+            Failure::from(error.with_help("Take the other side as a whole: git checkout --ours FILE, or --theirs"))
+        }
+        _ => error.into(),
+    })?;
+    Ok(Side::of_edit(&edit, vault, versions)?)
+}
