@@ -21,8 +21,8 @@ pub(crate) fn text(changes: &Changes) -> String {
         lines.push(format!("{mark}{}: {}", change.path, change_text(change)));
     }
     let (gone, came) = &changes.comments;
-    lines.extend(gone.iter().map(|comment| format!("- {}", Shown(comment))));
-    lines.extend(came.iter().map(|comment| format!("+ {}", Shown(comment))));
+    lines.extend(gone.iter().map(|comment| format!("comment gone: {}", Shown(comment))));
+    lines.extend(came.iter().map(|comment| format!("comment new: {}", Shown(comment))));
     lines.join("\n")
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String 
     }
     text.push_str("\n| | what |\n|---|---|\n");
     for line in self::text(changes).lines() {
-        let (name, what) = line.split_once(": ").unwrap_or(("comment", line));
+        let (name, what) = line.split_once(": ").unwrap_or(("", line));
         let name = name.strip_prefix("! ").map_or_else(|| code(name), |name| format!("⚠ {}", code(name)));
         text.push_str(&format!("| {name} | {} |\n", code(what)));
     }

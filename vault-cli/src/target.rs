@@ -18,6 +18,9 @@ pub(crate) struct Target {
     epoch: u64,
 }
 
+/// Every file that is to be changed, each with its own outcome.
+pub(crate) type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
+
 impl Target {
     /// Finds and verifies the one file, and makes sure that someone vouches for it.
     pub(crate) fn find(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(Target, VerifiedFile)> {
@@ -26,11 +29,7 @@ impl Target {
     }
 
     /// The same for every file that `-f` names, each with its own outcome.
-    pub(crate) fn find_all(
-        everywhere: &Everywhere,
-        style: Style,
-        world: &mut World<'_>,
-    ) -> Result<Vec<(PathBuf, Result<(Target, VerifiedFile)>)>> {
+    pub(crate) fn find_all(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Targets> {
         let found = world.find_all(everywhere, style)?;
         let each = found
             .into_iter()

@@ -7,6 +7,9 @@ use crate::world::World;
 use bootseal_core::{KnownVaults, Pin, Place, Reader, SealedFile, Vault, VerifiedFile};
 use std::path::Path;
 
+/// Versions as they are, unverified.
+pub(crate) type Texts = Vec<Vec<u8>>;
+
 /// Versions that verify, of one vault and those that it was before, the newest first.
 #[derive(Default)]
 pub(crate) struct Versions(Vec<VerifiedFile>);
@@ -67,6 +70,11 @@ impl Versions {
         self.0.iter().map(VerifiedFile::generation).max().unwrap_or_default()
     }
 
+    /// The generation of the one that has this text.
+    pub(crate) fn generation_of(&self, text: &str) -> Option<u64> {
+        self.0.iter().find(|file| file.text() == text).map(VerifiedFile::generation)
+    }
+
     /// Takes out the newest.
     pub(crate) fn take_newest(&mut self) -> Option<VerifiedFile> {
         if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
@@ -79,8 +87,8 @@ impl Versions {
 }
 
 /// The versions of the file that git has: on the way to HEAD, and anywhere.
-pub(crate) fn in_git(path: &Path) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-    let ask = || -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+pub(crate) fn in_git(path: &Path) -> (Texts, Texts) {
+    let ask = || -> Result<(Texts, Texts)> {
         let repository = Repository::of(path)?;
         let name = repository.name_of(path)?;
         let here = repository.commit("HEAD").and_then(|head| repository.versions(Some(&head), &name))?;

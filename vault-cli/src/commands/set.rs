@@ -5,11 +5,10 @@ use crate::cli::{Everywhere, Set};
 use crate::exit::{Done, Result};
 use crate::many::{self, Answer};
 use crate::output::Style;
-use crate::target::Target;
+use crate::target::{Target, Targets};
 use crate::world::World;
 use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile};
 use serde_json::json;
-use std::path::PathBuf;
 
 pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let source = Source {
@@ -53,8 +52,6 @@ pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &
         Ok(Answer { document: json!({ "name": path.to_string(), "sealed": sealed }), text: String::new() })
     })
 }
-
-type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
 
 /// Of several files those that have the property; a single one need not have it yet.
 pub(crate) fn having(path: &PropertyPath, targets: Targets, style: Style, world: &mut World<'_>) -> Result<Targets> {

@@ -39,7 +39,9 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
                 return said(&path, basis.vault(), basis.generation(), &Changes::default(), style, world);
             }
             let mut headline = format!("{}: against generation {}", shown(&path), basis.generation());
-            if edit.differs_in_own_table(&basis) && basis.text() != on_disk {
+            if let Some(generation) = versions.generation_of(&on_disk) {
+                headline.push_str(&format!("; what lies here was signed as generation {generation}"));
+            } else if edit.differs_in_own_table(&basis) {
                 headline.push_str(", whose access list and keys stay; what [bootseal] says here is not taken over");
             }
             let mut vault = basis.open_for_writing(&keys.identities)?;

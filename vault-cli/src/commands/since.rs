@@ -38,7 +38,9 @@ impl Since {
         let names = lists.iter().flat_map(|list| list.split(|byte| *byte == 0));
         let sealed =
             names.filter_map(|name| std::str::from_utf8(name).ok()).filter(|name| name.ends_with(".sealed.toml"));
-        let mut paths: Vec<PathBuf> = sealed.map(|name| self.repository.top().join(name)).collect();
+        let here = std::env::current_dir().unwrap_or_default();
+        let named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path);
+        let mut paths: Vec<PathBuf> = sealed.map(|name| named(self.repository.top().join(name))).collect();
         paths.sort();
         paths.dedup();
         Ok(paths.into_iter().partition(|path| path.exists()))
