@@ -121,9 +121,7 @@ impl Document {
             return Err(Error::new(Kind::Conflict, format!("`{outer}` is a value; it cannot hold others")).at(path));
         }
         let changed = self.insert(path, value)?;
-        self.checked(path, Some(changed), |read| {
-            read.get(path).is_some() && read.properties.len() == self.properties.len() + 1
-        })
+        if self.reads_as(&changed, None, Some(path)) { Ok(changed) } else { Err(Document::cannot(path)) }
     }
 
     /// The text without the property `path`; a comment behind it goes with it, those above it stay.
@@ -149,9 +147,7 @@ impl Document {
             }),
         };
         let changed = span.map(|span| [&self.text[..span.start], &self.text[span.end..]].concat());
-        self.checked(path, changed, |read| {
-            read.get(path).is_none() && read.properties.len() + 1 == self.properties.len()
-        })
+        changed.filter(|changed| self.reads_as(changed, Some(path), None)).ok_or_else(|| Document::cannot(path))
     }
 
     /// The text in which `old` is called `new`; in its place where the tables allow it, with its comments.
@@ -169,10 +165,7 @@ impl Document {
                     &self.text[entry.value.end..],
                 ]
                 .concat();
-                let good = |read: &Document| {
-                    read.get(old).is_none() && read.get(new).is_some() && read.properties.len() == self.properties.len()
-                };
-                if Document::parse(changed.clone()).is_ok_and(|read| good(&read)) {
+                if self.reads_as(&changed, Some(old), Some(new)) {
                     return Ok(changed);
                 }
             }
@@ -180,19 +173,20 @@ impl Document {
         Document::parse(self.without(old)?)?.with(new, value)
     }
 
-    /// Where a line went is a matter of TOML's rules on tables; that it went where it was meant to is checked by reading it.
-    fn checked(
-        &self,
-        path: &PropertyPath,
-        changed: Option<String>,
-        good: impl FnOnce(&Document) -> bool,
-    ) -> Result<String> {
-        match changed.map(|changed| (Document::parse(changed.clone()), changed)) {
-            Some((Ok(read), changed)) if good(&read) => Ok(changed),
-            _ => Err(Error::new(Kind::Conflict, "this file's tables do not let it be changed here")
-                .at(path)
-                .with_help("Change the line by hand, then accept the change: bootseal sign")),
-        }
+    /// Where a line went is a matter of TOML's rules on tables; that it did what it was meant to, and nothing else, is checked by
+    /// reading it: without `gone`, with `new`, and every other property as it was.
+    fn reads_as(&self, changed: &str, gone: Option<&PropertyPath>, new: Option<&PropertyPath>) -> bool {
+        let Ok(read) = Document::parse(changed.to_owned()) else { return false };
+        let kept = |path: &&PropertyPath| Some(*path) != gone && Some(*path) != new;
+        read.properties.len() == self.properties.keys().filter(kept).count() + usize::from(new.is_some())
+            && new.is_none_or(|new| read.properties.contains_key(new))
+            && self.properties.keys().filter(kept).all(|path| self.get(path) == read.get(path))
+    }
+
+    fn cannot(path: &PropertyPath) -> Error {
+        Error::new(Kind::Conflict, "this file's tables do not let it be changed here")
+            .at(path)
+            .with_help("Change the line by hand, then accept the change: bootseal sign")
     }
 
     /// `[[name]]` blocks are one property too, but not one value in one place.
@@ -541,6 +535,50 @@ mod tests {
             let document = Document::parse(before.into()).unwrap();
             let renamed = document.renamed(&old.parse().unwrap(), &new.parse().unwrap(), "1").unwrap();
             assert_eq!(renamed, after);
+        }
+    }
+
+    /// Lines as people write them, in any order: most of what comes out is TOML.
+    fn lines() -> impl Strategy<Value = String> {
+        let line = prop_oneof![
+            Just("# a comment"),
+            Just(""),
+            Just("[a]"),
+            Just("[a.b]"),
+            Just("[\"x.y\"] # header"),
+            Just("[[l]]"),
+            Just("a = 1"),
+            Just("b = \"two\" # why"),
+            Just("c.d = [1,\n  2, # in between\n]"),
+            Just("c.e = 3"),
+            Just("e = { f = 1, g = { h = 2 }, i.j = 3 }"),
+            Just("\"k l\" = \"\"\"\n[a]\n# no comment\n\"\"\""),
+            Just("m = 'x' "),
+            Just("a.b.n = 1979-05-27T07:32:00Z"),
+        ];
+        prop::collection::vec(line, 0..14).prop_map(|lines| lines.into_iter().map(|line| format!("{line}\n")).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn no_edit_touches_another_property(text in lines(), new in "[a-n](\\.[a-n]){0,2}", at in any::<prop::sample::Index>()) {
+            let Ok(document) = Document::parse(text) else { return Ok(()) };
+            let new: PropertyPath = new.parse().unwrap();
+            let paths: Vec<PropertyPath> = document.properties.keys().cloned().collect();
+            let others = |changed: Result<String>, but: &[&PropertyPath]| -> std::result::Result<(), TestCaseError> {
+                let Ok(changed) = changed else { return Ok(()) };
+                let read = Document::parse(changed).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                for path in paths.iter().filter(|path| !but.contains(path)) {
+                    prop_assert_eq!(document.get(path), read.get(path));
+                }
+                Ok(())
+            };
+            others(document.with(&new, "7"), &[&new])?;
+            if !paths.is_empty() {
+                let old = at.get(&paths);
+                others(document.without(old), &[old])?;
+                others(document.renamed(old, &new, "7"), &[old, &new])?;
+            }
         }
     }
 }
