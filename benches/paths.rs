@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench
 
 use bootseal::testing::Vendor;
-use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, Vault};
+use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, Side, ValueKind, Vault};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,27 @@ fn main() {
         median(&format!("set one of {count}, and sign"), runs, 1, || {
             let mut vault = verify().open_for_writing(&me).unwrap();
             vault.set(&"values.key1".parse().unwrap(), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 2).unwrap();
+            black_box(vault.sign().unwrap());
+        });
+        median(&format!("new keys for {count}, and sign"), runs, 1, || {
+            let mut vault = verify().open_for_writing(&me).unwrap();
+            vault.rotate(true).unwrap();
+            black_box(vault.sign().unwrap());
+        });
+        let branch = |name: &str| {
+            let mut vault = verify().open_for_writing(&me).unwrap();
+            vault.set(&name.parse().unwrap(), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 2).unwrap();
+            vault.sign().unwrap()
+        };
+        let (ours, theirs) = (branch("values.key0"), branch("values.key1"));
+        median(&format!("merge two branches of {count}, and sign"), runs, 1, || {
+            let open = |text: &String| {
+                let file = SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
+                file.open_for_writing(&me).unwrap()
+            };
+            let (base, mut vault, other) = (open(&text), open(&ours), open(&theirs));
+            let (base, mine, other) = (Side::of(&base).unwrap(), Side::of(&vault).unwrap(), Side::of(&other).unwrap());
+            vault.merge(&base, &mine, &other, |_| None, 3).unwrap();
             black_box(vault.sign().unwrap());
         });
     }
