@@ -227,6 +227,10 @@ impl Secrets {
         self.0.file.generation()
     }
 
+    pub(crate) fn file(&self) -> &VerifiedFile {
+        &self.0.file
+    }
+
     fn placed(&self, error: bootseal_core::Error) -> Error {
         match self.0.file.path() {
             Some(path) => error.in_file(path).into(),

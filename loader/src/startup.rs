@@ -314,17 +314,17 @@ impl Loader {
             tracing::warn!(target: "bootseal", file = %path.display(), old = %old, vault = %file.vault(), "the vault goes on under another id; renew the pin");
         }
         let values = opened.vault.open_all()?;
-        let secrets = |opened: Opened| Secrets::new(opened.vault.into_file(), values, &self.only_profiles);
         tracing::info!(target: "bootseal", file = %path.display(), vault = %file.vault(), generation = file.generation(), memory = %opened.report, "opened");
-        // After all that can fail: what did not open must not become what is known.
-        let Some((folder, _)) = &opened.state else { return secrets(opened) };
-        match KnownVaults::remember(&folder.join(STATE_FILE), &opened.place, file) {
+        let secrets = Secrets::new(opened.vault.into_file(), values, &self.only_profiles)?;
+        // After all that can fail: what did not open must not become what is known, or there would be no way back to what did.
+        let Some((folder, _)) = &opened.state else { return Ok(secrets) };
+        match KnownVaults::remember(&folder.join(STATE_FILE), &opened.place, secrets.file()) {
             Ok(_) => {}
             // A first start that is not remembered would be a first start each time.
-            Err(error) if file.trust() == Trust::FirstUse => return Err(error.into()),
+            Err(error) if secrets.file().trust() == Trust::FirstUse => return Err(error.into()),
             Err(error) => tracing::warn!(target: "bootseal", %error, "what was opened is not remembered"),
         }
-        secrets(opened)
+        Ok(secrets)
     }
 
     /// Does everything that [`Loader::load`] does but remember and hand out secrets, and says what came from where. No login is made.

@@ -179,6 +179,19 @@ impl Header {
         chain.iter().zip(next).all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
     }
 
+    /// The ids from which an unbroken chain leads here, oldest first. From the end, so that each signature is verified once.
+    pub(crate) fn former_ids(&self) -> Vec<VaultId> {
+        let mut to = self.vault;
+        let leads_on = |entry: &&Handover| {
+            let verified = verify_handover(&entry.from, entry.generation, &to, &entry.signature);
+            to = entry.from;
+            verified
+        };
+        let mut ids: Vec<VaultId> = self.handover.iter().rev().take_while(leads_on).map(|entry| entry.from).collect();
+        ids.reverse();
+        ids
+    }
+
     /// "alice, bob (writers), web1": for messages.
     pub(crate) fn who(&self) -> String {
         match self.names(Role::Reader) {

@@ -490,8 +490,7 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn former_ids(&self) -> Vec<VaultId> {
-        let former = self.header.handover.iter().map(|entry| entry.from);
-        former.filter(|id| self.header.continues(id)).collect()
+        self.header.former_ids()
     }
 
     /// Says that something outside the file, a memory or a person, vouches for it. A file that is

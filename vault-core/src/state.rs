@@ -219,14 +219,25 @@ impl KnownVaults {
     }
 
     fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &Place) -> Result<()> {
-        if !known.former.contains(&file.vault()) {
+        // A pin of an old id is kept by any chain from there, and a former writer can make one that leads to an id of theirs.
+        let by_chain = file.handed_over_from().is_some();
+        let elsewhere = by_chain && known.vault != file.vault() && !file.header.continues(&known.vault);
+        let chain = if elsewhere { file.former_ids() } else { Vec::new() };
+        let what = if known.former.contains(&file.vault()) {
+            format!(
+                "this file is signed by {}, which was handed over to {}: a former writer may have made it",
+                file.vault(),
+                known.vault
+            )
+        } else if let Some(old) = chain.iter().find(|id| known.former.contains(id)) {
+            format!(
+                "this file hands {old} over to {}, and it was seen here that it was handed over to {}: a former writer may have made it",
+                file.vault(),
+                known.vault
+            )
+        } else {
             return Ok(());
-        }
-        let what = format!(
-            "this file is signed by {}, which was handed over to {}: a former writer may have made it",
-            file.vault(),
-            known.vault
-        );
+        };
         Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
             "Put the newest file in place. What an older one held comes back with `bootseal sign`; a pin that still names the old id is renewed to {}.",
             known.vault
@@ -237,7 +248,8 @@ impl KnownVaults {
     /// was seen here, or the one who was removed would read it.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] for an id that was handed over, [`Kind::OldGeneration`] for an epoch lower than known.
+    /// [`Kind::WrongVault`] for an id that was handed over, or that an old one hands over to beside what was seen here;
+    /// [`Kind::OldGeneration`] for an epoch lower than known.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -368,13 +380,14 @@ impl KnownVaults {
 
     /// The entries that `file` adds or changes.
     fn learned(&self, place: &Place, file: &VerifiedFile) -> Vec<(String, Known)> {
+        let former = file.former_ids();
         let entries = place.keys.iter().map(|key| {
             let mut new = Known {
                 vault: file.vault(),
                 generation: file.generation(),
                 text: Some(file.digest()),
                 epochs: BTreeMap::from([(file.vault(), file.epoch())]),
-                former: file.former_ids(),
+                former: former.clone(),
             };
             let old = self.known.get(key);
             if let Some(old) = old.filter(|old| old.vault == file.vault() || file.header.continues(&old.vault)) {
@@ -387,7 +400,7 @@ impl KnownVaults {
                     *highest = (*highest).max(*epoch);
                 }
                 // The file's own chain is bounded; what was once handed over stays so.
-                new.former.extend(old.former.iter().filter(|id| !file.former_ids().contains(id)));
+                new.former.extend(old.former.iter().filter(|id| !former.contains(id)));
                 new.former.sort();
             }
             (old != Some(&new)).then(|| (key.clone(), new))

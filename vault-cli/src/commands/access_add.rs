@@ -10,7 +10,7 @@ use crate::many::{self, Answer};
 use crate::output::Style;
 use crate::target::Target;
 use crate::world::World;
-use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown};
+use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown, VaultId};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(
@@ -65,32 +65,37 @@ pub(crate) fn run(
     targets.iter_mut().filter_map(|(_, plan)| plan.as_mut().ok()).for_each(|plan| plan.several = several);
     let plans: Vec<&Plan> = targets.iter().filter_map(|(_, plan)| plan.as_ref().ok()).collect();
     if plans.is_empty() {
-        return many::each(targets, style, world, |plan, world| add(plan, &access, style, world));
+        return many::each(targets, style, world, |plan, world| Ok(add(plan, &access, style, world)?.0));
     }
     confirm(&plans, &access, everywhere, world)?;
 
     let key_file = options.new_key.as_deref().filter(|path| *path != Path::new("-"));
     let pins: Vec<Pin> = plans.iter().map(|plan| Pin::from(plan.target.vault())).collect();
-    let key_text = identity.map(|identity| identity.to_file_text(&pins)).transpose()?;
-    if let (Some(path), Some(text)) = (key_file, &key_text) {
-        write_private(path, text)?;
+    if let (Some(path), Some(identity)) = (key_file, &identity) {
+        write_private(path, &identity.to_file_text(&pins)?)?;
     }
-    let mut added = 0;
+    let mut added: Vec<Pin> = Vec::new();
     let done = many::each(targets, style, world, |plan, world| {
-        let answer = add(plan, &access, style, world)?;
-        added += 1;
+        let (answer, vault) = add(plan, &access, style, world)?;
+        added.push(vault.into());
         Ok(answer)
     });
-    match (key_file, key_text) {
+    match (key_file, identity) {
         // A key that opens nothing would only mislead.
-        (Some(path), _) if added == 0 => drop(std::fs::remove_file(path)),
+        (Some(path), _) if added.is_empty() => drop(std::fs::remove_file(path)),
         (Some(path), _) => {
+            // Who takes a writer's place has a new id to insist on: whoever had the old key can sign for the old one.
+            if added != pins {
+                Pin::write_into(path, &added)?;
+            }
             let shown = Shown(&path.to_string_lossy()).to_string();
             let text = format!("it goes to {} and nowhere else; the vault's pin is in it", access.name);
             world.note(style, format_args!("made {shown}: {text}"));
         }
         // After the file is saved, so that no key is given out that opens nothing.
-        (None, Some(text)) if added > 0 => text.expose(|bytes| world.stdout.write_all(bytes))?,
+        (None, Some(identity)) if !added.is_empty() => {
+            identity.to_file_text(&added)?.expose(|bytes| world.stdout.write_all(bytes))?
+        }
         (None, _) => {}
     }
     done
@@ -138,7 +143,8 @@ fn refuse_taken(name: &str, list: &[Access], replace: bool) -> Result<()> {
     }
 }
 
-fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Result<Answer> {
+/// Changes one file; the vault that it is from then on.
+fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Result<(Answer, VaultId)> {
     let target = plan.target;
     let now = (world.now)();
     let (exposed, vault) = target.change(style, world, |vault| {
@@ -157,7 +163,7 @@ fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Resu
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
     }
     let former = format!("who had the former key of {}", access.name);
-    Ok(Answer { document: answer, text: report(&former, &target, vault, &exposed, style, world) })
+    Ok((Answer { document: answer, text: report(&former, &target, vault, &exposed, style, world) }, vault))
 }
 
 /// In characters. A passphrase that is shorter is warned of: who has the file can try as many as they can pay for.

@@ -8,7 +8,7 @@ use crate::many::{self, Answer};
 use crate::output::Style;
 use crate::target::Target;
 use crate::world::World;
-use bootseal_core::{Access, Kind, PropertyPath, Shown, VaultId, VerifiedFile};
+use bootseal_core::{Access, Kind, PropertyPath, Shown, Typed, VaultId, VerifiedFile};
 
 pub(crate) fn run(
     options: &AccessRemove,
@@ -19,6 +19,13 @@ pub(crate) fn run(
     let mut targets = Target::find_all(everywhere, style, world)?;
     let has = |file: &VerifiedFile| file.access().iter().any(|access| access.name == options.name);
     if targets.len() > 1 {
+        // Quiet success would say that someone is gone whose name was only mistyped.
+        if targets.iter().all(|(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
+            let text = format!("nobody in access of these files is called {}", Typed(&options.name));
+            return Err(Failure::new(Kind::NotFound, text)
+                .with_help("bootseal access list shows who may what.")
+                .into());
+        }
         for (path, _) in targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
             let shown = Shown(&path.to_string_lossy()).to_string();
             world.note(style, format_args!("{shown}: {} is not in access, and it stays as it is", options.name));

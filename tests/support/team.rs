@@ -1,0 +1,84 @@
+//! Who takes part in the tests of removal and memory? Alice who writes, bob who does too, an application, and its host.
+
+use super::Home;
+use bootseal::Loader;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Once;
+
+pub const FILE: &str = "app.sealed.toml";
+
+/// The sealed names of the team's vault.
+pub const SEALED: [&str; 3] = ["acme.user", "acme.password", "db.password"];
+
+/// Alice's home with a vault in [`FILE`]; bob, a writer too, has `bob.key`, and the reader `app` has `app.key`, both with the pin.
+pub fn team() -> Home {
+    let home = Home::with_vault(
+        "[acme]\nurl = \"https://acme.example\"\nuser = \"secret:svc\"\npassword = \"secret:hunter2\"\n\n[db]\npassword = \"secret:db-canary\"\n",
+    );
+    home.ok(&["access", "add", "bob", "--new-key", "bob.key", "--writer", "--yes"]);
+    home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
+    home
+}
+
+/// Another machine, with these keys and this file, that remembers nothing.
+pub fn elsewhere(home: &Home, keys: &[&str], file: &str) -> Home {
+    let other = Home::new();
+    for key in keys {
+        private(&other, key, home.read(key));
+    }
+    other.write(FILE, file);
+    other
+}
+
+pub fn private(home: &Home, name: &str, text: impl AsRef<[u8]>) {
+    home.write(name, text);
+    #[cfg(unix)]
+    std::fs::set_permissions(home.at(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+/// The key file `to`: that of `from` without its pins.
+pub fn key_without_pin(home: &Home, from: &str, to: &str) {
+    let key = home.read(from);
+    let lines = key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n"));
+    private(home, to, lines.collect::<String>());
+}
+
+/// To whom of those who were removed the value is known.
+pub fn known_to(home: &Home, name: &str) -> Vec<String> {
+    let list: serde_json::Value = serde_json::from_str(&home.ok(&["list", "--json"])).unwrap();
+    let row = list["properties"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+    row["known_to"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// A loader on the file of `home`, with this key file, and nothing in its environment.
+pub fn host(home: &Home, key: &str) -> Loader {
+    Loader::exactly(home.at(FILE)).identity_file(home.at(key)).environment(HashMap::new())
+}
+
+thread_local! {
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct ToLog;
+
+impl Write for ToLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `run` logs on this thread. One subscriber for the whole process: scoped ones miss lines while tests run side by side.
+pub fn told<R>(run: impl FnOnce() -> R) -> (R, String) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| ToLog).init());
+    LOG.take();
+    let done = run();
+    (done, String::from_utf8(LOG.take()).unwrap())
+}
