@@ -1,6 +1,8 @@
 //! How is a person asked? Without echo for secrets, and never where nobody is.
 
+use crate::cli::Everywhere;
 use crate::exit::{Failure, Result};
+use crate::output::Style;
 use crate::world::World;
 use bootseal_core::{Kind, Secret};
 use std::io::{BufRead, Write};
@@ -128,6 +130,20 @@ mod hidden {
     }
 }
 
+/// What is asked for before it is done.
+pub(crate) struct Consent<'a> {
+    /// All that is to be looked at first.
+    pub(crate) shown: String,
+    /// "Sign this?"
+    pub(crate) question: &'a str,
+    /// What is asked for, for who has no terminal: "signing".
+    pub(crate) what: &'a str,
+    /// "not signed": what was not done then.
+    pub(crate) declined: &'a str,
+    /// Shown with `--yes` as well: it is someone else's doing that is agreed to.
+    pub(crate) always: bool,
+}
+
 impl World<'_> {
     /// Whether a person can be asked: somebody types at stdin and reads stderr.
     pub(crate) fn can_ask(&self) -> bool {
@@ -165,6 +181,27 @@ impl World<'_> {
         }
         let passphrase = terminal.secret(&format!("Passphrase of {name}: ")).map_err(no_answer)?;
         Ok((name, passphrase))
+    }
+
+    /// Goes on only with a yes: someone's at the terminal, or `--yes`. What is agreed to is shown, and without a terminal it is said.
+    pub(crate) fn agree(&mut self, consent: Consent<'_>, everywhere: &Everywhere, style: Style) -> Result<()> {
+        let Consent { shown, question, what, declined, always } = consent;
+        if !everywhere.yes && self.can_ask() {
+            return match self.ask(&format!("{shown}\n{question}"))? {
+                true => Ok(()),
+                false => Err(Failure::new(Kind::Usage, format!("{declined}; nothing was changed"))),
+            };
+        }
+        if always || !everywhere.yes {
+            self.note(style, shown);
+        }
+        match everywhere.yes {
+            true => Ok(()),
+            false => {
+                Err(Failure::new(Kind::NoTerminal, format!("{what} is asked for, and there is no terminal to ask at"))
+                    .with_help("Look at what would be done, then add --yes."))
+            }
+        }
     }
 
     /// One word in answer, in lower case.

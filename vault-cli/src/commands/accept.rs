@@ -4,6 +4,7 @@ use super::unreadable;
 use crate::cli::{Accept, Everywhere};
 use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, timestamp};
+use crate::prompt::Consent;
 use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{Error, Kind, Proposal, Shown};
@@ -23,7 +24,14 @@ pub(crate) fn run(options: &Accept, everywhere: &Everywhere, style: Style, world
     let now = (world.now)();
     let before = vault.consider(&proposal, now).map_err(|error| error.in_file(target.path()))?;
     drop(vault);
-    confirm(&described(&proposal, before, target.path()), everywhere, style, world)?;
+    let consent = Consent {
+        shown: described(&proposal, before, target.path()),
+        question: "Seal its value, and sign?",
+        what: "accepting a proposal",
+        declined: "not accepted",
+        always: true,
+    };
+    world.agree(consent, everywhere, style)?;
 
     let known_to = target.change(style, world, |vault| {
         if vault.consider(&proposal, now)? != before {
@@ -89,17 +97,4 @@ fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
         format!("  note         {note}"),
     ];
     rows.join("\n")
-}
-
-fn confirm(described: &str, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<()> {
-    if !everywhere.yes && world.can_ask() {
-        let agreed = world.ask(&format!("{described}\nSeal its value, and sign?"))?;
-        return if agreed { Ok(()) } else { Err(Failure::new(Kind::Usage, "not accepted; nothing was changed")) };
-    }
-    world.note(style, described);
-    match everywhere.yes {
-        true => Ok(()),
-        false => Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask at whether it is accepted")
-            .with_help("If you know who sent it, and want it: add --yes.")),
-    }
 }

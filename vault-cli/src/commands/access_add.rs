@@ -8,6 +8,7 @@ use crate::exit::{Done, Failure, Result};
 use crate::keys::one_on_stdin;
 use crate::many::{self, Answer};
 use crate::output::Style;
+use crate::prompt::Consent;
 use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown, VaultId};
@@ -67,7 +68,14 @@ pub(crate) fn run(
     if plans.is_empty() {
         return many::each(targets, style, world, |plan, world| Ok(add(plan, &access, style, world)?.0));
     }
-    confirm(&plans, &access, everywhere, world)?;
+    let consent = Consent {
+        shown: described(&plans),
+        question: &format!("Add {} as a {}?", access.name, access.role),
+        what: &format!("adding {} to access", access.name),
+        declined: "not added",
+        always: false,
+    };
+    world.agree(consent, everywhere, style)?;
 
     let key_file = options.new_key.as_deref().filter(|path| *path != Path::new("-"));
     let pins: Vec<Pin> = plans.iter().map(|plan| Pin::from(plan.target.vault())).collect();
@@ -198,24 +206,15 @@ fn by_passphrase(
     Ok(access)
 }
 
-fn confirm(plans: &[&Plan], added: &Access, everywhere: &Everywhere, world: &mut World<'_>) -> Result<()> {
-    if everywhere.yes {
-        return Ok(());
-    }
-    if !world.can_ask() {
-        let text = format!("adding {} to access is asked for, and there is no terminal to ask at", added.name);
-        return Err(Failure::new(Kind::NoTerminal, text).with_help("Add --yes."));
-    }
-    let mut question = String::new();
+fn described(plans: &[&Plan]) -> String {
+    let mut text = Vec::new();
     for plan in plans {
-        if plans.len() > 1 {
-            question.push_str(&format!("{}: ", Shown(&plan.target.path().to_string_lossy())));
-        }
-        question.push_str(&format!("Access will be:\n{}\n", table(&plan.resulting)));
+        let place =
+            if plan.several { format!("{}: ", Shown(&plan.target.path().to_string_lossy())) } else { String::new() };
+        text.push(format!("{place}Access will be:\n{}", table(&plan.resulting)));
         if let Some(before) = &plan.replaced {
-            question.push_str(&format!("{} was a {} with {}\n", before.name, before.role, before.recipient));
+            text.push(format!("{} was a {} with {}", before.name, before.role, before.recipient));
         }
     }
-    question.push_str(&format!("Add {} as a {}?", added.name, added.role));
-    if world.ask(&question)? { Ok(()) } else { Err(Failure::new(Kind::Usage, "not added; nothing was changed")) }
+    text.join("\n")
 }

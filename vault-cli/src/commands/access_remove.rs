@@ -6,6 +6,7 @@ use crate::cli::{AccessRemove, Everywhere};
 use crate::exit::{Done, Failure, Result};
 use crate::many::{self, Answer};
 use crate::output::Style;
+use crate::prompt::Consent;
 use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{Access, Kind, PropertyPath, Shown, Typed, VaultId, VerifiedFile};
@@ -32,7 +33,16 @@ pub(crate) fn run(
         }
     }
     let found: Vec<&(Target, VerifiedFile)> = targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
-    confirm(&options.name, &found, everywhere, world)?;
+    if !found.is_empty() {
+        let consent = Consent {
+            shown: described(&options.name, &found),
+            question: &format!("Remove {}?", options.name),
+            what: &format!("removing {} from access", options.name),
+            declined: "not removed",
+            always: false,
+        };
+        world.agree(consent, everywhere, style)?;
+    }
     let now = (world.now)();
     many::each(targets, style, world, |(target, file), world| {
         let seen = file.access().to_vec();
@@ -57,26 +67,12 @@ pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
         .with_help("Look again: bootseal access list"))
 }
 
-fn confirm(
-    name: &str,
-    found: &[&(Target, VerifiedFile)],
-    everywhere: &Everywhere,
-    world: &mut World<'_>,
-) -> Result<()> {
-    if everywhere.yes || found.is_empty() {
-        return Ok(());
-    }
-    if !world.can_ask() {
-        let text = format!("removing {name} from access is asked for, and there is no terminal to ask at");
-        return Err(Failure::new(Kind::NoTerminal, text).with_help("Add --yes."));
-    }
-    let mut question = String::new();
-    for (target, file) in found {
+fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
+    let lists = found.iter().map(|(target, file)| {
         let rest: Vec<Access> = file.access().iter().filter(|access| access.name != name).cloned().collect();
-        question.push_str(&format!("{}: access will be:\n{}\n", Shown(&target.path().to_string_lossy()), table(&rest)));
-    }
-    question.push_str(&format!("Remove {name}?"));
-    if world.ask(&question)? { Ok(()) } else { Err(Failure::new(Kind::Usage, "not removed; nothing was changed")) }
+        format!("{}: access will be:\n{}", Shown(&target.path().to_string_lossy()), table(&rest))
+    });
+    lists.collect::<Vec<_>>().join("\n")
 }
 
 /// What is left to do: change at the vendor what the removed one knew, and renew pins where the vault has a new id.

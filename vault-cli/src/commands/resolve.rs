@@ -6,6 +6,7 @@ use crate::exit::{Done, Failure, Result};
 use crate::git::Repository;
 use crate::merging::{Judged, edited, into_theirs, judge, side};
 use crate::output::{Style, timestamp};
+use crate::prompt::Consent;
 use crate::report;
 use crate::versions::Versions;
 use crate::world::World;
@@ -98,7 +99,10 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let (file, values) = (vault.file(), vault.open_all()?);
     let changes = Changes::between_opened((&before_merge, &opened(&before_merge, &keys.identities)?), (file, &values));
     refuse_older(&changes, options.older || signed_other, path)?;
-    confirm(path, &merged, &changes, everywhere, style, world)?;
+    let described = described(path, &merged, &changes);
+    let consent =
+        Consent { shown: described, question: "Sign this?", what: "signing", declined: "not signed", always: true };
+    world.agree(consent, everywhere, style)?;
 
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
@@ -220,14 +224,7 @@ fn choose(clash: &Clash, options: &Resolve, undecided: &mut Option<Failure>, wor
     }
 }
 
-fn confirm(
-    path: &Path,
-    merged: &bootseal_core::Merged,
-    changes: &Changes,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<()> {
+fn described(path: &Path, merged: &bootseal_core::Merged, changes: &Changes) -> String {
     let mut text = format!("{}: made of both sides\n", shown(path));
     for (property, side) in &merged.took {
         text.push_str(&format!("  {property}: from {}\n", word(*side)));
@@ -235,26 +232,13 @@ fn confirm(
     for comment in &merged.left_out {
         text.push_str(&format!("  left out, a comment of theirs: {}\n", Shown(comment)));
     }
-    let what = report::text(changes);
-    text.push_str(if what.is_empty() {
-        "nothing changes against the side that it goes on from"
-    } else {
-        "what changes against the side that it goes on from:\n"
-    });
-    text.push_str(&what);
-    if everywhere.yes {
-        world.note(style, text);
-        return Ok(());
+    match changes.is_empty() {
+        true => text.push_str("nothing changes against the side that it goes on from"),
+        false => {
+            text.push_str(&format!("what changes against the side that it goes on from:\n{}", report::text(changes)))
+        }
     }
-    if !world.can_ask() {
-        world.note(style, text);
-        return Err(Failure::new(Kind::NoTerminal, "signing is asked for, and there is no terminal to ask at")
-            .with_help("Look at what changes, then add --yes."));
-    }
-    match world.ask(&format!("{text}\nSign this?"))? {
-        true => Ok(()),
-        false => Err(Failure::new(Kind::Usage, "not signed; nothing was changed")),
-    }
+    text
 }
 
 fn word(side: Taken) -> &'static str {

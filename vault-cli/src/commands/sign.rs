@@ -4,6 +4,7 @@ use crate::cli::{Everywhere, Sign};
 use crate::exit::{Done, Failure, Result};
 use crate::keys::Keys;
 use crate::output::{Style, timestamp};
+use crate::prompt::Consent;
 use crate::report;
 use crate::versions::{Versions, in_git};
 use crate::world::World;
@@ -51,7 +52,14 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
         None => return Ok(first(&path, &edit, &keys, &pins, above, style, world)?),
     };
     refuse_older(&changes, options.older, &path)?;
-    confirm(&headline, &changes, everywhere, style, world)?;
+    let what = match changes.is_empty() {
+        true => "nothing but the generation changes".into(),
+        false => report::text(&changes),
+    };
+    let described = format!("{headline}\n{what}");
+    let consent =
+        Consent { shown: described, question: "Sign this?", what: "signing", declined: "not signed", always: true };
+    world.agree(consent, everywhere, style)?;
     write(&path, &edit, vault, above, &changes, style, world)
 }
 
@@ -72,33 +80,6 @@ pub(crate) fn refuse_older(changes: &Changes, allowed: bool, path: &Path) -> Res
         .in_file(path)
         .with_help("An old value may be known to someone. If you want it back nevertheless: --older")
         .into())
-}
-
-pub(crate) fn confirm(
-    headline: &str,
-    changes: &Changes,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<()> {
-    let text = match changes.is_empty() {
-        true => "nothing but the generation changes".into(),
-        false => report::text(changes),
-    };
-    let question = format!("{headline}\n{text}");
-    if everywhere.yes {
-        world.note(style, question);
-        return Ok(());
-    }
-    if !world.can_ask() {
-        world.note(style, question);
-        return Err(Failure::new(Kind::NoTerminal, "signing is asked for, and there is no terminal to ask at")
-            .with_help("Look at what changes, then add --yes."));
-    }
-    match world.ask(&format!("{question}\nSign this?"))? {
-        true => Ok(()),
-        false => Err(Failure::new(Kind::Usage, "not signed; nothing was changed")),
-    }
 }
 
 /// With no version to begin from, all of it is shown, as for a vault that is seen for the first time, and `--yes` does not do.
