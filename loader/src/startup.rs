@@ -390,13 +390,14 @@ impl Loader {
             Some(named) if !self.exactly => (PathBuf::from(named), env::FILE),
             _ => (self.path.clone(), "given in code"),
         };
-        let sealed = SealedFile::read(&path)?;
         let place = Place::named(&path.file_name().unwrap_or_default().to_string_lossy());
         let state = self.state_folder();
+        // Before the file: else a deployment between the two, which another process has seen already, would look like an older file.
         let known = match &state {
             Some((folder, _)) => Some(KnownVaults::load(&folder.join(STATE_FILE))?),
             None => None,
         };
+        let sealed = SealedFile::read(&path)?;
         let mut tried = Tried::default();
         let (given, pin_source) = pins(&self.pins, &self.env)?;
         let candidates = candidates(

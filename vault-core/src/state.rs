@@ -332,7 +332,8 @@ impl KnownVaults {
 
     /// Keeps what is known of `file`, which was vouched for. Returns the id that was known before where it was another one.
     ///
-    /// What was seen only grows, as long as the vault is the same or was handed over; another vault begins anew.
+    /// What was seen only grows, as long as the vault is the same or was handed over; another vault begins anew. An id that was handed
+    /// over never comes back.
     ///
     /// # Errors
     /// [`Kind::Io`] where the memory cannot be locked or written; those of [`KnownVaults::load`].
@@ -390,6 +391,10 @@ impl KnownVaults {
                 former: former.clone(),
             };
             let old = self.known.get(key);
+            // It was verified before another process took a handover from it: that is not unlearned.
+            if old.is_some_and(|old| old.former.contains(&file.vault())) {
+                return None;
+            }
             if let Some(old) = old.filter(|old| old.vault == file.vault() || file.header.continues(&old.vault)) {
                 if old.generation >= new.generation {
                     (new.generation, new.text) =
@@ -553,6 +558,7 @@ mod tests {
         KnownVaults::remember(&store, &place, &first.next(|vault| vault.rotate(true).unwrap()).file()).unwrap();
         // A former writer goes on signing: higher and higher.
         let forged = first.next(|_| ()).next(|_| ()).next(|_| ());
+        KnownVaults::remember(&store, &place, &first.file()).unwrap();
         let known = KnownVaults::load(&store).unwrap();
         assert_eq!(known.recognise(&mut forged.file(), &place).unwrap_err().kind(), Kind::WrongVault);
         assert_eq!(known.refuse_older_epoch(&forged.file(), &place).unwrap_err().kind(), Kind::WrongVault);
