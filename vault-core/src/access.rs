@@ -5,7 +5,7 @@
 
 use crate::document::{Document, Property, quoted};
 use crate::error::{Error, Kind, Result};
-use crate::header::{self, Access, Handover, Header, MAX_HISTORY, Removed, Role, recipients};
+use crate::header::{self, Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, recipients};
 use crate::key_block::{wrap_data_key, wrap_writer_keys};
 use crate::keys::{DataKey, SigningSeed};
 use crate::path::PropertyPath;
@@ -15,8 +15,8 @@ use crate::value;
 use crate::vault::{Vault, Writer};
 use std::collections::HashMap;
 
-/// The last second that TOML can write as a date.
-const LAST_SECOND: u64 = 253_402_300_799;
+/// The last second that can be written as a date: that of the time library, some hours before TOML's.
+const LAST_SECOND: u64 = 253_402_207_199;
 
 impl Vault<Writer> {
     /// Adds someone to the access list: the same data key, wrapped anew for the longer list. No value changes.
@@ -246,7 +246,11 @@ impl Vault<Writer> {
         let document = Document::parse(self.file.document.with_all(&changes)?)?;
 
         let header = &self.file.header;
-        let epoch = header.epoch + 1;
+        let epoch = header.epoch.saturating_add(1);
+        if epoch > MAX_COUNT {
+            return Err(Error::new(Kind::Conflict, "there can be no more new keys: the format counts to 2^53")
+                .with_help("Make a vault of its own for the same people: bootseal init --like FILE"));
+        }
         let mut handover = header.handover.clone();
         if signing_key {
             let generation = header.generation.max(1);

@@ -37,12 +37,38 @@ pub const SECRET_PREFIX: &str = "secret:";
 /// }
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Property {
     /// A sealed value: its text, `sealed:` included. It is ciphertext, never a value.
     Sealed(String),
     /// A readable value, covered by the signature.
     Readable(toml::Value),
+}
+
+/// Two are the same where a reader cannot tell them apart: not a number is as good as itself.
+impl PartialEq for Property {
+    fn eq(&self, other: &Property) -> bool {
+        match (self, other) {
+            (Property::Sealed(one), Property::Sealed(other)) => one == other,
+            (Property::Readable(one), Property::Readable(other)) => same_value(one, other),
+            _ => false,
+        }
+    }
+}
+
+fn same_value(one: &toml::Value, other: &toml::Value) -> bool {
+    use toml::Value::{Array, Float, Table};
+    match (one, other) {
+        (Float(one), Float(other)) => one.to_bits() == other.to_bits() || one.is_nan() && other.is_nan(),
+        (Array(one), Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_value(one, other))
+        }
+        (Table(one), Table(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, value)| other.get(key).is_some_and(|other| same_value(value, other)))
+        }
+        _ => one == other,
+    }
 }
 
 #[derive(Debug, Default, PartialEq)]

@@ -13,7 +13,6 @@ use crate::signature::id_of;
 use crate::value::{self, OpenedValue};
 use crate::vault::{Reader, Vault, Writer};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -50,7 +49,11 @@ impl HandEdit {
     pub fn read(path: &Path) -> Result<HandEdit> {
         let read = || -> std::io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
-            File::open(path)?.take(crate::sealed_file::MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+            let open = crate::sealed_file::open(path)?;
+            if !open.metadata()?.is_file() {
+                return Err(std::io::Error::other("is not a regular file"));
+            }
+            open.take(crate::sealed_file::MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         let bytes = read().map_err(|error| match error.kind() {

@@ -16,7 +16,7 @@ use std::str::FromStr;
 use toml::de::DeValue;
 use toml::{Table, Value};
 
-const MAX_COUNT: u64 = 1 << 53;
+pub(crate) const MAX_COUNT: u64 = 1 << 53;
 const MAX_ACCESS: usize = 256;
 /// The most removals, and the most handovers, that are kept.
 pub(crate) const MAX_HISTORY: usize = 64;

@@ -277,13 +277,13 @@ pub(crate) fn conflict_marker(text: &str) -> Option<usize> {
 
 /// Does not wait for a writer where a pipe lies in the file's place; what was opened is looked at before it is read.
 #[cfg(unix)]
-fn open(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open(path: &Path) -> std::io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into())
 }
 
 #[cfg(not(unix))]
-fn open(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 

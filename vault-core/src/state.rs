@@ -166,6 +166,20 @@ impl KnownVaults {
         self.all(place).map(|known| known.generation).max().unwrap_or_default()
     }
 
+    /// The highest epoch of this vault that was seen at the place; 0 where none was.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?], "")?.file().vault();
+    /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
+    /// assert_eq!(known.epoch_of(&Place::named("app.sealed.toml"), &vault), 0);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn epoch_of(&self, place: &Place, vault: &VaultId) -> u64 {
+        self.all(place).filter_map(|known| known.epochs.get(vault)).copied().max().unwrap_or_default()
+    }
+
     /// By the first key a file is known; by all of them it may be refused.
     fn asked(&self, place: &Place) -> Option<&Known> {
         place.keys.first().and_then(|key| self.known.get(key))
@@ -400,11 +414,13 @@ impl KnownVaults {
                     (new.generation, new.text) =
                         (old.generation, old.text.or(new.text.filter(|_| old.generation == new.generation)));
                 }
+            }
+            // Facts of an id, whichever vault lies here: what was once handed over stays so, and the file's own chain is bounded.
+            if let Some(old) = old {
                 for (id, epoch) in &old.epochs {
                     let highest = new.epochs.entry(*id).or_default();
                     *highest = (*highest).max(*epoch);
                 }
-                // The file's own chain is bounded; what was once handed over stays so.
                 new.former.extend(old.former.iter().filter(|id| !former.contains(id)));
                 new.former.sort();
             }

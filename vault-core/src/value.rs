@@ -96,7 +96,8 @@ pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
             let not_one = || Error::malformed("is not exactly one TOML value");
             let text = std::str::from_utf8(bytes).map_err(|_| not_one())?;
             // The bound on nesting comes with the outline; the judgement on the value with `toml`.
-            let line = crate::outline::Outline::of(&format!("v = {text}\n")).map_err(|_| not_one())?;
+            let line = crate::outline::Outline::of(&zeroize::Zeroizing::new(format!("v = {text}\n")))
+                .map_err(|_| not_one())?;
             match toml::de::DeValue::parse(text) {
                 Ok(value)
                     if line.entries.len() == 1

@@ -2,7 +2,7 @@
 
 use crate::document::{Document, Property, quoted, refuse_newer_toml, value_text};
 use crate::error::{Error, Kind, Result};
-use crate::header::{self, Access, Header, Role};
+use crate::header::{self, Access, Header, MAX_COUNT, Role};
 use crate::identity::Identity;
 use crate::key_block::{open_data_key, wrap_data_key, wrap_writer_keys};
 use crate::keys::{DataKey, SigningSeed, ValueKey};
@@ -488,7 +488,10 @@ impl Vault<Writer> {
     /// ```
     pub fn sign_above(mut self, generation: u64) -> Result<(String, VerifiedFile)> {
         self.forget_removals()?;
-        let generation = self.file.header.generation.max(generation) + 1;
+        let generation = self.file.header.generation.max(generation).saturating_add(1);
+        if generation > MAX_COUNT {
+            return Err(Error::new(Kind::Conflict, "there is no higher generation: the format counts to 2^53"));
+        }
         let own = header::replace(&self.file.own, "generation", &generation.to_string())?;
         let end = own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
         let user = self.file.document.text();

@@ -1,0 +1,236 @@
+//! A git repository with a vault in it: real git, real drivers and hooks, no settings but its own.
+
+use super::{Home, Ran};
+use bootseal_core::{IdentityFile, PropertyPath, SealedFile, Secret, ValueKind, Vault, VerifiedFile, Writer};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+pub const FILE: &str = "app.sealed.toml";
+/// The date of every value of [`Repo::new`]: long ago, so that what is set now is younger.
+pub const GIVEN: u64 = 1_600_000_000;
+
+pub const SETTINGS: &str = r#"# Acme payments
+title = "shop"
+
+[acme]
+# who logs in
+user = "bob"
+password = "secret:first-password"
+token = "secret:first-token"
+timeout = "10s"
+
+[acme.login]
+url = "https://api.acme.example/login"
+json = { p = "${password}" }
+"#;
+
+/// A home whose folder is a repository too: `app.sealed.toml` with [`SETTINGS`], its reader `app` with `app.key`, set up and committed
+/// on `main`. Homes of others, as `bob/`, lie in it and are not git's.
+pub struct Repo {
+    pub home: Home,
+}
+
+impl Repo {
+    pub fn new() -> Repo {
+        let repo = Repo::without_setup();
+        repo.ok(&["git", "setup"]);
+        repo.commit("setup");
+        repo
+    }
+
+    pub fn without_setup() -> Repo {
+        let home = Home::with_vault(SETTINGS);
+        home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
+        let repo = Repo { home };
+        repo.change(|vault| {
+            for name in ["acme.password", "acme.token"] {
+                let opened = vault.open(&path(name)).unwrap();
+                vault.set(&path(name), ValueKind::Text, &opened.secret, GIVEN).unwrap();
+            }
+        });
+        repo.git_ok(&["init", "-q", "-b", "main"]);
+        repo.home.write(".git/info/exclude", "/.config/\n/.local/\n/bob/\n/carol/\n/eve/\n*.key\n/state/\n/out/\n");
+        repo.commit("vault");
+        repo
+    }
+
+    /// git's surroundings, for git and for what calls it.
+    fn surroundings(&self, command: &mut Command, who: &str) {
+        let home = match who {
+            "alice" => self.home.path().to_path_buf(),
+            other => self.home.at(other),
+        };
+        command.env("HOME", home).env("USER", who);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        for (name, value) in [
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_AUTHOR_NAME", who),
+            ("GIT_AUTHOR_EMAIL", "who@example.org"),
+            ("GIT_COMMITTER_NAME", who),
+            ("GIT_COMMITTER_EMAIL", "who@example.org"),
+            ("GIT_EDITOR", "true"),
+            ("LC_ALL", "C"),
+        ] {
+            command.env(name, value);
+        }
+    }
+
+    pub fn git_command(&self, who: &str, args: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.args(args).current_dir(self.home.path()).env_clear().stdin(Stdio::null());
+        self.surroundings(&mut command, who);
+        command
+    }
+
+    pub fn git(&self, args: &[&str]) -> Ran {
+        self.git_as("alice", args)
+    }
+
+    pub fn git_as(&self, who: &str, args: &[&str]) -> Ran {
+        self.git_command(who, args).output().unwrap().into()
+    }
+
+    pub fn git_ok(&self, args: &[&str]) -> String {
+        let ran = self.git(args);
+        assert_eq!(ran.code, 0, "git {}: {}{}", args.join(" "), ran.out, ran.err);
+        ran.out
+    }
+
+    /// Everything as it lies there, past the hook: most tests are about what comes after.
+    pub fn commit(&self, message: &str) -> String {
+        self.git_ok(&["add", "-A"]);
+        self.git_ok(&["commit", "-q", "--no-verify", "-m", message]);
+        self.git_ok(&["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
+    pub fn command(&self, who: &str, args: &[&str]) -> Command {
+        let mut command = self.home.command(args);
+        self.surroundings(&mut command, who);
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        self.run_as("alice", args, b"")
+    }
+
+    pub fn run_as(&self, who: &str, args: &[&str], stdin: &[u8]) -> Ran {
+        let mut command = self.command(who, args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        let ran: Ran = child.wait_with_output().unwrap().into();
+        assert!(!ran.err.contains("panicked"), "{args:?}: {}", ran.err);
+        ran
+    }
+
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.ok_as("alice", args, b"")
+    }
+
+    pub fn ok_as(&self, who: &str, args: &[&str], stdin: &[u8]) -> String {
+        let ran = self.run_as(who, args, stdin);
+        assert_eq!(ran.code, 0, "bootseal {}: {}", args.join(" "), ran.err);
+        ran.out
+    }
+
+    /// Runs what must end with `code`; returns all that was said.
+    pub fn fails(&self, args: &[&str], code: i32) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, code, "bootseal {}: {}{}", args.join(" "), ran.out, ran.err);
+        [ran.out, ran.err].concat()
+    }
+
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
+        let ran = self.run(&[args, &["--json"]].concat());
+        serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{args:?}: no JSON: {}{}", ran.out, ran.err))
+    }
+
+    pub fn set(&self, name: &str, value: &str) {
+        self.ok_as("alice", &["set", name, "-"], value.as_bytes());
+    }
+
+    pub fn get(&self, name: &str) -> String {
+        self.ok(&["get", name])
+    }
+
+    /// Another home with an identity, which trusts the vault by pin; `role` is `--writer`, or nothing for a reader.
+    pub fn invite(&self, who: &str, role: &[&str]) {
+        std::fs::create_dir_all(self.home.at(who)).unwrap();
+        let recipient = self.ok_as(who, &["keygen"], b"");
+        self.ok(&[&["access", "add", who, recipient.trim(), "--yes"], role].concat());
+    }
+
+    /// The pin of today, to be given to someone of another home.
+    pub fn pin(&self) -> String {
+        self.home.vault()
+    }
+
+    pub fn text(&self) -> String {
+        self.home.read(FILE)
+    }
+
+    pub fn write(&self, text: &str) {
+        self.home.write(FILE, text);
+    }
+
+    /// One replacement in the file, which must happen: a hand edit.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = self.text();
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        self.write(&text.replacen(from, to, 1));
+    }
+
+    pub fn file(&self) -> VerifiedFile {
+        read(&self.text())
+    }
+
+    pub fn identity(&self) -> PathBuf {
+        self.home.at(".config/bootseal/identity.txt")
+    }
+
+    /// Changes and signs the file through the library, as alice: where a date is to be chosen.
+    pub fn change(&self, change: impl FnOnce(&mut Vault<Writer>)) {
+        let identities = IdentityFile::read(&self.identity()).unwrap().identities;
+        let mut vault = self.file().open_for_writing(&identities).unwrap();
+        change(&mut vault);
+        self.write(&vault.sign().unwrap());
+    }
+
+    /// A value with a date of its own.
+    pub fn give(&self, name: &str, value: &str, at: u64) {
+        let value = Secret::copy_of(value.as_bytes()).unwrap();
+        self.change(|vault| vault.set(&path(name), ValueKind::Text, &value, at).unwrap());
+    }
+
+    /// `app`, which keeps what it saw in `state/`.
+    pub fn loader(&self) -> bootseal::Loader {
+        bootseal::Loader::exactly(self.home.at(FILE))
+            .identity_file(self.home.at("app.key"))
+            .state(self.home.at("state"))
+    }
+
+    /// The text of a sealed value, as it stands in `text`.
+    pub fn sealed(text: &str, name: &str) -> String {
+        match read(text).property(&path(name)) {
+            Some(bootseal_core::Property::Sealed(sealed)) => sealed.clone(),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// The commit that HEAD is, and then a branch of this name with what `change` makes, committed.
+    pub fn branch(&self, name: &str, change: impl FnOnce(&Repo)) {
+        self.git_ok(&["checkout", "-q", "-b", name]);
+        change(self);
+        self.commit(name);
+        self.git_ok(&["checkout", "-q", "main"]);
+    }
+}
+
+pub fn read(text: &str) -> VerifiedFile {
+    SealedFile::parse(text.as_bytes().to_vec()).unwrap().verify(&[]).unwrap()
+}
+
+pub fn path(text: &str) -> PropertyPath {
+    text.parse().unwrap()
+}
