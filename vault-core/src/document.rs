@@ -3,11 +3,11 @@
 //! An edit replaces the bytes of one value, or adds one line. Everything else keeps its bytes: comments, order, blanks.
 
 use crate::error::{Error, Kind, Result, is_hidden};
-use crate::outline::{Entry, Outline};
+use crate::outline::{Entry, InlineTable, Outline};
 use crate::path::{BasicString, DottedKey, PropertyPath};
 use crate::value::SEALED_PREFIX;
 use indexmap::IndexMap;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -133,8 +133,8 @@ impl Document {
 
     /// The text in which what `path` holds is the TOML value `value`; a property that is not there is added.
     pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<String> {
-        if let Some((property, span)) = self.properties.get(path) {
-            self.refuse_blocks(path, property)?;
+        if let Some((_, span)) = self.properties.get(path) {
+            self.refuse_blocks(path, span)?;
             return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
         }
         if self.is_table(path.segments()) {
@@ -146,34 +146,66 @@ impl Document {
         }) {
             return Err(Error::new(Kind::Conflict, format!("`{outer}` is a value; it cannot hold others")).at(path));
         }
-        let changed = self.insert(path, value)?;
-        if self.reads_as(&changed, None, Some(path)) { Ok(changed) } else { Err(Document::cannot(path)) }
+        self.with_new(&[(path, value)])
     }
 
     /// The text without the property `path`; a comment behind it goes with it, those above it stay.
     pub(crate) fn without(&self, path: &PropertyPath) -> Result<String> {
-        let Some((property, _)) = self.properties.get(path) else {
-            return Err(Error::new(Kind::NotFound, "no such property").at(path));
-        };
-        self.refuse_blocks(path, property)?;
+        self.without_all(&[path])
+    }
+
+    /// The same for several.
+    pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<String> {
+        for path in paths {
+            let Some((_, span)) = self.properties.get(*path) else {
+                return Err(Error::new(Kind::NotFound, "no such property").at(path));
+            };
+            self.refuse_blocks(path, span)?;
+        }
         let outline = Outline::of(&self.text)?;
-        let line =
-            |entry: &Entry| self.text[..entry.key.start].rfind('\n').map_or(0, |newline| newline + 1)..entry.line_end;
-        let span = match outline.entries.iter().find(|entry| entry.path == path.segments()) {
-            Some(entry) => Some(line(entry)),
-            None => outline.inline_tables.iter().find_map(|inline| {
-                let at = inline.members.iter().position(|(member, _)| member == path.segments())?;
-                let span = inline.members[at].1.clone();
-                // With the comma that separates it from its neighbour.
-                match (at.checked_sub(1), inline.members.get(at + 1)) {
-                    (_, Some((_, next))) => Some(span.start..next.start),
-                    (Some(before), None) => Some(inline.members[before].1.end..span.end),
-                    (None, None) => Some(span),
-                }
-            }),
-        };
+        let wanted: HashSet<&[String]> = paths.iter().map(|path| path.segments()).collect();
+        let line = |entry: &Entry| self.line_start(entry.key.start)..entry.line_end;
+        let lines: Vec<(&Entry, Range<usize>)> = outline
+            .entries
+            .iter()
+            .filter(|entry| wanted.contains(entry.path.as_slice()))
+            .map(|entry| (entry, line(entry)))
+            .collect();
+        let inline = paths.iter().filter(|path| !lines.iter().any(|(entry, _)| entry.path == path.segments()));
+        let inline: Vec<&&PropertyPath> = if lines.len() == paths.len() { Vec::new() } else { inline.collect() };
+        let mut text = String::with_capacity(self.text.len());
+        let mut done = 0;
+        for (_, span) in &lines {
+            text.push_str(&self.text[done..span.start]);
+            done = span.end;
+        }
+        text.push_str(&self.text[done..]);
+        let whole: Vec<&PropertyPath> =
+            paths.iter().copied().filter(|path| !inline.iter().any(|other| **other == *path)).collect();
+        if !self.reads_as(&text, &whole, &[]) {
+            return Err(Document::cannot(paths.first().copied()));
+        }
+        // A member of an inline table goes with the comma that separates it: one at a time.
+        inline.into_iter().try_fold(text, |text, path| Document::parse(text)?.without_member(path))
+    }
+
+    fn without_member(&self, path: &PropertyPath) -> Result<String> {
+        let outline = Outline::of(&self.text)?;
+        let span = outline.inline_tables.iter().find_map(|inline| {
+            let at = inline.members.iter().position(|(member, _)| member == path.segments())?;
+            let span = inline.members[at].1.clone();
+            match (at.checked_sub(1), inline.members.get(at + 1)) {
+                (_, Some((_, next))) => Some(span.start..next.start),
+                (Some(before), None) => Some(inline.members[before].1.end..span.end),
+                (None, None) => Some(span),
+            }
+        });
         let changed = span.map(|span| [&self.text[..span.start], &self.text[span.end..]].concat());
-        changed.filter(|changed| self.reads_as(changed, Some(path), None)).ok_or_else(|| Document::cannot(path))
+        changed.filter(|changed| self.reads_as(changed, &[path], &[])).ok_or_else(|| Document::cannot(Some(path)))
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
     /// The text in which `old` is called `new`; in its place where the tables allow it, with its comments.
@@ -191,7 +223,7 @@ impl Document {
                     &self.text[entry.value.end..],
                 ]
                 .concat();
-                if self.reads_as(&changed, Some(old), Some(new)) {
+                if self.reads_as(&changed, &[old], &[new]) {
                     return Ok(changed);
                 }
             }
@@ -201,25 +233,27 @@ impl Document {
 
     /// Where a line went is a matter of TOML's rules on tables; that it did what it was meant to, and nothing else, is checked by
     /// reading it: without `gone`, with `new`, and every other property as it was.
-    fn reads_as(&self, changed: &str, gone: Option<&PropertyPath>, new: Option<&PropertyPath>) -> bool {
+    fn reads_as(&self, changed: &str, gone: &[&PropertyPath], new: &[&PropertyPath]) -> bool {
         let Ok(read) = Document::parse(changed.to_owned()) else { return false };
-        let kept = |path: &&PropertyPath| Some(*path) != gone && Some(*path) != new;
-        read.properties.len() == self.properties.keys().filter(kept).count() + usize::from(new.is_some())
-            && new.is_none_or(|new| read.properties.contains_key(new))
-            && self.properties.keys().filter(kept).all(|path| self.get(path) == read.get(path))
+        let moved: HashSet<&PropertyPath> = gone.iter().chain(new).copied().collect();
+        let kept = || self.properties.keys().filter(|path| !moved.contains(path));
+        read.properties.len() == kept().count() + new.len()
+            && new.iter().all(|new| read.properties.contains_key(*new))
+            && kept().all(|path| self.get(path) == read.get(path))
     }
 
-    fn cannot(path: &PropertyPath) -> Error {
-        Error::new(Kind::Conflict, "this file's tables do not let it be changed here")
-            .at(path)
-            .with_help("Change the line by hand, then accept the change: bootseal sign")
+    fn cannot(path: Option<&PropertyPath>) -> Error {
+        let error = Error::new(Kind::Conflict, "this file's tables do not let it be changed here");
+        let error = match path {
+            Some(path) => error.at(path),
+            None => error,
+        };
+        error.with_help("Change the line by hand, then accept the change: bootseal sign")
     }
 
     /// `[[name]]` blocks are one property too, but not one value in one place.
-    fn refuse_blocks(&self, path: &PropertyPath, property: &Property) -> Result<()> {
-        let blocks = matches!(property, Property::Readable(toml::Value::Array(_)))
-            && Outline::of(&self.text)?.sections.iter().any(|section| section.array && section.path == path.segments());
-        match blocks {
+    fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
+        match self.is_blocks(span) {
             true => {
                 Err(Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path))
             }
@@ -227,31 +261,98 @@ impl Document {
         }
     }
 
-    fn insert(&self, path: &PropertyPath, value: &str) -> Result<String> {
+    /// A value stands behind its key on the same line; only the header of a block begins one.
+    fn is_blocks(&self, span: &Range<usize>) -> bool {
+        self.text[self.line_start(span.start)..span.start].trim().is_empty()
+    }
+
+    /// Whether the property is written as `[[blocks]]`: its value has no one place in the text.
+    pub(crate) fn has_blocks(&self, path: &PropertyPath) -> bool {
+        self.properties.get(path).is_some_and(|(_, span)| self.is_blocks(span))
+    }
+
+    /// The text with these properties, none of which is there yet, and their values.
+    pub(crate) fn with_new(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
+        let new: Vec<&PropertyPath> = list.iter().map(|(path, _)| *path).collect();
+        let text = self.placed_at_once(list)?;
+        if self.reads_as(&text, &[], &new) {
+            return Ok(text);
+        }
+        match list {
+            [_] => Err(Document::cannot(new.first().copied())),
+            // One may need the table that another makes.
+            several => several
+                .iter()
+                .try_fold(self.text.clone(), |text, (path, value)| Document::parse(text)?.with(path, value)),
+        }
+    }
+
+    /// Where each goes by the outline of the text as it is; what belongs into new tables comes last.
+    fn placed_at_once(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
         let outline = Outline::of(&self.text)?;
-        let segments = path.segments();
-        let table = &segments[..segments.len() - 1];
-        let splice = |at: usize, line: String| {
-            let gap = if at > 0 && !self.text[..at].ends_with('\n') { "\n" } else { "" };
-            [&self.text[..at], gap, &line, &self.text[at..]].concat()
-        };
+        let mut splices: Vec<(usize, String)> = Vec::new();
+        let mut tables: IndexMap<&[String], String> = IndexMap::new();
+        let (mut bare, mut tight) = (false, Vec::new());
+        // The first bare keys: before the first header and the comments that lead up to it.
+        let first = outline.sections.get(1).map_or(self.text.len(), |section| lead(&self.text, section.start));
+        for (path, value) in list {
+            let segments = path.segments();
+            let table = &segments[..segments.len() - 1];
+            let line = |above: usize| format!("{} = {value}\n", DottedKey(&segments[above..]));
+            match self.place(&outline, table) {
+                Spot::Inline(inline) => {
+                    let before = self.text[..inline.close].trim_end().len();
+                    let comma = if inline.empty && !splices.iter().any(|(at, _)| *at == before) { "" } else { "," };
+                    splices.push((before, format!("{comma} {} = {value}", DottedKey(&segments[inline.path.len()..]))));
+                    if before == inline.close {
+                        tight.push(before);
+                    }
+                }
+                Spot::Line(at, above) => splices.push((at, line(above))),
+                Spot::First => {
+                    bare = true;
+                    splices.push((first, line(0)));
+                }
+                Spot::NewTable => tables.entry(table).or_default().push_str(&line(table.len())),
+            }
+        }
+        // No blank before the brace yet: one, behind all that is added.
+        tight.sort_unstable();
+        tight.dedup();
+        splices.extend(tight.into_iter().map(|at| (at, " ".to_owned())));
+        if bare && first < self.text.len() {
+            splices.push((first, "\n".into()));
+        }
+        splices.sort_by_key(|(at, _)| *at);
+        let mut text = String::with_capacity(self.text.len() + list.len() * 64);
+        let mut done = 0;
+        for (at, splice) in splices {
+            text.push_str(&self.text[done..at]);
+            if splice.ends_with('\n') && !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&splice);
+            done = at;
+        }
+        text.push_str(&self.text[done..]);
+        for (table, lines) in tables {
+            let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
+            text.push_str(&format!("{gap}[{}]\n{lines}", DottedKey(table)));
+        }
+        Ok(text)
+    }
+
+    fn place<'a>(&self, outline: &'a Outline, table: &[String]) -> Spot<'a> {
         // Inside an inline table, which cannot be extended from outside.
-        if let Some(inline) = outline
-            .inline_tables
-            .iter()
-            .filter(|inline| table.starts_with(&inline.path))
-            .max_by_key(|inline| inline.path.len())
-        {
-            let before = self.text[..inline.close].trim_end();
-            let comma = if inline.empty { "" } else { "," };
-            let key = DottedKey(&segments[inline.path.len()..]);
-            return Ok(format!("{before}{comma} {key} = {value} {}", &self.text[inline.close..]));
+        let inline = outline.inline_tables.iter().filter(|inline| table.starts_with(&inline.path));
+        if let Some(inline) = inline.max_by_key(|inline| inline.path.len()) {
+            return Spot::Inline(inline);
         }
         // In the table's own section.
         if let Some(section) = outline.sections.iter().find(|section| !section.array && section.path == table)
             && (!table.is_empty() || section.end > 0)
         {
-            return Ok(splice(section.end, format!("{} = {value}\n", DottedKey(&segments[table.len()..]))));
+            return Spot::Line(section.end, table.len());
         }
         // Beside the dotted keys that made the table: its section cannot be opened again.
         if let Some(entry) = outline.entries.iter().rev().find(|entry| {
@@ -261,27 +362,18 @@ impl Document {
                 && entry.path.len() > table.len()
                 && entry.path.starts_with(table)
         }) {
-            let header = &outline.sections[entry.section].path;
-            return Ok(splice(entry.line_end, format!("{} = {value}\n", DottedKey(&segments[header.len()..]))));
+            return Spot::Line(entry.line_end, outline.sections[entry.section].path.len());
         }
-        if table.is_empty() {
-            // The first bare key: before the first header and the comments that lead up to it.
-            let first = outline.sections.get(1).map_or(self.text.len(), |section| lead(&self.text, section.start));
-            let gap = if first < self.text.len() { "\n" } else { "" };
-            return Ok(splice(first, format!("{} = {value}\n{gap}", DottedKey(segments))));
-        }
-        let gap = if self.text.is_empty() || self.text.ends_with("\n\n") { "" } else { "\n" };
-        let key = DottedKey(&segments[segments.len() - 1..]);
-        Ok(splice(self.text.len(), format!("{gap}[{}]\n{key} = {value}\n", DottedKey(table))))
+        if table.is_empty() { Spot::First } else { Spot::NewTable }
     }
 
     /// The text in which each of `changes` (a property that is there, and its new value) was made at once.
     pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
         let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());
         let mut done = 0;
-        for (path, (property, span)) in &self.properties {
+        for (path, (_, span)) in &self.properties {
             if let Some(value) = changes.get(path) {
-                self.refuse_blocks(path, property)?;
+                self.refuse_blocks(path, span)?;
                 text.push_str(&self.text[done..span.start]);
                 text.push_str(value);
                 done = span.end;
@@ -290,6 +382,18 @@ impl Document {
         text.push_str(&self.text[done..]);
         Ok(text)
     }
+}
+
+/// Where a new property goes.
+enum Spot<'a> {
+    /// At the end of this inline table.
+    Inline(&'a InlineTable),
+    /// On a line of its own at this offset, named from this many segments on.
+    Line(usize, usize),
+    /// Among the bare keys at the top, of which there is none yet.
+    First,
+    /// In a table of its own at the end.
+    NewTable,
 }
 
 /// What only TOML 1.1 allows, a writer does not sign.

@@ -412,15 +412,19 @@ mod tests {
             (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap())
         });
         let mut found = Vec::new();
-        // What is larger is the work of Argon2 in another test.
-        for (from, to) in spans.filter(|(from, to)| to - from <= 32 << 20) {
-            let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
-            // Secret pages cannot be read this way.
-            if memory.read_exact_at(&mut bytes, from).is_ok() {
-                secret.expose(|secret| {
-                    let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == secret[0]).map(|(at, _)| at);
-                    found.extend(starts.filter(|at| bytes[*at..].starts_with(secret)).map(|at| from + at as u64));
-                });
+        // What is larger is the work of Argon2 in another test. Piece by piece: other tests take and give back memory meanwhile.
+        const PIECE: u64 = 1 << 20;
+        for (from, to) in spans.filter(|(from, to)| to - from < 64 << 20) {
+            for start in (from..to).step_by(PIECE as usize) {
+                let end = to.min(start + PIECE + secret.len() as u64);
+                let mut bytes = vec![0; (end - start) as usize];
+                // Secret pages cannot be read this way.
+                if memory.read_exact_at(&mut bytes, start).is_ok() {
+                    secret.expose(|secret| {
+                        let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == secret[0]).map(|(at, _)| at);
+                        found.extend(starts.filter(|at| bytes[*at..].starts_with(secret)).map(|at| start + at as u64));
+                    });
+                }
             }
         }
         found
