@@ -23,6 +23,12 @@ pub(crate) fn text(changes: &Changes) -> String {
     let (gone, came) = &changes.comments;
     lines.extend(gone.iter().map(|comment| format!("comment gone: {}", Shown(comment))));
     lines.extend(came.iter().map(|comment| format!("comment new: {}", Shown(comment))));
+    lines.extend(changes.moved.iter().map(|(comment, from, to)| {
+        format!("comment moved: {}, from {} to {}", Shown(comment), Shown(from), Shown(to))
+    }));
+    let (gone, came) = &changes.empty_tables;
+    lines.extend(gone.iter().map(|table| format!("empty table gone: {}", Shown(table))));
+    lines.extend(came.iter().map(|table| format!("empty table new: {}", Shown(table))));
     lines.join("\n")
 }
 
@@ -92,7 +98,11 @@ pub(crate) fn document(changes: &Changes) -> Value {
     let (gone, came) = &changes.comments;
     json!({
         "properties": properties.collect::<Vec<_>>(), "access": access.collect::<Vec<_>>(),
-        "comments": { "removed": gone, "added": came }, "rotated": changes.rotated,
+        "comments": {
+            "removed": gone, "added": came,
+            "moved": changes.moved.iter().map(|(comment, from, to)| json!({ "comment": comment, "from": from, "to": to })).collect::<Vec<_>>(),
+        },
+        "empty_tables": { "removed": changes.empty_tables.0, "added": changes.empty_tables.1 }, "rotated": changes.rotated,
         "vault": changes.vault.map(|(old, new)| json!({ "before": old.to_string(), "after": new.to_string() })),
     })
 }

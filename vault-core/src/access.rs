@@ -210,6 +210,30 @@ impl Vault<Writer> {
         Ok((removed, exposed))
     }
 
+    /// Writes down who knows every value that was given up to a time. The younger of two times of one name counts.
+    pub(crate) fn mark(&mut self, marks: impl IntoIterator<Item = (String, u64)>) -> Result<()> {
+        let removed = &mut self.file.header.removed;
+        for (name, at) in marks {
+            let at = at.min(LAST_SECOND);
+            match removed.iter_mut().find(|other| other.name == name) {
+                Some(other) => other.at = other.at.max(at),
+                None => removed.push(Removed { name, at }),
+            }
+        }
+        removed.sort_by_key(|removed| removed.at);
+        self.file.own = header::set_removed(&self.file.own, removed)?;
+        Ok(())
+    }
+
+    /// Gives an entry of the access list another name; who opens stays the same.
+    pub(crate) fn rename_access(&mut self, old: &str, access: &Access) -> Result<()> {
+        let at = self.position(old)?;
+        self.refuse_taken(access, Some(at))?;
+        self.file.own = header::replace_access(&self.file.own, at, access)?;
+        self.file.header.access[at] = access.clone();
+        Ok(())
+    }
+
     /// Takes out of `removed` who knows no value any more.
     pub(crate) fn forget_removals(&mut self) -> Result<()> {
         if self.file.header.removed.is_empty() {

@@ -34,6 +34,10 @@ pub struct Changes {
     pub access: Vec<AccessChange>,
     /// Comment lines that are gone, and that came.
     pub comments: (Vec<String>, Vec<String>),
+    /// Comments that stand somewhere else: each with the property that it was about, and that it is about now.
+    pub moved: Vec<(String, String, String)>,
+    /// Tables that hold nothing and are gone, and that came.
+    pub empty_tables: (Vec<String>, Vec<String>),
     /// The vault's id, where it is another.
     pub vault: Option<(VaultId, VaultId)>,
     /// Whether there is a new data key, and every value was sealed anew.
@@ -193,6 +197,9 @@ impl Changes {
             && self.access.is_empty()
             && gone.is_empty()
             && came.is_empty()
+            && self.moved.is_empty()
+            && self.empty_tables.0.is_empty()
+            && self.empty_tables.1.is_empty()
             && self.vault.is_none()
             && !self.rotated
     }
@@ -216,7 +223,15 @@ impl Changes {
             properties.push(Change { path: path.clone(), before: None, after, set_at: (None, None) });
         }
         properties.sort_by_key(|change| !change.path.says_where());
-        Changes { properties, comments: (missing(old, new), missing(new, old)), ..Changes::default() }
+        let (before, after) = (old.comments(), new.comments());
+        let (tables, now) = (old.empty_tables(), new.empty_tables());
+        Changes {
+            properties,
+            comments: (missing(&before, &after), missing(&after, &before)),
+            moved: moved(old, new),
+            empty_tables: (missing(&tables, &now), missing(&now, &tables)),
+            ..Changes::default()
+        }
     }
 
     fn headers(&mut self, old: &Header, new: &Header) {
@@ -239,17 +254,48 @@ pub(crate) fn by_name(values: &[(PropertyPath, OpenedValue)]) -> Values<'_> {
     values.iter().map(|(path, value)| (path, value)).collect()
 }
 
-/// The comments of `one` that `other` has not, or not as often.
-fn missing(one: &Document, other: &Document) -> Vec<String> {
-    let mut there = other.comments();
-    let mut missing = Vec::new();
-    for comment in one.comments() {
-        match there.iter().position(|other| *other == comment) {
-            Some(at) => drop(there.swap_remove(at)),
-            None => missing.push(comment),
+/// What `one` has that `other` has not, or not as often.
+fn missing(one: &[String], other: &[String]) -> Vec<String> {
+    let mut there: HashMap<&str, usize> = HashMap::new();
+    other.iter().for_each(|line| *there.entry(line).or_default() += 1);
+    let is_missing = |line: &&String| match there.get_mut(line.as_str()) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    };
+    one.iter().filter(is_missing).cloned().collect()
+}
+
+/// Comments that both have, about different properties, though both have both properties: `# never log this` has changed its line.
+fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
+    let (mut before, mut after) = (old.placed_comments(), new.placed_comments());
+    if before == after {
+        return Vec::new();
+    }
+    before.sort();
+    after.sort();
+    let only = |one: &[(String, String)], other: &[(String, String)]| -> Vec<(String, String)> {
+        one.iter().filter(|pair| other.binary_search(pair).is_err()).cloned().collect()
+    };
+    let (gone, came) = (only(&before, &after), only(&after, &before));
+    let mut stays = Vec::new();
+    for (comment, from) in gone {
+        let to = came.iter().find(|(other, _)| *other == comment);
+        if let Some((_, to)) = to {
+            stays.push((comment, from, to.clone()));
         }
     }
-    missing
+    // Where the property that a comment stood before is gone, or another came between, that is shown already.
+    let names = |document: &Document| -> std::collections::HashSet<String> {
+        document.iter().map(|(path, _)| path.to_string()).collect()
+    };
+    let (before, after) = (names(old), names(new));
+    stays.retain(|(_, from, to)| {
+        (after.contains(from) || from.starts_with('[')) && (before.contains(to) || to.starts_with('['))
+    });
+    stays
 }
 
 impl PropertyPath {

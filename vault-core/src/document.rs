@@ -89,7 +89,7 @@ impl Document {
     pub(crate) fn parse_bounded(text: String) -> Result<Document> {
         let table = parse_toml(&text)?;
         let mut found = Vec::new();
-        collect(&text, &mut Vec::new(), table.get_ref(), &mut found)?;
+        collect(&text, &mut Vec::new(), table.get_ref(), &mut found, &mut 0)?;
         let own = table.get_ref().keys().any(|key| *key.get_ref() == "bootseal");
         drop(table);
         if own {
@@ -119,6 +119,42 @@ impl Document {
     pub(crate) fn comments(&self) -> Vec<String> {
         let comments = Outline::of(&self.text).map(|outline| outline.comments).unwrap_or_default();
         comments.into_iter().map(|span| self.text[span].trim().to_owned()).collect()
+    }
+
+    /// Each comment with the property or header that it is about: that on its line, or the next one below.
+    pub(crate) fn placed_comments(&self) -> Vec<(String, String)> {
+        let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
+        let name = |path: &[String]| DottedKey(path).to_string();
+        let mut places: Vec<(usize, String)> = outline
+            .entries
+            .iter()
+            .map(|entry| (entry.line_end, name(&entry.path)))
+            .chain(
+                outline
+                    .sections
+                    .iter()
+                    .skip(1)
+                    .map(|section| (self.line_end(section.start), format!("[{}]", name(&section.path)))),
+            )
+            .collect();
+        places.sort();
+        let place = |at: usize| {
+            let next = places.partition_point(|(end, _)| *end <= at);
+            places.get(next).map_or(String::new(), |(_, name)| name.clone())
+        };
+        outline.comments.iter().map(|span| (self.text[span.clone()].trim().to_owned(), place(span.start))).collect()
+    }
+
+    fn line_end(&self, at: usize) -> usize {
+        self.text[at..].find('\n').map_or(self.text.len(), |newline| at + newline + 1)
+    }
+
+    /// The headers of tables that hold nothing: no property shows them.
+    pub(crate) fn empty_tables(&self) -> Vec<String> {
+        let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
+        let empty =
+            |section: &&crate::outline::Section| !self.properties.keys().any(|path| path.starts_with(&section.path));
+        outline.sections.iter().skip(1).filter(empty).map(|section| format!("[{}]", DottedKey(&section.path))).collect()
     }
 
     /// All properties, in the order of the text.
@@ -428,15 +464,28 @@ pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
 
 type Found = Vec<(PropertyPath, Property, Range<usize>)>;
 
-fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut Found) -> Result<()> {
+/// In bytes, of all paths together. A long header over many short keys would else need memory a hundred times the text's.
+const MAX_NAMES: usize = 64 << 20;
+
+fn collect(
+    text: &str,
+    above: &mut Vec<String>,
+    table: &DeTable<'_>,
+    found: &mut Found,
+    names: &mut usize,
+) -> Result<()> {
     for (key, value) in table {
         above.push(key.get_ref().to_string());
         match value.get_ref() {
-            DeValue::Table(inner) => collect(text, above, inner, found)?,
+            DeValue::Table(inner) => collect(text, above, inner, found, names)?,
             other => {
                 let path =
                     PropertyPath::new(above.clone()).map_err(|error| error.at_offset(text, value.span().start))?;
                 let property = property(text, &path, other, value.span())?;
+                *names += path.segments().iter().map(String::len).sum::<usize>();
+                if *names > MAX_NAMES {
+                    return Err(Error::malformed("the names of its properties have more than 64 MiB together"));
+                }
                 found.push((path, property, value.span()));
             }
         }

@@ -3,9 +3,9 @@
 use crate::changes::{Changes, by_name};
 use crate::document::{Document, Property, quoted};
 use crate::error::{Error, Kind, Result};
-use crate::header::{self, Header, Role, recipients};
+use crate::header::{self, Access, Header, MAX_COUNT};
 use crate::identity::Identity;
-use crate::key_block::{open_writer_keys, wrap_data_key, wrap_writer_keys};
+use crate::key_block::open_writer_keys;
 use crate::outline::Outline;
 use crate::path::PropertyPath;
 use crate::sealed_file::{RESOLVE, Trust, VerifiedFile, conflict_marker, text_of};
@@ -157,7 +157,7 @@ impl Vault<Writer> {
     /// ```
     pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<Reader>]) -> Result<Changes> {
         let before = self.open_all()?;
-        let after = edit.open_with(self, others)?;
+        let (after, marks) = edit.open_with(self, others)?;
         let mut anew = HashMap::new();
         for (path, opened) in &after {
             let Some(Property::Sealed(text)) = edit.document.get(path) else { continue };
@@ -167,6 +167,7 @@ impl Vault<Writer> {
         }
         let changes = Changes::opened(&self.file.document, &by_name(&before), &edit.document, &by_name(&after));
         self.replace_text(edit.document.with_all(&anew)?)?;
+        self.mark(marks)?;
         Ok(changes)
     }
 
@@ -175,8 +176,9 @@ impl Vault<Writer> {
         value::seal(&self.key, &self.file.vault(), path, opened.kind, opened.set_at, &opened.secret)
     }
 
-    /// The whole of an edited file, access list included, where there is no version to begin from. Both key blocks are made anew for
-    /// the list that it shows, so that nobody who is not in it can open what is sealed from then on with what stood in them.
+    /// The whole of an edited file, access list included, where there is no version to begin from. It gets new keys for the list that
+    /// it shows, with an epoch above `epoch` and above its own: whoever planted the ones that stand there, or was once given them, can
+    /// open nothing that is sealed from then on. With `signing_key`, where nothing vouches for the id either, a new one.
     ///
     /// The file that comes back is trusted by [`Trust::Nothing`]: whoever goes on must have been shown all of it.
     ///
@@ -190,11 +192,16 @@ impl Vault<Writer> {
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
     /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
-    /// let vault = Vault::without_basis(&edit, &[alice])?;
+    /// let vault = Vault::without_basis(&edit, &[alice], 0, false)?;
     /// assert_eq!(vault.file().trust(), Trust::Nothing);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn without_basis(edit: &HandEdit, identities: &[Identity]) -> Result<Vault<Writer>> {
+    pub fn without_basis(
+        edit: &HandEdit,
+        identities: &[Identity],
+        epoch: u64,
+        signing_key: bool,
+    ) -> Result<Vault<Writer>> {
         if edit.own.is_empty() {
             return Err(Error::malformed(
                 "has no table [bootseal], and there is no version that verifies to begin from",
@@ -202,6 +209,11 @@ impl Vault<Writer> {
             .with_help("Name one: bootseal sign --against FILE. To seal a file in clear: bootseal seal"));
         }
         let mut header = Header::parse(&edit.own)?;
+        // No file counts that far by itself: the next removal would be the last.
+        if header.generation.max(header.epoch) > MAX_COUNT / 2 {
+            return Err(Error::malformed("`bootseal.generation` or `bootseal.epoch` is a number that no file reaches"));
+        }
+        header.epoch = header.epoch.max(epoch);
         let Some((seed, data_key)) = open_writer_keys(&header.write_key, identities)? else {
             return Err(Error::new(Kind::NoIdentity, "none of your identities may write")
                 .with_help(format!("Writers: {}.", header.writers())));
@@ -209,42 +221,51 @@ impl Vault<Writer> {
         if id_of(&seed) != header.vault {
             return Err(Error::malformed("`write_key` does not hold the signing seed of this vault"));
         }
-        header.read_key = wrap_data_key(&data_key, &recipients(&header.access, None))?;
-        header.write_key = wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
-        let own = header::replace(&edit.own, "read_key", &header::block_text(&header.read_key))?;
-        let own = header::replace(&own, "write_key", &header::block_text(&header.write_key))?;
+        let own = header::replace(&edit.own, "epoch", &header.epoch.to_string())?;
         let document = Document::parse(edit.document.text().to_owned())?;
         let file = VerifiedFile { document, own, header, trust: Trust::Nothing, handed_over_from: None, file: None };
-        let vault = Vault::for_writer(file, seed, data_key)?;
-        vault.open_all()?;
+        let mut vault = Vault::for_writer(file, seed, data_key)?;
+        vault.rotate(signing_key)?;
         Ok(vault)
     }
 }
 
+/// The sealed values of a text, and who was removed since and knows one that an older version brought back.
+type Opened = (Vec<(PropertyPath, OpenedValue)>, Vec<(String, u64)>);
+
 impl HandEdit {
-    /// Every sealed value of the text, from whichever version knows it.
-    pub(crate) fn open_with<R>(
-        &self,
-        vault: &Vault<R>,
-        others: &[Vault<Reader>],
-    ) -> Result<Vec<(PropertyPath, OpenedValue)>> {
-        let mut values = Vec::new();
+    /// Every sealed value of the text, from whichever version of this vault knows it.
+    pub(crate) fn open_with<R>(&self, vault: &Vault<R>, others: &[Vault<Reader>]) -> Result<Opened> {
+        let own = vault.file();
+        let former = own.former_ids();
+        // Anyone can make a vault that we can read: of another line nothing is taken.
+        let line: Vec<&Vault<Reader>> = others
+            .iter()
+            .filter(|other| other.file.vault() == own.vault() || former.contains(&other.file.vault()))
+            .collect();
+        let (mut values, mut marks) = (Vec::new(), Vec::new());
         for (path, property) in self.document.iter() {
             let Property::Sealed(text) = property else { continue };
-            let opened = match value::open(&vault.key, &vault.file.vault(), path, text) {
+            let opened = match value::open(&vault.key, &own.vault(), path, text) {
                 Err(error) if error.kind() == Kind::MovedValue => {
                     // Only what a signed version says under this very name.
-                    let signed = others.iter().filter(|other| other.file.document.get(path) == Some(property));
-                    let mut opened = signed.filter_map(|other| other.open(path).ok());
-                    opened.next().ok_or_else(|| {
+                    let signed = line.iter().filter(|other| other.file.document.get(path) == Some(property));
+                    let mut opened = signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
+                    let (version, opened) = opened.next().ok_or_else(|| {
                         error.with_help("It was moved, cut, pasted in, or sealed for another vault. Give it anew after signing without it: bootseal set")
-                    })?
+                    })?;
+                    let here = |access: &&Access| own.access().iter().any(|now| now.recipient == access.recipient);
+                    let gone = version.access().iter().filter(|access| !here(access));
+                    marks.extend(gone.map(|access| (access.name.clone(), opened.set_at)));
+                    let knew = version.header.removed.iter().filter(|removed| opened.set_at <= removed.at);
+                    marks.extend(knew.map(|removed| (removed.name.clone(), removed.at)));
+                    opened
                 }
                 other => other?,
             };
             values.push((path.clone(), opened));
         }
-        Ok(values)
+        Ok((values, marks))
     }
 }
 
@@ -252,7 +273,7 @@ impl HandEdit {
 #[allow(clippy::cloned_ref_to_slice_refs)] // one shape for all calls
 mod tests {
     use super::*;
-    use crate::header::Access;
+    use crate::header::{Access, Role};
     use crate::sealed_file::SealedFile;
     use crate::value::ValueKind;
     use bootseal_memory::Secret;
@@ -359,7 +380,7 @@ mod tests {
         other.add_access(Access::new("eve", Role::Reader, eve.recipient()).unwrap()).unwrap();
         let block = |text: &str| text[text.find("read_key").unwrap()..text.find("write_key").unwrap()].to_owned();
         let planted = scene.text.replace(&block(&scene.text), &block(&other.sign().unwrap()));
-        let vault = Vault::without_basis(&edit(&planted), &[scene.alice.clone()]).unwrap();
+        let vault = Vault::without_basis(&edit(&planted), &[scene.alice.clone()], 0, false).unwrap();
         assert_eq!(vault.file().trust(), Trust::Nothing);
         assert!(read(&vault.sign().unwrap()).open(&[eve]).is_err());
     }

@@ -450,7 +450,9 @@ mod tests {
         assert!(places(&typed).is_empty() && places(&key).is_empty());
         // The search finds what is planted.
         let planted = typed.expose(<[u8]>::to_vec);
-        assert!(places(&typed).contains(&(planted.as_ptr() as u64)));
+        let found = || places(&typed).contains(&(planted.as_ptr() as u64));
+        // Other tests may give back memory beside it while it is read.
+        assert!((0..20).any(|_| found()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::document::{Document, Property, quoted, refuse_newer_toml, value_text};
 use crate::error::{Error, Kind, Result};
-use crate::header::{self, Access, Header, MAX_COUNT, Role};
+use crate::header::{self, Access, Header, MAX_COUNT, MAX_HISTORY, Role};
 use crate::identity::Identity;
 use crate::key_block::{open_data_key, wrap_data_key, wrap_writer_keys};
 use crate::keys::{DataKey, SigningSeed, ValueKey};
@@ -488,6 +488,13 @@ impl Vault<Writer> {
     /// ```
     pub fn sign_above(mut self, generation: u64) -> Result<(String, VerifiedFile)> {
         self.forget_removals()?;
+        if self.file.header.removed.len() > MAX_HISTORY {
+            let text = format!(
+                "more than {MAX_HISTORY} who were removed know values of this file, and more names are not kept"
+            );
+            return Err(Error::new(Kind::Conflict, text)
+                .with_help("Give values anew first: `bootseal list` shows which are known to whom."));
+        }
         let generation = self.file.header.generation.max(generation).saturating_add(1);
         if generation > MAX_COUNT {
             return Err(Error::new(Kind::Conflict, "there is no higher generation: the format counts to 2^53"));
