@@ -7,7 +7,9 @@ use crate::world::World;
 use bootseal_core::{
     Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, VerifiedFile, read_passphrase_from,
 };
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Identities at hand, and the pins that their files carry.
 #[derive(Clone, Debug, Default)]
@@ -20,8 +22,8 @@ pub(crate) struct Keys {
     pub(crate) plugins: Plugins,
     /// Named by `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd`, so they are meant to open.
     pub(crate) named: bool,
-    /// From `--passphrase-fd`, once it was read.
-    passphrase: Option<Secret>,
+    /// From `--passphrase-fd`, once it was read: one for all files, each of which has a copy of this.
+    passphrase: Rc<OnceCell<Secret>>,
 }
 
 impl Keys {
@@ -152,12 +154,11 @@ impl World<'_> {
 
     /// One passphrase that is known already: from the descriptor, read once; else typed once.
     fn passphrase(&mut self, prompt: &str, keys: &mut Keys, everywhere: &Everywhere) -> Result<Secret> {
-        match (everywhere.passphrase_fd, &keys.passphrase) {
+        match (everywhere.passphrase_fd, keys.passphrase.get()) {
             (Some(_), Some(known)) => Ok(known.clone()),
             (Some(descriptor), None) => {
                 let passphrase = self.passphrase_from(descriptor)?;
-                keys.passphrase = Some(passphrase.clone());
-                Ok(passphrase)
+                Ok(keys.passphrase.get_or_init(|| passphrase).clone())
             }
             (None, _) => self.terminal()?.secret(prompt).map_err(no_answer),
         }
