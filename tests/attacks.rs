@@ -315,7 +315,7 @@ const ATTACKS: &[Attack] = &[
     ("another vault, sealed for our own recipients", |s| s.foreign.clone(), Kind::WrongVault),
     ("another vault behind our text", |s| format!("{}{}", s.text, s.foreign), Kind::Forged),
     ("another vault that names ours", |s| edit(&s.foreign, line(&s.foreign, "vault = "), line(&s.text, "vault = ")), Kind::Forged),
-    ("a merge that git left", |s| edit(&s.text, "timeout = \"10s\"\n", "<<<<<<< HEAD\ntimeout = \"10s\"\n=======\ntimeout = \"20s\"\n>>>>>>> theirs\n"), Kind::Forged),
+    ("a merge that git left", |s| edit(&s.text, "timeout = \"10s\"\n", "<<<<<<< HEAD\ntimeout = \"10s\"\n=======\ntimeout = \"20s\"\n>>>>>>> theirs\n"), Kind::Malformed),
     ("the input in clear", |_| INPUT.replace("secret:", ""), Kind::Malformed),
     ("nothing", |_| String::new(), Kind::Malformed),
     ("a line feed", |_| "\n".into(), Kind::Malformed),

@@ -37,8 +37,40 @@ const OPERATIONS: &[Operation] = &[
     Operation { args: &["access", "remove", "app", "--yes"], prepare: |_| {}, new_id: false, next: SET },
     Operation { args: &["access", "remove", "bob", "--yes"], prepare: |_| {}, new_id: true, next: SET },
     Operation { args: &["access", "add", "web", "--new-key", "web.key", "--yes"], prepare: forget_key, new_id: false, next: SET },
-    // Here: `sign` after a hand edit (next: `sign` again), `git merge` of two branches.
+    Operation { args: SIGN, prepare: edit_by_hand, new_id: false, next: SIGN },
+    Operation { args: MERGE, prepare: make_branches, new_id: false, next: SET },
 ];
+
+const SIGN: &[&str] = &["sign", "--yes", "--against", "basis"];
+/// As git calls it; what it is to leave its result in is the file itself here.
+const MERGE: &[&str] = &["git", "merge", "common", FILE, "theirs", FILE];
+
+fn edit_by_hand(home: &Home) {
+    let signed = home.read(FILE);
+    home.write("basis", &signed);
+    home.write(FILE, signed.replace("# readable", "# edited"));
+}
+
+/// Two branches of one version, each with a property of its own; made once.
+fn make_branches(home: &Home) {
+    if !home.at("ours").exists() {
+        let common = home.read(FILE);
+        home.write("common", &common);
+        for (name, property) in [("ours", "w.a"), ("theirs", "w.b")] {
+            home.write(FILE, &common);
+            home.ok(&["set", property, "--plain", name]);
+            home.write(name, home.read(FILE));
+        }
+        for args in [
+            &["init", "-q"][..],
+            &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "empty"],
+        ] {
+            let mut git = std::process::Command::new("git");
+            assert!(git.args(args).current_dir(home.path()).env("HOME", home.path()).status().unwrap().success());
+        }
+    }
+    home.write(FILE, home.read("ours"));
+}
 
 fn forget_key(home: &Home) {
     let _ = std::fs::remove_file(home.at("web.key"));

@@ -87,6 +87,27 @@ fn a_file_from_before_a_removal_takes_nothing_in_whatever_is_pinned() {
 }
 
 #[test]
+fn a_file_from_before_a_removal_takes_nothing_in_at_another_path_either() {
+    let home = at_work();
+    let (old, id) = (home.read(FILE), home.vault());
+    std::fs::create_dir(home.at("moved")).unwrap();
+    // While nothing was removed a copy is as good as the file.
+    home.write("moved/app.sealed.toml", &old);
+    let set = ["set", "acme.password", "-f", "moved/app.sealed.toml", "--pin", &id];
+    home.ok_with(&set, b"before");
+    std::fs::remove_dir_all(home.at("moved")).unwrap();
+    home.ok(&["access", "remove", "app", "--yes"]);
+    for folder in ["there", "here"] {
+        let place = format!("{folder}/app.sealed.toml");
+        std::fs::create_dir(home.at(folder)).unwrap();
+        home.write(&place, &old);
+        let ran = home.run_with(&["set", "acme.password", "-f", &place, "--pin", &id], b"canary");
+        assert!(ran.code == 3 && ran.err.contains("epoch 2 was seen as ") && home.read(&place) == old, "{}", ran.err);
+        home.ok(&["get", "acme.password", "-f", &place, "--pin", &id]);
+    }
+}
+
+#[test]
 fn a_file_signed_by_an_id_that_was_handed_over_takes_nothing_in() {
     let home = at_work();
     let (before, old) = (home.read(FILE), home.vault());

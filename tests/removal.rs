@@ -319,6 +319,15 @@ fn the_only_writer_replaces_her_own_key() {
 }
 
 #[test]
+fn a_writer_can_remove_herself_while_another_one_stays() {
+    let home = team();
+    let known = home.ok(&["access", "remove", "alice", "--yes"]);
+    assert_eq!(known.lines().collect::<Vec<_>>(), SEALED);
+    assert_eq!(home.run(&["get", "acme.password"]).code, 4);
+    home.ok_with(&["set", "acme.password", "-i", "bob.key"], b"without her");
+}
+
+#[test]
 fn a_new_key_that_goes_to_stdout_has_the_new_id_too() {
     let home = team();
     let key = home.ok(&["access", "add", "bob", "--new-key", "-", "--writer", "--replace", "--yes"]);

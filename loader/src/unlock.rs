@@ -144,6 +144,8 @@ pub(crate) fn candidates(
         };
         match read {
             Ok(candidate) => found.push(candidate),
+            // A typo in a key file's pin must not open the door to a key that has none.
+            Err(error) if error.kind() == Kind::Malformed => return Err(error.into()),
             Err(error) => tried.note(&name, why_not(&path, &error)),
         }
     }

@@ -50,6 +50,19 @@ impl Versions {
         Versions::sorted(verified.collect())
     }
 
+    /// Those of the same line as `file`: of its vault, or of one that it was.
+    pub(crate) fn of_line(texts: Vec<Vec<u8>>, file: &VerifiedFile) -> Versions {
+        let former = file.former_ids();
+        let mut versions = Versions(Vec::new());
+        for text in texts {
+            let verified = SealedFile::parse(text).ok().and_then(|sealed| sealed.verify(&[]).ok());
+            versions
+                .0
+                .extend(verified.filter(|other| other.vault() == file.vault() || former.contains(&other.vault())));
+        }
+        versions
+    }
+
     fn sorted(mut found: Vec<VerifiedFile>) -> Versions {
         let Some(first) = found.first() else { return Versions::default() };
         // From one line: the same vault, one that it was, or one that it became.

@@ -107,6 +107,16 @@ impl HandEdit {
         [self.document.text(), &self.own].concat()
     }
 
+    /// The vault that it says to be; nothing is known of that yet.
+    ///
+    /// ```
+    /// assert_eq!(bootseal_core::HandEdit::parse(b"timeout = 10\n".to_vec())?.claimed_vault(), None);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn claimed_vault(&self) -> Option<crate::signature::VaultId> {
+        Header::parse(&self.own).ok().map(|header| header.vault)
+    }
+
     /// The names of its properties, in the order of the text.
     ///
     /// ```

@@ -1,7 +1,7 @@
 //! What was seen of this file before? The memory of a writer's machine, and of a host: file → vault id, generation, epoch.
 
 use crate::document::{parse_toml, to_value};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Shown};
 use crate::fields::Fields;
 use crate::path::BasicString;
 use crate::save::{FileLock, real_path};
@@ -283,11 +283,14 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &Place) -> Result<()> {
-        for known in self.all(place) {
+        // Where nothing is known of a place, what was seen of its vault elsewhere counts: moved, an old file is no newer.
+        let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
+        for (path, known) in self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path)) {
             self.refuse_former(known, file, place)?;
             let Some(epoch) = known.epochs.get(&file.vault()).filter(|epoch| **epoch > file.epoch()) else { continue };
+            let seen = if elsewhere { format!("as {}", Shown(path)) } else { "here".to_owned() };
             let what = format!(
-                "this file has the data key of epoch {}, and epoch {epoch} was seen here: what is sealed into it could be read by who was removed since",
+                "this file has the data key of epoch {}, and epoch {epoch} was seen {seen}: what is sealed into it could be read by who was removed since",
                 file.epoch()
             );
             return Err(Error::new(Kind::OldGeneration, what)

@@ -2,6 +2,7 @@
 
 use crate::cli::{Everywhere, GitMerge};
 use crate::exit::{Done, Failure, Result};
+use crate::git::Repository;
 use crate::merging::{Judged, into_theirs, judge, side};
 use crate::output::Style;
 use crate::world::World;
@@ -53,6 +54,13 @@ fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut 
     if ours.generation() < base.generation() || theirs.generation() < base.generation() {
         return Err(Failure::new(Kind::OldGeneration, "a side is older than what both came from"));
     }
+    // Every signed version of ours lies in git for anyone to put onto a branch: what was undone since would come back.
+    if was_ours(&theirs.text(), &options.path)? {
+        return Err(Failure::new(
+            Kind::OldGeneration,
+            "their side is, word for word, a version that ours has gone on from",
+        ));
+    }
     let into_theirs = into_theirs(&ours, &theirs).unwrap_or_default();
     if into_theirs {
         match judge(theirs.text().as_bytes(), &options.path, &keys, &pins, world)? {
@@ -78,6 +86,10 @@ fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut 
     };
     let now = (world.now)();
     let merged = vault.merge(&base, &one, &other, |_| None, now)?;
+    if let Some(access) = merged.not_let_in.first() {
+        let text = format!("one side lets {} in, and is from before new keys of the other", access.name);
+        return Err(Failure::new(Kind::Conflict, text));
+    }
     if let Some(comment) = merged.left_out.first() {
         let text = format!("both sides changed comments; theirs has: {}", Shown(comment));
         return Err(Failure::new(Kind::Conflict, text));
@@ -86,6 +98,13 @@ fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut 
     FileLock::acquire(&options.ours)?.write(&text)?;
     world.remember(&options.path, &file, style);
     Ok(file.generation())
+}
+
+fn was_ours(theirs: &str, path: &Path) -> Result<bool> {
+    let repository = Repository::of(Path::new("."))?;
+    let head = repository.commit("HEAD")?;
+    let versions = repository.versions(Some(&head), &repository.name_of(path)?)?;
+    Ok(versions.into_iter().any(|text| String::from_utf8_lossy(&text).replace("\r\n", "\n") == theirs))
 }
 
 fn untrusted(which: &str, judged: Judged) -> Failure {

@@ -1,6 +1,6 @@
 //! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git, never from the marked text.
 
-use super::sign::{generation_seen, refuse_older};
+use super::sign::{generation_seen, refuse_dates};
 use crate::cli::{Everywhere, Resolve, Which};
 use crate::exit::{Done, Failure, Result};
 use crate::git::Repository;
@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         None => {
             world.warn(
                 style,
-                "their side is taken as a hand edit: it is not this vault, or one that it was handed over to",
+                "their side is taken as a hand edit: it is not this vault, or one that it was handed over to. Who was removed there is still in; hosts that saw it need a new pin",
             );
             (false, None)
         }
@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let history = repository.versions(None, &name)?;
     let mut above = Versions::of(history.clone(), path, &keys, &pins, world)?.highest();
     above = above.max(generation_seen(path, world)?);
-    let versions = Versions::signed(history).opened(&keys);
+    let versions = Versions::of_line(history, vault.file()).opened(&keys);
     let one = Side::of(&vault)?;
     let two = match other {
         Some(file) => {
@@ -80,9 +80,9 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         None => edited(if into_theirs { &sides.ours } else { &sides.theirs }, &vault, &versions)?,
     };
     let base = match &sides.base {
-        Some(bytes) => match SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[])) {
-            Ok(file) => side(file, &mut keys, everywhere, world)?,
-            Err(_) => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
+        Some(bytes) => match Versions::of_line(vec![bytes.clone()], vault.file()).take_newest() {
+            Some(file) => side(file, &mut keys, everywhere, world)?,
+            None => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
         },
         None => Side::empty(),
     };
@@ -98,7 +98,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let before_merge = SealedFile::parse(old.into_bytes())?.verify(&[])?;
     let (file, values) = (vault.file(), vault.open_all()?);
     let changes = Changes::between_opened((&before_merge, &opened(&before_merge, &keys.identities)?), (file, &values));
-    refuse_older(&changes, options.older || signed_other, path)?;
+    refuse_dates(&changes, options.older || signed_other, now, path)?;
     let described = described(path, &merged, &changes);
     let consent =
         Consent { shown: described, question: "Sign this?", what: "signing", declined: "not signed", always: true };
@@ -231,6 +231,10 @@ fn described(path: &Path, merged: &bootseal_core::Merged, changes: &Changes) -> 
     }
     for comment in &merged.left_out {
         text.push_str(&format!("  left out, a comment of theirs: {}\n", Shown(comment)));
+    }
+    for access in &merged.not_let_in {
+        let what = "on one side, which is from before new keys of the other; let them in again if you want that";
+        text.push_str(&format!("  not let in: {} ({}, {}), {what}\n", access.name, access.role, access.recipient));
     }
     match changes.is_empty() {
         true => text.push_str("nothing changes against the side that it goes on from"),

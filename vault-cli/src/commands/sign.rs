@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
         }
         None => return Ok(first(&path, &edit, &keys, &pins, above, style, world)?),
     };
-    refuse_older(&changes, options.older, &path)?;
+    refuse_dates(&changes, options.older, (world.now)(), &path)?;
     let what = match changes.is_empty() {
         true => "nothing but the generation changes".into(),
         false => report::text(&changes),
@@ -63,8 +63,18 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     write(&path, &edit, vault, above, &changes, style, world)
 }
 
-/// A sealed value that is older than what it replaces may be one that leaked, pasted back in.
-pub(crate) fn refuse_older(changes: &Changes, allowed: bool, path: &Path) -> Result<()> {
+/// A sealed value that is older than what it replaces may be one that leaked, pasted back in. One from the future is dated by
+/// someone who wants it to count as the newest.
+pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Path) -> Result<()> {
+    const AHEAD: u64 = 300;
+    if let Some(change) = changes.properties.iter().find(|change| change.set_at.1.is_some_and(|at| at > now + AHEAD)) {
+        let what = format!("is dated {}, which is yet to come", change.set_at.1.map_or(String::new(), timestamp));
+        return Err(bootseal_core::Error::new(Kind::Conflict, what)
+            .at(&change.path)
+            .in_file(path)
+            .with_help("Someone dated it by hand. Leave it out, and give it anew: bootseal set")
+            .into());
+    }
     let older = changes.properties.iter().filter(|change| change.is_older());
     let older: Vec<String> = older
         .map(|change| {
@@ -92,9 +102,22 @@ fn first(
     style: Style,
     world: &mut World<'_>,
 ) -> Result<()> {
-    let vault = Vault::without_basis(edit, &keys.identities).map_err(|error| error.in_file(path))?;
+    let place = Place::of_path(path)?;
+    let known = match world.known_vaults() {
+        Ok(store) => Some(KnownVaults::load(&store)?),
+        Err(_) => None,
+    };
+    let (vouched, epoch) = match edit.claimed_vault() {
+        Some(id) => (
+            vouched(path, id, pins, known.as_ref().and_then(|known| known.vault_of(&place)))?,
+            known.as_ref().map_or(0, |known| known.epoch_of(&place, &id)),
+        ),
+        None => (false, 0),
+    };
+    // No program of a plugin is run for what nobody signed.
+    let own: Vec<_> = keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
+    let vault = Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
     let id = vault.file().vault();
-    refuse_another(path, id, pins, world)?;
     let unknown = format!("{}: no version of it that verifies can be found, in git or with --against", shown(path));
     if !world.can_ask() {
         return Err(Failure::new(
@@ -127,16 +150,14 @@ fn first(
     }
 }
 
-fn refuse_another(path: &Path, id: VaultId, pins: &[Pin], world: &World<'_>) -> Result<()> {
-    let known = match world.known_vaults() {
-        Ok(store) => KnownVaults::load(&store)?.vault_of(&Place::of_path(path)?),
-        Err(_) => None,
-    };
-    let pinned = pins.is_empty() || pins.iter().any(|pin| pin.vault == id);
-    let wanted = match (pinned, known) {
-        (false, _) => pins.iter().map(|pin| pin.vault.to_string()).collect::<Vec<_>>().join(" or "),
-        (true, Some(known)) if known != id && pins.is_empty() => known.to_string(),
-        _ => return Ok(()),
+/// Whether a pin, or what is remembered, says that it is this vault; an error where they say that it is another.
+fn vouched(path: &Path, id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Result<bool> {
+    let wanted = match (pins, known) {
+        ([], None) => return Ok(false),
+        ([], Some(known)) if known == id => return Ok(true),
+        ([], Some(known)) => known.to_string(),
+        (pins, _) if pins.iter().any(|pin| pin.vault == id) => return Ok(true),
+        (pins, _) => pins.iter().map(|pin| pin.vault.to_string()).collect::<Vec<_>>().join(" or "),
     };
     let what = format!("this is the vault {id}, and it must be {wanted}");
     Err(bootseal_core::Error::new(Kind::WrongVault, what).in_file(path).into())
