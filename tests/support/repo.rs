@@ -166,6 +166,11 @@ impl Repo {
         self.home.vault()
     }
 
+    /// The pin of the vault that lies at `main`'s first parent: where the file itself is full of markers.
+    pub fn file_pin(&self) -> String {
+        read(&self.git_ok(&["show", &format!("HEAD^1:{FILE}")])).vault().to_string()
+    }
+
     pub fn text(&self) -> String {
         self.home.read(FILE)
     }

@@ -9,10 +9,13 @@ use crate::world::World;
 use bootseal_core::{Kind, PlainDocument, SealedFile, Shown, VaultId, VerifiedFile};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What is read of a file that is not sealed, to see whether it holds a secret.
 const LOOKED_AT: usize = 1 << 20;
+/// A sealed file that is larger is none.
+const LARGEST: u64 = 16 << 20;
 
 pub(crate) fn run(
     options: &GitCheck,
@@ -45,7 +48,7 @@ pub(crate) fn run(
     for (vault, files) in vaults.into_iter().filter(|(_, files)| files.len() > 1) {
         let what = format!(
             "{} are both of vault {vault}: a copy is not a new vault, and who may open one may open the other",
-            files.join(" and ")
+            files.iter().map(|file| Shown(file).to_string()).collect::<Vec<_>>().join(" and ")
         );
         let help = "Make a vault of its own: bootseal init --like FILE -f NEW";
         findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
@@ -78,18 +81,31 @@ pub(crate) fn run(
     if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
 }
 
-/// The files that are looked at: what a commit would change, or all that git has.
+/// The regular files that are looked at: what a commit would change, or all that git has.
 fn names(repository: &Repository, staged: bool) -> Result<Vec<String>> {
     let args: &[&str] = match staged {
         true => &["diff", "--cached", "--name-only", "-z", "--diff-filter=d", "--no-renames"],
         false => &["ls-files", "-z"],
     };
-    Ok(split(&repository.ask(args)?))
+    let regular: HashSet<String> = regular(repository)?.into_iter().collect();
+    Ok(split(&repository.ask(args)?).into_iter().filter(|name| regular.contains(name)).collect())
 }
 
 fn all_sealed(repository: &Repository) -> Result<Vec<String>> {
-    let names = split(&repository.ask(&["ls-files", "-z"])?);
-    Ok(names.into_iter().filter(|name| name.ends_with(".sealed.toml")).collect())
+    Ok(regular(repository)?.into_iter().filter(|name| name.ends_with(".sealed.toml")).collect())
+}
+
+/// All that git has but links and repositories within: a link to a sealed file is no second vault, and one may lead anywhere.
+fn regular(repository: &Repository) -> Result<Vec<String>> {
+    // "100644 ID STAGE\tNAME"
+    let entries = split(&repository.ask(&["ls-files", "--stage", "-z"])?);
+    let mut names: Vec<String> = entries
+        .iter()
+        .filter(|entry| entry.starts_with("100"))
+        .filter_map(|entry| Some(entry.split_once('\t')?.1.to_owned()))
+        .collect();
+    names.dedup();
+    Ok(names)
 }
 
 fn split(list: &[u8]) -> Vec<String> {
@@ -101,7 +117,15 @@ fn split(list: &[u8]) -> Vec<String> {
 fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<Vec<u8>>> {
     match staged {
         true => repository.blob("", name),
-        false => Ok(std::fs::read(repository.top().join(name)).ok()),
+        false => {
+            let path = repository.top().join(name);
+            if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+                return Ok(None);
+            }
+            let mut bytes = Vec::new();
+            let read = std::fs::File::open(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+            Ok(read.ok().map(|_| bytes))
+        }
     }
 }
 
@@ -125,8 +149,9 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashSet<String>) -> Option<String
         let marked = PlainDocument::parse(text.into_owned()).ok()?;
         if let Some(property) = marked.properties().iter().find(|property| property.marked) {
             return Some(format!(
-                "{} stands there in clear, as \"secret:…\"; seal it: bootseal seal {name}",
-                property.path
+                "{} stands there in clear, as \"secret:…\"; seal it: bootseal seal {}",
+                property.path,
+                Shown(name)
             ));
         }
     }

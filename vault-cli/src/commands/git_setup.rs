@@ -10,6 +10,8 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal";
+/// A merge without a conflict calls the second only; it is how an old signed file comes in that no driver sees.
+const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
 
 pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
@@ -30,16 +32,18 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
         did.push(".gitattributes: commit it, for all who clone".into());
     }
     did.extend(formatters(repository.top())?);
-    match hook(&repository, &program)? {
-        Hook::Made(path) => did.push(format!("the check at commit, {}", Shown(&path.to_string_lossy()))),
-        Hook::There => {}
-        Hook::Another(path) => world.warn(
-            style,
-            format_args!(
-                "{} is another's hook, and stays as it is; add this line to it: {program} git check --staged",
-                Shown(&path.to_string_lossy())
+    for name in HOOKS {
+        match hook(&repository, name, &program)? {
+            Hook::Made(path) => did.push(format!("the check at commit, {}", Shown(&path.to_string_lossy()))),
+            Hook::There => {}
+            Hook::Another(path) => world.warn(
+                style,
+                format_args!(
+                    "{} is another's hook, and stays as it is; add this line to it: {program} git check --staged",
+                    Shown(&path.to_string_lossy())
+                ),
             ),
-        ),
+        }
     }
     for line in &did {
         world.note(style, format_args!("set up: {line}"));
@@ -122,8 +126,8 @@ enum Hook {
     Another(PathBuf),
 }
 
-fn hook(repository: &Repository, program: &str) -> Result<Hook> {
-    let answer = repository.ask(&["rev-parse", "--git-path", "hooks/pre-commit"])?;
+fn hook(repository: &Repository, name: &str, program: &str) -> Result<Hook> {
+    let answer = repository.ask(&["rev-parse", "--git-path", &format!("hooks/{name}")])?;
     let path = repository.top().join(String::from_utf8_lossy(&answer).trim_end_matches('\n'));
     let failed = |error: std::io::Error| {
         Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(&path))

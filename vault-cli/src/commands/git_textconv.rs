@@ -41,11 +41,19 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     lines
 }
 
-/// A sealed text as `sealed:…` and its last characters: enough to see that it is another one.
+/// A sealed text as `sealed:…` and its last characters: enough to see that it is another one. In whatever quotes: what does not verify
+/// may be written in any way.
 fn shortened(line: &str) -> String {
-    let Some(at) = line.find("\"sealed:") else { return line.replace('\t', "    ") };
-    let start = at + "\"sealed:".len();
-    let Some(end) = line[start..].find('"').map(|end| start + end) else { return line.to_owned() };
-    let tail: String = line[start..end].chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
-    format!("{}…{tail}{}", &line[..start], shortened(&line[end..]))
+    const TAIL: usize = 8;
+    let line = line.replace('\t', "    ");
+    let mut parts = line.split("sealed:");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|next: char| !(next.is_ascii_alphanumeric() || next == '-' || next == '_'));
+        let end = end.unwrap_or(part.len());
+        let rest = if end > TAIL { format!("…{}", &part[end - TAIL..]) } else { part.to_owned() };
+        text.push_str("sealed:");
+        text.push_str(&rest);
+    }
+    text
 }

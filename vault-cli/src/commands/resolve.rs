@@ -23,8 +23,19 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let sides = Sides::of(&repository, &name, options)?;
     let before = std::fs::read(path).map_err(|error| super::unreadable(&error).in_file(path))?;
 
+    let common = sides.base.as_ref().and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
     let judged = |bytes: &[u8], which: &str, world: &mut World<'_>| -> Result<Option<VerifiedFile>> {
         match judge(bytes, path, &keys, &pins, world)? {
+            // Anyone can commit an older signed file: who it lets in, and what it holds, is not what the side changed.
+            Judged::Trusted(file) | Judged::Unknown(file)
+                if common.as_ref().is_some_and(|common| is_older(&file, common)) =>
+            {
+                world.warn(
+                    style,
+                    format_args!("{which} side is taken as a hand edit: it is older than what both sides came from"),
+                );
+                Ok(None)
+            }
             // Nobody vouches for it yet; before it is gone on from, someone is asked to.
             Judged::Trusted(file) | Judged::Unknown(file) => Ok(Some(*file)),
             Judged::Refused(why) => {
@@ -63,6 +74,21 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     };
     world.vouch(&mut into, path, style)?;
     world.unlock_to_write(&mut keys, &into, everywhere)?;
+    // Who was in access before is believed of this vault only.
+    let common = common.filter(|common| common.vault() == into.vault() || into.former_ids().contains(&common.vault()));
+    // Without a common version nobody can tell whom the older one of two would let in again.
+    let as_edit =
+        common.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into) && other.epoch() < into.epoch());
+    if as_edit {
+        let which = if into_theirs { "our" } else { "their" };
+        world.warn(
+            style,
+            format_args!(
+                "{which} side is taken as a hand edit: it is from before new keys, and there is no common version"
+            ),
+        );
+    }
+    let other = other.filter(|_| !as_edit);
     let signed_other = other.is_some();
     let old = into.text();
     let mut vault = into.open_for_writing(&keys.identities)?;
@@ -79,12 +105,10 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         }
         None => edited(if into_theirs { &sides.ours } else { &sides.theirs }, &vault, &versions)?,
     };
-    let base = match &sides.base {
-        Some(bytes) => match Versions::of_line(vec![bytes.clone()], vault.file()).take_newest() {
-            Some(file) => side(file, &mut keys, everywhere, world)?,
-            None => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
-        },
-        None => Side::empty(),
+    let base = match (common, &sides.base) {
+        (Some(common), _) => side(common, &mut keys, everywhere, world)?,
+        (None, Some(bytes)) => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
+        (None, None) => Side::empty(),
     };
     let (ours, theirs) = if into_theirs { (two, one) } else { (one, two) };
     let mut undecided = None;
@@ -122,6 +146,13 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         }))?;
     }
     Ok(())
+}
+
+/// Whether a side is from before the common version, which lets it neither decide over access nor pass as a change.
+fn is_older(file: &VerifiedFile, common: &VerifiedFile) -> bool {
+    let same_line = file.vault() == common.vault() || file.former_ids().contains(&common.vault());
+    common.former_ids().contains(&file.vault())
+        || same_line && (file.generation() < common.generation() || file.epoch() < common.epoch())
 }
 
 /// The three versions, as git has them.
