@@ -407,4 +407,75 @@ mod tests {
             assert!(error.what().contains(what), "{error}");
         }
     }
+
+    /// Found by review: a value may come from a version that someone else signed, and a mark may have been dropped since.
+    #[test]
+    fn a_value_comes_back_from_versions_of_this_vault_only_and_marked_for_who_knew_it() {
+        let scene = Scene::new();
+        let web1 = Identity::generate().unwrap();
+        let mut vault = scene.writer(&scene.text);
+        vault.add_access(Access::new("web1", Role::Reader, web1.recipient()).unwrap()).unwrap();
+        let old = vault.sign().unwrap();
+        let mut vault = scene.writer(&old);
+        vault.remove_access("web1", 150).unwrap();
+        vault.unset(&path("acme.token")).unwrap();
+        vault.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 200).unwrap();
+        let now = vault.sign().unwrap();
+        assert!(read(&now).known_to(100).is_empty());
+        let mut vault = scene.writer(&now);
+        let others = [read(&old).open(&[scene.alice.clone()]).unwrap()];
+        vault.adopt(&edit(&old), &others).unwrap();
+        assert_eq!(read(&vault.sign().unwrap()).known_to(100), ["web1"]);
+
+        let access = vec![
+            Access::new("mallory", Role::Writer, web1.recipient()).unwrap(),
+            Access::new("alice", Role::Reader, scene.alice.recipient()).unwrap(),
+        ];
+        let mut foreign = Vault::create(access, "[acme]\n").unwrap();
+        foreign.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"mallory's").unwrap(), 900).unwrap();
+        let foreign = foreign.sign().unwrap();
+        let pasted = now.replace(&sealed(&now, "acme.password"), &sealed(&foreign, "acme.password"));
+        let others = [read(&foreign).open(&[scene.alice.clone()]).unwrap()];
+        let error = scene.writer(&now).adopt(&edit(&pasted), &others).unwrap_err();
+        assert_eq!(error.kind(), Kind::MovedValue);
+    }
+
+    #[test]
+    fn without_a_basis_the_data_key_that_stood_there_opens_nothing_new() {
+        let scene = Scene::new();
+        let old = read(&scene.text).open(&[scene.alice.clone()]).unwrap();
+        let vault = Vault::without_basis(&edit(&scene.text), &[scene.alice.clone()], 7, true).unwrap();
+        assert_eq!((vault.file().epoch(), vault.file().former_ids()), (8, vec![read(&scene.text).vault()]));
+        for (name, property) in vault.file().properties() {
+            if let Property::Sealed(text) = property {
+                assert!(value::open(&old.key, &vault.file().vault(), name, text).is_err());
+            }
+        }
+        let planted = scene.text.replace("epoch = 1", "epoch = 9007199254740992");
+        assert!(Vault::without_basis(&edit(&planted), &[scene.alice.clone()], 0, false).is_err());
+    }
+
+    #[test]
+    fn what_moves_without_a_property_is_shown() {
+        let scene = Scene::new();
+        let text = scene
+            .text
+            .replace("url = \"u\"", "url = \"u\" # safe\nnote = nan # never log")
+            .replace("[bootseal]", "[empty]\n\n[bootseal]");
+        let mut vault = scene.writer(&scene.text);
+        vault.adopt(&edit(&text), &[]).unwrap();
+        let text = vault.sign().unwrap();
+        assert!(text.contains("[empty]"));
+        let swapped = text
+            .replace("# safe", "# X")
+            .replace("# never log", "# safe")
+            .replace("# X", "# never log")
+            .replace("[empty]", "[void]");
+        let changes = scene.writer(&text).adopt(&edit(&swapped), &[]).unwrap();
+        assert!(changes.properties.is_empty() && !changes.is_empty());
+        assert_eq!(
+            (changes.moved.len(), changes.empty_tables),
+            (2, (vec!["[empty]".to_owned()], vec!["[void]".to_owned()]))
+        );
+    }
 }

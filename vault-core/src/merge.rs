@@ -645,7 +645,8 @@ mod tests {
             assert_ne!(vault.file().vault(), read(&team.base).vault());
             assert!(vault.file().former_ids().contains(&read(&team.base).vault()));
             assert_eq!(value(&vault, "acme.token"), "t2");
-            assert_eq!(vault.file().known_to(150), ["bob"]);
+            // Who was let in on that branch has read what is on it.
+            assert_eq!(vault.file().known_to(150), ["web1", "bob"]);
             let text = vault.file().text();
             assert!(read(&text).open(&[team.bob.clone()]).is_err());
             assert!(read(&text).open(&[web1.clone()]).is_err());
@@ -710,5 +711,113 @@ mod tests {
         let (vault, merged) = team.merge(&one, &two).unwrap();
         assert!(vault.file().text().contains("# top"));
         assert_eq!(merged.left_out, ["# whoever"]);
+    }
+
+    /// Found by review: every signed version lies in git for whoever wants to put it onto a branch.
+    #[test]
+    fn a_version_from_before_a_removal_lets_nobody_in_again() {
+        let team = Team::new();
+        let web1 = Identity::generate().unwrap();
+        let with = team.branch(|vault| {
+            vault.add_access(Access::new("web1", Role::Reader, web1.recipient()).unwrap()).unwrap();
+        });
+        let next = |text: &str, change: &dyn Fn(&mut Vault<Writer>)| {
+            let mut vault = team.open(text);
+            change(&mut vault);
+            vault.sign().unwrap()
+        };
+        let without = next(&with, &|vault| drop(vault.remove_access("web1", 200).unwrap()));
+        let ours = next(&without, &|vault| set(vault, "acme.password", "new", 300));
+        let (vault, merged) = team.merge(&ours, &with).unwrap();
+        assert_eq!((vault.file().access().len(), merged.not_let_in[0].name.as_str()), (2, "web1"));
+        assert!(read(&vault.file().text()).open(&[web1]).is_err());
+    }
+
+    #[test]
+    fn what_was_given_on_a_branch_where_the_removed_one_still_read_stays_marked() {
+        let team = Team::new();
+        let web1 = Identity::generate().unwrap();
+        let mut team = team;
+        team.base = team.branch(|vault| {
+            vault.add_access(Access::new("web1", Role::Reader, web1.recipient()).unwrap()).unwrap();
+        });
+        let removed = team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap()));
+        let other = team.branch(|vault| set(vault, "acme.token", "t2", 250));
+        for (ours, theirs) in [(&removed, &other), (&other, &removed)] {
+            let (vault, _) = team.merge(ours, theirs).unwrap();
+            assert_eq!(vault.open(&path("acme.token")).unwrap().set_at, 250);
+            assert_eq!(vault.file().known_to(250), ["web1"]);
+        }
+    }
+
+    #[test]
+    fn a_removal_goes_by_recipient_whatever_the_other_side_calls_it() {
+        let team = Team::new();
+        let web1 = Identity::generate().unwrap();
+        let access = |name: &str| Access::new(name, Role::Reader, web1.recipient()).unwrap();
+        let mut team = team;
+        team.base = team.branch(|vault| vault.add_access(access("web1")).unwrap());
+        let removed = team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap()));
+        let renamed = team.branch(|vault| vault.rename_access("web1", &access("web-1")).unwrap());
+        for (ours, theirs) in [(&removed, &renamed), (&renamed, &removed)] {
+            let (vault, _) = team.merge(ours, theirs).unwrap();
+            assert!(read(&vault.file().text()).open(&[web1.clone()]).is_err());
+        }
+        // Another name alone lets nobody go.
+        let both = team.branch(|vault| {
+            vault.remove_access("web1", 200).unwrap();
+            vault.add_access(access("web-1")).unwrap();
+        });
+        let (vault, _) = team.merge(&both, &renamed).unwrap();
+        assert!(read(&vault.file().text()).open(&[web1.clone()]).is_ok());
+    }
+
+    #[test]
+    fn without_a_signed_common_version_nobody_is_let_in_who_one_side_does_not_have() {
+        let team = Team::new();
+        let (web1, web2) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let mut team = team;
+        team.base = team.branch(|vault| {
+            for (name, who) in [("web1", &web1), ("web2", &web2)] {
+                vault.add_access(Access::new(name, Role::Reader, who.recipient()).unwrap()).unwrap();
+            }
+        });
+        let one = team.open(&team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap())));
+        let two = team.open(&team.branch(|vault| drop(vault.remove_access("web2", 200).unwrap())));
+        let (a, b) = (Side::of(&one).unwrap(), Side::of(&two).unwrap());
+        let mut vault = one;
+        let merged = vault.merge(&Side::empty(), &a, &b, |_| Some(Taken::Ours), 300).unwrap();
+        assert_eq!((vault.file().access().len(), merged.not_let_in.len()), (2, 2));
+        assert!(vault.file().epoch() > 2);
+    }
+
+    #[test]
+    fn a_changed_block_is_a_conflict_and_never_half_taken() {
+        let mut team = Team::new();
+        let edit = |text: String| HandEdit::parse(text.into_bytes()).unwrap();
+        let with = |team: &Team, from: &str, to: &str| {
+            let edited = edit(team.base.replace(from, to));
+            team.branch(|vault| drop(vault.adopt(&edited, &[]).unwrap()))
+        };
+        team.base = with(&team, "[acme]", "[[rules]]\nhost = \"a\"\n[[rules]]\nhost = \"b\"\n[acme]");
+        let theirs = with(&team, "host = \"a\"", "host = \"c\"");
+        let ours = team.branch(|vault| set(vault, "acme.token", "t2", 200));
+        assert_eq!(team.merge(&ours, &theirs).unwrap_err().kind(), Kind::Conflict);
+        let unchanged = team.branch(|vault| set(vault, "acme.password", "p2", 200));
+        assert!(team.merge(&ours, &unchanged).is_ok());
+    }
+
+    #[test]
+    fn a_side_of_another_vault_or_older_than_the_common_one_is_none() {
+        let team = Team::new();
+        let ours = team.branch(|vault| set(vault, "acme.token", "t2", 200));
+        let foreign = Team::new();
+        let sides = (Side::of(&team.open(&team.base)).unwrap(), Side::of(&team.open(&ours)).unwrap());
+        let theirs = Side::of(&foreign.open(&foreign.base)).unwrap();
+        let error = team.open(&ours).merge(&sides.0, &sides.1, &theirs, |_| None, 300).unwrap_err();
+        assert_eq!(error.kind(), Kind::WrongVault);
+        let newer = Side::of(&team.open(&ours)).unwrap();
+        let error = team.open(&ours).merge(&newer, &sides.1, &sides.0, |_| None, 300).unwrap_err();
+        assert_eq!(error.kind(), Kind::OldGeneration);
     }
 }
