@@ -245,7 +245,7 @@ const NASTY: &str =
 fn since_as_markdown_cannot_be_broken_out_of() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.user", "--plain", NASTY]);
-    repo.ok(&["set", &format!("acme.\"`@all` | <b>: x\""), "--plain", "v"]);
+    repo.ok(&["set", "acme.\"`@all` | <b>: x\"", "--plain", "v"]);
     repo.edit("# who logs in", "# `` \\| </td><img src=x> @team \\");
     repo.ok(&["sign", "--yes"]);
     let text = repo.ok(&["verify", "--since", "HEAD", "--format", "markdown"]);

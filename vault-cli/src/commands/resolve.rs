@@ -90,12 +90,13 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let other = other.filter(|_| !as_edit);
     let signed_other = other.is_some();
     let old = into.text();
-    let mut vault = into.open_for_writing(&keys.identities)?;
     // What a hand edit holds sealed must be known from a version that was signed.
-    let history = repository.versions(None, &name)?;
-    let mut above = Versions::of(history.clone(), path, &keys, &pins, world)?.highest();
-    above = above.max(generation_seen(path, world)?);
-    let versions = Versions::signed(history).opened(&keys);
+    let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
+    let mut above = versions.highest().max(generation_seen(path, world)?);
+    let mut vault = into.open_for_writing(&keys.identities)?;
+    let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
+    let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
+    let versions = versions.opened(&keys, &texts, &old);
     let one = Side::of(&vault)?;
     let two = match other {
         Some(file) => {
