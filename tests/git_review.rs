@@ -453,6 +453,18 @@ fn check_looks_at_odd_names_and_leaves_what_is_not_its_own() {
 }
 
 #[test]
+fn check_takes_a_name_that_git_could_read_in_another_way_as_the_name() {
+    for name in ["2:leak.toml", ":leak.toml", "*.toml", "HEAD:leak.toml", "-leak.toml", "leak[1].toml"] {
+        let repo = Repo::new();
+        repo.home.write(name, "a = \"secret:hunter2\"\n");
+        repo.git_ok(&["add", "-A"]);
+        for args in [&["git", "check"][..], &["git", "check", "--staged"]] {
+            finding(&repo, args, 1, name);
+        }
+    }
+}
+
+#[test]
 fn the_first_commit_of_a_repository_is_checked_too() {
     let home = Home::with_vault("a = \"secret:x\"\n");
     let repo = Repo { home };

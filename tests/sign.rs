@@ -588,11 +588,11 @@ fn a_former_writers_huge_number_does_not_use_up_the_generations() {
         let args = ["sign", "--against", "out/bobs.sealed.toml", "--above", "9007199254740990", "--yes"];
         repo.ok_as("bob", &[&args[..], &["--pin", &old_pin]].concat(), b"");
     });
-    for pinned in [&[][..], &["--pin", &pin]] {
+    for (pinned, from, to) in [(&[][..], "\"10s\"", "\"20s\""), (&["--pin", &pin], "\"20s\"", "\"30s\"")] {
         if !pinned.is_empty() {
             std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
         }
-        repo.edit("s\"\n", "0s\"\n");
+        repo.edit(from, to);
         let said = repo.run(&[&["sign", "--yes"][..], pinned].concat());
         assert_eq!(said.code, 0, "{}", said.err);
         assert!(repo.file().generation() < 100, "{}", repo.file().generation());
@@ -627,4 +627,56 @@ fn sign_works_from_a_subfolder_on_a_file_in_another() {
         .unwrap()
         .into();
     assert!(ran.code == 0 && ran.err.contains("acme.timeout: changed"), "{}", ran.err);
+}
+
+#[test]
+fn a_name_with_a_pattern_in_it_is_only_that_file() {
+    let repo = Repo::new();
+    for name in ["app[12].sealed.toml", "app1.sealed.toml", ":x.sealed.toml"] {
+        repo.ok(&["init", "-f", name]);
+        repo.ok(&["set", "timeout", "--plain", "10s", "-f", name]);
+    }
+    repo.commit("more");
+    for name in ["app[12].sealed.toml", ":x.sealed.toml"] {
+        let text = repo.home.read(name);
+        repo.home.write(name, text.replace("\"10s\"", "\"20s\""));
+        let ran = repo.run(&["sign", "--yes", "-f", name]);
+        assert!(ran.code == 0 && ran.err.contains("against generation 2\ntimeout: changed"), "{}", ran.err);
+        assert!(repo.ok(&["diff", "HEAD", "-f", name]).contains("timeout: changed"));
+        repo.ok(&["verify", "--since", "HEAD", name]);
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    let repo = Repo::new();
+    let made = std::process::Command::new("mkfifo").arg(repo.home.at("pipe.sealed.toml")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return;
+    }
+    for args in [
+        &["sign", "--yes", "-f", "pipe.sealed.toml"][..],
+        &["sign", "--yes", "-f", FILE, "--against", "pipe.sealed.toml"],
+        &["diff", "HEAD", "pipe.sealed.toml"],
+        &["resolve", "pipe.sealed.toml", "--ours", "HEAD", "--theirs", "HEAD", "--yes"],
+    ] {
+        let mut child = repo
+            .command("alice", args)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if std::time::Instant::now() > end {
+                child.kill().unwrap();
+                panic!("{args:?} waits for a pipe");
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(status.code(), Some(1), "{args:?}");
+    }
 }

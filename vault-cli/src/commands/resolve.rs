@@ -9,7 +9,7 @@ use crate::output::{Style, timestamp};
 use crate::report;
 use crate::versions::Versions;
 use crate::world::World;
-use bootseal_core::{Changes, Clash, FileLock, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
+use bootseal_core::{Changes, Clash, FileLock, HandEdit, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let repository = Repository::of(path)?;
     let name = repository.name_of(path)?;
     let sides = Sides::of(&repository, &name, options)?;
-    let before = std::fs::read(path).map_err(|error| super::unreadable(&error).in_file(path))?;
+    let before = HandEdit::read_bytes(path)?;
 
     let common = sides.base.as_ref().and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
     let judged = |bytes: &[u8], which: &str, world: &mut World<'_>| -> Result<Option<VerifiedFile>> {
@@ -127,7 +127,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
 
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
-    if std::fs::read(path).map_err(|error| super::unreadable(&error).in_file(path))? != before {
+    if HandEdit::read_bytes(path)? != before {
         return Err(
             Failure::new(Kind::Conflict, "the file was changed while you were asked; nothing was changed").into()
         );
