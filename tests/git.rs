@@ -408,6 +408,47 @@ fn an_unknown_vault_is_a_plain_conflict_and_never_a_question() {
 }
 
 #[test]
+fn a_worktree_is_a_place_that_nothing_is_remembered_of_and_a_pin_helps() {
+    // format.md: what is remembered is by the file's real path.
+    let repo = Repo::new();
+    repo.branch("other", |repo| repo.set("acme.token", "theirs"));
+    repo.branch("topic", |repo| repo.set("acme.password", "ours"));
+    repo.git_ok(&["worktree", "add", "-q", "out/tree", "topic"]);
+    let merge = |pin: &str| -> Ran {
+        let mut command = repo.git_command("alice", &["merge", "--no-edit", "other"]);
+        if !pin.is_empty() {
+            command.env("BOOTSEAL_PIN", pin);
+        }
+        command.current_dir(repo.home.at("out/tree")).output().unwrap().into()
+    };
+    let ran = merge("");
+    assert!(ran.code == 1 && ran.err.contains("neither pinned nor known"), "{}{}", ran.out, ran.err);
+    let abort =
+        repo.git_command("alice", &["merge", "--abort"]).current_dir(repo.home.at("out/tree")).status().unwrap();
+    assert!(abort.success());
+    let ran = merge(&repo.pin());
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let file = format!("out/tree/{FILE}");
+    assert_eq!(repo.ok(&["get", "acme.token", "-f", &file]), "theirs");
+    assert_eq!(repo.ok(&["get", "acme.password", "-f", &file]), "ours");
+}
+
+#[test]
+fn a_file_in_a_subfolder_and_with_blanks_in_its_name_merges() {
+    let repo = Repo::new();
+    std::fs::create_dir(repo.home.at("deploy here")).unwrap();
+    let name = "deploy here/it's $(prod).sealed.toml";
+    repo.ok(&["init", "-f", name]);
+    repo.commit("init");
+    let set = |property: &'static str| {
+        move |repo: &Repo| drop(repo.ok_as("alice", &["set", property, "-", "-f", name], b"x"))
+    };
+    let ran = merged(&repo, set("one"), set("two"));
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(repo.ok(&["get", "one", "-f", name]) + &repo.ok(&["get", "two", "-f", name]), "xx");
+}
+
+#[test]
 fn a_foreign_vault_on_their_side_is_a_plain_conflict() {
     let repo = Repo::new();
     let eve = Home::with_vault("[acme]\npassword = \"secret:x\"\n");

@@ -245,7 +245,7 @@ const NASTY: &str =
 fn since_as_markdown_cannot_be_broken_out_of() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.user", "--plain", NASTY]);
-    repo.ok(&["set", &format!("acme.\"`@all` | <b>: x\""), "--plain", "v"]);
+    repo.ok(&["set", "acme.\"`@all` | <b>: x\"", "--plain", "v"]);
     repo.edit("# who logs in", "# `` \\| </td><img src=x> @team \\");
     repo.ok(&["sign", "--yes"]);
     let text = repo.ok(&["verify", "--since", "HEAD", "--format", "markdown"]);
@@ -449,6 +449,18 @@ fn check_looks_at_odd_names_and_leaves_what_is_not_its_own() {
         assert!(ran.err.lines().filter(|line| line.contains("in clear")).count() == 1, "{}", ran.err);
         assert!(!ran.err.contains(['\u{202e}', '\u{1b}']), "{}", ran.err);
         assert!(!ran.err.contains("endless") && !ran.err.contains("link"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn check_takes_a_name_that_git_could_read_in_another_way_as_the_name() {
+    for name in ["2:leak.toml", ":leak.toml", "*.toml", "HEAD:leak.toml", "-leak.toml", "leak[1].toml"] {
+        let repo = Repo::new();
+        repo.home.write(name, "a = \"secret:hunter2\"\n");
+        repo.git_ok(&["add", "-A"]);
+        for args in [&["git", "check"][..], &["git", "check", "--staged"]] {
+            finding(&repo, args, 1, name);
+        }
     }
 }
 

@@ -52,7 +52,8 @@ impl Repository {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.top).args(args).stdin(Stdio::null());
+        // A name with `*` or `:` in it is that name, and no pattern.
+        command.arg("--literal-pathspecs").arg("-C").arg(&self.top).args(args).stdin(Stdio::null());
         command
     }
 

@@ -4,7 +4,11 @@ use crate::exit::Result;
 use crate::git::Repository;
 use crate::keys::Keys;
 use crate::world::World;
-use bootseal_core::{KnownVaults, Pin, Place, Reader, SealedFile, Vault, VerifiedFile};
+use bootseal_core::{
+    KnownVaults, Pin, Place, Property, PropertyPath, Reader, SealedFile, Vault, VaultId, VerifiedFile,
+};
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Versions as they are, unverified.
@@ -50,37 +54,32 @@ impl Versions {
         Versions::sorted(verified.collect())
     }
 
-    /// Those of the same line as `file`: of its vault, or of one that it was.
-    pub(crate) fn of_line(texts: Vec<Vec<u8>>, file: &VerifiedFile) -> Versions {
-        let former = file.former_ids();
-        let mut versions = Versions(Vec::new());
-        for text in texts {
-            let verified = SealedFile::parse(text).ok().and_then(|sealed| sealed.verify(&[]).ok());
-            versions
-                .0
-                .extend(verified.filter(|other| other.vault() == file.vault() || former.contains(&other.vault())));
-        }
-        versions
+    /// Those whose signature holds and that are `basis`, what it was, or what it became; ids that were handed over included, which
+    /// nothing vouches for any more: what they hold can be read, and nothing else goes by them.
+    pub(crate) fn of_line(texts: Vec<Vec<u8>>, basis: &VerifiedFile, keys: &Keys) -> Versions {
+        let (vault, former) = (basis.vault(), basis.former_ids());
+        let verified = texts.into_iter().filter_map(|text| SealedFile::parse(text).ok()?.verify(&[]).ok());
+        let line = verified.filter(|file| related(file, vault, &former));
+        Versions::sorted(line.map(|file| file.with_plugins(&keys.plugins)).collect())
     }
 
     fn sorted(mut found: Vec<VerifiedFile>) -> Versions {
         let Some(first) = found.first() else { return Versions::default() };
-        // From one line: the same vault, one that it was, or one that it became.
         let (vault, former) = (first.vault(), first.former_ids());
-        let related = |file: &VerifiedFile| {
-            file.vault() == vault || former.contains(&file.vault()) || file.former_ids().contains(&vault)
-        };
-        found.retain(related);
-        // What was handed over counts as older whatever number it has: a former writer may go on counting.
+        found.retain(|file| related(file, vault, &former));
+        // What was handed over counts as older whatever number it has: a former writer may go on counting. So does what is from before
+        // new keys, for a branch may go on counting too. Of two of the same number the first is the newer: they come newest first.
         let dead: Vec<_> = found.iter().flat_map(VerifiedFile::former_ids).collect();
-        found.sort_by_key(|file| (!dead.contains(&file.vault()), file.generation()));
-        found.reverse();
+        found.sort_by_key(|file| Reverse((!dead.contains(&file.vault()), file.epoch(), file.generation())));
         Versions(found)
     }
 
-    /// The highest generation among them; 0 with none.
+    /// The highest generation among them; 0 with none. Ids that were handed over do not count: whoever still has the key could use up
+    /// the numbers.
     pub(crate) fn highest(&self) -> u64 {
-        self.0.iter().map(VerifiedFile::generation).max().unwrap_or_default()
+        let dead: Vec<_> = self.0.iter().flat_map(VerifiedFile::former_ids).collect();
+        let alive = self.0.iter().filter(|file| !dead.contains(&file.vault()));
+        alive.map(VerifiedFile::generation).max().unwrap_or_default()
     }
 
     /// The generation of the one that has this text.
@@ -93,10 +92,33 @@ impl Versions {
         if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
     }
 
-    /// What the keys at hand open of them: those that a value of an older text may have been sealed in.
-    pub(crate) fn opened(self, keys: &Keys) -> Vec<Vault<Reader>> {
-        self.0.into_iter().filter_map(|file| file.open(&keys.identities).ok()).collect()
+    /// Those of them, opened by the keys at hand, that know a sealed text which `edited` has and `basis` has not. No others: each
+    /// opening may be a touch of a hardware key.
+    pub(crate) fn opened(self, keys: &Keys, edited: &str, basis: &str) -> Vec<Vault<Reader>> {
+        let mut found: HashSet<(PropertyPath, String)> = HashSet::new();
+        let mut vaults = Vec::new();
+        for file in self.0 {
+            let sealed = file.properties().filter_map(|(path, property)| match property {
+                Property::Sealed(text) => Some((path.clone(), text.clone())),
+                Property::Readable(_) => None,
+            });
+            let missing =
+                sealed.filter(|one| edited.contains(&one.1) && !basis.contains(&one.1) && !found.contains(one));
+            let missing: Vec<_> = missing.collect();
+            if !missing.is_empty()
+                && let Ok(vault) = file.open(&keys.identities)
+            {
+                found.extend(missing);
+                vaults.push(vault);
+            }
+        }
+        vaults
     }
+}
+
+/// Whether a file is of one line with this vault: the same, one that it was, or one that it became.
+fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
+    file.vault() == vault || former.contains(&file.vault()) || file.former_ids().contains(&vault)
 }
 
 /// The versions of the file that git has: on the way to HEAD, and anywhere.

@@ -8,12 +8,11 @@ use crate::identity::Identity;
 use crate::key_block::open_writer_keys;
 use crate::outline::Outline;
 use crate::path::PropertyPath;
-use crate::sealed_file::{RESOLVE, Trust, VerifiedFile, conflict_marker, text_of};
+use crate::sealed_file::{RESOLVE, Trust, VerifiedFile, bytes_of, conflict_marker, open, text_of};
 use crate::signature::id_of;
 use crate::value::{self, OpenedValue};
 use crate::vault::{Reader, Vault, Writer};
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::Path;
 
 /// A text whose user's part can be read; nothing in it is trusted, and nothing of its `[bootseal]` is used.
@@ -47,20 +46,24 @@ impl HandEdit {
     /// assert_eq!(error.kind(), bootseal_core::Kind::NotFound);
     /// ```
     pub fn read(path: &Path) -> Result<HandEdit> {
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            let open = crate::sealed_file::open(path)?;
-            if !open.metadata()?.is_file() {
-                return Err(std::io::Error::other("is not a regular file"));
-            }
-            open.take(crate::sealed_file::MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|error| match error.kind() {
+        HandEdit::read_bytes(path).and_then(|bytes| HandEdit::parse(bytes).map_err(|error| error.in_file(path)))
+    }
+
+    /// The bytes of a file that may be none that can be parsed; as for every sealed file, of a regular file only, and not without end.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::Io`].
+    ///
+    /// ```
+    /// let error = bootseal_core::HandEdit::read_bytes("/".as_ref()).unwrap_err();
+    /// assert_eq!(error.kind(), bootseal_core::Kind::Io);
+    /// ```
+    pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+        let open = open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
             _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
         });
-        bytes.and_then(HandEdit::parse).map_err(|error| error.in_file(path))
+        open.and_then(|mut open| bytes_of(&mut open)).map_err(|error| error.in_file(path))
     }
 
     /// Parses an edited text.

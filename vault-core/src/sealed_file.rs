@@ -80,16 +80,7 @@ impl SealedFile {
     }
 
     pub(crate) fn from_open(open: &mut File) -> Result<SealedFile> {
-        use std::io::Read;
-        let failed = |error: std::io::Error| Error::new(Kind::Io, format!("cannot be read: {error}"));
-        let meta = open.metadata().map_err(failed)?;
-        if !meta.is_file() {
-            return Err(Error::new(Kind::Io, "is not a regular file"));
-        }
-        let expected = usize::try_from(meta.len()).unwrap_or(usize::MAX).min(MAX_FILE);
-        let mut bytes = Vec::with_capacity(expected + 1);
-        open.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-        SealedFile::parse(bytes)
+        SealedFile::parse(bytes_of(open)?)
     }
 
     /// Checks size, bytes and the shape of the last two lines.
@@ -273,6 +264,20 @@ pub(crate) fn conflict_marker(text: &str) -> Option<usize> {
         at += line.len();
         (line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")).then_some(start)
     })
+}
+
+/// All of a regular file, or one byte more than a sealed file may have.
+pub(crate) fn bytes_of(open: &mut File) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let failed = |error: std::io::Error| Error::new(Kind::Io, format!("cannot be read: {error}"));
+    let meta = open.metadata().map_err(failed)?;
+    if !meta.is_file() {
+        return Err(Error::new(Kind::Io, "is not a regular file"));
+    }
+    let expected = usize::try_from(meta.len()).unwrap_or(usize::MAX).min(MAX_FILE);
+    let mut bytes = Vec::with_capacity(expected + 1);
+    open.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Does not wait for a writer where a pipe lies in the file's place; what was opened is looked at before it is read.

@@ -116,7 +116,8 @@ fn split(list: &[u8]) -> Vec<String> {
 /// What would be committed, or what lies there.
 fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<Vec<u8>>> {
     match staged {
-        true => repository.blob("", name),
+        // By its stage: of `2:name` without one git would look for stage 2.
+        true => repository.blob(":0", name),
         false => {
             let path = repository.top().join(name);
             if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {

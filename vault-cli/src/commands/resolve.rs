@@ -10,7 +10,7 @@ use crate::prompt::Consent;
 use crate::report;
 use crate::versions::Versions;
 use crate::world::World;
-use bootseal_core::{Changes, Clash, FileLock, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
+use bootseal_core::{Changes, Clash, FileLock, HandEdit, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let repository = Repository::of(path)?;
     let name = repository.name_of(path)?;
     let sides = Sides::of(&repository, &name, options)?;
-    let before = std::fs::read(path).map_err(|error| super::unreadable(&error).in_file(path))?;
+    let before = HandEdit::read_bytes(path)?;
 
     let common = sides.base.as_ref().and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
     let judged = |bytes: &[u8], which: &str, world: &mut World<'_>| -> Result<Option<VerifiedFile>> {
@@ -91,12 +91,13 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let other = other.filter(|_| !as_edit);
     let signed_other = other.is_some();
     let old = into.text();
-    let mut vault = into.open_for_writing(&keys.identities)?;
     // What a hand edit holds sealed must be known from a version that was signed.
-    let history = repository.versions(None, &name)?;
-    let mut above = Versions::of(history.clone(), path, &keys, &pins, world)?.highest();
-    above = above.max(generation_seen(path, world)?);
-    let versions = Versions::of_line(history, vault.file()).opened(&keys);
+    let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
+    let mut above = versions.highest().max(generation_seen(path, world)?);
+    let mut vault = into.open_for_writing(&keys.identities)?;
+    let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
+    let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
+    let versions = versions.opened(&keys, &texts, &old);
     let one = Side::of(&vault)?;
     let two = match other {
         Some(file) => {
@@ -130,7 +131,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
 
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
-    if std::fs::read(path).map_err(|error| super::unreadable(&error).in_file(path))? != before {
+    if HandEdit::read_bytes(path)? != before {
         return Err(
             Failure::new(Kind::Conflict, "the file was changed while you were asked; nothing was changed").into()
         );

@@ -6,9 +6,11 @@ use crate::keys::Keys;
 use crate::output::{Style, timestamp};
 use crate::prompt::Consent;
 use crate::report;
-use crate::versions::{Versions, in_git};
+use crate::versions::{Texts, Versions, in_git};
 use crate::world::World;
-use bootseal_core::{Changes, FileLock, HandEdit, Kind, KnownVaults, Pin, Place, Shown, Vault, VaultId, Writer};
+use bootseal_core::{
+    Changes, FileLock, HandEdit, Kind, KnownVaults, Pin, Place, SealedFile, Shown, Vault, VaultId, Writer,
+};
 use serde_json::json;
 use std::path::Path;
 
@@ -18,21 +20,25 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     let pins = world.pins(everywhere, &keys)?;
     let edit = HandEdit::read(&path)?;
     let on_disk = edit.text();
-    let (mut here, anywhere) = match &options.against {
-        Some(against) => (vec![HandEdit::read(against)?.text().into_bytes()], Vec::new()),
-        None => in_git(&path),
+    let (here, mut known) = in_git(&path);
+    // What lies here may be good as it is, and only be older than what was seen.
+    let mut candidates = here;
+    candidates.push(on_disk.clone().into_bytes());
+    known.extend(candidates.iter().cloned());
+    let basis = match &options.against {
+        // It was named to be the basis, so nothing else takes its place.
+        Some(against) => {
+            let file = world.verified(SealedFile::read(against)?, &path, &pins, style)?;
+            Some(file.with_plugins(&keys.plugins))
+        }
+        None => Versions::of(candidates, &path, &keys, &pins, world)?.take_newest(),
     };
-    if options.against.is_none() {
-        // It may be good as it is, and only be older than what was seen.
-        here.push(on_disk.clone().into_bytes());
-    }
-    let mut versions = Versions::of(here, &path, &keys, &pins, world)?;
-    let seen = generation_seen(&path, world)?;
-    let above = Versions::of(anywhere, &path, &keys, &pins, world)?.highest().max(versions.highest()).max(seen);
-    let above = above.max(options.above.unwrap_or_default());
+    let above = generation_seen(&path, world)?.max(options.above.unwrap_or_default());
 
-    let (vault, changes, headline) = match versions.take_newest() {
+    let (vault, changes, headline, above) = match basis {
         Some(mut basis) => {
+            let versions = Versions::of_line(known, &basis, &keys);
+            let above = above.max(versions.highest()).max(basis.generation());
             world.vouch(&mut basis, &path, style)?;
             world.unlock_to_write(&mut keys, &basis, everywhere)?;
             if basis.text() == on_disk && basis.generation() >= above {
@@ -45,11 +51,13 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
             } else if edit.differs_in_own_table(&basis) {
                 headline.push_str(", whose access list and keys stay; what [bootseal] says here is not taken over");
             }
+            let basis_text = basis.text();
             let mut vault = basis.open_for_writing(&keys.identities)?;
-            let changes = vault.adopt(&edit, &versions.opened(&keys)).map_err(|error| error.in_file(&path))?;
-            (vault, changes, headline)
+            let versions = versions.opened(&keys, &on_disk, &basis_text);
+            let changes = vault.adopt(&edit, &versions).map_err(|error| error.in_file(&path))?;
+            (vault, changes, headline, above)
         }
-        None => return Ok(first(&path, &edit, &keys, &pins, above, style, world)?),
+        None => return Ok(first(&path, &edit, &keys, &pins, (above, known), style, world)?),
     };
     refuse_dates(&changes, options.older, (world.now)(), &path)?;
     let what = match changes.is_empty() {
@@ -98,25 +106,26 @@ fn first(
     edit: &HandEdit,
     keys: &Keys,
     pins: &[Pin],
-    above: u64,
+    (above, known): (u64, Texts),
     style: Style,
     world: &mut World<'_>,
 ) -> Result<()> {
     let place = Place::of_path(path)?;
-    let known = match world.known_vaults() {
+    let remembered = match world.known_vaults() {
         Ok(store) => Some(KnownVaults::load(&store)?),
         Err(_) => None,
     };
     let (vouched, epoch) = match edit.claimed_vault() {
         Some(id) => (
-            vouched(path, id, pins, known.as_ref().and_then(|known| known.vault_of(&place)))?,
-            known.as_ref().map_or(0, |known| known.epoch_of(&place, &id)),
+            vouched(path, id, pins, remembered.as_ref().and_then(|known| known.vault_of(&place)))?,
+            remembered.as_ref().map_or(0, |known| known.epoch_of(&place, &id)),
         ),
         None => (false, 0),
     };
     // No program of a plugin is run for what nobody signed.
     let own: Vec<_> = keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
     let vault = Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
+    let above = above.max(Versions::of_line(known, vault.file(), keys).highest());
     let id = vault.file().vault();
     let unknown = format!("{}: no version of it that verifies can be found, in git or with --against", shown(path));
     if !world.can_ask() {
@@ -134,6 +143,10 @@ fn first(
             bootseal_core::Property::Sealed(_) => format!("{path}: sealed"),
         })
         .collect();
+    let claimed = edit.claimed_vault().filter(|claimed| *claimed != id);
+    let id = claimed.map_or(format!("{id}"), |claimed| {
+        format!("{id}, with new keys: nothing vouches for {claimed}, which it says to be")
+    });
     let question = format!(
         "{unknown}.\nIt would be signed as it stands, vault {id}. Its values can be read by:\n{}\nIt holds:\n{}\nSign all of this?",
         super::access_list::table(vault.file().access()),
