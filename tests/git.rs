@@ -466,6 +466,30 @@ fn a_side_that_is_older_than_the_common_version_is_a_plain_conflict() {
     conflicts(&repo, &ran, "older than what both came from");
 }
 
+/// Every signed version lies in git. One from while web1 still read, on a branch of a commit from before, would let web1 in again.
+#[test]
+fn a_version_that_ours_has_gone_on_from_is_a_conflict_whoever_puts_it_there() {
+    let repo = Repo::new();
+    let before = repo.git_ok(&["rev-parse", "HEAD"]).trim().to_owned();
+    repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    repo.commit("web1 is let in");
+    let with = repo.text();
+    repo.ok(&["access", "remove", "web1", "--yes"]);
+    repo.commit("web1 is removed");
+    repo.set("acme.password", "brand new");
+    repo.commit("the password is new");
+    repo.git_ok(&["checkout", "-q", "-b", "feature", &before]);
+    repo.write(&with);
+    repo.commit("a feature");
+    repo.git_ok(&["checkout", "-q", "main"]);
+    let ran = repo.git(&["merge", "feature"]);
+    conflicts(&repo, &ran, "word for word");
+    // Nor does resolve let anybody in.
+    repo.ok(&["resolve", FILE, "--take", "ours", "--yes"]);
+    assert!(!repo.ok(&["access", "list"]).contains("web1"));
+    assert_eq!(repo.run(&["get", "acme.password", "-i", "web1.key"]).code, 4);
+}
+
 #[test]
 fn both_sides_added_the_file_is_a_plain_conflict() {
     let repo = Repo::new();

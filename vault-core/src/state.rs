@@ -412,11 +412,11 @@ impl KnownVaults {
             if old.is_some_and(|old| old.former.contains(&file.vault())) {
                 return None;
             }
-            if let Some(old) = old.filter(|old| old.vault == file.vault() || file.header.continues(&old.vault)) {
-                if old.generation >= new.generation {
-                    (new.generation, new.text) =
-                        (old.generation, old.text.or(new.text.filter(|_| old.generation == new.generation)));
-                }
+            if let Some(old) = old.filter(|old| old.vault == file.vault() || file.header.continues(&old.vault))
+                && old.generation >= new.generation
+            {
+                (new.generation, new.text) =
+                    (old.generation, old.text.or(new.text.filter(|_| old.generation == new.generation)));
             }
             // Facts of an id, whichever vault lies here: what was once handed over stays so, and the file's own chain is bounded.
             if let Some(old) = old {

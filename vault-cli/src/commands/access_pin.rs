@@ -2,8 +2,8 @@
 
 use crate::cli::{AccessPin, Everywhere};
 use crate::exit::{Done, Result};
+use crate::keys::Keys;
 use crate::output::Style;
-use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{Pin, Shown};
 use serde_json::json;
@@ -14,12 +14,16 @@ pub(crate) fn run(
     style: Style,
     world: &mut World<'_>,
 ) -> Result<(), Done> {
+    // Nothing is opened, so no key is read: one of them may be what is to be mended.
+    let (path, keys) = (world.sealed_file(everywhere)?, Keys::default());
+    let pins = world.pins(everywhere, &keys)?;
+    let mut file = world.find_at(&path, keys, pins, style)?.file;
     // Through the same door as what takes a secret in: an id that nothing vouches for must not become a pin.
-    let (target, file) = Target::find(everywhere, style, world)?;
+    world.vouch(&mut file, &path, style)?;
     for path in &options.files {
         Pin::write_into(path, &[file.vault().into()])?;
         let shown = Shown(&path.to_string_lossy()).to_string();
-        world.note(style, format_args!("{shown} opens {} only, from now on", target.vault()));
+        world.note(style, format_args!("{shown} opens {} only, from now on", file.vault()));
     }
     if style.json {
         let files: Vec<_> = options.files.iter().map(|path| path.to_string_lossy()).collect();

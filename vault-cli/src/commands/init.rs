@@ -17,6 +17,7 @@ pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: 
         Some(like) => alike(like, options, everywhere, style, world)?,
         None => access_list(&options.writer, &options.reader, everywhere, style, world)?,
     };
+    refuse_twice(&access)?;
     let role = role_of(options, &access, everywhere, world);
     let lock = FileLock::acquire(&path)?;
     let (text, file) = bootseal_core::Vault::create(access, "")?.sign_above(0)?;
@@ -98,6 +99,19 @@ pub(crate) fn access_list(
         list.insert(0, Access::new(&login_name(world), Role::Writer, recipient)?);
     }
     Ok(list)
+}
+
+/// One name, and one recipient, once.
+pub(crate) fn refuse_twice(list: &[Access]) -> Result<()> {
+    for (at, access) in list.iter().enumerate() {
+        let other = list[..at].iter().find(|other| other.name == access.name || other.recipient == access.recipient);
+        if let Some(other) = other {
+            let what = if other.name == access.name { "stands twice" } else { "has the same recipient as" };
+            let whom = if other.name == access.name { String::new() } else { format!(" {}", other.name) };
+            return Err(Failure::new(Kind::Usage, format!("{} {what}{whom} in access; nothing was made", access.name)));
+        }
+    }
+    Ok(())
 }
 
 fn named(pair: &str, role: Role, world: &World<'_>) -> Result<Access> {

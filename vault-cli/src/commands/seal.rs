@@ -1,6 +1,6 @@
 //! `bootseal seal`: turns a settings file in clear into a sealed one.
 
-use super::init::{access_list, after_creation, exists, refuse_existing};
+use super::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
 use crate::cli::{Everywhere, Seal};
 use crate::exit::{Done, Failure, Result};
 use crate::formats::{Input, InputProperty, read};
@@ -305,6 +305,7 @@ fn create(
     check_comments(input, sealed)?;
     let text = readable_text(input, sealed)?;
     let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
+    refuse_twice(&access)?;
     let lock = FileLock::acquire(path)?;
     let mut vault = Vault::create(access, &text)?;
     vault.set_all(&values(input, sealed), (world.now)())?;
