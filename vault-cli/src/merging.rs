@@ -4,9 +4,7 @@ use crate::cli::Everywhere;
 use crate::exit::{Failure, Result};
 use crate::keys::Keys;
 use crate::world::World;
-use bootseal_core::{
-    HandEdit, Kind, KnownVaults, Pin, Place, Reader, SealedFile, Side, Trust, Vault, VerifiedFile, Writer,
-};
+use bootseal_core::{HandEdit, Kind, Pin, Reader, SealedFile, Side, Trust, Vault, VerifiedFile, Writer};
 use std::path::Path;
 
 /// What one side of a merge is.
@@ -25,11 +23,9 @@ pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], world:
         Ok(file) => file.with_plugins(&keys.plugins),
         Err(error) => return Ok(Judged::Refused(error.what().to_owned())),
     };
-    if let Ok(store) = world.known_vaults() {
-        let (known, place) = (KnownVaults::load(&store)?, Place::of_path(path)?);
-        if let Err(error) = known.recognise(&mut file, &place).and_then(|()| known.refuse_older_epoch(&file, &place)) {
-            return Ok(Judged::Refused(error.what().to_owned()));
-        }
+    let memory = world.memory(path)?;
+    if let Err(error) = memory.recognise(&mut file).and_then(|()| memory.refuse_older(&file)) {
+        return Ok(Judged::Refused(error.what().to_owned()));
     }
     Ok(match file.trust() {
         Trust::Nothing => Judged::Unknown(Box::new(file)),

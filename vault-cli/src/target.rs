@@ -43,8 +43,8 @@ impl Target {
         style: Style,
         world: &mut World<'_>,
     ) -> Result<(Target, VerifiedFile)> {
-        let Found { path, mut keys, pins, mut file } = found;
-        world.vouch(&mut file, &path, style)?;
+        let Found { path, mut keys, pins, memory, mut file } = found;
+        world.vouch(&mut file, &memory, &path, style)?;
         world.unlock_to_write(&mut keys, &file, everywhere)?;
         let pin = pin_of(&file, &pins);
         let pin = Pin { floor: pin.floor.max(file.generation()), ..pin };

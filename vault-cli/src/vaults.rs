@@ -5,14 +5,42 @@ use crate::exit::{Failure, Result};
 use crate::keys::Keys;
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Kind, KnownVaults, Pin, Place, SealedFile, Shown, Trust, VerifiedFile};
+use bootseal_core::{Kind, KnownVaults, Pin, Place, SealedFile, Shown, Trust, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
+
+/// What this machine remembers, and as what it knows the path. Without a home there is no memory; a pin, or a question, takes its place.
+/// Loaded before the file is read: else what another process writes in between would look like an older file.
+pub(crate) struct Memory(Option<(KnownVaults, Place)>);
+
+impl Memory {
+    pub(crate) fn recognise(&self, file: &mut VerifiedFile) -> Result<(), bootseal_core::Error> {
+        self.0.as_ref().map_or(Ok(()), |(known, place)| known.recognise(file, place))
+    }
+
+    /// What was seen stands against taking a secret in where the file is from before a removal.
+    pub(crate) fn refuse_older(&self, file: &VerifiedFile) -> Result<(), bootseal_core::Error> {
+        self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_older_epoch(file, place))
+    }
+
+    pub(crate) fn vault(&self) -> Option<VaultId> {
+        self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.as_ref().map_or(0, |(known, place)| known.generation_of(place))
+    }
+
+    pub(crate) fn epoch(&self, vault: &VaultId) -> u64 {
+        self.0.as_ref().map_or(0, |(known, place)| known.epoch_of(place, vault))
+    }
+}
 
 /// A file that was found and verified, and what is at hand to open it.
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
     pub(crate) keys: Keys,
     pub(crate) pins: Vec<Pin>,
+    pub(crate) memory: Memory,
     pub(crate) file: VerifiedFile,
 }
 
@@ -49,8 +77,9 @@ impl World<'_> {
 
     /// The same for a path, with what is at hand.
     pub(crate) fn find_at(&mut self, path: &Path, keys: Keys, pins: Vec<Pin>, style: Style) -> Result<Found> {
-        let file = self.verified(SealedFile::read(path)?, path, &pins, style)?.with_plugins(&keys.plugins);
-        Ok(Found { path: path.to_path_buf(), keys, pins, file })
+        let memory = self.memory(path)?;
+        let file = self.verified(SealedFile::read(path)?, path, &memory, &pins, style)?.with_plugins(&keys.plugins);
+        Ok(Found { path: path.to_path_buf(), keys, pins, memory, file })
     }
 
     /// What `-f` names, patterns expanded, else [`World::sealed_file`].
@@ -85,6 +114,14 @@ impl World<'_> {
                 Err(Failure::new(Kind::Usage, format!("several files are here: {}", names.join(", ")))
                     .with_help("Name one with -f FILE"))
             }
+        }
+    }
+
+    /// What this machine remembers of the file at `path`.
+    pub(crate) fn memory(&self, path: &Path) -> Result<Memory> {
+        match self.known_vaults() {
+            Ok(store) => Ok(Memory(Some((KnownVaults::load(&store)?, Place::of_path(path)?)))),
+            Err(_) => Ok(Memory(None)),
         }
     }
 
@@ -129,14 +166,12 @@ impl World<'_> {
         &mut self,
         file: SealedFile,
         path: &Path,
+        memory: &Memory,
         pins: &[Pin],
         style: Style,
     ) -> Result<VerifiedFile> {
         let mut file = file.verify(pins)?;
-        // Without a home there is no memory; a pin, or a question, takes its place.
-        if let Ok(store) = self.known_vaults() {
-            KnownVaults::load(&store)?.recognise(&mut file, &Place::of_path(path)?)?;
-        }
+        memory.recognise(&mut file)?;
         if let Some(old) = file.handed_over_from() {
             self.warn(
                 style,
@@ -158,8 +193,8 @@ impl World<'_> {
 
     /// Makes sure that someone vouches for the file before it is given a secret: a pin, this machine's memory, or a person.
     /// Otherwise anyone could put a vault of theirs in its place, and have the real password sealed for them.
-    pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, path: &Path, style: Style) -> Result<()> {
-        self.refuse_older(file, path)?;
+    pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, memory: &Memory, path: &Path, style: Style) -> Result<()> {
+        memory.refuse_older(file)?;
         if file.trust() != Trust::Nothing {
             self.remember(path, file, style);
             return Ok(());
@@ -183,21 +218,12 @@ impl World<'_> {
         Ok(())
     }
 
-    /// What this machine saw of the file stands against taking a secret in where the file is from before a removal.
-    fn refuse_older(&self, file: &VerifiedFile, path: &Path) -> Result<()> {
-        match self.known_vaults() {
-            Ok(store) => Ok(KnownVaults::load(&store)?.refuse_older_epoch(file, &Place::of_path(path)?)?),
-            Err(_) => Ok(()),
-        }
-    }
-
     /// Says so where the file, which is locked, is older than what was seen here.
     pub(crate) fn note_older(&mut self, file: &VerifiedFile, path: &Path, style: Style) -> Result<()> {
-        let Ok(store) = self.known_vaults() else { return Ok(()) };
-        let (known, place) = (KnownVaults::load(&store)?, Place::of_path(path)?);
-        let seen = known.generation_of(&place);
+        let memory = self.memory(path)?;
+        let seen = memory.generation();
         // No error: branches are older than one another all the time.
-        if known.vault_of(&place) == Some(file.vault()) && file.generation() < seen {
+        if memory.vault() == Some(file.vault()) && file.generation() < seen {
             let shown = Shown(&path.to_string_lossy()).to_string();
             self.note(
                 style,

@@ -4,9 +4,7 @@ use crate::exit::Result;
 use crate::git::Repository;
 use crate::keys::Keys;
 use crate::world::World;
-use bootseal_core::{
-    KnownVaults, Pin, Place, Property, PropertyPath, Reader, SealedFile, Vault, VaultId, VerifiedFile,
-};
+use bootseal_core::{Pin, Property, PropertyPath, Reader, SealedFile, Vault, VaultId, VerifiedFile};
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
@@ -29,21 +27,15 @@ impl Versions {
         world: &World<'_>,
     ) -> Result<Versions> {
         let plugins = &keys.plugins;
-        let known = match world.known_vaults() {
-            Ok(store) => Some((KnownVaults::load(&store)?, Place::of_path(path)?)),
-            Err(_) => None,
-        };
+        let memory = world.memory(path)?;
         let mut found: Vec<VerifiedFile> = Vec::new();
         for text in texts {
             let Ok(sealed) = SealedFile::parse(text) else { continue };
             let Ok(file) = sealed.verify(pins) else { continue };
             let mut file = file.with_plugins(plugins);
-            if let Some((known, place)) = &known
-                && known.recognise(&mut file, place).is_err()
-            {
-                continue;
+            if memory.recognise(&mut file).is_ok() {
+                found.push(file);
             }
-            found.push(file);
         }
         Ok(Versions::sorted(found))
     }

@@ -4,6 +4,7 @@ use crate::cli::{AccessPin, Everywhere};
 use crate::exit::{Done, Result};
 use crate::keys::Keys;
 use crate::output::Style;
+use crate::vaults::Found;
 use crate::world::World;
 use bootseal_core::{Pin, Shown};
 use serde_json::json;
@@ -17,9 +18,9 @@ pub(crate) fn run(
     // Nothing is opened, so no key is read: one of them may be what is to be mended.
     let (path, keys) = (world.sealed_file(everywhere)?, Keys::default());
     let pins = world.pins(everywhere, &keys)?;
-    let mut file = world.find_at(&path, keys, pins, style)?.file;
+    let Found { memory, mut file, .. } = world.find_at(&path, keys, pins, style)?;
     // Through the same door as what takes a secret in: an id that nothing vouches for must not become a pin.
-    world.vouch(&mut file, &path, style)?;
+    world.vouch(&mut file, &memory, &path, style)?;
     for path in &options.files {
         Pin::write_into(path, &[file.vault().into()])?;
         let shown = Shown(&path.to_string_lossy()).to_string();

@@ -143,7 +143,7 @@ fn alike(
 ) -> Result<Vec<Access>> {
     let keys = world.keys(everywhere)?;
     let mut found = world.find_at(like, keys.clone(), keys.pins, style)?;
-    world.vouch(&mut found.file, like, style)?;
+    world.vouch(&mut found.file, &found.memory, like, style)?;
     let mut list = found.file.access().to_vec();
     for (given, role) in [(&options.writer, Role::Writer), (&options.reader, Role::Reader)] {
         list.extend(given.iter().map(|pair| named(pair, role, world)).collect::<Result<Vec<_>>>()?);

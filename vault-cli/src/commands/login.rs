@@ -11,9 +11,9 @@ use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, Vault, is_hidd
 use serde_json::{Value, json};
 
 pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let Found { path, mut keys, pins, mut file } = world.find(everywhere, style)?;
+    let Found { path, mut keys, pins, memory, mut file } = world.find(everywhere, style)?;
     // A password goes where the file says: only a file that someone vouches for may say it.
-    world.vouch(&mut file, &path, style)?;
+    world.vouch(&mut file, &memory, &path, style)?;
     // Says which profiles there are, before anything is opened.
     Profile::read(&file, &options.profile.parse()?)?;
     world.unlock(&mut keys, &file, everywhere)?;

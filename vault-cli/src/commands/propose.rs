@@ -5,8 +5,9 @@ use super::write_private;
 use crate::cli::{Everywhere, Propose};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
+use crate::vaults::Found;
 use crate::world::World;
-use bootseal_core::{Kind, PropertyPath, SealedFile, Secret, Shown};
+use bootseal_core::{Kind, PropertyPath, Secret, Shown};
 use serde_json::json;
 
 pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
@@ -21,8 +22,8 @@ pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, worl
     // Nothing is opened, so no identity is needed; one that is there may carry the pin.
     let keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
-    let mut file = world.verified(SealedFile::read(&options.to)?, &options.to, &pins, style)?;
-    world.vouch(&mut file, &options.to, style)?;
+    let Found { memory, mut file, .. } = world.find_at(&options.to, keys, pins, style)?;
+    world.vouch(&mut file, &memory, &options.to, style)?;
     file.may_be_proposed(&path).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = options.output.as_deref().filter(|out| out.exists()) {
         let error = bootseal_core::Error::new(Kind::Exists, "exists already, and stays as it is").in_file(out);

@@ -1,6 +1,6 @@
 //! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git, never from the marked text.
 
-use super::sign::{generation_seen, refuse_dates};
+use super::sign::refuse_dates;
 use crate::cli::{Everywhere, Resolve, Which};
 use crate::exit::{Done, Failure, Result};
 use crate::git::Repository;
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         (_, Some(ours), theirs) => (ours, theirs),
         _ => return Err(Failure::new(Kind::WrongVault, "there is no side to begin from").into()),
     };
-    world.vouch(&mut into, path, style)?;
+    world.vouch(&mut into, &world.memory(path)?, path, style)?;
     world.unlock_to_write(&mut keys, &into, everywhere)?;
     // Who was in access before is believed of this vault only.
     let common = common.filter(|common| common.vault() == into.vault() || into.former_ids().contains(&common.vault()));
@@ -93,7 +93,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let old = into.text();
     // What a hand edit holds sealed must be known from a version that was signed.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
-    let mut above = versions.highest().max(generation_seen(path, world)?);
+    let mut above = versions.highest().max(world.memory(path)?.generation());
     let mut vault = into.open_for_writing(&keys.identities)?;
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
     let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();

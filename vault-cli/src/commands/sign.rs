@@ -6,11 +6,10 @@ use crate::keys::Keys;
 use crate::output::{Style, timestamp};
 use crate::prompt::Consent;
 use crate::report;
-use crate::versions::{Texts, Versions, in_git};
+use crate::vaults::Memory;
+use crate::versions::{Versions, in_git};
 use crate::world::World;
-use bootseal_core::{
-    Changes, FileLock, HandEdit, Kind, KnownVaults, Pin, Place, SealedFile, Shown, Vault, VaultId, Writer,
-};
+use bootseal_core::{Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId, Writer};
 use serde_json::json;
 use std::path::Path;
 
@@ -18,6 +17,7 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     let path = world.sealed_file(everywhere)?;
     let mut keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
+    let memory = world.memory(&path)?;
     let edit = HandEdit::read(&path)?;
     let on_disk = edit.text();
     let (here, mut known) = in_git(&path);
@@ -28,18 +28,18 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     let basis = match &options.against {
         // It was named to be the basis, so nothing else takes its place.
         Some(against) => {
-            let file = world.verified(SealedFile::read(against)?, &path, &pins, style)?;
+            let file = world.verified(SealedFile::read(against)?, &path, &memory, &pins, style)?;
             Some(file.with_plugins(&keys.plugins))
         }
         None => Versions::of(candidates, &path, &keys, &pins, world)?.take_newest(),
     };
-    let above = generation_seen(&path, world)?.max(options.above.unwrap_or_default());
+    let above = memory.generation().max(options.above.unwrap_or_default());
 
     let (vault, changes, headline, above) = match basis {
         Some(mut basis) => {
             let versions = Versions::of_line(known, &basis, &keys);
             let above = above.max(versions.highest()).max(basis.generation());
-            world.vouch(&mut basis, &path, style)?;
+            world.vouch(&mut basis, &memory, &path, style)?;
             world.unlock_to_write(&mut keys, &basis, everywhere)?;
             if basis.text() == on_disk && basis.generation() >= above {
                 world.note(style, format_args!("{} is signed already; there is nothing to accept", shown(&path)));
@@ -57,7 +57,11 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
             let changes = vault.adopt(&edit, &versions).map_err(|error| error.in_file(&path))?;
             (vault, changes, headline, above)
         }
-        None => return Ok(first(&path, &edit, &keys, &pins, (above, known), style, world)?),
+        None => {
+            let vault = first(&path, &edit, &keys, &pins, &memory, world)?;
+            let above = above.max(Versions::of_line(known, vault.file(), &keys).highest());
+            return write(&path, &edit, vault, above, &Changes::default(), style, world);
+        }
     };
     refuse_dates(&changes, options.older, (world.now)(), &path)?;
     let what = match changes.is_empty() {
@@ -106,26 +110,16 @@ fn first(
     edit: &HandEdit,
     keys: &Keys,
     pins: &[Pin],
-    (above, known): (u64, Texts),
-    style: Style,
+    memory: &Memory,
     world: &mut World<'_>,
-) -> Result<()> {
-    let place = Place::of_path(path)?;
-    let remembered = match world.known_vaults() {
-        Ok(store) => Some(KnownVaults::load(&store)?),
-        Err(_) => None,
-    };
+) -> Result<Vault<Writer>> {
     let (vouched, epoch) = match edit.claimed_vault() {
-        Some(id) => (
-            vouched(path, id, pins, remembered.as_ref().and_then(|known| known.vault_of(&place)))?,
-            remembered.as_ref().map_or(0, |known| known.epoch_of(&place, &id)),
-        ),
+        Some(id) => (vouched(path, id, pins, memory.vault())?, memory.epoch(&id)),
         None => (false, 0),
     };
     // No program of a plugin is run for what nobody signed.
     let own: Vec<_> = keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
     let vault = Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
-    let above = above.max(Versions::of_line(known, vault.file(), keys).highest());
     let id = vault.file().vault();
     let unknown = format!("{}: no version of it that verifies can be found, in git or with --against", shown(path));
     if !world.can_ask() {
@@ -155,12 +149,7 @@ fn first(
     if !world.ask(&question)? {
         return Err(Failure::new(Kind::Usage, "not signed; nothing was changed"));
     }
-    let done = write(path, edit, vault, above, &Changes::default(), style, world);
-    match done {
-        Ok(()) => Ok(()),
-        Err(Done::Failed(failure)) => Err(failure),
-        Err(Done::Quietly(_)) => Ok(()),
-    }
+    Ok(vault)
 }
 
 /// Whether a pin, or what is remembered, says that it is this vault; an error where they say that it is another.
@@ -213,14 +202,6 @@ fn said(
         }))?;
     }
     Ok(())
-}
-
-/// The highest generation that this machine saw of the file.
-pub(crate) fn generation_seen(path: &Path, world: &World<'_>) -> Result<u64> {
-    match world.known_vaults() {
-        Ok(store) => Ok(KnownVaults::load(&store)?.generation_of(&Place::of_path(path)?)),
-        Err(_) => Ok(0),
-    }
 }
 
 fn shown(path: &Path) -> String {

@@ -3,7 +3,6 @@
 use crate::exit::{Failure, Result};
 use crate::git::Repository;
 use crate::report;
-use crate::vaults::Found;
 use crate::versions::Versions;
 use bootseal_core::{Changes, Error, HandEdit, Kind, Shown, VerifiedFile};
 use serde_json::{Value, json};
@@ -48,9 +47,8 @@ impl Since {
 
     /// Holds the file against what it was: the same vault or one that it was handed over to, with a higher generation where it
     /// differs, and not from before new keys.
-    pub(crate) fn check(&self, found: &Found) -> Result<Became> {
-        let name = self.repository.name_of(&found.path)?;
-        let file = &found.file;
+    pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
+        let name = self.repository.name_of(path)?;
         let Some(bytes) = self.repository.blob(&self.commit, &name)? else {
             let headline = format!("new since {}", self.revision);
             return Ok(Became { headline, changes: Changes::default(), before: None });
@@ -64,11 +62,11 @@ impl Since {
                         "no version of this file up to {} verifies, so there is nothing to hold it against",
                         self.revision
                     );
-                    Failure::from(Error::new(Kind::Malformed, text).in_file(&found.path))
+                    Failure::from(Error::new(Kind::Malformed, text).in_file(path))
                 },
             )?,
         };
-        self.successor(file, &old).map_err(|error| error.in_file(&found.path))?;
+        self.successor(file, &old).map_err(|error| error.in_file(path))?;
         let same = HandEdit::parse(bytes).is_ok_and(|edit| edit.text() == file.text());
         if same {
             let headline = format!("unchanged since {}", self.revision);

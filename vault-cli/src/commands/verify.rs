@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
             );
             return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what).in_file(&path).into());
         }
-        let became = since.as_ref().map(|since| since.check(&found)).transpose()?;
+        let became = since.as_ref().map(|since| since.check(&found.path, &found.file)).transpose()?;
         let mut document = check(found, everywhere, style, world)?;
         let mut text = report(&path, &document);
         if let Some(became) = became {
