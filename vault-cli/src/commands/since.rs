@@ -49,7 +49,13 @@ impl Since {
     /// Holds the file against what it was: the same vault or one that it was handed over to, with a higher generation where it
     /// differs, and not from before new keys.
     pub(crate) fn check(&self, found: &Found) -> Result<Became> {
-        let name = self.repository.name_of(&found.path)?;
+        // A folder may have become a link to another one: the file is held against what was at its path.
+        let mut name = self.repository.name_of(&found.path)?;
+        if let Some(written) = self.repository.name_as_written(&found.path)
+            && self.repository.blob(&self.commit, &written)?.is_some()
+        {
+            name = written;
+        }
         let file = &found.file;
         let Some(bytes) = self.repository.blob(&self.commit, &name)? else {
             let headline = format!("new since {}", self.revision);
