@@ -355,3 +355,28 @@ fn a_file_that_is_good_is_not_made_another_by_mistake() {
     assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("bootseal sign"));
     assert_eq!(repo.text(), before);
 }
+
+#[test]
+fn a_rebase_that_stops_is_resolved_from_the_index_and_goes_on() {
+    let repo = two_sides(|repo| repo.set("acme.password", "of main"), |repo| repo.set("acme.password", "of the topic"));
+    repo.git_ok(&["checkout", "-q", "other"]);
+    let ran = repo.git(&["rebase", "main"]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    // As git has it: what is rebased onto is ours.
+    repo.ok(&["resolve", FILE, "--take", "theirs", "--yes"]);
+    repo.git_ok(&["add", FILE]);
+    repo.git_ok(&["rebase", "--continue"]);
+    assert_eq!(repo.get("acme.password"), "of the topic");
+    repo.ok(&["verify", "--since", "main"]);
+}
+
+#[test]
+fn a_side_that_has_no_such_file_is_said() {
+    let repo = two_sides(|repo| repo.set("acme.token", "ours"), |repo| drop(repo.git_ok(&["rm", "-q", FILE])));
+    let ran = repo.git(&["merge", "--no-edit", "other"]);
+    assert!(ran.code == 1 && ran.out.contains("CONFLICT (modify/delete)"), "{}{}", ran.out, ran.err);
+    let before = repo.text();
+    let said = repo.fails(&["resolve", FILE, "--yes"], 1);
+    assert!(said.contains("their side has no app.sealed.toml"), "{said}");
+    assert_eq!(repo.text(), before);
+}

@@ -238,6 +238,33 @@ fn since_a_broken_version_the_last_good_one_counts() {
     not_authentic(&repo, &["verify", "--since", broken.trim()], "wrong-vault", "another vault");
 }
 
+#[test]
+fn since_a_folder_that_became_a_link_leads_to_no_other_vault() {
+    let repo = Repo::new();
+    for folder in ["deploy", "evil"] {
+        std::fs::create_dir(repo.home.at(folder)).unwrap();
+    }
+    repo.ok(&["init", "-f", "deploy/prod.sealed.toml"]);
+    repo.commit("prod");
+    repo.git_ok(&["rm", "-q", "-r", "deploy"]);
+    repo.home.write("evil/prod.sealed.toml", Home::with_vault("a = \"secret:x\"\n").read(FILE));
+    std::os::unix::fs::symlink("evil", repo.home.at("deploy")).unwrap();
+    repo.commit("links");
+    std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD~1", "deploy/prod.sealed.toml"],
+        "wrong-vault",
+        "another vault lies here",
+    );
+    let ran = repo.run(&["verify", "--since", "HEAD~1"]);
+    assert!(ran.code == 3 && ran.err.contains("another vault lies here"), "{}{}", ran.out, ran.err);
+    // The file itself, too.
+    repo.git_ok(&["mv", FILE, "moved.sealed.toml"]);
+    std::os::unix::fs::symlink("evil/prod.sealed.toml", repo.home.at(FILE)).unwrap();
+    not_authentic(&repo, &["verify", "--since", "HEAD", FILE], "wrong-vault", "another vault lies here");
+}
+
 const NASTY: &str =
     "`` ` ``` | \\| @mention <img src=x onerror=alert(1)> [a](https://evil.example) \u{1b}[31m \u{202e}drawkcab";
 

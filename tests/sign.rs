@@ -479,6 +479,35 @@ fn a_reader_and_a_stranger_cannot_sign() {
     }
 }
 
+#[test]
+fn access_that_was_changed_and_not_committed_before_an_edit_is_said_to_be_lost() {
+    // `[bootseal]` comes from the basis, and that is git's: what lay here signed was overwritten by the edit.
+    let repo = Repo::new();
+    repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    repo.edit("\"10s\"", "\"20s\"");
+    let said = shown(&repo);
+    assert!(
+        said.contains("against generation 3") && said.contains("generation 4 was signed here and is not in git"),
+        "{said}"
+    );
+    repo.ok(&["sign", "--yes"]);
+    assert_eq!((repo.file().access().len(), repo.file().generation()), (2, 5));
+    // Once it is committed there is nothing to say.
+    repo.commit("signed");
+    repo.edit("\"20s\"", "\"30s\"");
+    assert!(!shown(&repo).contains("is not in git"));
+}
+
+#[test]
+fn a_readable_text_that_holds_markers_is_no_conflict() {
+    let home = Home::new();
+    home.write("app.toml", "note = \"\"\"\n<<<<<<< HEAD\nx\n\"\"\"\npassword = \"secret:x\"\n");
+    home.ok(&["seal", "app.toml"]);
+    home.ok(&["verify"]);
+    assert!(home.run(&["sign"]).err.contains("signed already"));
+    assert!(home.ok(&["git", "textconv", FILE]).contains("<<<<<<< HEAD"));
+}
+
 // Numbers
 
 #[test]

@@ -89,6 +89,20 @@ impl Repository {
         Ok(parts.ok_or_else(outside)?.join("/"))
     }
 
+    /// The name that a path has as it is written, links in it not followed: where a file is asked for, whatever lies there now.
+    pub(crate) fn name_as_written(&self, path: &Path) -> Option<String> {
+        let mut written = PathBuf::new();
+        for part in std::path::absolute(path).ok()?.components() {
+            match part {
+                std::path::Component::ParentDir => drop(written.pop()),
+                other => written.push(other),
+            }
+        }
+        let inside = written.strip_prefix(&self.top).ok()?;
+        let parts: Option<Vec<&str>> = inside.components().map(|part| part.as_os_str().to_str()).collect();
+        Some(parts?.join("/"))
+    }
+
     /// The commit that a revision names.
     pub(crate) fn commit(&self, revision: &str) -> Result<String> {
         let wanted = format!("{revision}^{{commit}}");

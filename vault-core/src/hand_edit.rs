@@ -78,18 +78,25 @@ impl HandEdit {
     /// ```
     pub fn parse(bytes: Vec<u8>) -> Result<HandEdit> {
         let text = text_of(bytes)?;
-        if let Some(at) = conflict_marker(&text) {
-            let what = "holds the markers of a merge that git could not do";
-            return Err(Error::malformed(what).at_offset(&text, at).with_help(RESOLVE));
-        }
-        let outline = Outline::bounds(&text)?;
+        // Only where it cannot be read: a text of several lines may hold what looks like one.
+        let marker = conflict_marker(&text);
+        HandEdit::split(&text).map_err(|error| match marker {
+            Some(at) => Error::malformed("holds the markers of a merge that git could not do")
+                .at_offset(&text, at)
+                .with_help(RESOLVE),
+            None => error,
+        })
+    }
+
+    fn split(text: &str) -> Result<HandEdit> {
+        let outline = Outline::bounds(text)?;
         let own = outline.sections.iter().position(|section| section.path == ["bootseal"]);
         let at = match own {
             Some(at) if at + 1 == outline.sections.len() => outline.sections[at].start,
             Some(at) => {
                 let next = outline.sections[at + 1].start;
                 let what = "stands after [bootseal], which must be the last table";
-                return Err(Error::malformed(what).at_offset(&text, next).with_help("Move it up, above [bootseal]."));
+                return Err(Error::malformed(what).at_offset(text, next).with_help("Move it up, above [bootseal]."));
             }
             None => text.len(),
         };

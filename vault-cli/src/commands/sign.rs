@@ -33,7 +33,8 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
         }
         None => Versions::of(candidates, &path, &keys, &pins, world)?.take_newest(),
     };
-    let above = memory.generation().max(options.above.unwrap_or_default());
+    let seen = memory.generation();
+    let above = seen.max(options.above.unwrap_or_default());
 
     let (vault, changes, headline, above) = match basis {
         Some(mut basis) => {
@@ -50,6 +51,12 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
                 headline.push_str(&format!("; what lies here was signed as generation {generation}"));
             } else if edit.differs_in_own_table(&basis) {
                 headline.push_str(", whose access list and keys stay; what [bootseal] says here is not taken over");
+            }
+            if seen > versions.highest().max(basis.generation()) {
+                let missing = format!(
+                    "\ngeneration {seen} was signed here and is not in git: what it changed in access is not in the basis, and is to be done again"
+                );
+                headline.push_str(&missing);
             }
             let basis_text = basis.text();
             let mut vault = basis.open_for_writing(&keys.identities)?;

@@ -48,7 +48,13 @@ impl Since {
     /// Holds the file against what it was: the same vault or one that it was handed over to, with a higher generation where it
     /// differs, and not from before new keys.
     pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
-        let name = self.repository.name_of(path)?;
+        // A folder may have become a link to another one: the file is held against what was at its path.
+        let mut name = self.repository.name_of(path)?;
+        if let Some(written) = self.repository.name_as_written(path)
+            && self.repository.blob(&self.commit, &written)?.is_some()
+        {
+            name = written;
+        }
         let Some(bytes) = self.repository.blob(&self.commit, &name)? else {
             let headline = format!("new since {}", self.revision);
             return Ok(Became { headline, changes: Changes::default(), before: None });
