@@ -233,8 +233,8 @@ fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
         (&["init", "-f", "b.sealed.toml", "--writer", "bob"], "usage", "NAME=RECIPIENT"),
         (&["init", "-f", "b.sealed.toml", "--writer", "bob=age1nonsense"], "usage", "age1nonsense"),
         (&["init", "-f", "b.sealed.toml", "--reader", &blank], "usage", "`b b` is not a name"),
-        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &twin], "malformed", "the same recipient"),
-        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob], "malformed", "bob twice"),
+        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &twin], "usage", "the same recipient"),
+        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob], "usage", "bob stands twice"),
         (&["init", "stray"], "usage", "--help"),
     ] {
         let text = fails(&home, args, kind);

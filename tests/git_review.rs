@@ -358,11 +358,11 @@ fn check_finds_plain_secrets_of_every_kind() {
     let plain = [
         ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password stands there in clear"),
         ("alice.txt", "# created\n  AGE-SECRET-KEY-1QQQHUNTER\n", "an age identity in clear"),
-        ("app.env", "PASSWORD=hunter2\n", "is what app.sealed.toml was sealed from"),
-        ("app.properties", "password=hunter2\n", "is what app.sealed.toml was sealed from"),
-        ("app.yaml", "password: hunter2\n", "is what app.sealed.toml was sealed from"),
-        ("app.json", "{\"password\": \"hunter2\"}\n", "is what app.sealed.toml was sealed from"),
-        ("app.toml", "password = \"hunter2\"\n", "is what app.sealed.toml was sealed from"),
+        ("app.properties", "acme.password=hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
+        ("app.yaml", "acme:\n  password: hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
+        ("app.json", "{\"acme\": {\"password\": \"hunter2\"}}\n", "acme.password, which is sealed in app.sealed.toml"),
+        ("app.toml", "acme.password = \"hunter2\"\n", "acme.password, which is sealed in app.sealed.toml"),
+        ("app.yml", "acme: [\n", "may be what app.sealed.toml was sealed from"),
     ];
     for (name, text, words) in plain {
         let repo = Repo::new();
@@ -394,6 +394,19 @@ fn check_finds_what_seal_was_given_wherever_it_lies() {
     repo.home.write(".env", "COLOUR=blue\n");
     repo.git_ok(&["add", "-A"]);
     repo.ok(&["git", "check", "--staged"]);
+}
+
+#[test]
+fn check_leaves_ordinary_settings_beside_a_vault_alone() {
+    let repo = Repo::new();
+    repo.home.write("app.toml", "[acme]\ncolour = \"blue\"\n");
+    repo.git_ok(&["add", "-A"]);
+    repo.ok(&["git", "check", "--staged"]);
+    repo.home.write("app.toml", "[acme]\ncolour = \"blue\"\npassword = \"hunter2\"\n");
+    repo.git_ok(&["add", "-A"]);
+    let ran = repo.run(&["git", "check", "--staged"]);
+    assert!(ran.code == 1 && ran.err.contains("acme.password, which is sealed in app.sealed.toml"), "{}", ran.err);
+    assert!(!ran.err.contains("hunter2"));
 }
 
 #[test]

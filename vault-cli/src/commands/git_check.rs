@@ -3,12 +3,13 @@
 use super::since::Since;
 use crate::cli::{Everywhere, GitCheck};
 use crate::exit::{Done, Failure, Result};
+use crate::formats::parse_named;
 use crate::git::Repository;
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Kind, PlainDocument, SealedFile, Shown, VaultId, VerifiedFile};
+use bootseal_core::{Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile};
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub(crate) fn run(
     let names = names(&repository, options.staged)?;
     let mut findings: Vec<(String, Failure)> = Vec::new();
     let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
+    let mut sealed: HashMap<String, HashSet<PropertyPath>> = HashMap::new();
     let since = Since::of("HEAD", repository.top()).ok();
     // Two files of one vault may lie in the tree although only one of them is committed now.
     for name in all_sealed(&repository)? {
@@ -36,6 +38,8 @@ pub(crate) fn run(
         match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
             Ok(file) => {
                 vaults.entry(file.vault()).or_default().push(name.clone());
+                let secret = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
+                sealed.insert(name.clone(), secret.map(|(path, _)| path.clone()).collect());
                 if committed && let Some(since) = &since {
                     findings
                         .extend(older(since, &repository, &name, file).err().map(|failure| (name.clone(), failure)));
@@ -53,7 +57,6 @@ pub(crate) fn run(
         let help = "Make a vault of its own: bootseal init --like FILE -f NEW";
         findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
     }
-    let sealed: HashSet<String> = all_sealed(&repository)?.into_iter().collect();
     for name in names.iter().filter(|name| !name.ends_with(".sealed.toml")) {
         let Some(bytes) = content(&repository, name, options.staged)? else { continue };
         if let Some(what) = in_clear(name, &bytes[..bytes.len().min(LOOKED_AT)], &sealed) {
@@ -137,7 +140,7 @@ fn older(since: &Since, repository: &Repository, name: &str, file: VerifiedFile)
 }
 
 /// Why a file that is not sealed must not be committed.
-fn in_clear(name: &str, bytes: &[u8], sealed: &HashSet<String>) -> Option<String> {
+fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyPath>>) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     // Put together here, so that this very file does not trip over itself.
     let private = ["AGE-SECRET-KEY-", "1"].concat();
@@ -146,8 +149,9 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashSet<String>) -> Option<String
     }
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "toml") {
-        let marked = PlainDocument::parse(text.into_owned()).ok()?;
-        if let Some(property) = marked.properties().iter().find(|property| property.marked) {
+        let marked = PlainDocument::parse(text.clone().into_owned());
+        let marked = marked.as_ref().map_or(&[][..], PlainDocument::properties);
+        if let Some(property) = marked.iter().find(|property| property.marked) {
             return Some(format!(
                 "{} stands there in clear, as \"secret:…\"; seal it: bootseal seal {}",
                 property.path,
@@ -155,12 +159,15 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashSet<String>) -> Option<String
             ));
         }
     }
-    // What a sealed file was made from.
-    let stem = path.file_stem()?.to_str()?;
-    let stem = if stem.starts_with('.') { stem.trim_start_matches('.') } else { stem };
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let input = ["properties", "toml", "env", "json", "yaml", "yml"].contains(&extension) || name.ends_with(".env");
-    let beside = path.with_file_name(format!("{stem}.sealed.toml"));
-    (input && sealed.contains(beside.to_str()?))
-        .then(|| format!("is what {} was sealed from, in clear", Shown(&beside.to_string_lossy())))
+    // What a sealed file was made from: settings beside it are none of our business, unless they hold what is sealed there.
+    let beside = super::seal::beside(path).ok()?;
+    let secret = sealed.get(beside.to_str()?)?;
+    let beside = Shown(&beside.to_string_lossy()).to_string();
+    match parse_named(&text, path)? {
+        Ok(input) => {
+            let property = input.properties.iter().find(|property| secret.contains(&property.path))?;
+            Some(format!("holds {}, which is sealed in {beside}, in clear", property.path))
+        }
+        Err(_) => Some(format!("may be what {beside} was sealed from, in clear; it cannot be read")),
+    }
 }

@@ -114,7 +114,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// `app.properties` → `app.sealed.toml`, `.env.prod` → `env.prod.sealed.toml`, in the same folder.
-fn beside(input: &Path) -> Result<PathBuf> {
+pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     let name = input.file_name().and_then(|name| name.to_str()).filter(|_| input != Path::new("-"));
     let stem = match name.and_then(|name| name.strip_prefix('.')) {
         // A hidden file is overlooked, and `.env*` is what many a .gitignore leaves out.

@@ -42,10 +42,19 @@ pub(crate) fn read(path: &Path, format: Option<Format>, world: &mut World<'_>) -
         }),
     };
     let text = text.map_err(|error| error.in_file(path))?;
+    parse(&text, path, format()?)
+}
+
+/// The properties of a text that is called `path`, in the format that its name tells; `None` where it tells none.
+pub(crate) fn parse_named(text: &str, path: &Path) -> Option<Result<Input>> {
+    by_name(path).map(|format| parse(text, path, format))
+}
+
+fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
     // An editor's mark is no part of the first name.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let in_file = |error: Error| Failure::from(error.in_file(path));
-    match format()? {
+    match format {
         Format::Toml => from_toml(text, path),
         Format::Properties => from_properties(text, path),
         Format::Env => from_env(text).map_err(in_file),

@@ -7,7 +7,7 @@ mod properties;
 mod tree;
 mod yaml;
 
-pub(crate) use input::{Input, read};
+pub(crate) use input::{Input, parse_named, read};
 
 use bootseal_core::{BasicString, PropertyPath, Secret, ValueKind};
 
