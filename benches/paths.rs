@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench
 
 use bootseal::testing::Vendor;
-use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, Side, ValueKind, Vault};
+use bootseal_core::{Access, Cost, Identity, Pin, Role, SealedFile, Secret, Side, ValueKind, Vault};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -69,6 +69,15 @@ fn main() {
             let (base, mine, other) = (Side::of(&base).unwrap(), Side::of(&vault).unwrap(), Side::of(&other).unwrap());
             vault.merge(&base, &mine, &other, |_| None, 3).unwrap();
             black_box(vault.sign().unwrap());
+        });
+    }
+    let passphrase = Secret::copy_of(b"correct horse battery staple").unwrap();
+    for (what, cost) in [("64 MiB", Cost::Small), ("256 MiB", Cost::Full)] {
+        let access = vec![Access::by_passphrase("app", Role::Writer, cost, &passphrase).unwrap()];
+        let text = Vault::create(access, "").unwrap().sign().unwrap();
+        let file = SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
+        median(&format!("a passphrase to an identity, {what}"), 7, 1, || {
+            drop(black_box(file.identity_by_any_passphrase(&passphrase).unwrap()))
         });
     }
     let secret = Secret::copy_of(&[7; 32]).unwrap();
