@@ -26,8 +26,10 @@ impl Memory {
         self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
     }
 
-    pub(crate) fn generation(&self) -> u64 {
-        self.0.as_ref().map_or(0, |(known, place)| known.generation_of(place))
+    /// The highest generation that was seen of this vault; of one that was handed over, whoever has its key can go on counting.
+    pub(crate) fn generation(&self, vault: &VaultId) -> u64 {
+        let known = self.0.as_ref().filter(|(known, place)| known.vault_of(place) == Some(*vault));
+        known.map_or(0, |(known, place)| known.generation_of(place))
     }
 
     pub(crate) fn epoch(&self, vault: &VaultId) -> u64 {
@@ -196,7 +198,10 @@ impl World<'_> {
     pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, memory: &Memory, path: &Path, style: Style) -> Result<()> {
         memory.refuse_older(file)?;
         if file.trust() != Trust::Nothing {
-            self.remember(path, file, style);
+            // A handover is remembered when something was written on its ground, and not when it is only looked at.
+            if memory.vault().is_none_or(|known| known == file.vault() || !file.former_ids().contains(&known)) {
+                self.remember(path, file, style);
+            }
             return Ok(());
         }
         let unknown = format!(
@@ -221,7 +226,7 @@ impl World<'_> {
     /// Says so where the file, which is locked, is older than what was seen here.
     pub(crate) fn note_older(&mut self, file: &VerifiedFile, path: &Path, style: Style) -> Result<()> {
         let memory = self.memory(path)?;
-        let seen = memory.generation();
+        let seen = memory.generation(&file.vault());
         // No error: branches are older than one another all the time.
         if memory.vault() == Some(file.vault()) && file.generation() < seen {
             let shown = Shown(&path.to_string_lossy()).to_string();

@@ -179,6 +179,11 @@ impl Header {
         chain.iter().zip(next).all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
     }
 
+    /// The generation at which `old` was handed over, where the vault goes on from it.
+    pub(crate) fn handed_over_at(&self, old: &VaultId) -> Option<u64> {
+        self.handover.iter().find(|entry| entry.from == *old).map(|entry| entry.generation)
+    }
+
     /// The ids from which an unbroken chain leads here, oldest first. From the end, so that each signature is verified once.
     pub(crate) fn former_ids(&self) -> Vec<VaultId> {
         let mut to = self.vault;

@@ -111,6 +111,14 @@ struct Known {
     former: Vec<VaultId>,
 }
 
+impl Known {
+    /// How far the file had come before. An id that was handed over counts up to there: whoever has its key can go on counting.
+    fn seen_by(&self, file: &VerifiedFile) -> u64 {
+        let handed_over = file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault());
+        handed_over.map_or(self.generation, |at| self.generation.min(at))
+    }
+}
+
 impl KnownVaults {
     /// Reads the memory at `store`; where there is none yet, nothing is known.
     ///
@@ -325,7 +333,7 @@ impl KnownVaults {
     pub fn refuse_older_generation(&self, file: &VerifiedFile, place: &Place) -> Result<()> {
         for known in self.all(place) {
             self.refuse_former(known, file, place)?;
-            let (generation, seen) = (file.generation(), known.generation);
+            let (generation, seen) = (file.generation(), known.seen_by(file));
             // Of another vault, that a pin now names, nothing is known.
             let same_line = known.vault == file.vault() || file.header.continues(&known.vault);
             let what = match generation.cmp(&seen) {
@@ -413,10 +421,10 @@ impl KnownVaults {
                 return None;
             }
             if let Some(old) = old.filter(|old| old.vault == file.vault() || file.header.continues(&old.vault))
-                && old.generation >= new.generation
+                && old.seen_by(file) >= new.generation
             {
-                (new.generation, new.text) =
-                    (old.generation, old.text.or(new.text.filter(|_| old.generation == new.generation)));
+                new.text = old.text.or(new.text.filter(|_| old.seen_by(file) == new.generation));
+                new.generation = old.seen_by(file);
             }
             // Facts of an id, whichever vault lies here: what was once handed over stays so, and the file's own chain is bounded.
             if let Some(old) = old {
@@ -587,6 +595,22 @@ mod tests {
             .verify(&[first.file().vault().into()])
             .unwrap();
         assert_eq!(known.refuse_older_generation(&pinned, &place).unwrap_err().kind(), Kind::WrongVault);
+    }
+
+    #[test]
+    fn the_numbers_of_a_handed_over_id_do_not_stop_the_vault_that_it_became() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("state");
+        let place = Place::named("app.sealed.toml");
+        let first = Line::new();
+        let next = first.next(|vault| vault.rotate(true).unwrap());
+        let text = first.file().open_for_writing(&[first.alice.clone()]).unwrap().sign_above(1 << 50).unwrap().0;
+        let huge = Line { alice: first.alice.clone(), text };
+        KnownVaults::remember(&store, &place, &huge.file()).unwrap();
+        let known = KnownVaults::load(&store).unwrap();
+        assert!(known.refuse_older_generation(&next.file(), &place).is_ok());
+        KnownVaults::remember(&store, &place, &next.file()).unwrap();
+        assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&place), 2);
     }
 
     #[test]

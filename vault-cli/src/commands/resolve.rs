@@ -93,7 +93,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let old = into.text();
     // What a hand edit holds sealed must be known from a version that was signed.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
-    let mut above = versions.highest().max(world.memory(path)?.generation());
+    let mut above = versions.highest().max(world.memory(path)?.generation(&into.vault()));
     let mut vault = into.open_for_writing(&keys.identities)?;
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
     let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();

@@ -33,13 +33,13 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
         }
         None => Versions::of(candidates, &path, &keys, &pins, world)?.take_newest(),
     };
-    let seen = memory.generation();
-    let above = seen.max(options.above.unwrap_or_default());
+    let above = options.above.unwrap_or_default();
 
     let (vault, changes, headline, above) = match basis {
         Some(mut basis) => {
             let versions = Versions::of_line(known, &basis, &keys);
-            let above = above.max(versions.highest()).max(basis.generation());
+            let seen = memory.generation(&basis.vault());
+            let above = above.max(versions.highest()).max(basis.generation()).max(seen);
             world.vouch(&mut basis, &memory, &path, style)?;
             world.unlock_to_write(&mut keys, &basis, everywhere)?;
             if basis.text() == on_disk && basis.generation() >= above {
