@@ -24,7 +24,7 @@ fn setup_writes_settings_attributes_and_the_hook_and_a_second_one_changes_nothin
         format!("'{}'", std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).canonicalize().unwrap().display());
     assert_eq!(config("diff.bootseal.textconv").trim(), format!("{program} git textconv"));
     assert_eq!(config("diff.bootseal.cachetextconv").trim(), "false");
-    assert_eq!(config("merge.bootseal.driver").trim(), format!("{program} git merge %O %A %B %P --marker-size %L"));
+    assert_eq!(config("merge.bootseal.driver").trim(), format!("{program} git merge --marker-size %L -- %O %A %B %P"));
     assert_eq!(repo.home.read(".gitattributes"), "*.sealed.toml text eol=lf diff=bootseal merge=bootseal\n");
     let hook = repo.home.read(".git/hooks/pre-commit");
     assert!(hook.starts_with("#!/bin/sh\n") && count(&hook, "git check --staged") == 1, "{hook}");
@@ -508,7 +508,7 @@ fn both_sides_added_the_file_is_a_plain_conflict() {
     repo.commit("ours");
     let ran = repo.git(&["merge", "--no-edit", "other"]);
     assert!(ran.code == 1 && ran.out.contains("CONFLICT"), "{}{}", ran.out, ran.err);
-    repo.ok(&["resolve", FILE, "--take", "theirs", "--yes"]);
+    repo.ok(&["resolve", FILE, "--take", "theirs", "--older", "--yes"]);
     assert_eq!(repo.get("acme.token"), "new");
 }
 

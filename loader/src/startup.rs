@@ -319,7 +319,11 @@ impl Loader {
         // After all that can fail: what did not open must not become what is known, or there would be no way back to what did.
         let Some((folder, _)) = &opened.state else { return Ok(secrets) };
         match KnownVaults::remember(&folder.join(STATE_FILE), &opened.place, secrets.file()) {
-            Ok(_) => {}
+            Ok(None) => {}
+            Ok(Some(before)) if secrets.file().former_ids().contains(&before) => {}
+            Ok(Some(before)) => {
+                tracing::warn!(target: "bootseal", %before, "another vault was remembered under this file's name; two applications take a state folder each")
+            }
             // A first start that is not remembered would be a first start each time.
             Err(error) if secrets.file().trust() == Trust::FirstUse => return Err(error.into()),
             Err(error) => tracing::warn!(target: "bootseal", %error, "what was opened is not remembered"),

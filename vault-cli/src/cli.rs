@@ -396,7 +396,10 @@ pub(crate) struct Diff {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
-    /// The version to begin from [default: the newest that verifies, in git]
+    /// The edited file [default: as with -f]
+    #[arg(value_name = "FILE")]
+    pub(crate) edited: Option<PathBuf>,
+    /// The version to begin from, a file or REV:FILE [default: the newest that verifies, in git]
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
     /// Number the file above this generation as well

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 /// The most versions of one file that are looked at, newest first.
 const MOST_VERSIONS: usize = 2000;
+/// What all of them may have together, in bytes: whoever can push a branch decides how many there are.
+const MOST_BYTES: u64 = 256 << 20;
 /// A version larger than a sealed file may be is none.
 const LARGEST: u64 = 16 << 20;
 
@@ -152,7 +154,7 @@ impl Repository {
         let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else { return Ok(Vec::new()) };
         let mut from = BufReader::new(from);
         let mut read = || -> std::io::Result<Vec<Vec<u8>>> {
-            let mut blobs = Vec::new();
+            let (mut blobs, mut total) = (Vec::new(), 0);
             for id in ids {
                 // One asked, one read: no pipe fills up on either side.
                 writeln!(to, "{id}")?;
@@ -164,6 +166,10 @@ impl Repository {
                     continue;
                 };
                 let mut blob = Vec::new();
+                total += size;
+                if total > MOST_BYTES {
+                    break;
+                }
                 if size <= LARGEST {
                     (&mut from).take(size).read_to_end(&mut blob)?;
                     blobs.push(blob);

@@ -23,7 +23,10 @@ fn rows(changes: &Changes) -> Vec<Row> {
         rows.push(row("vault", format!("{old} is {new} from here on")));
     }
     if changes.rotated {
-        rows.push(row("keys", "a new data key; every value is sealed anew".into()));
+        rows.push(row(
+            "keys",
+            "a new data key; every value is sealed anew, and without a key it is not told which of them changed".into(),
+        ));
     }
     for access in &changes.access {
         let what = access_text(access.before.as_ref(), access.after.as_ref());

@@ -4,7 +4,7 @@ use crate::exit::Result;
 use crate::git::Repository;
 use crate::keys::Keys;
 use crate::world::World;
-use bootseal_core::{Pin, Property, PropertyPath, Reader, SealedFile, Vault, VaultId, VerifiedFile};
+use bootseal_core::{Kind, Pin, Property, PropertyPath, Reader, SealedFile, Vault, VaultId, VerifiedFile};
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
@@ -37,7 +37,22 @@ impl Versions {
                 found.push(file);
             }
         }
+        if let Some((one, other)) = fork(&found) {
+            let what = format!(
+                "what is known of this vault goes on in two ways, as {one} and as {other}: a former writer may have made one of them"
+            );
+            return Err(bootseal_core::Error::new(Kind::WrongVault, what)
+                .in_file(path)
+                .with_help("Say which it is: --pin VAULT. Whoever removed the last writer knows.")
+                .into());
+        }
         Ok(Versions::sorted(found))
+    }
+
+    /// Those whose signature holds and that are this very vault's.
+    pub(crate) fn signed_by(texts: Vec<Vec<u8>>, vault: VaultId) -> Versions {
+        let verified = texts.into_iter().filter_map(|text| SealedFile::parse(text).ok()?.verify(&[vault.into()]).ok());
+        Versions::sorted(verified.filter(|file| file.vault() == vault).collect())
     }
 
     /// Those whose signature holds, whoever made it: for a place that is trusted itself, as the branch that a change goes to.
@@ -109,6 +124,20 @@ impl Versions {
 }
 
 /// Whether a file is of one line with this vault: the same, one that it was, or one that it became.
+/// Two ids that nothing was handed over from, and that both go on from one that was: of two handovers one was made by who had to go.
+fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
+    let dead: HashSet<VaultId> = found.iter().flat_map(VerifiedFile::former_ids).collect();
+    let mut live: Vec<&VerifiedFile> = found.iter().filter(|file| !dead.contains(&file.vault())).collect();
+    live.dedup_by_key(|file| file.vault());
+    let shares = |one: &VerifiedFile, other: &VerifiedFile| {
+        one.vault() != other.vault() && one.former_ids().iter().any(|id| other.former_ids().contains(id))
+    };
+    live.iter().enumerate().find_map(|(at, one)| {
+        let other = live[at + 1..].iter().find(|other| shares(one, other))?;
+        Some((one.vault(), other.vault()))
+    })
+}
+
 fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
     file.vault() == vault || former.contains(&file.vault()) || file.former_ids().contains(&vault)
 }
@@ -118,7 +147,9 @@ pub(crate) fn in_git(path: &Path) -> (Texts, Texts) {
     let ask = || -> Result<(Texts, Texts)> {
         let repository = Repository::of(path)?;
         let name = repository.name_of(path)?;
-        let here = repository.commit("HEAD").and_then(|head| repository.versions(Some(&head), &name))?;
+        let mut here = repository.commit("HEAD").and_then(|head| repository.versions(Some(&head), &name))?;
+        // What is staged may be newer than any commit.
+        here.extend(repository.blob(":0", &name)?);
         Ok((here, repository.versions(None, &name)?))
     };
     // Outside of a repository, or before its first commit, there is none.

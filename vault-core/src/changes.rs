@@ -280,13 +280,10 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
         one.iter().filter(|pair| other.binary_search(pair).is_err()).cloned().collect()
     };
     let (gone, came) = (only(&before, &after), only(&after, &before));
-    let mut stays = Vec::new();
-    for (comment, from) in gone {
-        let to = came.iter().find(|(other, _)| *other == comment);
-        if let Some((_, to)) = to {
-            stays.push((comment, from, to.clone()));
-        }
-    }
+    let now: HashMap<&String, &String> = came.iter().rev().map(|(comment, to)| (comment, to)).collect();
+    let place =
+        |(comment, from): &(String, String)| Some((comment.clone(), from.clone(), (*now.get(comment)?).clone()));
+    let mut stays: Vec<(String, String, String)> = gone.iter().filter_map(place).collect();
     // Where the property that a comment stood before is gone, or another came between, that is shown already.
     let names = |document: &Document| -> std::collections::HashSet<String> {
         document.iter().map(|(path, _)| path.to_string()).collect()

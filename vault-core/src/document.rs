@@ -150,10 +150,11 @@ impl Document {
     }
 
     /// The headers of tables that hold nothing: no property shows them.
-    pub(crate) fn empty_tables(&self) -> Vec<String> {
+    pub(crate) fn empty_tables<'a>(&'a self) -> Vec<String> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
-        let empty =
-            |section: &&crate::outline::Section| !self.properties.keys().any(|path| path.starts_with(&section.path));
+        let prefixes = |path: &'a PropertyPath| (1..=path.segments().len()).map(|length| &path.segments()[..length]);
+        let full: HashSet<&[String]> = self.properties.keys().flat_map(prefixes).collect();
+        let empty = |section: &&crate::outline::Section| !full.contains(section.path.as_slice());
         outline.sections.iter().skip(1).filter(empty).map(|section| format!("[{}]", DottedKey(&section.path))).collect()
     }
 

@@ -221,6 +221,8 @@ impl Vault<Writer> {
         self.check_sides(base, ours, theirs)?;
         let (before, mine, other) = (by_name(&base.values), by_name(&ours.values), by_name(&theirs.values));
         let mut took = Vec::new();
+        // With no common version it cannot be told who added and who removed.
+        let no_base = base.signed.is_none() && base.document.iter().next().is_none();
         let mut wanted: Vec<(PropertyPath, Taken)> = Vec::new();
         let paths = ours.document.iter().map(|(path, _)| path);
         let only_theirs = theirs.document.iter().map(|(path, _)| path).filter(|path| ours.document.get(path).is_none());
@@ -234,10 +236,10 @@ impl Vault<Writer> {
                 // The younger date of two that hold the same.
                 let younger = matches!((a.1, b.1), (Some(a), Some(b)) if b.set_at > a.set_at);
                 if younger { Taken::Theirs } else { Taken::Ours }
-            } else if same(one, b) {
+            } else if same(one, b) && !no_base {
                 took.push((path.clone(), Taken::Ours));
                 Taken::Ours
-            } else if same(one, a) {
+            } else if same(one, a) && !no_base {
                 took.push((path.clone(), Taken::Theirs));
                 Taken::Theirs
             } else {
@@ -307,7 +309,8 @@ impl Vault<Writer> {
                 _ if document.has_blocks(path) || source.document.has_blocks(path) => {
                     return Err(conflict(
                         "one side changed an array of tables, which is in more than one place of the text",
-                    ));
+                    )
+                    .with_help("Take one side as a whole (git checkout --ours FILE, or --theirs), change the blocks there, then: bootseal sign"));
                 }
                 _ => source.document.raw_value(path).unwrap_or_default().to_owned(),
             };

@@ -93,7 +93,7 @@ fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut Wo
 }
 
 /// `REV:FILE`, a file, or a revision of the file at `path`.
-fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
+pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     let shown = Shown(named).to_string();
     if Path::new(named).exists() {
         return Ok((shown, HandEdit::read(Path::new(named))?.text().into_bytes()));

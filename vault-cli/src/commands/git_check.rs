@@ -27,10 +27,13 @@ pub(crate) fn run(
     let near = everywhere.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let names = names(&repository, options.staged)?;
+    let since = Since::of("HEAD", repository.top()).ok();
     let mut findings: Vec<(String, Failure)> = Vec::new();
     let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
     let mut sealed: HashMap<String, HashSet<PropertyPath>> = HashMap::new();
-    let since = Since::of("HEAD", repository.top()).ok();
+    for (name, what) in odd(&repository, since.as_ref())? {
+        findings.push((name, Failure::new(Kind::Conflict, what)));
+    }
     // Two files of one vault may lie in the tree although only one of them is committed now.
     for name in all_sealed(&repository)? {
         let Some(bytes) = content(&repository, &name, options.staged)? else { continue };
@@ -39,7 +42,7 @@ pub(crate) fn run(
             Ok(file) => {
                 vaults.entry(file.vault()).or_default().push(name.clone());
                 let secret = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
-                sealed.insert(name.clone(), secret.map(|(path, _)| path.clone()).collect());
+                sealed.insert(name.to_lowercase(), secret.map(|(path, _)| path.clone()).collect());
                 if committed && let Some(since) = &since {
                     findings
                         .extend(older(since, &repository, &name, file).err().map(|failure| (name.clone(), failure)));
@@ -51,16 +54,16 @@ pub(crate) fn run(
     }
     for (vault, files) in vaults.into_iter().filter(|(_, files)| files.len() > 1) {
         let what = format!(
-            "{} are both of vault {vault}: a copy is not a new vault, and who may open one may open the other",
+            "{} are of one vault, {vault}: a copy is not a new vault, and who may open one may open the other",
             files.iter().map(|file| Shown(file).to_string()).collect::<Vec<_>>().join(" and ")
         );
         let help = "Make a vault of its own: bootseal init --like FILE -f NEW";
         findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
     }
-    for name in names.iter().filter(|name| !name.ends_with(".sealed.toml")) {
+    for name in names.iter().filter(|name| !is_sealed(name)) {
         let Some(bytes) = content(&repository, name, options.staged)? else { continue };
         if let Some(what) = in_clear(name, &bytes[..bytes.len().min(LOOKED_AT)], &sealed) {
-            let help = "Take it out of the commit: git rm --cached FILE, and put it into .gitignore. What was pushed once is to be changed at the vendor.";
+            let help = "Take it out of the commit (git rm --cached), and put it into .gitignore. What was pushed once is to be changed at the vendor.";
             findings.push((name.clone(), Failure::new(Kind::Conflict, what).with_help(help)));
         }
     }
@@ -94,8 +97,28 @@ fn names(repository: &Repository, staged: bool) -> Result<Vec<String>> {
     Ok(split(&repository.ask(args)?).into_iter().filter(|name| regular.contains(name)).collect())
 }
 
+/// Some file systems do not tell case apart.
+fn is_sealed(name: &str) -> bool {
+    name.to_lowercase().ends_with(".sealed.toml")
+}
+
+/// What cannot be looked at, and so must not pass in silence: names that are no text, and links where a sealed file was.
+fn odd(repository: &Repository, since: Option<&Since>) -> Result<Vec<(String, &'static str)>> {
+    let mut odd = Vec::new();
+    for entry in repository.ask(&["ls-files", "--stage", "-z"])?.split(|byte| *byte == 0) {
+        let shown = String::from_utf8_lossy(entry);
+        let Some((mode, name)) = shown.split_once('\t') else { continue };
+        if std::str::from_utf8(entry).is_err() {
+            odd.push((name.to_owned(), "the name is not UTF-8, so what it holds is not looked at; rename it"));
+        } else if mode.starts_with("120") && is_sealed(name) && since.is_some_and(|since| since.had(name)) {
+            odd.push((name.to_owned(), "a link lies where a sealed file was; bring the file back: git checkout"));
+        }
+    }
+    Ok(odd)
+}
+
 fn all_sealed(repository: &Repository) -> Result<Vec<String>> {
-    Ok(regular(repository)?.into_iter().filter(|name| name.ends_with(".sealed.toml")).collect())
+    Ok(regular(repository)?.into_iter().filter(|name| is_sealed(name)).collect())
 }
 
 /// All that git has but links and repositories within: a link to a sealed file is no second vault, and one may lead anywhere.
@@ -135,8 +158,7 @@ fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<V
 
 /// Git brings in an old signed file without calling any driver: here it is held against HEAD.
 fn older(since: &Since, repository: &Repository, name: &str, file: VerifiedFile) -> Result<()> {
-    let path = repository.top().join(name);
-    since.check(&path, &file).map(drop)
+    since.check_named(name, &repository.top().join(name), &file).map(drop)
 }
 
 /// Why a file that is not sealed must not be committed.
@@ -150,6 +172,9 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyP
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "toml") {
         let marked = PlainDocument::parse(text.clone().into_owned());
+        if marked.is_err() && text.contains("\"secret:") {
+            return Some("holds \"secret:…\" in clear, and is no TOML that could be sealed".into());
+        }
         let marked = marked.as_ref().map_or(&[][..], PlainDocument::properties);
         if let Some(property) = marked.iter().find(|property| property.marked) {
             return Some(format!(
@@ -161,7 +186,7 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyP
     }
     // What a sealed file was made from: settings beside it are none of our business, unless they hold what is sealed there.
     let beside = super::seal::beside(path).ok()?;
-    let secret = sealed.get(beside.to_str()?)?;
+    let secret = sealed.get(&beside.to_str()?.to_lowercase())?;
     let beside = Shown(&beside.to_string_lossy()).to_string();
     match parse_named(&text, path)? {
         Ok(input) => {

@@ -23,7 +23,7 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
         ("diff.bootseal.textconv", format!("{program} git textconv")),
         ("diff.bootseal.cachetextconv", "false".into()),
         ("merge.bootseal.name", "sealed files, by property".into()),
-        ("merge.bootseal.driver", format!("{program} git merge %O %A %B %P --marker-size %L")),
+        ("merge.bootseal.driver", format!("{program} git merge --marker-size %L -- %O %A %B %P")),
     ] {
         repository.ask(&["config", "--local", key, &value])?;
     }

@@ -77,19 +77,16 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     // Who was in access before is believed of this vault only.
     let common = common.filter(|common| common.vault() == into.vault() || into.former_ids().contains(&common.vault()));
     // Without a common version nobody can tell whom the older one of two would let in again.
-    let as_edit =
-        common.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into) && other.epoch() < into.epoch());
+    let as_edit = common.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into));
     if as_edit {
         let which = if into_theirs { "our" } else { "their" };
         world.warn(
             style,
-            format_args!(
-                "{which} side is taken as a hand edit: it is from before new keys, and there is no common version"
-            ),
+            format_args!("{which} side is taken as a hand edit: it is the older one, and there is no common version"),
         );
     }
     let other = other.filter(|_| !as_edit);
-    let signed_other = other.is_some();
+    let both_signed = other.is_some() && common.is_some();
     let old = into.text();
     // What a hand edit holds sealed must be known from a version that was signed.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
@@ -123,7 +120,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let before_merge = SealedFile::parse(old.into_bytes())?.verify(&[])?;
     let (file, values) = (vault.file(), vault.open_all()?);
     let changes = Changes::between_opened((&before_merge, &opened(&before_merge, &keys.identities)?), (file, &values));
-    refuse_dates(&changes, options.older || signed_other, now, path)?;
+    refuse_dates(&changes, options.older || both_signed, now, path)?;
     let described = described(path, &merged, &changes);
     let consent =
         Consent { shown: described, question: "Sign this?", what: "signing", declined: "not signed", always: true };
@@ -265,7 +262,7 @@ fn described(path: &Path, merged: &bootseal_core::Merged, changes: &Changes) -> 
         text.push_str(&format!("  left out, a comment of theirs: {}\n", Shown(comment)));
     }
     for access in &merged.not_let_in {
-        let what = "on one side, which is from before new keys of the other; let them in again if you want that";
+        let what = "on one side only, and the other has newer keys, or there is no common version; let them in again if you want that";
         text.push_str(&format!("  not let in: {} ({}, {}), {what}\n", access.name, access.role, access.recipient));
     }
     match changes.is_empty() {

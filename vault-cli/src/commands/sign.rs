@@ -14,7 +14,11 @@ use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let path = world.sealed_file(everywhere)?;
+    let path = match &options.edited {
+        Some(file) if everywhere.file.is_empty() => file.clone(),
+        Some(_) => return Err(Failure::new(Kind::Usage, "the file is named twice").into()),
+        None => world.sealed_file(everywhere)?,
+    };
     let mut keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
     let memory = world.memory(&path)?;
@@ -28,7 +32,9 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     let basis = match &options.against {
         // It was named to be the basis, so nothing else takes its place.
         Some(against) => {
-            let file = world.verified(SealedFile::read(against)?, &path, &memory, &pins, style)?;
+            let (name, bytes) = super::diff::bytes_of(&against.to_string_lossy(), &path)?;
+            let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
+            let file = world.verified(file, &path, &memory, &pins, style)?;
             Some(file.with_plugins(&keys.plugins))
         }
         None => Versions::of(candidates, &path, &keys, &pins, world)?.take_newest(),
@@ -47,6 +53,13 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
                 return said(&path, basis.vault(), basis.generation(), &Changes::default(), style, world);
             }
             let mut headline = format!("{}: against generation {}", shown(&path), basis.generation());
+            if let Some(old) = basis.handed_over_from().or(memory.vault()).filter(|old| *old != basis.vault()) {
+                let list = super::access_list::table(basis.access());
+                headline.push_str(&format!(
+                    " of {}, which {old} was handed over to, with access for\n{list}\n",
+                    basis.vault()
+                ));
+            }
             if let Some(generation) = versions.generation_of(&on_disk) {
                 headline.push_str(&format!("; what lies here was signed as generation {generation}"));
             } else if edit.differs_in_own_table(&basis) {

@@ -2,9 +2,10 @@
 
 use crate::exit::{Failure, Result};
 use crate::git::Repository;
+use crate::keys::Keys;
 use crate::report;
 use crate::versions::Versions;
-use bootseal_core::{Changes, Error, HandEdit, Kind, Shown, VerifiedFile};
+use bootseal_core::{Changes, Error, HandEdit, Kind, Shown, VaultId, VerifiedFile};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -55,22 +56,36 @@ impl Since {
         {
             name = written;
         }
-        let Some(bytes) = self.repository.blob(&self.commit, &name)? else {
+        self.check_named(&name, path, file)
+    }
+
+    /// Whether the revision has a file of this name.
+    pub(crate) fn had(&self, name: &str) -> bool {
+        self.repository.blob(&self.commit, name).is_ok_and(|found| found.is_some())
+    }
+
+    /// The same for a file by git's own name, wherever it lies now.
+    pub(crate) fn check_named(&self, name: &str, path: &Path, file: &VerifiedFile) -> Result<Became> {
+        let Some(bytes) = self.repository.blob(&self.commit, name)? else {
+            // A file that was renamed, or copied beside itself, is still to be newer than what it was.
+            for other in self.names_then()? {
+                let there = self.repository.blob(&self.commit, &other)?.unwrap_or_default();
+                let Some(old) = Versions::of_line(vec![there], file, &Keys::default()).take_newest() else { continue };
+                self.successor(file, &old).map_err(|error| error.in_file(path))?;
+            }
             let headline = format!("new since {}", self.revision);
             return Ok(Became { headline, changes: Changes::default(), before: None });
         };
         let old = match Versions::signed(vec![bytes.clone()]).take_newest() {
             Some(old) => old,
-            // What lay there was broken; the file must still be the successor of the last one that was not.
-            None => Versions::signed(self.repository.versions(Some(&self.commit), &name)?).take_newest().ok_or_else(
-                || {
-                    let text = format!(
-                        "no version of this file up to {} verifies, so there is nothing to hold it against",
-                        self.revision
-                    );
-                    Failure::from(Error::new(Kind::Malformed, text).in_file(path))
-                },
-            )?,
+            // What lay there was broken; the file must still be the successor of the last one of that vault that was not.
+            None => self.last_good(&bytes, name)?.ok_or_else(|| {
+                let text = format!(
+                    "at {} this file does not verify, and no version before it of the vault that it says to be does",
+                    self.revision
+                );
+                Failure::from(Error::new(Kind::Malformed, text).in_file(path))
+            })?,
         };
         self.successor(file, &old).map_err(|error| error.in_file(path))?;
         let same = HandEdit::parse(bytes).is_ok_and(|edit| edit.text() == file.text());
@@ -80,6 +95,22 @@ impl Since {
         }
         let headline = format!("generation {} → {} since {}", old.generation(), file.generation(), self.revision);
         Ok(Became { headline, changes: Changes::between(&old, file), before: Some(old.generation()) })
+    }
+
+    /// Anyone can have committed a vault of theirs in between: the one that the broken text names is meant.
+    fn last_good(&self, broken: &[u8], name: &str) -> Result<Option<VerifiedFile>> {
+        let text = String::from_utf8_lossy(broken);
+        let named =
+            text.lines().rev().find_map(|line| line.strip_prefix("vault = \"")?.strip_suffix('"')?.parse().ok());
+        let Some(vault): Option<VaultId> = named else { return Ok(None) };
+        let versions = self.repository.versions(Some(&self.commit), name)?;
+        Ok(Versions::signed_by(versions, vault).take_newest())
+    }
+
+    fn names_then(&self) -> Result<Vec<String>> {
+        let there = self.repository.ask(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", &self.commit])?;
+        let names = there.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+        Ok(names.filter(|name| name.ends_with(".sealed.toml")).map(str::to_owned).collect())
     }
 
     fn successor(&self, file: &VerifiedFile, old: &VerifiedFile) -> Result<(), Error> {
