@@ -268,6 +268,71 @@ fn since_a_folder_that_became_a_link_leads_to_no_other_vault() {
 const NASTY: &str =
     "`` ` ``` | \\| @mention <img src=x onerror=alert(1)> [a](https://evil.example) \u{1b}[31m \u{202e}drawkcab";
 
+/// Found by review: a vault of anyone's in between must not be what a broken version is followed up by.
+#[test]
+fn since_a_broken_version_is_followed_up_by_the_vault_that_it_names() {
+    let repo = Repo::new();
+    let good = repo.text();
+    repo.edit("\"10s\"", "\"20s\"");
+    repo.commit("broken by hand");
+    let broken = repo.text();
+    let eve = Home::with_vault("[acme]\npassword = \"secret:x\"\n");
+    repo.write(&eve.read(FILE));
+    repo.commit("eve's");
+    repo.write(&broken);
+    repo.commit("as it was");
+    eve.ok_with(&["set", "acme.more"], b"x");
+    repo.write(&eve.read(FILE));
+    let ran = repo.command("eve", &["verify", "--since", "HEAD"]).output().unwrap();
+    assert_eq!(ran.status.code(), Some(3), "{}", String::from_utf8_lossy(&ran.stderr));
+    repo.write(&good);
+    repo.set("acme.token", "next");
+    repo.ok(&["verify", "--since", "HEAD"]);
+}
+
+#[test]
+fn since_a_renamed_file_is_still_to_be_newer() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.set("acme.password", "changed after the leak");
+    repo.commit("changed");
+    repo.git_ok(&["mv", FILE, "prod.sealed.toml"]);
+    repo.home.write("prod.sealed.toml", &old);
+    repo.git_ok(&["add", "-A"]);
+    let pin =
+        ["--pin", &repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap().to_owned()].map(str::to_owned);
+    let args = ["verify", "--since", "HEAD", "prod.sealed.toml", &pin[0], &pin[1]];
+    not_authentic(&repo, &args, "old-generation", "an older or another file was brought in");
+    let check = repo.fails(&["git", "check", "--staged"], 3);
+    assert!(check.contains("prod.sealed.toml"), "{check}");
+    repo.git_ok(&["show", &format!("HEAD:{FILE}")]);
+    repo.home.write("prod.sealed.toml", repo.git_ok(&["show", &format!("HEAD:{FILE}")]));
+    repo.git_ok(&["add", "-A"]);
+    repo.ok(&["verify", "--since", "HEAD", "prod.sealed.toml", &pin[0], &pin[1]]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn check_does_not_pass_over_what_it_cannot_look_at() {
+    use std::os::unix::ffi::OsStrExt;
+    let repo = Repo::new();
+    std::fs::write(repo.home.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.txt")), "x").unwrap();
+    repo.git_ok(&["add", "-A"]);
+    finding(&repo, &["git", "check", "--staged"], 1, "the name is not UTF-8");
+    let repo = Repo::new();
+    repo.home.write("old.txt", repo.text());
+    std::fs::remove_file(repo.home.at(FILE)).unwrap();
+    std::os::unix::fs::symlink("old.txt", repo.home.at(FILE)).unwrap();
+    repo.git_ok(&["add", "-A"]);
+    finding(&repo, &["git", "check", "--staged"], 1, "a link lies where a sealed file was");
+    let repo = Repo::new();
+    repo.home.write("App.toml", "[acme]\npassword = \"hunter2\"\n");
+    repo.home.write("broken.toml", "a = \"secret:hunter2\"\nb = \n");
+    repo.git_ok(&["add", "-A"]);
+    finding(&repo, &["git", "check", "--staged"], 1, "acme.password, which is sealed in");
+    finding(&repo, &["git", "check", "--staged"], 1, "no TOML that could be sealed");
+}
+
 #[test]
 fn since_as_markdown_cannot_be_broken_out_of() {
     let repo = Repo::new();

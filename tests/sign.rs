@@ -709,3 +709,56 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
         assert_eq!(status.code(), Some(1), "{args:?}");
     }
 }
+
+/// Found by review: a former writer hands the old id over to one of his own, and has it merged and put back again.
+#[test]
+fn two_ways_on_from_what_is_known_are_an_error_that_names_both() {
+    let repo = Repo::new();
+    repo.invite("bob", &["--writer"]);
+    repo.commit("bob");
+    let (before, old_pin) = (repo.text(), repo.pin());
+    let memory = repo.home.read(".local/state/bootseal/known_vaults");
+    repo.ok(&["access", "remove", "bob", "--yes"]);
+    repo.commit("bob is gone");
+    let (ours, pin) = (repo.text(), repo.pin());
+    repo.write(&before);
+    repo.ok_as("bob", &["rotate", "--signing-key", "--pin", &old_pin], b"");
+    let forged = repo.pin();
+    repo.commit("bob's");
+    repo.write(&ours);
+    repo.commit("back again");
+    // On another machine of alice's, which last saw the vault before bob was removed.
+    repo.home.write(".local/state/bootseal/known_vaults", memory);
+    repo.edit("\"10s\"", "\"20s\"");
+    let said = repo.fails(&["sign", "--yes"], 3);
+    assert!(said.contains(&pin) && said.contains(&forged) && said.contains("--pin"), "{said}");
+    repo.ok(&["sign", "--yes", "--pin", &pin]);
+    assert_eq!(repo.pin(), pin);
+}
+
+#[test]
+fn what_is_staged_counts_as_a_version_and_a_basis_may_be_a_revision() {
+    let repo = Repo::new();
+    repo.ok(&["rotate", "--signing-key"]);
+    repo.git_ok(&["add", FILE]);
+    repo.edit("\"10s\"", "\"20s\"");
+    repo.ok(&["sign", FILE, "--yes"]);
+    repo.commit("signed");
+    repo.edit("\"20s\"", "\"30s\"");
+    repo.ok(&["sign", "--against", &format!("HEAD:{FILE}"), "--yes"]);
+    assert!(repo.text().contains("30s"));
+}
+
+#[test]
+fn a_handover_is_not_remembered_when_nothing_was_signed() {
+    let repo = Repo::new();
+    let memory = || repo.home.read(".local/state/bootseal/known_vaults");
+    let before = memory();
+    repo.ok(&["rotate", "--signing-key"]);
+    repo.home.write(".local/state/bootseal/known_vaults", &before);
+    repo.fails(&["access", "remove", "app"], 2);
+    repo.fails(&["unset", "nothing"], 1);
+    assert_eq!(memory(), before);
+    repo.set("acme.token", "new");
+    assert_ne!(memory(), before);
+}
