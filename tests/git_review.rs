@@ -299,7 +299,7 @@ fn since_a_renamed_file_is_still_to_be_newer() {
     repo.git_ok(&["mv", FILE, "prod.sealed.toml"]);
     repo.home.write("prod.sealed.toml", &old);
     repo.git_ok(&["add", "-A"]);
-    let pin = ["--pin", &repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap()].map(str::to_owned);
+    let pin = ["--pin", repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap()].map(str::to_owned);
     let args = ["verify", "--since", "HEAD", "prod.sealed.toml", &pin[0], &pin[1]];
     not_authentic(&repo, &args, "old-generation", "an older or another file was brought in");
     let check = repo.fails(&["git", "check", "--staged"], 3);
