@@ -307,10 +307,10 @@ impl Vault<Writer> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Seals many properties that are there already, at once; `now` in seconds since 1970-01-01 UTC.
+    /// Seals many properties at once, new ones or in place of what they were; `now` in seconds since 1970-01-01 UTC.
     ///
     /// # Errors
-    /// As [`Vault::set`]; [`Kind::NotFound`] for a name that is not there.
+    /// As [`Vault::set`].
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -325,14 +325,17 @@ impl Vault<Writer> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn set_all(&mut self, values: &[(PropertyPath, ValueKind, Secret)], now: u64) -> Result<()> {
-        let mut changes = HashMap::with_capacity(values.len());
+        let (mut changes, mut new) = (HashMap::with_capacity(values.len()), Vec::new());
         for (path, kind, value) in values {
-            if self.file.document.get(path).is_none() {
-                return Err(self.file.not_found(path));
+            let text = quoted(&self.seal(path, *kind, value, now)?);
+            match self.file.document.get(path) {
+                Some(_) => drop(changes.insert(path.clone(), text)),
+                None => new.push((path, text)),
             }
-            changes.insert(path.clone(), quoted(&self.seal(path, *kind, value, now)?));
         }
-        self.replace_text(self.file.document.with_all(&changes)?)
+        let document = Document::parse(self.file.document.with_all(&changes)?)?;
+        let new: Vec<(&PropertyPath, &str)> = new.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        self.replace_text(document.with_new(&new)?)
     }
 
     /// Sets the property `path` to `value`, which everybody can read; new or in place of what it was.

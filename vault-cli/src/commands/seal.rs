@@ -336,14 +336,14 @@ fn add(
     target.check_writer(file)?;
     let now = (world.now)();
     target.change(style, world, |vault| {
-        for property in &input.properties {
-            match (sealed.contains(&property.path), property.kind) {
-                (true, kind) => vault.set(&property.path, kind, &property.value, now)?,
-                (false, ValueKind::Text) => {
+        vault.set_all(&values(input, sealed), now)?;
+        for property in input.properties.iter().filter(|property| !sealed.contains(&property.path)) {
+            match property.kind {
+                ValueKind::Text => {
                     let text = property.value.expose_str(str::to_owned).unwrap_or_default();
                     vault.set_readable(&property.path, &toml::Value::String(text))?;
                 }
-                (false, _) => {
+                _ => {
                     let text = property.value.expose_str(|text| format!("v = {text}")).unwrap_or_default();
                     let parsed: toml::Table = toml::from_str(&text)
                         .map_err(|_| Failure::new(Kind::Malformed, format!("{}: not a TOML value", property.path)))?;
