@@ -144,6 +144,12 @@ pub(crate) struct Consent<'a> {
     pub(crate) always: bool,
 }
 
+impl Consent<'_> {
+    pub(crate) fn to_sign(shown: String) -> Consent<'static> {
+        Consent { shown, question: "Sign this?", what: "signing", declined: "not signed", always: true }
+    }
+}
+
 impl World<'_> {
     /// Whether a person can be asked: somebody types at stdin and reads stderr.
     pub(crate) fn can_ask(&self) -> bool {

@@ -19,19 +19,11 @@ pub(crate) struct Versions(Vec<VerifiedFile>);
 impl Versions {
     /// Those of `texts` that verify under the pins, or by what this machine remembers of `path`; with neither, those that are of the
     /// same vault as the first that verifies.
-    pub(crate) fn of(
-        texts: Vec<Vec<u8>>,
-        path: &Path,
-        keys: &Keys,
-        pins: &[Pin],
-        world: &World<'_>,
-    ) -> Result<Versions> {
+    pub(crate) fn of(texts: Texts, path: &Path, keys: &Keys, pins: &[Pin], world: &World<'_>) -> Result<Versions> {
         let plugins = &keys.plugins;
         let memory = world.memory(path)?;
         let mut found: Vec<VerifiedFile> = Vec::new();
-        for text in texts {
-            let Ok(sealed) = SealedFile::parse(text) else { continue };
-            let Ok(file) = sealed.verify(pins) else { continue };
+        for file in verified(texts, pins) {
             let mut file = file.with_plugins(plugins);
             if memory.recognise(&mut file).is_ok() {
                 found.push(file);
@@ -50,23 +42,20 @@ impl Versions {
     }
 
     /// Those whose signature holds and that are this very vault's.
-    pub(crate) fn signed_by(texts: Vec<Vec<u8>>, vault: VaultId) -> Versions {
-        let verified = texts.into_iter().filter_map(|text| SealedFile::parse(text).ok()?.verify(&[vault.into()]).ok());
-        Versions::sorted(verified.filter(|file| file.vault() == vault).collect())
+    pub(crate) fn signed_by(texts: Texts, vault: VaultId) -> Versions {
+        Versions::sorted(verified(texts, &[vault.into()]).filter(|file| file.vault() == vault).collect())
     }
 
     /// Those whose signature holds, whoever made it: for a place that is trusted itself, as the branch that a change goes to.
-    pub(crate) fn signed(texts: Vec<Vec<u8>>) -> Versions {
-        let verified = texts.into_iter().filter_map(|text| SealedFile::parse(text).ok()?.verify(&[]).ok());
-        Versions::sorted(verified.collect())
+    pub(crate) fn signed(texts: Texts) -> Versions {
+        Versions::sorted(verified(texts, &[]).collect())
     }
 
     /// Those whose signature holds and that are `basis`, what it was, or what it became; ids that were handed over included, which
     /// nothing vouches for any more: what they hold can be read, and nothing else goes by them.
-    pub(crate) fn of_line(texts: Vec<Vec<u8>>, basis: &VerifiedFile, keys: &Keys) -> Versions {
+    pub(crate) fn of_line(texts: Texts, basis: &VerifiedFile, keys: &Keys) -> Versions {
         let (vault, former) = (basis.vault(), basis.former_ids());
-        let verified = texts.into_iter().filter_map(|text| SealedFile::parse(text).ok()?.verify(&[]).ok());
-        let line = verified.filter(|file| related(file, vault, &former));
+        let line = verified(texts, &[]).filter(|file| related(file, vault, &former));
         Versions::sorted(line.map(|file| file.with_plugins(&keys.plugins)).collect())
     }
 
@@ -76,7 +65,7 @@ impl Versions {
         found.retain(|file| related(file, vault, &former));
         // What was handed over counts as older whatever number it has: a former writer may go on counting. So does what is from before
         // new keys, for a branch may go on counting too. Of two of the same number the first is the newer: they come newest first.
-        let dead: Vec<_> = found.iter().flat_map(VerifiedFile::former_ids).collect();
+        let dead = handed_over(&found);
         found.sort_by_key(|file| Reverse((!dead.contains(&file.vault()), file.epoch(), file.generation())));
         Versions(found)
     }
@@ -84,7 +73,7 @@ impl Versions {
     /// The highest generation among them; 0 with none. Ids that were handed over do not count: whoever still has the key could use up
     /// the numbers.
     pub(crate) fn highest(&self) -> u64 {
-        let dead: Vec<_> = self.0.iter().flat_map(VerifiedFile::former_ids).collect();
+        let dead = handed_over(&self.0);
         let alive = self.0.iter().filter(|file| !dead.contains(&file.vault()));
         alive.map(VerifiedFile::generation).max().unwrap_or_default()
     }
@@ -123,10 +112,19 @@ impl Versions {
     }
 }
 
-/// Whether a file is of one line with this vault: the same, one that it was, or one that it became.
+/// Those of the texts whose signature holds, under these pins.
+fn verified(texts: Texts, pins: &[Pin]) -> impl Iterator<Item = VerifiedFile> {
+    texts.into_iter().filter_map(move |text| SealedFile::parse(text).ok()?.verify(pins).ok())
+}
+
+/// The ids that one of these files was handed over from.
+fn handed_over(found: &[VerifiedFile]) -> HashSet<VaultId> {
+    found.iter().flat_map(VerifiedFile::former_ids).collect()
+}
+
 /// Two ids that nothing was handed over from, and that both go on from one that was: of two handovers one was made by who had to go.
 fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
-    let dead: HashSet<VaultId> = found.iter().flat_map(VerifiedFile::former_ids).collect();
+    let dead = handed_over(found);
     let mut live: Vec<&VerifiedFile> = found.iter().filter(|file| !dead.contains(&file.vault())).collect();
     live.dedup_by_key(|file| file.vault());
     let shares = |one: &VerifiedFile, other: &VerifiedFile| {
@@ -138,6 +136,7 @@ fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
     })
 }
 
+/// Whether a file is of one line with this vault: the same, one that it was, or one that it became.
 fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
     file.vault() == vault || former.contains(&file.vault()) || file.former_ids().contains(&vault)
 }

@@ -237,15 +237,24 @@ impl Changes {
     fn headers(&mut self, old: &Header, new: &Header) {
         self.vault = (old.vault != new.vault).then_some((old.vault, new.vault));
         self.rotated = old.epoch != new.epoch || old.vault != new.vault;
-        let find = |list: &[Access], name: &str| list.iter().find(|access| access.name == name).cloned();
-        let names = old.access.iter().chain(new.access.iter().filter(|new| find(&old.access, &new.name).is_none()));
-        for name in names.map(|access| &access.name) {
-            let (before, after) = (find(&old.access, name), find(&new.access, name));
-            if before != after {
-                self.access.push(AccessChange { name: name.clone(), before, after });
-            }
-        }
+        self.access = access_changes(&old.access, &new.access);
     }
+}
+
+/// Who came, went or changed between two access lists: in the order of the old one, then of the new one.
+pub(crate) fn access_changes(before: &[Access], after: &[Access]) -> Vec<AccessChange> {
+    let names = before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
+    let changes = names.map(|access| AccessChange {
+        name: access.name.clone(),
+        before: find(before, &access.name),
+        after: find(after, &access.name),
+    });
+    changes.filter(|change| change.before != change.after).collect()
+}
+
+/// The entry of this name.
+pub(crate) fn find(list: &[Access], name: &str) -> Option<Access> {
+    list.iter().find(|access| access.name == name).cloned()
 }
 
 pub(crate) type Values<'a> = HashMap<&'a PropertyPath, &'a OpenedValue>;

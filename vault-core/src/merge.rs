@@ -1,6 +1,6 @@
 //! How do two versions become one? By property, three ways; access by name, where a removal wins; `[bootseal]` made anew.
 
-use crate::changes::{AccessChange, Values, by_name};
+use crate::changes::{AccessChange, Values, access_changes, by_name, find};
 use crate::document::{Document, Property, quoted};
 use crate::error::{Error, Kind, Result};
 use crate::hand_edit::HandEdit;
@@ -379,7 +379,6 @@ impl Vault<Writer> {
             // Of a hand edit only properties are taken.
             _ => (current.clone(), Vec::new()),
         };
-        let find = |list: &[Access], name: &str| list.iter().find(|access| access.name == name).cloned();
         // Those who come and change first: the last writer may go only when another is there.
         let mut renamed = Vec::new();
         for entry in &result {
@@ -418,7 +417,6 @@ impl Vault<Writer> {
 
     /// The list that three lists make, and who is not let in.
     fn joined(&self, base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> Result<(Vec<Access>, Vec<Access>)> {
-        let find = |list: &[Access], name: &str| list.iter().find(|access| access.name == name).cloned();
         let has = |list: &[Access], recipient: &Recipient| list.iter().any(|access| access.recipient == *recipient);
         let (mine, other) = (&ours.access, &theirs.access);
         let conflict = |name: &str| {
@@ -489,17 +487,6 @@ fn two_keys(base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> bool {
         (Some(one), Some(other)) => !one.expose(|one| other.expose(|other| one == other)),
         _ => base.is_none_or(|base| base.epoch < ours.epoch),
     }
-}
-
-fn access_changes(before: &[Access], after: &[Access]) -> Vec<AccessChange> {
-    let find = |list: &[Access], name: &str| list.iter().find(|access| access.name == name).cloned();
-    let names = before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
-    let changes = names.map(|access| AccessChange {
-        name: access.name.clone(),
-        before: find(before, &access.name),
-        after: find(after, &access.name),
-    });
-    changes.filter(|change| change.before != change.after).collect()
 }
 
 type Content<'a> = (Option<&'a Property>, Option<&'a OpenedValue>);

@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
     let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
     let versions = versions.opened(&keys, &texts, &old);
-    let one = Side::of(&vault)?;
+    let (one, values_before) = (Side::of(&vault)?, vault.open_all()?);
     let two = match other {
         Some(file) => {
             above = above.max(file.generation());
@@ -119,12 +119,10 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
 
     let before_merge = SealedFile::parse(old.into_bytes())?.verify(&[])?;
     let (file, values) = (vault.file(), vault.open_all()?);
-    let changes = Changes::between_opened((&before_merge, &opened(&before_merge, &keys.identities)?), (file, &values));
+    let changes = Changes::between_opened((&before_merge, &values_before), (file, &values));
     refuse_dates(&changes, options.older || both_signed, now, path)?;
     let described = described(path, &merged, &changes);
-    let consent =
-        Consent { shown: described, question: "Sign this?", what: "signing", declined: "not signed", always: true };
-    world.agree(consent, everywhere, style)?;
+    world.agree(Consent::to_sign(described), everywhere, style)?;
 
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
@@ -205,14 +203,6 @@ impl Sides {
             theirs: repository.blob(theirs, name)?.ok_or_else(|| missing("their side"))?,
         })
     }
-}
-
-fn opened(
-    file: &VerifiedFile,
-    identities: &[bootseal_core::Identity],
-) -> Result<Vec<(bootseal_core::PropertyPath, bootseal_core::OpenedValue)>> {
-    let again = SealedFile::parse(file.text().into_bytes())?.verify(&[])?;
-    Ok(again.open(identities)?.open_all()?)
 }
 
 /// Which side a property is taken from that both changed.

@@ -89,9 +89,7 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
         false => report::text(&changes),
     };
     let described = format!("{headline}\n{what}");
-    let consent =
-        Consent { shown: described, question: "Sign this?", what: "signing", declined: "not signed", always: true };
-    world.agree(consent, everywhere, style)?;
+    world.agree(Consent::to_sign(described), everywhere, style)?;
     write(&path, &edit, vault, above, &changes, style, world)
 }
 

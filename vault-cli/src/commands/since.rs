@@ -32,15 +32,11 @@ impl Since {
 
     /// Every sealed file that the revision or the index has, and whether it is still there.
     pub(crate) fn files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-        let there = self.repository.ask(&["ls-tree", "-r", "-z", "--name-only", &self.commit])?;
-        let tracked = self.repository.ask(&["ls-files", "-z"])?;
-        let lists = [there, tracked];
-        let names = lists.iter().flat_map(|list| list.split(|byte| *byte == 0));
-        let sealed =
-            names.filter_map(|name| std::str::from_utf8(name).ok()).filter(|name| name.ends_with(".sealed.toml"));
+        let mut names = self.names_then()?;
+        names.extend(sealed_names(&self.repository.ask(&["ls-files", "-z"])?));
         let here = std::env::current_dir().unwrap_or_default();
         let named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path);
-        let mut paths: Vec<PathBuf> = sealed.map(|name| named(self.repository.top().join(name))).collect();
+        let mut paths: Vec<PathBuf> = names.iter().map(|name| named(self.repository.top().join(name))).collect();
         paths.sort();
         paths.dedup();
         Ok(paths.into_iter().partition(|path| path.exists()))
@@ -109,8 +105,7 @@ impl Since {
 
     fn names_then(&self) -> Result<Vec<String>> {
         let there = self.repository.ask(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", &self.commit])?;
-        let names = there.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
-        Ok(names.filter(|name| name.ends_with(".sealed.toml")).map(str::to_owned).collect())
+        Ok(sealed_names(&there).collect())
     }
 
     fn successor(&self, file: &VerifiedFile, old: &VerifiedFile) -> Result<(), Error> {
@@ -148,6 +143,12 @@ impl Since {
         Err(Error::new(Kind::OldGeneration, what)
             .with_help("To bring an older content back on purpose, a writer signs it anew: bootseal sign"))
     }
+}
+
+/// The sealed files in a list of git's, of names that each end in NUL.
+fn sealed_names(list: &[u8]) -> impl Iterator<Item = String> {
+    let names = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+    names.filter(|name| name.ends_with(".sealed.toml")).map(str::to_owned)
 }
 
 impl Became {
