@@ -1,12 +1,11 @@
 //! How is a call made with a token? Put on, renewed, replayed once; only to the profile's hosts.
 
 use crate::error::{Error, Result};
-use crate::token::Token;
+use crate::peek;
 use crate::token_source::TokenSource;
-use crate::transport::{HTTP_1, HTTP_2, client_builder};
-use bootseal_core::{Kind, Part, Replay};
-use bootseal_memory::SecretBuf;
-use http::header::{HeaderName, WWW_AUTHENTICATE};
+use crate::transport::{HTTP_1, HTTP_2, Way, client_builder};
+use bootseal_core::Kind;
+use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Request, Response};
 use serde::Serialize;
@@ -61,7 +60,8 @@ impl TokenSource {
     }
 
     fn http_client(&self) -> Result<reqwest::Client> {
-        let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", self.profile().table));
+        let account = self.account();
+        let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", account.profile.table));
         let same_origin = reqwest::redirect::Policy::custom(|attempt| {
             let here = attempt.previous().last().map(|url| url.origin());
             if here.as_ref() != Some(&attempt.url().origin()) {
@@ -72,7 +72,7 @@ impl TokenSource {
                 attempt.follow()
             }
         });
-        let builder = client_builder(self.profile().ca.as_deref(), &[HTTP_2, HTTP_1]).map_err(tls)?;
+        let builder = client_builder(&Way::of(&account), &[HTTP_2, HTTP_1]).map_err(tls)?;
         builder.redirect(same_origin).build().map_err(|error| tls(crate::error::chain(&error)))
     }
 }
@@ -206,85 +206,35 @@ impl Client {
     /// ```
     pub async fn execute(&self, mut request: Request) -> Result<Response> {
         let http = self.http.as_ref().map_err(Error::clone)?;
-        let profile = self.source.profile();
-        if !profile.allows(request.url()) {
-            let origin = request.url().origin().ascii_serialization();
-            let text = format!("the token of `{}` may not go to {origin}", profile.table);
-            let help = format!(
-                "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
-                profile.hosts(),
-                profile.table
-            );
-            return Err(Error::new(Kind::Usage, text).with_help(help));
-        }
-        // Filled in at each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
-        let again = if self.may_replay(request.method()) { request.try_clone() } else { None };
-        let token = self.source.token().await?;
-        self.put_on(&token, request.headers_mut())?;
-        let answer = http.execute(request).await?;
-        if !self.is_rejection(&answer) {
-            if says_of_the_token(&answer) {
-                self.source.accepted(&token);
-            }
-            return Ok(answer);
-        }
-        if !self.source.reject(&token) {
+        let source = &self.source;
+        source.allow(request.url())?;
+        let again = if source.may_replay(request.method()) { request.try_clone() } else { None };
+        let token = source.token().await?;
+        source.put_on(&token, request.headers_mut())?;
+        let (answer, rejected) = self.look(http.execute(request).await?).await?;
+        if !source.first_answer(&token, rejected, answer.status(), answer.headers()) {
             return Ok(answer);
         }
         let Some(mut again) = again else { return Ok(answer) };
-        let token = self.source.token().await?;
+        let token = source.token().await?;
         drain(answer).await;
-        self.source.count_replay();
-        self.put_on(&token, again.headers_mut())?;
-        let answer = http.execute(again).await?;
-        if self.is_rejection(&answer) {
-            self.source.replay_rejected();
-        } else if says_of_the_token(&answer) {
-            self.source.accepted(&token);
-        }
+        source.count_replay();
+        source.put_on(&token, again.headers_mut())?;
+        let (answer, rejected) = self.look(http.execute(again).await?).await?;
+        source.second_answer(&token, rejected, answer.status(), answer.headers());
         Ok(answer)
     }
 
-    fn may_replay(&self, method: &Method) -> bool {
-        match self.source.profile().replay {
-            Replay::All => true,
-            Replay::Idempotent => method.is_idempotent(),
-            Replay::None => false,
+    /// The answer, and whether it rejects the token.
+    async fn look(&self, answer: Response) -> Result<(Response, bool)> {
+        if self.source.is_rejection(answer.status(), answer.headers()) {
+            return Ok((answer, true));
+        }
+        match &self.source.account().profile.rejected_when {
+            Some(when) => Ok(peek::says(answer, when).await?),
+            None => Ok((answer, false)),
         }
     }
-
-    fn put_on(&self, token: &Token, headers: &mut HeaderMap) -> Result<()> {
-        let profile = self.source.profile();
-        let mut page = SecretBuf::with_capacity(1024)?;
-        for part in profile.inject_value.parts() {
-            match part {
-                Part::Text(text) => page.push(text.as_bytes())?,
-                Part::Name(_) => token.expose(|token| page.push(token))?,
-            }
-        }
-        let cannot =
-            |_| Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table));
-        let name = HeaderName::try_from(profile.inject_header.as_str()).map_err(|error| cannot(error.into()))?;
-        let mut value: HeaderValue =
-            page.expose(HeaderValue::from_bytes).map_err(|error| cannot(http::Error::from(error)))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-        Ok(())
-    }
-
-    fn is_rejection(&self, answer: &Response) -> bool {
-        if !self.source.profile().rejected_status.contains(&answer.status().as_u16()) {
-            return false;
-        }
-        // A good token whose owner may not do this (RFC 6750 §3.1): another one would not help.
-        let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
-        !challenges.iter().any(|challenge| String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope"))
-    }
-}
-
-/// Whether an answer that is no rejection means that the token was taken: one from a proxy or an overloaded host does not.
-fn says_of_the_token(answer: &Response) -> bool {
-    !answer.status().is_server_error() && answer.status() != http::StatusCode::TOO_MANY_REQUESTS
 }
 
 /// Reads what has arrived of a rejected answer, so that its connection can be used again; for more nobody waits, and it is closed.

@@ -76,6 +76,19 @@ pub(crate) struct FieldValue {
     pub(crate) number: f64,
 }
 
+impl FieldValue {
+    /// How far it is from `now`, both in seconds.
+    pub(crate) fn seconds_from(&self, now: f64) -> f64 {
+        match self.unit {
+            Unit::Seconds => self.number,
+            Unit::Milliseconds => self.number / 1e3,
+            Unit::Minutes => self.number * 60.0,
+            Unit::Epoch | Unit::Iso8601 => self.number - now,
+            Unit::EpochMilliseconds => self.number / 1e3 - now,
+        }
+    }
+}
+
 /// How long a token lives, counted from the moment at which its login was sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Life {
@@ -100,16 +113,7 @@ impl Life {
             }
             Some(Expiry::Fixed(life)) => Some((life.as_secs_f64(), ExpiryFrom::Fixed)),
             Some(Expiry::Jwt) => jwt,
-            Some(Expiry::Field(_)) => evidence.field.map(|field| {
-                let seconds = match field.unit {
-                    Unit::Seconds => field.number,
-                    Unit::Milliseconds => field.number / 1e3,
-                    Unit::Minutes => field.number * 60.0,
-                    Unit::Epoch | Unit::Iso8601 => field.number - server_now,
-                    Unit::EpochMilliseconds => field.number / 1e3 - server_now,
-                };
-                (seconds, field.from)
-            }),
+            Some(Expiry::Field(_)) => evidence.field.map(|field| (field.seconds_from(server_now), field.from)),
             _ => jwt.or(evidence.expires_in.map(|seconds| (seconds, ExpiryFrom::Json))),
         };
         let (seconds, from) = found

@@ -10,7 +10,10 @@ use std::fmt;
 pub(crate) enum Found {
     Text(Secret),
     Number(f64),
-    /// A boolean, null, array or object.
+    True,
+    /// False or null.
+    Nothing,
+    /// An array or object.
     Other,
 }
 
@@ -20,7 +23,27 @@ impl Found {
         match self {
             Found::Number(number) => Some(*number),
             Found::Text(text) => text.expose_str(|text| text.trim().parse().ok()).ok().flatten(),
-            Found::Other => None,
+            _ => None,
+        }
+    }
+
+    /// Neither null, nor false, nor an empty text.
+    pub(crate) fn says_something(&self) -> bool {
+        match self {
+            Found::Text(text) => !text.is_empty(),
+            Found::Nothing => false,
+            _ => true,
+        }
+    }
+
+    /// Whether it is this text, or the number or boolean that is written so.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        match self {
+            Found::Text(found) => found.expose(|bytes| bytes == text.as_bytes()),
+            Found::Number(number) => text.parse() == Ok(*number),
+            Found::True => text == "true",
+            Found::Nothing => text == "false",
+            Found::Other => false,
         }
     }
 }
@@ -116,12 +139,12 @@ impl<'de> Visitor<'de> for Follow<'_> {
         self.visit_f64(number as f64)
     }
 
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        self.visit_unit()
+    fn visit_bool<E: serde::de::Error>(self, is: bool) -> Result<Self::Value, E> {
+        Ok(self.0.is_empty().then_some(if is { Found::True } else { Found::Nothing }))
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then_some(Found::Other))
+        Ok(self.0.is_empty().then_some(Found::Nothing))
     }
 }
 
@@ -134,7 +157,7 @@ mod tests {
         match find(document.as_bytes(), pointer).unwrap()? {
             Found::Text(text) => text.expose_str(str::to_owned).ok(),
             Found::Number(number) => Some(number.to_string()),
-            Found::Other => Some("other".into()),
+            _ => Some("other".into()),
         }
     }
 

@@ -27,7 +27,9 @@
 
 #![forbid(unsafe_code)]
 
+mod deserialize;
 mod env;
+pub mod exposed;
 mod secrets;
 mod startup;
 mod unlock;
@@ -36,6 +38,10 @@ mod unlock;
 mod client;
 #[cfg(feature = "client")]
 mod clock;
+#[cfg(feature = "client")]
+mod cookie;
+#[cfg(feature = "client")]
+mod exchange;
 #[cfg(feature = "client")]
 mod expiry;
 #[cfg(feature = "client")]
@@ -47,9 +53,15 @@ mod jwt;
 #[cfg(feature = "client")]
 mod login;
 #[cfg(feature = "client")]
+mod peek;
+#[cfg(feature = "client")]
+mod steps;
+#[cfg(feature = "client")]
 mod token;
 #[cfg(feature = "client")]
 mod token_source;
+#[cfg(feature = "client")]
+mod totp;
 #[cfg(feature = "client")]
 mod transport;
 

@@ -1,14 +1,18 @@
 //! What is sent to log in, and what does the answer mean? Pure functions; the network lies behind [`Transport`].
 
+use crate::cookie;
 use crate::error::Error;
 use crate::expiry::{Evidence, ExpiryFrom, FieldValue, Life, http_date, iso8601};
 use crate::json::{Found, find};
 use crate::jwt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bootseal_core::{Basic, Body, Expiry, JsonTemplate, Kind, Part, Profile, Secret, Template, TokenPlace, Unit};
+use bootseal_core::{
+    AnswerPlace, Basic, Body, Call, Expiry, Field, JsonTemplate, Kind, Part, Profile, Secret, Template, Test, Unit,
+    When,
+};
 use bootseal_memory::SecretBuf;
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use http::{HeaderMap, Method};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -51,6 +55,10 @@ pub struct LoginRequest {
     pub timeout: Duration,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<String>,
+    /// The certificate to show, with its chain, and its key, both in PEM.
+    pub client_cert: Option<(Secret, Secret)>,
+    /// What to go through.
+    pub proxy: Option<Url>,
 }
 
 /// What came back.
@@ -148,10 +156,10 @@ pub trait Transport: Send + Sync + 'static {
 pub(crate) type Values = BTreeMap<String, Secret>;
 
 impl LoginRequest {
-    /// Fills the profile's templates.
-    pub(crate) fn build(profile: &Profile, values: &Values) -> Result<LoginRequest, Error> {
+    /// Fills the templates of `call`. `${names}` are looked up in `values`.
+    pub(crate) fn build(profile: &Profile, call: &Call, values: &Values) -> Result<LoginRequest, Error> {
         let mut headers = Vec::new();
-        let (content_type, body) = match &profile.body {
+        let (content_type, body) = match &call.body {
             Body::Json(json) => {
                 let mut page = SecretBuf::with_capacity(512)?;
                 write_json(&mut page, json, values)?;
@@ -173,35 +181,84 @@ impl LoginRequest {
             headers.push((http::header::CONTENT_TYPE, Secret::copy_of(content_type.as_bytes())?));
         }
         headers.push((http::header::ACCEPT, Secret::copy_of(b"application/json, */*;q=0.5")?));
-        if let Some(basic) = profile.basic {
+        if let Some(basic) = call.basic {
             headers.push((AUTHORIZATION, basic_header(profile, basic, values)?));
         }
-        for (name, template) in &profile.headers {
-            let mut page = SecretBuf::with_capacity(64)?;
-            fill(template, values, |bytes| page.push(bytes).map_err(Error::from))?;
-            if page.expose(|bytes| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))) {
-                let text = format!(
-                    "the header `{name}` of the login of `{}` would hold a line break or NUL from a value",
-                    profile.table
-                );
-                return Err(Error::new(Kind::Malformed, text));
-            }
+        for (name, template) in &call.headers {
+            let text = header_text(profile, name, template, values)?;
             let name = HeaderName::try_from(name.as_str())
                 .map_err(|_| Error::new(Kind::Malformed, format!("`{name}` is not a header")))?;
             headers.retain(|(other, _)| *other != name);
-            headers.push((name, page.freeze()));
+            headers.push((name, text));
         }
         let method =
-            Method::from_bytes(profile.method.as_bytes()).map_err(|_| Error::new(Kind::Malformed, "not a method"))?;
+            Method::from_bytes(call.method.as_bytes()).map_err(|_| Error::new(Kind::Malformed, "not a method"))?;
+        let client_cert = match &profile.client_cert {
+            Some(names) => Some((value(values, &names.cert)?.clone(), value(values, &names.key)?.clone())),
+            None => None,
+        };
         Ok(LoginRequest {
             method,
-            url: profile.url.clone(),
+            url: call.url.fill(|name| values.get(name).cloned())?,
             headers,
             body,
             timeout: profile.login_timeout,
             ca: profile.ca.clone(),
+            client_cert,
+            proxy: profile.proxy.clone(),
         })
     }
+
+    /// Adds cookies, behind those that the profile itself sends.
+    pub(crate) fn add_cookies(&mut self, cookies: &[cookie::Cookie]) -> Result<(), Error> {
+        let mut line = SecretBuf::with_capacity(256)?;
+        let own = self.headers.iter().position(|(name, _)| *name == COOKIE).map(|at| self.headers.swap_remove(at));
+        if let Some((_, own)) = own {
+            own.expose(|own| line.push(own))?;
+        }
+        for cookie in cookies.iter().filter(|cookie| !cookie.is_taken_back()) {
+            line.push(if line.is_empty() { b"" } else { b"; " })?;
+            line.push(cookie.name.as_bytes())?;
+            line.push(b"=")?;
+            cookie.value.expose(|value| line.push(value))?;
+        }
+        if !line.is_empty() {
+            self.headers.push((COOKIE, line.freeze()));
+        }
+        Ok(())
+    }
+}
+
+/// The filled value of a header. What would break it is an error, which names the header alone.
+pub(crate) fn header_text(
+    profile: &Profile,
+    name: &str,
+    template: &Template,
+    values: &Values,
+) -> Result<Secret, Error> {
+    let mut page = SecretBuf::with_capacity(512)?;
+    let wrong = |what: &str| {
+        Error::new(
+            Kind::Malformed,
+            format!("the header `{name}` of `{}` would hold {what} from a value", profile.table),
+        )
+    };
+    for part in template.parts() {
+        match part {
+            Part::Text(text) => page.push(text.as_bytes())?,
+            Part::Name(filled) => {
+                let filled = value(values, filled)?;
+                if name.eq_ignore_ascii_case("cookie") && !filled.expose(cookie::can_carry) {
+                    return Err(wrong("what a cookie cannot carry (RFC 6265),"));
+                }
+                filled.expose(|bytes| page.push(bytes))?;
+            }
+        }
+    }
+    if page.expose(|bytes| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))) {
+        return Err(wrong("a line break or NUL"));
+    }
+    Ok(page.freeze())
 }
 
 /// Hands each piece of the filled template to `write`; what is filled in is not looked at again.
@@ -215,10 +272,8 @@ fn fill(template: &Template, values: &Values, mut write: impl FnMut(&[u8]) -> Re
     Ok(())
 }
 
-fn value<'a>(values: &'a Values, name: &str) -> Result<&'a Secret, Error> {
-    values
-        .get(name)
-        .ok_or_else(|| Error::new(Kind::NotFound, format!("the login needs a value `{name}` that is not there")))
+pub(crate) fn value<'a>(values: &'a Values, name: &str) -> Result<&'a Secret, Error> {
+    values.get(name).ok_or_else(|| Error::new(Kind::NotFound, format!("a value `{name}` is needed that is not there")))
 }
 
 fn write_json(page: &mut SecretBuf, json: &JsonTemplate, values: &Values) -> Result<(), Error> {
@@ -304,8 +359,19 @@ fn basic_header(profile: &Profile, basic: Basic, values: &Values) -> Result<Secr
 /// What a login came to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Token { secret: Secret, life: Life, status: u16 },
+    Token(Fresh),
     Failed(Failure),
+}
+
+/// A token that has just come, and what came with it.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) secret: Secret,
+    pub(crate) life: Life,
+    pub(crate) status: u16,
+    pub(crate) captured: Values,
+    /// How far the vendor's clock is ahead of ours, in seconds, where it says what time it is.
+    pub(crate) clock_skew: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -345,12 +411,32 @@ impl Class {
     }
 }
 
-fn failed(class: Class, status: Option<u16>, text: impl Into<String>) -> Outcome {
+pub(crate) fn failed(class: Class, status: Option<u16>, text: impl Into<String>) -> Outcome {
     Outcome::Failed(Failure { class, text: text.into(), status, retry_after: None })
 }
 
-/// What the answer, or its absence, means; `wall` is our wall clock when it came.
-pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, TransportError>, wall: Duration) -> Outcome {
+/// What the answer to `call`, or its absence, means; `wall` is our wall clock when it came.
+pub(crate) fn understand(
+    profile: &Profile,
+    call: &Call,
+    answer: Result<LoginAnswer, TransportError>,
+    wall: Duration,
+) -> Outcome {
+    match arrived(profile, call, answer, wall) {
+        Ok(answer) => token(profile, call, &answer, wall),
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+/// The answer, where it is one of success.
+pub(crate) fn arrived(
+    profile: &Profile,
+    call: &Call,
+    answer: Result<LoginAnswer, TransportError>,
+    wall: Duration,
+) -> Result<LoginAnswer, Failure> {
+    let failed =
+        |class: Class, status: Option<u16>, text: String| Err(Failure { class, text, status, retry_after: None });
     let answer = match answer {
         Ok(answer) => answer,
         Err(TransportError::Connect(why)) => {
@@ -371,15 +457,19 @@ pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, Transpor
         }
     };
     let status = answer.status;
-    let retry_after = retry_after(&answer.headers, wall);
+    let retry_after = retry_after(profile, &answer, wall);
     let said = |what: &str| format!("answered {status}{what}");
     let listed = profile.refused_status.as_ref().map(|list| list.contains(&status));
     if listed == Some(true) {
         return failed(Class::Refused, Some(status), said(" to the login, which the profile lists as refused"));
     }
     let ok = profile.ok_status.as_ref().map_or((200..300).contains(&status), |list| list.contains(&status));
+    let refused = profile.refused_when.as_ref().is_some_and(|when| answer.body.expose(|body| holds(when, body)));
+    if refused && (ok || listed.is_none() && (400..500).contains(&status) && status != 429) {
+        return failed(Class::Refused, Some(status), said(" to the login, and in it what the profile calls refused"));
+    }
     if ok {
-        return token(profile, &answer, wall);
+        return Ok(answer);
     }
     match status {
         401 | 403 | 423 if listed.is_none() => failed(Class::Refused, Some(status), said(" to the login")),
@@ -390,7 +480,7 @@ pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, Transpor
         300..400 => {
             let location = answer.headers.get(http::header::LOCATION).and_then(|location| location.to_str().ok());
             let target = location
-                .and_then(|location| profile.url.join(location).ok())
+                .and_then(|location| call.url.base().join(location).ok())
                 .map(|url| url.origin().ascii_serialization());
             let target = target.map_or(String::new(), |origin| format!(" to {origin}"));
             failed(
@@ -399,12 +489,9 @@ pub(crate) fn understand(profile: &Profile, answer: Result<LoginAnswer, Transpor
                 said(&format!(" and would redirect{target}; a password is never sent on")),
             )
         }
-        429 | 503 if status == 429 || retry_after.is_some() => Outcome::Failed(Failure {
-            class: Class::Throttled,
-            text: said(" to the login"),
-            status: Some(status),
-            retry_after,
-        }),
+        429 | 503 if status == 429 || retry_after.is_some() => {
+            Err(Failure { class: Class::Throttled, text: said(" to the login"), status: Some(status), retry_after })
+        }
         500..600 => failed(Class::Down { unsent: false }, Some(status), said(" to the login")),
         _ => failed(Class::Protocol, Some(status), said(" to the login, which the profile does not describe")),
     }
@@ -418,8 +505,39 @@ fn oauth_code(answer: &LoginAnswer) -> Option<&'static str> {
         .find(|known| code.expose(|bytes| bytes == known.as_bytes()))
 }
 
+/// The header, else where the profile says.
+fn retry_after(profile: &Profile, answer: &LoginAnswer, wall: Duration) -> Option<Duration> {
+    let in_header = retry_after_header(&answer.headers, wall);
+    in_header.or_else(|| {
+        let found = number(profile.retry_after.as_ref()?, answer)?;
+        let seconds = found.seconds_from(server_now(answer, wall.as_secs_f64()));
+        Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
+    })
+}
+
+fn server_now(answer: &LoginAnswer, wall: f64) -> f64 {
+    header_date(answer).unwrap_or(wall)
+}
+
+fn header_date(answer: &LoginAnswer) -> Option<f64> {
+    answer.headers.get(http::header::DATE).and_then(|value| value.to_str().ok()).and_then(http_date)
+}
+
+/// Whether the condition holds for this JSON. What is no JSON meets none.
+pub(crate) fn holds(when: &When, body: &[u8]) -> bool {
+    let Ok(Some(found)) = find(body, &when.pointer) else { return false };
+    match &when.test {
+        Test::Present => found.says_something(),
+        Test::Equals(text) => found.is(text),
+        Test::Contains(text) => match &found {
+            Found::Text(found) => found.expose_str(|found| found.contains(text)).unwrap_or(false),
+            _ => false,
+        },
+    }
+}
+
 /// Seconds, or a date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
+fn retry_after_header(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
@@ -428,58 +546,117 @@ fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     Some(Duration::from_secs_f64((http_date(text)? - date.unwrap_or(wall.as_secs_f64())).max(0.0)))
 }
 
-fn token(profile: &Profile, answer: &LoginAnswer, wall: Duration) -> Outcome {
+/// Takes the token, and all that the profile keeps, out of an answer of success.
+fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -> Outcome {
     let status = answer.status;
     let missing =
         |what: &str| failed(Class::Protocol, Some(status), format!("answered {status} to the login, but {what}"));
-    let secret = match &profile.token {
-        TokenPlace::Header(name) => {
-            match answer.headers.get(name.as_str()).map(|value| Secret::copy_of(value.as_bytes())) {
-                Some(Ok(secret)) => secret,
-                Some(Err(error)) => return missing(&error.to_string()),
-                None => return missing(&format!("there is no header `{name}`, where the profile expects the token")),
-            }
+    let secret = match at(&profile.token, answer) {
+        Ok(Some(Found::Text(secret))) => secret,
+        Ok(Some(_)) => {
+            return missing(&format!(
+                "what stands {}, where the profile expects the token, is no text",
+                shown(&profile.token)
+            ));
         }
-        TokenPlace::Json(pointer) => match answer.body.expose(|body| find(body, pointer)) {
-            Ok(Some(Found::Text(secret))) => secret,
-            Ok(Some(_)) => {
-                return missing(&format!(
-                    "what stands at `{pointer}`, where the profile expects the token, is no text"
-                ));
-            }
-            Ok(None) => return missing(&format!("nothing stands at `{pointer}`, where the profile expects the token")),
-            Err(_) => return missing("its body is not JSON"),
-        },
-        _ => return missing("the profile says of the token's place what this version does not know"),
+        Ok(None) => {
+            return missing(&format!("nothing stands {}, where the profile expects the token", shown(&profile.token)));
+        }
+        Err(why) => return missing(&why),
     };
     if secret.is_empty() || secret.expose(|bytes| bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F)) {
         return missing("the token is empty, or holds control characters");
     }
-    let date = |name: HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok()).and_then(http_date);
-    let evidence = Evidence {
-        jwt: secret.expose(jwt::peek),
-        field: field(profile, answer),
-        expires_in: answer
-            .body
-            .expose(|body| find(body, "/expires_in"))
-            .ok()
-            .flatten()
-            .and_then(|found| found.number()),
-        server_date: date(http::header::DATE),
-        wall: wall.as_secs_f64(),
+    let captured = match captured(call, answer) {
+        Ok(captured) => captured,
+        Err(why) => return missing(&why),
     };
-    Outcome::Token { life: Life::of(profile, &evidence), secret, status }
+    let server_date = header_date(answer);
+    Outcome::Token(Fresh {
+        life: Life::of(profile, &evidence(profile, &secret, answer, wall)),
+        secret,
+        status,
+        captured,
+        clock_skew: server_date.map(|date| date - wall.as_secs_f64()),
+    })
 }
 
-fn field(profile: &Profile, answer: &LoginAnswer) -> Option<FieldValue> {
-    let Some(Expiry::Field(field)) = &profile.expiry else { return None };
-    let (found, from) = match &field.place {
-        TokenPlace::Json(pointer) => (answer.body.expose(|body| find(body, pointer)).ok()??, ExpiryFrom::Json),
-        TokenPlace::Header(name) => {
-            (Found::Text(Secret::copy_of(answer.headers.get(name.as_str())?.as_bytes()).ok()?), ExpiryFrom::Header)
-        }
-        _ => return None,
+/// What the answer says of the life of `token`.
+pub(crate) fn evidence(profile: &Profile, token: &Secret, answer: &LoginAnswer, wall: Duration) -> Evidence {
+    let expires_in = answer.body.expose(|body| find(body, "/expires_in"));
+    Evidence {
+        jwt: token.expose(jwt::peek),
+        field: match &profile.expiry {
+            Some(Expiry::Field(field)) => number(field, answer),
+            _ => None,
+        },
+        expires_in: expires_in.ok().flatten().and_then(|found| found.number()),
+        server_date: header_date(answer),
+        wall: wall.as_secs_f64(),
+    }
+}
+
+/// What `call` keeps of its answer; what is not there is left out.
+pub(crate) fn captured(call: &Call, answer: &LoginAnswer) -> Result<Values, String> {
+    let mut values = Values::new();
+    for capture in &call.capture {
+        let found = match at(&capture.place, answer) {
+            Ok(Some(Found::Text(text))) => text,
+            Ok(Some(Found::Number(number))) => {
+                Secret::copy_of(number.to_string().as_bytes()).map_err(|error| error.to_string())?
+            }
+            Ok(_) => continue,
+            Err(why) => return Err(why),
+        };
+        values.insert(capture.name.clone(), found);
+    }
+    Ok(values)
+}
+
+/// What stands at a place of the answer. The error is a text that shows nothing of it.
+fn at(place: &AnswerPlace, answer: &LoginAnswer) -> Result<Option<Found>, String> {
+    let text = |secret: Result<Secret, bootseal_memory::MemoryError>| {
+        secret.map(|secret| Some(Found::Text(secret))).map_err(|error| error.to_string())
     };
+    match place {
+        AnswerPlace::Json(pointer) => {
+            answer.body.expose(|body| find(body, pointer)).map_err(|_| "its body is not JSON".into())
+        }
+        AnswerPlace::Header(name) => match answer.headers.get(name.as_str()) {
+            Some(value) => text(Secret::copy_of(value.as_bytes())),
+            None => Ok(None),
+        },
+        AnswerPlace::Cookie(name) => {
+            let cookie = cookie::named(&answer.headers, name).map_err(|error| error.to_string())?;
+            Ok(cookie.and_then(cookie::Cookie::into_value).map(Found::Text))
+        }
+        AnswerPlace::Body => text(answer.body.expose(|body| Secret::copy_of(body.trim_ascii()))),
+        AnswerPlace::BodyJsonString => {
+            answer.body.expose(|body| find(body, "")).map_err(|_| "its body is not one JSON string".into())
+        }
+        _ => Err("the profile says of the place what this version does not know".into()),
+    }
+}
+
+fn shown(place: &AnswerPlace) -> String {
+    match place {
+        AnswerPlace::Json(pointer) => format!("at `{pointer}`"),
+        AnswerPlace::Header(name) => format!("in a header `{name}`"),
+        AnswerPlace::Cookie(name) => format!("in a cookie `{name}`"),
+        _ => "in the body".into(),
+    }
+}
+
+fn number(field: &Field, answer: &LoginAnswer) -> Option<FieldValue> {
+    if let AnswerPlace::Cookie(name) = &field.place {
+        let cookie = cookie::named(&answer.headers, name).ok()??;
+        // Max-Age has precedence (RFC 6265 §5.3).
+        let (unit, number) =
+            cookie.max_age.map(|life| (Unit::Seconds, life)).or(cookie.expires.map(|at| (Unit::Epoch, at)))?;
+        return Some(FieldValue { from: ExpiryFrom::Header, unit, number });
+    }
+    let found = at(&field.place, answer).ok()??;
+    let from = if matches!(field.place, AnswerPlace::Header(_)) { ExpiryFrom::Header } else { ExpiryFrom::Json };
     let number = match (field.unit, &found) {
         (Unit::Iso8601, Found::Text(text)) => text.expose_str(iso8601).ok()??,
         (Unit::Iso8601, _) => return None,
@@ -506,8 +683,16 @@ mod tests {
             .into()
     }
 
+    fn build_with(profile: &Profile, values: &Values) -> Result<LoginRequest, Error> {
+        LoginRequest::build(profile, &profile.login, values)
+    }
+
+    fn met(profile: &Profile, answer: Result<LoginAnswer, TransportError>, wall: Duration) -> Outcome {
+        understand(profile, &profile.login, answer, wall)
+    }
+
     fn build(login: &str, username: &str, password: &str) -> LoginRequest {
-        LoginRequest::build(&profile(login), &values(username.as_bytes(), password.as_bytes())).unwrap()
+        build_with(&profile(login), &values(username.as_bytes(), password.as_bytes())).unwrap()
     }
 
     fn body(request: &LoginRequest) -> String {
@@ -568,9 +753,9 @@ mod tests {
     #[test]
     fn a_form_carries_bytes_that_are_no_text_and_json_cannot() {
         let values = values(b"", b"canary\xff");
-        let form = LoginRequest::build(&profile(r#"form = { key = "${password}" }"#), &values).unwrap();
+        let form = build_with(&profile(r#"form = { key = "${password}" }"#), &values).unwrap();
         assert_eq!(body(&form), "key=canary%FF");
-        let error = LoginRequest::build(&profile(JSON), &values).unwrap_err();
+        let error = build_with(&profile(JSON), &values).unwrap_err();
         assert_eq!(error.kind(), Kind::Malformed);
         assert!(!error.to_string().contains("canary"), "{error}");
     }
@@ -611,7 +796,7 @@ mod tests {
 
     #[test]
     fn a_colon_in_the_user_of_http_basic_is_an_error() {
-        let error = LoginRequest::build(&profile("basic = true"), &values(b"canary:1", b"canary-2")).unwrap_err();
+        let error = build_with(&profile("basic = true"), &values(b"canary:1", b"canary-2")).unwrap_err();
         assert_eq!(error.kind(), Kind::Malformed);
         assert!(
             error.to_string().contains("acme.username holds a colon") && !error.to_string().contains("canary"),
@@ -623,7 +808,7 @@ mod tests {
     fn a_value_cannot_end_its_header() {
         let profile = profile(r#"headers = { X-Key = "key ${password}" }"#);
         for value in ["canary\r\nX-Admin: yes", "canary\n", "\rcanary", "canary\0"] {
-            let error = LoginRequest::build(&profile, &values(b"", value.as_bytes())).unwrap_err();
+            let error = build_with(&profile, &values(b"", value.as_bytes())).unwrap_err();
             assert_eq!(error.kind(), Kind::Malformed);
             assert!(error.to_string().contains("`X-Key`") && !error.to_string().contains("canary"), "{error}");
         }
@@ -642,7 +827,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_missing_is_named() {
-        let error = LoginRequest::build(&profile(JSON), &Values::new()).unwrap_err();
+        let error = build_with(&profile(JSON), &Values::new()).unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound);
         assert!(error.to_string().contains("`username`"), "{error}");
     }
@@ -668,8 +853,8 @@ mod tests {
 
     /// Token, seconds of its life, and what told them.
     fn token(login: &str, fields: &[(&'static str, &str)], body: &str) -> (String, f64, ExpiryFrom) {
-        match understand(&profile(&format!("{JSON}\n{login}")), Ok(answer(200, fields, body)), NOW) {
-            Outcome::Token { secret, life, status: 200 } => {
+        match met(&profile(&format!("{JSON}\n{login}")), Ok(answer(200, fields, body)), NOW) {
+            Outcome::Token(Fresh { secret, life, status: 200, .. }) => {
                 (secret.expose_str(str::to_owned).unwrap(), life.life.as_secs_f64(), life.from)
             }
             other => panic!("{other:?}"),
@@ -775,11 +960,11 @@ mod tests {
             ("refused_status = [404]", 401, &[], "", Class::Protocol),
             ("refused_status = [404, 503]", 503, &[("retry-after", "7")], "", Class::Refused),
         ] {
-            match understand(&profile(&format!("{JSON}\n{login}")), Ok(answer(status, fields, body)), NOW) {
+            match met(&profile(&format!("{JSON}\n{login}")), Ok(answer(status, fields, body)), NOW) {
                 Outcome::Failed(failure) => {
                     assert_eq!((failure.class, failure.status), (expected, Some(status)), "{login} {status} {body}")
                 }
-                Outcome::Token { .. } => panic!("{status} {body}"),
+                Outcome::Token(_) => panic!("{status} {body}"),
             }
         }
     }
@@ -792,7 +977,7 @@ mod tests {
             (TransportError::Broken("x".into()), Class::Down { unsent: false }),
             (TransportError::Tls("x".into()), Class::Tls),
         ] {
-            let Outcome::Failed(failure) = understand(&profile(JSON), Err(error), NOW) else { panic!("a token") };
+            let Outcome::Failed(failure) = met(&profile(JSON), Err(error), NOW) else { panic!("a token") };
             assert_eq!((failure.class, failure.status), (expected, None));
         }
     }

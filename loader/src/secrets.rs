@@ -1,36 +1,56 @@
 //! What does the application hold after the start? Its secrets by name, and a token source for each login profile.
 
 use crate::error::{Error, Result};
+use crate::startup::Loader;
+#[cfg(feature = "client")]
+use crate::token_source::TokenSource;
 use bootseal_core::{Kind, OpenedValue, Profile, Property, PropertyPath, Secret, VaultId, VerifiedFile};
+#[cfg(feature = "client")]
+use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// An opened vault: every value in guarded memory, to be asked for by name. A cheap handle.
 ///
 /// ```
 /// let vault = bootseal::testing::vault([("db.password", "hunter2")], "[db]\nuser = \"app\"\n")?;
 /// let password = vault.secret("db.password")?;
-/// assert_eq!((vault.text("db.user")?, password.len()), ("app", 7));
+/// assert_eq!((vault.text("db.user")?.as_str(), password.len()), ("app", 7));
 /// # Ok::<(), bootseal::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Secrets(Arc<Inner>);
 
 struct Inner {
-    file: VerifiedFile,
-    values: HashMap<PropertyPath, Secret>,
-    profiles: HashMap<PropertyPath, Profile>,
+    /// Another one after a reload.
+    now: Mutex<Arc<Snapshot>>,
+    /// How the file was opened; `None` for a vault of a test.
+    loader: Option<Loader>,
+    /// Held while a reload is made.
+    reloading: Mutex<()>,
+    listeners: Mutex<Vec<Listener>>,
     #[cfg(feature = "client")]
-    sources: std::sync::Mutex<HashMap<PropertyPath, crate::token_source::TokenSource>>,
+    sources: Mutex<HashMap<PropertyPath, TokenSource>>,
 }
 
-impl Secrets {
+type Listener = Arc<dyn Fn(&[String]) + Send + Sync>;
+
+/// What one generation of the file says.
+pub(crate) struct Snapshot {
+    pub(crate) file: VerifiedFile,
+    values: HashMap<PropertyPath, OpenedValue>,
+    profiles: HashMap<PropertyPath, Profile>,
+}
+
+impl Snapshot {
     /// Of the profiles those in `only`, or all where it is empty.
     pub(crate) fn new(
         file: VerifiedFile,
         values: Vec<(PropertyPath, OpenedValue)>,
         only: &[PropertyPath],
-    ) -> Result<Secrets> {
+    ) -> Result<Snapshot> {
         // Checked now and not at the first call: a profile that cannot work is told at start.
         let profiles: bootseal_core::Result<HashMap<_, _>> = file
             .profiles()
@@ -38,13 +58,217 @@ impl Secrets {
             .filter(|table| only.is_empty() || only.contains(table))
             .map(|table| Ok((table.clone(), Profile::read(&file, &table)?)))
             .collect();
-        Ok(Secrets(Arc::new(Inner {
-            values: values.into_iter().map(|(path, value)| (path, value.secret)).collect(),
-            profiles: profiles?,
-            file,
+        Ok(Snapshot { values: values.into_iter().collect(), profiles: profiles?, file })
+    }
+
+    /// The names of what is not the same in both.
+    fn changes(&self, newer: &Snapshot) -> Vec<String> {
+        let same = |path: &PropertyPath| match (self.values.get(path), newer.values.get(path)) {
+            (Some(old), Some(new)) => {
+                old.kind == new.kind && old.secret.expose(|old| new.secret.expose(|new| old == new))
+            }
+            (None, None) => self.file.property(path) == newer.file.property(path),
+            _ => false,
+        };
+        let old = self.file.properties().map(|(path, _)| path);
+        let added = newer.file.properties().map(|(path, _)| path).filter(|path| self.file.property(path).is_none());
+        old.chain(added).filter(|path| !same(path)).map(ToString::to_string).collect()
+    }
+
+    fn placed(&self, error: bootseal_core::Error) -> Error {
+        match self.file.path() {
+            Some(path) => error.in_file(path).into(),
+            None => error.into(),
+        }
+    }
+
+    /// The profile of `table`, and the values that it uses.
+    #[cfg(feature = "client")]
+    fn account(&self, table: &PropertyPath) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
+        let Some(profile) = self.profiles.get(table) else { return Ok(None) };
+        let is_there = |name: &&str| table.child(name).is_ok_and(|path| self.file.property(&path).is_some());
+        let names = profile.names().into_iter().chain(profile.spare_names().filter(is_there));
+        let values = names.map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
+        Ok(Some((profile.clone(), values.collect::<Result<_>>()?)))
+    }
+
+    /// A value that a login names: sealed as a rule, but a user's name may be readable.
+    #[cfg(feature = "client")]
+    fn login_value(&self, path: &PropertyPath) -> Result<Secret> {
+        match (self.values.get(path), self.file.property(path)) {
+            (Some(value), _) => Ok(value.secret.clone()),
+            (None, Some(Property::Readable(toml::Value::String(text)))) => Ok(Secret::copy_of(text.as_bytes())?),
+            (None, Some(Property::Readable(other))) => Ok(Secret::copy_of(other.to_string().as_bytes())?),
+            (None, _) => Err(self.placed(self.file.not_found(path))),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What runs under these locks leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Secrets {
+    pub(crate) fn new(opened: Snapshot, loader: Option<Loader>) -> Secrets {
+        Secrets(Arc::new(Inner {
+            now: Mutex::new(Arc::new(opened)),
+            loader,
+            reloading: Mutex::default(),
+            listeners: Mutex::default(),
             #[cfg(feature = "client")]
-            sources: std::sync::Mutex::default(),
-        })))
+            sources: Mutex::default(),
+        }))
+    }
+
+    fn now(&self) -> Arc<Snapshot> {
+        lock(&self.0.now).clone()
+    }
+
+    /// Reads the file again, by the rules of the start. Handles keep their value, [`Secrets::secret`] gives the new one, and a token
+    /// source logs in anew only where its own profile or values changed. Returns the names of what changed; none where the file is the
+    /// same.
+    ///
+    /// # Errors
+    /// As [`Loader::load`]; [`Kind::WrongVault`] for another vault, [`Kind::OldGeneration`] for a file that is not newer. The old one
+    /// goes on.
+    ///
+    /// ```no_run
+    /// let vault = bootseal::load("app.sealed.toml")?;
+    /// // … bootseal set db.password
+    /// for name in vault.reload()? {
+    ///     println!("{name} changed");
+    /// }
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn reload(&self) -> Result<Vec<String>> {
+        let Some(loader) = &self.0.loader else {
+            return Err(Error::new(Kind::Usage, "this vault was made in a test, and has no file to be read again"));
+        };
+        let _one = lock(&self.0.reloading);
+        let (newer, memory) = loader.snapshot()?;
+        self.take(newer, |newer| loader.remember(newer, &memory))
+    }
+
+    /// Puts a newer generation in the place of the present one.
+    pub(crate) fn take(&self, newer: Snapshot, remember: impl FnOnce(&Snapshot) -> Result<()>) -> Result<Vec<String>> {
+        let present = self.now();
+        let (old, new) = (&present.file, &newer.file);
+        if old.vault() != new.vault() && !new.former_ids().contains(&old.vault()) {
+            let text = format!("the file is another vault now: {}; {} goes on", new.vault(), old.vault());
+            return Err(newer.placed(bootseal_core::Error::new(Kind::WrongVault, text)));
+        }
+        if old.text() == new.text() {
+            return Ok(Vec::new());
+        }
+        if new.generation() <= old.generation() {
+            let text =
+                format!("the file is of generation {}; generation {} goes on", new.generation(), old.generation());
+            return Err(newer.placed(bootseal_core::Error::new(Kind::OldGeneration, text)));
+        }
+        let names = present.changes(&newer);
+        #[cfg(feature = "client")]
+        let sources: Vec<(TokenSource, _)> = lock(&self.0.sources)
+            .iter()
+            .map(|(table, source)| Ok((source.clone(), newer.account(table)?)))
+            .collect::<Result<_>>()?;
+        remember(&newer)?;
+        *lock(&self.0.now) = Arc::new(newer);
+        #[cfg(feature = "client")]
+        for (source, account) in sources {
+            match account {
+                Some((profile, values)) => source.follow(profile, values),
+                None => source.retire(),
+            }
+        }
+        let listeners: Vec<Listener> = lock(&self.0.listeners).clone();
+        listeners.iter().for_each(|listener| listener(&names));
+        Ok(names)
+    }
+
+    /// Looks at the file every so often, on a thread of its own, and [reloads](Secrets::reload) it when its content is another, as when a
+    /// link was swapped. A file that cannot be taken is said in the log, once, and the old one goes on. It ends with the last handle.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where there is no thread for it; [`Kind::Usage`] for a vault of a test.
+    ///
+    /// ```no_run
+    /// let vault = bootseal::load("app.sealed.toml")?;
+    /// vault.watch(std::time::Duration::from_secs(10))?;
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn watch(&self, every: Duration) -> Result<()> {
+        let Some(path) = self.0.loader.as_ref().and(self.now().file.path().map(Path::to_owned)) else {
+            return Err(Error::new(Kind::Usage, "this vault was made in a test, and has no file to be watched"));
+        };
+        let (weak, mut seen) = (Arc::downgrade(&self.0), self.now().file.text().into_bytes());
+        let watching = move || loop {
+            std::thread::park_timeout(every);
+            let Some(vault) = weak.upgrade().map(Secrets) else { return };
+            // A file that is away for a moment is being replaced.
+            let Ok(content) = std::fs::read(&path) else { continue };
+            if content == seen {
+                continue;
+            }
+            seen = content;
+            match vault.reload() {
+                Ok(names) => {
+                    tracing::info!(target: "bootseal", generation = vault.generation(), changed = names.len(), "reloaded")
+                }
+                Err(error) => {
+                    tracing::warn!(target: "bootseal", generation = vault.generation(), %error, "the file changed and is not taken; what was opened goes on")
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("bootseal-watch".into()).spawn(watching);
+        thread.map(drop).map_err(|error| Error::new(Kind::Io, format!("no thread to watch the file: {error}")))
+    }
+
+    /// Calls `listener` with the names of what changed, after each reload that took a newer file, on the thread that reloads.
+    ///
+    /// ```no_run
+    /// let vault = bootseal::load("app.sealed.toml")?;
+    /// vault.on_change(|names| println!("{names:?} changed"));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn on_change(&self, listener: impl Fn(&[String]) + Send + Sync + 'static) {
+        lock(&self.0.listeners).push(Arc::new(listener));
+    }
+
+    /// The table as the application's own struct; the whole file for `""`. The tables `login` and `route` are left out.
+    ///
+    /// A field of type [`Secret`] takes a sealed value only. Any other type takes a sealed value only under
+    /// `#[serde(with = "bootseal::exposed")]`: see [`exposed`](crate::exposed).
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where a sealed value meets a field that is no [`Secret`], or a readable one a field that is;
+    /// [`Kind::Malformed`] where the struct and the table do not fit. Each names the property, and none its value.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// struct Db {
+    ///     user: String,
+    ///     password: bootseal::Secret,
+    /// }
+    /// let vault = bootseal::testing::vault([("db.password", "hunter2")], "[db]\nuser = \"app\"\n")?;
+    /// let db: Db = vault.deserialize("db")?;
+    /// assert_eq!((db.user.as_str(), db.password.len()), ("app", 7));
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn deserialize<T: serde::de::DeserializeOwned>(&self, table: &str) -> Result<T> {
+        let segments = if table.is_empty() { Vec::new() } else { table.parse::<PropertyPath>()?.segments().to_vec() };
+        let now = self.now();
+        let read = crate::deserialize::read(&segments, now.file.properties(), |path| now.values.get(path));
+        read.map_err(|wrong| {
+            let mut error = bootseal_core::Error::new(wrong.kind, wrong.text);
+            if let Some(path) = wrong.path.and_then(|path| path.parse::<PropertyPath>().ok()) {
+                error = error.at(&path);
+            }
+            if let Some(help) = wrong.help {
+                error = error.with_help(help);
+            }
+            now.placed(error)
+        })
     }
 
     /// The sealed value at `path`, a TOML dotted key.
@@ -61,19 +285,20 @@ impl Secrets {
     /// ```
     pub fn secret(&self, path: &str) -> Result<Secret> {
         let path: PropertyPath = path.parse()?;
-        if let Some(secret) = self.0.values.get(&path) {
-            return Ok(secret.clone());
+        let now = self.now();
+        if let Some(value) = now.values.get(&path) {
+            return Ok(value.secret.clone());
         }
-        let error = match self.0.file.property(&path) {
+        let error = match now.file.property(&path) {
             Some(_) => bootseal_core::Error::new(
                 Kind::Conflict,
                 "this property is readable, not sealed; a secret was asked for",
             )
             .at(&path)
             .with_help(format!("Seal it: bootseal set {path}; or read it with text(\"{path}\")")),
-            None => self.0.file.not_found(&path),
+            None => now.file.not_found(&path),
         };
-        Err(self.placed(error))
+        Err(now.placed(error))
     }
 
     /// The readable text at `path`, a TOML dotted key.
@@ -89,10 +314,11 @@ impl Secrets {
     /// assert_eq!(vault.text("db.usr").unwrap_err().kind(), Kind::NotFound);
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn text(&self, path: &str) -> Result<&str> {
+    pub fn text(&self, path: &str) -> Result<String> {
         let path: PropertyPath = path.parse()?;
-        let error = match self.0.file.property(&path) {
-            Some(Property::Readable(toml::Value::String(text))) => return Ok(text),
+        let now = self.now();
+        let error = match now.file.property(&path) {
+            Some(Property::Readable(toml::Value::String(text))) => return Ok(text.clone()),
             Some(Property::Sealed(_)) => {
                 bootseal_core::Error::new(Kind::Conflict, "this property is sealed; readable text was asked for")
                     .at(&path)
@@ -103,9 +329,9 @@ impl Secrets {
                 format!("this property is of type {}; text was asked for", other.type_str()),
             )
             .at(&path),
-            None => self.0.file.not_found(&path),
+            None => now.file.not_found(&path),
         };
-        Err(self.placed(error))
+        Err(now.placed(error))
     }
 
     /// The token source of the profile `[profile.login]`. Every call with the same name gives the same one.
@@ -124,7 +350,7 @@ impl Secrets {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "client")]
-    pub fn token_source(&self, profile: &str) -> Result<crate::token_source::TokenSource> {
+    pub fn token_source(&self, profile: &str) -> Result<TokenSource> {
         self.token_source_with(profile, Arc::new(crate::clock::SystemClock), Arc::new(crate::transport::HttpTransport))
     }
 
@@ -152,41 +378,28 @@ impl Secrets {
         profile: &str,
         clock: Arc<dyn crate::clock::Clock>,
         transport: Arc<dyn crate::login::Transport>,
-    ) -> Result<crate::token_source::TokenSource> {
+    ) -> Result<TokenSource> {
         let table: PropertyPath = profile.parse()?;
-        let Some(profile) = self.0.profiles.get(&table) else {
+        let now = self.now();
+        let Some((profile, values)) = now.account(&table)? else {
             // Says which profiles there are.
-            let missing = Profile::read(&self.0.file, &table).err();
-            return Err(missing.unwrap_or_else(|| self.0.file.not_found(&table)).into());
+            let missing = Profile::read(&now.file, &table).err();
+            return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());
         };
-        if self.0.file.trust() == bootseal_core::Trust::Nothing {
+        if now.file.trust() == bootseal_core::Trust::Nothing {
             return Err(Error::new(
                 Kind::WrongVault,
                 format!("no login with `{table}`: nothing says which vault this must be"),
             )
-            .with_help(format!("Pin it: BOOTSEAL_PIN={}", self.0.file.vault())));
+            .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault())));
         }
-        let mut sources = self.0.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sources = lock(&self.0.sources);
         if let Some(source) = sources.get(&table) {
             return Ok(source.clone());
         }
-        let values =
-            profile.names().into_iter().map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
-        let values = values.collect::<Result<_>>()?;
-        let source = crate::token_source::TokenSource::new(profile.clone(), values, clock, transport);
+        let source = TokenSource::new(profile, values, clock, transport);
         sources.insert(table, source.clone());
         Ok(source)
-    }
-
-    /// A value that a login names: sealed as a rule, but a user's name may be readable.
-    #[cfg(feature = "client")]
-    fn login_value(&self, path: &PropertyPath) -> Result<Secret> {
-        match (self.0.values.get(path), self.0.file.property(path)) {
-            (Some(secret), _) => Ok(secret.clone()),
-            (None, Some(Property::Readable(toml::Value::String(text)))) => Ok(Secret::copy_of(text.as_bytes())?),
-            (None, Some(Property::Readable(other))) => Ok(Secret::copy_of(other.to_string().as_bytes())?),
-            (None, _) => Err(self.placed(self.0.file.not_found(path))),
-        }
     }
 
     /// The names of the login profiles, sorted: `acme` for `[acme.login]`.
@@ -200,7 +413,7 @@ impl Secrets {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn profiles(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.0.profiles.keys().map(ToString::to_string).collect();
+        let mut names: Vec<String> = self.now().profiles.keys().map(ToString::to_string).collect();
         names.sort();
         names
     }
@@ -213,7 +426,7 @@ impl Secrets {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn vault(&self) -> VaultId {
-        self.0.file.vault()
+        self.now().file.vault()
     }
 
     /// The generation of the file that was opened: it counts the writes, from 1.
@@ -224,23 +437,12 @@ impl Secrets {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn generation(&self) -> u64 {
-        self.0.file.generation()
-    }
-
-    pub(crate) fn file(&self) -> &VerifiedFile {
-        &self.0.file
-    }
-
-    fn placed(&self, error: bootseal_core::Error) -> Error {
-        match self.0.file.path() {
-            Some(path) => error.in_file(path).into(),
-            None => error.into(),
-        }
+        self.now().file.generation()
     }
 }
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secrets({}, generation {}, {} values)", self.vault(), self.generation(), self.0.values.len())
+        write!(f, "Secrets({}, generation {}, {} values)", self.vault(), self.generation(), self.now().values.len())
     }
 }

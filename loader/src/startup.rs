@@ -2,7 +2,7 @@
 
 use crate::env::{self, Env};
 use crate::error::{Error, Result};
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, Snapshot};
 use crate::unlock::{Tried, candidates, pins};
 use bootseal_core::{
     Identity, Kind, KnownVaults, Pin, Place, Profile, PropertyPath, Reader, SealedFile, Secret, Trust, Vault, VaultId,
@@ -46,6 +46,7 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
 ///     .load()?;
 /// # Ok::<(), bootseal::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Loader {
     path: PathBuf,
     exactly: bool,
@@ -308,6 +309,13 @@ impl Loader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn load(self) -> Result<Secrets> {
+        let (opened, state) = self.snapshot()?;
+        self.remember(&opened, &state)?;
+        Ok(Secrets::new(opened, Some(self)))
+    }
+
+    /// What the file says now. Nothing is remembered yet.
+    pub(crate) fn snapshot(&self) -> Result<(Snapshot, Option<Memory>)> {
         let opened = self.open()?;
         let (file, path) = (opened.vault.file(), &opened.path);
         if let Some(old) = opened.old_id {
@@ -315,20 +323,24 @@ impl Loader {
         }
         let values = opened.vault.open_all()?;
         tracing::info!(target: "bootseal", file = %path.display(), vault = %file.vault(), generation = file.generation(), memory = %opened.report, "opened");
-        let secrets = Secrets::new(opened.vault.into_file(), values, &self.only_profiles)?;
-        // After all that can fail: what did not open must not become what is known, or there would be no way back to what did.
-        let Some((folder, _)) = &opened.state else { return Ok(secrets) };
-        match KnownVaults::remember(&folder.join(STATE_FILE), &opened.place, secrets.file()) {
+        let memory = opened.state.map(|(folder, _)| Memory { file: folder.join(STATE_FILE), place: opened.place });
+        Ok((Snapshot::new(opened.vault.into_file(), values, &self.only_profiles)?, memory))
+    }
+
+    /// After all that can fail: what did not open must not become what is known, or there would be no way back to what did.
+    pub(crate) fn remember(&self, opened: &Snapshot, memory: &Option<Memory>) -> Result<()> {
+        let Some(Memory { file, place }) = memory else { return Ok(()) };
+        match KnownVaults::remember(file, place, &opened.file) {
             Ok(None) => {}
-            Ok(Some(before)) if secrets.file().former_ids().contains(&before) => {}
+            Ok(Some(before)) if opened.file.former_ids().contains(&before) => {}
             Ok(Some(before)) => {
                 tracing::warn!(target: "bootseal", %before, "another vault was remembered under this file's name; two applications take a state folder each")
             }
             // A first start that is not remembered would be a first start each time.
-            Err(error) if secrets.file().trust() == Trust::FirstUse => return Err(error.into()),
+            Err(error) if opened.file.trust() == Trust::FirstUse => return Err(error.into()),
             Err(error) => tracing::warn!(target: "bootseal", %error, "what was opened is not remembered"),
         }
-        Ok(secrets)
+        Ok(())
     }
 
     /// Does everything that [`Loader::load`] does but remember and hand out secrets, and says what came from where. No login is made.
@@ -513,6 +525,12 @@ impl Loader {
 
 /// The file in the state folder that remembers vaults.
 const STATE_FILE: &str = "known_vaults";
+
+/// Where it is remembered what was opened.
+pub(crate) struct Memory {
+    file: PathBuf,
+    place: Place,
+}
 
 /// A file that was found, vouched for and opened, and what came from where.
 struct Opened {

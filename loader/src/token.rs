@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::expiry::{Deadlines, ExpiryFrom};
+use crate::login::Values;
 use bootseal_core::Secret;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -40,10 +41,15 @@ pub(crate) struct Entry {
     pub(crate) accepted: AtomicBool,
     /// A call was rejected with it soon after its login.
     pub(crate) rejected_young: AtomicBool,
+    pub(crate) rejected: AtomicBool,
     pub(crate) max_age: Duration,
     /// Where each accepted call moves the deadline: how far it was moved, in milliseconds of boot time since the login was sent.
     pub(crate) moved: Option<AtomicU64>,
     pub(crate) fingerprint: u64,
+    /// What came with it.
+    pub(crate) captured: Values,
+    /// What the headers of a call are filled with, the token among it.
+    pub(crate) filling: Values,
 }
 
 impl Entry {

@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::expiry::{Deadlines, ExpiryFrom};
 use crate::gate::{Gate, LoopGuard, Shut};
-use crate::login::{Class, Failure, LoginRequest, Outcome, Transport, Values, understand};
+use crate::login::{Class, Failure, Fresh, Outcome, Transport, Values};
+use crate::steps::{self, Account, Login};
 use crate::token::{Entry, Token, fingerprint};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bootseal_core::{Kind, Profile};
 use event_listener::{Event, Listener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 /// A login that does not end by itself is given up so long after its own timeout.
 const HARD_STOP: Duration = Duration::from_secs(5);
+/// So many seconds a token that was replaced is left to the calls that are under way with it, before it is logged out.
+const GRACE: u32 = 60;
 
 /// Gives out the token of one account, and logs in when there is none that is good. Clones share one state.
 ///
@@ -38,8 +41,8 @@ pub struct TokenSource(Arc<Core>);
 
 struct Core {
     id: u64,
-    profile: Profile,
-    values: Values,
+    /// Another one after a reload.
+    account: ArcSwap<Account>,
     clock: Arc<dyn Clock>,
     transport: Arc<dyn Transport>,
     cell: ArcSwapOption<Entry>,
@@ -60,11 +63,17 @@ struct State {
     error: Option<Error>,
     guard: LoopGuard,
     last_number: u64,
+    /// The values of `next` worked the last time.
+    next_first: bool,
+    last_code: Option<u64>,
+    /// The profile is no longer in the file.
+    gone: bool,
 }
 
 #[derive(Default)]
 struct Counters {
     logins: AtomicU64,
+    refreshes: AtomicU64,
     rejections: AtomicU64,
     replays: AtomicU64,
 }
@@ -91,6 +100,8 @@ struct Counters {
 pub struct Counts {
     /// Logins sent to the vendor.
     pub logins: u64,
+    /// Refresh tokens sent to the vendor, in place of the credentials.
+    pub refreshes: u64,
     /// Tokens that a call's answer called dead.
     pub rejections: u64,
     /// Calls that were sent once more with a new token.
@@ -148,8 +159,7 @@ impl TokenSource {
         static SOURCES: AtomicU64 = AtomicU64::new(0);
         TokenSource(Arc::new(Core {
             id: SOURCES.fetch_add(1, Ordering::Relaxed),
-            profile,
-            values,
+            account: ArcSwap::from_pointee(Account { profile, values }),
             clock,
             transport,
             cell: ArcSwapOption::empty(),
@@ -274,7 +284,8 @@ impl TokenSource {
         }
         if core.revoked.fetch_max(token.0.number, Ordering::AcqRel) < token.0.number {
             core.counts.rejections.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(target: "bootseal", profile = %core.profile.table, token = ?token, "token rejected by the vendor");
+            token.0.rejected.store(true, Ordering::Relaxed);
+            tracing::info!(target: "bootseal", profile = %core.table(), token = ?token, "token rejected by the vendor");
         }
         if !newer && state.flight.is_none() && state.gate.wait(now).is_none() {
             core.start(&mut state);
@@ -339,8 +350,125 @@ impl TokenSource {
     /// println!("the token goes to {} only", acme.profile().hosts());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn profile(&self) -> &Profile {
-        &self.0.profile
+    pub fn profile(&self) -> Profile {
+        self.account().profile.clone()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub(crate) fn account(&self) -> Arc<Account> {
+        self.0.account.load_full()
+    }
+
+    /// Goes on with what a newer file says. Only where that is something else, the gate opens; the token stays where the login goes to
+    /// the same place as the same user.
+    pub(crate) fn follow(&self, profile: Profile, values: Values) {
+        let core = &self.0;
+        let mut state = core.lock();
+        let old = core.account.load_full();
+        let same_values = old.values.len() == values.len()
+            && values.iter().all(|(name, value)| old.values.get(name).is_some_and(|old| same(old, value)));
+        if old.profile.canonical() == profile.canonical() && same_values && !state.gone {
+            return;
+        }
+        let same_user = match (old.values.get("username"), values.get("username")) {
+            (Some(old), Some(new)) => same(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same_user || old.profile.login.url != profile.login.url || old.profile.inject != profile.inject {
+            core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
+        }
+        core.account.store(Arc::new(Account { profile, values }));
+        (state.gone, state.next_first, state.error) = (false, false, None);
+        state.gate.open();
+        state.guard = LoopGuard::default();
+    }
+
+    /// The profile is no longer in the file: what there was of it is over.
+    pub(crate) fn retire(&self) {
+        let core = &self.0;
+        let mut state = core.lock();
+        state.gone = true;
+        core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
+    }
+
+    /// Ends the token, at the vendor too where the profile has a `logout`. The next call logs in anew. For the end of a program.
+    ///
+    /// # Errors
+    /// [`Kind::LoginDown`], [`Kind::LoginProtocol`] where the vendor did not do it; the token is dropped all the same.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// acme.token().await?;
+    /// acme.log_out().await?;
+    /// acme.token().await?; // logs in again
+    /// assert_eq!(vendor.logins(), 2);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn log_out(&self) -> Result<()> {
+        let Some(entry) = self.take_token() else { return Ok(()) };
+        let (flight, core) = (Arc::new(Flight::default()), self.0.clone());
+        let ours = flight.clone();
+        let thread = std::thread::Builder::new().name("bootseal-logout".into()).spawn(move || {
+            ours.land(core.end(&entry).map(|()| Token(entry)));
+        });
+        thread.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
+        flight.wait().await.map(drop)
+    }
+
+    /// The same for callers that are not async.
+    ///
+    /// # Errors
+    /// As [`TokenSource::log_out`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// acme.token_blocking()?;
+    /// acme.log_out_blocking()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn log_out_blocking(&self) -> Result<()> {
+        let Some(entry) = self.take_token() else { return Ok(()) };
+        let core = self.0.clone();
+        let ended = std::thread::Builder::new().name("bootseal-logout".into()).spawn(move || core.end(&entry));
+        let ended = ended.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
+        ended.join().unwrap_or_else(|_| Err(Error::new(Kind::LoginDown, "the logout stopped inside the program")))
+    }
+
+    fn take_token(&self) -> Option<Arc<Entry>> {
+        let core = &self.0;
+        let state = core.lock();
+        let entry = core.good();
+        core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
+        core.cell.store(None);
+        entry
+    }
+
+    /// An ordinary answer brought a newer token than `old`, with which it was asked for.
+    pub(crate) fn renewed(&self, old: &Token, secret: bootseal_core::Secret, life: crate::expiry::Life) {
+        let core = &self.0;
+        let (boot, wall) = (core.clock.boot(), core.clock.wall());
+        let mut state = core.lock();
+        // Only the present one is replaced: a late answer brings nothing back.
+        let present = core.cell.load_full().filter(|entry| Arc::ptr_eq(entry, &old.0));
+        let Some(present) = present.filter(|entry| entry.number > core.revoked.load(Ordering::Acquire)) else { return };
+        if same(&present.secret, &secret) || life.born_expired {
+            return;
+        }
+        let fresh =
+            Fresh { secret, life, status: present.status, captured: present.captured.clone(), clock_skew: None };
+        core.put(&mut state, &core.account.load_full(), fresh, boot, wall);
     }
 
     /// How often the source logged in, and what for, since it was made.
@@ -358,6 +486,7 @@ impl TokenSource {
         let counts = &self.0.counts;
         Counts {
             logins: counts.logins.load(Ordering::Relaxed),
+            refreshes: counts.refreshes.load(Ordering::Relaxed),
             rejections: counts.rejections.load(Ordering::Relaxed),
             replays: counts.replays.load(Ordering::Relaxed),
         }
@@ -377,6 +506,9 @@ impl TokenSource {
         if let Some(entry) = core.good().filter(|entry| entry.age(&*core.clock) < entry.deadlines.refresh_at) {
             return Step::Ready(Token(entry));
         }
+        if state.gone {
+            return Step::Failed(core.no_longer());
+        }
         let shut = state.gate.wait(core.clock.boot());
         if state.flight.is_none() && shut.is_none() {
             core.start(&mut state);
@@ -389,7 +521,7 @@ impl TokenSource {
             (None, Some(wait), Some(error)) => Step::Failed(error.with_retry_after(wait)),
             (None, None, Some(error)) => Step::Failed(error.clone()),
             (None, wait, None) => {
-                let text = format!("{}: no token, and no login may be made yet", core.profile.table);
+                let text = format!("{}: no token, and no login may be made yet", core.table());
                 Step::Failed(Error::new(Kind::LoginDown, text).with_retry_after(wait.unwrap_or_default()))
             }
         }
@@ -398,7 +530,7 @@ impl TokenSource {
 
 impl std::fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TokenSource({})", self.0.profile.table)
+        write!(f, "TokenSource({})", self.0.table())
     }
 }
 
@@ -416,10 +548,14 @@ impl Core {
             .then(|| entry.clone())
     }
 
+    fn no_longer(&self) -> Error {
+        Error::new(Kind::NotFound, format!("the file has no login profile `{}` any more", self.table()))
+    }
+
     /// The guard holds from now on.
     fn held(&self) {
         self.holding.store(true, Ordering::Relaxed);
-        tracing::warn!(target: "bootseal", profile = %self.profile.table,
+        tracing::warn!(target: "bootseal", profile = %self.table(),
             "fresh_token_rejected: the vendor rejects tokens that it has just given; logins are held back. Wrong rights, a wrong audience, or another host's login that ends ours?");
     }
 
@@ -449,13 +585,14 @@ impl Core {
     fn fail(&self, state: &mut State, failure: &Failure) -> Error {
         let shut = state.gate.failed(failure, self.clock.boot(), self.clock.draw());
         let error = self.error(failure, shut);
-        tracing::warn!(target: "bootseal", profile = %self.profile.table, class = failure.class.kind().as_str(), status = failure.status, "login failed: {}", failure.text);
+        tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "login failed: {}", failure.text);
         state.error = Some(error.clone());
         error
     }
 
     fn error(&self, failure: &Failure, shut: Shut) -> Error {
-        let (table, origin) = (&self.profile.table, self.profile.url.origin().ascii_serialization());
+        let account = self.account.load();
+        let (table, origin) = (&account.profile.table, account.profile.login.url.base().origin().ascii_serialization());
         let text = format!("login of `{table}`: {origin} {}", failure.text);
         let help = match failure.class {
             Class::Refused | Class::PerhapsRefused => format!(
@@ -481,26 +618,116 @@ impl Core {
         error.with_help(format!("{help}{again}"))
     }
 
-    /// The login itself, to its end or to the hard stop.
-    async fn log_in(&self) -> Outcome {
-        let request = match LoginRequest::build(&self.profile, &self.values) {
-            Ok(request) => request,
-            Err(error) => {
-                return Outcome::Failed(Failure {
-                    class: Class::Protocol,
-                    text: format!("cannot be asked: {error}"),
-                    status: None,
-                    retry_after: None,
-                });
+    fn table(&self) -> bootseal_core::PropertyPath {
+        self.account.load().profile.table.clone()
+    }
+
+    /// The login itself, to its end.
+    async fn log_in(&self, account: &Account) -> Outcome {
+        let mut login = {
+            let state = self.lock();
+            // With a token that was rejected before it ever worked, what refreshes it is no better.
+            let kept = self.cell.load_full().filter(|entry| {
+                entry.accepted.load(Ordering::Relaxed) || entry.number > self.revoked.load(Ordering::Acquire)
+            });
+            Login {
+                account,
+                transport: &*self.transport,
+                clock: &*self.clock,
+                logins: &self.counts.logins,
+                refreshes: &self.counts.refreshes,
+                kept: kept.filter(|_| !state.gone).map(|entry| entry.captured.clone()),
+                next_first: state.next_first,
+                last_code: state.last_code,
             }
         };
-        self.counts.logins.fetch_add(1, Ordering::Relaxed);
-        let mut outcome = understand(&self.profile, self.transport.send(request.clone()).await, self.clock.wall());
-        if matches!(&outcome, Outcome::Failed(Failure { class: Class::Down { unsent: true }, .. })) {
-            // Not one byte was sent, so this is no second login.
-            outcome = understand(&self.profile, self.transport.send(request).await, self.clock.wall());
+        if account.profile.logout_first
+            && let Some(entry) = self.good()
+        {
+            // Where only one session may be: the old one makes room.
+            self.revoked.fetch_max(entry.number, Ordering::AcqRel);
+            let _ = self.send_logout(account, &entry).await;
         }
+        let outcome = login.run().await;
+        let mut state = self.lock();
+        (state.next_first, state.last_code) = (login.next_first, login.last_code);
         outcome
+    }
+
+    /// Ends a token at the vendor, on a runtime of its own.
+    fn end(&self, entry: &Entry) -> Result<()> {
+        let account = self.account.load_full();
+        if account.profile.logout.is_none() {
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
+        let ended = runtime.block_on(self.send_logout(&account, entry));
+        runtime.shutdown_background();
+        ended
+    }
+
+    async fn send_logout(&self, account: &Account, entry: &Entry) -> Result<()> {
+        let Some(call) = &account.profile.logout else { return Ok(()) };
+        let request = steps::logout(account, call, &entry.filling)?;
+        let answer = self.transport.send(request).await;
+        let origin = call.url.base().origin().ascii_serialization();
+        match answer {
+            // What is gone already is what was asked for.
+            Ok(answer) if answer.status < 400 || [401, 404, 410].contains(&answer.status) => Ok(()),
+            Ok(answer) => {
+                let text = format!("logout of `{}`: {origin} answered {}", account.profile.table, answer.status);
+                tracing::warn!(target: "bootseal", "{text}");
+                Err(Error::new(Kind::LoginProtocol, text).with_status(Some(answer.status)))
+            }
+            Err(_) => {
+                let text = format!("logout of `{}`: {origin} gave no answer", account.profile.table);
+                tracing::warn!(target: "bootseal", "{text}");
+                Err(Error::new(Kind::LoginDown, text))
+            }
+        }
+    }
+
+    /// Makes a token the one that is given out from now on. Returns it, and whether it had run out before it came.
+    fn put(
+        &self,
+        state: &mut State,
+        account: &Account,
+        fresh: Fresh,
+        sent_boot: Duration,
+        sent_wall: Duration,
+    ) -> (Arc<Entry>, bool) {
+        // Numbered when it is published, so that a rejection which came during the login does not hit it.
+        state.last_number += 1;
+        let (profile, life) = (&account.profile, fresh.life);
+        let (boot, wall) = (self.clock.boot(), self.clock.wall());
+        let age = boot.saturating_sub(sent_boot).max(wall.saturating_sub(sent_wall));
+        let mut deadlines = Deadlines::of(profile, &life, self.clock.draw());
+        let born_expired = life.born_expired || deadlines.hard_at <= age;
+        if born_expired {
+            deadlines = Deadlines::born_expired(age);
+        }
+        let entry = Arc::new(Entry {
+            source: self.id,
+            number: state.last_number,
+            fingerprint: fingerprint(&fresh.secret),
+            filling: steps::filling(account, &fresh.secret, &fresh.captured),
+            captured: fresh.captured,
+            secret: fresh.secret,
+            status: fresh.status,
+            sent_boot,
+            sent_wall,
+            life: life.life,
+            from: life.from,
+            deadlines,
+            accepted: AtomicBool::new(false),
+            rejected_young: AtomicBool::new(false),
+            rejected: AtomicBool::new(false),
+            max_age: profile.max_age,
+            moved: profile.idle.then(|| AtomicU64::new(0)),
+        });
+        self.cell.store(Some(entry.clone()));
+        (entry, born_expired)
     }
 }
 
@@ -513,85 +740,99 @@ struct Landing {
 impl Landing {
     fn fly(self) {
         let core = &self.core;
-        let (sent_boot, sent_wall) = (core.clock.boot(), core.clock.wall());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let outcome = match &runtime {
-            Err(error) => Outcome::Failed(Failure {
-                class: Class::Down { unsent: true },
-                text: format!("no runtime for the login: {error}"),
-                status: None,
-                retry_after: None,
-            }),
-            Ok(runtime) => runtime.block_on(async {
-                let stop = core.clock.sleep(core.profile.login_timeout + HARD_STOP);
-                first_of(core.log_in(), stop).await.unwrap_or_else(|| {
-                    let text = format!("gave no answer within {:?}", core.profile.login_timeout + HARD_STOP);
-                    Outcome::Failed(Failure {
-                        class: Class::Down { unsent: false },
-                        text,
-                        status: None,
-                        retry_after: None,
-                    })
-                })
-            }),
+        let down = |text: String| {
+            Outcome::Failed(Failure { class: Class::Down { unsent: false }, text, status: None, retry_after: None })
         };
-        self.publish(outcome, sent_boot, sent_wall);
+        let mut old = None;
+        // Where the file changed under a login, it is made again with what the file says now.
+        for _ in 0..3 {
+            let account = core.account.load_full();
+            let (sent_boot, sent_wall) = (core.clock.boot(), core.clock.wall());
+            let outcome = match &runtime {
+                Err(error) => down(format!("no runtime for the login: {error}")),
+                Ok(runtime) => runtime.block_on(async {
+                    let longest = account.profile.login_timeout + HARD_STOP;
+                    let stop = core.clock.sleep(longest);
+                    let outcome = first_of(core.log_in(&account), stop).await;
+                    outcome.unwrap_or_else(|| down(format!("gave no answer within {longest:?}")))
+                }),
+            };
+            old = core.cell.load_full();
+            if self.publish(&account, outcome, sent_boot, sent_wall) {
+                break;
+            }
+        }
         if let Ok(runtime) = runtime {
             // A name lookup that hangs in a thread of its own must not hold this one.
             runtime.shutdown_background();
         }
+        if let Some(old) = old.filter(|_| self.flight.result.get().is_some_and(Result::is_ok)) {
+            self.end_old(&old);
+        }
     }
 
-    fn publish(&self, outcome: Outcome, sent_boot: Duration, sent_wall: Duration) {
+    /// Ends the token that was replaced, when no call has it any more.
+    fn end_old(&self, old: &Arc<Entry>) {
+        let core = &self.core;
+        let rejected = old.rejected.load(Ordering::Relaxed);
+        let profile = core.account.load_full();
+        let profile = &profile.profile;
+        if profile.logout.is_none()
+            || profile.logout_first
+            || rejected
+            || old.age(&*core.clock) >= old.deadlines.hard_at
+        {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            runtime.block_on(async {
+                for _ in 0..GRACE {
+                    if Arc::strong_count(old) == 1 {
+                        break;
+                    }
+                    core.clock.sleep(Duration::from_secs(1)).await;
+                }
+            });
+        }
+        let _ = core.end(old);
+    }
+
+    /// Lands what the login came to. `false`: it was made with what is no longer in the file, and is to be made again.
+    fn publish(&self, account: &Arc<Account>, outcome: Outcome, sent_boot: Duration, sent_wall: Duration) -> bool {
         let core = &self.core;
         let mut state = core.lock();
+        if !Arc::ptr_eq(account, &core.account.load()) && !state.gone {
+            return false;
+        }
         let result = match outcome {
             Outcome::Failed(failure) => Err(core.fail(&mut state, &failure)),
-            Outcome::Token { secret, life, status } => {
-                // Numbered when it is published, so that a rejection which came during the login does not hit it.
-                state.last_number += 1;
-                let (boot, wall) = (core.clock.boot(), core.clock.wall());
-                let age = boot.saturating_sub(sent_boot).max(wall.saturating_sub(sent_wall));
-                let mut deadlines = Deadlines::of(&core.profile, &life, core.clock.draw());
-                let born_expired = life.born_expired || deadlines.hard_at <= age;
-                if born_expired {
-                    deadlines = Deadlines::born_expired(age);
-                }
-                let entry = Arc::new(Entry {
-                    source: core.id,
-                    number: state.last_number,
-                    fingerprint: fingerprint(&secret),
-                    secret,
-                    status,
-                    sent_boot,
-                    sent_wall,
-                    life: life.life,
-                    from: life.from,
-                    deadlines,
-                    accepted: AtomicBool::new(false),
-                    rejected_young: AtomicBool::new(false),
-                    max_age: core.profile.max_age,
-                    moved: core.profile.idle.then(|| AtomicU64::new(0)),
-                });
+            Outcome::Token(_) if state.gone => Err(core.no_longer()),
+            Outcome::Token(fresh) => {
+                let (status, life, skew) = (fresh.status, fresh.life, fresh.clock_skew);
+                let recovered = state.error.take();
                 state.gate.open();
-                state.error = None;
+                // First the cell, then the waiters: who wakes up must find it there.
+                let (entry, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
+                let table = &account.profile.table;
                 if born_expired {
-                    state.gate.born_expired(boot);
-                    tracing::warn!(target: "bootseal", profile = %core.profile.table, "clock_skew: the token had run out before it came; is the clock of this machine right?");
+                    state.gate.born_expired(core.clock.boot());
+                    tracing::warn!(target: "bootseal", profile = %table, skew, "clock_skew: the token had run out before it came; is the clock of this machine right?");
                 }
                 if life.from == ExpiryFrom::Default {
-                    tracing::warn!(target: "bootseal", profile = %core.profile.table, life = ?life.life, "expiry_unknown: the answer does not say how long the token lives");
+                    tracing::warn!(target: "bootseal", profile = %table, life = ?life.life, "expiry_unknown: the answer does not say how long the token lives");
                 }
-                tracing::info!(target: "bootseal", profile = %core.profile.table, status, life = ?life.life, from = life.from.as_str(), "logged in");
-                let token = Token(entry.clone());
-                // First the cell, then the waiters: who wakes up must find it there.
-                core.cell.store(Some(entry));
-                Ok(token)
+                if recovered.is_some() {
+                    tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
+                }
+                tracing::info!(target: "bootseal", profile = %table, status, life = ?life.life, from = life.from.as_str(), "logged in");
+                Ok(Token(entry))
             }
         };
         state.flight = None;
         drop(state);
         self.flight.land(result);
+        true
     }
 }
 
@@ -614,6 +855,10 @@ impl Drop for Landing {
     }
 }
 
+fn same(one: &bootseal_core::Secret, other: &bootseal_core::Secret) -> bool {
+    one.expose(|one| other.expose(|other| one == other))
+}
+
 /// The result of `work`, or nothing where `stop` ends first.
 async fn first_of<T>(work: impl Future<Output = T>, stop: impl Future<Output = ()>) -> Option<T> {
     let (mut work, mut stop) = (std::pin::pin!(work), std::pin::pin!(stop));
@@ -629,7 +874,7 @@ async fn first_of<T>(work: impl Future<Output = T>, stop: impl Future<Output = (
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::{LoginAnswer, TransportError};
+    use crate::login::{LoginAnswer, LoginRequest, TransportError};
     use std::pin::Pin;
 
     struct Always(&'static str);

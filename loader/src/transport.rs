@@ -1,18 +1,20 @@
 //! How does a login reach the vendor? HTTPS by a client of its own, dropped with what it copied when the login is over.
 
 use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
+use crate::steps::Account;
 use bootseal_core::Secret;
 use bootseal_memory::SecretBuf;
 use http::HeaderValue;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 const MAX_ANSWER: usize = 1 << 20;
 /// What is agreed on in the TLS handshake (ALPN, RFC 7301).
@@ -39,7 +41,7 @@ pub struct HttpTransport;
 impl Transport for HttpTransport {
     fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
         Box::pin(async move {
-            let client = client_builder(request.ca.as_deref(), &[HTTP_1])
+            let client = client_builder(&Way::of_login(&request), &[HTTP_1])
                 .map_err(TransportError::Tls)?
                 // 307 and 308 would send the body with the password on, and custom headers with it.
                 .redirect(reqwest::redirect::Policy::none())
@@ -109,36 +111,69 @@ fn tls_cause(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// A reqwest builder that trusts `ca` instead of the system's roots, where it is given, and takes no proxy from the environment, and speaks one of
-/// `protocols`.
-pub(crate) fn client_builder(ca: Option<&str>, protocols: &[&[u8]]) -> Result<reqwest::ClientBuilder, String> {
-    let mut tls = tls_config(ca)?;
+/// How a vendor is reached and trusted.
+#[derive(Clone, Default)]
+pub(crate) struct Way {
+    ca: Option<String>,
+    client_cert: Option<(Secret, Secret)>,
+    proxy: Option<Url>,
+}
+
+impl Way {
+    fn of_login(request: &LoginRequest) -> Way {
+        Way { ca: request.ca.clone(), client_cert: request.client_cert.clone(), proxy: request.proxy.clone() }
+    }
+
+    pub(crate) fn of(account: &Account) -> Way {
+        let profile = &account.profile;
+        let named = |name: &str| account.values.get(name).cloned();
+        let client_cert = profile.client_cert.as_ref().and_then(|names| named(&names.cert).zip(named(&names.key)));
+        Way { ca: profile.ca.clone(), client_cert, proxy: profile.proxy.clone() }
+    }
+}
+
+/// A reqwest builder that goes this way, takes no proxy from the environment, and speaks one of `protocols`.
+pub(crate) fn client_builder(way: &Way, protocols: &[&[u8]]) -> Result<reqwest::ClientBuilder, String> {
+    let mut tls = tls_config(way)?;
     tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
         .referer(false)
-        .retry(reqwest::retry::never()))
+        .retry(reqwest::retry::never());
+    if let Some(proxy) = &way.proxy {
+        let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|_| "the profile's `proxy` cannot be used")?;
+        builder = builder.proxy(proxy);
+    }
+    Ok(builder)
 }
 
-fn tls_config(ca: Option<&str>) -> Result<ClientConfig, String> {
+fn tls_config(way: &Way) -> Result<ClientConfig, String> {
     // The process's provider where one is installed; nothing is installed by a library.
     let provider =
         CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let Some(pem) = ca else {
-        let verified = builder
+    let builder = match &way.ca {
+        None => builder
             .with_platform_verifier()
-            .map_err(|error| format!("the system's root certificates cannot be used: {error}"))?;
-        return Ok(verified.with_no_client_auth());
+            .map_err(|error| format!("the system's root certificates cannot be used: {error}"))?,
+        Some(pem) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                let certificate = certificate.map_err(|_| "the profile's `ca` is not PEM")?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| format!("a certificate of the profile's `ca` cannot be used: {error}"))?;
+            }
+            builder.with_root_certificates(roots)
+        }
     };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|_| "the profile's `ca` is not PEM")?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("a certificate of the profile's `ca` cannot be used: {error}"))?;
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let Some((cert, key)) = &way.client_cert else { return Ok(builder.with_no_client_auth()) };
+    let chain: Result<Vec<_>, _> = cert.expose(|pem| CertificateDer::pem_slice_iter(pem).collect());
+    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or("the value of `client_cert` is not PEM")?;
+    let key = key.expose(PrivateKeyDer::from_pem_slice).map_err(|_| "the value of `client_key` is not a key in PEM")?;
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|_| "the values of `client_cert` and `client_key` do not belong together, or cannot be used".into())
 }

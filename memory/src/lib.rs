@@ -47,4 +47,6 @@ mod degraded;
 pub use arena::Arena;
 pub use pages::{Level, MemoryError, Report, report};
 pub use room::{Room, room};
+#[cfg(feature = "serde")]
+pub use secret::SECRET_NAME;
 pub use secret::{Exposed, Secret, SecretBuf};

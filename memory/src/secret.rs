@@ -343,6 +343,32 @@ impl Frozen {
     }
 }
 
+/// The name under which a [`Secret`] asks its deserializer for a sealed value.
+#[cfg(feature = "serde")]
+pub const SECRET_NAME: &str = "$bootseal::Secret";
+
+/// From a vault alone: it knows [`SECRET_NAME`] and lends the bytes. Any other format is an error, for there the value lies in clear.
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        struct Lent;
+
+        impl serde::de::Visitor<'_> for Lent {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a sealed value of a vault")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Secret, E> {
+                Secret::copy_of(bytes).map_err(E::custom)
+            }
+        }
+
+        from.deserialize_newtype_struct(SECRET_NAME, Lent)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -71,8 +71,23 @@ impl Fields {
         })
     }
 
+    /// The keys of the table at `key`, to be read one by one.
+    pub(crate) fn inner(&mut self, key: &'static str) -> Result<Option<Fields>> {
+        let table = self.table(key)?;
+        Ok(table.map(|table| self.inner_of(key, table)))
+    }
+
+    /// The keys of a table that stands in a list at `key`.
+    pub(crate) fn inner_of(&self, key: &str, table: Table) -> Fields {
+        Fields::of(format!("{}.{key}", self.name), table)
+    }
+
     pub(crate) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
         value.ok_or_else(|| self.error(key, "is missing"))
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     /// Whether no key is left that was not asked for.

@@ -57,26 +57,33 @@ mod merge;
 mod proposal;
 mod proposal_text;
 
+mod call;
+mod canonical;
 mod error;
+mod place;
 mod profile;
 mod template;
+mod url_template;
 
 pub use bootseal_memory::Secret;
 
+pub use call::{Basic, Body, Call};
 pub use changes::{AccessChange, Change, Changes};
 pub use document::{Property, SECRET_PREFIX};
 pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use hand_edit::HandEdit;
 pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
+pub use keys::CredentialKey;
 pub use merge::{Clash, Merged, Side, Taken};
 pub use passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
 pub use path::{BasicString, PropertyPath};
 pub use pin::Pin;
+pub use place::{AnswerPlace, Capture, Field, Test, Unit, When};
 pub use plain::{PlainDocument, PlainProperty};
 #[cfg(feature = "plugin")]
 pub use plugin::{PluginUser, Plugins};
-pub use profile::{Basic, Body, Expiry, Field, Profile, Replay, TokenPlace, Unit};
+pub use profile::{ClientCert, Expiry, Profile, Replay, Totp, TotpHash};
 pub use proposal::Proposal;
 pub use recipient::Recipient;
 pub use save::FileLock;
@@ -86,5 +93,6 @@ pub use signature::VaultId;
 pub use ssh::LockedKey;
 pub use state::{KnownVaults, Place};
 pub use template::{JsonTemplate, Part, Template};
+pub use url_template::UrlTemplate;
 pub use value::{OpenedValue, ValueKind};
 pub use vault::{Reader, Vault, Writer};

@@ -1,11 +1,14 @@
 //! How does one log in? A login profile: readable, signed, and checked when it is read, so that one which cannot work is told at start.
 
+use crate::call::{Call, is_loopback, template};
+use crate::canonical::canonical;
 use crate::document::Property;
-use crate::error::{Error, Kind, Result, Shown};
+use crate::error::{Error, Kind, Result};
 use crate::fields::Fields;
 use crate::path::PropertyPath;
+use crate::place::{AnswerPlace, Field, When, is_name, is_token};
 use crate::sealed_file::VerifiedFile;
-use crate::template::{JsonTemplate, Part, Template};
+use crate::template::Template;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use toml::{Table, Value};
@@ -26,7 +29,7 @@ use url::{Host, Url};
 ///     form = { user = "${username}", password = "${password}" }
 ///     expiry = { json = "/lifetime", unit = "min" }
 /// "#)?;
-/// assert_eq!((profile.method.as_str(), &profile.token), ("POST", &TokenPlace::Json("/access_token".into())));
+/// assert_eq!((profile.login.method.as_str(), &profile.token), ("POST", &AnswerPlace::Json("/access_token".into())));
 /// assert_eq!(profile.max_age, std::time::Duration::from_secs(24 * 3600));
 /// assert_eq!(profile.rejected_status, [401]);
 /// # Ok::<(), bootseal_core::Error>(())
@@ -35,18 +38,18 @@ use url::{Host, Url};
 pub struct Profile {
     /// The table that holds it: `acme` for `[acme.login]`.
     pub table: PropertyPath,
-    /// Where to log in.
-    pub url: Url,
-    /// The login's method; POST unless said.
-    pub method: String,
-    /// What is sent.
-    pub body: Body,
-    /// `username` and `password` of the table as HTTP Basic.
-    pub basic: Option<Basic>,
-    /// More headers of the login.
-    pub headers: Vec<(String, Template)>,
+    /// What is sent to log in.
+    pub login: Call,
+    /// A call ahead of it: a CSRF token, a cookie.
+    pub before: Option<Call>,
+    /// Spends what a login gave, before the password is sent again.
+    pub refresh: Option<Call>,
+    /// Ends a token that is no longer needed.
+    pub logout: Option<Call>,
+    /// The old token is ended before the next login, not after it.
+    pub logout_first: bool,
     /// Where the token is in the answer.
-    pub token: TokenPlace,
+    pub token: AnswerPlace,
     /// What says how long the token lives; `None`: the JWT's `exp`, else `/expires_in`, else the default.
     pub expiry: Option<Expiry>,
     /// Each accepted call moves the deadline.
@@ -57,10 +60,8 @@ pub struct Profile {
     pub default_life: Duration,
     /// Taken off the life, at most.
     pub skew: Duration,
-    /// The header that carries the token on each call.
-    pub inject_header: String,
-    /// Its value; holds `${token}`.
-    pub inject_value: Template,
+    /// The headers that a call carries, and their values; one of them holds `${token}`.
+    pub inject: Vec<(String, Template)>,
     /// Origins where the token may go.
     hosts: Vec<(Host, u16)>,
     allow_http: bool,
@@ -68,8 +69,16 @@ pub struct Profile {
     pub ok_status: Option<Vec<u16>>,
     /// The login's answers that mean that these credentials are wrong, where the profile lists them.
     pub refused_status: Option<Vec<u16>>,
+    /// The same, said inside an answer.
+    pub refused_when: Option<When>,
+    /// Where an answer says when to come again, beside the header.
+    pub retry_after: Option<Field>,
     /// A call's answers that mean that the token is no longer good.
     pub rejected_status: Vec<u16>,
+    /// The same, said inside an answer.
+    pub rejected_when: Option<When>,
+    /// A newer token in an ordinary answer takes the place of the present one.
+    pub renew_from_answers: bool,
     /// Log in behind a call before the token has run out.
     pub refresh_ahead: bool,
     /// Which calls may be sent once more after a rejection.
@@ -78,100 +87,66 @@ pub struct Profile {
     pub login_timeout: Duration,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<String>,
+    /// The certificate that is shown to the vendor.
+    pub client_cert: Option<ClientCert>,
+    /// What logins and calls go through.
+    pub proxy: Option<Url>,
+    /// Whether a fleet may share the token.
+    pub share: bool,
+    /// A value, and the one that stands in for it once it was refused.
+    pub next: Vec<(String, String)>,
+    /// Gives `${totp}`.
+    pub totp: Option<Totp>,
+    canonical: String,
 }
 
-/// The body of the login.
+/// The names of the values that hold a client certificate and its key, in PEM.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
-/// let profile = profile(r#"
-///     url = "https://auth.acme.example/token"
-///     form = { user = "${username}", password = "${password}" }
-/// "#)?;
-/// let Body::Form(fields) = &profile.body else { panic!() };
-/// let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
-/// assert_eq!(names, ["user", "password"]);
-/// # Ok::<(), bootseal_core::Error>(())
+/// use bootseal_core::ClientCert;
+/// // client_cert = "${cert}", client_key = "${key}"
+/// let names = ClientCert { cert: "cert".into(), key: "key".into() };
 /// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Body {
-    /// None at all.
-    Empty,
-    /// JSON.
-    Json(JsonTemplate),
-    /// `application/x-www-form-urlencoded`.
-    Form(Vec<(String, Template)>),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCert {
+    /// The certificate's, with its chain.
+    pub cert: String,
+    /// The key's.
+    pub key: String,
 }
 
-/// How username and password become HTTP Basic.
+/// One-time codes by time (RFC 6238).
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
-/// let profile = profile("url = \"https://auth.acme.example/token\"\nbasic = \"oauth\"\n")?;
-/// assert_eq!(profile.basic, Some(Basic::OAuth));
-/// # Ok::<(), bootseal_core::Error>(())
+/// use bootseal_core::{Totp, TotpHash};
+/// // totp = { seed = "otp_seed" }
+/// let totp = Totp { seed: "otp_seed".into(), digits: 6, period: std::time::Duration::from_secs(30), hash: TotpHash::Sha1 };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Totp {
+    /// The name of the value that holds the seed, in base32.
+    pub seed: String,
+    /// How many digits a code has: 6 to 8.
+    pub digits: u32,
+    /// How long a code is good; whole seconds.
+    pub period: Duration,
+    /// Its hash.
+    pub hash: TotpHash,
+}
+
+/// The hash of [`Totp`].
+///
+/// ```
+/// assert_ne!(bootseal_core::TotpHash::Sha1, bootseal_core::TotpHash::Sha256);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basic {
-    /// As they are (RFC 7617).
-    Plain,
-    /// Form-encoded first (RFC 6749 §2.3.1).
-    OAuth,
-}
-
-/// Where something is in an answer.
-///
-/// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
-/// let profile = profile(r#"
-///     url = "https://auth.acme.example/login"
-///     basic = true
-///     token = { header = "X-Subject-Token" }
-/// "#)?;
-/// assert_eq!(profile.token, TokenPlace::Header("X-Subject-Token".into()));
-/// # Ok::<(), bootseal_core::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenPlace {
-    /// A JSON pointer (RFC 6901).
-    Json(String),
-    /// A header.
-    Header(String),
-}
-
-/// The field that says how long a token lives, and its unit.
-///
-/// ```
-/// use bootseal_core::{Field, TokenPlace, Unit};
-/// // expiry = { json = "/data/expires_at", unit = "epoch" }
-/// let field = Field { place: TokenPlace::Json("/data/expires_at".into()), unit: Unit::Epoch };
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// Where it is.
-    pub place: TokenPlace,
-    /// What its number means.
-    pub unit: Unit,
+pub enum TotpHash {
+    /// SHA-1, which nearly all use.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
 }
 
 /// What says how long a token lives.
@@ -203,41 +178,6 @@ pub enum Expiry {
     Fixed(Duration),
     /// Nothing: it lives until a call is rejected, or `max_age`.
     OnReject,
-}
-
-/// The unit of an expiry field.
-///
-/// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
-/// let profile = profile(r#"
-///     url = "https://auth.acme.example/login"
-///     basic = true
-///     expiry = { header = "X-Expires-At", unit = "iso8601" }
-/// "#)?;
-/// let Some(Expiry::Field(field)) = &profile.expiry else { panic!() };
-/// assert_eq!(field.unit, Unit::Iso8601);
-/// # Ok::<(), bootseal_core::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// Seconds of life.
-    Seconds,
-    /// Milliseconds of life.
-    Milliseconds,
-    /// Minutes of life.
-    Minutes,
-    /// Seconds since 1970-01-01 UTC.
-    Epoch,
-    /// Milliseconds since 1970-01-01 UTC.
-    EpochMilliseconds,
-    /// A date and time with an offset (RFC 3339).
-    Iso8601,
 }
 
 /// Which calls may be sent once more after their token was rejected.
@@ -292,6 +232,21 @@ impl Profile {
         "login_timeout",
         "ca",
         "allow_http",
+        "like",
+        "before",
+        "refresh",
+        "logout",
+        "capture",
+        "refused_when",
+        "retry_after",
+        "rejected_when",
+        "renew_from_answers",
+        "client_cert",
+        "client_key",
+        "proxy",
+        "share",
+        "next",
+        "totp",
     ];
 
     /// Reads the profile of `table`, `[table.login]`, and checks that it can work.
@@ -315,7 +270,7 @@ impl Profile {
     /// # let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
     ///
     /// let profile = Profile::read(&file, &"acme".parse()?)?;
-    /// assert_eq!(profile.url.host_str(), Some("auth.acme.example"));
+    /// assert_eq!(profile.login.url.base().host_str(), Some("auth.acme.example"));
     /// assert_eq!(Profile::read(&file, &"bank".parse()?).unwrap_err().kind(), Kind::NotFound);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -328,37 +283,39 @@ impl Profile {
 
     fn read_here(file: &VerifiedFile, table: &PropertyPath) -> Result<Profile> {
         let login = table.child("login")?;
-        let Some(content) = file.readable_table(&login)? else {
-            return Err(no_profile(file, table));
-        };
+        let content = written(file, table, &mut Vec::new())?;
+        let canonical = canonical(&content);
         let mut fields = Fields::of(login.to_string(), content);
         let allow_http = fields.boolean("allow_http")?.unwrap_or(false);
-        let url = fields.string("url")?;
-        let url = login_url(&fields, &fields.required("url", url)?, allow_http)?;
-        let method = fields.string("method")?.unwrap_or_else(|| "POST".into());
-        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(fields.error("method", "must be a method in capitals, as \"POST\""));
-        }
-        let body = body(&mut fields)?;
-        let basic = match fields.take("basic") {
-            None | Some(Value::Boolean(false)) => None,
-            Some(Value::Boolean(true)) => Some(Basic::Plain),
-            Some(Value::String(how)) if how == "oauth" => Some(Basic::OAuth),
-            Some(_) => return Err(fields.error("basic", "must be true, false or \"oauth\"")),
+        let call = Call::read(&mut fields, "POST", allow_http)?;
+        let step = |fields: &mut Fields, key, method| -> Result<Option<(Call, bool)>> {
+            let Some(mut inner) = fields.inner(key)? else { return Ok(None) };
+            let first = key == "logout" && inner.boolean("before")?.unwrap_or(false);
+            let inherits = key == "refresh" && !inner.has("capture");
+            let mut step = Call::read(&mut inner, method, allow_http)?;
+            if inherits {
+                step.capture.clone_from(&call.capture);
+            }
+            inner.finish()?;
+            Ok(Some((step, first)))
         };
-        let headers = headers(&mut fields)?;
-        let token = match fields.table("token")? {
-            None => TokenPlace::Json("/access_token".into()),
-            Some(place) => {
-                let mut place = Fields::of(format!("{login}.token"), place);
-                let found = token_place(&mut place)?;
-                place.finish()?;
+        let before = step(&mut fields, "before", "GET")?.map(|(call, _)| call);
+        let refresh = step(&mut fields, "refresh", "POST")?.map(|(call, _)| call);
+        let (logout, logout_first) = step(&mut fields, "logout", "POST")?.unzip();
+        if before.as_ref().is_some_and(|before| before.url.base().origin() != call.url.base().origin()) {
+            return Err(fields.error("before", "has a `url` of another origin than the login"));
+        }
+        let token = match fields.inner("token")? {
+            None => AnswerPlace::Json("/access_token".into()),
+            Some(mut inner) => {
+                let found = AnswerPlace::read(&mut inner)?;
+                inner.finish()?;
                 found
             }
         };
-        let (expiry, idle) = expiry(&mut fields, &login)?;
-        let (inject_header, inject_value) = inject(&mut fields, &login)?;
-        let hosts = hosts(&mut fields, &url)?;
+        let (expiry, idle) = expiry(&mut fields)?;
+        let inject = inject(&mut fields, &token)?;
+        let hosts = hosts(&mut fields, call.url.base())?;
         let profile = Profile {
             max_age: duration(&mut fields, "max_age", "24h")?,
             default_life: duration(&mut fields, "default_life", "5m")?,
@@ -366,7 +323,11 @@ impl Profile {
             login_timeout: duration(&mut fields, "login_timeout", "10s")?,
             ok_status: statuses(&mut fields, "ok_status")?,
             refused_status: statuses(&mut fields, "refused_status")?,
+            refused_when: When::within(&mut fields, "refused_when")?,
+            retry_after: Field::within(&mut fields, "retry_after")?,
             rejected_status: statuses(&mut fields, "rejected_status")?.unwrap_or_else(|| vec![401]),
+            rejected_when: When::within(&mut fields, "rejected_when")?,
+            renew_from_answers: fields.boolean("renew_from_answers")?.unwrap_or(false),
             refresh_ahead: fields.boolean("refresh_ahead")?.unwrap_or(true),
             replay: match fields.string("replay")?.as_deref() {
                 None | Some("all") => Replay::All,
@@ -375,46 +336,156 @@ impl Profile {
                 Some(_) => return Err(fields.error("replay", "must be \"all\", \"idempotent\" or \"none\"")),
             },
             ca: fields.string("ca")?,
+            client_cert: client_cert(&mut fields)?,
+            proxy: proxy(&mut fields)?,
+            share: fields.boolean("share")?.unwrap_or(true),
+            next: next(&mut fields)?,
+            totp: totp(&mut fields)?,
             table: table.clone(),
-            url,
-            method,
-            body,
-            basic,
-            headers,
+            login: call,
+            before,
+            refresh,
+            logout,
+            logout_first: logout_first.unwrap_or(false),
             token,
             expiry,
             idle,
-            inject_header,
-            inject_value,
+            inject,
             hosts,
             allow_http,
+            canonical,
         };
         if profile.ca.as_ref().is_some_and(|ca| !ca.contains("-----BEGIN CERTIFICATE-----")) {
             return Err(fields.error("ca", "must hold PEM certificates (-----BEGIN CERTIFICATE-----)"));
         }
-        if profile.names().is_empty() {
+        if profile.renew_from_answers && !matches!(profile.token, AnswerPlace::Header(_) | AnswerPlace::Cookie(_)) {
+            return Err(fields.error(
+                "renew_from_answers",
+                "needs a token in a header or a cookie: the bodies of ordinary answers are the caller's",
+            ));
+        }
+        if let Some(logout) = &profile.logout {
+            let url = logout.url.base();
+            if url.origin() != profile.login.url.base().origin() && !profile.allows(url) {
+                return Err(fields.error(
+                    "logout",
+                    "has a `url` whose host is not among `hosts`: the token that it ends would go there",
+                ));
+            }
+        }
+        if profile.login.names().is_empty() && profile.client_cert.is_none() {
             return Err(fields
                 .error("json", "is missing, and so is anything else that would carry the credentials")
                 .with_help("Say what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true."));
         }
-        for name in profile.names() {
-            match file.property(&table.child(name)?) {
-                Some(Property::Sealed(_) | Property::Readable(Value::String(_) | Value::Integer(_))) => {}
-                Some(Property::Readable(_)) => {
-                    return Err(
-                        fields.error("json", format_args!("uses ${{{name}}}, which is neither text nor a number"))
-                    );
-                }
-                None => {
-                    return Err(Error::malformed(format!(
-                        "`{login}` uses ${{{name}}}, and the table `{table}` has no such value"
-                    ))
-                    .with_help(format!("Seal it: bootseal set {}", table.child(name)?)));
-                }
-            }
-        }
+        profile.check_names(file, &fields)?;
         fields.finish()?;
         Ok(profile)
+    }
+
+    /// Every `${name}` is a value of the table, or captured by an answer that comes before it is used; what is captured is used.
+    fn check_names(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
+        let captured = |call: &Option<Call>| -> BTreeSet<String> {
+            call.iter().flat_map(|call| &call.capture).map(|capture| capture.name.clone()).collect()
+        };
+        let totp = self.totp.iter().map(|_| "totp".to_owned());
+        let login: BTreeSet<String> = captured(&self.before).into_iter().chain(totp).collect();
+        let after: BTreeSet<String> =
+            login.iter().cloned().chain(captured(&Some(self.login.clone()))).chain(captured(&self.refresh)).collect();
+        for name in after.iter().filter(|name| *name != "totp") {
+            if file.property(&self.table.child(name)?).is_some() {
+                return Err(fields.error(
+                    "capture",
+                    format_args!("takes `{name}`, and the table `{}` has a value of that name", self.table),
+                ));
+            }
+        }
+        let with_token: BTreeSet<String> = after.iter().cloned().chain(["token".into()]).collect();
+        let nothing = BTreeSet::new();
+        let inject: BTreeSet<&str> = self.inject.iter().flat_map(|(_, template)| template.names()).collect();
+        let mut used = BTreeSet::new();
+        let mut check = |key: &str, names: BTreeSet<&str>, urls: Vec<&str>, known: &BTreeSet<String>| -> Result<()> {
+            for name in &urls {
+                if !known.contains(*name) || *name == "token" || *name == "totp" {
+                    return Err(fields.error(
+                        key,
+                        format_args!("has ${{{name}}} in its `url`; only what an earlier answer gave can stand there, and this was not captured"),
+                    ));
+                }
+            }
+            for name in names {
+                if !known.contains(name) {
+                    self.check_value(file, fields, name)?;
+                }
+                used.insert(name.to_owned());
+            }
+            used.extend(urls.into_iter().map(str::to_owned));
+            Ok(())
+        };
+        if let Some(call) = &self.before {
+            check("before", call.names(), call.url.names().collect(), &nothing)?;
+        }
+        check("url", self.login.names(), self.login.url.names().collect(), &login)?;
+        check("inject", inject, Vec::new(), &with_token)?;
+        if let Some(call) = &self.refresh {
+            check("refresh", call.names(), call.url.names().collect(), &after)?;
+        }
+        if let Some(call) = &self.logout {
+            check("logout", call.names(), call.url.names().collect(), &with_token)?;
+        }
+        if let Some(name) = after.iter().find(|name| !used.contains(*name)) {
+            let key = if name == "totp" { "totp" } else { "capture" };
+            return Err(fields
+                .error(key, format_args!("gives `{name}`, and nothing uses it"))
+                .with_help(format!("Use it as ${{{name}}}, or take it out.")));
+        }
+        let others = self.client_cert.iter().flat_map(|names| [&names.cert, &names.key]);
+        for name in others.chain(self.totp.iter().map(|totp| &totp.seed)) {
+            self.check_value(file, fields, name)?;
+        }
+        for (name, _) in &self.next {
+            if !used.contains(name) {
+                return Err(fields.error("next", format_args!("stands in for `{name}`, which the login does not use")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_value(&self, file: &VerifiedFile, fields: &Fields, name: &str) -> Result<()> {
+        let (table, login) = (&self.table, self.table.child("login")?);
+        match file.property(&table.child(name)?) {
+            Some(Property::Sealed(_) | Property::Readable(Value::String(_) | Value::Integer(_))) => Ok(()),
+            Some(Property::Readable(_)) => {
+                Err(fields.error("json", format_args!("uses ${{{name}}}, which is neither text nor a number")))
+            }
+            None => {
+                Err(Error::malformed(format!("`{login}` uses ${{{name}}}, and the table `{table}` has no such value"))
+                    .with_help(format!("Seal it: bootseal set {}", table.child(name)?)))
+            }
+        }
+    }
+
+    /// What is written, after `like` and without defaults, as canonical JSON (RFC 8785): two profiles with the same text log in alike.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # fn profile(login: &str) -> Result<Profile> {
+    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+    /// #     let text = Vault::create(access, &text)?.sign()?;
+    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+    /// # }
+    /// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
+    /// assert_eq!(profile.canonical(), r#"{"basic":true,"url":"https://auth.acme.example/"}"#);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// The values of the table, besides those of [`Profile::names`], that are used where they are there: the right side of `next`.
+    pub fn spare_names(&self) -> impl Iterator<Item = &str> {
+        self.next.iter().map(|(_, spare)| spare.as_str())
     }
 
     /// The names of the table's values that the login needs.
@@ -432,17 +503,16 @@ impl Profile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn names(&self) -> BTreeSet<&str> {
-        let mut names = BTreeSet::new();
-        match &self.body {
-            Body::Empty => {}
-            Body::Json(json) => json.names(&mut names),
-            Body::Form(form) => form.iter().for_each(|(_, template)| names.extend(template.names())),
-        }
-        self.headers.iter().for_each(|(_, template)| names.extend(template.names()));
-        if self.basic.is_some() {
-            names.extend(["username", "password"]);
-        }
-        names
+        let calls = || {
+            [Some(&self.login), self.before.as_ref(), self.refresh.as_ref(), self.logout.as_ref()].into_iter().flatten()
+        };
+        let captured: BTreeSet<&str> =
+            calls().flat_map(|call| &call.capture).map(|capture| capture.name.as_str()).collect();
+        let inject = self.inject.iter().flat_map(|(_, template)| template.names());
+        let certs = self.client_cert.iter().flat_map(|names| [names.cert.as_str(), names.key.as_str()]);
+        let seed = self.totp.iter().map(|totp| totp.seed.as_str());
+        let named = calls().flat_map(Call::names).chain(inject).chain(certs).chain(seed);
+        named.filter(|name| !captured.contains(name) && !["token", "totp"].contains(name)).collect()
     }
 
     /// Whether the token may go to `url`: https (or loopback by its literal address, or `allow_http`), and one of `hosts`.
@@ -467,7 +537,8 @@ impl Profile {
     /// ```
     pub fn allows(&self, url: &Url) -> bool {
         // In clear only where the login itself is, which says that it is meant.
-        let clear = self.url.scheme() == "http" && url.scheme() == "http" && (self.allow_http || is_loopback(url));
+        let clear =
+            self.login.url.base().scheme() == "http" && url.scheme() == "http" && (self.allow_http || is_loopback(url));
         let secure = url.scheme() == "https" || clear;
         let origin = url.host().map(|host| host.to_owned()).zip(url.port_or_known_default());
         secure && origin.is_some_and(|origin| self.hosts.contains(&origin))
@@ -553,122 +624,40 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
         .with_help(help)
 }
 
-fn is_loopback(url: &Url) -> bool {
-    matches!(url.host(), Some(Host::Ipv4(ip)) if ip.octets() == [127, 0, 0, 1])
-        || matches!(url.host(), Some(Host::Ipv6(ip)) if ip.is_loopback())
-}
-
-fn login_url(fields: &Fields, text: &str, allow_http: bool) -> Result<Url> {
-    if text.contains("${") {
-        return Err(
-            fields.error("url", "holds `${`: a login's URL is fixed, so that nothing decides where the password goes")
-        );
+/// What is written for `table`: its own login table, with what it does not say from the one that it is `like`.
+fn written(file: &VerifiedFile, table: &PropertyPath, seen: &mut Vec<PropertyPath>) -> Result<Table> {
+    let login = table.child("login")?;
+    let Some(mut own) = file.readable_table(&login)? else {
+        return Err(no_profile(file, table));
+    };
+    let Some(like) = own.remove("like") else { return Ok(own) };
+    let wrong = |what: &str| Error::malformed(format!("`{login}.like` {what}"));
+    let Value::String(like) = like else { return Err(wrong("must be the name of a table, as \"acme\"")) };
+    let like: PropertyPath = like.parse().map_err(|_| wrong("must be the name of a table, as \"acme\""))?;
+    seen.push(table.clone());
+    if seen.contains(&like) {
+        return Err(wrong("goes round in a circle"));
     }
-    let url = Url::parse(text).map_err(|error| fields.error("url", format_args!("is not a URL: {error}")))?;
-    if url.scheme() != "https" && !(url.scheme() == "http" && (allow_http || is_loopback(&url))) {
-        return Err(fields
-            .error("url", "is not https")
-            .with_help("A password goes over TLS only. For a test on this machine use the literal 127.0.0.1 or ::1; elsewhere allow_http = true says that you mean it."));
+    if seen.len() > 8 {
+        return Err(wrong("goes over more than eight profiles"));
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(fields
-            .error("url", "holds credentials")
-            .with_help("Seal them as values of the table, and use basic = true."));
+    let mut whole = written(file, &like, seen)?;
+    if own.contains_key("json") || own.contains_key("form") {
+        whole.remove("json");
+        whole.remove("form");
     }
-    if url.fragment().is_some() || url.host().is_none() {
-        return Err(fields.error("url", "must have a host, and no fragment (#…)"));
-    }
-    Ok(url)
+    whole.extend(own);
+    Ok(whole)
 }
 
-fn template(fields: &Fields, key: &str, text: &str) -> Result<Template> {
-    Template::parse(text).map_err(|what| fields.error(key, what))
-}
-
-fn body(fields: &mut Fields) -> Result<Body> {
-    let (json, form) = (fields.take("json"), fields.table("form")?);
-    match (json, form) {
-        (Some(_), Some(_)) => Err(fields.error("form", "stands beside `json`; a login has one body")),
-        (None, None) => Ok(Body::Empty),
-        (Some(json @ Value::Table(_)), None) => Ok(Body::Json(json_template(fields, json)?)),
-        (Some(_), None) => Err(fields.error("json", "must be a table")),
-        (None, Some(form)) => {
-            let pairs = form.into_iter().map(|(name, value)| match scalar(&value) {
-                Some(text) => Ok((name, template(fields, "form", &text)?)),
-                None => Err(fields.error("form", "must hold text, numbers and booleans only")),
-            });
-            Ok(Body::Form(pairs.collect::<Result<_>>()?))
-        }
-    }
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => Some(value.to_string()),
-        _ => None,
-    }
-}
-
-fn json_template(fields: &Fields, value: Value) -> Result<JsonTemplate> {
-    Ok(match value {
-        Value::String(text) => JsonTemplate::Text(template(fields, "json", &text)?),
-        Value::Float(float) if !float.is_finite() => {
-            return Err(fields.error("json", "holds a number that JSON does not have"));
-        }
-        Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => JsonTemplate::Raw(value.to_string()),
-        Value::Datetime(datetime) => JsonTemplate::Text(Template(vec![Part::Text(datetime.to_string())])),
-        Value::Array(array) => {
-            JsonTemplate::Array(array.into_iter().map(|element| json_template(fields, element)).collect::<Result<_>>()?)
-        }
-        Value::Table(table) => {
-            let members = table.into_iter().map(|(name, member)| Ok((name, json_template(fields, member)?)));
-            JsonTemplate::Object(members.collect::<Result<_>>()?)
-        }
-    })
-}
-
-fn is_header_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-}
-
-fn headers(fields: &mut Fields) -> Result<Vec<(String, Template)>> {
-    let table = fields.table("headers")?.unwrap_or_default();
-    let pairs = table.into_iter().map(|(name, value)| match value {
-        Value::String(text) if is_header_name(&name) && !text.contains(['\r', '\n', '\0']) => {
-            Ok((name, template(fields, "headers", &text)?))
-        }
-        _ => Err(fields.error(
-            "headers",
-            format_args!("holds `{}`, which is no header, or whose value is not one line of text", Shown(&name)),
-        )),
-    });
-    pairs.collect()
-}
-
-fn token_place(place: &mut Fields) -> Result<TokenPlace> {
-    match (place.string("json")?, place.string("header")?) {
-        (Some(pointer), None) => {
-            let bad_escape = pointer.split('~').skip(1).any(|after| !after.starts_with(['0', '1']));
-            if bad_escape || !(pointer.is_empty() || pointer.starts_with('/')) {
-                return Err(place.error("json", "must be a JSON pointer (RFC 6901), as \"/data/access_token\""));
-            }
-            Ok(TokenPlace::Json(pointer))
-        }
-        (None, Some(name)) if is_header_name(&name) => Ok(TokenPlace::Header(name)),
-        (None, Some(_)) => Err(place.error("header", "must be the name of a header")),
-        _ => Err(place.error("json", "or `header` says where it is: exactly one of them")),
-    }
-}
-
-fn expiry(fields: &mut Fields, login: &PropertyPath) -> Result<(Option<Expiry>, bool)> {
+fn expiry(fields: &mut Fields) -> Result<(Option<Expiry>, bool)> {
     let table = match fields.take("expiry") {
         None => return Ok((None, false)),
         Some(Value::String(word)) if word == "on-reject" => return Ok((Some(Expiry::OnReject), false)),
         Some(Value::Table(table)) => table,
         Some(_) => return Err(fields.error("expiry", "must be a table, or \"on-reject\"")),
     };
-    let mut place = Fields::of(format!("{login}.expiry"), table);
+    let mut place = fields.inner_of("expiry", table);
     let idle = place.boolean("idle")?.unwrap_or(false);
     let jwt = place.boolean("jwt")?.unwrap_or(false);
     let fixed = place.string("fixed")?;
@@ -679,44 +668,120 @@ fn expiry(fields: &mut Fields, login: &PropertyPath) -> Result<(Option<Expiry>, 
         }
         (true, Some(_)) => return Err(place.error("fixed", "stands beside `jwt`: exactly one of them")),
         (false, None) if place.is_empty() => None, // only `idle` was said
-        (false, None) => {
-            let found = token_place(&mut place)?;
-            let unit = match place.string("unit")?.as_deref() {
-                None | Some("s") => Unit::Seconds,
-                Some("ms") => Unit::Milliseconds,
-                Some("min") => Unit::Minutes,
-                Some("epoch") => Unit::Epoch,
-                Some("epoch-ms") => Unit::EpochMilliseconds,
-                Some("iso8601") => Unit::Iso8601,
-                Some(_) => {
-                    return Err(place
-                        .error("unit", "must be one of \"s\", \"ms\", \"min\", \"epoch\", \"epoch-ms\", \"iso8601\""));
-                }
-            };
-            Some(Expiry::Field(Field { place: found, unit }))
-        }
+        (false, None) => Some(Expiry::Field(Field::read(&mut place)?)),
     };
     place.finish()?;
     Ok((rule, idle))
 }
 
-fn inject(fields: &mut Fields, login: &PropertyPath) -> Result<(String, Template)> {
-    let table = fields.table("inject")?.unwrap_or_default();
-    let mut inject = Fields::of(format!("{login}.inject"), table);
-    let header = inject.string("header")?.unwrap_or_else(|| "Authorization".into());
-    if !is_header_name(&header) {
-        return Err(inject.error("header", "must be the name of a header"));
+fn inject(fields: &mut Fields, token: &AnswerPlace) -> Result<Vec<(String, Template)>> {
+    let tables = match fields.take("inject") {
+        None => vec![Table::new()],
+        Some(Value::Table(table)) => vec![table],
+        Some(Value::Array(list)) if !list.is_empty() => {
+            let tables = list.into_iter().map(|element| match element {
+                Value::Table(table) => Ok(table),
+                _ => Err(fields.error("inject", "must hold tables, as { header = \"…\", value = \"…\" }")),
+            });
+            tables.collect::<Result<_>>()?
+        }
+        Some(_) => return Err(fields.error("inject", "must be a table, or a list of tables")),
+    };
+    let mut headers: Vec<(String, Template)> = Vec::new();
+    for table in tables {
+        let mut inject = fields.inner_of("inject", table);
+        let (header, value) = (inject.string("header")?, inject.string("value")?);
+        let (header, value) = match (header, value, token) {
+            // A cookie goes back as a cookie.
+            (None, None, AnswerPlace::Cookie(name)) => ("Cookie".into(), format!("{name}=${{token}}")),
+            (header, value, _) => {
+                (header.unwrap_or_else(|| "Authorization".into()), value.unwrap_or_else(|| "Bearer ${token}".into()))
+            }
+        };
+        if !is_token(&header) {
+            return Err(inject.error("header", "must be the name of a header"));
+        }
+        if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&header)) {
+            return Err(inject.error("header", format_args!("is `{header}` twice")));
+        }
+        if value.contains(|character: char| character.is_control()) {
+            return Err(inject.error("value", "must be one line"));
+        }
+        let value = template(&inject, "value", &value)?;
+        inject.finish()?;
+        headers.push((header, value));
     }
-    let value = inject.string("value")?.unwrap_or_else(|| "Bearer ${token}".into());
-    if value.contains(['\r', '\n', '\0']) {
-        return Err(inject.error("value", "must be one line"));
+    let tokens = headers.iter().flat_map(|(_, value)| value.names()).filter(|name| *name == "token").count();
+    if tokens != 1 {
+        return Err(fields.error("inject", "must hold ${token}, once"));
     }
-    let value = template(&inject, "value", &value)?;
-    if value.names().ne(["token"]) {
-        return Err(inject.error("value", "must hold ${token}, once, and no other name"));
+    if headers.iter().flat_map(|(_, value)| value.names()).any(|name| name == "totp") {
+        return Err(fields.error("inject", "cannot hold ${totp}: a code is used once"));
     }
-    inject.finish()?;
-    Ok((header, value))
+    Ok(headers)
+}
+
+/// The name in a text that is one `${name}` and nothing else.
+fn one_name(fields: &Fields, key: &str, text: &str) -> Result<String> {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| is_name(name));
+    name.map(str::to_owned)
+        .ok_or_else(|| fields.error(key, "must be one ${name} of a value of the table: no profile key names a file"))
+}
+
+fn client_cert(fields: &mut Fields) -> Result<Option<ClientCert>> {
+    match (fields.string("client_cert")?, fields.string("client_key")?) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some(ClientCert {
+            cert: one_name(fields, "client_cert", &cert)?,
+            key: one_name(fields, "client_key", &key)?,
+        })),
+        (Some(_), None) => Err(fields.error("client_key", "is missing beside `client_cert`")),
+        (None, Some(_)) => Err(fields.error("client_cert", "is missing beside `client_key`")),
+    }
+}
+
+fn proxy(fields: &mut Fields) -> Result<Option<Url>> {
+    let Some(text) = fields.string("proxy")? else { return Ok(None) };
+    let url = Url::parse(&text).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    let url = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
+    let url = url.ok_or_else(|| fields.error("proxy", "must be as \"http://proxy.example:3128\""))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(fields.error("proxy", "holds credentials, which everybody who has the file could read"));
+    }
+    Ok(Some(url))
+}
+
+fn next(fields: &mut Fields) -> Result<Vec<(String, String)>> {
+    let table = fields.table("next")?.unwrap_or_default();
+    let pairs = table.into_iter().map(|(name, value)| match value {
+        Value::String(spare) if is_name(&spare) && spare != name => Ok((name, spare)),
+        _ => Err(fields.error("next", "must name another value of the table, as { password = \"password_next\" }")),
+    });
+    pairs.collect()
+}
+
+fn totp(fields: &mut Fields) -> Result<Option<Totp>> {
+    let Some(mut inner) = fields.inner("totp")? else { return Ok(None) };
+    let seed = inner.string("seed")?;
+    let seed = inner.required("seed", seed)?;
+    if !is_name(&seed) {
+        return Err(inner.error("seed", "must be the name of a value of the table, not the seed itself"));
+    }
+    let digits = inner.integer("digits")?.unwrap_or(6);
+    let digits = u32::try_from(digits).ok().filter(|digits| (6..=8).contains(digits));
+    let digits = digits.ok_or_else(|| inner.error("digits", "must be 6, 7 or 8"))?;
+    let period = duration(&mut inner, "period", "30s")?;
+    if period.subsec_nanos() != 0 || !(10..=120).contains(&period.as_secs()) {
+        return Err(inner.error("period", "must be whole seconds, from 10s to 120s"));
+    }
+    let hash = match inner.string("hash")?.as_deref() {
+        None | Some("sha1") => TotpHash::Sha1,
+        Some("sha256") => TotpHash::Sha256,
+        Some("sha512") => TotpHash::Sha512,
+        Some(_) => return Err(inner.error("hash", "must be \"sha1\", \"sha256\" or \"sha512\"")),
+    };
+    inner.finish()?;
+    Ok(Some(Totp { seed, digits, period, hash }))
 }
 
 fn hosts(fields: &mut Fields, login: &Url) -> Result<Vec<(Host, u16)>> {

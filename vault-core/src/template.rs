@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
 /// # }
 /// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
-/// let [Part::Text(before), Part::Name(name)] = profile.inject_value.parts() else { panic!() };
+/// let [Part::Text(before), Part::Name(name)] = profile.inject[0].1.parts() else { panic!() };
 /// assert_eq!((before.as_str(), name.as_str()), ("Bearer ", "token")); // "Bearer ${token}"
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
@@ -43,7 +43,8 @@ impl Template {
         &self.0
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+    /// The names that are filled in, in order. See the example of [`Template`].
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Name(name) => Some(name.as_str()),
             Part::Text(_) => None,
@@ -86,7 +87,7 @@ impl Template {
 ///     url = "https://auth.acme.example/login"
 ///     json = { user = "${username}", password = "${password}", remember = true }
 /// "#)?;
-/// let Body::Json(JsonTemplate::Object(members)) = &profile.body else { panic!() };
+/// let Body::Json(JsonTemplate::Object(members)) = &profile.login.body else { panic!() };
 /// assert!(matches!(&members[2].1, JsonTemplate::Raw(text) if text == "true"));
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```

@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::header::{self, Access, Header, MAX_COUNT, MAX_HISTORY, Role};
 use crate::identity::Identity;
 use crate::key_block::{open_data_key, wrap_data_key, wrap_writer_keys};
-use crate::keys::{DataKey, SigningSeed, ValueKey};
+use crate::keys::{CredentialKey, DataKey, SigningSeed, ValueKey};
 use crate::path::PropertyPath;
 use crate::pin::Pin;
 use crate::sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
@@ -28,7 +28,9 @@ use std::collections::HashMap;
 /// assert!(vault.open_all()?.is_empty());
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
-pub struct Reader(());
+pub struct Reader {
+    credential: CredentialKey,
+}
 
 /// The right to seal values and to sign the file.
 ///
@@ -76,9 +78,15 @@ impl<Role> std::fmt::Debug for Vault<Role> {
 }
 
 impl Vault<Reader> {
+    /// What tells whether two logins are made with the same credentials. See the example of [`CredentialKey`].
+    pub fn credential_key(&self) -> &CredentialKey {
+        &self.role.credential
+    }
+
     pub(crate) fn for_reader(file: VerifiedFile, key: DataKey) -> Result<Vault<Reader>> {
         // The data key is dropped, and so wiped, here: opening values takes the value key only.
-        Ok(Vault { key: key.value_key(&file.vault())?, file, role: Reader(()) })
+        let role = Reader { credential: key.credential_key(&file.vault())? };
+        Ok(Vault { key: key.value_key(&file.vault())?, file, role })
     }
 }
 

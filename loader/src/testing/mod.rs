@@ -20,7 +20,7 @@ pub use clock::Clock;
 pub use vendor::{Seen, Vendor};
 
 use crate::error::Result;
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, Snapshot};
 use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, Vault};
 
 /// An opened vault whose sealed values are `values`, and whose readable part is the TOML `readable`. Nothing touches a disk, but
@@ -43,5 +43,5 @@ pub fn vault<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, readable:
     let pin = Pin::from(vault.file().vault());
     let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[identity])?;
     let values = opened.open_all()?;
-    Secrets::new(opened.into_file(), values, &[])
+    Ok(Secrets::new(Snapshot::new(opened.into_file(), values, &[])?, None))
 }

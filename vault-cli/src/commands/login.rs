@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
             let document = json!({
                 "profile": options.profile, "class": "ok", "status": token.status(),
                 "life_seconds": token.life().as_secs(), "expiry_from": token.expiry_from().as_str(),
-                "inject": { "header": source.profile().inject_header },
+                "inject": { "header": source.profile().inject[0].0 },
                 "claims": token.claims().and_then(|text| serde_json::from_str::<Value>(&text).ok()),
                 "retry_after_seconds": null, "call": call.map(|status| json!({ "status": status })),
             });
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
             if style.json {
                 world.document(&json!({
                     "profile": options.profile, "class": class, "status": error.status(), "life_seconds": null, "expiry_from": null,
-                    "inject": { "header": source.profile().inject_header }, "claims": null,
+                    "inject": { "header": source.profile().inject[0].0 }, "claims": null,
                     "retry_after_seconds": error.retry_after().map(|wait| wait.as_secs()), "call": null,
                 }))?;
             }

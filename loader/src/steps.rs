@@ -1,0 +1,250 @@
+//! How does one come to a token? The refresh token where there is one, else a call ahead and the password, else the next password.
+
+use crate::clock::Clock;
+use crate::cookie;
+use crate::error::Error;
+use crate::login::{
+    Class, Failure, Fresh, LoginAnswer, LoginRequest, Outcome, Transport, TransportError, Values, arrived, captured,
+    failed, header_text, understand,
+};
+use crate::totp;
+use bootseal_core::{Call, Profile, Secret};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A profile, and the values of its table that it uses. A reload puts another one in its place.
+pub(crate) struct Account {
+    pub(crate) profile: Profile,
+    /// With those that stand in for others (`next`), where they are set.
+    pub(crate) values: Values,
+}
+
+/// One login: everything that it needs, and what it leaves behind for the next one.
+pub(crate) struct Login<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) transport: &'a dyn Transport,
+    pub(crate) clock: &'a dyn Clock,
+    /// Counts what is sent with the credentials.
+    pub(crate) logins: &'a AtomicU64,
+    /// Counts what is sent with a refresh token.
+    pub(crate) refreshes: &'a AtomicU64,
+    /// What came with the token before, for the refresh.
+    pub(crate) kept: Option<Values>,
+    /// The values of `next` worked the last time.
+    pub(crate) next_first: bool,
+    /// The period of the last one-time code that was sent.
+    pub(crate) last_code: Option<u64>,
+}
+
+impl Login<'_> {
+    pub(crate) async fn run(&mut self) -> Outcome {
+        let profile = &self.account.profile;
+        if let Some(outcome) = self.refresh().await {
+            return outcome;
+        }
+        let spare = self.spare_values();
+        let first_is_next = self.next_first && spare.is_some();
+        let mut order = vec![(self.account.values.clone(), false)];
+        order.extend(spare.map(|values| (values, true)));
+        if first_is_next {
+            order.reverse();
+        }
+        let mut last = failed(Class::Protocol, None, "cannot be asked");
+        for (values, is_next) in order {
+            if matches!(&last, Outcome::Failed(failure) if failure.class == Class::Refused) {
+                tracing::warn!(target: "bootseal", profile = %profile.table, "these credentials were refused: trying the others of `next`");
+            }
+            last = self.with_password(values).await;
+            match &last {
+                Outcome::Failed(failure) if failure.class == Class::Refused => {}
+                Outcome::Failed(_) => return last,
+                Outcome::Token(_) => {
+                    if is_next && !self.next_first {
+                        tracing::warn!(target: "bootseal", profile = %profile.table, "next_in_use: the value of `next` is the one that works; make it the first");
+                    }
+                    self.next_first = is_next;
+                    return last;
+                }
+            }
+        }
+        last
+    }
+
+    /// The values with those of `next` in their places; `None` where none is set.
+    fn spare_values(&self) -> Option<Values> {
+        let mut values = self.account.values.clone();
+        let mut any = false;
+        for (name, spare) in &self.account.profile.next {
+            if let Some(spare) = self.account.values.get(spare) {
+                values.insert(name.clone(), spare.clone());
+                any = true;
+            }
+        }
+        any.then_some(values)
+    }
+
+    /// What the refresh token comes to; `None` where there is none, or where the vendor does not take it: then the password is next.
+    async fn refresh(&mut self) -> Option<Outcome> {
+        let profile = &self.account.profile;
+        let (call, kept) = (profile.refresh.as_ref()?, self.kept.take()?);
+        let mut values = self.account.values.clone();
+        values.extend(kept.clone());
+        let request = LoginRequest::build(profile, call, &values).ok()?;
+        self.refreshes.fetch_add(1, Ordering::Relaxed);
+        let answer = self.send(request).await;
+        match understand(profile, call, answer, self.clock.wall()) {
+            Outcome::Token(mut fresh) => {
+                // A vendor that does not say a value anew means the one that it gave.
+                let mut all = kept;
+                all.append(&mut fresh.captured);
+                Some(self.complete(fresh, all))
+            }
+            Outcome::Failed(failure) => match failure.class {
+                Class::Refused | Class::PerhapsRefused | Class::Protocol | Class::Redirect => {
+                    tracing::info!(target: "bootseal", profile = %profile.table, "the refresh token is not taken: {}; the password is next", failure.text);
+                    None
+                }
+                _ => {
+                    self.kept = Some(kept);
+                    Some(Outcome::Failed(failure))
+                }
+            },
+        }
+    }
+
+    async fn with_password(&mut self, mut values: Values) -> Outcome {
+        let profile = &self.account.profile;
+        if let Some(totp) = &profile.totp {
+            let wall = self.clock.wall();
+            let step = totp::step(totp, wall);
+            if self.last_code.is_some_and(|last| last >= step) {
+                return Outcome::Failed(Failure {
+                    class: Class::Throttled,
+                    text: "is not asked now: the one-time code of this moment was used already".into(),
+                    status: None,
+                    retry_after: Some(totp::until_next(totp, wall)),
+                });
+            }
+            let code = match values.get(&totp.seed).map(|seed| totp::code(totp, seed, step)) {
+                Some(Ok(code)) => code,
+                Some(Err(error)) => return cannot(&error),
+                None => {
+                    return failed(
+                        Class::Protocol,
+                        None,
+                        "cannot be asked: the seed of the one-time code is not there",
+                    );
+                }
+            };
+            values.insert("totp".into(), code);
+            self.last_code = Some(step);
+        }
+        let mut kept = Values::new();
+        let mut cookies = Vec::new();
+        if let Some(before) = &profile.before {
+            let request = match LoginRequest::build(profile, before, &values) {
+                Ok(request) => request,
+                Err(error) => return cannot(&error),
+            };
+            let answer = self.send(request).await;
+            let answer = match arrived(profile, before, answer, self.clock.wall()) {
+                Ok(answer) => answer,
+                Err(mut failure) => {
+                    // Nothing was said of the credentials: they were not sent yet.
+                    if matches!(failure.class, Class::Refused | Class::PerhapsRefused) && !carries(before) {
+                        failure.class = Class::Protocol;
+                    }
+                    failure.text = format!("(asked before the login) {}", failure.text);
+                    return Outcome::Failed(failure);
+                }
+            };
+            match (captured(before, &answer), cookie::set_by(&answer.headers)) {
+                (Ok(found), Ok(set)) => (kept, cookies) = (found, set),
+                (Err(why), _) => {
+                    return failed(
+                        Class::Protocol,
+                        Some(answer.status),
+                        format!("answered before the login, but {why}"),
+                    );
+                }
+                (_, Err(error)) => return cannot(&error.into()),
+            }
+            values.extend(kept.clone());
+        }
+        let request = LoginRequest::build(profile, &profile.login, &values)
+            .and_then(|mut request| request.add_cookies(&cookies).map(|()| request));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return cannot(&error),
+        };
+        self.logins.fetch_add(1, Ordering::Relaxed);
+        let answer = self.send(request).await;
+        match understand(profile, &profile.login, answer, self.clock.wall()) {
+            Outcome::Token(mut fresh) => {
+                kept.append(&mut fresh.captured);
+                self.complete(fresh, kept)
+            }
+            failure => failure,
+        }
+    }
+
+    /// The token with all that was kept, where every header that a call carries can be filled.
+    fn complete(&self, mut fresh: Fresh, kept: Values) -> Outcome {
+        let profile = &self.account.profile;
+        fresh.captured = kept;
+        let values = filling(self.account, &fresh.secret, &fresh.captured);
+        for (name, template) in &profile.inject {
+            if let Err(error) = header_text(profile, name, template, &values) {
+                let text = format!("answered {} to the login, but {error}", fresh.status);
+                return failed(Class::Protocol, Some(fresh.status), text);
+            }
+        }
+        Outcome::Token(fresh)
+    }
+
+    async fn send(&self, request: LoginRequest) -> Result<LoginAnswer, TransportError> {
+        match self.transport.send(request.clone()).await {
+            // Not one byte was sent, so this is no second login.
+            Err(TransportError::Connect(_)) => self.transport.send(request).await,
+            answer => answer,
+        }
+    }
+}
+
+/// All that can stand in the headers of a call: the token, what came with it, and what of the table they name.
+pub(crate) fn filling(account: &Account, token: &Secret, captured: &Values) -> Values {
+    let named: BTreeSet<&str> = account.profile.inject.iter().flat_map(|(_, template)| template.names()).collect();
+    let own = account.values.iter().filter(|(name, _)| named.contains(name.as_str()));
+    let mut values: Values = own.chain(captured).map(|(name, value)| (name.clone(), value.clone())).collect();
+    values.insert("token".into(), token.clone());
+    values
+}
+
+/// The request that ends a token, with the token on it unless it says otherwise itself.
+pub(crate) fn logout(account: &Account, call: &Call, filling: &Values) -> Result<LoginRequest, Error> {
+    let profile = &account.profile;
+    let mut values = account.values.clone();
+    values.extend(filling.clone());
+    let mut request = LoginRequest::build(profile, call, &values)?;
+    for (name, template) in &profile.inject {
+        let header = http::HeaderName::try_from(name.as_str()).ok();
+        if let Some(header) = header.filter(|header| !request.headers.iter().any(|(other, _)| other == header)) {
+            request.headers.push((header, header_text(profile, name, template, filling)?));
+        }
+    }
+    request.timeout = profile.login_timeout.min(Duration::from_secs(10));
+    Ok(request)
+}
+
+/// Whether it carries anything of the table.
+fn carries(call: &Call) -> bool {
+    use bootseal_core::Body;
+    call.basic.is_some()
+        || !matches!(call.body, Body::Empty)
+        || call.headers.iter().any(|(_, template)| template.names().next().is_some())
+}
+
+fn cannot(error: &Error) -> Outcome {
+    failed(Class::Protocol, None, format!("cannot be asked: {error}"))
+}
