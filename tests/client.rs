@@ -978,3 +978,60 @@ async fn a_token_that_no_header_can_carry_is_an_error_that_does_not_show_it() {
     client.get(raw.url("/")).header(AUTHORIZATION, "x").send().await.unwrap();
     assert_eq!(raw.calls()[0].all("authorization"), ["Bearer token-1"]);
 }
+
+// ---- What is said inside an answer
+
+#[tokio::test]
+async fn a_200_that_says_expired_is_a_rejection_and_every_other_body_arrives_whole() {
+    let long = format!("[{}1]", "1,".repeat(100_000));
+    let served = long.clone();
+    let raw = Raw::vendor(move |heard| match (heard.path(), heard.token()) {
+        ("/orders", "token-1") => reply(200, &[], r#"{"error":{"code":"SESSION_EXPIRED"}}"#),
+        ("/orders", _) => reply(200, &["Content-Type: text/plain"], r#"{"orders":[1]}"#),
+        ("/other", _) => reply(200, &[], r#"{"error":{"code":"NOT_FOUND"}}"#),
+        ("/text", _) => reply(200, &[], "SESSION_EXPIRED"),
+        ("/long", _) => reply(200, &["X-Own: 1"], &served),
+        _ => reply(204, &[], ""),
+    });
+    let source = raw.source("rejected_when = { json = \"/error/code\", equals = \"SESSION_EXPIRED\" }\n");
+    let client = source.client();
+    let answer = client.get(raw.url("/orders")).send().await.unwrap();
+    assert_eq!(answer.url().path(), "/orders");
+    assert_eq!(answer.text().await.unwrap(), r#"{"orders":[1]}"#);
+    assert_eq!((raw.logins(), source.counts().replays), (2, 1));
+    for (path, expected) in
+        [("/other", r#"{"error":{"code":"NOT_FOUND"}}"#), ("/text", "SESSION_EXPIRED"), ("/long", &long), ("/none", "")]
+    {
+        let answer = client.get(raw.url(path)).send().await.unwrap();
+        assert_eq!(answer.headers().contains_key("x-own"), path == "/long");
+        assert_eq!(answer.text().await.unwrap(), expected);
+    }
+    assert_eq!(raw.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_newer_cookie_in_an_ordinary_answer_takes_the_place_of_the_token() {
+    let raw = Raw::start(|heard| match heard.path() {
+        "/login" => reply(200, &["Set-Cookie: AuthSession=one; Max-Age=600"], "{}"),
+        "/slide" => reply(200, &["Set-Cookie: AuthSession=two; Max-Age=600"], ""),
+        "/end" => reply(200, &["Set-Cookie: AuthSession=; Max-Age=0"], ""),
+        _ => reply(200, &[], ""),
+    });
+    let source = raw.source(
+        "token = { cookie = \"AuthSession\" }\nexpiry = { cookie = \"AuthSession\" }\nrenew_from_answers = true\n",
+    );
+    let client = source.client();
+    let late = source.token().await.unwrap();
+    for path in ["/a", "/slide", "/b", "/end", "/c"] {
+        client.get(raw.url(path)).send().await.unwrap();
+    }
+    let cookies: Vec<String> = raw.calls().iter().map(|heard| heard.all("cookie").join("|")).collect();
+    assert_eq!(
+        cookies,
+        ["AuthSession=one", "AuthSession=one", "AuthSession=two", "AuthSession=two", "AuthSession=two"]
+    );
+    assert!(source.reject(&late), "a late word about the old one");
+    client.get(raw.url("/d")).send().await.unwrap();
+    assert_eq!(raw.calls().last().unwrap().all("cookie"), ["AuthSession=two"]);
+    assert_eq!(raw.logins(), 1);
+}

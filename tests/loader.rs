@@ -235,3 +235,80 @@ fn a_profile_that_cannot_work_is_told_at_start() {
         assert!(error.to_string().contains(words), "{words}: {error}");
     }
 }
+
+// ---- A file that changes
+
+#[test]
+fn a_reload_takes_a_newer_generation_and_handles_keep_their_value() {
+    let host = Host::new();
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    let before = vault.secret("acme.password").unwrap();
+    let (heard, says) = std::sync::mpsc::channel();
+    vault.on_change(move |names| heard.send(names.to_vec()).unwrap());
+    assert_eq!(vault.reload().unwrap(), Vec::<String>::new(), "the same file");
+    let first = host.home.read("app.sealed.toml");
+    host.home.ok_with(&["set", "acme.password"], b"correct horse");
+    assert_eq!(vault.reload().unwrap(), ["acme.password"]);
+    assert_eq!(says.try_iter().collect::<Vec<_>>(), [["acme.password"]]);
+    assert!(before.expose(|bytes| bytes == b"hunter2"));
+    assert!(vault.secret("acme.password").unwrap().expose(|bytes| bytes == b"correct horse"));
+    // What is older, foreign or broken is refused, and what was opened goes on.
+    let generation = vault.generation();
+    let second = host.home.read("app.sealed.toml");
+    let foreign = Home::with_vault(SETTINGS).read("app.sealed.toml");
+    for (text, kind) in [
+        (first, Kind::OldGeneration),
+        (foreign, Kind::WrongVault),
+        (second.replace("payments", "payment5"), Kind::Forged),
+        ("broken".to_owned(), Kind::Malformed),
+    ] {
+        host.home.write("app.sealed.toml", &text);
+        assert_eq!(vault.reload().unwrap_err().kind(), kind);
+        assert_eq!(vault.generation(), generation);
+        assert!(vault.secret("acme.password").unwrap().expose(|bytes| bytes == b"correct horse"));
+    }
+    std::fs::remove_file(host.home.at("app.sealed.toml")).unwrap();
+    assert_eq!(vault.reload().unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(says.try_iter().count(), 0);
+}
+
+#[test]
+fn a_swapped_link_is_seen() {
+    let host = Host::new();
+    // As Kubernetes mounts a secret: the name is a link into a folder that is swapped as a whole.
+    let (name, link) = (host.home.at("app.sealed.toml"), host.home.at("data"));
+    let place = |folder: &str, text: &str| {
+        std::fs::create_dir(host.home.at(folder)).unwrap();
+        host.home.write(&format!("{folder}/app.sealed.toml"), text);
+    };
+    place("one", &host.home.read("app.sealed.toml"));
+    host.home.ok_with(&["set", "acme.password"], b"correct horse");
+    place("two", &host.home.read("app.sealed.toml"));
+    std::fs::remove_file(&name).unwrap();
+    std::os::unix::fs::symlink("one", &link).unwrap();
+    std::os::unix::fs::symlink("data/app.sealed.toml", &name).unwrap();
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    let (heard, says) = std::sync::mpsc::channel();
+    vault.on_change(move |names| heard.send(names.to_vec()).unwrap());
+    vault.watch(std::time::Duration::from_millis(5)).unwrap();
+    std::os::unix::fs::symlink("two", host.home.at("data.new")).unwrap();
+    std::fs::rename(host.home.at("data.new"), &link).unwrap();
+    assert_eq!(says.recv_timeout(std::time::Duration::from_secs(60)).unwrap(), ["acme.password"]);
+    assert!(vault.secret("acme.password").unwrap().expose(|bytes| bytes == b"correct horse"));
+}
+
+#[test]
+fn a_table_of_a_real_file_becomes_the_applications_own_struct() {
+    #[derive(serde::Deserialize)]
+    struct Acme {
+        password: bootseal::Secret,
+        #[serde(with = "bootseal::exposed")]
+        username: String,
+        port: u16,
+    }
+    let host = Host::new();
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    let acme: Acme = vault.deserialize("acme").unwrap();
+    assert!(acme.password.expose(|bytes| bytes == b"hunter2"));
+    assert_eq!((acme.username.as_str(), acme.port), ("bob", 8443));
+}

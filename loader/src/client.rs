@@ -59,10 +59,19 @@ impl TokenSource {
         Client { source: self.clone(), http: self.http_client() }
     }
 
-    fn http_client(&self) -> Result<reqwest::Client> {
-        let account = self.account();
-        let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", account.profile.table));
-        let same_origin = reqwest::redirect::Policy::custom(|attempt| {
+    /// Redirects within one origin are followed, one to another origin is returned as it is: for a `reqwest::Client` of your own that
+    /// carries the token.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let builder = reqwest::Client::builder().redirect(acme.redirect_policy());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn redirect_policy(&self) -> reqwest::redirect::Policy {
+        reqwest::redirect::Policy::custom(|attempt| {
             let here = attempt.previous().last().map(|url| url.origin());
             if here.as_ref() != Some(&attempt.url().origin()) {
                 attempt.stop()
@@ -71,9 +80,14 @@ impl TokenSource {
             } else {
                 attempt.follow()
             }
-        });
+        })
+    }
+
+    fn http_client(&self) -> Result<reqwest::Client> {
+        let account = self.account();
+        let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", account.profile.table));
         let builder = client_builder(&Way::of(&account), &[HTTP_2, HTTP_1]).map_err(tls)?;
-        builder.redirect(same_origin).build().map_err(|error| tls(crate::error::chain(&error)))
+        builder.redirect(self.redirect_policy()).build().map_err(|error| tls(crate::error::chain(&error)))
     }
 }
 
@@ -211,7 +225,7 @@ impl Client {
         let again = if source.may_replay(request.method()) { request.try_clone() } else { None };
         let token = source.token().await?;
         source.put_on(&token, request.headers_mut())?;
-        let (answer, rejected) = self.look(http.execute(request).await?).await?;
+        let (answer, rejected) = peek::look(source, http.execute(request).await?).await?;
         if !source.first_answer(&token, rejected, answer.status(), answer.headers()) {
             return Ok(answer);
         }
@@ -220,20 +234,9 @@ impl Client {
         drain(answer).await;
         source.count_replay();
         source.put_on(&token, again.headers_mut())?;
-        let (answer, rejected) = self.look(http.execute(again).await?).await?;
+        let (answer, rejected) = peek::look(source, http.execute(again).await?).await?;
         source.second_answer(&token, rejected, answer.status(), answer.headers());
         Ok(answer)
-    }
-
-    /// The answer, and whether it rejects the token.
-    async fn look(&self, answer: Response) -> Result<(Response, bool)> {
-        if self.source.is_rejection(answer.status(), answer.headers()) {
-            return Ok((answer, true));
-        }
-        match &self.source.account().profile.rejected_when {
-            Some(when) => Ok(peek::says(answer, when).await?),
-            None => Ok((answer, false)),
-        }
     }
 }
 

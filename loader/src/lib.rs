@@ -34,6 +34,8 @@ mod secrets;
 mod startup;
 mod unlock;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
@@ -50,8 +52,12 @@ mod gate;
 mod json;
 #[cfg(feature = "client")]
 mod jwt;
+#[cfg(feature = "tower")]
+mod layer;
 #[cfg(feature = "client")]
 mod login;
+#[cfg(feature = "middleware")]
+mod middleware;
 #[cfg(feature = "client")]
 mod peek;
 #[cfg(feature = "client")]
@@ -86,8 +92,12 @@ pub use client::{Client, RequestBuilder};
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "client")]
 pub use expiry::ExpiryFrom;
+#[cfg(feature = "tower")]
+pub use layer::{TokenLayer, TokenService};
 #[cfg(feature = "client")]
 pub use login::{LoginAnswer, LoginRequest, Transport, TransportError};
+#[cfg(feature = "middleware")]
+pub use middleware::TokenMiddleware;
 #[cfg(feature = "client")]
 pub use token::Token;
 #[cfg(feature = "client")]

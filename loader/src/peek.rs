@@ -1,6 +1,8 @@
 //! Does the body of an answer say that the token is no longer good? It is looked into, and handed on as if it had not been.
 
+use crate::error::Result;
 use crate::login::holds;
+use crate::token_source::TokenSource;
 use bootseal_core::When;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -11,10 +13,21 @@ use std::task::{Context, Poll};
 /// A longer body says nothing of the token: it is an answer.
 const MOST: usize = 64 * 1024;
 
+/// The answer, and whether it rejects the token.
+pub(crate) async fn look(source: &TokenSource, answer: Response) -> Result<(Response, bool)> {
+    if source.is_rejection(answer.status(), answer.headers()) {
+        return Ok((answer, true));
+    }
+    match &source.account().profile.rejected_when {
+        Some(when) => Ok(says(answer, when).await?),
+        None => Ok((answer, false)),
+    }
+}
+
 /// The answer as it was, and whether `when` holds for its body.
 ///
 /// Only what begins as JSON and ends within 64 KiB is looked at, so that a stream goes on as one.
-pub(crate) async fn says(mut answer: Response, when: &When) -> Result<(Response, bool), reqwest::Error> {
+async fn says(mut answer: Response, when: &When) -> Result<(Response, bool), reqwest::Error> {
     if answer.content_length().is_some_and(|length| length == 0 || length > MOST as u64) || is_a_stream(&answer) {
         return Ok((answer, false));
     }

@@ -1,0 +1,118 @@
+//! How does a program without a runtime make a call? The same builder, sent on a runtime of ours, and an answer that blocks.
+
+use crate::client::RequestBuilder;
+use crate::error::{Error, Result};
+use bootseal_core::Kind;
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, StatusCode};
+use std::io::Read;
+use std::sync::OnceLock;
+use tokio::runtime::{Handle, Runtime};
+
+/// An answer whose body is read by blocking calls.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// # let acme = vault.token_source("acme")?;
+/// let answer = acme.client().get(vendor.url("/orders")).send_blocking()?;
+/// assert_eq!(answer.status(), 200);
+/// let orders = answer.text()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Response {
+    inner: reqwest::Response,
+    chunk: Bytes,
+}
+
+impl RequestBuilder {
+    /// Sends the call and waits for the head of its answer, on a thread that runs nothing async.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, whose thread it would hold up.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// let answer = acme.client().post(vendor.url("/orders")).json(&["a lamp"]).send_blocking()?;
+    /// assert_eq!(answer.status(), 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_blocking(self) -> Result<Response> {
+        let inner = wait(async { self.send().await })?;
+        Ok(Response { inner, chunk: Bytes::new() })
+    }
+}
+
+impl Response {
+    /// The status. See the example of [`Response`].
+    pub fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    /// The headers. See the example of [`Response`].
+    pub fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// The whole body. See the example of [`Response`].
+    ///
+    /// # Errors
+    /// [`Error::as_http`] where it breaks off.
+    pub fn bytes(self) -> Result<Bytes> {
+        wait(async { Ok(self.inner.bytes().await?) })
+    }
+
+    /// The whole body as text; what is no UTF-8 is replaced. See the example of [`Response`].
+    ///
+    /// # Errors
+    /// [`Error::as_http`] where it breaks off.
+    pub fn text(self) -> Result<String> {
+        wait(async { Ok(self.inner.text().await?) })
+    }
+
+    /// The whole body, from JSON. See the example of [`Response`].
+    ///
+    /// # Errors
+    /// [`Error::as_http`] where it breaks off or does not fit `T`.
+    pub fn json<T: serde::de::DeserializeOwned>(self) -> Result<T> {
+        wait(async { Ok(self.inner.json().await?) })
+    }
+}
+
+impl Read for Response {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.chunk.is_empty() {
+            match wait(async { Ok(self.inner.chunk().await?) }).map_err(std::io::Error::other)? {
+                Some(chunk) => self.chunk = chunk,
+                None => return Ok(0),
+            }
+        }
+        let length = self.chunk.len().min(into.len());
+        self.chunk.copy_to_slice(&mut into[..length]);
+        Ok(length)
+    }
+}
+
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    // One for the process: it holds the connections that wait for the next call.
+    static RUNTIME: OnceLock<std::result::Result<Runtime, String>> = OnceLock::new();
+    if Handle::try_current().is_ok() {
+        return Err(
+            Error::new(Kind::Usage, "a blocking call inside an async runtime").with_help("Use send().await there.")
+        );
+    }
+    let runtime = RUNTIME.get_or_init(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let built = builder.worker_threads(1).thread_name("bootseal-calls").enable_all().build();
+        built.map_err(|error| format!("no runtime for blocking calls: {error}"))
+    });
+    match runtime {
+        Ok(runtime) => runtime.block_on(work),
+        Err(text) => Err(Error::new(Kind::Io, text.clone())),
+    }
+}

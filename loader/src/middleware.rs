@@ -1,0 +1,118 @@
+//! How does a client of `reqwest-middleware` carry the token? As the innermost of its layers.
+
+use crate::error::Error;
+use crate::peek;
+use crate::token_source::TokenSource;
+use bootseal_core::Kind;
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Middleware, Next};
+
+/// Puts the token on each request, and sends a request once more whose token was rejected. Add it last: it belongs innermost.
+///
+/// The redirects of a `reqwest::Client` are followed below it. Of those to another host reqwest takes `Authorization` and `Cookie` away,
+/// and no other header; so where the profile's header is another one, calls are an error until the client was built with
+/// [`TokenSource::redirect_policy`] and [`TokenMiddleware::with_redirect_policy`] says so. What that client keeps of a request, memory
+/// keeps: [`TokenSource::client`] is the better one wherever it will do.
+///
+/// ```
+/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// # let acme = vault.token_source("acme")?;
+/// # let ring = rustls::crypto::ring::default_provider().install_default();
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let inner = reqwest::Client::builder().redirect(acme.redirect_policy()).build()?;
+/// let client = reqwest_middleware::ClientBuilder::new(inner).with(acme.middleware().with_redirect_policy()).build();
+/// assert_eq!(client.get(vendor.url("/orders")).send().await?.status(), 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TokenMiddleware {
+    source: TokenSource,
+    own_redirects: bool,
+}
+
+impl TokenSource {
+    /// A layer for `reqwest-middleware`. See the example of [`TokenMiddleware`].
+    pub fn middleware(&self) -> TokenMiddleware {
+        TokenMiddleware { source: self.clone(), own_redirects: false }
+    }
+}
+
+impl TokenMiddleware {
+    /// Says that the client below was built with [`TokenSource::redirect_policy`]. See the example of [`TokenMiddleware`].
+    #[must_use]
+    pub fn with_redirect_policy(mut self) -> TokenMiddleware {
+        self.own_redirects = true;
+        self
+    }
+
+    async fn send(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, Failed> {
+        let source = &self.source;
+        source.allow(request.url())?;
+        let account = source.account();
+        let stays = |(name, _): &(String, _)| ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
+        if !self.own_redirects && !account.profile.inject.iter().all(stays) {
+            let text = format!(
+                "a redirect could take the token of `{}` to another host, for reqwest leaves its header on",
+                account.profile.table
+            );
+            return Err(Error::new(Kind::Usage, text).with_help("Build the client with .redirect(source.redirect_policy()), and say so: source.middleware().with_redirect_policy()").into());
+        }
+        let again = if source.may_replay(request.method()) { request.try_clone() } else { None };
+        let token = source.token().await?;
+        source.put_on(&token, request.headers_mut())?;
+        let (answer, rejected) = peek::look(source, next.clone().run(request, extensions).await?).await?;
+        if !source.first_answer(&token, rejected, answer.status(), answer.headers()) {
+            return Ok(answer);
+        }
+        let Some(mut again) = again else { return Ok(answer) };
+        let token = source.token().await?;
+        drop(answer);
+        source.count_replay();
+        source.put_on(&token, again.headers_mut())?;
+        let (answer, rejected) = peek::look(source, next.run(again, extensions).await?).await?;
+        source.second_answer(&token, rejected, answer.status(), answer.headers());
+        Ok(answer)
+    }
+}
+
+/// Ours, or what came from below, as it is.
+enum Failed {
+    Ours(Error),
+    Below(reqwest_middleware::Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Failed {
+        Failed::Ours(error)
+    }
+}
+
+impl From<reqwest_middleware::Error> for Failed {
+    fn from(error: reqwest_middleware::Error) -> Failed {
+        Failed::Below(error)
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for TokenMiddleware {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        self.send(request, extensions, next).await.map_err(|failed| match failed {
+            Failed::Ours(error) => reqwest_middleware::Error::middleware(error),
+            Failed::Below(error) => error,
+        })
+    }
+}
