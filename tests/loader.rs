@@ -20,7 +20,11 @@ struct Host {
 
 impl Host {
     fn new() -> Host {
-        let home = Home::with_vault(SETTINGS);
+        Host::with(SETTINGS)
+    }
+
+    fn with(settings: &str) -> Host {
+        let home = Home::with_vault(settings);
         home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
         Host { home }
     }
@@ -311,4 +315,33 @@ fn a_table_of_a_real_file_becomes_the_applications_own_struct() {
     let acme: Acme = vault.deserialize("acme").unwrap();
     assert!(acme.password.expose(|bytes| bytes == b"hunter2"));
     assert_eq!((acme.username.as_str(), acme.port), ("bob", 8443));
+}
+
+#[test]
+fn a_refused_password_is_one_login_however_often_the_service_starts() {
+    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    vendor.refuse(true);
+    let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
+    let start = || {
+        let vault =
+            host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).state(host.home.at("state")).load().unwrap();
+        vault.token_source("acme").unwrap()
+    };
+    for _ in 0..5 {
+        let error = start().token_blocking().unwrap_err();
+        assert_eq!(error.kind(), Kind::LoginRefused);
+    }
+    assert_eq!(vendor.refused_logins(), 1);
+    // An edit that is not of this account changes nothing; another password does.
+    host.home.ok(&["set", "--plain", "other", "name"]);
+    start().token_blocking().unwrap_err();
+    assert_eq!(vendor.refused_logins(), 1);
+    host.home.ok_with(&["set", "acme.password"], b"hunter3");
+    start().token_blocking().unwrap_err();
+    assert_eq!(vendor.refused_logins(), 2);
+    start().retry_now();
+    start().token_blocking().unwrap_err();
+    assert_eq!(vendor.refused_logins(), 3);
+    let kept = host.home.read("state/failed_logins");
+    assert!(kept.lines().count() == 1 && !kept.contains("hunter"), "{kept}");
 }

@@ -39,6 +39,18 @@ pub trait Clock: Send + Sync + 'static {
     /// ```
     fn wall(&self) -> Duration;
 
+    /// A number that is cheap to read, and another one each time some milliseconds have passed, the machine was suspended or the wall clock
+    /// was set: while it is the same, [`Clock::boot`] and [`Clock::wall`] need not be asked again. `None`, as by default: ask them.
+    ///
+    /// ```
+    /// use bootseal::{Clock, SystemClock};
+    /// let tick = SystemClock.tick(); // on Linux the kernel's coarse clock, read without a system call
+    /// # let _ = tick;
+    /// ```
+    fn tick(&self) -> Option<u64> {
+        None
+    }
+
     /// Ends after `time`. Polled on the thread of a login only, inside its runtime.
     ///
     /// ```
@@ -89,6 +101,13 @@ impl Clock for SystemClock {
 
     fn wall(&self) -> Duration {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn tick(&self) -> Option<u64> {
+        // The wall clock's, which a suspended machine does not hold still.
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        u64::try_from(time.tv_sec).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec).ok()?)
     }
 
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -50,6 +50,18 @@ impl Gate {
         *self = Gate::default();
     }
 
+    /// As it was left by a process that is gone, with `wait` still to go. A clock that was set makes it no longer than a probe.
+    pub(crate) fn restored(wait: Duration, boot: Duration, refused: bool, count: u32) -> Gate {
+        let shut_until = (!wait.is_zero()).then(|| boot + wait.min(LAST_PROBE));
+        Gate { shut_until, in_a_row: count, refusals: if refused { count } else { 0 }, ..Gate::default() }
+    }
+
+    /// What a restart must know: how long it is shut, and how often in a row.
+    pub(crate) fn to_keep(&self, shut: Shut, now: Duration) -> Option<(Shut, Duration, u32)> {
+        let count = if shut == Shut::Refused { self.refusals } else { self.in_a_row };
+        self.wait(now).map(|wait| (shut, wait, count))
+    }
+
     /// A token that came without any life left: no failure, and no reason to ask for the next one at each call.
     pub(crate) fn born_expired(&mut self, now: Duration) {
         self.shut_until = Some(now + 5 * SECOND);

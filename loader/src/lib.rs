@@ -34,6 +34,8 @@ mod secrets;
 mod startup;
 mod unlock;
 
+#[cfg(feature = "client")]
+mod attempts;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 #[cfg(feature = "client")]

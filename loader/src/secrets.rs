@@ -1,10 +1,14 @@
 //! What does the application hold after the start? Its secrets by name, and a token source for each login profile.
 
+#[cfg(feature = "client")]
+use crate::attempts::Attempts;
 use crate::error::{Error, Result};
 use crate::startup::Loader;
 #[cfg(feature = "client")]
 use crate::token_source::TokenSource;
-use bootseal_core::{Kind, OpenedValue, Profile, Property, PropertyPath, Secret, VaultId, VerifiedFile};
+#[cfg(feature = "client")]
+use bootseal_core::CredentialKey;
+use bootseal_core::{Kind, OpenedValue, Profile, Property, PropertyPath, Reader, Secret, Vault, VaultId, VerifiedFile};
 #[cfg(feature = "client")]
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -42,15 +46,17 @@ pub(crate) struct Snapshot {
     pub(crate) file: VerifiedFile,
     values: HashMap<PropertyPath, OpenedValue>,
     profiles: HashMap<PropertyPath, Profile>,
+    #[cfg(feature = "client")]
+    credentials: CredentialKey,
 }
 
 impl Snapshot {
-    /// Of the profiles those in `only`, or all where it is empty.
-    pub(crate) fn new(
-        file: VerifiedFile,
-        values: Vec<(PropertyPath, OpenedValue)>,
-        only: &[PropertyPath],
-    ) -> Result<Snapshot> {
+    /// Every value is opened; then the data key is wiped. Of the profiles those in `only`, or all where it is empty.
+    pub(crate) fn new(vault: Vault<Reader>, only: &[PropertyPath]) -> Result<Snapshot> {
+        let values = vault.open_all()?;
+        #[cfg(feature = "client")]
+        let credentials = vault.credential_key().clone();
+        let file = vault.into_file();
         // Checked now and not at the first call: a profile that cannot work is told at start.
         let profiles: bootseal_core::Result<HashMap<_, _>> = file
             .profiles()
@@ -58,7 +64,13 @@ impl Snapshot {
             .filter(|table| only.is_empty() || only.contains(table))
             .map(|table| Ok((table.clone(), Profile::read(&file, &table)?)))
             .collect();
-        Ok(Snapshot { values: values.into_iter().collect(), profiles: profiles?, file })
+        Ok(Snapshot {
+            values: values.into_iter().collect(),
+            profiles: profiles?,
+            file,
+            #[cfg(feature = "client")]
+            credentials,
+        })
     }
 
     /// The names of what is not the same in both.
@@ -90,6 +102,20 @@ impl Snapshot {
         let names = profile.names().into_iter().chain(profile.spare_names().filter(is_there));
         let values = names.map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
         Ok(Some((profile.clone(), values.collect::<Result<_>>()?)))
+    }
+
+    /// Where failed logins with this account outlive the process, if anywhere.
+    #[cfg(feature = "client")]
+    fn attempts(
+        &self,
+        loader: Option<&Loader>,
+        profile: &Profile,
+        values: &BTreeMap<String, Secret>,
+    ) -> Result<Option<Attempts>> {
+        let Some((folder, _)) = loader.and_then(Loader::state_folder) else { return Ok(None) };
+        let named = values.iter().map(|(name, value)| (name.as_str(), value));
+        let credentials = self.credentials.digest(profile, named)?;
+        Ok(Some(Attempts::new(&folder, self.file.vault(), &profile.table.to_string(), credentials)))
     }
 
     /// A value that a login names: sealed as a rule, but a user's name may be readable.
@@ -170,14 +196,18 @@ impl Secrets {
         #[cfg(feature = "client")]
         let sources: Vec<(TokenSource, _)> = lock(&self.0.sources)
             .iter()
-            .map(|(table, source)| Ok((source.clone(), newer.account(table)?)))
+            .map(|(table, source)| {
+                let Some((profile, values)) = newer.account(table)? else { return Ok((source.clone(), None)) };
+                let attempts = newer.attempts(self.0.loader.as_ref(), &profile, &values)?;
+                Ok((source.clone(), Some((profile, values, attempts))))
+            })
             .collect::<Result<_>>()?;
         remember(&newer)?;
         *lock(&self.0.now) = Arc::new(newer);
         #[cfg(feature = "client")]
         for (source, account) in sources {
             match account {
-                Some((profile, values)) => source.follow(profile, values),
+                Some((profile, values, attempts)) => source.follow(profile, values, attempts),
                 None => source.retire(),
             }
         }
@@ -397,7 +427,8 @@ impl Secrets {
         if let Some(source) = sources.get(&table) {
             return Ok(source.clone());
         }
-        let source = TokenSource::new(profile, values, clock, transport);
+        let attempts = now.attempts(self.0.loader.as_ref(), &profile, &values)?;
+        let source = TokenSource::new(profile, values, clock, transport, attempts);
         sources.insert(table, source.clone());
         Ok(source)
     }

@@ -321,10 +321,9 @@ impl Loader {
         if let Some(old) = opened.old_id {
             tracing::warn!(target: "bootseal", file = %path.display(), old = %old, vault = %file.vault(), "the vault goes on under another id; renew the pin");
         }
-        let values = opened.vault.open_all()?;
         tracing::info!(target: "bootseal", file = %path.display(), vault = %file.vault(), generation = file.generation(), memory = %opened.report, "opened");
         let memory = opened.state.map(|(folder, _)| Memory { file: folder.join(STATE_FILE), place: opened.place });
-        Ok((Snapshot::new(opened.vault.into_file(), values, &self.only_profiles)?, memory))
+        Ok((Snapshot::new(opened.vault, &self.only_profiles)?, memory))
     }
 
     /// After all that can fail: what did not open must not become what is known, or there would be no way back to what did.
@@ -509,7 +508,7 @@ impl Loader {
     }
 
     /// Where this host remembers, and what says so.
-    fn state_folder(&self) -> Option<(PathBuf, &'static str)> {
+    pub(crate) fn state_folder(&self) -> Option<(PathBuf, &'static str)> {
         if let Some(folder) = &self.state {
             return Some((folder.clone(), "given in code"));
         }

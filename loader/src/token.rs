@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) life: Duration,
     pub(crate) from: ExpiryFrom,
     pub(crate) deadlines: Deadlines,
+    /// The clock's tick at which it was last found fresh.
+    pub(crate) fresh_at_tick: AtomicU64,
     /// A call was answered with it.
     pub(crate) accepted: AtomicBool,
     /// A call was rejected with it soon after its login.
@@ -63,6 +65,20 @@ impl Entry {
         }
         let moved = self.moved.as_ref().map_or(0, |moved| moved.load(Ordering::Relaxed));
         age.saturating_sub(Duration::from_millis(moved))
+    }
+
+    /// Whether it needs no refresh yet. The clocks are read at most once a tick.
+    pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
+        // Read first: what the clocks say later is never of an earlier tick.
+        let tick = clock.tick().unwrap_or(0);
+        if tick != 0 && self.fresh_at_tick.load(Ordering::Relaxed) == tick {
+            return true;
+        }
+        let fresh = self.age(clock) < self.deadlines.refresh_at;
+        if fresh {
+            self.fresh_at_tick.store(tick, Ordering::Relaxed);
+        }
+        fresh
     }
 
     pub(crate) fn used(&self, clock: &dyn Clock) {

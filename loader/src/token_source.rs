@@ -7,6 +7,7 @@
 //!  but the clocks
 //! ```
 
+use crate::attempts::Attempts;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::expiry::{Deadlines, ExpiryFrom};
@@ -68,6 +69,8 @@ struct State {
     last_code: Option<u64>,
     /// The profile is no longer in the file.
     gone: bool,
+    /// Where failures outlive the process.
+    attempts: Option<Attempts>,
 }
 
 #[derive(Default)]
@@ -155,7 +158,11 @@ impl TokenSource {
         values: Values,
         clock: Arc<dyn Clock>,
         transport: Arc<dyn Transport>,
+        attempts: Option<Attempts>,
     ) -> TokenSource {
+        let gate = attempts.as_ref().map(|attempts| attempts.gate(clock.boot(), clock.wall())).unwrap_or_default();
+        let error = gate.wait(clock.boot()).map(|_| remembered(&profile));
+        let state = State { gate, error, attempts, ..State::default() };
         static SOURCES: AtomicU64 = AtomicU64::new(0);
         TokenSource(Arc::new(Core {
             id: SOURCES.fetch_add(1, Ordering::Relaxed),
@@ -164,7 +171,7 @@ impl TokenSource {
             transport,
             cell: ArcSwapOption::empty(),
             revoked: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(state),
             holding: AtomicBool::new(false),
             counts: Counters::default(),
         }))
@@ -338,6 +345,9 @@ impl TokenSource {
         state.gate.open();
         state.error = None;
         state.guard = LoopGuard::default();
+        if let Some(attempts) = &state.attempts {
+            attempts.keep(None, self.0.clock.wall());
+        }
     }
 
     /// The login profile, as it stands in the file.
@@ -364,9 +374,10 @@ impl TokenSource {
 
     /// Goes on with what a newer file says. Only where that is something else, the gate opens; the token stays where the login goes to
     /// the same place as the same user.
-    pub(crate) fn follow(&self, profile: Profile, values: Values) {
+    pub(crate) fn follow(&self, profile: Profile, values: Values, attempts: Option<Attempts>) {
         let core = &self.0;
         let mut state = core.lock();
+        state.attempts = attempts;
         let old = core.account.load_full();
         let same_values = old.values.len() == values.len()
             && values.iter().all(|(name, value)| old.values.get(name).is_some_and(|old| same(old, value)));
@@ -494,16 +505,13 @@ impl TokenSource {
 
     fn step(&self) -> Step {
         let core = &self.0;
-        let mut stale = None;
-        if let Some(entry) = core.good() {
-            if entry.age(&*core.clock) < entry.deadlines.refresh_at {
-                return Step::Ready(Token(entry));
-            }
-            stale = Some(Token(entry));
+        if let Some(entry) = core.fresh() {
+            return Step::Ready(Token(entry));
         }
+        let stale = core.good().map(Token);
         let mut state = core.lock();
         // Someone may have published while we waited for the lock.
-        if let Some(entry) = core.good().filter(|entry| entry.age(&*core.clock) < entry.deadlines.refresh_at) {
+        if let Some(entry) = core.fresh() {
             return Step::Ready(Token(entry));
         }
         if state.gone {
@@ -538,6 +546,13 @@ impl Core {
     fn lock(&self) -> MutexGuard<'_, State> {
         // What runs under the lock does not panic, and leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token that needs no refresh yet: no lock, no allocation, no system call.
+    fn fresh(&self) -> Option<Arc<Entry>> {
+        let entry = self.cell.load();
+        let entry = entry.as_ref()?;
+        (entry.number > self.revoked.load(Ordering::Acquire) && entry.is_fresh(&*self.clock)).then(|| entry.clone())
     }
 
     /// The token that may still be sent.
@@ -585,6 +600,9 @@ impl Core {
     fn fail(&self, state: &mut State, failure: &Failure) -> Error {
         let shut = state.gate.failed(failure, self.clock.boot(), self.clock.draw());
         let error = self.error(failure, shut);
+        if let Some(attempts) = &state.attempts {
+            attempts.keep(state.gate.to_keep(shut, self.clock.boot()), self.clock.wall());
+        }
         tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "login failed: {}", failure.text);
         state.error = Some(error.clone());
         error
@@ -720,6 +738,7 @@ impl Core {
             life: life.life,
             from: life.from,
             deadlines,
+            fresh_at_tick: AtomicU64::new(0),
             accepted: AtomicBool::new(false),
             rejected_young: AtomicBool::new(false),
             rejected: AtomicBool::new(false),
@@ -812,6 +831,9 @@ impl Landing {
                 let (status, life, skew) = (fresh.status, fresh.life, fresh.clock_skew);
                 let recovered = state.error.take();
                 state.gate.open();
+                if let Some(attempts) = &state.attempts {
+                    attempts.keep(None, core.clock.wall());
+                }
                 // First the cell, then the waiters: who wakes up must find it there.
                 let (entry, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
                 let table = &account.profile.table;
@@ -853,6 +875,17 @@ impl Drop for Landing {
         drop(state);
         self.flight.land(Err(error));
     }
+}
+
+/// What is told while a failure of an earlier start still counts.
+fn remembered(profile: &Profile) -> Error {
+    let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
+    let text = format!(
+        "login of `{table}`: {origin} did not let these credentials in before this start, and no other try is made yet"
+    );
+    Error::new(Kind::LoginRefused, text).with_help(format!(
+        "Give the right credentials (bootseal set {table}.…), or see what the vendor says: bootseal login {table}"
+    ))
 }
 
 fn same(one: &bootseal_core::Secret, other: &bootseal_core::Secret) -> bool {

@@ -59,6 +59,7 @@ impl DataKey {
 /// assert_ne!(key.digest(&profile, [("password", &old)])?, key.digest(&profile, [("password", &new)])?);
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct CredentialKey(Secret);
 
 impl CredentialKey {

@@ -638,8 +638,8 @@ fn written(file: &VerifiedFile, table: &PropertyPath, seen: &mut Vec<PropertyPat
     if seen.contains(&like) {
         return Err(wrong("goes round in a circle"));
     }
-    if seen.len() > 8 {
-        return Err(wrong("goes over more than eight profiles"));
+    if seen.len() > 4 {
+        return Err(wrong("goes over more than four profiles"));
     }
     let mut whole = written(file, &like, seen)?;
     if own.contains_key("json") || own.contains_key("form") {

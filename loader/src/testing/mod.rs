@@ -42,6 +42,5 @@ pub fn vault<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, readable:
     }
     let pin = Pin::from(vault.file().vault());
     let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[identity])?;
-    let values = opened.open_all()?;
-    Ok(Secrets::new(Snapshot::new(opened.into_file(), values, &[])?, None))
+    Ok(Secrets::new(Snapshot::new(opened, &[])?, None))
 }
