@@ -112,6 +112,12 @@ fn main() {
         reqwest::Client::builder().tls_certs_only([roots]).no_proxy().http1_only().build().unwrap()
     };
     let url = vendor.url("/orders");
+    let plain = tokio::sync::RwLock::new(std::sync::Arc::<str>::from("a token of a plain cache"));
+    median("the same of a tokio RwLock<Arc<str>>", 101, 10_000, || {
+        for _ in 0..10_000 {
+            black_box(plain.blocking_read().clone());
+        }
+    });
     median("a call with the token, loopback, HTTPS", 31, 100, || {
         runtime.block_on(async {
             for _ in 0..100 {

@@ -36,13 +36,13 @@ impl Attempts {
             .filter(|facts| facts.len() <= MOST)
             .and_then(|_| std::fs::read_to_string(&self.path).ok())
             .unwrap_or_default();
-        let own = text.lines().filter_map(|line| {
+        let mut own = text.lines().filter_map(|line| {
             let mut words = line.split(' ');
             let mine = words.next()? == self.account && words.next()? == self.credentials;
             let (until, kind, count) = (words.next()?.parse().ok()?, words.next()?, words.next()?.parse().ok()?);
             mine.then_some((Duration::from_secs(until), kind == "refused", count))
         });
-        match own.last() {
+        match own.next_back() {
             Some((until, refused, count)) => Gate::restored(until.saturating_sub(wall), boot, refused, count),
             None => Gate::default(),
         }

@@ -840,3 +840,145 @@ fn parse_duration(text: &str) -> Option<Duration> {
     let milliseconds = number.checked_mul(unit)?;
     (1..=366 * 86_400_000).contains(&milliseconds).then(|| Duration::from_millis(milliseconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::{Access, Role};
+    use crate::identity::Identity;
+    use crate::sealed_file::SealedFile;
+    use crate::vault::Vault;
+    use proptest::prelude::*;
+
+    const VALUES: &str = "[acme]\nusername = \"bob\"\npassword = \"x\"\notp = \"x\"\nlist = [1]\n";
+    const LOGIN: &str = "[acme.login]\nurl = \"https://api.acme.example/login\"\n";
+
+    fn whole(text: &str) -> Result<Profile> {
+        let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+        let text = Vault::create(access, text)?.sign()?;
+        Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+    }
+
+    fn read(login: &str) -> Result<Profile> {
+        whole(&format!("{VALUES}{LOGIN}{login}\n"))
+    }
+
+    #[test]
+    fn each_mistake_has_its_own_error() {
+        let basic = "basic = true\n";
+        for (login, words) in [
+            ("capture = [ { cookie = \"R\" } ]", "gives `R`, and nothing uses it"),
+            ("capture = [ { json = \"/id\" } ]", "what is the value called"),
+            ("capture = [ { json = \"/id\", as = \"token\" } ]", "neither `token` nor `totp`"),
+            ("capture = [ { json = \"/id\", as = \"password\" } ]", "has a value of that name"),
+            ("capture = [ { json = \"/a\", as = \"a\" }, { json = \"/b\", as = \"a\" } ]", "is `a` twice"),
+            ("capture = [ { json = \"/id\", header = \"X\", as = \"a\" } ]", "exactly one of them"),
+            ("capture = [ { jsn = \"/id\" } ]", "exactly one of them"),
+            ("headers = { X = \"${csrf}\" }", "has no such value"),
+            ("headers = { X = \"${list}\" }", "neither text nor a number"),
+            ("headers = { X = \"${token}\" }", "has no such value"),
+            ("token = { cookie = \"a b\" }", "name of a cookie"),
+            ("token = { body = \"xml\" }", "\"json-string\""),
+            ("expiry = { cookie = \"s\", unit = \"s\" }", "Max-Age or Expires counts"),
+            ("expiry = { json = \"/e\", unit = \"h\" }", "must be one of"),
+            ("refused_when = { equals = \"x\" }", "is missing"),
+            ("refused_when = { json = \"/e\", equals = \"x\", contains = \"y\" }", "one of them"),
+            ("rejected_when = { json = \"e\" }", "JSON pointer"),
+            ("rejected_when = { json = \"/e\", contains = \"\" }", "is empty"),
+            ("rejected_when = { json = \"/e\", equls = \"\" }", "Did you mean `equals`"),
+            ("renew_from_answers = true", "needs a token in a header or a cookie"),
+            ("inject = { header = \"X\" , value = \"x\" }", "${token}, once"),
+            ("inject = [ { value = \"${token}\" }, { header = \"authorization\", value = \"x\" } ]", "twice"),
+            ("proxy = \"socks5://p.example\"", "must be as"),
+            ("proxy = \"http://u:p@p.example\"", "holds credentials"),
+            ("client_cert = \"${password}\"", "`acme.login.client_key` is missing"),
+            ("client_cert = \"cert.pem\"\nclient_key = \"${password}\"", "no profile key names a file"),
+            ("next = { password = \"password\" }", "another value"),
+            ("next = { otp = \"password\" }", "the login does not use"),
+            ("totp = { seed = \"otp\" }", "gives `totp`, and nothing uses it"),
+            ("totp = { seed = \"otp\", digits = 9 }", "6, 7 or 8"),
+            ("totp = { seed = \"otp\", period = \"5s\" }", "from 10s to 120s"),
+            ("totp = { seed = \"otp\", hash = \"md5\" }", "sha512"),
+            ("before = { url = \"https://other.example/\" }", "another origin"),
+            ("before = { url = \"https://api.acme.example/\", json = { x = \"${token}\" } }", "has no such value"),
+            ("logout = { url = \"https://other.example/\" }", "not among `hosts`"),
+            ("logout = { url = \"https://api.acme.example/${password}\" }", "was not captured"),
+            ("refresh = { json = { a = \"b\" } }", "`acme.login.refresh.url` is missing"),
+            ("refresh = { url = \"http://api.acme.example/\" }", "is not https"),
+            ("like = \"acme\"", "circle"),
+            ("like = \"orders\"", "no login profile `orders`"),
+            ("like = 7", "name of a table"),
+            ("share = \"no\"", "true or false"),
+        ] {
+            let error = read(&format!("{basic}{login}")).unwrap_err();
+            assert!(error.to_string().contains(words), "{login}\n{words}\n{error}");
+        }
+    }
+
+    #[test]
+    fn the_sample_of_every_key_is_read() {
+        let profile = whole(&format!(
+            r#"{VALUES}otp_seed = "x"
+[acme.login]
+url = "https://api.acme.example/v1/login"
+method = "POST"
+json = {{ user = "${{username}}", password = "${{password}}", tenant = "eu", code = "${{totp}}" }}
+headers = {{ X-Client = "bootseal", X-CSRF-Token = "${{csrf}}" }}
+token = {{ json = "/data/access_token" }}
+capture = [ {{ cookie = "ROUTEID" }}, {{ json = "/data/id", as = "id" }}, {{ json = "/r", as = "refresh_token" }} ]
+expiry = {{ jwt = true }}
+inject = [ {{ header = "Authorization", value = "Bearer ${{token}}" }}, {{ header = "Cookie", value = "ROUTEID=${{ROUTEID}}" }} ]
+hosts = ["api.acme.example"]
+refused_when = {{ json = "/error" }}
+retry_after = {{ json = "/retry_after_ms", unit = "ms" }}
+rejected_when = {{ json = "/error/code", equals = "SESSION_EXPIRED" }}
+proxy = "http://proxy.example:3128"
+share = false
+next = {{ password = "password_next" }}
+totp = {{ seed = "otp_seed", digits = 8, period = "60s", hash = "sha256" }}
+[acme.login.before]
+url = "https://api.acme.example/csrf"
+capture = [ {{ header = "X-CSRF-Token", as = "csrf" }} ]
+[acme.login.refresh]
+url = "https://api.acme.example/v1/refresh"
+json = {{ refresh_token = "${{refresh_token}}" }}
+[acme.login.logout]
+method = "DELETE"
+before = true
+url = "https://api.acme.example/v1/session/${{id}}"
+"#
+        ))
+        .unwrap();
+        assert!(profile.logout_first && !profile.share && profile.refresh.unwrap().capture.len() == 3);
+        assert_eq!(profile.inject.len(), 2);
+    }
+
+    #[test]
+    fn a_cookie_goes_back_as_one() {
+        let profile = read("basic = true\ntoken = { cookie = \"s\" }").unwrap();
+        let (name, value) = &profile.inject[0];
+        assert_eq!((name.as_str(), value.parts().len(), value.names().count()), ("Cookie", 2, 1));
+    }
+
+    #[test]
+    fn like_goes_over_several_profiles_and_a_body_takes_the_place_of_a_body() {
+        let other = "[b.login]\nlike = \"c\"\nmax_age = \"1h\"\n[c.login]\nurl = \"https://c.example/\"\njson = { u = \"${username}\" }\nmax_age = \"2h\"\nskew = \"5s\"\n";
+        let profile =
+            whole(&format!("{VALUES}[acme.login]\nlike = \"b\"\nform = {{ p = \"${{password}}\" }}\n{other}")).unwrap();
+        assert_eq!((profile.max_age, profile.skew), (Duration::from_secs(3600), Duration::from_secs(5)));
+        assert_eq!(profile.names().into_iter().collect::<Vec<_>>(), ["password"]);
+        assert_eq!(
+            profile.canonical(),
+            r#"{"form":{"p":"${password}"},"max_age":"1h","skew":"5s","url":"https://c.example/"}"#
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_text_makes_it_panic(key in prop::sample::select(Profile::KEYS), value in r#"(\$\{|\}|[a-z/."'=\[\]{} 0-9:]){0,24}"#) {
+            let _ = read(&format!("basic = true\n{key} = {value}"));
+            let _ = read(&format!("basic = true\n{key} = '{}'", value.replace('\'', "")));
+        }
+    }
+}
