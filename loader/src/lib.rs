@@ -49,6 +49,8 @@ mod exchange;
 #[cfg(feature = "client")]
 mod expiry;
 #[cfg(feature = "client")]
+mod flight;
+#[cfg(feature = "client")]
 mod gate;
 #[cfg(feature = "client")]
 mod json;
@@ -65,6 +67,8 @@ mod peek;
 #[cfg(feature = "client")]
 mod steps;
 #[cfg(feature = "client")]
+mod sync;
+#[cfg(feature = "client")]
 mod token;
 #[cfg(feature = "client")]
 mod token_source;
@@ -77,6 +81,9 @@ mod error;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(all(test, bootseal_model))]
+mod model;
 
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]

@@ -96,7 +96,7 @@ impl Snapshot {
 
     /// The profile of `table`, and the values that it uses.
     #[cfg(feature = "client")]
-    fn account(&self, table: &PropertyPath) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
+    pub(crate) fn account(&self, table: &PropertyPath) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
         let Some(profile) = self.profiles.get(table) else { return Ok(None) };
         let is_there = |name: &&str| table.child(name).is_ok_and(|path| self.file.property(&path).is_some());
         let names = profile.names().into_iter().chain(profile.spare_names().filter(is_there));
@@ -147,7 +147,7 @@ impl Secrets {
         }))
     }
 
-    fn now(&self) -> Arc<Snapshot> {
+    pub(crate) fn now(&self) -> Arc<Snapshot> {
         lock(&self.0.now).clone()
     }
 

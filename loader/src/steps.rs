@@ -7,10 +7,10 @@ use crate::login::{
     Class, Failure, Fresh, LoginAnswer, LoginRequest, Outcome, Transport, TransportError, Values, arrived, captured,
     failed, header_text, understand,
 };
+use crate::sync::{AtomicU64, Ordering};
 use crate::totp;
 use bootseal_core::{Call, Profile, Secret};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A profile, and the values of its table that it uses. A reload puts another one in its place.

@@ -3,10 +3,10 @@
 use crate::clock::Clock;
 use crate::expiry::{Deadlines, ExpiryFrom};
 use crate::login::Values;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use bootseal_core::Secret;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

@@ -11,15 +11,14 @@ use crate::attempts::Attempts;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::expiry::{Deadlines, ExpiryFrom};
+use crate::flight::Flight;
 use crate::gate::{Gate, LoopGuard, Shut};
 use crate::login::{Class, Failure, Fresh, Outcome, Transport, Values};
 use crate::steps::{self, Account, Login};
+use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread};
 use crate::token::{Entry, Token, fingerprint};
-use arc_swap::{ArcSwap, ArcSwapOption};
 use bootseal_core::{Kind, Profile};
-use event_listener::{Event, Listener};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// A login that does not end by itself is given up so long after its own timeout.
@@ -111,41 +110,6 @@ pub struct Counts {
     pub replays: u64,
 }
 
-/// One login, and all who wait for it.
-#[derive(Default)]
-struct Flight {
-    result: OnceLock<Result<Token>>,
-    landed: Event,
-}
-
-impl Flight {
-    fn land(&self, result: Result<Token>) {
-        // The first result stands: a login that panics after it has landed changes nothing.
-        let _ = self.result.set(result);
-        self.landed.notify(usize::MAX);
-    }
-
-    async fn wait(&self) -> Result<Token> {
-        loop {
-            let listener = self.landed.listen();
-            if let Some(result) = self.result.get() {
-                return result.clone();
-            }
-            listener.await;
-        }
-    }
-
-    fn wait_blocking(&self) -> Result<Token> {
-        loop {
-            let listener = self.landed.listen();
-            if let Some(result) = self.result.get() {
-                return result.clone();
-            }
-            listener.wait();
-        }
-    }
-}
-
 enum Step {
     Ready(Token),
     Failed(Error),
@@ -163,7 +127,7 @@ impl TokenSource {
         let gate = attempts.as_ref().map(|attempts| attempts.gate(clock.boot(), clock.wall())).unwrap_or_default();
         let error = gate.wait(clock.boot()).map(|_| remembered(&profile));
         let state = State { gate, error, attempts, ..State::default() };
-        static SOURCES: AtomicU64 = AtomicU64::new(0);
+        static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         TokenSource(Arc::new(Core {
             id: SOURCES.fetch_add(1, Ordering::Relaxed),
             account: ArcSwap::from_pointee(Account { profile, values }),
@@ -428,7 +392,7 @@ impl TokenSource {
         let Some(entry) = self.take_token() else { return Ok(()) };
         let (flight, core) = (Arc::new(Flight::default()), self.0.clone());
         let ours = flight.clone();
-        let thread = std::thread::Builder::new().name("bootseal-logout".into()).spawn(move || {
+        let thread = Thread::new().name("bootseal-logout".into()).spawn(move || {
             ours.land(core.end(&entry).map(|()| Token(entry)));
         });
         thread.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
@@ -452,7 +416,7 @@ impl TokenSource {
     pub fn log_out_blocking(&self) -> Result<()> {
         let Some(entry) = self.take_token() else { return Ok(()) };
         let core = self.0.clone();
-        let ended = std::thread::Builder::new().name("bootseal-logout".into()).spawn(move || core.end(&entry));
+        let ended = Thread::new().name("bootseal-logout".into()).spawn(move || core.end(&entry));
         let ended = ended.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
         ended.join().unwrap_or_else(|_| Err(Error::new(Kind::LoginDown, "the logout stopped inside the program")))
     }
@@ -501,6 +465,14 @@ impl TokenSource {
             rejections: counts.rejections.load(Ordering::Relaxed),
             replays: counts.replays.load(Ordering::Relaxed),
         }
+    }
+
+    /// A login whose thread ends without a word, as one does that panics.
+    #[cfg(all(test, bootseal_model))]
+    pub(crate) fn start_what_dies(&self) -> shuttle::thread::JoinHandle<()> {
+        let (core, flight) = (self.0.clone(), Arc::new(Flight::default()));
+        self.0.lock().flight = Some(flight.clone());
+        shuttle::thread::spawn(move || drop(Landing { core, flight }))
     }
 
     fn step(&self) -> Step {
@@ -578,10 +550,7 @@ impl Core {
     fn start(self: &Arc<Core>, state: &mut State) {
         let flight = Arc::new(Flight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        match std::thread::Builder::new()
-            .name("bootseal-login".into())
-            .spawn(move || Landing { core, flight: ours }.fly())
-        {
+        match Thread::new().name("bootseal-login".into()).spawn(move || Landing { core, flight: ours }.fly()) {
             Ok(_) => {
                 state.flight = Some(flight);
             }
@@ -678,10 +647,10 @@ impl Core {
         if account.profile.logout.is_none() {
             return Ok(());
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
+        let runtime =
+            Runtime::new().map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
         let ended = runtime.block_on(self.send_logout(&account, entry));
-        runtime.shutdown_background();
+        runtime.end();
         ended
     }
 
@@ -759,7 +728,7 @@ struct Landing {
 impl Landing {
     fn fly(self) {
         let core = &self.core;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = Runtime::new();
         let down = |text: String| {
             Outcome::Failed(Failure { class: Class::Down { unsent: false }, text, status: None, retry_after: None })
         };
@@ -783,10 +752,9 @@ impl Landing {
             }
         }
         if let Ok(runtime) = runtime {
-            // A name lookup that hangs in a thread of its own must not hold this one.
-            runtime.shutdown_background();
+            runtime.end();
         }
-        if let Some(old) = old.filter(|_| self.flight.result.get().is_some_and(Result::is_ok)) {
+        if let Some(old) = old.filter(|_| self.flight.result().is_some_and(|result| result.is_ok())) {
             self.end_old(&old);
         }
     }
@@ -804,7 +772,7 @@ impl Landing {
         {
             return;
         }
-        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        if let Ok(runtime) = Runtime::new() {
             runtime.block_on(async {
                 for _ in 0..GRACE {
                     if Arc::strong_count(old) == 1 {
@@ -860,7 +828,7 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        if self.flight.result.get().is_some() {
+        if self.flight.result().is_some() {
             return;
         }
         let failure = Failure {

@@ -64,7 +64,8 @@ pub struct Vendor {
     state: Arc<State>,
     origin: String,
     ca_pem: String,
-    stop: event_listener::Event,
+    /// Dropped, it ends the thread.
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -131,14 +132,14 @@ impl Vendor {
         listener.set_nonblocking(true)?;
         let origin = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
         let state = Arc::new(State::new(origin.clone())?);
-        let (served, stop) = (state.clone(), event_listener::Event::new());
-        let (stopped, (report, started)) = (stop.listen(), std::sync::mpsc::channel());
+        let (served, (stop, stopped)) = (state.clone(), tokio::sync::oneshot::channel());
+        let (report, started) = std::sync::mpsc::channel();
         // The runtime is made on its own thread: in an async test, where we may be called, none may be dropped.
         let thread = std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
             match runtime_with(listener, |listener| accept(listener, tls, served)) {
                 Ok(runtime) => {
                     let _ = report.send(Ok(()));
-                    runtime.block_on(stopped);
+                    let _ = runtime.block_on(stopped);
                 }
                 Err(error) => {
                     let _ = report.send(Err(error));
@@ -147,7 +148,7 @@ impl Vendor {
             // Here it ends, and with it every open connection, also one that waits in a slow answer.
         })?;
         started.recv().map_err(io::Error::other)??;
-        let vendor = Vendor { state, origin, ca_pem, stop, thread: Some(thread) };
+        let vendor = Vendor { state, origin, ca_pem, stop: Some(stop), thread: Some(thread) };
         Ok(vendor.with_user("quickstart", "open sesame"))
     }
 
@@ -332,7 +333,7 @@ impl Vendor {
 
 impl Drop for Vendor {
     fn drop(&mut self) {
-        self.stop.notify(usize::MAX);
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
             // It ends in any case; a panic in it was the test's to notice, and drop must not add another.
             let _ = thread.join();

@@ -1,0 +1,273 @@
+//! Do three callers, a login and a rejection get along in every order in which they can take turns? `scripts/test` runs it:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg bootseal_model" cargo test --target-dir target/model -p bootseal --lib model_
+//! ```
+//!
+//! The checker (shuttle) decides at each lock, cell and thread who goes next: at random, and by PCT (Burckhardt and others, "A Randomized
+//! Scheduler with Probabilistic Guarantees of Finding Bugs", 2010), which finds what needs few switches with a known probability. A
+//! caller who is never woken is a deadlock, and it says so. It takes memory as sequentially consistent.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError, Values};
+use crate::token::Token;
+use crate::token_source::TokenSource;
+use bootseal_core::{Kind, Profile, Secret};
+use shuttle::rand::Rng;
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::sync::atomic::{AtomicU64, Ordering};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+const CALLERS: u64 = 3;
+/// Seconds.
+const LIFE: u64 = 900;
+const ITERATIONS: usize = 4_000;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ends {
+    WithToken,
+    WithFailure,
+    /// The login never answers, and is given up.
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Callers {
+    Stay,
+    /// Each may go away once in the middle of its waiting, and come again.
+    Leave,
+    Blocking,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rejects {
+    Never,
+    /// The first token, at once: it never worked.
+    Fresh,
+    /// The first token, after it worked.
+    Worked,
+    /// The same, while the login that is to replace it may be under way.
+    Stale,
+}
+
+/// The vendor, which sees whether two log in at once.
+struct Vendor {
+    ends: Ends,
+    logins: Arc<AtomicU64>,
+    at_once: Arc<AtomicU64>,
+}
+
+impl Transport for Vendor {
+    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+        let (ends, logins, at_once) = (self.ends, self.logins.clone(), self.at_once.clone());
+        Box::pin(async move {
+            assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two logins at once");
+            let number = logins.fetch_add(1, Ordering::SeqCst) + 1;
+            shuttle::future::yield_now().await;
+            let _away = Away(at_once);
+            match ends {
+                Ends::WithToken => Ok(LoginAnswer {
+                    status: 200,
+                    headers: http::HeaderMap::new(),
+                    body: Secret::copy_of(
+                        format!("{{\"access_token\":\"t{number}\",\"expires_in\":{LIFE}}}").as_bytes(),
+                    )
+                    .unwrap(),
+                }),
+                Ends::WithFailure => Err(TransportError::Broken("reset".into())),
+                Ends::Never => std::future::pending().await,
+            }
+        })
+    }
+}
+
+struct Away(Arc<AtomicU64>);
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Stands still, unless it is moved; a login that never answers is at its longest already.
+struct Still {
+    ends: Ends,
+    seconds: Arc<AtomicU64>,
+}
+
+impl Clock for Still {
+    fn boot(&self) -> Duration {
+        Duration::from_secs(self.seconds.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> Duration {
+        Duration::from_secs(1_800_000_000 + self.seconds.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        match self.ends {
+            Ends::Never => Box::pin(shuttle::future::yield_now()),
+            _ => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn draw(&self) -> f64 {
+        0.5
+    }
+}
+
+/// Asks for a token, as a caller does who may go away before it is there.
+fn ask(source: &TokenSource, callers: Callers) -> Result<Token, Error> {
+    if callers == Callers::Blocking {
+        return source.token_blocking();
+    }
+    if callers == Callers::Leave && shuttle::rand::thread_rng().r#gen() {
+        let mut waiting = Box::pin(source.token());
+        let early = shuttle::future::block_on(std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))));
+        drop(waiting);
+        if let Poll::Ready(result) = early {
+            return result;
+        }
+        shuttle::thread::yield_now();
+    }
+    shuttle::future::block_on(source.token())
+}
+
+fn one(account: &(Profile, Values), ends: Ends, callers: Callers, rejects: Rejects) {
+    let (logins, at_once) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let vendor = Vendor { ends, logins: logins.clone(), at_once };
+    let (profile, values) = account.clone();
+    let seconds = Arc::new(AtomicU64::new(1_000));
+    let clock = Still { ends, seconds: seconds.clone() };
+    let source = TokenSource::new(profile, values, Arc::new(clock), Arc::new(vendor), None);
+    if rejects == Rejects::Stale {
+        source.token_blocking().unwrap();
+        seconds.fetch_add(LIFE * 9 / 10, Ordering::SeqCst);
+    }
+    // The newest token that is known to be dead.
+    let dead = Arc::new(AtomicU64::new(0));
+    let threads: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let (source, dead) = (source.clone(), dead.clone());
+            shuttle::thread::spawn(move || caller(&source, &dead, ends, callers, rejects))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let (logins, counts) = (logins.load(Ordering::SeqCst), source.counts());
+    let expected = match (ends, rejects) {
+        (Ends::WithToken, Rejects::Fresh | Rejects::Worked | Rejects::Stale) => 2,
+        _ => 1,
+    };
+    assert_eq!(logins, expected, "{ends:?} {callers:?} {rejects:?}");
+    assert_eq!(counts.logins, logins);
+    // A stale token may be replaced before anyone comes to reject it.
+    assert!(counts.rejections == logins - 1 || rejects == Rejects::Stale && counts.rejections == 0);
+}
+
+fn caller(source: &TokenSource, dead: &AtomicU64, ends: Ends, callers: Callers, rejects: Rejects) {
+    let ask = || {
+        let before = dead.load(Ordering::SeqCst);
+        let result = ask(source, callers);
+        if let Ok(token) = &result {
+            assert!(token.0.number > before, "a rejected token came back");
+        }
+        result
+    };
+    let token = match ask() {
+        Ok(token) => token,
+        Err(error) => {
+            assert_ne!(ends, Ends::WithToken, "{error}");
+            assert_eq!(error.kind(), Kind::LoginDown);
+            return;
+        }
+    };
+    assert_eq!(ends, Ends::WithToken);
+    // Who comes late may have been given the second one already.
+    if rejects == Rejects::Never || token.0.number > 1 {
+        return;
+    }
+    if rejects != Rejects::Fresh {
+        source.accepted(&token);
+    }
+    assert!(source.reject(&token));
+    dead.fetch_max(token.0.number, Ordering::SeqCst);
+    assert_eq!(ask().unwrap().0.number, 2);
+}
+
+/// Under both ways of choosing who goes next.
+fn check(work: impl Fn() + Send + Sync + Clone + 'static) {
+    let run = |scheduler: Box<dyn Scheduler + Send>| {
+        let mut config = shuttle::Config::new();
+        config.stack_size = 1 << 18;
+        shuttle::Runner::new(scheduler, config).run(work.clone());
+    };
+    run(Box::new(RandomScheduler::new(ITERATIONS)));
+    run(Box::new(PctScheduler::new(3, ITERATIONS)));
+}
+
+fn account() -> (Profile, Values) {
+    let readable = "[acme.login]\nurl = \"https://api.acme.example/login\"\nform = { key = \"${key}\" }\n";
+    let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
+    vault.now().account(&"acme".parse().unwrap()).unwrap().unwrap()
+}
+
+fn check_all(ends: Ends, rejections: &[Rejects]) {
+    for callers in [Callers::Stay, Callers::Leave, Callers::Blocking] {
+        for &rejects in rejections {
+            let account = account();
+            check(move || one(&account, ends, callers, rejects));
+        }
+    }
+}
+
+#[test]
+fn model_a_login_that_works() {
+    check_all(Ends::WithToken, &[Rejects::Never]);
+}
+
+#[test]
+fn model_a_token_that_is_rejected_by_all_who_have_it() {
+    check_all(Ends::WithToken, &[Rejects::Fresh, Rejects::Worked, Rejects::Stale]);
+}
+
+#[test]
+fn model_a_login_that_fails() {
+    check_all(Ends::WithFailure, &[Rejects::Never]);
+}
+
+#[test]
+fn model_a_login_that_dies() {
+    for callers in [Callers::Stay, Callers::Leave, Callers::Blocking] {
+        let account = account();
+        check(move || {
+            let (profile, values) = account.clone();
+            let clock = Still { ends: Ends::Never, seconds: Arc::new(AtomicU64::new(1_000)) };
+            let vendor = Vendor { ends: Ends::Never, logins: Arc::default(), at_once: Arc::default() };
+            let source = TokenSource::new(profile, values, Arc::new(clock), Arc::new(vendor), None);
+            let died = source.start_what_dies();
+            let threads: Vec<_> = (0..CALLERS)
+                .map(|_| {
+                    let source = source.clone();
+                    shuttle::thread::spawn(move || {
+                        assert_eq!(ask(&source, callers).unwrap_err().kind(), Kind::LoginDown)
+                    })
+                })
+                .collect();
+            threads.into_iter().chain([died]).for_each(|thread| thread.join().unwrap());
+            assert_eq!(source.counts().logins, 0);
+        });
+    }
+}
+
+#[test]
+fn model_a_login_that_is_given_up() {
+    check_all(Ends::Never, &[Rejects::Never]);
+}
