@@ -277,7 +277,14 @@ fn the_old_token_is_logged_out_once_a_newer_one_is_in_place() {
     assert_eq!(acme.token(), "a");
     acme.clock.advance(520 * SECOND);
     assert_eq!(acme.token(), "a", "stale, and a login behind it");
-    acme.vendor.wait_for(3);
+    acme.vendor.wait_for(2);
+    // The login may have seen `a` still in this thread's hand; it looks again each second.
+    for _ in 0..400 {
+        if acme.sent().len() < 3 {
+            acme.clock.advance(SECOND);
+            std::thread::sleep(SECOND / 100);
+        }
+    }
     assert_eq!(body(&acme.sent()[2]), "token=a");
     assert_eq!(acme.token(), "b");
 }

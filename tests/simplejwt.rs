@@ -4,119 +4,38 @@
 
 #[path = "support/mod.rs"]
 mod support;
+#[path = "support/vendor.rs"]
+mod vendor;
 
 use bootseal::{ExpiryFrom, Kind, TokenSource};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use support::{Home, root};
-use tempfile::TempDir;
+use support::Home;
+use vendor::{Process, python, run};
 
 const USER: &str = "zoë";
 /// What JSON, forms and TOML each escape in their own way.
 const PASSWORD: &str = "Straße/7 \"ü\" & 50%+1 \\ 'x'";
 
-fn python() -> PathBuf {
-    if let Some(named) = std::env::var_os("BOOTSEAL_TEST_PYTHON") {
-        return named.into();
-    }
-    let path = root().join("target/python/bin/python");
-    assert!(
-        path.exists(),
-        "there is no {}, which the vendor of this test runs on: run `scripts/test`, which makes it",
-        path.display()
-    );
-    path
+fn simplejwt(life: &str) -> Process {
+    Process::python("simplejwt.py", [USER, PASSWORD], &["--life", life])
 }
 
-/// The process, which ends when its standard input does.
-struct Process {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    folder: TempDir,
-    port: u64,
-    ca: String,
+fn profile(process: &Process, lines: &str) -> String {
+    let (url, ca) = (process.url("/api/token/"), process.ca_line());
+    format!("[acme.login]\nurl = \"{url}\"\n{lines}\ntoken = {{ json = \"/access\" }}\n{ca}")
 }
 
-impl Process {
-    fn start(life: u64) -> Process {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("user.json"), json!({ "username": USER, "password": PASSWORD }).to_string())
-            .unwrap();
-        let mut command = Command::new(python());
-        command.arg(root().join("tests/support/simplejwt/vendor.py"));
-        command.arg("--dir").arg(folder.path()).args(["--life", &life.to_string(), "--tls"]);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child =
-            child.unwrap_or_else(|error| panic!("{}: {error}; run `scripts/test`, which makes it", python().display()));
-        let mut process = Process {
-            input: child.stdin.take(),
-            output: BufReader::new(child.stdout.take().unwrap()),
-            child,
-            folder,
-            port: 0,
-            ca: String::new(),
-        };
-        let hello = process.line();
-        process.port = hello["port"].as_u64().unwrap();
-        process.ca = hello["ca"].as_str().unwrap().to_owned();
-        process
-    }
-
-    fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        assert!(
-            !line.is_empty(),
-            "the vendor ended; does its Python have tests/support/requirements.txt? Run `scripts/test`"
-        );
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn tell(&mut self, order: &Value) -> Value {
-        writeln!(self.input.as_mut().unwrap(), "{order}").unwrap();
-        let answer = self.line();
-        assert_eq!(answer["error"], Value::Null, "{answer}");
-        answer
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("https://127.0.0.1:{}{path}", self.port)
-    }
-
-    /// Logins, refused logins, calls, rejected calls.
-    fn counts(&mut self) -> [u64; 4] {
-        let counts = self.tell(&json!({ "do": "counts" }));
-        ["logins", "refused", "calls", "rejected"].map(|name| counts[name].as_u64().unwrap())
-    }
-
-    fn profile(&self, lines: &str) -> String {
-        format!(
-            "[acme.login]\nurl = \"{}\"\n{lines}\ntoken = {{ json = \"/access\" }}\nca = '''{}'''\n",
-            self.url("/api/token/"),
-            self.ca
-        )
-    }
-
-    fn source(&self, lines: &str) -> TokenSource {
-        source(&self.profile(lines))
-    }
+fn source_at(process: &Process, lines: &str) -> TokenSource {
+    source(&profile(process, lines))
 }
 
 fn source(profile: &str) -> TokenSource {
     let values = [("acme.username", USER), ("acme.password", PASSWORD)];
     bootseal::testing::vault(values, profile).unwrap().token_source("acme").unwrap()
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.input = None;
-        let _ = self.child.wait();
-    }
 }
 
 /// The one that the tests take turns with: as new each time, but for its counts.
@@ -130,7 +49,7 @@ impl Vendor {
         static SHARED: Mutex<Weak<Mutex<Process>>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let process = shared.upgrade().unwrap_or_else(|| {
-            let process = Arc::new(Mutex::new(Process::start(300)));
+            let process = Arc::new(Mutex::new(simplejwt("300")));
             *shared = Arc::downgrade(&process);
             process
         });
@@ -165,16 +84,12 @@ impl Turn<'_> {
 const JSON: &str = "json = { username = \"${username}\", password = \"${password}\" }";
 const FORM: &str = "form = { username = \"${username}\", password = \"${password}\" }";
 
-fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap().block_on(work)
-}
-
 #[test]
 fn a_login_by_json_or_by_form_opens_its_calls() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
     for (index, lines) in (1..).zip([JSON, FORM]) {
-        let source = turn.process.source(lines);
+        let source = source_at(&turn.process, lines);
         let client = source.client();
         run(async {
             let answer = client.get(turn.process.url("/api/whoami/")).send().await.unwrap();
@@ -200,8 +115,8 @@ fn a_login_by_json_or_by_form_opens_its_calls() {
 
 #[test]
 fn a_token_that_has_run_out_is_replaced_before_the_vendor_sees_it() {
-    let mut process = Process::start(6); // a login may take a third of it, on a machine under load
-    let source = process.source(JSON);
+    let mut process = simplejwt("6"); // a login may take a third of it, on a machine under load
+    let source = source_at(&process, JSON);
     let client = source.client();
     let url = process.url("/api/whoami/");
     run(async {
@@ -216,7 +131,7 @@ fn a_token_that_has_run_out_is_replaced_before_the_vendor_sees_it() {
 fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
-    let source = turn.process.source(JSON);
+    let source = source_at(&turn.process, JSON);
     turn.tell("deactivate");
     run(async {
         for _ in 0..2 {
@@ -248,7 +163,7 @@ fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
 fn a_user_switched_off_in_the_middle_is_rejected_once_and_refused_once() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
-    let client = turn.process.source(JSON).client();
+    let client = source_at(&turn.process, JSON).client();
     let url = turn.process.url("/api/whoami/");
     run(async {
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
@@ -265,11 +180,11 @@ fn tokens_that_became_worthless_are_replaced_by_one_login_and_all_are_answered()
     let vendor = Vendor::shared();
     for concurrent in [1, 20] {
         let mut turn = vendor.turn();
-        let client = turn.process.source(JSON).client();
+        let client = source_at(&turn.process, JSON).client();
         run(async {
             let first = client.get(turn.process.url("/api/whoami/")).send().await.unwrap();
             assert_eq!(first.status().as_u16(), 200);
-            turn.tell("rotate-signing-key");
+            turn.tell("revoke-all");
             let calls: Vec<_> = (0..concurrent)
                 .map(|_| {
                     tokio::spawn(
@@ -297,8 +212,8 @@ fn tokens_that_became_worthless_are_replaced_by_one_login_and_all_are_answered()
 
 #[test]
 fn a_password_that_was_changed_at_the_vendor_is_asked_for_once() {
-    let mut process = Process::start(300); // nobody else's, for its password stays changed
-    let client = process.source(FORM).client();
+    let mut process = simplejwt("300"); // nobody else's, for its password stays changed
+    let client = source_at(&process, FORM).client();
     let url = process.url("/api/whoami/");
     run(async {
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
@@ -317,7 +232,7 @@ fn home(process: &Process) -> Home {
         "[acme]\nusername = {}\npassword = {}\n{}",
         toml(USER),
         toml(PASSWORD),
-        process.profile(JSON)
+        profile(process, JSON)
     ))
 }
 
@@ -437,7 +352,7 @@ fn a_login_does_not_agree_on_what_it_does_not_speak() {
     let vendor = Vendor::shared();
     let turn = vendor.turn();
     let (_server, port, mut said) = http2_server(&turn.process);
-    let profile = turn.process.profile(JSON).replace(&turn.process.url("/"), &format!("https://127.0.0.1:{port}/"));
+    let profile = profile(&turn.process, JSON).replace(&turn.process.url("/"), &format!("https://127.0.0.1:{port}/"));
     let source = source(&profile);
     assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown, "it answers nothing");
     assert_ne!(said.next().unwrap(), "h2", "a login is HTTP/1.1");
@@ -456,7 +371,7 @@ fn a_vendor_that_speaks_http_2_is_spoken_to_in_it_and_the_token_is_marked_sensit
         let (_server, port, mut said) = http2_server(&turn.process);
         let own = turn.process.port;
         let lines = format!("{JSON}\nhosts = [\"127.0.0.1:{own}\", \"127.0.0.1:{port}\"]\n{more}");
-        let client = turn.process.source(&lines).client();
+        let client = source_at(&turn.process, &lines).client();
         let sent = run(client.get(format!("https://127.0.0.1:{port}/")).send());
         assert!(sent.is_err(), "it answers nothing");
         assert_eq!(said.next().unwrap(), "h2", "the server offers it, and the client does not ask for it (ALPN)");

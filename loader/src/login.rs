@@ -332,7 +332,8 @@ fn push_form(page: &mut SecretBuf, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn basic_header(profile: &Profile, basic: Basic, values: &Values) -> Result<Secret, Error> {
-    let (user, password) = (value(values, "username")?, value(values, "password")?);
+    let [user, password] = basic.names();
+    let (user, password) = (value(values, user)?, value(values, password)?);
     if basic == Basic::Plain && user.expose(|bytes| bytes.contains(&b':')) {
         let text = format!("{}.username holds a colon, which HTTP Basic cannot carry (RFC 7617)", profile.table);
         return Err(Error::new(Kind::Malformed, text));
@@ -671,14 +672,16 @@ mod tests {
 
     const JSON: &str = r#"json = { user = "${username}", password = "${password}" }"#;
 
+    const VALUES: [&str; 4] = ["acme.username", "acme.password", "acme.client_id", "acme.client_secret"];
+
     fn profile(login: &str) -> Profile {
         let readable = format!("[acme.login]\nurl = \"https://api.acme.example/login\"\n{login}\n");
-        let vault = crate::testing::vault([("acme.username", "x"), ("acme.password", "x")], &readable).unwrap();
+        let vault = crate::testing::vault(VALUES.map(|name| (name, "x")), &readable).unwrap();
         vault.token_source("acme").unwrap().profile().clone()
     }
 
     fn values(username: &[u8], password: &[u8]) -> Values {
-        [("username", username), ("password", password)]
+        [("username", username), ("password", password), ("client_id", username), ("client_secret", password)]
             .map(|(name, value)| (name.to_owned(), Secret::copy_of(value).unwrap()))
             .into()
     }

@@ -348,11 +348,11 @@ impl TokenSource {
         if old.profile.canonical() == profile.canonical() && same_values && !state.gone {
             return;
         }
-        let same_user = match (old.values.get("username"), values.get("username")) {
+        let same_user = ["username", "client_id"].iter().all(|&name| match (old.values.get(name), values.get(name)) {
             (Some(old), Some(new)) => same(old, new),
             (None, None) => true,
             _ => false,
-        };
+        });
         if !same_user || old.profile.login.url != profile.login.url || old.profile.inject != profile.inject {
             core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
         }

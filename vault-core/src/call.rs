@@ -37,7 +37,7 @@ pub struct Call {
     pub method: String,
     /// What is sent.
     pub body: Body,
-    /// `username` and `password` of the table as HTTP Basic.
+    /// Two values of the table as HTTP Basic.
     pub basic: Option<Basic>,
     /// More headers.
     pub headers: Vec<(String, Template)>,
@@ -75,13 +75,13 @@ pub enum Body {
     Form(Vec<(String, Template)>),
 }
 
-/// How username and password become HTTP Basic.
+/// Which two values become HTTP Basic, and how.
 ///
 /// ```
 /// # use bootseal_core::*;
 /// # fn profile(login: &str) -> Result<Profile> {
 /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = format!("[acme]\nclient_id = \"bob\"\nclient_secret = \"\"\n[acme.login]\n{login}");
 /// #     let text = Vault::create(access, &text)?.sign()?;
 /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
 /// # }
@@ -95,6 +95,22 @@ pub enum Basic {
     Plain,
     /// Form-encoded first (RFC 6749 §2.3.1).
     OAuth,
+}
+
+impl Basic {
+    /// The names of the two values in the table: who, and what proves it.
+    ///
+    /// ```
+    /// use bootseal_core::Basic;
+    /// assert_eq!(Basic::Plain.names(), ["username", "password"]);
+    /// assert_eq!(Basic::OAuth.names(), ["client_id", "client_secret"]);
+    /// ```
+    pub fn names(self) -> [&'static str; 2] {
+        match self {
+            Basic::Plain => ["username", "password"],
+            Basic::OAuth => ["client_id", "client_secret"],
+        }
+    }
 }
 
 impl Call {
@@ -140,8 +156,8 @@ impl Call {
             Body::Form(form) => form.iter().for_each(|(_, template)| names.extend(template.names())),
         }
         self.headers.iter().for_each(|(_, template)| names.extend(template.names()));
-        if self.basic.is_some() {
-            names.extend(["username", "password"]);
+        if let Some(basic) = self.basic {
+            names.extend(basic.names());
         }
         names
     }

@@ -1,0 +1,176 @@
+//! Which real servers, written by nobody of this project, do the tests log in to? Each is a process of its own; see vendors/serving.py.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
+
+use crate::support::root;
+use bootseal::{Client, TokenSource};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use tempfile::TempDir;
+
+/// The process, which ends when its standard input does.
+pub struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// Where its certificate and database are.
+    pub folder: TempDir,
+    origin: String,
+    pub port: u64,
+    pub ca: String,
+    user: [&'static str; 2],
+}
+
+fn made_by_scripts_test(variable: &str, path: &str) -> PathBuf {
+    if let Some(named) = std::env::var_os(variable) {
+        return named.into();
+    }
+    let path = root().join(path);
+    assert!(path.exists(), "there is no {}: run `scripts/test`, which makes it", path.display());
+    path
+}
+
+pub fn python() -> PathBuf {
+    made_by_scripts_test("BOOTSEAL_TEST_PYTHON", "target/python/bin/python")
+}
+
+impl Process {
+    /// One of the vendors in Python, with its options.
+    pub fn python(name: &str, user: [&'static str; 2], options: &[&str]) -> Process {
+        let mut command = Command::new(python());
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(root().join("tests/support/vendors").join(name));
+        Process::start(command, user, options)
+    }
+
+    pub fn pouchdb(user: [&'static str; 2], options: &[&str]) -> Process {
+        let modules = made_by_scripts_test("BOOTSEAL_TEST_NODE_MODULES", "target/node/node_modules");
+        let mut command = Command::new("node");
+        command.arg("--no-deprecation").arg(root().join("tests/support/vendors/pouchdb/server.js"));
+        command.env("NODE_PATH", modules);
+        Process::start(command, user, options)
+    }
+
+    fn start(mut command: Command, user: [&'static str; 2], options: &[&str]) -> Process {
+        let folder = tempfile::tempdir().unwrap();
+        let [username, password] = user;
+        let known = json!({ "username": username, "password": password });
+        std::fs::write(folder.path().join("user.json"), known.to_string()).unwrap();
+        command.arg("--dir").arg(folder.path()).args(options);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; run `scripts/test`"));
+        let mut process = Process {
+            input: child.stdin.take(),
+            output: BufReader::new(child.stdout.take().unwrap()),
+            child,
+            folder,
+            origin: String::new(),
+            port: 0,
+            ca: String::new(),
+            user,
+        };
+        let hello = process.line();
+        process.ca = hello["ca"].as_str().unwrap_or_default().to_owned();
+        let scheme = if process.ca.is_empty() { "http" } else { "https" };
+        process.port = hello["port"].as_u64().unwrap();
+        process.origin = format!("{scheme}://127.0.0.1:{}", process.port);
+        process
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "the vendor ended; is all there that it needs? Run `scripts/test`");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    pub fn tell(&mut self, order: &Value) -> Value {
+        writeln!(self.input.as_mut().unwrap(), "{order}").unwrap();
+        let answer = self.line();
+        assert_eq!(answer["error"], Value::Null, "{answer}");
+        answer
+    }
+
+    pub fn order(&mut self, what: &str) {
+        self.tell(&json!({ "do": what }));
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// What the vendor counted under these names since it runs.
+    pub fn counted<const N: usize>(&mut self, names: [&str; N]) -> [u64; N] {
+        let counts = self.tell(&json!({ "do": "counts" }));
+        names.map(|name| counts[name].as_u64().unwrap_or(0))
+    }
+
+    /// Logins, refused logins, calls, rejected calls.
+    pub fn counts(&mut self) -> [u64; 4] {
+        self.counted(["logins", "refused", "calls", "rejected"])
+    }
+
+    /// The certificate as a line of the profile.
+    pub fn ca_line(&self) -> String {
+        if self.ca.is_empty() { String::new() } else { format!("ca = '''{}'''\n", self.ca) }
+    }
+
+    /// The account `acme` with this profile, whose `URL` is the vendor's origin and which begins within `[acme.login]`.
+    pub fn source(&self, profile: &str, more: &[(&str, &str)]) -> TokenSource {
+        let [username, password] = self.user;
+        self.source_of(profile, &[&[("acme.username", username), ("acme.password", password)], more].concat())
+    }
+
+    /// The same with other values.
+    pub fn source_of(&self, profile: &str, values: &[(&str, &str)]) -> TokenSource {
+        let readable = format!("[acme.login]\n{}{}", self.ca_line(), profile.replace("URL", &self.origin));
+        bootseal::testing::vault(values.to_vec(), &readable).unwrap().token_source("acme").unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}
+
+pub fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap().block_on(work)
+}
+
+/// The status of a call.
+pub fn get(client: &Client, url: &str) -> Result<u16, bootseal::Error> {
+    run(async { Ok(client.get(url).send().await?.status().as_u16()) })
+}
+
+/// The statuses of twenty calls at once.
+pub fn twenty(client: &Client, url: &str) -> Vec<u16> {
+    run(async {
+        let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.get(url).send())).collect();
+        let mut statuses = Vec::new();
+        for call in calls {
+            statuses.push(call.await.unwrap().unwrap().status().as_u16());
+        }
+        statuses
+    })
+}
+
+/// What twenty callers at once are told who get no token.
+pub fn twenty_refused(source: &TokenSource) -> Vec<bootseal::Error> {
+    run(async {
+        let callers: Vec<_> = (0..20)
+            .map(|_| {
+                let source = source.clone();
+                tokio::spawn(async move { source.token().await })
+            })
+            .collect();
+        let mut errors = Vec::new();
+        for caller in callers {
+            errors.push(caller.await.unwrap().unwrap_err());
+        }
+        errors
+    })
+}
