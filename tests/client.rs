@@ -1035,3 +1035,37 @@ async fn a_newer_cookie_in_an_ordinary_answer_takes_the_place_of_the_token() {
     assert_eq!(raw.calls().last().unwrap().all("cookie"), ["AuthSession=two"]);
     assert_eq!(raw.logins(), 1);
 }
+
+#[tokio::test]
+async fn a_client_is_shaped_by_its_builder() {
+    let raw = Raw::vendor(|_| reply(200, &[], ""));
+    let source = raw.source("");
+    source.client_builder().user_agent("orders/1.4").build().get(raw.url("/")).send().await.unwrap();
+    assert_eq!(raw.calls()[0].all("user-agent"), ["orders/1.4"]);
+    // Through a proxy, with credentials for it, and not for the vendor.
+    let proxy = Raw::start(|_| reply(200, &[], ""));
+    let through = reqwest::Proxy::all(proxy.url("/")).unwrap().basic_auth("app", "hunter2");
+    source.client_builder().proxy(through).build().get(raw.url("/orders")).send().await.unwrap();
+    let heard = proxy.heard.lock().unwrap()[0].clone();
+    assert_eq!(heard.target, raw.url("/orders"));
+    assert!(heard.all("proxy-authorization")[0].starts_with("Basic "), "{heard:?}");
+    assert_eq!(raw.calls().len(), 1, "the second went to the proxy");
+    // The name is resolved as we say.
+    let address = ([127, 0, 0, 1], raw.port).into();
+    let named = source.client_builder().resolve("api.acme.example", address).http1_only().build();
+    let error = named.get("http://api.acme.example/").send().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage, "that is still no host of the profile");
+}
+
+#[tokio::test]
+async fn the_roots_of_a_builder_stand_in_place_of_the_profiles() {
+    let (acme, other) = (acme(""), Vendor::start().unwrap());
+    let url = acme.vendor.url("/orders");
+    let right = acme.source.client_builder().roots(acme.vendor.ca_pem()).build();
+    assert_eq!(right.get(&url).send().await.unwrap().status(), 200);
+    for pem in [other.ca_pem(), "no PEM"] {
+        let wrong = acme.source.client_builder().roots(pem).build();
+        assert!(wrong.get(&url).send().await.is_err(), "{pem}");
+    }
+    assert_eq!(acme.vendor.calls(), 1);
+}

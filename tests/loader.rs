@@ -345,3 +345,25 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
     let kept = host.home.read("state/failed_logins");
     assert!(kept.lines().count() == 1 && !kept.contains("hunter"), "{kept}");
 }
+
+#[test]
+fn a_client_goes_the_way_that_a_newer_file_says() {
+    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let host = Host::with(&format!(
+        "[acme]\nusername = \"secret:quickstart\"\npassword = \"secret:open sesame\"\n[acme.login]\nurl = \"{}\"\nbasic = true\n",
+        vendor.url("/login")
+    ));
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    let client = vault.token_source("acme").unwrap().client();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let call = || runtime.block_on(client.get(vendor.url("/orders")).send());
+    assert_eq!(call().unwrap().status(), 200);
+    // Nothing listens there.
+    let text =
+        host.home.read("app.sealed.toml").replace("basic = true\n", "basic = true\nproxy = \"http://127.0.0.1:1\"\n");
+    host.home.write("app.sealed.toml", text);
+    host.home.ok(&["sign", "--yes", "--against", "before.toml"]);
+    assert_eq!(vault.reload().unwrap(), ["acme.login.proxy"]);
+    assert!(call().is_err(), "it goes through the proxy now");
+    assert_eq!((vendor.logins(), vendor.calls()), (1, 1), "and with the token that it had");
+}

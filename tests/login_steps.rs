@@ -266,6 +266,23 @@ fn the_body_says_when_to_come_again() {
     }
 }
 
+// ---- Kept warm
+
+#[test]
+fn a_source_that_is_kept_warm_has_its_next_token_before_anybody_asks() {
+    let acme = Acme::with(BODY, &[], [token("a", 600), token("b", 600)]);
+    acme.source.keep_warm().unwrap();
+    acme.vendor.wait_for(1);
+    for _ in 0..520 {
+        if acme.sent().len() < 2 {
+            acme.clock.advance(SECOND);
+            std::thread::sleep(SECOND / 100);
+        }
+    }
+    acme.vendor.wait_for(2);
+    assert_eq!((acme.token().as_str(), acme.source.counts().logins), ("b", 2));
+}
+
 // ---- Logging out
 
 const LOGOUT: &str =

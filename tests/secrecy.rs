@@ -198,7 +198,7 @@ async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
     let error = vault.token_source("wrong").unwrap().token().await.unwrap_err();
     shown.push_str(&format!("{error:?} {error} {:?}", error.help()));
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("logged in") && logged.contains("TRACE"), "the log is on: {logged}");
+    assert!(logged.contains("refreshed: ") && logged.contains("TRACE"), "the log is on: {logged}");
     for (where_, said) in [("log", &logged), ("Debug", &shown)] {
         assert_absent(said, PASSWORD, where_);
         assert_absent(said, USER, where_);

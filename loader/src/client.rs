@@ -1,14 +1,14 @@
 //! How is a call made with a token? Put on, renewed, replayed once; only to the profile's hosts.
 
-use crate::error::{Error, Result};
+use crate::client_builder::{Connections, Options};
+use crate::error::Result;
 use crate::peek;
 use crate::token_source::TokenSource;
-use crate::transport::{HTTP_1, HTTP_2, Way, client_builder};
-use bootseal_core::Kind;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Request, Response};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// More of a rejected answer is not read to keep its connection: the connection is closed instead.
@@ -31,11 +31,10 @@ const MAX_REDIRECTS: usize = 10;
 /// - A redirect within one origin is followed with the token; one to another origin is returned as it is.
 /// - An answer that rejects the token (`rejected_status`) makes one login for all, and one replay where the body can be sent
 ///   again; the second answer is the caller's.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     source: TokenSource,
-    /// Or why there can be none, said at each call.
-    http: Result<reqwest::Client>,
+    connections: Arc<Connections>,
 }
 
 impl TokenSource {
@@ -56,7 +55,7 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn client(&self) -> Client {
-        Client { source: self.clone(), http: self.http_client() }
+        self.client_builder().build()
     }
 
     /// Redirects within one origin are followed, one to another origin is returned as it is: for a `reqwest::Client` of your own that
@@ -82,16 +81,19 @@ impl TokenSource {
             }
         })
     }
+}
 
-    fn http_client(&self) -> Result<reqwest::Client> {
-        let account = self.account();
-        let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", account.profile.table));
-        let builder = client_builder(&Way::of(&account), &[HTTP_2, HTTP_1]).map_err(tls)?;
-        builder.redirect(self.redirect_policy()).build().map_err(|error| tls(crate::error::chain(&error)))
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({:?})", self.source)
     }
 }
 
 impl Client {
+    pub(crate) fn new(source: TokenSource, options: Options) -> Client {
+        Client { connections: Arc::new(Connections::new(&source, options)), source }
+    }
+
     /// A GET of `url`. A text that is no URL is told when the call is sent.
     ///
     /// ```
@@ -195,7 +197,7 @@ impl Client {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> RequestBuilder {
-        let inner = self.http.as_ref().map(|http| http.request(method, url)).map_err(Error::clone);
+        let inner = self.connections.http(&self.source).map(|http| http.request(method, url));
         RequestBuilder { client: self.clone(), inner }
     }
 
@@ -219,7 +221,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn execute(&self, mut request: Request) -> Result<Response> {
-        let http = self.http.as_ref().map_err(Error::clone)?;
+        let http = self.connections.http(&self.source)?;
         let source = &self.source;
         source.allow(request.url())?;
         let again = if source.may_replay(request.method()) { request.try_clone() } else { None };

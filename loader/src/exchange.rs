@@ -76,6 +76,7 @@ impl TokenSource {
         if rejected {
             self.replay_rejected();
         } else {
+            crate::metrics::replay(&self.account().profile.table, "ok");
             self.took(token, status, headers);
         }
     }

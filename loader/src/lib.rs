@@ -41,6 +41,8 @@ pub mod blocking;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod client_builder;
+#[cfg(feature = "client")]
 mod clock;
 #[cfg(feature = "client")]
 mod cookie;
@@ -60,6 +62,8 @@ mod jwt;
 mod layer;
 #[cfg(feature = "client")]
 mod login;
+#[cfg(feature = "client")]
+mod metrics;
 #[cfg(feature = "middleware")]
 mod middleware;
 #[cfg(feature = "client")]
@@ -97,6 +101,8 @@ pub use startup::{Check, Loader, load};
 
 #[cfg(feature = "client")]
 pub use client::{Client, RequestBuilder};
+#[cfg(feature = "client")]
+pub use client_builder::ClientBuilder;
 #[cfg(feature = "client")]
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "client")]

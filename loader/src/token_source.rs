@@ -14,6 +14,7 @@ use crate::expiry::{Deadlines, ExpiryFrom};
 use crate::flight::Flight;
 use crate::gate::{Gate, LoopGuard, Shut};
 use crate::login::{Class, Failure, Fresh, Outcome, Transport, Values};
+use crate::metrics;
 use crate::steps::{self, Account, Login};
 use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread};
 use crate::token::{Entry, Token, fingerprint};
@@ -23,6 +24,8 @@ use std::time::Duration;
 
 /// A login that does not end by itself is given up so long after its own timeout.
 const HARD_STOP: Duration = Duration::from_secs(5);
+/// The thread that keeps a token warm looks at least so often.
+const WARM: Duration = Duration::from_secs(60);
 /// So many seconds a token that was replaced is left to the calls that are under way with it, before it is logged out.
 const GRACE: u32 = 60;
 
@@ -165,7 +168,10 @@ impl TokenSource {
         match self.step() {
             Step::Ready(token) => Ok(token),
             Step::Failed(error) => Err(error),
-            Step::Wait(flight) => flight.wait().await,
+            Step::Wait(flight) => {
+                let _counted = metrics::Waiter::new(self.0.table());
+                flight.wait().await
+            }
         }
     }
 
@@ -187,7 +193,10 @@ impl TokenSource {
         match self.step() {
             Step::Ready(token) => Ok(token),
             Step::Failed(error) => Err(error),
-            Step::Wait(flight) => flight.wait_blocking(),
+            Step::Wait(flight) => {
+                let _counted = metrics::Waiter::new(self.0.table());
+                flight.wait_blocking()
+            }
         }
     }
 
@@ -256,7 +265,9 @@ impl TokenSource {
         if core.revoked.fetch_max(token.0.number, Ordering::AcqRel) < token.0.number {
             core.counts.rejections.fetch_add(1, Ordering::Relaxed);
             token.0.rejected.store(true, Ordering::Relaxed);
-            tracing::info!(target: "bootseal", profile = %core.table(), token = ?token, "token rejected by the vendor");
+            let why = if token.0.accepted.load(Ordering::Relaxed) { "revoked" } else { "fresh" };
+            metrics::rejected(&core.table(), why);
+            tracing::info!(target: "bootseal", profile = %core.table(), token = ?token, why, "rejected: the vendor no longer takes this token");
         }
         if !newer && state.flight.is_none() && state.gate.wait(now).is_none() {
             core.start(&mut state);
@@ -281,6 +292,7 @@ impl TokenSource {
     /// A call was rejected again, with a token that was fetched for it.
     pub(crate) fn replay_rejected(&self) {
         let now = self.0.clock.boot();
+        metrics::replay(&self.0.table(), "rejected");
         if self.0.lock().guard.replay_rejected(now) {
             self.0.held();
         }
@@ -307,11 +319,52 @@ impl TokenSource {
     pub fn retry_now(&self) {
         let mut state = self.0.lock();
         state.gate.open();
+        metrics::gate(&self.0.table(), 0);
         state.error = None;
         state.guard = LoopGuard::default();
         if let Some(attempts) = &state.attempts {
             attempts.keep(None, self.0.clock.wall());
         }
+    }
+
+    /// Fetches the next token before the present one runs out, on a thread of its own, also while nobody asks for one; without it an idle
+    /// process makes no logins. It ends within a minute after the last handle on the source is gone.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where there is no thread for it.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// acme.keep_warm()?; // the first call of the morning waits for no login
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep_warm(&self) -> Result<()> {
+        let (weak, clock) = (Arc::downgrade(&self.0), self.0.clock.clone());
+        let warming = move || {
+            let Ok(runtime) = Runtime::new() else { return };
+            loop {
+                let Some(source) = weak.upgrade().map(TokenSource) else { return };
+                // What fails is told to who asks for a token, and tried again when the gate opens.
+                let _ = source.token_blocking();
+                let wait = source.until_next();
+                drop(source);
+                runtime.block_on(clock.sleep(wait.clamp(Duration::from_secs(1), WARM)));
+            }
+        };
+        let thread = Thread::new().name("bootseal-warm".into()).spawn(warming);
+        thread.map(drop).map_err(|error| Error::new(Kind::Io, format!("no thread to keep it warm: {error}")))
+    }
+
+    /// How long nothing is to be done.
+    fn until_next(&self) -> Duration {
+        let core = &self.0;
+        let shut = core.lock().gate.wait(core.clock.boot());
+        let entry = core.cell.load_full();
+        let left = entry.map(|entry| entry.deadlines.refresh_at.saturating_sub(entry.age(&*core.clock)));
+        shut.into_iter().chain(left).max().unwrap_or_default()
     }
 
     /// The login profile, as it stands in the file.
@@ -494,6 +547,7 @@ impl TokenSource {
             core.start(&mut state);
         }
         if let Some(token) = stale {
+            metrics::served_stale(&core.table());
             return Step::Ready(token);
         }
         match (&state.flight, shut, &state.error) {
@@ -572,7 +626,9 @@ impl Core {
         if let Some(attempts) = &state.attempts {
             attempts.keep(state.gate.to_keep(shut, self.clock.boot()), self.clock.wall());
         }
-        tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "login failed: {}", failure.text);
+        let event = if shut == Shut::Refused { "refused" } else { "login failed" };
+        tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
+        metrics::gate(&self.table(), if shut == Shut::Refused { 2 } else { 1 });
         state.error = Some(error.clone());
         error
     }
@@ -792,6 +848,11 @@ impl Landing {
         if !Arc::ptr_eq(account, &core.account.load()) && !state.gone {
             return false;
         }
+        let class = match &outcome {
+            Outcome::Token(_) => "ok",
+            Outcome::Failed(failure) => failure.class.kind().as_str(),
+        };
+        metrics::login(&account.profile.table, class, core.clock.boot().saturating_sub(sent_boot));
         let result = match outcome {
             Outcome::Failed(failure) => Err(core.fail(&mut state, &failure)),
             Outcome::Token(_) if state.gone => Err(core.no_longer()),
@@ -799,6 +860,9 @@ impl Landing {
                 let (status, life, skew) = (fresh.status, fresh.life, fresh.clock_skew);
                 let recovered = state.error.take();
                 state.gate.open();
+                metrics::gate(&account.profile.table, 0);
+                let replaced = core.cell.load_full().map(|old| old.age(&*core.clock));
+                metrics::token(&account.profile.table, life.life, replaced, skew);
                 if let Some(attempts) = &state.attempts {
                     attempts.keep(None, core.clock.wall());
                 }
@@ -815,7 +879,7 @@ impl Landing {
                 if recovered.is_some() {
                     tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
                 }
-                tracing::info!(target: "bootseal", profile = %table, status, life = ?life.life, from = life.from.as_str(), "logged in");
+                tracing::info!(target: "bootseal", profile = %table, status, life = ?life.life, from = life.from.as_str(), "refreshed: there is a new token");
                 Ok(Token(entry))
             }
         };

@@ -124,6 +124,21 @@ impl Way {
         Way { ca: request.ca.clone(), client_cert: request.client_cert.clone(), proxy: request.proxy.clone() }
     }
 
+    /// Trusting these in place of what the profile says.
+    pub(crate) fn with_roots(mut self, pem: Option<&str>) -> Way {
+        self.ca = pem.map(str::to_owned).or(self.ca);
+        self
+    }
+
+    pub(crate) fn is(&self, other: &Way) -> bool {
+        let same = |one: &Secret, other: &Secret| one.expose(|one| other.expose(|other| one == other));
+        let certificates = match (&self.client_cert, &other.client_cert) {
+            (Some((cert, key)), Some((other_cert, other_key))) => same(cert, other_cert) && same(key, other_key),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        certificates && self.ca == other.ca && self.proxy == other.proxy
+    }
+
     pub(crate) fn of(account: &Account) -> Way {
         let profile = &account.profile;
         let named = |name: &str| account.values.get(name).cloned();
