@@ -359,10 +359,11 @@ fn a_client_goes_the_way_that_a_newer_file_says() {
     let call = || runtime.block_on(client.get(vendor.url("/orders")).send());
     assert_eq!(call().unwrap().status(), 200);
     // Nothing listens there.
-    let text =
-        host.home.read("app.sealed.toml").replace("basic = true\n", "basic = true\nproxy = \"http://127.0.0.1:1\"\n");
+    let before = host.home.read("app.sealed.toml");
+    host.home.write("before.backup", &before);
+    let text = before.replace("basic = true\n", "basic = true\nproxy = \"http://127.0.0.1:1\"\n");
     host.home.write("app.sealed.toml", text);
-    host.home.ok(&["sign", "--yes", "--against", "before.toml"]);
+    host.home.ok(&["sign", "--yes", "--against", "before.backup"]);
     assert_eq!(vault.reload().unwrap(), ["acme.login.proxy"]);
     assert!(call().is_err(), "it goes through the proxy now");
     assert_eq!((vendor.logins(), vendor.calls()), (1, 1), "and with the token that it had");
