@@ -19,6 +19,18 @@ fn median(what: &str, runs: usize, per_run: u32, mut work: impl FnMut()) {
     println!("{what:55} {:>12.1?}   (min {:.1?})", times[runs / 2], times[0]);
 }
 
+/// The time of one run of `work` while two threads do nothing else.
+fn at_once(what: &str, work: impl Fn() + Sync) {
+    const PER_RUN: u32 = 1_000_000;
+    median(what, 15, PER_RUN, || {
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..PER_RUN).for_each(|_| work()));
+            }
+        });
+    });
+}
+
 fn vault_of(count: usize, me: &Identity) -> String {
     let names: String = (0..count).map(|index| format!("key{index} = \"\"\n")).collect();
     let mut vault =
@@ -112,12 +124,14 @@ fn main() {
         reqwest::Client::builder().tls_certs_only([roots]).no_proxy().http1_only().build().unwrap()
     };
     let url = vendor.url("/orders");
+    at_once("the same on two threads at once", || drop(black_box(source.token_blocking().unwrap())));
     let plain = tokio::sync::RwLock::new(std::sync::Arc::<str>::from("a token of a plain cache"));
     median("the same of a tokio RwLock<Arc<str>>", 101, 10_000, || {
         for _ in 0..10_000 {
             black_box(plain.blocking_read().clone());
         }
     });
+    at_once("that on two threads at once", || drop(black_box(plain.blocking_read().clone())));
     median("a call with the token, loopback, HTTPS", 31, 100, || {
         runtime.block_on(async {
             for _ in 0..100 {

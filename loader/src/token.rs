@@ -7,6 +7,7 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use bootseal_core::Secret;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,7 +24,57 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Token(pub(crate) Arc<Entry>);
+pub struct Token(pub(crate) Arc<Handle>);
+
+/// One of an entry's reference counts, on a cache line of its own: each thread counts on one, so that cores that read the same token do not
+/// pass one line to and fro.
+#[repr(align(128))]
+pub(crate) struct Handle(Arc<Entry>);
+
+impl Deref for Handle {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.0
+    }
+}
+
+/// An entry that is given out.
+pub(crate) struct Published {
+    entry: Arc<Entry>,
+    handles: [Arc<Handle>; HANDLES],
+}
+
+const HANDLES: usize = 8;
+
+impl Published {
+    pub(crate) fn new(entry: Entry) -> Published {
+        let entry = Arc::new(entry);
+        Published { handles: std::array::from_fn(|_| Arc::new(Handle(entry.clone()))), entry }
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        static THREADS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        thread_local! {
+            static MINE: usize = THREADS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % HANDLES;
+        }
+        // A thread that is about to end has no number any more.
+        Token(self.handles[MINE.try_with(|mine| *mine).unwrap_or(0)].clone())
+    }
+
+    /// Whether anybody has a token of it.
+    pub(crate) fn in_use(&self) -> bool {
+        self.handles.iter().any(|handle| Arc::strong_count(handle) > 1)
+    }
+}
+
+impl Deref for Published {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
 
 pub(crate) struct Entry {
     /// Who published it.

@@ -17,7 +17,7 @@ use crate::login::{Class, Failure, Fresh, Outcome, Transport, Values};
 use crate::metrics;
 use crate::steps::{self, Account, Login};
 use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread};
-use crate::token::{Entry, Token, fingerprint};
+use crate::token::{Entry, Published, Token, fingerprint};
 use bootseal_core::{Kind, Profile};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -48,7 +48,7 @@ struct Core {
     account: ArcSwap<Account>,
     clock: Arc<dyn Clock>,
     transport: Arc<dyn Transport>,
-    cell: ArcSwapOption<Entry>,
+    cell: ArcSwapOption<Published>,
     /// Tokens with this number or a lower one are dead.
     revoked: AtomicU64,
     /// Never held while something is waited for.
@@ -446,7 +446,7 @@ impl TokenSource {
         let (flight, core) = (Arc::new(Flight::default()), self.0.clone());
         let ours = flight.clone();
         let thread = Thread::new().name("bootseal-logout".into()).spawn(move || {
-            ours.land(core.end(&entry).map(|()| Token(entry)));
+            ours.land(core.end(&entry).map(|()| entry.token()));
         });
         thread.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
         flight.wait().await.map(drop)
@@ -474,7 +474,7 @@ impl TokenSource {
         ended.join().unwrap_or_else(|_| Err(Error::new(Kind::LoginDown, "the logout stopped inside the program")))
     }
 
-    fn take_token(&self) -> Option<Arc<Entry>> {
+    fn take_token(&self) -> Option<Arc<Published>> {
         let core = &self.0;
         let state = core.lock();
         let entry = core.good();
@@ -489,7 +489,8 @@ impl TokenSource {
         let (boot, wall) = (core.clock.boot(), core.clock.wall());
         let mut state = core.lock();
         // Only the present one is replaced: a late answer brings nothing back.
-        let present = core.cell.load_full().filter(|entry| Arc::ptr_eq(entry, &old.0));
+        let present =
+            core.cell.load_full().filter(|entry| (entry.source, entry.number) == (old.0.source, old.0.number));
         let Some(present) = present.filter(|entry| entry.number > core.revoked.load(Ordering::Acquire)) else { return };
         if same(&present.secret, &secret) || life.born_expired {
             return;
@@ -530,14 +531,14 @@ impl TokenSource {
 
     fn step(&self) -> Step {
         let core = &self.0;
-        if let Some(entry) = core.fresh() {
-            return Step::Ready(Token(entry));
+        if let Some(token) = core.fresh() {
+            return Step::Ready(token);
         }
-        let stale = core.good().map(Token);
+        let stale = core.good().map(|entry| entry.token());
         let mut state = core.lock();
         // Someone may have published while we waited for the lock.
-        if let Some(entry) = core.fresh() {
-            return Step::Ready(Token(entry));
+        if let Some(token) = core.fresh() {
+            return Step::Ready(token);
         }
         if state.gone {
             return Step::Failed(core.no_longer());
@@ -575,14 +576,14 @@ impl Core {
     }
 
     /// The token that needs no refresh yet: no lock, no allocation, no system call.
-    fn fresh(&self) -> Option<Arc<Entry>> {
+    fn fresh(&self) -> Option<Token> {
         let entry = self.cell.load();
         let entry = entry.as_ref()?;
-        (entry.number > self.revoked.load(Ordering::Acquire) && entry.is_fresh(&*self.clock)).then(|| entry.clone())
+        (entry.number > self.revoked.load(Ordering::Acquire) && entry.is_fresh(&*self.clock)).then(|| entry.token())
     }
 
     /// The token that may still be sent.
-    fn good(&self) -> Option<Arc<Entry>> {
+    fn good(&self) -> Option<Arc<Published>> {
         let entry = self.cell.load();
         let entry = entry.as_ref()?;
         (entry.number > self.revoked.load(Ordering::Acquire) && entry.age(&*self.clock) < entry.deadlines.hard_at)
@@ -739,7 +740,7 @@ impl Core {
         fresh: Fresh,
         sent_boot: Duration,
         sent_wall: Duration,
-    ) -> (Arc<Entry>, bool) {
+    ) -> (Token, bool) {
         // Numbered when it is published, so that a rejection which came during the login does not hit it.
         state.last_number += 1;
         let (profile, life) = (&account.profile, fresh.life);
@@ -750,7 +751,7 @@ impl Core {
         if born_expired {
             deadlines = Deadlines::born_expired(age);
         }
-        let entry = Arc::new(Entry {
+        let entry = Arc::new(Published::new(Entry {
             source: self.id,
             number: state.last_number,
             fingerprint: fingerprint(&fresh.secret),
@@ -769,9 +770,9 @@ impl Core {
             rejected: AtomicBool::new(false),
             max_age: profile.max_age,
             moved: profile.idle.then(|| AtomicU64::new(0)),
-        });
+        }));
         self.cell.store(Some(entry.clone()));
-        (entry, born_expired)
+        (entry.token(), born_expired)
     }
 }
 
@@ -816,7 +817,7 @@ impl Landing {
     }
 
     /// Ends the token that was replaced, when no call has it any more.
-    fn end_old(&self, old: &Arc<Entry>) {
+    fn end_old(&self, old: &Published) {
         let core = &self.core;
         let rejected = old.rejected.load(Ordering::Relaxed);
         let profile = core.account.load_full();
@@ -831,7 +832,7 @@ impl Landing {
         if let Ok(runtime) = Runtime::new() {
             runtime.block_on(async {
                 for _ in 0..GRACE {
-                    if Arc::strong_count(old) == 1 {
+                    if !old.in_use() {
                         break;
                     }
                     core.clock.sleep(Duration::from_secs(1)).await;
@@ -867,7 +868,7 @@ impl Landing {
                     attempts.keep(None, core.clock.wall());
                 }
                 // First the cell, then the waiters: who wakes up must find it there.
-                let (entry, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
+                let (token, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
                 let table = &account.profile.table;
                 if born_expired {
                     state.gate.born_expired(core.clock.boot());
@@ -880,7 +881,7 @@ impl Landing {
                     tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
                 }
                 tracing::info!(target: "bootseal", profile = %table, status, life = ?life.life, from = life.from.as_str(), "refreshed: there is a new token");
-                Ok(Token(entry))
+                Ok(token)
             }
         };
         state.flight = None;
