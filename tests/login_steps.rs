@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 use bootseal::testing::Clock;
-use bootseal::{Kind, LoginAnswer, LoginRequest, Secret, TokenSource, Transport, TransportError};
+use bootseal::{ExpiryFrom, Kind, LoginAnswer, LoginRequest, Secret, TokenSource, Transport, TransportError};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -51,6 +51,29 @@ fn a_cookie_says_how_long_it_lives() {
         let profile = format!("{BODY}token = {{ cookie = \"s\" }}\nexpiry = {{ cookie = \"s\" }}\n");
         let acme = Acme::with(&profile, &[], [answer(200, "").with("set-cookie", cookie)]);
         assert_eq!(acme.source.token_blocking().unwrap().life(), seconds * SECOND, "{cookie}");
+    }
+}
+
+#[test]
+fn a_jwt_that_is_none_gives_no_expiry_and_costs_nothing() {
+    use base64::Engine;
+    let part = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    let jwt = |payload: &[u8]| format!("{}.{}.c2ln", part(b"{\"alg\":\"none\"}"), part(payload));
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    for (what, token) in [
+        ("a thousand dots", ".".repeat(1_000)),
+        ("a mebibyte", jwt(format!("{{\"exp\":4102444800,\"x\":\"{}\"}}", "x".repeat(1 << 20)).as_bytes())),
+        ("a mebibyte of dots", ".".repeat(1 << 20)),
+        ("deep", jwt(format!("{{\"x\":{deep},\"exp\":4102444800}}").as_bytes())),
+        ("not UTF-8", jwt(b"{\"exp\":4102444800,\"x\":\"\xff\"}")),
+        ("two of them", jwt(b"{\"exp\":4102444800,\"exp\":1}")),
+        ("no object", jwt(b"[4102444800]")),
+    ] {
+        for profile in [BODY.to_owned(), format!("{BODY}expiry = {{ jwt = true }}\n")] {
+            let acme = Acme::with(&profile, &[], [answer(200, &format!("{{\"access_token\":\"{token}\"}}"))]);
+            let token = acme.source.token_blocking().unwrap();
+            assert_eq!((token.expiry_from(), token.life()), (ExpiryFrom::Default, 300 * SECOND), "{what}");
+        }
     }
 }
 
