@@ -347,6 +347,18 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
 }
 
 #[test]
+fn an_outage_before_a_start_is_not_told_as_a_refusal() {
+    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    vendor.down(true);
+    let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
+    for _ in 0..5 {
+        let loader = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).state(host.home.at("state"));
+        let source = loader.load().unwrap().token_source("acme").unwrap();
+        assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown);
+    }
+}
+
+#[test]
 fn a_client_goes_the_way_that_a_newer_file_says() {
     let vendor = bootseal::testing::Vendor::start_plain().unwrap();
     let host = Host::with(&format!(

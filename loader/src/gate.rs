@@ -56,6 +56,11 @@ impl Gate {
         Gate { shut_until, in_a_row: count, refusals: if refused { count } else { 0 }, ..Gate::default() }
     }
 
+    /// Whether what shut it was a refusal, and not an outage.
+    pub(crate) fn refused(&self) -> bool {
+        self.refusals > 0
+    }
+
     /// What a restart must know: how long it is shut, and how often in a row.
     pub(crate) fn to_keep(&self, shut: Shut, now: Duration) -> Option<(Shut, Duration, u32)> {
         let count = if shut == Shut::Refused { self.refusals } else { self.in_a_row };

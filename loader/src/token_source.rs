@@ -128,7 +128,7 @@ impl TokenSource {
         attempts: Option<Attempts>,
     ) -> TokenSource {
         let gate = attempts.as_ref().map(|attempts| attempts.gate(clock.boot(), clock.wall())).unwrap_or_default();
-        let error = gate.wait(clock.boot()).map(|_| remembered(&profile));
+        let error = gate.wait(clock.boot()).map(|_| remembered(&profile, gate.refused()));
         let state = State { gate, error, attempts, ..State::default() };
         static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         TokenSource(Arc::new(Core {
@@ -911,8 +911,13 @@ impl Drop for Landing {
 }
 
 /// What is told while a failure of an earlier start still counts.
-fn remembered(profile: &Profile) -> Error {
+fn remembered(profile: &Profile, refused: bool) -> Error {
     let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
+    if !refused {
+        let text =
+            format!("login of `{table}`: {origin} gave no token before this start, and no other try is made yet");
+        return Error::new(Kind::LoginDown, text).with_help("The next attempt is made by itself.");
+    }
     let text = format!(
         "login of `{table}`: {origin} did not let these credentials in before this start, and no other try is made yet"
     );
