@@ -347,6 +347,21 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
 }
 
 #[test]
+fn logins_go_through_the_loaders_proxy_where_the_profile_names_none() {
+    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
+    let loader = || host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]);
+    // Nothing listens there.
+    let source = loader().proxy("http://127.0.0.1:1").unwrap().load().unwrap().token_source("acme").unwrap();
+    assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown);
+    assert_eq!(vendor.logins() + vendor.refused_logins(), 0);
+    for wrong in ["proxy:3128", "http://app:hunter2@proxy:3128", "http:"] {
+        let error = loader().proxy(wrong).err().unwrap();
+        assert!(error.kind() == Kind::Usage && !error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn an_outage_before_a_start_is_not_told_as_a_refusal() {
     let vendor = bootseal::testing::Vendor::start_plain().unwrap();
     vendor.down(true);

@@ -151,6 +151,16 @@ impl Secrets {
         lock(&self.0.now).clone()
     }
 
+    #[cfg(feature = "client")]
+    fn account(&self, file: &Snapshot, table: &PropertyPath) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
+        let mut account = file.account(table)?;
+        if let Some((profile, _)) = &mut account {
+            let default = self.0.loader.as_ref().and_then(|loader| loader.proxy.clone());
+            profile.proxy = profile.proxy.take().or(default);
+        }
+        Ok(account)
+    }
+
     /// Reads the file again, by the rules of the start. Handles keep their value, [`Secrets::secret`] gives the new one, and a token
     /// source logs in anew only where its own profile or values changed. Returns the names of what changed; none where the file is the
     /// same.
@@ -197,7 +207,7 @@ impl Secrets {
         let sources: Vec<(TokenSource, _)> = lock(&self.0.sources)
             .iter()
             .map(|(table, source)| {
-                let Some((profile, values)) = newer.account(table)? else { return Ok((source.clone(), None)) };
+                let Some((profile, values)) = self.account(&newer, table)? else { return Ok((source.clone(), None)) };
                 let attempts = newer.attempts(self.0.loader.as_ref(), &profile, &values)?;
                 Ok((source.clone(), Some((profile, values, attempts))))
             })
@@ -411,7 +421,7 @@ impl Secrets {
     ) -> Result<TokenSource> {
         let table: PropertyPath = profile.parse()?;
         let now = self.now();
-        let Some((profile, values)) = now.account(&table)? else {
+        let Some((profile, values)) = self.account(&now, &table)? else {
             // Says which profiles there are.
             let missing = Profile::read(&now.file, &table).err();
             return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());

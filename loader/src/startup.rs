@@ -58,6 +58,8 @@ pub struct Loader {
     allow_unpinned: bool,
     least: Option<Level>,
     only_profiles: Vec<PropertyPath>,
+    #[cfg(feature = "client")]
+    pub(crate) proxy: Option<url::Url>,
     #[cfg(feature = "plugin")]
     plugins: Vec<PathBuf>,
     env: Env,
@@ -82,6 +84,8 @@ impl Loader {
             allow_unpinned: false,
             least: None,
             only_profiles: Vec::new(),
+            #[cfg(feature = "client")]
+            proxy: None,
             #[cfg(feature = "plugin")]
             plugins: Vec::new(),
             env: Env::default(),
@@ -250,6 +254,26 @@ impl Loader {
     /// ```
     pub fn only_profile(mut self, table: &str) -> Result<Loader> {
         self.only_profiles.push(table.parse().map_err(Error::from)?);
+        Ok(self)
+    }
+
+    /// The HTTP proxy of logins and calls whose profile names none: `http://host:port`. It is never taken from the environment.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where it is no such address, or holds credentials: these go into [`ClientBuilder`](crate::ClientBuilder), for calls.
+    ///
+    /// ```no_run
+    /// let vault = bootseal::Loader::new("app.sealed.toml").proxy("http://proxy.acme.example:3128")?.load()?;
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    #[cfg(feature = "client")]
+    pub fn proxy(mut self, url: &str) -> Result<Loader> {
+        let parsed =
+            url::Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        let bare = parsed.filter(|url| url.username().is_empty() && url.password().is_none());
+        let wrong =
+            || Error::new(Kind::Usage, "the proxy must be as \"http://proxy.example:3128\", without credentials");
+        self.proxy = Some(bare.ok_or_else(wrong)?);
         Ok(self)
     }
 
