@@ -40,7 +40,7 @@ pub struct Client {
 impl TokenSource {
     /// A client for calls with this token. Make one and clone it: it holds the connections.
     ///
-    /// Where TLS cannot be set up, as when the profile's `ca` is no certificate, each call says so: [`Kind::LoginTls`].
+    /// Where TLS cannot be set up, as when the profile's `ca` is no certificate, each call says so: [`Kind::LoginTls`](crate::Kind::LoginTls).
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -411,7 +411,7 @@ impl RequestBuilder {
     /// The request as it stands, without the token.
     ///
     /// # Errors
-    /// What reqwest found wrong with URL, header or body: [`Kind::Io`], with [`Error::as_http`].
+    /// What reqwest found wrong with URL, header or body: [`Kind::Io`](crate::Kind::Io), with [`Error::as_http`].
     ///
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
@@ -428,7 +428,7 @@ impl RequestBuilder {
     /// Sends the call.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where the URL is not one of the profile's hosts over TLS; what [`TokenSource::token`] says where there is
+    /// [`Kind::Usage`](crate::Kind::Usage) where the URL is not one of the profile's hosts over TLS; what [`TokenSource::token`] says where there is
     /// no token; [`Error::as_http`] where the call itself failed. An answer of any status is no error.
     ///
     /// ```
