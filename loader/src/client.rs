@@ -411,7 +411,7 @@ impl RequestBuilder {
     /// The request as it stands, without the token.
     ///
     /// # Errors
-    /// What reqwest found wrong with URL, header or body: [`Kind::Io`](crate::Kind::Io), with [`Error::as_http`].
+    /// What reqwest found wrong with URL, header or body: [`Kind::Io`](crate::Kind::Io), with [`Error::as_http`](crate::Error::as_http).
     ///
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
@@ -429,7 +429,7 @@ impl RequestBuilder {
     ///
     /// # Errors
     /// [`Kind::Usage`](crate::Kind::Usage) where the URL is not one of the profile's hosts over TLS; what [`TokenSource::token`] says where there is
-    /// no token; [`Error::as_http`] where the call itself failed. An answer of any status is no error.
+    /// no token; [`Error::as_http`](crate::Error::as_http) where the call itself failed. An answer of any status is no error.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
