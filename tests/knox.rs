@@ -8,8 +8,7 @@ mod support;
 mod vendor;
 
 use bootseal::{ExpiryFrom, Kind};
-use std::time::Duration;
-use vendor::{Process, get, twenty, twenty_refused};
+use vendor::{Process, get, twenty_refused};
 
 const USER: [&str; 2] = ["zoë", "p/ä \"s"];
 const PROFILE: &str = r#"
@@ -29,30 +28,17 @@ fn knox(options: &[&str]) -> Process {
 fn a_token_under_its_own_word_opens_calls_until_it_is_revoked() {
     let mut process = knox(&[]);
     let source = process.source(PROFILE, &[]);
-    let (client, url) = (source.client(), process.url("/api/whoami/"));
-    assert_eq!(twenty(&client, &url), [200; 20]);
+    vendor::opens_calls_until_revoked(&mut process, &source, "/api/whoami/");
     let token = source.token_blocking().unwrap();
     assert!((298..=300).contains(&token.life().as_secs()), "{:?}", token.life());
     assert_eq!(token.expiry_from(), ExpiryFrom::Json);
-    process.order("revoke-all");
-    assert_eq!(twenty(&client, &url), [200; 20]);
-    let [logins, refused, calls, rejected] = process.counts();
-    assert_eq!((logins, refused, calls), (2, 0, 40));
-    assert!((1..=20).contains(&rejected));
 }
 
 #[test]
 fn a_token_that_is_used_slides_and_one_that_is_not_runs_out() {
     let mut process = knox(&["--life", "5"]);
-    let (client, url) = (process.source(PROFILE, &[]).client(), process.url("/api/whoami/"));
-    for _ in 0..8 {
-        assert_eq!(get(&client, &url).unwrap(), 200);
-        std::thread::sleep(Duration::from_secs(1));
-    }
-    assert_eq!(process.counts(), [1, 0, 8, 0], "used for longer than it lives");
-    std::thread::sleep(Duration::from_secs(5));
-    assert_eq!(get(&client, &url).unwrap(), 200);
-    assert_eq!(process.counts(), [2, 0, 9, 0], "the vendor never saw the dead one");
+    let source = process.source(PROFILE, &[]);
+    vendor::slides(&mut process, &source, "/api/whoami/", 5);
 }
 
 #[test]
@@ -77,27 +63,12 @@ fn where_only_one_token_may_be_the_old_one_makes_room_or_the_login_is_refused_on
 fn a_wrong_password_makes_one_login() {
     let mut process = knox(&[]);
     let source = process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
-    for _ in 0..2 {
-        for error in twenty_refused(&source) {
-            assert_eq!((error.kind(), error.status()), (Kind::LoginRefused, Some(401)), "{error}");
-        }
-    }
-    assert_eq!(process.counts(), [0, 1, 0, 0]);
+    vendor::is_refused_once(&mut process, &source, 401);
 }
 
 #[test]
 fn a_user_who_was_switched_off_is_rejected_once_and_refused_once() {
     let mut process = knox(&[]);
     let source = process.source(PROFILE, &[]);
-    let (client, url) = (source.client(), process.url("/api/whoami/"));
-    assert_eq!(get(&client, &url).unwrap(), 200);
-    process.order("deactivate");
-    for _ in 0..5 {
-        assert_eq!(get(&client, &url).unwrap_err().kind(), Kind::LoginRefused);
-    }
-    assert_eq!(process.counts(), [1, 1, 1, 1]);
-    process.order("activate");
-    source.retry_now();
-    assert_eq!(get(&client, &url).unwrap(), 200);
-    assert_eq!(process.counts(), [2, 1, 2, 1]);
+    vendor::is_switched_off_and_on(&mut process, &source, "/api/whoami/");
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 use bootseal::testing::Clock;
-use bootseal::{ExpiryFrom, Kind, LoginAnswer, LoginRequest, Secret, TokenSource, Transport, TransportError};
+use bootseal::{ExpiryFrom, Kind, LoginAnswer, LoginRequest, Secret, Token, TokenSource, Transport, TransportError};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -296,11 +296,10 @@ fn a_source_that_is_kept_warm_has_its_next_token_before_anybody_asks() {
     let acme = Acme::with(BODY, &[], [token("a", 600), token("b", 600)]);
     acme.source.keep_warm().unwrap();
     acme.vendor.wait_for(1);
-    for _ in 0..520 {
-        if acme.sent().len() < 2 {
-            acme.clock.advance(SECOND);
-            std::thread::sleep(SECOND / 100);
-        }
+    // It looks again each minute, and when the token is due.
+    while acme.sent().len() < 2 {
+        acme.clock.wait_for_sleepers(1);
+        acme.clock.advance(SECOND);
     }
     acme.vendor.wait_for(2);
     assert_eq!((acme.token().as_str(), acme.source.counts().logins), ("b", 2));
@@ -316,17 +315,15 @@ fn the_old_token_is_logged_out_once_a_newer_one_is_in_place() {
     let acme = Acme::with(&format!("{BODY}{LOGOUT}"), &[], [token("a", 600), token("b", 600), answer(200, "")]);
     assert_eq!(acme.token(), "a");
     acme.clock.advance(520 * SECOND);
-    assert_eq!(acme.token(), "a", "stale, and a login behind it");
-    acme.vendor.wait_for(2);
-    // The login may have seen `a` still in this thread's hand; it looks again each second.
-    for _ in 0..400 {
-        if acme.sent().len() < 3 {
-            acme.clock.advance(SECOND);
-            std::thread::sleep(SECOND / 100);
-        }
-    }
+    let stale = acme.source.token_blocking().unwrap();
+    assert_eq!(text(&stale), "a", "stale, and a login behind it");
+    // A call is under way with it: it is looked for again each second.
+    acme.clock.wait_for_sleepers(1);
+    assert_eq!((acme.sent().len(), acme.token().as_str()), (2, "b"));
+    drop(stale);
+    acme.clock.advance(SECOND);
+    acme.vendor.wait_for(3);
     assert_eq!(body(&acme.sent()[2]), "token=a");
-    assert_eq!(acme.token(), "b");
 }
 
 #[test]
@@ -411,7 +408,7 @@ impl Acme {
     }
 
     fn token(&self) -> String {
-        self.source.token_blocking().unwrap().expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        text(&self.source.token_blocking().unwrap())
     }
 
     fn error(&self) -> bootseal::Error {
@@ -421,6 +418,10 @@ impl Acme {
     fn sent(&self) -> Vec<LoginRequest> {
         self.vendor.sent.lock().unwrap().clone()
     }
+}
+
+fn text(token: &Token) -> String {
+    token.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
 }
 
 fn body(request: &LoginRequest) -> String {

@@ -7,9 +7,7 @@ mod support;
 #[path = "support/vendor.rs"]
 mod vendor;
 
-use bootseal::Kind;
-use std::time::Duration;
-use vendor::{Process, get, twenty, twenty_refused};
+use vendor::Process;
 
 const USER: [&str; 2] = ["zoë", "p/ä \"s"];
 const PROFILE: &str = r#"
@@ -27,56 +25,27 @@ fn pouchdb(options: &[&str]) -> Process {
 fn a_session_opens_calls_until_it_is_revoked() {
     let mut process = pouchdb(&[]);
     let source = process.source(PROFILE, &[]);
-    let (client, url) = (source.client(), process.url("/orders"));
-    assert_eq!(twenty(&client, &url), [200; 20]);
-    assert_eq!(process.counts(), [1, 0, 20, 0]);
-    process.order("revoke-all");
-    assert_eq!(twenty(&client, &url), [200; 20]);
-    let [logins, refused, calls, rejected] = process.counts();
-    assert_eq!((logins, refused, calls), (2, 0, 40));
-    assert!((1..=20).contains(&rejected));
+    vendor::opens_calls_until_revoked(&mut process, &source, "/orders");
 }
 
 #[test]
 fn a_session_goes_on_for_longer_than_its_first_cookie_lives() {
     let mut process = pouchdb(&["--life", "4"]);
     let profile = format!("{PROFILE}expiry = {{ fixed = \"4s\" }}\n");
-    let (client, url) = (process.source(&profile, &[]).client(), process.url("/orders"));
-    for _ in 0..8 {
-        assert_eq!(get(&client, &url).unwrap(), 200);
-        std::thread::sleep(Duration::from_secs(1));
-    }
-    assert_eq!(process.counts(), [1, 0, 8, 0], "each answer brought the next cookie");
-    std::thread::sleep(Duration::from_secs(4));
-    assert_eq!(get(&client, &url).unwrap(), 200);
-    assert_eq!(process.counts(), [2, 0, 9, 0], "the vendor never saw the dead one");
+    let source = process.source(&profile, &[]);
+    vendor::slides(&mut process, &source, "/orders", 4);
 }
 
 #[test]
 fn a_wrong_password_makes_one_login() {
     let mut process = pouchdb(&[]);
     let source = process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
-    for _ in 0..2 {
-        for error in twenty_refused(&source) {
-            assert_eq!((error.kind(), error.status()), (Kind::LoginRefused, Some(401)), "{error}");
-        }
-    }
-    assert_eq!(process.counts(), [0, 1, 0, 0]);
+    vendor::is_refused_once(&mut process, &source, 401);
 }
 
 #[test]
 fn a_user_who_was_switched_off_is_rejected_once_and_refused_once() {
     let mut process = pouchdb(&[]);
     let source = process.source(PROFILE, &[]);
-    let (client, url) = (source.client(), process.url("/orders"));
-    assert_eq!(get(&client, &url).unwrap(), 200);
-    process.order("deactivate");
-    for _ in 0..5 {
-        assert_eq!(get(&client, &url).unwrap_err().kind(), Kind::LoginRefused);
-    }
-    assert_eq!(process.counts(), [1, 1, 1, 1]);
-    process.order("activate");
-    source.retry_now();
-    assert_eq!(get(&client, &url).unwrap(), 200);
-    assert_eq!(process.counts()[..2], [2, 1]);
+    vendor::is_switched_off_and_on(&mut process, &source, "/orders");
 }

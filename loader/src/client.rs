@@ -1,8 +1,8 @@
 //! How is a call made with a token? Put on, renewed, replayed once; only to the profile's hosts.
 
 use crate::client_builder::{Connections, Options};
-use crate::error::Result;
-use crate::peek;
+use crate::error::{Error, Result};
+use crate::exchange::{self, Sender};
 use crate::token_source::TokenSource;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method};
@@ -11,8 +11,6 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// More of a rejected answer is not read to keep its connection: the connection is closed instead.
-const DRAIN: usize = 64 * 1024;
 /// As reqwest's own default.
 const MAX_REDIRECTS: usize = 10;
 
@@ -220,41 +218,19 @@ impl Client {
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn execute(&self, mut request: Request) -> Result<Response> {
-        let http = self.connections.http(&self.source)?;
-        let source = &self.source;
-        source.allow(request.url())?;
-        let again = if source.may_replay(request.method()) { request.try_clone() } else { None };
-        let token = source.token().await?;
-        source.put_on(&token, request.headers_mut())?;
-        let (answer, rejected) = peek::look(source, http.execute(request).await?).await?;
-        if !source.first_answer(&token, rejected, answer.status(), answer.headers()) {
-            return Ok(answer);
-        }
-        let Some(mut again) = again else { return Ok(answer) };
-        let token = source.token().await?;
-        drain(answer).await;
-        source.count_replay();
-        source.put_on(&token, again.headers_mut())?;
-        let (answer, rejected) = peek::look(source, http.execute(again).await?).await?;
-        source.second_answer(&token, rejected, answer.status(), answer.headers());
-        Ok(answer)
+    pub async fn execute(&self, request: Request) -> Result<Response> {
+        let mut http = self.connections.http(&self.source)?;
+        exchange::call(&self.source, &mut http, request).await
     }
 }
 
-/// Reads what has arrived of a rejected answer, so that its connection can be used again; for more nobody waits, and it is closed.
-async fn drain(mut answer: Response) {
-    let mut left = DRAIN;
-    loop {
-        let chunk = {
-            let mut next = std::pin::pin!(answer.chunk());
-            std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx))).await
-        };
-        let std::task::Poll::Ready(Ok(Some(chunk))) = chunk else { return };
-        match left.checked_sub(chunk.len()) {
-            Some(rest) => left = rest,
-            None => return,
-        }
+impl Sender for reqwest::Client {
+    type Request = Request;
+    type Answer = Response;
+    type Error = Error;
+
+    async fn send(&mut self, request: Request) -> Result<Response> {
+        Ok(self.execute(request).await?)
     }
 }
 

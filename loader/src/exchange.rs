@@ -1,4 +1,5 @@
-//! What does a token mean for one call? Where it may go, how it is put on, and what the answer says of it. Client and layers stand on it.
+//! How does one call go with a token? Where it may go, how it is put on, what the answer says of it, and the one replay. Client and layers
+//! stand on it.
 
 use crate::cookie;
 use crate::error::{Error, Result};
@@ -6,107 +7,162 @@ use crate::expiry::Life;
 use crate::login::{LoginAnswer, evidence, header_text};
 use crate::token::Token;
 use crate::token_source::TokenSource;
-use bootseal_core::{AnswerPlace, Kind, Replay, Secret};
+use bootseal_core::{AnswerPlace, Kind, Profile, Replay, Secret, When};
 use bootseal_memory::SecretBuf;
 use http::header::{HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use std::borrow::Cow;
 use url::Url;
 
+/// A request of an HTTP library.
+pub(crate) trait Outgoing: Sized {
+    /// # Errors
+    /// Where it has no whole address.
+    fn address(&self) -> Result<Cow<'_, Url>>;
+    fn method(&self) -> &Method;
+    fn headers_mut(&mut self) -> &mut HeaderMap;
+    /// The same once more; `None` where its body can be sent only once.
+    fn copy(&self) -> Option<Self>;
+}
+
+/// What a library gives for its answer.
+pub(crate) trait Incoming: Sized {
+    fn status(&self) -> StatusCode;
+    fn headers(&self) -> &HeaderMap;
+    /// Whether the body says what `when` says; and the answer as it was.
+    fn says(self, when: &When) -> impl Future<Output = Result<(Self, bool)>> + Send;
+    /// Nobody reads it.
+    fn leave(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What sends a request of one library.
+pub(crate) trait Sender {
+    type Request: Outgoing;
+    type Answer: Incoming;
+    type Error: From<Error>;
+    fn send(
+        &mut self,
+        request: Self::Request,
+    ) -> impl Future<Output = std::result::Result<Self::Answer, Self::Error>> + Send;
+}
+
+/// A call with the token; where the answer rejects it, one login for all and one more call. The second answer is the caller's.
+pub(crate) async fn call<S: Sender>(
+    source: &TokenSource,
+    sender: &mut S,
+    mut request: S::Request,
+) -> std::result::Result<S::Answer, S::Error> {
+    let account = source.account();
+    allow(&account.profile, &*request.address()?)?;
+    let again = if may_replay(&account.profile, request.method()) { request.copy() } else { None };
+    let token = source.token().await?;
+    put_on(&account.profile, &token, request.headers_mut())?;
+    let (answer, rejected) = look(&account.profile, sender.send(request).await?).await?;
+    if !rejected {
+        source.took(&account.profile, &token, answer.status(), answer.headers());
+        return Ok(answer);
+    }
+    if !source.reject(&token) {
+        return Ok(answer);
+    }
+    let Some(mut again) = again else { return Ok(answer) };
+    let token = source.token().await?;
+    answer.leave().await;
+    source.count_replay();
+    put_on(&account.profile, &token, again.headers_mut())?;
+    let (answer, rejected) = look(&account.profile, sender.send(again).await?).await?;
+    if rejected {
+        source.replay_rejected();
+    } else {
+        crate::metrics::replay(&account.profile.table, "ok");
+        source.took(&account.profile, &token, answer.status(), answer.headers());
+    }
+    Ok(answer)
+}
+
+/// An error where the token may not go to `url`.
+pub(crate) fn allow(profile: &Profile, url: &Url) -> Result<()> {
+    if profile.allows(url) {
+        return Ok(());
+    }
+    let text = format!("the token of `{}` may not go to {}", profile.table, url.origin().ascii_serialization());
+    Err(Error::new(Kind::Usage, text).with_help(format!(
+        "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
+        profile.hosts(),
+        profile.table
+    )))
+}
+
+fn may_replay(profile: &Profile, method: &Method) -> bool {
+    match profile.replay {
+        Replay::All => true,
+        Replay::Idempotent => method.is_idempotent(),
+        Replay::None => false,
+    }
+}
+
+/// Filled in at each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
+fn put_on(profile: &Profile, token: &Token, headers: &mut HeaderMap) -> Result<()> {
+    let cannot =
+        || Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table));
+    for (name, template) in &profile.inject {
+        let text = header_text(profile, name, template, &token.0.filling)?;
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
+        let mut value: HeaderValue = text.expose(HeaderValue::from_bytes).map_err(|_| cannot())?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// The answer, and whether it rejects the token.
+async fn look<A: Incoming>(profile: &Profile, answer: A) -> Result<(A, bool)> {
+    if is_rejection(profile, answer.status(), answer.headers()) {
+        return Ok((answer, true));
+    }
+    match &profile.rejected_when {
+        Some(when) => answer.says(when).await,
+        None => Ok((answer, false)),
+    }
+}
+
+/// Whether status and headers say that the token is no longer good.
+fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> bool {
+    if !profile.rejected_status.contains(&status.as_u16()) {
+        return false;
+    }
+    // A good token whose owner may not do this (RFC 6750 §3.1): another one would not help.
+    let challenges = headers.get_all(WWW_AUTHENTICATE);
+    !challenges.iter().any(|challenge| String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope"))
+}
+
 impl TokenSource {
-    /// An error where the token may not go to `url`.
-    pub(crate) fn allow(&self, url: &Url) -> Result<()> {
-        let account = self.account();
-        let profile = &account.profile;
-        if profile.allows(url) {
-            return Ok(());
-        }
-        let text = format!("the token of `{}` may not go to {}", profile.table, url.origin().ascii_serialization());
-        Err(Error::new(Kind::Usage, text).with_help(format!(
-            "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
-            profile.hosts(),
-            profile.table
-        )))
-    }
-
-    /// Filled in at each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
-    pub(crate) fn put_on(&self, token: &Token, headers: &mut HeaderMap) -> Result<()> {
-        let account = self.account();
-        let profile = &account.profile;
-        let cannot =
-            || Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table));
-        for (name, template) in &profile.inject {
-            let text = header_text(profile, name, template, &token.0.filling)?;
-            let name = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
-            let mut value: HeaderValue = text.expose(HeaderValue::from_bytes).map_err(|_| cannot())?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn may_replay(&self, method: &Method) -> bool {
-        match self.account().profile.replay {
-            Replay::All => true,
-            Replay::Idempotent => method.is_idempotent(),
-            Replay::None => false,
-        }
-    }
-
-    /// Whether status and headers say that the token is no longer good.
-    pub(crate) fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        if !self.account().profile.rejected_status.contains(&status.as_u16()) {
-            return false;
-        }
-        // A good token whose owner may not do this (RFC 6750 §3.1): another one would not help.
-        let challenges = headers.get_all(WWW_AUTHENTICATE);
-        !challenges.iter().any(|challenge| String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope"))
-    }
-
-    /// Takes in what the first answer to a call says of its token. `true`: a call with another token is worth while.
-    pub(crate) fn first_answer(&self, token: &Token, rejected: bool, status: StatusCode, headers: &HeaderMap) -> bool {
-        if rejected {
-            return self.reject(token);
-        }
-        self.took(token, status, headers);
-        false
-    }
-
-    /// The same for the answer to the replay.
-    pub(crate) fn second_answer(&self, token: &Token, rejected: bool, status: StatusCode, headers: &HeaderMap) {
-        if rejected {
-            self.replay_rejected();
-        } else {
-            crate::metrics::replay(&self.account().profile.table, "ok");
-            self.took(token, status, headers);
-        }
-    }
-
     /// An answer from a proxy or an overloaded host does not mean that the token was taken.
-    fn took(&self, token: &Token, status: StatusCode, headers: &HeaderMap) {
+    fn took(&self, profile: &Profile, token: &Token, status: StatusCode, headers: &HeaderMap) {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return;
         }
         self.accepted(token);
-        let account = self.account();
-        if account.profile.renew_from_answers
-            && let Some(secret) = self.newer(&account.profile.token, headers)
+        if profile.renew_from_answers
+            && let Some(secret) = newer(&profile.token, headers)
         {
             let (clock, empty) = (self.clock(), SecretBuf::with_capacity(1).map(SecretBuf::freeze));
             let Ok(body) = empty else { return };
             let answer = LoginAnswer { status: status.as_u16(), headers: headers.clone(), body };
-            let life = Life::of(&account.profile, &evidence(&account.profile, &secret, &answer, clock.wall()));
+            let life = Life::of(profile, &evidence(profile, &secret, &answer, clock.wall()));
             self.renewed(token, secret, life);
         }
     }
+}
 
-    fn newer(&self, place: &AnswerPlace, headers: &HeaderMap) -> Option<Secret> {
-        let found = match place {
-            AnswerPlace::Cookie(name) => {
-                cookie::named(headers, name).ok()??.into_value().filter(|value| value.expose(cookie::can_carry))
-            }
-            AnswerPlace::Header(name) => Secret::copy_of(headers.get(name.as_str())?.as_bytes()).ok(),
-            _ => None,
-        };
-        found.filter(|value| !value.is_empty() && !value.expose(|value| value.iter().any(u8::is_ascii_control)))
-    }
+/// A newer token in an ordinary answer.
+fn newer(place: &AnswerPlace, headers: &HeaderMap) -> Option<Secret> {
+    let found = match place {
+        AnswerPlace::Cookie(name) => {
+            cookie::named(headers, name).ok()??.into_value().filter(|value| value.expose(cookie::can_carry))
+        }
+        AnswerPlace::Header(name) => Secret::copy_of(headers.get(name.as_str())?.as_bytes()).ok(),
+        _ => None,
+    };
+    found.filter(|value| !value.is_empty() && !value.expose(|value| value.iter().any(u8::is_ascii_control)))
 }

@@ -1,9 +1,13 @@
 //! How does a service of another HTTP library carry the token? A `tower::Layer` over requests of the crate `http`.
 
 use crate::error::Error;
+use crate::exchange::{self, Incoming, Outgoing, Sender};
 use crate::token_source::TokenSource;
-use http::{Request, Response};
+use bootseal_core::{Kind, When};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use std::borrow::Cow;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tower_layer::Layer;
@@ -80,47 +84,71 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         // The one that is ready is the one that is called; its copy stays here.
         let copy = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, copy);
+        let mut below = Below(std::mem::replace(&mut self.inner, copy), PhantomData);
         let source = self.source.clone();
-        Box::pin(async move {
-            let url = Url::parse(&request.uri().to_string()).map_err(|_| {
-                Error::new(
-                    bootseal_core::Kind::Usage,
-                    "the request's URI has no scheme and host, so it cannot be told where the token would go",
-                )
-            })?;
-            source.allow(&url)?;
-            let again = source.may_replay(request.method()).then(|| copy_of(&request));
-            let token = source.token().await?;
-            source.put_on(&token, request.headers_mut())?;
-            let answer = inner.call(request).await.map_err(Into::into)?;
-            let rejected = source.is_rejection(answer.status(), answer.headers());
-            if !source.first_answer(&token, rejected, answer.status(), answer.headers()) {
-                return Ok(answer);
-            }
-            let Some(mut again) = again else { return Ok(answer) };
-            let token = source.token().await?;
-            drop(answer);
-            source.count_replay();
-            source.put_on(&token, again.headers_mut())?;
-            std::future::poll_fn(|cx| inner.poll_ready(cx)).await.map_err(Into::into)?;
-            let answer = inner.call(again).await.map_err(Into::into)?;
-            let rejected = source.is_rejection(answer.status(), answer.headers());
-            source.second_answer(&token, rejected, answer.status(), answer.headers());
-            Ok(answer)
-        })
+        Box::pin(async move { exchange::call(&source, &mut below, request).await })
     }
 }
 
-fn copy_of<B: Clone>(request: &Request<B>) -> Request<B> {
-    let mut copy = Request::new(request.body().clone());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
+/// The service below, and the body that it takes.
+struct Below<S, B>(S, PhantomData<fn(B)>);
+
+impl<S, B, A> Sender for Below<S, B>
+where
+    S: Service<Request<B>, Response = Response<A>> + Send,
+    S::Error: Into<Boxed>,
+    S::Future: Send,
+    B: Clone + Send,
+    A: Send,
+{
+    type Request = Request<B>;
+    type Answer = Response<A>;
+    type Error = Boxed;
+
+    async fn send(&mut self, request: Request<B>) -> Result<Response<A>, Boxed> {
+        std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
+        self.0.call(request).await.map_err(Into::into)
+    }
+}
+
+impl<B: Clone> Outgoing for Request<B> {
+    fn address(&self) -> Result<Cow<'_, Url>, Error> {
+        Url::parse(&self.uri().to_string()).map(Cow::Owned).map_err(|_| {
+            Error::new(
+                Kind::Usage,
+                "the request's URI has no scheme and host, so it cannot be told where the token would go",
+            )
+        })
+    }
+
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+
+    fn copy(&self) -> Option<Request<B>> {
+        Some(self.clone())
+    }
+}
+
+impl<A: Send> Incoming for Response<A> {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    async fn says(self, _: &When) -> Result<(Response<A>, bool), Error> {
+        Ok((self, false))
+    }
+
+    async fn leave(self) {}
 }

@@ -58,6 +58,8 @@ mod gate;
 mod json;
 #[cfg(feature = "client")]
 mod jwt;
+#[cfg(feature = "client")]
+mod landing;
 #[cfg(feature = "tower")]
 mod layer;
 #[cfg(feature = "client")]

@@ -1,7 +1,7 @@
 //! How does a client of `reqwest-middleware` carry the token? As the innermost of its layers.
 
 use crate::error::Error;
-use crate::peek;
+use crate::exchange::{self, Sender};
 use crate::token_source::TokenSource;
 use bootseal_core::Kind;
 use http::Extensions;
@@ -49,14 +49,8 @@ impl TokenMiddleware {
         self
     }
 
-    async fn send(
-        &self,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Result<Response, Failed> {
+    async fn send(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Failed> {
         let source = &self.source;
-        source.allow(request.url())?;
         let account = source.account();
         let stays = |(name, _): &(String, _)| ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
         if !self.own_redirects && !account.profile.inject.iter().all(stays) {
@@ -66,21 +60,22 @@ impl TokenMiddleware {
             );
             return Err(Error::new(Kind::Usage, text).with_help("Build the client with .redirect(source.redirect_policy()), and say so: source.middleware().with_redirect_policy()").into());
         }
-        let again = if source.may_replay(request.method()) { request.try_clone() } else { None };
-        let token = source.token().await?;
-        source.put_on(&token, request.headers_mut())?;
-        let (answer, rejected) = peek::look(source, next.clone().run(request, extensions).await?).await?;
-        if !source.first_answer(&token, rejected, answer.status(), answer.headers()) {
-            return Ok(answer);
-        }
-        let Some(mut again) = again else { return Ok(answer) };
-        let token = source.token().await?;
-        drop(answer);
-        source.count_replay();
-        source.put_on(&token, again.headers_mut())?;
-        let (answer, rejected) = peek::look(source, next.run(again, extensions).await?).await?;
-        source.second_answer(&token, rejected, answer.status(), answer.headers());
-        Ok(answer)
+        exchange::call(source, &mut Below { next, extensions }, request).await
+    }
+}
+
+struct Below<'a> {
+    next: Next<'a>,
+    extensions: &'a mut Extensions,
+}
+
+impl Sender for Below<'_> {
+    type Request = Request;
+    type Answer = Response;
+    type Error = Failed;
+
+    async fn send(&mut self, request: Request) -> Result<Response, Failed> {
+        Ok(self.next.clone().run(request, self.extensions).await?)
     }
 }
 

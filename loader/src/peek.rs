@@ -1,26 +1,56 @@
-//! Does the body of an answer say that the token is no longer good? It is looked into, and handed on as if it had not been.
+//! How is an answer of reqwest looked into? What its body says of the token is read, and handed on as if it had not been.
 
 use crate::error::Result;
+use crate::exchange::{Incoming, Outgoing};
 use crate::login::holds;
-use crate::token_source::TokenSource;
 use bootseal_core::When;
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use reqwest::{Response, ResponseBuilderExt};
+use reqwest::{Request, Response, ResponseBuilderExt};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use url::Url;
 
 /// A longer body says nothing of the token: it is an answer.
 const MOST: usize = 64 * 1024;
+/// More of an answer that nobody reads is not read to keep its connection: the connection is closed instead.
+const DRAIN: usize = 64 * 1024;
 
-/// The answer, and whether it rejects the token.
-pub(crate) async fn look(source: &TokenSource, answer: Response) -> Result<(Response, bool)> {
-    if source.is_rejection(answer.status(), answer.headers()) {
-        return Ok((answer, true));
+impl Outgoing for Request {
+    fn address(&self) -> Result<Cow<'_, Url>> {
+        Ok(Cow::Borrowed(self.url()))
     }
-    match &source.account().profile.rejected_when {
-        Some(when) => Ok(says(answer, when).await?),
-        None => Ok((answer, false)),
+
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+
+    fn copy(&self) -> Option<Request> {
+        self.try_clone()
+    }
+}
+
+impl Incoming for Response {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    async fn says(self, when: &When) -> Result<(Response, bool)> {
+        Ok(says(self, when).await?)
+    }
+
+    async fn leave(self) {
+        drain(self).await;
     }
 }
 
@@ -50,6 +80,22 @@ async fn says(mut answer: Response, when: &When) -> Result<(Response, bool), req
     again.extensions.extend(parts.extensions);
     let body = reqwest::Body::wrap(Again { read: Some(read.freeze()), rest });
     Ok((Response::from(http::Response::from_parts(again, body)), says))
+}
+
+/// Reads what has arrived of an answer, so that its connection can be used again; for more nobody waits, and it is closed.
+async fn drain(mut answer: Response) {
+    let mut left = DRAIN;
+    loop {
+        let chunk = {
+            let mut next = std::pin::pin!(answer.chunk());
+            std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx))).await
+        };
+        let std::task::Poll::Ready(Ok(Some(chunk))) = chunk else { return };
+        match left.checked_sub(chunk.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 /// Whether its end may be far away, whatever its length so far.

@@ -76,9 +76,7 @@ impl Snapshot {
     /// The names of what is not the same in both.
     fn changes(&self, newer: &Snapshot) -> Vec<String> {
         let same = |path: &PropertyPath| match (self.values.get(path), newer.values.get(path)) {
-            (Some(old), Some(new)) => {
-                old.kind == new.kind && old.secret.expose(|old| new.secret.expose(|new| old == new))
-            }
+            (Some(old), Some(new)) => old.kind == new.kind && old.secret.same_as(&new.secret),
             (None, None) => self.file.property(path) == newer.file.property(path),
             _ => false,
         };

@@ -10,25 +10,21 @@
 use crate::attempts::Attempts;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::expiry::{Deadlines, ExpiryFrom};
+use crate::expiry::Deadlines;
 use crate::flight::Flight;
 use crate::gate::{Gate, LoopGuard, Shut};
-use crate::login::{Class, Failure, Fresh, Outcome, Transport, Values};
+use crate::landing::Landing;
+use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
-use crate::steps::{self, Account, Login};
+use crate::steps::{self, Account};
 use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread};
 use crate::token::{Entry, Published, Token, fingerprint};
 use bootseal_core::{Kind, Profile};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// A login that does not end by itself is given up so long after its own timeout.
-const HARD_STOP: Duration = Duration::from_secs(5);
 /// The thread that keeps a token warm looks at least so often.
 const WARM: Duration = Duration::from_secs(60);
-/// So many seconds a token that was replaced is left to the calls that are under way with it, before it is logged out.
-const GRACE: u32 = 60;
-
 /// Gives out the token of one account, and logs in when there is none that is good. Clones share one state.
 ///
 /// ```no_run
@@ -42,45 +38,45 @@ const GRACE: u32 = 60;
 #[derive(Clone)]
 pub struct TokenSource(Arc<Core>);
 
-struct Core {
-    id: u64,
+pub(crate) struct Core {
+    pub(crate) id: u64,
     /// Another one after a reload.
-    account: ArcSwap<Account>,
-    clock: Arc<dyn Clock>,
-    transport: Arc<dyn Transport>,
-    cell: ArcSwapOption<Published>,
+    pub(crate) account: ArcSwap<Account>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) cell: ArcSwapOption<Published>,
     /// Tokens with this number or a lower one are dead.
-    revoked: AtomicU64,
+    pub(crate) revoked: AtomicU64,
     /// Never held while something is waited for.
-    state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
     /// The guard may hold: looked at without the lock.
-    holding: AtomicBool,
-    counts: Counters,
+    pub(crate) holding: AtomicBool,
+    pub(crate) counts: Counters,
 }
 
 #[derive(Default)]
-struct State {
-    flight: Option<Arc<Flight>>,
-    gate: Gate,
+pub(crate) struct State {
+    pub(crate) flight: Option<Arc<Flight>>,
+    pub(crate) gate: Gate,
     /// What shut the gate.
-    error: Option<Error>,
-    guard: LoopGuard,
-    last_number: u64,
+    pub(crate) error: Option<Error>,
+    pub(crate) guard: LoopGuard,
+    pub(crate) last_number: u64,
     /// The values of `next` worked the last time.
-    next_first: bool,
-    last_code: Option<u64>,
+    pub(crate) next_first: bool,
+    pub(crate) last_code: Option<u64>,
     /// The profile is no longer in the file.
-    gone: bool,
+    pub(crate) gone: bool,
     /// Where failures outlive the process.
-    attempts: Option<Attempts>,
+    pub(crate) attempts: Option<Attempts>,
 }
 
 #[derive(Default)]
-struct Counters {
-    logins: AtomicU64,
-    refreshes: AtomicU64,
-    rejections: AtomicU64,
-    replays: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) logins: AtomicU64,
+    pub(crate) refreshes: AtomicU64,
+    pub(crate) rejections: AtomicU64,
+    pub(crate) replays: AtomicU64,
 }
 
 /// How often something happened since the source was made.
@@ -397,12 +393,12 @@ impl TokenSource {
         state.attempts = attempts;
         let old = core.account.load_full();
         let same_values = old.values.len() == values.len()
-            && values.iter().all(|(name, value)| old.values.get(name).is_some_and(|old| same(old, value)));
+            && values.iter().all(|(name, value)| old.values.get(name).is_some_and(|old| old.same_as(value)));
         if old.profile.canonical() == profile.canonical() && same_values && !state.gone {
             return;
         }
         let same_user = ["username", "client_id"].iter().all(|&name| match (old.values.get(name), values.get(name)) {
-            (Some(old), Some(new)) => same(old, new),
+            (Some(old), Some(new)) => old.same_as(new),
             (None, None) => true,
             _ => false,
         });
@@ -492,7 +488,7 @@ impl TokenSource {
         let present =
             core.cell.load_full().filter(|entry| (entry.source, entry.number) == (old.0.source, old.0.number));
         let Some(present) = present.filter(|entry| entry.number > core.revoked.load(Ordering::Acquire)) else { return };
-        if same(&present.secret, &secret) || life.born_expired {
+        if present.secret.same_as(&secret) || life.born_expired {
             return;
         }
         let fresh =
@@ -570,7 +566,7 @@ impl std::fmt::Debug for TokenSource {
 }
 
 impl Core {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // What runs under the lock does not panic, and leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -583,14 +579,14 @@ impl Core {
     }
 
     /// The token that may still be sent.
-    fn good(&self) -> Option<Arc<Published>> {
+    pub(crate) fn good(&self) -> Option<Arc<Published>> {
         let entry = self.cell.load();
         let entry = entry.as_ref()?;
         (entry.number > self.revoked.load(Ordering::Acquire) && entry.age(&*self.clock) < entry.deadlines.hard_at)
             .then(|| entry.clone())
     }
 
-    fn no_longer(&self) -> Error {
+    pub(crate) fn no_longer(&self) -> Error {
         Error::new(Kind::NotFound, format!("the file has no login profile `{}` any more", self.table()))
     }
 
@@ -621,7 +617,7 @@ impl Core {
         }
     }
 
-    fn fail(&self, state: &mut State, failure: &Failure) -> Error {
+    pub(crate) fn fail(&self, state: &mut State, failure: &Failure) -> Error {
         let shut = state.gate.failed(failure, self.clock.boot(), self.clock.draw());
         let error = self.error(failure, shut);
         if let Some(attempts) = &state.attempts {
@@ -666,74 +662,8 @@ impl Core {
         self.account.load().profile.table.clone()
     }
 
-    /// The login itself, to its end.
-    async fn log_in(&self, account: &Account) -> Outcome {
-        let mut login = {
-            let state = self.lock();
-            // With a token that was rejected before it ever worked, what refreshes it is no better.
-            let kept = self.cell.load_full().filter(|entry| {
-                entry.accepted.load(Ordering::Relaxed) || entry.number > self.revoked.load(Ordering::Acquire)
-            });
-            Login {
-                account,
-                transport: &*self.transport,
-                clock: &*self.clock,
-                logins: &self.counts.logins,
-                refreshes: &self.counts.refreshes,
-                kept: kept.filter(|_| !state.gone).map(|entry| entry.captured.clone()),
-                next_first: state.next_first,
-                last_code: state.last_code,
-            }
-        };
-        if account.profile.logout_first
-            && let Some(entry) = self.good()
-        {
-            // Where only one session may be: the old one makes room.
-            self.revoked.fetch_max(entry.number, Ordering::AcqRel);
-            let _ = self.send_logout(account, &entry).await;
-        }
-        let outcome = login.run().await;
-        let mut state = self.lock();
-        (state.next_first, state.last_code) = (login.next_first, login.last_code);
-        outcome
-    }
-
-    /// Ends a token at the vendor, on a runtime of its own.
-    fn end(&self, entry: &Entry) -> Result<()> {
-        let account = self.account.load_full();
-        if account.profile.logout.is_none() {
-            return Ok(());
-        }
-        let runtime =
-            Runtime::new().map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
-        let ended = runtime.block_on(self.send_logout(&account, entry));
-        runtime.end();
-        ended
-    }
-
-    async fn send_logout(&self, account: &Account, entry: &Entry) -> Result<()> {
-        let Some(call) = &account.profile.logout else { return Ok(()) };
-        let request = steps::logout(account, call, &entry.filling)?;
-        let answer = self.transport.send(request).await;
-        let origin = call.url.base().origin().ascii_serialization();
-        match answer {
-            // What is gone already is what was asked for.
-            Ok(answer) if answer.status < 400 || [401, 404, 410].contains(&answer.status) => Ok(()),
-            Ok(answer) => {
-                let text = format!("logout of `{}`: {origin} answered {}", account.profile.table, answer.status);
-                tracing::warn!(target: "bootseal", "{text}");
-                Err(Error::new(Kind::LoginProtocol, text).with_status(Some(answer.status)))
-            }
-            Err(_) => {
-                let text = format!("logout of `{}`: {origin} gave no answer", account.profile.table);
-                tracing::warn!(target: "bootseal", "{text}");
-                Err(Error::new(Kind::LoginDown, text))
-            }
-        }
-    }
-
     /// Makes a token the one that is given out from now on. Returns it, and whether it had run out before it came.
-    fn put(
+    pub(crate) fn put(
         &self,
         state: &mut State,
         account: &Account,
@@ -776,140 +706,6 @@ impl Core {
     }
 }
 
-/// The end of a flight, however it ends: dropped without a result, it lands an error, so that nobody waits for ever.
-struct Landing {
-    core: Arc<Core>,
-    flight: Arc<Flight>,
-}
-
-impl Landing {
-    fn fly(self) {
-        let core = &self.core;
-        let runtime = Runtime::new();
-        let down = |text: String| {
-            Outcome::Failed(Failure { class: Class::Down { unsent: false }, text, status: None, retry_after: None })
-        };
-        let mut old = None;
-        // Where the file changed under a login, it is made again with what the file says now.
-        for _ in 0..3 {
-            let account = core.account.load_full();
-            let (sent_boot, sent_wall) = (core.clock.boot(), core.clock.wall());
-            let outcome = match &runtime {
-                Err(error) => down(format!("no runtime for the login: {error}")),
-                Ok(runtime) => runtime.block_on(async {
-                    let longest = account.profile.login_timeout + HARD_STOP;
-                    let stop = core.clock.sleep(longest);
-                    let outcome = first_of(core.log_in(&account), stop).await;
-                    outcome.unwrap_or_else(|| down(format!("gave no answer within {longest:?}")))
-                }),
-            };
-            old = core.cell.load_full();
-            if self.publish(&account, outcome, sent_boot, sent_wall) {
-                break;
-            }
-        }
-        if let Ok(runtime) = runtime {
-            runtime.end();
-        }
-        if let Some(old) = old.filter(|_| self.flight.result().is_some_and(|result| result.is_ok())) {
-            self.end_old(&old);
-        }
-    }
-
-    /// Ends the token that was replaced, when no call has it any more.
-    fn end_old(&self, old: &Published) {
-        let core = &self.core;
-        let rejected = old.rejected.load(Ordering::Relaxed);
-        let profile = core.account.load_full();
-        let profile = &profile.profile;
-        if profile.logout.is_none()
-            || profile.logout_first
-            || rejected
-            || old.age(&*core.clock) >= old.deadlines.hard_at
-        {
-            return;
-        }
-        if let Ok(runtime) = Runtime::new() {
-            runtime.block_on(async {
-                for _ in 0..GRACE {
-                    if !old.in_use() {
-                        break;
-                    }
-                    core.clock.sleep(Duration::from_secs(1)).await;
-                }
-            });
-        }
-        let _ = core.end(old);
-    }
-
-    /// Lands what the login came to. `false`: it was made with what is no longer in the file, and is to be made again.
-    fn publish(&self, account: &Arc<Account>, outcome: Outcome, sent_boot: Duration, sent_wall: Duration) -> bool {
-        let core = &self.core;
-        let mut state = core.lock();
-        if !Arc::ptr_eq(account, &core.account.load()) && !state.gone {
-            return false;
-        }
-        let class = match &outcome {
-            Outcome::Token(_) => "ok",
-            Outcome::Failed(failure) => failure.class.kind().as_str(),
-        };
-        metrics::login(&account.profile.table, class, core.clock.boot().saturating_sub(sent_boot));
-        let result = match outcome {
-            Outcome::Failed(failure) => Err(core.fail(&mut state, &failure)),
-            Outcome::Token(_) if state.gone => Err(core.no_longer()),
-            Outcome::Token(fresh) => {
-                let (status, life, skew) = (fresh.status, fresh.life, fresh.clock_skew);
-                let recovered = state.error.take();
-                state.gate.open();
-                metrics::gate(&account.profile.table, 0);
-                let replaced = core.cell.load_full().map(|old| old.age(&*core.clock));
-                metrics::token(&account.profile.table, life.life, replaced, skew);
-                if let Some(attempts) = &state.attempts {
-                    attempts.keep(None, core.clock.wall());
-                }
-                // First the cell, then the waiters: who wakes up must find it there.
-                let (token, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
-                let table = &account.profile.table;
-                if born_expired {
-                    state.gate.born_expired(core.clock.boot());
-                    tracing::warn!(target: "bootseal", profile = %table, skew, "clock_skew: the token had run out before it came; is the clock of this machine right?");
-                }
-                if life.from == ExpiryFrom::Default {
-                    tracing::warn!(target: "bootseal", profile = %table, life = ?life.life, "expiry_unknown: the answer does not say how long the token lives");
-                }
-                if recovered.is_some() {
-                    tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
-                }
-                tracing::info!(target: "bootseal", profile = %table, status, life = ?life.life, from = life.from.as_str(), "refreshed: there is a new token");
-                Ok(token)
-            }
-        };
-        state.flight = None;
-        drop(state);
-        self.flight.land(result);
-        true
-    }
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        if self.flight.result().is_some() {
-            return;
-        }
-        let failure = Failure {
-            class: Class::Down { unsent: false },
-            text: "did not come to an end: the login stopped inside the program".into(),
-            status: None,
-            retry_after: None,
-        };
-        let mut state = self.core.lock();
-        state.flight.take_if(|flight| Arc::ptr_eq(flight, &self.flight));
-        let error = self.core.fail(&mut state, &failure);
-        drop(state);
-        self.flight.land(Err(error));
-    }
-}
-
 /// What is told while a failure of an earlier start still counts.
 fn remembered(profile: &Profile, refused: bool) -> Error {
     let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
@@ -924,22 +720,6 @@ fn remembered(profile: &Profile, refused: bool) -> Error {
     Error::new(Kind::LoginRefused, text).with_help(format!(
         "Give the right credentials (bootseal set {table}.…), or see what the vendor says: bootseal login {table}"
     ))
-}
-
-fn same(one: &bootseal_core::Secret, other: &bootseal_core::Secret) -> bool {
-    one.expose(|one| other.expose(|other| one == other))
-}
-
-/// The result of `work`, or nothing where `stop` ends first.
-async fn first_of<T>(work: impl Future<Output = T>, stop: impl Future<Output = ()>) -> Option<T> {
-    let (mut work, mut stop) = (std::pin::pin!(work), std::pin::pin!(stop));
-    std::future::poll_fn(|cx| {
-        if let std::task::Poll::Ready(done) = work.as_mut().poll(cx) {
-            return std::task::Poll::Ready(Some(done));
-        }
-        stop.as_mut().poll(cx).map(|()| None)
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -131,9 +131,8 @@ impl Way {
     }
 
     pub(crate) fn is(&self, other: &Way) -> bool {
-        let same = |one: &Secret, other: &Secret| one.expose(|one| other.expose(|other| one == other));
         let certificates = match (&self.client_cert, &other.client_cert) {
-            (Some((cert, key)), Some((other_cert, other_key))) => same(cert, other_cert) && same(key, other_key),
+            (Some((cert, key)), Some((other_cert, other_key))) => cert.same_as(other_cert) && key.same_as(other_key),
             (one, other) => one.is_none() && other.is_none(),
         };
         certificates && self.ca == other.ca && self.proxy == other.proxy

@@ -307,6 +307,17 @@ impl Secret {
     pub fn is_empty(&self) -> bool {
         self.0.range.is_empty()
     }
+
+    /// Whether both hold the same bytes. Not in constant time: for secrets of one owner, never against what a stranger sends.
+    ///
+    /// ```
+    /// use bootseal_memory::Secret;
+    /// assert!(Secret::copy_of(b"hunter2")?.same_as(&Secret::copy_of(b"hunter2")?));
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
+    pub fn same_as(&self, other: &Secret) -> bool {
+        self.expose(|one| other.expose(|other| one == other))
+    }
 }
 
 impl fmt::Debug for Secret {

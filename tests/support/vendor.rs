@@ -3,11 +3,12 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 
 use crate::support::root;
-use bootseal::{Client, TokenSource};
+use bootseal::{Client, Kind, TokenSource};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The process, which ends when its standard input does.
@@ -173,4 +174,57 @@ pub fn twenty_refused(source: &TokenSource) -> Vec<bootseal::Error> {
         }
         errors
     })
+}
+
+// ---- What holds at every vendor
+
+/// Twenty calls are let in with one login, and after the token was revoked twenty more with a second one.
+pub fn opens_calls_until_revoked(process: &mut Process, source: &TokenSource, path: &str) {
+    let (client, url) = (source.client(), process.url(path));
+    assert_eq!(twenty(&client, &url), [200; 20]);
+    assert_eq!(process.counts(), [1, 0, 20, 0]);
+    process.order("revoke-all");
+    assert_eq!(twenty(&client, &url), [200; 20]);
+    let [logins, refused, calls, rejected] = process.counts();
+    assert_eq!((logins, refused, calls), (2, 0, 40));
+    assert!((1..=20).contains(&rejected));
+}
+
+/// All callers, then and later, are told of one refused login.
+pub fn is_refused_once(process: &mut Process, source: &TokenSource, status: u16) {
+    let before = process.counts();
+    for _ in 0..2 {
+        for error in twenty_refused(source) {
+            assert_eq!((error.kind(), error.status()), (Kind::LoginRefused, Some(status)), "{error}");
+        }
+    }
+    assert_eq!(process.counts(), [before[0], before[1] + 1, before[2], before[3]]);
+}
+
+/// A user who is switched off while a token is in use: one rejected call, one refused login, and in again once it is mended.
+pub fn is_switched_off_and_on(process: &mut Process, source: &TokenSource, path: &str) {
+    let (client, url) = (source.client(), process.url(path));
+    assert_eq!(get(&client, &url).unwrap(), 200);
+    process.order("deactivate");
+    for _ in 0..5 {
+        assert_eq!(get(&client, &url).unwrap_err().kind(), Kind::LoginRefused);
+    }
+    assert_eq!(process.counts(), [1, 1, 1, 1]);
+    process.order("activate");
+    source.retry_now();
+    assert_eq!(get(&client, &url).unwrap(), 200);
+    assert_eq!(process.counts()[..2], [2, 1]);
+}
+
+/// A token that slides lives on while each second brings a call, and dies once for longer than its life none comes.
+pub fn slides(process: &mut Process, source: &TokenSource, path: &str, life: u64) {
+    let (client, url) = (source.client(), process.url(path));
+    for _ in 0..8 {
+        assert_eq!(get(&client, &url).unwrap(), 200);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    assert_eq!(process.counts(), [1, 0, 8, 0], "used for longer than it lives");
+    std::thread::sleep(Duration::from_secs(life));
+    assert_eq!(get(&client, &url).unwrap(), 200);
+    assert_eq!(process.counts(), [2, 0, 9, 0], "the vendor never saw the dead one");
 }

@@ -220,7 +220,7 @@ impl World<'_> {
         let terminal = self.terminal()?;
         let first = terminal.secret(&format!("{what}: ")).map_err(no_answer)?;
         let second = terminal.secret(&format!("{what}, again: ")).map_err(no_answer)?;
-        if first.expose(|first| second.expose(|second| first == second)) {
+        if first.same_as(&second) {
             return Ok(first);
         }
         Err(Failure::new(Kind::Usage, "the two inputs differ; nothing was changed"))

@@ -484,7 +484,7 @@ impl Vault<Writer> {
 /// Whether two sides of one epoch have two data keys, as far as that can be told.
 fn two_keys(base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> bool {
     match (&ours.key, &theirs.key) {
-        (Some(one), Some(other)) => !one.expose(|one| other.expose(|other| one == other)),
+        (Some(one), Some(other)) => !one.same_as(other),
         _ => base.is_none_or(|base| base.epoch < ours.epoch),
     }
 }

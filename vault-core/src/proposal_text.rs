@@ -241,7 +241,7 @@ mod tests {
 
     fn same(proposal: &Proposal) -> bool {
         let read = write(proposal).unwrap().expose(read).unwrap();
-        let value = read.value.expose(|read| proposal.value.expose(|value| read == value));
+        let value = read.value.same_as(&proposal.value);
         value
             && (read.vault, &read.path, read.kind, read.proposed_at, &read.note)
                 == (proposal.vault, &proposal.path, proposal.kind, proposal.proposed_at, &proposal.note)

@@ -81,7 +81,7 @@ pub struct OpenedValue {
 impl OpenedValue {
     /// Whether both hold the same, whenever they were given.
     pub(crate) fn same_as(&self, other: &OpenedValue) -> bool {
-        self.kind == other.kind && self.secret.expose(|one| other.secret.expose(|other| one == other))
+        self.kind == other.kind && self.secret.same_as(&other.secret)
     }
 }
 

@@ -455,7 +455,7 @@ impl Vault<Writer> {
     /// ```
     pub fn check_key_blocks(&self, identities: &[Identity]) -> Result<()> {
         let same = open_data_key(&self.file.header.read_key, identities)?
-            .is_some_and(|key| key.0.expose(|read| self.role.data_key.0.expose(|write| read == write)));
+            .is_some_and(|key| key.0.same_as(&self.role.data_key.0));
         if same {
             Ok(())
         } else {

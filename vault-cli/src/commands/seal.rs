@@ -362,7 +362,7 @@ fn add(
 fn check(vault: &Vault<Writer>, input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     for (path, kind, value) in values(input, sealed) {
         let opened = vault.open(&path)?;
-        let same = opened.kind == kind && opened.secret.expose(|opened| value.expose(|value| opened == value));
+        let same = opened.kind == kind && opened.secret.same_as(&value);
         if !same {
             return Err(Failure::new(
                 Kind::Malformed,
