@@ -60,6 +60,8 @@ mod json;
 mod jwt;
 #[cfg(feature = "client")]
 mod landing;
+#[cfg(feature = "client")]
+mod last_seen;
 #[cfg(feature = "tower")]
 mod layer;
 #[cfg(feature = "client")]

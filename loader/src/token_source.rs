@@ -14,6 +14,7 @@ use crate::expiry::Deadlines;
 use crate::flight::Flight;
 use crate::gate::{Gate, LoopGuard, Shut};
 use crate::landing::Landing;
+use crate::last_seen;
 use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
 use crate::steps::{self, Account};
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) cell: ArcSwapOption<Published>,
+    /// The number of what lies there; 0: nothing.
+    present: AtomicU64,
     /// Tokens with this number or a lower one are dead.
     pub(crate) revoked: AtomicU64,
     /// Never held while something is waited for.
@@ -133,6 +136,7 @@ impl TokenSource {
             clock,
             transport,
             cell: ArcSwapOption::empty(),
+            present: AtomicU64::new(0),
             revoked: AtomicU64::new(0),
             state: Mutex::new(state),
             holding: AtomicBool::new(false),
@@ -161,6 +165,9 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn token(&self) -> Result<Token> {
+        if let Some(token) = self.0.fresh() {
+            return Ok(token);
+        }
         match self.step() {
             Step::Ready(token) => Ok(token),
             Step::Failed(error) => Err(error),
@@ -186,6 +193,9 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn token_blocking(&self) -> Result<Token> {
+        if let Some(token) = self.0.fresh() {
+            return Ok(token);
+        }
         match self.step() {
             Step::Ready(token) => Ok(token),
             Step::Failed(error) => Err(error),
@@ -476,6 +486,7 @@ impl TokenSource {
         let entry = core.good();
         core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
         core.cell.store(None);
+        core.present.store(0, Ordering::Release);
         entry
     }
 
@@ -525,11 +536,10 @@ impl TokenSource {
         shuttle::thread::spawn(move || drop(Landing { core, flight }))
     }
 
+    /// What is to be done where no token is fresh.
+    #[cold]
     fn step(&self) -> Step {
         let core = &self.0;
-        if let Some(token) = core.fresh() {
-            return Step::Ready(token);
-        }
         let stale = core.good().map(|entry| entry.token());
         let mut state = core.lock();
         // Someone may have published while we waited for the lock.
@@ -573,9 +583,15 @@ impl Core {
 
     /// The token that needs no refresh yet: no lock, no allocation, no system call.
     fn fresh(&self) -> Option<Token> {
-        let entry = self.cell.load();
-        let entry = entry.as_ref()?;
-        (entry.number > self.revoked.load(Ordering::Acquire) && entry.is_fresh(&*self.clock)).then(|| entry.token())
+        let token = match last_seen::recall(self.id, self.present.load(Ordering::Acquire)) {
+            Some(token) => token,
+            None => {
+                let token = self.cell.load().as_ref()?.token();
+                last_seen::remember(&token);
+                token
+            }
+        };
+        (token.0.number > self.revoked.load(Ordering::Acquire) && token.0.is_fresh(&*self.clock)).then_some(token)
     }
 
     /// The token that may still be sent.
@@ -702,6 +718,7 @@ impl Core {
             moved: profile.idle.then(|| AtomicU64::new(0)),
         }));
         self.cell.store(Some(entry.clone()));
+        self.present.store(entry.number, Ordering::Release);
         (entry.token(), born_expired)
     }
 }
