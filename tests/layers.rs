@@ -5,6 +5,7 @@
 use bootseal::testing::Vendor;
 use bootseal::{Kind, TokenSource};
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use std::future::Ready;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -23,12 +24,14 @@ fn acme(vendor: &Vendor, more: &str) -> TokenSource {
 struct Below {
     seen: Arc<Mutex<Vec<String>>>,
     rejects: usize,
+    /// It says so in a 200.
+    in_the_body: bool,
 }
 
 impl Service<Request<String>> for Below {
-    type Response = Response<()>;
+    type Response = Response<String>;
     type Error = std::io::Error;
-    type Future = Ready<Result<Response<()>, std::io::Error>>;
+    type Future = Ready<Result<Response<String>, std::io::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
         Poll::Ready(Ok(()))
@@ -43,8 +46,13 @@ impl Service<Request<String>> for Below {
             request.headers()["authorization"].to_str().unwrap(),
             request.body()
         ));
-        let status = if seen.len() <= self.rejects { 401 } else { 200 };
-        std::future::ready(Ok(Response::builder().status(status).body(()).unwrap()))
+        let rejected = seen.len() <= self.rejects;
+        let (status, body) = match self.in_the_body {
+            true if rejected => (200, r#"{"error":{"code":"SESSION_EXPIRED"}}"#),
+            true => (200, r#"{"orders":[]}"#),
+            false => (if rejected { 401 } else { 200 }, ""),
+        };
+        std::future::ready(Ok(Response::builder().status(status).body(body.to_owned()).unwrap()))
     }
 }
 
@@ -53,7 +61,7 @@ async fn the_tower_layer_puts_the_token_on_and_replays_once() {
     for (rejects, status, sent) in [(0, 200, 1), (1, 200, 2), (9, 401, 2)] {
         let vendor = Vendor::start_plain().unwrap();
         let source = acme(&vendor, "");
-        let below = Below { seen: Arc::default(), rejects };
+        let below = Below { seen: Arc::default(), rejects, in_the_body: false };
         let mut service = source.layer().layer(below.clone());
         let request =
             Request::post(vendor.url("/orders")).header("authorization", "Bearer mine").body("lamp".to_owned());
@@ -67,9 +75,24 @@ async fn the_tower_layer_puts_the_token_on_and_replays_once() {
 }
 
 #[tokio::test]
+async fn the_tower_layer_reads_what_a_body_says_of_the_token_and_hands_it_on() {
+    let when = "rejected_when = { json = \"/error/code\", equals = \"SESSION_EXPIRED\" }\n";
+    for (rejects, sent, body) in [(0, 1, r#"{"orders":[]}"#), (1, 2, r#"{"orders":[]}"#), (9, 2, "SESSION_EXPIRED")] {
+        let vendor = Vendor::start_plain().unwrap();
+        let source = acme(&vendor, when);
+        let below = Below { seen: Arc::default(), rejects, in_the_body: true };
+        let mut service = source.layer().layer(below.clone());
+        let request = Request::get(vendor.url("/orders")).body(String::new()).unwrap();
+        let whole = service.call(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&whole).contains(body), "{whole:?}");
+        assert_eq!((below.seen.lock().unwrap().len(), vendor.logins()), (sent, sent as u64));
+    }
+}
+
+#[tokio::test]
 async fn the_tower_layer_sends_nothing_where_the_token_may_not_go() {
     let vendor = Vendor::start_plain().unwrap();
-    let below = Below { seen: Arc::default(), rejects: 0 };
+    let below = Below { seen: Arc::default(), rejects: 0, in_the_body: false };
     for uri in ["https://evil.example/", "/relative"] {
         let mut service = acme(&vendor, "").layer().layer(below.clone());
         let error = service.call(Request::get(uri).body(String::new()).unwrap()).await.unwrap_err();

@@ -342,8 +342,10 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
     start().retry_now();
     start().token_blocking().unwrap_err();
     assert_eq!(vendor.refused_logins(), 3);
-    let kept = host.home.read("state/failed_logins");
-    assert!(kept.lines().count() == 1 && !kept.contains("hunter"), "{kept}");
+    let files: Vec<_> = std::fs::read_dir(host.home.at("state/logins")).unwrap().collect();
+    let kept: Vec<String> =
+        files.iter().map(|file| std::fs::read_to_string(file.as_ref().unwrap().path()).unwrap()).collect();
+    assert!(kept.iter().any(|kept| kept.contains(":acme")) && !kept.concat().contains("hunter"), "{kept:?}");
 }
 
 #[test]
@@ -394,4 +396,67 @@ fn a_client_goes_the_way_that_a_newer_file_says() {
     assert_eq!(vault.reload().unwrap(), ["acme.login.proxy"]);
     assert!(call().is_err(), "it goes through the proxy now");
     assert_eq!((vendor.logins(), vendor.calls()), (1, 1), "and with the token that it had");
+}
+
+/// A host whose vendor is `url`, and that keeps state.
+fn stateful(url: &str, more: &str) -> Host {
+    Host::with(&format!(
+        "{SETTINGS}seed = \"secret:JBSWY3DPEHPK3PXP\"\n[acme.login]\nurl = \"{url}\"\nbasic = true\n{more}"
+    ))
+}
+
+fn open(folder: &std::path::Path) -> bootseal::Secrets {
+    let loader = Loader::new(folder.join("app.sealed.toml")).state(folder.join("state"));
+    let key = ("BOOTSEAL_IDENTITY".to_owned(), folder.join("app.key").into_os_string());
+    loader.environment([key].into_iter().collect::<HashMap<_, _>>()).load().unwrap()
+}
+
+fn start(folder: &std::path::Path) -> bootseal::TokenSource {
+    open(folder).token_source("acme").unwrap()
+}
+
+#[test]
+fn starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time() {
+    const FOLDER: &str = "TEST_SERVICE_FOLDER";
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        // The service: it is killed here.
+        start(folder.as_ref()).token_blocking().unwrap();
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = stateful(&format!("http://{}/login", listener.local_addr().unwrap()), "");
+    let name = "starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time";
+    for _ in 0..2 {
+        let mut service = std::process::Command::new(std::env::current_exe().unwrap());
+        let mut service = service.args([name, "--exact"]).env(FOLDER, host.home.at(".")).spawn().unwrap();
+        // It has sent its login, and gets no answer.
+        let (mut connection, _) = listener.accept().unwrap();
+        assert!(std::io::Read::read(&mut connection, &mut [0; 16]).unwrap() > 0);
+        service.kill().unwrap();
+        service.wait().unwrap();
+    }
+    let error = start(&host.home.at(".")).token_blocking().unwrap_err();
+    assert_eq!(error.kind(), Kind::LoginDown);
+    assert!(error.to_string().contains("ended in the middle") && error.retry_after().is_some(), "{error}");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nothing was sent");
+}
+
+#[test]
+fn a_one_time_code_is_not_sent_again_after_a_restart() {
+    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let vendor = vendor.with_user("bob", "hunter2");
+    let totp = "headers = { X-Code = \"${totp}\" }\ntotp = { seed = \"seed\" }\n";
+    let host = stateful(&vendor.url("/login"), totp);
+    let clock = bootseal::testing::Clock::new();
+    let start = || {
+        let vault = open(&host.home.at("."));
+        let transport = std::sync::Arc::new(bootseal::HttpTransport);
+        vault.token_source_with("acme", std::sync::Arc::new(clock.clone()), transport).unwrap().token_blocking()
+    };
+    start().unwrap();
+    assert_eq!(start().unwrap_err().kind(), Kind::LoginThrottled);
+    assert_eq!((vendor.logins(), vendor.refused_logins()), (1, 0));
+    clock.advance(std::time::Duration::from_secs(35)); // the next code, and the tenth more that is waited
+    start().unwrap();
 }

@@ -196,7 +196,7 @@ impl Client {
     /// ```
     pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> RequestBuilder {
         let inner = self.connections.http(&self.source).map(|http| http.request(method, url));
-        RequestBuilder { client: self.clone(), inner }
+        RequestBuilder { source: self.source.clone(), inner }
     }
 
     /// Sends a request that was made elsewhere.
@@ -254,7 +254,7 @@ impl Sender for reqwest::Client {
 #[derive(Debug)]
 #[must_use = "a call does nothing until it is sent"]
 pub struct RequestBuilder {
-    client: Client,
+    source: TokenSource,
     inner: Result<reqwest::RequestBuilder>,
 }
 
@@ -381,7 +381,7 @@ impl RequestBuilder {
     }
 
     fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> RequestBuilder {
-        RequestBuilder { inner: self.inner.map(change), client: self.client }
+        RequestBuilder { inner: self.inner.map(change), source: self.source }
     }
 
     /// The request as it stands, without the token.
@@ -422,7 +422,7 @@ impl RequestBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn send(self) -> Result<Response> {
-        let request = self.inner?.build()?;
-        self.client.execute(request).await
+        let (mut http, request) = self.inner?.build_split();
+        exchange::call(&self.source, &mut http, request?).await
     }
 }

@@ -4,12 +4,12 @@
 use crate::cookie;
 use crate::error::{Error, Result};
 use crate::expiry::Life;
-use crate::login::{LoginAnswer, evidence, header_text};
+use crate::login::{LoginAnswer, evidence};
 use crate::token::Token;
 use crate::token_source::TokenSource;
 use bootseal_core::{AnswerPlace, Kind, Profile, Replay, Secret, When};
 use bootseal_memory::SecretBuf;
-use http::header::{HeaderName, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::borrow::Cow;
 use url::Url;
@@ -30,7 +30,7 @@ pub(crate) trait Incoming: Sized {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
     /// Whether the body says what `when` says; and the answer as it was.
-    fn says(self, when: &When) -> impl Future<Output = Result<(Self, bool)>> + Send;
+    fn says(self, when: &When) -> impl Future<Output = (Self, bool)> + Send;
     /// Nobody reads it.
     fn leave(self) -> impl Future<Output = ()> + Send;
 }
@@ -57,7 +57,7 @@ pub(crate) async fn call<S: Sender>(
     let again = if may_replay(&account.profile, request.method()) { request.copy() } else { None };
     let token = source.token().await?;
     put_on(&account.profile, &token, request.headers_mut())?;
-    let (answer, rejected) = look(&account.profile, sender.send(request).await?).await?;
+    let (answer, rejected) = look(&account.profile, sender.send(request).await?).await;
     if !rejected {
         source.took(&account.profile, &token, answer.status(), answer.headers());
         return Ok(answer);
@@ -70,7 +70,7 @@ pub(crate) async fn call<S: Sender>(
     answer.leave().await;
     source.count_replay();
     put_on(&account.profile, &token, again.headers_mut())?;
-    let (answer, rejected) = look(&account.profile, sender.send(again).await?).await?;
+    let (answer, rejected) = look(&account.profile, sender.send(again).await?).await;
     if rejected {
         source.replay_rejected();
     } else {
@@ -101,28 +101,26 @@ fn may_replay(profile: &Profile, method: &Method) -> bool {
     }
 }
 
-/// Filled in at each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
+/// At each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
 fn put_on(profile: &Profile, token: &Token, headers: &mut HeaderMap) -> Result<()> {
-    let cannot =
-        || Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table));
-    for (name, template) in &profile.inject {
-        let text = header_text(profile, name, template, &token.0.filling)?;
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
-        let mut value: HeaderValue = text.expose(HeaderValue::from_bytes).map_err(|_| cannot())?;
+    for (name, text) in &token.0.headers {
+        let mut value: HeaderValue = text.expose(HeaderValue::from_bytes).map_err(|_| {
+            Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table))
+        })?;
         value.set_sensitive(true);
-        headers.insert(name, value);
+        headers.insert(name.clone(), value);
     }
     Ok(())
 }
 
 /// The answer, and whether it rejects the token.
-async fn look<A: Incoming>(profile: &Profile, answer: A) -> Result<(A, bool)> {
+async fn look<A: Incoming>(profile: &Profile, answer: A) -> (A, bool) {
     if is_rejection(profile, answer.status(), answer.headers()) {
-        return Ok((answer, true));
+        return (answer, true);
     }
     match &profile.rejected_when {
         Some(when) => answer.says(when).await,
-        None => Ok((answer, false)),
+        None => (answer, false),
     }
 }
 

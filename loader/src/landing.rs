@@ -1,5 +1,6 @@
 //! How does a login run to its end? On a thread that belongs to no caller; whatever becomes of it, those who wait are told.
 
+use crate::attempts::Attempts;
 use crate::error::{Error, Result};
 use crate::expiry::ExpiryFrom;
 use crate::flight::Flight;
@@ -36,17 +37,21 @@ impl Landing {
         for _ in 0..3 {
             let account = core.account.load_full();
             let (sent_boot, sent_wall) = (core.clock.boot(), core.clock.wall());
+            let attempts = core.lock().attempts.clone();
+            let under_way = attempts.as_ref().map(|attempts| attempts.begin(sent_wall));
             let outcome = match &runtime {
                 Err(error) => down(format!("no runtime for the login: {error}")),
                 Ok(runtime) => runtime.block_on(async {
                     let longest = account.profile.login_timeout + HARD_STOP;
                     let stop = core.clock.sleep(longest);
-                    let outcome = first_of(core.log_in(&account), stop).await;
+                    let outcome = first_of(core.log_in(&account, attempts.as_ref()), stop).await;
                     outcome.unwrap_or_else(|| down(format!("gave no answer within {longest:?}")))
                 }),
             };
             old = core.cell.load_full();
-            if self.publish(&account, outcome, sent_boot, sent_wall) {
+            let published = self.publish(&account, outcome, sent_boot, sent_wall);
+            drop(under_way);
+            if published {
                 break;
             }
         }
@@ -107,7 +112,7 @@ impl Landing {
                 let replaced = core.cell.load_full().map(|old| old.age(&*core.clock));
                 metrics::token(&account.profile.table, life.life, replaced, skew);
                 if let Some(attempts) = &state.attempts {
-                    attempts.keep(None, core.clock.wall());
+                    attempts.ended(None, core.clock.wall());
                 }
                 // First the cell, then the waiters: who wakes up must find it there.
                 let (token, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
@@ -154,7 +159,7 @@ impl Drop for Landing {
 
 impl Core {
     /// The login itself, to its end.
-    async fn log_in(&self, account: &Account) -> Outcome {
+    async fn log_in(&self, account: &Account, attempts: Option<&Attempts>) -> Outcome {
         let mut login = {
             let state = self.lock();
             // With a token that was rejected before it ever worked, what refreshes it is no better.
@@ -170,6 +175,7 @@ impl Core {
                 kept: kept.filter(|_| !state.gone).map(|entry| entry.captured.clone()),
                 next_first: state.next_first,
                 last_code: state.last_code,
+                attempts,
             }
         };
         if account.profile.logout_first
@@ -200,7 +206,7 @@ impl Core {
 
     async fn send_logout(&self, account: &Account, entry: &Entry) -> Result<()> {
         let Some(call) = &account.profile.logout else { return Ok(()) };
-        let request = steps::logout(account, call, &entry.filling)?;
+        let request = steps::logout(account, call, entry)?;
         let answer = self.transport.send(request).await;
         let origin = call.url.base().origin().ascii_serialization();
         match answer {

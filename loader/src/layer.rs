@@ -1,10 +1,12 @@
 //! How does a service of another HTTP library carry the token? A `tower::Layer` over requests of the crate `http`.
 
 use crate::error::Error;
-use crate::exchange::{self, Incoming, Outgoing, Sender};
+use crate::exchange::{self, Outgoing, Sender};
+use crate::peek::AnswerBody;
 use crate::token_source::TokenSource;
-use bootseal_core::{Kind, When};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use bootseal_core::Kind;
+use http::{HeaderMap, Method, Request, Response};
+use http_body::Body;
 use std::borrow::Cow;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -16,9 +18,8 @@ use url::Url;
 
 /// Puts the token on each request of the service below, and sends a request once more whose token was rejected.
 ///
-/// It belongs innermost: retries, tracing and redirects stand outside, so that each request is looked at where it goes. Status and
-/// headers of an answer are looked at, its body is not, so a profile with `rejected_when` is for [`Client`](crate::Client). What the
-/// service below keeps of a request, memory keeps.
+/// It belongs innermost: retries, tracing and redirects stand outside, so that each request is looked at where it goes. The body of an
+/// answer is looked into only for a profile with `rejected_when`. What the service below keeps of a request, memory keeps.
 ///
 /// ```
 /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -74,11 +75,11 @@ where
     S::Error: Into<Boxed>,
     S::Future: Send,
     B: Clone + Send + 'static,
-    A: Send + 'static,
+    A: Body<Data: Send, Error: Send> + Send + 'static,
 {
-    type Response = Response<A>;
+    type Response = Response<AnswerBody<A>>;
     type Error = Boxed;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<A>, Boxed>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Boxed>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Boxed>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -102,15 +103,16 @@ where
     S::Error: Into<Boxed>,
     S::Future: Send,
     B: Clone + Send,
-    A: Send,
+    A: Body<Data: Send, Error: Send> + Send,
 {
     type Request = Request<B>;
-    type Answer = Response<A>;
+    type Answer = Response<AnswerBody<A>>;
     type Error = Boxed;
 
-    async fn send(&mut self, request: Request<B>) -> Result<Response<A>, Boxed> {
+    async fn send(&mut self, request: Request<B>) -> Result<Self::Answer, Boxed> {
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
-        self.0.call(request).await.map_err(Into::into)
+        let answer = self.0.call(request).await.map_err(Into::into)?;
+        Ok(answer.map(AnswerBody::new))
     }
 }
 
@@ -135,20 +137,4 @@ impl<B: Clone> Outgoing for Request<B> {
     fn copy(&self) -> Option<Request<B>> {
         Some(self.clone())
     }
-}
-
-impl<A: Send> Incoming for Response<A> {
-    fn status(&self) -> StatusCode {
-        self.status()
-    }
-
-    fn headers(&self) -> &HeaderMap {
-        self.headers()
-    }
-
-    async fn says(self, _: &When) -> Result<(Response<A>, bool), Error> {
-        Ok((self, false))
-    }
-
-    async fn leave(self) {}
 }

@@ -117,6 +117,8 @@ pub use layer::{TokenLayer, TokenService};
 pub use login::{LoginAnswer, LoginRequest, Transport, TransportError};
 #[cfg(feature = "middleware")]
 pub use middleware::TokenMiddleware;
+#[cfg(feature = "tower")]
+pub use peek::AnswerBody;
 #[cfg(feature = "client")]
 pub use token::Token;
 #[cfg(feature = "client")]

@@ -371,6 +371,8 @@ pub(crate) struct Fresh {
     pub(crate) life: Life,
     pub(crate) status: u16,
     pub(crate) captured: Values,
+    /// What a call carries, filled in.
+    pub(crate) headers: Vec<(HeaderName, Secret)>,
     /// How far the vendor's clock is ahead of ours, in seconds, where it says what time it is.
     pub(crate) clock_skew: Option<f64>,
 }
@@ -578,6 +580,7 @@ fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -
         secret,
         status,
         captured,
+        headers: Vec::new(),
         clock_skew: server_date.map(|date| date - wall.as_secs_f64()),
     })
 }

@@ -1,15 +1,16 @@
-//! How is an answer of reqwest looked into? What its body says of the token is read, and handed on as if it had not been.
+//! How is an answer looked into? What its body says of the token is read, and handed on as if it had not been.
 
 use crate::error::Result;
 use crate::exchange::{Incoming, Outgoing};
 use crate::login::holds;
 use bootseal_core::When;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::{Request, Response, ResponseBuilderExt};
 use std::borrow::Cow;
-use std::pin::Pin;
+use std::fmt;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use url::Url;
 
@@ -17,6 +18,130 @@ use url::Url;
 const MOST: usize = 64 * 1024;
 /// More of an answer that nobody reads is not read to keep its connection: the connection is closed instead.
 const DRAIN: usize = 64 * 1024;
+
+/// The body of an answer that may have been looked into: the same bytes, trailers and error as those of `B`.
+///
+/// It is what answers of the tower layer, `TokenService`, have as a body.
+pub struct AnswerBody<B: Body> {
+    read: Bytes,
+    after: After<B>,
+}
+
+enum After<B: Body> {
+    Rest(Pin<Box<B>>),
+    Trailers(HeaderMap),
+    Error(B::Error),
+    End,
+}
+
+impl<B: Body> AnswerBody<B> {
+    pub(crate) fn new(body: B) -> AnswerBody<B> {
+        AnswerBody { read: Bytes::new(), after: After::Rest(Box::pin(body)) }
+    }
+
+    /// Whether `when` holds for the body. Only what begins as JSON and ends within 64 KiB is looked at, so that a stream goes on as one.
+    async fn says(&mut self, when: &When) -> bool {
+        let After::Rest(rest) = &mut self.after else { return false };
+        let mut read = BytesMut::new();
+        let after = loop {
+            let after = match std::future::poll_fn(|cx| rest.as_mut().poll_frame(cx)).await {
+                None => After::End,
+                Some(Err(error)) => After::Error(error),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        read.extend_from_slice(&to_bytes(data));
+                        let begins = read.trim_ascii_start().first();
+                        if read.len() > MOST || begins.is_some_and(|byte| !b"{[\"".contains(byte)) {
+                            break None;
+                        }
+                        continue;
+                    }
+                    Err(frame) => frame.into_trailers().map_or(After::End, After::Trailers),
+                },
+            };
+            break Some(after);
+        };
+        self.read = read.freeze();
+        let Some(after) = after else { return false };
+        let whole = !matches!(after, After::Error(_));
+        self.after = after;
+        whole && holds(when, &self.read)
+    }
+}
+
+fn to_bytes(mut data: impl Buf) -> Bytes {
+    data.copy_to_bytes(data.remaining())
+}
+
+impl<B: Body> fmt::Debug for AnswerBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnswerBody(…)")
+    }
+}
+
+impl<B: Body> Unpin for AnswerBody<B> {}
+
+impl<B: Body> Body for AnswerBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if !self.read.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))));
+        }
+        if let After::Rest(rest) = &mut self.after {
+            return rest.as_mut().poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?.map_data(to_bytes))));
+        }
+        Poll::Ready(match std::mem::replace(&mut self.after, After::End) {
+            After::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
+            After::Error(error) => Some(Err(error)),
+            _ => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty()
+            && match &self.after {
+                After::Rest(rest) => rest.is_end_stream(),
+                After::End => true,
+                _ => false,
+            }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let read = self.read.len() as u64;
+        let After::Rest(rest) = &self.after else { return SizeHint::with_exact(read) };
+        let rest = rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(read));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(read));
+        }
+        hint
+    }
+}
+
+impl<B: Body<Data: Send, Error: Send> + Send> Incoming for http::Response<AnswerBody<B>> {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    async fn says(mut self, when: &When) -> (Self, bool) {
+        if !may_say_something(self.body().size_hint().exact(), self.headers()) {
+            return (self, false);
+        }
+        let says = self.body_mut().says(when).await;
+        (self, says)
+    }
+
+    async fn leave(self) {
+        drain(self.into_body()).await;
+    }
+}
 
 impl Outgoing for Request {
     fn address(&self) -> Result<Cow<'_, Url>> {
@@ -45,63 +170,49 @@ impl Incoming for Response {
         self.headers()
     }
 
-    async fn says(self, when: &When) -> Result<(Response, bool)> {
-        Ok(says(self, when).await?)
+    async fn says(self, when: &When) -> (Response, bool) {
+        if !may_say_something(self.content_length(), self.headers()) {
+            return (self, false);
+        }
+        let url = self.url().clone();
+        let (parts, body) = http::Response::<reqwest::Body>::from(self).into_parts();
+        let mut body = AnswerBody::new(body);
+        let says = body.says(when).await;
+        let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
+        again.status = parts.status;
+        again.version = parts.version;
+        again.headers = parts.headers;
+        again.extensions.extend(parts.extensions);
+        (Response::from(http::Response::from_parts(again, reqwest::Body::wrap(body))), says)
     }
 
     async fn leave(self) {
-        drain(self).await;
+        drain(reqwest::Body::from(self)).await;
     }
-}
-
-/// The answer as it was, and whether `when` holds for its body.
-///
-/// Only what begins as JSON and ends within 64 KiB is looked at, so that a stream goes on as one.
-async fn says(mut answer: Response, when: &When) -> Result<(Response, bool), reqwest::Error> {
-    if answer.content_length().is_some_and(|length| length == 0 || length > MOST as u64) || is_a_stream(&answer) {
-        return Ok((answer, false));
-    }
-    let mut read = BytesMut::new();
-    let whole = loop {
-        let Some(chunk) = answer.chunk().await? else { break true };
-        read.extend_from_slice(&chunk);
-        let begins = read.trim_ascii_start().first();
-        if read.len() > MOST || begins.is_some_and(|byte| !b"{[\"".contains(byte)) {
-            break false;
-        }
-    };
-    let says = whole && holds(when, &read);
-    let url = answer.url().clone();
-    let (parts, rest) = http::Response::<reqwest::Body>::from(answer).into_parts();
-    let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
-    again.status = parts.status;
-    again.version = parts.version;
-    again.headers = parts.headers;
-    again.extensions.extend(parts.extensions);
-    let body = reqwest::Body::wrap(Again { read: Some(read.freeze()), rest });
-    Ok((Response::from(http::Response::from_parts(again, body)), says))
 }
 
 /// Reads what has arrived of an answer, so that its connection can be used again; for more nobody waits, and it is closed.
-async fn drain(mut answer: Response) {
+async fn drain(body: impl Body) {
+    let mut body = pin!(body);
     let mut left = DRAIN;
     loop {
-        let chunk = {
-            let mut next = std::pin::pin!(answer.chunk());
-            std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx))).await
-        };
-        let std::task::Poll::Ready(Ok(Some(chunk))) = chunk else { return };
-        match left.checked_sub(chunk.len()) {
+        let frame = std::future::poll_fn(|cx| Poll::Ready(body.as_mut().poll_frame(cx))).await;
+        let Poll::Ready(Some(Ok(frame))) = frame else { return };
+        let length = frame.data_ref().map_or(0, Buf::remaining);
+        match left.checked_sub(length) {
             Some(rest) => left = rest,
             None => return,
         }
     }
 }
 
-/// Whether its end may be far away, whatever its length so far.
-fn is_a_stream(answer: &Response) -> bool {
-    let kind = answer.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    [
+/// Not where it is empty or long, nor where its end may be far away, whatever its length so far.
+fn may_say_something(length: Option<u64>, headers: &HeaderMap) -> bool {
+    if length.is_some_and(|length| length == 0 || length > MOST as u64) {
+        return false;
+    }
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    ![
         "text/event-stream",
         "application/x-ndjson",
         "application/jsonl",
@@ -112,40 +223,4 @@ fn is_a_stream(answer: &Response) -> bool {
     ]
     .iter()
     .any(|stream| kind.starts_with(stream))
-}
-
-/// What was read, then what was not.
-struct Again {
-    read: Option<Bytes>,
-    rest: reqwest::Body,
-}
-
-impl Body for Again {
-    type Data = Bytes;
-    type Error = reqwest::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
-        if let Some(read) = self.read.take().filter(|read| !read.is_empty()) {
-            return Poll::Ready(Some(Ok(Frame::data(read))));
-        }
-        Pin::new(&mut self.rest).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.read.as_ref().is_none_or(Bytes::is_empty) && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let read = self.read.as_ref().map_or(0, Bytes::len) as u64;
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(read));
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper.saturating_add(read));
-        }
-        hint
-    }
 }

@@ -1,5 +1,6 @@
 //! How does one come to a token? The refresh token where there is one, else a call ahead and the password, else the next password.
 
+use crate::attempts::Attempts;
 use crate::clock::Clock;
 use crate::cookie;
 use crate::error::Error;
@@ -8,9 +9,10 @@ use crate::login::{
     failed, header_text, understand,
 };
 use crate::sync::{AtomicU64, Ordering};
+use crate::token::Entry;
 use crate::totp;
-use bootseal_core::{Call, Profile, Secret};
-use std::collections::BTreeSet;
+use bootseal_core::{Call, Kind, Profile, Secret};
+use http::HeaderName;
 use std::time::Duration;
 
 /// A profile, and the values of its table that it uses. A reload puts another one in its place.
@@ -35,6 +37,8 @@ pub(crate) struct Login<'a> {
     pub(crate) next_first: bool,
     /// The period of the last one-time code that was sent.
     pub(crate) last_code: Option<u64>,
+    /// Where that outlives the process.
+    pub(crate) attempts: Option<&'a Attempts>,
 }
 
 impl Login<'_> {
@@ -139,6 +143,9 @@ impl Login<'_> {
             };
             values.insert("totp".into(), code);
             self.last_code = Some(step);
+            if let Some(attempts) = self.attempts {
+                attempts.code(step);
+            }
         }
         let mut kept = Values::new();
         let mut cookies = Vec::new();
@@ -191,16 +198,16 @@ impl Login<'_> {
 
     /// The token with all that was kept, where every header that a call carries can be filled.
     fn complete(&self, mut fresh: Fresh, kept: Values) -> Outcome {
-        let profile = &self.account.profile;
-        fresh.captured = kept;
-        let values = filling(self.account, &fresh.secret, &fresh.captured);
-        for (name, template) in &profile.inject {
-            if let Err(error) = header_text(profile, name, template, &values) {
+        match headers(self.account, &fresh.secret, &kept) {
+            Ok(headers) => {
+                (fresh.captured, fresh.headers) = (kept, headers);
+                Outcome::Token(fresh)
+            }
+            Err(error) => {
                 let text = format!("answered {} to the login, but {error}", fresh.status);
-                return failed(Class::Protocol, Some(fresh.status), text);
+                failed(Class::Protocol, Some(fresh.status), text)
             }
         }
-        Outcome::Token(fresh)
     }
 
     async fn send(&self, request: LoginRequest) -> Result<LoginAnswer, TransportError> {
@@ -212,25 +219,36 @@ impl Login<'_> {
     }
 }
 
-/// All that can stand in the headers of a call: the token, what came with it, and what of the table they name.
-pub(crate) fn filling(account: &Account, token: &Secret, captured: &Values) -> Values {
-    let named: BTreeSet<&str> = account.profile.inject.iter().flat_map(|(_, template)| template.names()).collect();
-    let own = account.values.iter().filter(|(name, _)| named.contains(name.as_str()));
-    let mut values: Values = own.chain(captured).map(|(name, value)| (name.clone(), value.clone())).collect();
+/// The headers of a call, filled with the token, what came with it, and what of the table they name.
+pub(crate) fn headers(
+    account: &Account,
+    token: &Secret,
+    captured: &Values,
+) -> Result<Vec<(HeaderName, Secret)>, Error> {
+    let profile = &account.profile;
+    let mut values = account.values.clone();
+    values.extend(captured.clone());
     values.insert("token".into(), token.clone());
-    values
+    let filled = profile.inject.iter().map(|(name, template)| {
+        let text = header_text(profile, name, template, &values)?;
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| {
+            Error::new(Kind::Malformed, format!("`{}`: a header cannot be called `{name}`", profile.table))
+        })?;
+        Ok((name, text))
+    });
+    filled.collect()
 }
 
 /// The request that ends a token, with the token on it unless it says otherwise itself.
-pub(crate) fn logout(account: &Account, call: &Call, filling: &Values) -> Result<LoginRequest, Error> {
+pub(crate) fn logout(account: &Account, call: &Call, entry: &Entry) -> Result<LoginRequest, Error> {
     let profile = &account.profile;
     let mut values = account.values.clone();
-    values.extend(filling.clone());
+    values.extend(entry.captured.clone());
+    values.insert("token".into(), entry.secret.clone());
     let mut request = LoginRequest::build(profile, call, &values)?;
-    for (name, template) in &profile.inject {
-        let header = http::HeaderName::try_from(name.as_str()).ok();
-        if let Some(header) = header.filter(|header| !request.headers.iter().any(|(other, _)| other == header)) {
-            request.headers.push((header, header_text(profile, name, template, filling)?));
+    for (name, text) in &entry.headers {
+        if !request.headers.iter().any(|(other, _)| other == name) {
+            request.headers.push((name.clone(), text.clone()));
         }
     }
     request.timeout = profile.login_timeout.min(Duration::from_secs(10));

@@ -5,6 +5,7 @@ use crate::expiry::{Deadlines, ExpiryFrom};
 use crate::login::Values;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use bootseal_core::Secret;
+use http::HeaderName;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Deref;
@@ -101,8 +102,8 @@ pub(crate) struct Entry {
     pub(crate) fingerprint: u64,
     /// What came with it.
     pub(crate) captured: Values,
-    /// What the headers of a call are filled with, the token among it.
-    pub(crate) filling: Values,
+    /// What a call carries, the token in it.
+    pub(crate) headers: Vec<(HeaderName, Secret)>,
 }
 
 impl Entry {
@@ -133,7 +134,10 @@ impl Entry {
     }
 
     pub(crate) fn used(&self, clock: &dyn Clock) {
-        self.accepted.store(true, Ordering::Relaxed);
+        // Written once: the line that all callers read stays where it is.
+        if !self.accepted.load(Ordering::Relaxed) {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
         if let Some(moved) = &self.moved {
             let boot = clock.boot().saturating_sub(self.sent_boot);
             moved.fetch_max(u64::try_from(boot.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);

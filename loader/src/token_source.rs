@@ -7,7 +7,7 @@
 //!  but the clocks
 //! ```
 
-use crate::attempts::Attempts;
+use crate::attempts::{Attempts, Left};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::expiry::Deadlines;
@@ -126,9 +126,9 @@ impl TokenSource {
         transport: Arc<dyn Transport>,
         attempts: Option<Attempts>,
     ) -> TokenSource {
-        let gate = attempts.as_ref().map(|attempts| attempts.gate(clock.boot(), clock.wall())).unwrap_or_default();
-        let error = gate.wait(clock.boot()).map(|_| remembered(&profile, gate.refused()));
-        let state = State { gate, error, attempts, ..State::default() };
+        let left = attempts.as_ref().map(|attempts| attempts.left(clock.boot(), clock.wall())).unwrap_or_default();
+        let error = left.gate.wait(clock.boot()).map(|_| remembered(&profile, &left));
+        let state = State { gate: left.gate, error, last_code: left.last_code, attempts, ..State::default() };
         static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         TokenSource(Arc::new(Core {
             id: SOURCES.fetch_add(1, Ordering::Relaxed),
@@ -329,7 +329,7 @@ impl TokenSource {
         state.error = None;
         state.guard = LoopGuard::default();
         if let Some(attempts) = &state.attempts {
-            attempts.keep(None, self.0.clock.wall());
+            attempts.ended(None, self.0.clock.wall());
         }
     }
 
@@ -407,7 +407,10 @@ impl TokenSource {
         if old.profile.canonical() == profile.canonical() && same_values && !state.gone {
             return;
         }
-        let same_user = ["username", "client_id"].iter().all(|&name| match (old.values.get(name), values.get(name)) {
+        // What a call carries beside the token is part of it.
+        let carried = old.profile.inject.iter().flat_map(|(_, template)| template.names());
+        let mut names = carried.chain(["username", "client_id"]);
+        let same_user = names.all(|name| match (old.values.get(name), values.get(name)) {
             (Some(old), Some(new)) => old.same_as(new),
             (None, None) => true,
             _ => false,
@@ -502,9 +505,12 @@ impl TokenSource {
         if present.secret.same_as(&secret) || life.born_expired {
             return;
         }
-        let fresh =
-            Fresh { secret, life, status: present.status, captured: present.captured.clone(), clock_skew: None };
-        core.put(&mut state, &core.account.load_full(), fresh, boot, wall);
+        let account = core.account.load_full();
+        // What no call could carry renews nothing.
+        let Ok(headers) = steps::headers(&account, &secret, &present.captured) else { return };
+        let (status, captured) = (present.status, present.captured.clone());
+        let fresh = Fresh { secret, life, status, captured, headers, clock_skew: None };
+        core.put(&mut state, &account, fresh, boot, wall);
     }
 
     /// How often the source logged in, and what for, since it was made.
@@ -637,7 +643,7 @@ impl Core {
         let shut = state.gate.failed(failure, self.clock.boot(), self.clock.draw());
         let error = self.error(failure, shut);
         if let Some(attempts) = &state.attempts {
-            attempts.keep(state.gate.to_keep(shut, self.clock.boot()), self.clock.wall());
+            attempts.ended(state.gate.to_keep(shut, self.clock.boot()), self.clock.wall());
         }
         let event = if shut == Shut::Refused { "refused" } else { "login failed" };
         tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
@@ -701,7 +707,7 @@ impl Core {
             source: self.id,
             number: state.last_number,
             fingerprint: fingerprint(&fresh.secret),
-            filling: steps::filling(account, &fresh.secret, &fresh.captured),
+            headers: fresh.headers,
             captured: fresh.captured,
             secret: fresh.secret,
             status: fresh.status,
@@ -724,9 +730,17 @@ impl Core {
 }
 
 /// What is told while a failure of an earlier start still counts.
-fn remembered(profile: &Profile, refused: bool) -> Error {
+fn remembered(profile: &Profile, left: &Left) -> Error {
     let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
-    if !refused {
+    if left.cut_off {
+        let text = format!(
+            "login of `{table}`: the starts before this one ended in the middle of it, and no other try is made yet"
+        );
+        return Error::new(Kind::LoginDown, text).with_help(
+            "Why did they end? What the vendor said of these credentials was never read, so they are not sent again and again.",
+        );
+    }
+    if !left.gate.refused() {
         let text =
             format!("login of `{table}`: {origin} gave no token before this start, and no other try is made yet");
         return Error::new(Kind::LoginDown, text).with_help("The next attempt is made by itself.");
