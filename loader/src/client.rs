@@ -1,15 +1,18 @@
 //! How is a call made with a token? Put on, renewed, replayed once; only to the profile's hosts.
 
-use crate::client_builder::{Connections, Options};
+use crate::client_builder::Connections;
 use crate::error::{Error, Result};
 use crate::exchange::{self, Sender};
+use crate::token::Token;
 use crate::token_source::TokenSource;
-use http::header::HeaderName;
+use bootseal_core::Kind;
+use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Request, Response};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 /// As reqwest's own default.
 const MAX_REDIRECTS: usize = 10;
@@ -29,10 +32,18 @@ const MAX_REDIRECTS: usize = 10;
 /// - A redirect within one origin is followed with the token; one to another origin is returned as it is.
 /// - An answer that rejects the token (`rejected_status`) makes one login for all, and one replay where the body can be sent
 ///   again; the second answer is the caller's.
+/// - The token never enters the HTTP library: requests carry a placeholder, and what writes to TLS puts the token in its place. What a
+///   client of your own leaves in memory instead: [`TokenSource::wrap`].
 #[derive(Clone)]
 pub struct Client {
     source: TokenSource,
-    connections: Arc<Connections>,
+    below: Below,
+}
+
+#[derive(Clone)]
+enum Below {
+    Guarded(Arc<Connections>),
+    Given { http: reqwest::Client, own_redirects: bool },
 }
 
 impl TokenSource {
@@ -54,6 +65,28 @@ impl TokenSource {
     /// ```
     pub fn client(&self) -> Client {
         self.client_builder().build()
+    }
+
+    /// A client for calls with this token that sends them through `http`, as it is: its pool, proxy, timeouts and TLS.
+    ///
+    /// That client's buffers then hold the token in ordinary memory, as each call is written and until their place is used again; a core
+    /// dump shows it. With [`TokenSource::client`] it is nowhere but on its guarded page. What a redirect carries to another host is
+    /// reqwest's affair: it takes `Authorization` and `Cookie` away, and no other header; see [`Client::with_redirect_policy`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let _ = rustls::crypto::ring::default_provider().install_default();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let client = acme.wrap(reqwest::Client::new());
+    /// assert_eq!(client.get(vendor.url("/orders")).send().await?.status(), 200);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wrap(&self, http: reqwest::Client) -> Client {
+        Client { source: self.clone(), below: Below::Given { http, own_redirects: false } }
     }
 
     /// Redirects within one origin are followed, one to another origin is returned as it is: for a `reqwest::Client` of your own that
@@ -88,8 +121,28 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    pub(crate) fn new(source: TokenSource, options: Options) -> Client {
-        Client { connections: Arc::new(Connections::new(&source, options)), source }
+    pub(crate) fn guarded(source: TokenSource, connections: Connections) -> Client {
+        Client { source, below: Below::Guarded(Arc::new(connections)) }
+    }
+
+    /// Says that a client that was given to [`TokenSource::wrap`] was built with [`TokenSource::redirect_policy`]. Where the profile's
+    /// header is none that reqwest takes away on its own, calls are an error until then: [`Kind::Usage`].
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\ninject = { header = \"X-Token\", value = \"${token}\" }\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let _ = rustls::crypto::ring::default_provider().install_default();
+    /// let http = reqwest::Client::builder().redirect(acme.redirect_policy()).build()?;
+    /// let client = acme.wrap(http).with_redirect_policy();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_redirect_policy(mut self) -> Client {
+        if let Below::Given { own_redirects, .. } = &mut self.below {
+            *own_redirects = true;
+        }
+        self
     }
 
     /// A GET of `url`. A text that is no URL is told when the call is sent.
@@ -106,7 +159,7 @@ impl Client {
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn get(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
@@ -124,7 +177,7 @@ impl Client {
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn post(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::POST, url)
     }
 
@@ -138,7 +191,7 @@ impl Client {
     /// assert_eq!(request.method(), "PUT");
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn put(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+    pub fn put(&self, url: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PUT, url)
     }
 
@@ -152,7 +205,7 @@ impl Client {
     /// assert_eq!(request.method(), "PATCH");
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn patch(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+    pub fn patch(&self, url: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PATCH, url)
     }
 
@@ -166,7 +219,7 @@ impl Client {
     /// assert_eq!(request.method(), "DELETE");
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn delete(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+    pub fn delete(&self, url: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, url)
     }
 
@@ -180,7 +233,7 @@ impl Client {
     /// assert_eq!(request.method(), "HEAD");
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn head(&self, url: impl reqwest::IntoUrl) -> RequestBuilder {
+    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::HEAD, url)
     }
 
@@ -194,9 +247,12 @@ impl Client {
     /// assert_eq!(request.method(), http::Method::OPTIONS);
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> RequestBuilder {
-        let inner = self.connections.http(&self.source).map(|http| http.request(method, url));
-        RequestBuilder { source: self.source.clone(), inner }
+    pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
+        let request = Url::parse(url.as_ref()).map(|url| Request::new(method, url));
+        // Not the text itself: a query may hold what no log should.
+        let request =
+            request.map_err(|error| Error::new(Kind::Usage, format!("the call's URL cannot be used: {error}")));
+        RequestBuilder { client: self.clone(), request }
     }
 
     /// Sends a request that was made elsewhere.
@@ -219,8 +275,16 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn execute(&self, request: Request) -> Result<Response> {
-        let mut http = self.connections.http(&self.source)?;
-        exchange::call(&self.source, &mut http, request).await
+        match &self.below {
+            Below::Guarded(connections) => {
+                let mut guarded = connections.get(&self.source)?;
+                exchange::call(&self.source, &mut guarded, request).await
+            }
+            Below::Given { http, own_redirects } => {
+                exchange::stays_on_redirects(&self.source, *own_redirects)?;
+                exchange::call(&self.source, &mut http.clone(), request).await
+            }
+        }
     }
 }
 
@@ -229,12 +293,13 @@ impl Sender for reqwest::Client {
     type Answer = Response;
     type Error = Error;
 
-    async fn send(&mut self, request: Request) -> Result<Response> {
+    async fn send(&mut self, mut request: Request, token: &Token) -> Result<Response> {
+        exchange::put_on(token, request.headers_mut())?;
         Ok(self.execute(request).await?)
     }
 }
 
-/// A call that is being put together; reqwest's builder, but for the token.
+/// A call that is being put together, as with reqwest's builder.
 ///
 /// What is not offered here is done on a [`reqwest::Request`], which [`RequestBuilder::build`] gives and [`Client::execute`] takes.
 ///
@@ -254,8 +319,8 @@ impl Sender for reqwest::Client {
 #[derive(Debug)]
 #[must_use = "a call does nothing until it is sent"]
 pub struct RequestBuilder {
-    source: TokenSource,
-    inner: Result<reqwest::RequestBuilder>,
+    client: Client,
+    request: Result<Request>,
 }
 
 impl RequestBuilder {
@@ -276,7 +341,12 @@ impl RequestBuilder {
         HeaderValue: TryFrom<V>,
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
-        self.map(|inner| inner.header(name, value))
+        self.map(|request| {
+            let (name, value) = (HeaderName::try_from(name).map_err(Into::into), HeaderValue::try_from(value));
+            let (name, value) = (name.map_err(no_header)?, value.map_err(Into::into).map_err(no_header)?);
+            request.headers_mut().append(name, value);
+            Ok(())
+        })
     }
 
     /// Adds headers, in place of those of the same names.
@@ -292,7 +362,23 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
-        self.map(|inner| inner.headers(headers))
+        self.map(|request| {
+            let mut last = None;
+            for (name, value) in headers {
+                // Of several with one name only the first comes with it.
+                match (name, &last) {
+                    (Some(name), _) => {
+                        request.headers_mut().insert(&name, value);
+                        last = Some(name);
+                    }
+                    (None, Some(name)) => {
+                        request.headers_mut().append(name, value);
+                    }
+                    (None, None) => {}
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Appends to the URL's query. What cannot be a query is told when the call is sent.
@@ -306,7 +392,15 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> RequestBuilder {
-        self.map(|inner| inner.query(query))
+        self.map(|request| {
+            let query = serde_urlencoded::to_string(query).map_err(|error| cannot_be("a query", &error))?;
+            if !query.is_empty() {
+                let before = request.url().query().filter(|before| !before.is_empty());
+                let whole = before.map_or(query.clone(), |before| format!("{before}&{query}"));
+                request.url_mut().set_query(Some(&whole));
+            }
+            Ok(())
+        })
     }
 
     /// Sends `json` as the body, `application/json`. What cannot be JSON is told when the call is sent.
@@ -320,7 +414,12 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> RequestBuilder {
-        self.map(|inner| inner.json(json))
+        self.map(|request| {
+            let json = serde_json::to_vec(json).map_err(|error| cannot_be("JSON", &error))?;
+            request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(json.into());
+            Ok(())
+        })
     }
 
     /// Sends `form` as the body, `application/x-www-form-urlencoded`. What cannot be a form is told when the call is sent.
@@ -334,7 +433,13 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> RequestBuilder {
-        self.map(|inner| inner.form(form))
+        self.map(|request| {
+            let form = serde_urlencoded::to_string(form).map_err(|error| cannot_be("a form", &error))?;
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            request.headers_mut().entry(CONTENT_TYPE).or_insert(kind);
+            *request.body_mut() = Some(form.into());
+            Ok(())
+        })
     }
 
     /// Sends `body`. Bytes and text can be replayed, a stream cannot: its first answer is then the caller's.
@@ -348,7 +453,10 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn body(self, body: impl Into<reqwest::Body>) -> RequestBuilder {
-        self.map(|inner| inner.body(body))
+        self.map(|request| {
+            *request.body_mut() = Some(body.into());
+            Ok(())
+        })
     }
 
     /// A limit for each sending, to the end of the answer's body. Without it there is none.
@@ -363,7 +471,10 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn timeout(self, timeout: Duration) -> RequestBuilder {
-        self.map(|inner| inner.timeout(timeout))
+        self.map(|request| {
+            *request.timeout_mut() = Some(timeout);
+            Ok(())
+        })
     }
 
     /// The HTTP version to speak.
@@ -377,17 +488,25 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn version(self, version: http::Version) -> RequestBuilder {
-        self.map(|inner| inner.version(version))
+        self.map(|request| {
+            *request.version_mut() = version;
+            Ok(())
+        })
     }
 
-    fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> RequestBuilder {
-        RequestBuilder { inner: self.inner.map(change), source: self.source }
+    fn map(mut self, change: impl FnOnce(&mut Request) -> Result<()>) -> RequestBuilder {
+        if let Ok(request) = &mut self.request
+            && let Err(error) = change(request)
+        {
+            self.request = Err(error);
+        }
+        self
     }
 
     /// The request as it stands, without the token.
     ///
     /// # Errors
-    /// What reqwest found wrong with URL, header or body: [`Kind::Io`](crate::Kind::Io), with [`Error::as_http`](crate::Error::as_http).
+    /// [`Kind::Usage`] for what is no URL, header, query or body.
     ///
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
@@ -398,14 +517,15 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn build(self) -> Result<Request> {
-        Ok(self.inner?.build()?)
+        self.request
     }
 
     /// Sends the call.
     ///
     /// # Errors
     /// [`Kind::Usage`](crate::Kind::Usage) where the URL is not one of the profile's hosts over TLS; what [`TokenSource::token`] says where there is
-    /// no token; [`Error::as_http`](crate::Error::as_http) where the call itself failed. An answer of any status is no error.
+    /// no token; [`Kind::Io`](crate::Kind::Io) where the call itself came to nothing, see [`Error::is_connect`](crate::Error::is_connect) and
+    /// [`Error::is_timeout`](crate::Error::is_timeout). An answer of any status is no error.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -422,7 +542,14 @@ impl RequestBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn send(self) -> Result<Response> {
-        let (mut http, request) = self.inner?.build_split();
-        exchange::call(&self.source, &mut http, request?).await
+        self.client.execute(self.request?).await
     }
+}
+
+fn no_header(error: http::Error) -> Error {
+    Error::new(Kind::Usage, format!("what was given as a header is none: {error}"))
+}
+
+fn cannot_be(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::new(Kind::Usage, format!("what was given cannot be {what}: {error}"))
 }

@@ -2,15 +2,16 @@
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::exchange;
+use crate::guarded::{Guarded, Options};
 use crate::steps::Account;
 use crate::token_source::TokenSource;
-use crate::transport::{HTTP_1, HTTP_2, Way, client_builder};
-use bootseal_core::Kind;
+use crate::transport::Way;
+use bootseal_core::{Kind, Secret};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-type Shape = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
+use url::Url;
 
 /// A [`Client`] that is being put together. Redirects, cookies and default headers are the profile's affair and cannot be set.
 ///
@@ -32,13 +33,6 @@ pub struct ClientBuilder {
     options: Options,
 }
 
-#[derive(Clone, Default)]
-pub(crate) struct Options {
-    shapes: Vec<Shape>,
-    http1_only: bool,
-    roots: Option<String>,
-}
-
 impl TokenSource {
     /// A client whose connections are to be shaped: pool, timeouts, proxy, roots.
     ///
@@ -54,29 +48,32 @@ impl TokenSource {
 }
 
 impl ClientBuilder {
-    fn shape(
-        mut self,
-        shape: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.options.shapes.push(Arc::new(shape));
+    /// The HTTP proxy of all calls, in place of the profile's: `http://host:port`. All go through a tunnel (CONNECT), so that it sees no
+    /// token. The login goes by the profile's. What is no such address, or holds credentials, is told at each call.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// let client = vault.token_source("acme")?.client_builder().proxy("http://proxy.acme.example:3128").build();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.options.proxy = Some(url.into());
         self
     }
 
-    /// The proxy of all calls, in place of the profile's; made with `reqwest::Proxy`, where its own credentials go too. The login goes
-    /// by the profile's.
+    /// Who one is at the proxy, the profile's too (HTTP Basic).
     ///
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
     /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2"), ("proxy.password", "x")], login)?;
-    /// let password = vault.secret("proxy.password")?;
-    /// let proxy = reqwest::Proxy::all("http://proxy.acme.example:3128")?;
-    /// let proxy = password.expose_str(|password| proxy.basic_auth("app", password))?;
-    /// let client = vault.token_source("acme")?.client_builder().proxy(proxy).build();
+    /// let builder = vault.token_source("acme")?.client_builder().proxy("http://proxy.acme.example:3128");
+    /// let client = builder.proxy_login("app", &vault.secret("proxy.password")?).build();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn proxy(self, proxy: reqwest::Proxy) -> Self {
-        // `no_proxy` forgets the profile's.
-        self.shape(move |builder| builder.no_proxy().proxy(proxy.clone()))
+    pub fn proxy_login(mut self, user: impl Into<String>, password: &Secret) -> Self {
+        self.options.reach.proxy_login = Some((user.into(), password.clone()));
+        self
     }
 
     /// The certificates, in PEM, of which one must have signed the vendor's, in place of the profile's `ca` or the system's. What is no
@@ -104,9 +101,9 @@ impl ClientBuilder {
     /// let client = vault.token_source("acme")?.client_builder().resolve("api.acme.example", address).build();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn resolve(self, host: impl Into<String>, address: SocketAddr) -> Self {
-        let host = host.into();
-        self.shape(move |builder| builder.resolve(&host, address))
+    pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
+        self.options.reach.resolve.insert(host.into().to_ascii_lowercase(), address);
+        self
     }
 
     /// How many connections to a host may lie idle, and for how long.
@@ -118,8 +115,9 @@ impl ClientBuilder {
     /// let client = vault.token_source("acme")?.client_builder().pool(8, Duration::from_secs(30)).build();
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn pool(self, idle_per_host: usize, idle_for: Duration) -> Self {
-        self.shape(move |builder| builder.pool_max_idle_per_host(idle_per_host).pool_idle_timeout(idle_for))
+    pub fn pool(mut self, idle_per_host: usize, idle_for: Duration) -> Self {
+        (self.options.idle_per_host, self.options.idle_for) = (idle_per_host, idle_for);
+        self
     }
 
     /// Never speaks HTTP/2.
@@ -131,7 +129,7 @@ impl ClientBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn http1_only(mut self) -> Self {
-        self.options.http1_only = true;
+        self.options.reach.http1_only = true;
         self
     }
 
@@ -144,8 +142,9 @@ impl ClientBuilder {
     /// let client = vault.token_source("acme")?.client_builder().timeout(Duration::from_secs(30)).build();
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn timeout(self, timeout: Duration) -> Self {
-        self.shape(move |builder| builder.timeout(timeout))
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
     }
 
     /// How long connecting may take.
@@ -157,8 +156,9 @@ impl ClientBuilder {
     /// let client = vault.token_source("acme")?.client_builder().connect_timeout(Duration::from_secs(3)).build();
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn connect_timeout(self, timeout: Duration) -> Self {
-        self.shape(move |builder| builder.connect_timeout(timeout))
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.options.reach.connect_timeout = Some(timeout);
+        self
     }
 
     /// The header `User-Agent` of the calls. What is no header is told at each call.
@@ -169,9 +169,9 @@ impl ClientBuilder {
     /// let client = vault.token_source("acme")?.client_builder().user_agent("orders/1.4").build();
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn user_agent(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.shape(move |builder| builder.user_agent(name.as_str()))
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.options.user_agent = Some(name.into());
+        self
     }
 
     /// The client. What cannot be set up is told at each call, as [`TokenSource::client`] does.
@@ -183,7 +183,8 @@ impl ClientBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn build(self) -> Client {
-        Client::new(self.source, self.options)
+        let connections = Connections::new(&self.source, self.options);
+        Client::guarded(self.source, connections)
     }
 }
 
@@ -193,25 +194,26 @@ impl std::fmt::Debug for ClientBuilder {
     }
 }
 
-/// The connections of a client, made anew where a reload changed the way to the vendor.
+/// The connections of a client, made anew where a reload changed the way to the vendor, or the hosts.
 pub(crate) struct Connections {
     options: Options,
-    made: Mutex<(Arc<Account>, Result<reqwest::Client>)>,
+    made: Mutex<(Arc<Account>, Result<Guarded>)>,
 }
 
 impl Connections {
-    pub(crate) fn new(source: &TokenSource, options: Options) -> Connections {
+    fn new(source: &TokenSource, options: Options) -> Connections {
         let account = source.account();
-        let http = options.make(source, &account);
-        Connections { options, made: Mutex::new((account, http)) }
+        let guarded = make(&options, &account);
+        Connections { options, made: Mutex::new((account, guarded)) }
     }
 
-    pub(crate) fn http(&self, source: &TokenSource) -> Result<reqwest::Client> {
+    pub(crate) fn get(&self, source: &TokenSource) -> Result<Guarded> {
         let account = source.account();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&made.0, &account) {
-            if !Way::of(&made.0).is(&Way::of(&account)) {
-                made.1 = self.options.make(source, &account);
+            let same_hosts = made.0.profile.hosts() == account.profile.hosts();
+            if !same_hosts || !Way::of(&made.0).is(&Way::of(&account)) {
+                made.1 = make(&self.options, &account);
             }
             made.0 = account;
         }
@@ -219,16 +221,16 @@ impl Connections {
     }
 }
 
-impl Options {
-    fn make(&self, source: &TokenSource, account: &Account) -> Result<reqwest::Client> {
-        let tls = |error: String| Error::new(Kind::LoginTls, format!("client of `{}`: {error}", account.profile.table));
-        let protocols: &[&[u8]] = if self.http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
-        let mut builder =
-            client_builder(&Way::of(account).with_roots(self.roots.as_deref()), protocols).map_err(tls)?;
-        if self.http1_only {
-            builder = builder.http1_only();
-        }
-        builder = self.shapes.iter().fold(builder, |builder, shape| shape(builder));
-        builder.redirect(source.redirect_policy()).build().map_err(|error| tls(crate::error::chain(&error)))
-    }
+fn make(options: &Options, account: &Arc<Account>) -> Result<Guarded> {
+    let proxy = options.proxy.as_deref().map(|proxy| {
+        let url = Url::parse(proxy).ok().filter(|url| url.scheme() == "http" && url.has_host());
+        let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
+        url.ok_or_else(|| {
+            Error::new(Kind::Usage, "the proxy must be as \"http://proxy.example:3128\"")
+                .with_help("Who one is there: ClientBuilder::proxy_login")
+        })
+    });
+    let way = Way::of(account).with_roots(options.roots.as_deref()).with_proxy(proxy.transpose()?);
+    let owner = account.clone();
+    Guarded::new(&way, options, move |url| exchange::allow(&owner.profile, url))
 }

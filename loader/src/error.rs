@@ -26,7 +26,17 @@ enum What {
     File(bootseal_core::Error),
     Own(Own),
     #[cfg(feature = "client")]
+    Call(Call),
+    #[cfg(feature = "client")]
     Http(reqwest::Error),
+}
+
+/// A call that came to nothing.
+#[cfg(feature = "client")]
+struct Call {
+    text: String,
+    connecting: bool,
+    timed_out: bool,
 }
 
 #[derive(Clone)]
@@ -70,6 +80,12 @@ impl Error {
     }
 
     #[cfg(feature = "client")]
+    pub(crate) fn of_call(text: String, connecting: bool, timed_out: bool) -> Error {
+        let call = Call { text, connecting, timed_out };
+        Error(Arc::new(Facts { what: What::Call(call), retry_after: None }))
+    }
+
+    #[cfg(feature = "client")]
     pub(crate) fn with_status(self, status: Option<u16>) -> Error {
         Error::own(Own { status, ..self.to_own() }, self.0.retry_after)
     }
@@ -84,11 +100,13 @@ impl Error {
             What::File(error) => error.what().to_owned(),
             What::Own(own) => own.text.clone(),
             #[cfg(feature = "client")]
+            What::Call(call) => call.text.clone(),
+            #[cfg(feature = "client")]
             What::Http(error) => chain(error),
         }
     }
 
-    /// The kind: the same words as in the CLI. A call that failed below us ([`Error::as_http`]) is [`Kind::Io`].
+    /// The kind: the same words as in the CLI. A call that came to nothing is [`Kind::Io`].
     ///
     /// ```
     /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
@@ -99,7 +117,7 @@ impl Error {
             What::File(error) => error.kind(),
             What::Own(own) => own.kind,
             #[cfg(feature = "client")]
-            What::Http(_) => Kind::Io,
+            What::Call(_) | What::Http(_) => Kind::Io,
         }
     }
 
@@ -114,7 +132,7 @@ impl Error {
             What::File(error) => error.help(),
             What::Own(own) => own.help.as_deref(),
             #[cfg(feature = "client")]
-            What::Http(_) => None,
+            What::Call(_) | What::Http(_) => None,
         }
     }
 
@@ -165,7 +183,29 @@ impl Error {
         self.kind().exit_code()
     }
 
-    /// The HTTP client's own error, where a call (not a login) failed below us.
+    /// Whether a call, not a login, came to nothing because no connection could be made.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\nhosts = [\"127.0.0.1:1\"]\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let client = vault.token_source("acme")?.client();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let error = client.get("http://127.0.0.1:1/").send().await.unwrap_err(); // nobody listens there
+    /// assert!(error.is_connect() && !error.is_timeout());
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "client")]
+    pub fn is_connect(&self) -> bool {
+        match &self.0.what {
+            What::Call(call) => call.connecting,
+            What::Http(error) => error.is_connect(),
+            _ => false,
+        }
+    }
+
+    /// Whether a call, not a login, was not answered in the time that was set for it.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -174,8 +214,35 @@ impl Error {
     /// # let acme = vault.token_source("acme")?;
     /// # let client = acme.client();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// let error = client.get("http://no url").send().await.unwrap_err();
-    /// assert!(error.as_http().is_some_and(|error| error.is_builder()));
+    /// acme.ready().await?;
+    /// vendor.slow(std::time::Duration::from_secs(60));
+    /// let call = client.get(vendor.url("/orders")).timeout(std::time::Duration::from_millis(10));
+    /// assert!(call.send().await.unwrap_err().is_timeout());
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "client")]
+    pub fn is_timeout(&self) -> bool {
+        match &self.0.what {
+            What::Call(call) => call.timed_out,
+            What::Http(error) => error.is_timeout(),
+            _ => false,
+        }
+    }
+
+    /// reqwest's own error: of a client that was given to [`TokenSource::wrap`](crate::TokenSource::wrap), or of a body that could not be
+    /// read.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\nhosts = [\"127.0.0.1:1\"]\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// # let _ = rustls::crypto::ring::default_provider().install_default();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let client = acme.wrap(reqwest::Client::new());
+    /// let error = client.get("http://127.0.0.1:1/").send().await.unwrap_err(); // nobody listens there
+    /// assert!(error.as_http().is_some_and(|error| error.is_connect()));
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -20,7 +20,6 @@ pub(crate) trait Outgoing: Sized {
     /// Where it has no whole address.
     fn address(&self) -> Result<Cow<'_, Url>>;
     fn method(&self) -> &Method;
-    fn headers_mut(&mut self) -> &mut HeaderMap;
     /// The same once more; `None` where its body can be sent only once.
     fn copy(&self) -> Option<Self>;
 }
@@ -40,9 +39,11 @@ pub(crate) trait Sender {
     type Request: Outgoing;
     type Answer: Incoming;
     type Error: From<Error>;
+    /// Sends a request with the token on it, in place of what the caller may have put there.
     fn send(
         &mut self,
         request: Self::Request,
+        token: &Token,
     ) -> impl Future<Output = std::result::Result<Self::Answer, Self::Error>> + Send;
 }
 
@@ -50,14 +51,13 @@ pub(crate) trait Sender {
 pub(crate) async fn call<S: Sender>(
     source: &TokenSource,
     sender: &mut S,
-    mut request: S::Request,
+    request: S::Request,
 ) -> std::result::Result<S::Answer, S::Error> {
     let account = source.account();
     allow(&account.profile, &*request.address()?)?;
     let again = if may_replay(&account.profile, request.method()) { request.copy() } else { None };
     let token = source.token().await?;
-    put_on(&account.profile, &token, request.headers_mut())?;
-    let (answer, rejected) = look(&account.profile, sender.send(request).await?).await;
+    let (answer, rejected) = look(&account.profile, sender.send(request, &token).await?).await;
     if !rejected {
         source.took(&account.profile, &token, answer.status(), answer.headers());
         return Ok(answer);
@@ -65,12 +65,11 @@ pub(crate) async fn call<S: Sender>(
     if !source.reject(&token) {
         return Ok(answer);
     }
-    let Some(mut again) = again else { return Ok(answer) };
+    let Some(again) = again else { return Ok(answer) };
     let token = source.token().await?;
     answer.leave().await;
     source.count_replay();
-    put_on(&account.profile, &token, again.headers_mut())?;
-    let (answer, rejected) = look(&account.profile, sender.send(again).await?).await;
+    let (answer, rejected) = look(&account.profile, sender.send(again, &token).await?).await;
     if rejected {
         source.replay_rejected();
     } else {
@@ -93,6 +92,22 @@ pub(crate) fn allow(profile: &Profile, url: &Url) -> Result<()> {
     )))
 }
 
+/// An error where a `reqwest::Client` of the application's own would carry the token to where a redirect points: of what goes to another
+/// host it takes these two headers away, and no other. `told`: it was built with our redirect policy.
+pub(crate) fn stays_on_redirects(source: &TokenSource, told: bool) -> Result<()> {
+    let account = source.account();
+    let stays = |(name, _): &(String, _)| ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
+    if told || account.profile.inject.iter().all(stays) {
+        return Ok(());
+    }
+    let table = &account.profile.table;
+    let text =
+        format!("a redirect could take the token of `{table}` to another host, for reqwest leaves its header on");
+    Err(Error::new(Kind::Usage, text).with_help(
+        "Build the reqwest::Client with .redirect(source.redirect_policy()), and say so: .with_redirect_policy()",
+    ))
+}
+
 fn may_replay(profile: &Profile, method: &Method) -> bool {
     match profile.replay {
         Replay::All => true,
@@ -101,12 +116,12 @@ fn may_replay(profile: &Profile, method: &Method) -> bool {
     }
 }
 
-/// At each sending, so that a caller who set the same header shapes nothing, and a copy holds no token.
-fn put_on(profile: &Profile, token: &Token, headers: &mut HeaderMap) -> Result<()> {
+/// For an HTTP library that is not ours: then its buffers hold the token.
+pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
     for (name, text) in &token.0.headers {
-        let mut value: HeaderValue = text.expose(HeaderValue::from_bytes).map_err(|_| {
-            Error::new(Kind::LoginProtocol, format!("the token of `{}` holds what a header cannot", profile.table))
-        })?;
+        let mut value: HeaderValue = text
+            .expose(HeaderValue::from_bytes)
+            .map_err(|_| Error::new(Kind::LoginProtocol, format!("the token holds what the header `{name}` cannot")))?;
         value.set_sensitive(true);
         headers.insert(name.clone(), value);
     }

@@ -3,9 +3,10 @@
 use crate::error::Error;
 use crate::exchange::{self, Outgoing, Sender};
 use crate::peek::AnswerBody;
+use crate::token::Token;
 use crate::token_source::TokenSource;
 use bootseal_core::Kind;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use std::borrow::Cow;
 use std::future::Future;
@@ -109,7 +110,8 @@ where
     type Answer = Response<AnswerBody<A>>;
     type Error = Boxed;
 
-    async fn send(&mut self, request: Request<B>) -> Result<Self::Answer, Boxed> {
+    async fn send(&mut self, mut request: Request<B>, token: &Token) -> Result<Self::Answer, Boxed> {
+        exchange::put_on(token, request.headers_mut())?;
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
         let answer = self.0.call(request).await.map_err(Into::into)?;
         Ok(answer.map(AnswerBody::new))
@@ -128,10 +130,6 @@ impl<B: Clone> Outgoing for Request<B> {
 
     fn method(&self) -> &Method {
         self.method()
-    }
-
-    fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.headers_mut()
     }
 
     fn copy(&self) -> Option<Request<B>> {

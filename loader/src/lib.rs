@@ -45,6 +45,8 @@ mod client_builder;
 #[cfg(feature = "client")]
 mod clock;
 #[cfg(feature = "client")]
+mod connect;
+#[cfg(feature = "client")]
 mod cookie;
 #[cfg(feature = "client")]
 mod exchange;
@@ -54,6 +56,8 @@ mod expiry;
 mod flight;
 #[cfg(feature = "client")]
 mod gate;
+#[cfg(feature = "client")]
+mod guarded;
 #[cfg(feature = "client")]
 mod json;
 #[cfg(feature = "client")]
@@ -73,6 +77,8 @@ mod middleware;
 #[cfg(feature = "client")]
 mod peek;
 #[cfg(feature = "client")]
+mod placeholder;
+#[cfg(feature = "client")]
 mod steps;
 #[cfg(feature = "client")]
 mod sync;
@@ -84,6 +90,8 @@ mod token_source;
 mod totp;
 #[cfg(feature = "client")]
 mod transport;
+#[cfg(feature = "client")]
+mod writer;
 
 mod error;
 

@@ -346,6 +346,11 @@ fn basic_header(profile: &Profile, basic: Basic, values: &Values) -> Result<Secr
             Basic::OAuth => part.expose(|bytes| push_form(&mut pair, bytes))?,
         }
     }
+    basic_of(&pair)
+}
+
+/// The header's value from `user:password` (RFC 7617).
+pub(crate) fn basic_of(pair: &SecretBuf) -> Result<Secret, Error> {
     let mut header = SecretBuf::zeroed("Basic ".len() + pair.len().div_ceil(3) * 4)?;
     let written = pair.expose(|pair| {
         header.expose_mut(|header| {

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::exchange::{self, Sender};
+use crate::token::Token;
 use crate::token_source::TokenSource;
-use bootseal_core::Kind;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
@@ -51,15 +51,7 @@ impl TokenMiddleware {
 
     async fn send(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Failed> {
         let source = &self.source;
-        let account = source.account();
-        let stays = |(name, _): &(String, _)| ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
-        if !self.own_redirects && !account.profile.inject.iter().all(stays) {
-            let text = format!(
-                "a redirect could take the token of `{}` to another host, for reqwest leaves its header on",
-                account.profile.table
-            );
-            return Err(Error::new(Kind::Usage, text).with_help("Build the client with .redirect(source.redirect_policy()), and say so: source.middleware().with_redirect_policy()").into());
-        }
+        exchange::stays_on_redirects(source, self.own_redirects)?;
         exchange::call(source, &mut Below { next, extensions }, request).await
     }
 }
@@ -74,7 +66,8 @@ impl Sender for Below<'_> {
     type Answer = Response;
     type Error = Failed;
 
-    async fn send(&mut self, request: Request) -> Result<Response, Failed> {
+    async fn send(&mut self, mut request: Request, token: &Token) -> Result<Response, Failed> {
+        exchange::put_on(token, request.headers_mut())?;
         Ok(self.next.clone().run(request, self.extensions).await?)
     }
 }

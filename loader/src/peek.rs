@@ -152,10 +152,6 @@ impl Outgoing for Request {
         self.method()
     }
 
-    fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.headers_mut()
-    }
-
     fn copy(&self) -> Option<Request> {
         self.try_clone()
     }

@@ -1,10 +1,15 @@
 //! How does a login reach the vendor? HTTPS by a client of its own, dropped with what it copied when the login is over.
 
+use crate::connect::Reach;
+use crate::error::Error;
+use crate::guarded::{Failed, Guarded, Options};
 use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
 use crate::steps::Account;
-use bootseal_core::Secret;
+use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
-use http::HeaderValue;
+use bytes::Bytes;
+use http_body::Body;
+use hyper::body::Incoming;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -41,52 +46,64 @@ pub struct HttpTransport;
 impl Transport for HttpTransport {
     fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
         Box::pin(async move {
-            let client = client_builder(&Way::of_login(&request), &[HTTP_1])
-                .map_err(TransportError::Tls)?
-                // 307 and 308 would send the body with the password on, and custom headers with it.
-                .redirect(reqwest::redirect::Policy::none())
-                .timeout(request.timeout)
-                .connect_timeout(CONNECT_TIMEOUT.min(request.timeout))
-                .pool_max_idle_per_host(0)
-                .http1_only()
-                .build()
-                .map_err(|error| TransportError::Tls(crate::error::chain(&error.without_url())))?;
-            let mut call = reqwest::Request::new(request.method, request.url);
-            for (name, value) in &request.headers {
-                let value = value.expose(HeaderValue::from_bytes);
-                let mut value = value
-                    .map_err(|_| TransportError::Broken("a header of the login holds what a header cannot".into()))?;
-                value.set_sensitive(true);
-                call.headers_mut().insert(name, value);
+            let origin = request.url.origin();
+            let allowed = move |url: &Url| {
+                let other = || Error::new(Kind::Usage, "a login goes to its own origin only");
+                (url.origin() == origin).then_some(()).ok_or_else(other)
+            };
+            let connect_timeout = Some(CONNECT_TIMEOUT.min(request.timeout));
+            let reach = Reach { connect_timeout, http1_only: true, ..Reach::default() };
+            let options = Options { reach, idle_per_host: 0, ..Options::default() };
+            let guarded = Guarded::new(&Way::of_login(&request), &options, allowed).map_err(ours)?;
+            let mut call = http::Request::new(reqwest::Body::default());
+            *call.method_mut() = request.method;
+            *call.uri_mut() = request
+                .url
+                .as_str()
+                .parse()
+                .map_err(|_| TransportError::Broken("the login's URL cannot be sent".into()))?;
+            if let Some(body) = request.body {
+                *call.body_mut() = Bytes::from_owner(body.exposed()).into();
             }
-            *call.body_mut() = request.body.map(|body| bytes::Bytes::from_owner(body.exposed()).into());
-            let answer = client.execute(call).await.map_err(understand)?;
-            read(answer).await
+            let exchange = async { read(guarded.once(call, &request.headers).await.map_err(understand)?).await };
+            match tokio::time::timeout(request.timeout, exchange).await {
+                Ok(answer) => answer,
+                Err(_) => Err(TransportError::Timeout),
+            }
         })
     }
 }
 
-async fn read(mut answer: reqwest::Response) -> Result<LoginAnswer, TransportError> {
+async fn read(answer: http::Response<Incoming>) -> Result<LoginAnswer, TransportError> {
     let no_memory = |error: bootseal_memory::MemoryError| TransportError::Broken(error.to_string());
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let (parts, mut stream) = answer.into_parts();
     let mut body = SecretBuf::with_capacity(4096).map_err(no_memory)?;
-    while let Some(chunk) = answer.chunk().await.map_err(understand)? {
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| TransportError::Broken(crate::error::chain(&error)))?;
+        let Some(chunk) = frame.data_ref() else { continue };
         if body.len() + chunk.len() > MAX_ANSWER {
             return Err(TransportError::Broken("it is larger than 1 MiB".into()));
         }
-        body.push(&chunk).map_err(no_memory)?;
+        body.push(chunk).map_err(no_memory)?;
     }
-    let body: Secret = body.freeze();
-    Ok(LoginAnswer { status, headers, body })
+    Ok(LoginAnswer { status: parts.status.as_u16(), headers: parts.headers, body: body.freeze() })
 }
 
-fn understand(error: reqwest::Error) -> TransportError {
-    let error = error.without_url();
+fn ours(error: Error) -> TransportError {
+    match error.kind() {
+        Kind::LoginTls => TransportError::Tls(error.to_string()),
+        _ => TransportError::Broken(error.to_string()),
+    }
+}
+
+fn understand(failed: Failed) -> TransportError {
+    let error = match failed {
+        Failed::Ours(error) => return ours(error),
+        Failed::Http(error) => error,
+    };
     let text = crate::error::chain(&error);
     if tls_cause(&error) {
         TransportError::Tls(text)
-    } else if error.is_timeout() && !error.is_connect() {
-        TransportError::Timeout
     } else if error.is_connect() {
         TransportError::Connect(text)
     } else {
@@ -116,12 +133,18 @@ fn tls_cause(error: &(dyn std::error::Error + 'static)) -> bool {
 pub(crate) struct Way {
     ca: Option<String>,
     client_cert: Option<(Secret, Secret)>,
-    proxy: Option<Url>,
+    pub(crate) proxy: Option<Url>,
 }
 
 impl Way {
     fn of_login(request: &LoginRequest) -> Way {
         Way { ca: request.ca.clone(), client_cert: request.client_cert.clone(), proxy: request.proxy.clone() }
+    }
+
+    /// Through this one in place of what the profile says.
+    pub(crate) fn with_proxy(mut self, proxy: Option<Url>) -> Way {
+        self.proxy = proxy.or(self.proxy);
+        self
     }
 
     /// Trusting these in place of what the profile says.
@@ -146,23 +169,7 @@ impl Way {
     }
 }
 
-/// A reqwest builder that goes this way, takes no proxy from the environment, and speaks one of `protocols`.
-pub(crate) fn client_builder(way: &Way, protocols: &[&[u8]]) -> Result<reqwest::ClientBuilder, String> {
-    let mut tls = tls_config(way)?;
-    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .referer(false)
-        .retry(reqwest::retry::never());
-    if let Some(proxy) = &way.proxy {
-        let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|_| "the profile's `proxy` cannot be used")?;
-        builder = builder.proxy(proxy);
-    }
-    Ok(builder)
-}
-
-fn tls_config(way: &Way) -> Result<ClientConfig, String> {
+pub(crate) fn tls_config(way: &Way) -> Result<ClientConfig, String> {
     // The process's provider where one is installed; nothing is installed by a library.
     let provider =
         CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));

@@ -50,3 +50,7 @@ pub use room::{Room, room};
 #[cfg(feature = "serde")]
 pub use secret::SECRET_NAME;
 pub use secret::{Exposed, Secret, SecretBuf};
+
+/// Until the real one is here.
+#[inline]
+pub fn scrub_registers() {}

@@ -1,0 +1,285 @@
+//! How does a connection to the vendor come about? Name, TCP, the proxy's tunnel, TLS, and on top the writer that puts secrets in their
+//! places.
+
+use crate::error::{Error, Result};
+use crate::login::basic_of;
+use crate::placeholder::Placeholders;
+use crate::transport::{HTTP_2, Way, tls_config};
+use crate::writer::Writer;
+use bootseal_core::{Kind, Secret};
+use bootseal_memory::SecretBuf;
+use http::Uri;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use std::collections::HashMap;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+use url::Url;
+
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// As reqwest's own defaults.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How connections are made, beside what the profile says.
+#[derive(Clone, Default)]
+pub(crate) struct Reach {
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) resolve: HashMap<String, SocketAddr>,
+    pub(crate) proxy_login: Option<(String, Secret)>,
+    pub(crate) http1_only: bool,
+}
+
+/// Makes connections, to the hosts that it was told of.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    tcp: Tcp,
+    proxy: Option<Uri>,
+    reach: Reach,
+    tls: TlsConnector,
+    allowed: Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>,
+}
+
+impl Connector {
+    /// # Errors
+    /// [`Kind::LoginTls`] where TLS cannot be set up, or the proxy is of a kind that cannot be gone through.
+    pub(crate) fn new(
+        way: &Way,
+        reach: &Reach,
+        protocols: &[&[u8]],
+        placeholders: Arc<Placeholders>,
+        allowed: Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>,
+    ) -> Result<Connector> {
+        let cannot = |text: String| Error::new(Kind::LoginTls, text);
+        let mut tls = tls_config(way).map_err(cannot)?;
+        tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let mut tcp = HttpConnector::new_with_resolver(Names(Arc::new(reach.resolve.clone())));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE));
+        tcp.set_keepalive_retries(Some(3));
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
+        tcp.set_connect_timeout(reach.connect_timeout);
+        let proxy = match &way.proxy {
+            Some(proxy) if proxy.scheme() != "http" => {
+                return Err(cannot(format!("a proxy is gone through by http:// only, not by {}://", proxy.scheme())));
+            }
+            Some(proxy) => Some(proxy.as_str().parse().map_err(|_| cannot("the `proxy` cannot be used".into()))?),
+            None => None,
+        };
+        let tcp = Tcp { connector: tcp, placeholders };
+        Ok(Connector { tcp, proxy, reach: reach.clone(), tls: TlsConnector::from(Arc::new(tls)), allowed })
+    }
+
+    async fn connect(mut self, uri: Uri) -> std::result::Result<Link, Boxed> {
+        let to = Url::parse(&uri.to_string())?;
+        // No connection exists on which the token could go elsewhere.
+        (self.allowed)(&to)?;
+        let placeholders = self.tcp.placeholders.clone();
+        let tcp = match &self.proxy {
+            None => self.tcp.call(uri.clone()).await?,
+            Some(proxy) => {
+                let mut tunnel = Tunnel::new(proxy.clone(), self.tcp);
+                let mut stand_in = None;
+                if let Some((user, password)) = &self.reach.proxy_login {
+                    let mut pair = SecretBuf::with_capacity(user.len() + 1 + password.len())?;
+                    pair.push(user.as_bytes())?;
+                    pair.push(b":")?;
+                    password.expose(|password| pair.push(password))?;
+                    let stands = placeholders.stand_in(&basic_of(&pair)?);
+                    tunnel = tunnel.with_auth(stands.header()?);
+                    stand_in = Some(stands);
+                }
+                let tunnelled = tunnel.call(uri.clone()).await?;
+                drop(stand_in);
+                tunnelled
+            }
+        };
+        if uri.scheme_str() != Some("https") {
+            return Ok(Link { writer: Writer::new(Box::new(tcp.into_inner()), placeholders), http2: false });
+        }
+        let name = match to.host() {
+            Some(url::Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::from(address)),
+            Some(url::Host::Ipv6(address)) => ServerName::from(std::net::IpAddr::from(address)),
+            Some(url::Host::Domain(domain)) => ServerName::try_from(domain.to_owned())?,
+            None => return Err("the URL has no host".into()),
+        };
+        let stream = self.tls.connect(name, tcp.into_inner()).await?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+        Ok(Link { writer: Writer::new(Box::new(stream), placeholders), http2 })
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Link>;
+    type Error = Boxed;
+    type Future = Later<std::result::Result<TokioIo<Link>, Boxed>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Boxed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connector, limit) = (self.clone(), self.reach.connect_timeout);
+        Box::pin(async move {
+            let connecting = connector.connect(uri);
+            let link = match limit {
+                Some(limit) => tokio::time::timeout(limit, connecting)
+                    .await
+                    .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")))?,
+                None => connecting.await,
+            };
+            Ok(TokioIo::new(link?))
+        })
+    }
+}
+
+/// TCP, on which the proxy's password is put in its place, and below which registers are clean.
+#[derive(Clone)]
+struct Tcp {
+    connector: HttpConnector<Names>,
+    placeholders: Arc<Placeholders>,
+}
+
+impl Service<Uri> for Tcp {
+    type Response = TokioIo<Writer<Clean>>;
+    type Error = Boxed;
+    type Future = Later<std::result::Result<Self::Response, Boxed>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Boxed>> {
+        self.connector.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, placeholders) = (self.connector.call(uri), self.placeholders.clone());
+        Box::pin(async move {
+            let stream = connecting.await?.into_inner();
+            Ok(TokioIo::new(Writer::new(Clean(stream), placeholders)))
+        })
+    }
+}
+
+/// The addresses that were given, else those that the system finds.
+#[derive(Clone)]
+struct Names(Arc<HashMap<String, SocketAddr>>);
+
+impl Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Later<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let given = self.0.get(&name.as_str().to_ascii_lowercase()).copied();
+        Box::pin(async move {
+            let found = match given {
+                Some(address) => vec![address],
+                None => GaiResolver::new().call(name).await?.collect(),
+            };
+            Ok(found.into_iter())
+        })
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection, as HTTP sees it.
+pub(crate) struct Link {
+    writer: Writer<Box<dyn Stream>>,
+    http2: bool,
+}
+
+impl Connection for Link {
+    fn connected(&self) -> Connected {
+        if self.http2 { Connected::new().negotiated_h2() } else { Connected::new() }
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        given: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write_vectored(cx, given)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.writer.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(cx)
+    }
+}
+
+/// Clears the vector registers before the system call that sends: a thread spends most of its time there, and TLS has just moved the
+/// secret through them.
+struct Clean(TcpStream);
+
+impl AsyncRead for Clean {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Clean {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        bootseal_memory::scrub_registers();
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        given: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        bootseal_memory::scrub_registers();
+        Pin::new(&mut self.0).poll_write_vectored(cx, given)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

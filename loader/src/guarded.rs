@@ -1,0 +1,279 @@
+//! How is a request sent so that no HTTP library holds a secret? hyper's client sees placeholders only; the writer below it has the rest.
+
+use crate::connect::{Connector, Reach};
+use crate::error::{Error, Result, chain};
+use crate::exchange::Sender;
+use crate::placeholder::{Placeholders, StandIn};
+use crate::token::Token;
+use crate::transport::{HTTP_1, HTTP_2, Way};
+use bootseal_core::{Kind, Secret};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use reqwest::{Request, Response, ResponseBuilderExt};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+use url::Url;
+
+/// As reqwest's own default.
+const MAX_REDIRECTS: usize = 10;
+const IDLE_FOR: Duration = Duration::from_secs(90);
+
+/// How calls are made, beside what the profile says.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) reach: Reach,
+    pub(crate) roots: Option<String>,
+    pub(crate) idle_per_host: usize,
+    pub(crate) idle_for: Duration,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) proxy: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            reach: Reach::default(),
+            roots: None,
+            idle_per_host: usize::MAX,
+            idle_for: IDLE_FOR,
+            timeout: None,
+            user_agent: None,
+            proxy: None,
+        }
+    }
+}
+
+/// Connections on which secrets are put in their places as they are written.
+#[derive(Clone)]
+pub(crate) struct Guarded {
+    http: legacy::Client<Connector, reqwest::Body>,
+    placeholders: Arc<Placeholders>,
+    timeout: Option<Duration>,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Guarded {
+    /// `allowed` says where connections may go.
+    ///
+    /// # Errors
+    /// [`Kind::LoginTls`] where TLS or the proxy cannot be set up; [`Kind::Usage`] for a user agent that is no header.
+    pub(crate) fn new(
+        way: &Way,
+        options: &Options,
+        allowed: impl Fn(&Url) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<Guarded> {
+        let placeholders = Arc::new(Placeholders::new()?);
+        let protocols: &[&[u8]] = if options.reach.http1_only || true { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
+        let connector = Connector::new(way, &options.reach, protocols, placeholders.clone(), Arc::new(allowed))?;
+        let user_agent = options.user_agent.as_deref().map(HeaderValue::from_str).transpose();
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(options.idle_per_host)
+            .pool_idle_timeout(options.idle_for)
+            .build(connector);
+        Ok(Guarded {
+            http,
+            placeholders,
+            timeout: options.timeout,
+            user_agent: user_agent.map_err(|_| Error::new(Kind::Usage, "the user agent is no header"))?,
+        })
+    }
+
+    /// Sends a request once, with `headers` on it whose values nobody sees.
+    pub(crate) async fn once(
+        &self,
+        mut request: http::Request<reqwest::Body>,
+        headers: &[(HeaderName, Secret)],
+    ) -> Result<http::Response<Incoming>, Failed> {
+        let mut stand_ins: Vec<StandIn> = Vec::with_capacity(headers.len());
+        for (name, secret) in headers {
+            let stand_in = self.placeholders.stand_in(secret);
+            request.headers_mut().insert(name.clone(), stand_in.header().map_err(Failed::Ours)?);
+            stand_ins.push(stand_in);
+        }
+        let answer = self.http.request(request).await.map_err(Failed::Http);
+        drop(stand_ins);
+        answer
+    }
+
+    /// Sends a call, and follows redirects within its origin.
+    async fn call(&self, mut request: Request, token: &Token) -> Result<Response> {
+        let limit = request.timeout().copied().or(self.timeout);
+        let until = limit.map(|limit| Instant::now() + limit);
+        for _ in 0..=MAX_REDIRECTS {
+            // Of a body that can be sent only once the rest can still ask elsewhere.
+            let (again, whole) = match request.try_clone() {
+                Some(again) => (again, true),
+                None => (without_body(&request), false),
+            };
+            let url = request.url().clone();
+            let sent = self.once(self.dress(request)?, &token.0.headers);
+            let answer = match until {
+                Some(until) => tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit)),
+                None => Ok(sent.await),
+            };
+            let answer = answer?.map_err(|failed| failed.of_call())?;
+            match redirected(again, whole, &answer) {
+                None => return Ok(to_response(answer, url, until)),
+                Some(next) => request = next,
+            }
+        }
+        Err(Error::new(Kind::Io, format!("more than {MAX_REDIRECTS} redirects, one after the other")))
+    }
+
+    /// With the headers that go without saying.
+    fn dress(&self, request: Request) -> Result<http::Request<reqwest::Body>> {
+        let mut request: http::Request<reqwest::Body> = request.try_into()?;
+        let headers = request.headers_mut();
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        if let Some(name) = &self.user_agent {
+            headers.entry(USER_AGENT).or_insert_with(|| name.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Sender for Guarded {
+    type Request = Request;
+    type Answer = Response;
+    type Error = Error;
+
+    async fn send(&mut self, request: Request, token: &Token) -> Result<Response> {
+        self.call(request, token).await
+    }
+}
+
+/// Why nothing came back.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Ours(Error),
+    Http(legacy::Error),
+}
+
+impl Failed {
+    fn of_call(self) -> Error {
+        match self {
+            Failed::Ours(error) => error,
+            Failed::Http(error) => {
+                // What the connector itself said.
+                let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+                while let Some(at) = cause {
+                    if let Some(ours) = at.downcast_ref::<Error>() {
+                        return ours.clone();
+                    }
+                    cause = at.source();
+                }
+                Error::of_call(chain(&error), error.is_connect(), timed_out(&error))
+            }
+        }
+    }
+}
+
+/// Whether the time ran out, and not something else.
+pub(crate) fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(at) = cause {
+        if at.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = at.source();
+    }
+    false
+}
+
+fn late(limit: Option<Duration>) -> Error {
+    Error::of_call(format!("no answer within {:?}", limit.unwrap_or_default()), false, true)
+}
+
+fn without_body(request: &Request) -> Request {
+    let mut bare = Request::new(request.method().clone(), request.url().clone());
+    *bare.headers_mut() = request.headers().clone();
+    *bare.version_mut() = request.version();
+    bare
+}
+
+/// What is asked next, where the answer says so and names a place of the same origin (RFC 9110 §15.4).
+fn redirected(mut again: Request, whole: bool, answer: &http::Response<Incoming>) -> Option<Request> {
+    let status = answer.status();
+    let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && whole;
+    let changes = matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
+    let to_get = changes
+        && (*again.method() == Method::POST || status == StatusCode::SEE_OTHER && *again.method() != Method::HEAD);
+    if !keeps && !(changes && (whole || to_get)) {
+        return None;
+    }
+    let url = again.url();
+    let location = std::str::from_utf8(answer.headers().get(LOCATION)?.as_bytes()).ok()?;
+    let mut to = url.join(location).ok()?;
+    if to.origin() != url.origin() {
+        return None;
+    }
+    if to.fragment().is_none() {
+        to.set_fragment(url.fragment().map(str::to_owned).as_deref());
+    }
+    *again.url_mut() = to;
+    if to_get {
+        *again.method_mut() = Method::GET;
+        *again.body_mut() = None;
+        for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING] {
+            again.headers_mut().remove(name);
+        }
+    }
+    Some(again)
+}
+
+fn to_response(answer: http::Response<Incoming>, url: Url, until: Option<Instant>) -> Response {
+    let (parts, body) = answer.into_parts();
+    let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
+    again.status = parts.status;
+    again.version = parts.version;
+    again.headers = parts.headers;
+    again.extensions.extend(parts.extensions);
+    let body = match until {
+        Some(until) => reqwest::Body::wrap(Timed { body, until: Box::pin(tokio::time::sleep_until(until)) }),
+        None => reqwest::Body::wrap(body),
+    };
+    Response::from(http::Response::from_parts(again, body))
+}
+
+/// A body that has to be there in time.
+struct Timed {
+    body: Incoming,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Body for Timed {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(self.until.as_mut().poll(cx));
+        let late = io::Error::new(io::ErrorKind::TimedOut, "the answer did not end in time");
+        Poll::Ready(Some(Err(late.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
