@@ -1068,6 +1068,23 @@ async fn a_client_is_shaped_by_its_builder() {
 }
 
 #[tokio::test]
+async fn both_versions_of_http_carry_the_token_and_renew_it() {
+    for (http1_only, version) in [(false, reqwest::Version::HTTP_2), (true, reqwest::Version::HTTP_11)] {
+        let acme = acme("");
+        let builder = acme.source.client_builder();
+        let client = if http1_only { builder.http1_only() } else { builder }.build();
+        for revoked in [false, true] {
+            if revoked {
+                acme.vendor.revoke_all();
+            }
+            let answer = client.post(acme.vendor.url("/orders")).body("lamp").send().await.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.version()), (201, version));
+        }
+        assert_eq!(acme.vendor.logins(), 2);
+    }
+}
+
+#[tokio::test]
 async fn the_roots_of_a_builder_stand_in_place_of_the_profiles() {
     let (acme, other) = (acme(""), Vendor::start().unwrap());
     let url = acme.vendor.url("/orders");

@@ -73,7 +73,7 @@ impl Guarded {
         allowed: impl Fn(&Url) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Guarded> {
         let placeholders = Arc::new(Placeholders::new()?);
-        let protocols: &[&[u8]] = if options.reach.http1_only || true { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
+        let protocols: &[&[u8]] = if options.reach.http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
         let connector = Connector::new(way, &options.reach, protocols, placeholders.clone(), Arc::new(allowed))?;
         let user_agent = options.user_agent.as_deref().map(HeaderValue::from_str).transpose();
         let http = legacy::Client::builder(TokioExecutor::new())

@@ -55,6 +55,8 @@ mod expiry;
 #[cfg(feature = "client")]
 mod flight;
 #[cfg(feature = "client")]
+mod frames;
+#[cfg(feature = "client")]
 mod gate;
 #[cfg(feature = "client")]
 mod guarded;

@@ -334,6 +334,7 @@ impl fmt::Debug for Secret {
 /// assert_eq!(first, Some(&b"user"[..]));
 /// # Ok::<(), bootseal_memory::MemoryError>(())
 /// ```
+#[derive(Clone)]
 pub struct Exposed(Arc<Frozen>);
 
 impl AsRef<[u8]> for Exposed {

@@ -33,11 +33,12 @@
 //! ```
 
 use super::answers::{Answer, Refusal, State};
+use crate::transport::{HTTP_1, HTTP_2};
 use hmac::Mac;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -377,7 +378,7 @@ fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], key.into())?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()]; // all that is served here
+    config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
     Ok((TlsAcceptor::from(Arc::new(config)), ca_pem))
 }
 
@@ -411,19 +412,24 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<Stat
     // Best effort: only speed depends on it.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => serve(stream, state).await,
+        None => serve(stream, false, state).await,
         Some(tls) => {
             if let Ok(stream) = tls.accept(stream).await {
-                serve(stream, state).await;
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+                serve(stream, http2, state).await;
             }
         }
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, http2: bool, state: Arc<State>) {
     let service = hyper::service::service_fn(move |request| answer(state.clone(), request));
+    let stream = TokioIo::new(stream);
     // A connection that breaks is the client's to report; the vendor never prints.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = match http2 {
+        true => hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await,
+        false => hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await,
+    };
 }
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
