@@ -542,6 +542,24 @@ async fn a_body_of_bytes_is_sent_again_whole() {
 }
 
 #[tokio::test]
+async fn a_stream_that_can_be_made_anew_is_sent_again_whole() {
+    let acme = acme("");
+    // Streams: the answers to earlier calls.
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(acme.client.get(acme.vendor.url("/orders")).send().await.unwrap());
+    }
+    let length = answers[0].content_length().unwrap() as usize;
+    let answers = Mutex::new(answers);
+    let stream = move || Body::from(answers.lock().unwrap().pop().unwrap());
+    acme.vendor.revoke_all();
+    let answer = acme.client.post(acme.vendor.url("/orders")).body_from(stream).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 201);
+    let sent = acme.vendor.seen().into_iter().filter(|seen| seen.method == "POST" && seen.path == "/orders");
+    assert_eq!(sent.map(|seen| seen.body_len).collect::<Vec<_>>(), [length, length]);
+}
+
+#[tokio::test]
 async fn a_streamed_body_is_not_sent_again_but_the_token_is_replaced() {
     for wrap in [|answer: reqwest::Response| Body::wrap_stream(answer.bytes_stream()), Body::from] {
         let acme = acme("");
