@@ -10,18 +10,25 @@ use std::process::Command;
 const CASE: &str = "BOOTSEAL_MEMORY_TEST_CASE";
 
 /// Runs `case` of the test `name` in a fresh process, and returns what it printed.
-fn again(name: &str, case: &str) -> String {
+pub(crate) fn again(name: &str, case: &str) -> String {
+    again_with(name, case, "BOOTSEAL_MEMORY_TEST", "")
+}
+
+/// The same with one more variable in the environment.
+pub(crate) fn again_with(name: &str, case: &str, variable: &str, value: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CASE, case)
+        .env(variable, value)
         .output()
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("1 passed"), "no test is called {name}: {said}");
     said
 }
 
-fn is(case: &str) -> bool {
+pub(crate) fn is(case: &str) -> bool {
     std::env::var(CASE).is_ok_and(|wanted| wanted == case)
 }
 
