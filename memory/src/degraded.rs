@@ -33,7 +33,7 @@ pub(crate) fn is(case: &str) -> bool {
 }
 
 /// Makes memfd_secret fail as it does under the seccomp filters of many containers.
-fn refuse_memfd_secret() {
+pub(crate) fn refuse_memfd_secret() {
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the system call's number
@@ -50,7 +50,7 @@ fn refuse_memfd_secret() {
 }
 
 /// Takes away locked memory, and the right to ignore the limit on it.
-fn allow_locked_bytes(bytes: u64) {
+pub(crate) fn allow_locked_bytes(bytes: u64) {
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: plain system calls with valid arguments.
     unsafe {
