@@ -38,19 +38,31 @@ mod slab;
 
 mod secret;
 
+mod frees;
+mod scrub;
+mod wipe;
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod audit;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod own_memory;
+
 mod arena;
 mod room;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod audited;
+#[cfg(all(test, target_os = "linux", not(miri)))]
 mod degraded;
 
 pub use arena::Arena;
+#[cfg(all(target_os = "linux", not(miri)))]
+pub use audit::{Audit, AuditError, audit};
+pub use frees::{ErasedFrees, Erasure, with_erased_frees};
 pub use pages::{Level, MemoryError, Report, report};
 pub use room::{Room, room};
+pub use scrub::{scrub_registers, scrub_stack};
 #[cfg(feature = "serde")]
 pub use secret::SECRET_NAME;
 pub use secret::{Exposed, Secret, SecretBuf};
-
-/// Until the real one is here.
-#[inline]
-pub fn scrub_registers() {}
+pub use wipe::WipingAllocator;

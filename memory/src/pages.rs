@@ -117,6 +117,10 @@ pub fn report() -> Result<Report, MemoryError> {
     Ok(REPORT.get_or_init(|| Report { level: region.level, reason: sys::why_not_secret() }).clone())
 }
 
+pub(crate) fn page_size() -> usize {
+    sys::page_size()
+}
+
 /// Whole pages, zeroed, with an inaccessible page before and after.
 pub(crate) struct Region {
     start: NonNull<u8>,

@@ -1,7 +1,7 @@
 //! What does a program hold? A buffer to write a secret in place, and a handle to read it.
 
 use crate::pages::MemoryError;
-use crate::slab::Slot;
+use crate::slab::{Frozen, Slot};
 use std::fmt;
 use std::io::Read;
 use std::ops::Range;
@@ -204,7 +204,7 @@ impl SecretBuf {
     /// ```
     pub fn freeze_range(self, range: Range<usize>) -> Secret {
         let end = range.end.min(self.len);
-        Secret(Arc::new(Frozen { range: range.start.min(end)..end, slot: self.slot }))
+        Secret(Arc::new(self.slot.freeze(range.start.min(end)..end)))
     }
 }
 
@@ -212,11 +212,6 @@ impl fmt::Debug for SecretBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretBuf(…)")
     }
-}
-
-struct Frozen {
-    slot: Slot,
-    range: Range<usize>,
 }
 
 /// One secret in guarded memory: a handle that is cheap to clone, and that shows nothing of its content.
@@ -295,7 +290,7 @@ impl Secret {
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.0.range.len()
+        self.0.bytes().len()
     }
 
     /// Whether it has no bytes.
@@ -305,7 +300,7 @@ impl Secret {
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn is_empty(&self) -> bool {
-        self.0.range.is_empty()
+        self.0.bytes().is_empty()
     }
 
     /// Whether both hold the same bytes. Not in constant time: for secrets of one owner, never against what a stranger sends.
@@ -346,12 +341,6 @@ impl AsRef<[u8]> for Exposed {
 impl fmt::Debug for Exposed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Exposed(…)")
-    }
-}
-
-impl Frozen {
-    fn bytes(&self) -> &[u8] {
-        &self.slot.bytes()[self.range.clone()]
     }
 }
 
