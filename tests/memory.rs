@@ -30,14 +30,21 @@ const QUARTER: Duration = Duration::from_secs(15 * 60);
 const NEEDLES: [&str; 4] = ["password", "token", "data key", "identity"];
 const FULL_SCANS: &[&str] = &["memory", "core"];
 
+/// The programs, in the order of the table.
+const USUAL: &str = "reqwest with secrecy";
+const WIPING: &str = "Bootseal, with its allocator";
+const GLIBC: &str = "Bootseal, glibc's allocator";
+const REFUSED: &str = "Bootseal, memfd_secret refused; `gcore` without `-a`";
+const PROGRAMS: [&str; 4] = [USUAL, WIPING, GLIBC, REFUSED];
+
 // ---- What must hold
 
 #[test]
 fn with_the_allocator_nothing_is_found_in_any_state() {
     measure(Program {
-        name: "Bootseal, with its allocator",
+        name: WIPING,
         command: || example("memory-with-allocator", None),
-        says: "memfd_secret",
+        says: "secrets lie in memfd_secret",
         images: FULL_SCANS,
     })
     .nothing_is_found();
@@ -46,9 +53,9 @@ fn with_the_allocator_nothing_is_found_in_any_state() {
 #[test]
 fn without_the_allocator_nothing_is_found_either() {
     measure(Program {
-        name: "Bootseal, glibc's allocator",
+        name: GLIBC,
         command: || example("memory-without-allocator", None),
-        says: "memfd_secret",
+        says: "secrets lie in memfd_secret",
         images: FULL_SCANS,
     })
     .nothing_is_found();
@@ -57,7 +64,7 @@ fn without_the_allocator_nothing_is_found_either() {
 #[test]
 fn where_memfd_secret_is_refused_it_says_so_and_a_core_holds_nothing() {
     measure(Program {
-        name: "Bootseal, memfd_secret refused; default core",
+        name: REFUSED,
         command: || example("memory-with-allocator", Some("no_memfd_secret.py")),
         says: "secrets lie in locked pages (memfd_secret: Operation not permitted",
         images: &["default core"],
@@ -68,7 +75,7 @@ fn where_memfd_secret_is_refused_it_says_so_and_a_core_holds_nothing() {
 #[test]
 fn the_usual_way_everything_is_found() {
     let measured = measure(Program {
-        name: "reqwest with secrecy",
+        name: USUAL,
         command: || example("memory-plain", None),
         says: "no guarded memory",
         images: FULL_SCANS,
@@ -212,7 +219,7 @@ impl Measured {
     }
 
     /// The greater of the scans, as whole copies + pieces.
-    fn lines(&self) -> Vec<String> {
+    fn lines(&self) -> String {
         let cell = |row: &Row, needle: &str| {
             let findings = row.images.values().filter_map(|found| found.get(needle));
             let most = findings.max_by_key(|finding| (finding.total(), finding.full));
@@ -228,13 +235,15 @@ impl Measured {
 
 /// Prints the table of what was measured so far, and writes it where it is asked for.
 fn tabulate(measured: &Measured) {
-    static TABLES: Mutex<BTreeMap<&'static str, Vec<String>>> = Mutex::new(BTreeMap::new());
+    static TABLES: Mutex<[String; PROGRAMS.len()]> = Mutex::new([const { String::new() }; PROGRAMS.len()]);
     let lines = measured.lines();
-    eprintln!("{}", lines.concat());
+    eprintln!("{lines}");
     let mut tables = TABLES.lock().unwrap();
-    tables.insert(measured.program, lines);
+    let place = PROGRAMS.iter().position(|program| *program == measured.program).unwrap();
+    tables[place] = lines;
     if let Some(path) = std::env::var_os("BOOTSEAL_MEMORY_TABLE") {
-        let head = format!("| program | state | {} |\n|---|---|{}\n", NEEDLES.join(" | "), "---|".repeat(NEEDLES.len()));
-        std::fs::write(path, head + &tables.values().flatten().cloned().collect::<String>()).unwrap();
+        let head =
+            format!("| program | state | {} |\n|---|---|{}\n", NEEDLES.join(" | "), "---|".repeat(NEEDLES.len()));
+        std::fs::write(path, head + &tables.concat()).unwrap();
     }
 }

@@ -96,7 +96,8 @@ async fn calls<A: Account>(account: &A, count: u64, at_a_time: u64) -> u64 {
 }
 
 async fn renew_under_load<A: Account>(account: &A, times: u64, at_a_time: u64) -> u64 {
-    let (stop, made, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (stop, made, failed) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let caller = || {
         let (account, stop, made, failed) = (account.clone(), stop.clone(), made.clone(), failed.clone());
         tokio::spawn(async move {

@@ -50,8 +50,7 @@ impl Acme {
     }
 
     async fn log_in(&self) -> reqwest::Result<Token> {
-        let login =
-            Login { username: &self.settings.username, password: self.settings.password.expose_secret() };
+        let login = Login { username: &self.settings.username, password: self.settings.password.expose_secret() };
         let mut held = self.token.write().await;
         let token: Token =
             self.client.post(&self.settings.login).json(&login).send().await?.error_for_status()?.json().await?;

@@ -120,12 +120,12 @@ class Search:
                     if whole and not last["full"]:
                         last.update(full=True, spelling=spelling)
                 else:
-                    places.append({"begin": begin, "end": end, "full": whole, "spelling": spelling, "where": where})
+                    places.append({"begin": begin, "end": end, "full": whole, "spelling": spelling, "place": where})
             one["full"] = sum(place["full"] for place in places)
             one["frag"] = len(places) - one["full"]
             one["hits"] = [
-                {"full": place["full"], "spelling": place["spelling"], "bytes": place["end"] - place["begin"], "where": place["where"]}
-                for place in places
+                {"full": hit["full"], "spelling": hit["spelling"], "bytes": hit["end"] - hit["begin"], "place": hit["place"]}
+                for hit in places
             ]
         return result
 
@@ -185,7 +185,7 @@ def look_at_memory(pid, search):
                 search.look(run, run_at, label)
                 total += len(run)
             if missed:
-                unreadable.append({"where": f"{path} {access}", "bytes": missed})
+                unreadable.append({"place": f"{path} {access}", "bytes": missed})
     finally:
         os.close(memory)
     return {"bytes": total, "unreadable": unreadable}
@@ -322,7 +322,7 @@ def prove():
         expected = {
             "planted": (len(whole), len(fragments)),
             # Some kernels keep /proc/PID/mem out of such pages; then they must be in the list.
-            "no access": (0 if any("---p" in missed["where"] for missed in answer["unreadable"]) else 1, 0),
+            "no access": (0 if any("---p" in missed["place"] for missed in answer["unreadable"]) else 1, 0),
             "secret": (0, 0),
             "absent": (0, 0),
             "register": (1 if registers and image != "memory" else 0, 0),

@@ -24,7 +24,7 @@ struct Hit {
     full: bool,
     spelling: String,
     bytes: u64,
-    r#where: String,
+    place: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,7 +36,7 @@ struct Image {
 
 #[derive(Debug, Deserialize)]
 struct Unreadable {
-    r#where: String,
+    place: String,
 }
 
 impl Finding {
@@ -63,25 +63,25 @@ pub(crate) fn scan(process: u32, images: &[&'static str], needles: &Needles) -> 
         assert!(image.bytes > 1 << 20, "only {} bytes of {name} were read", image.bytes);
         // Secret pages, and what belongs to the kernel: of anything else it would have to be said that it was not searched.
         let excused = ["/secretmem", "[vvar", "[vdso"];
-        let missed = image.unreadable.iter().find(|missed| !excused.iter().any(|kind| missed.r#where.starts_with(kind)));
+        let missed = image.unreadable.iter().find(|missed| !excused.iter().any(|kind| missed.place.starts_with(kind)));
         assert!(missed.is_none(), "{missed:?} could not be read");
         found.insert(name, image.found);
     }
     found
 }
 
-/// Each place in a line, for who has to find out how it got there.
+/// The kinds of places, a line each, for who has to find out how it got there.
 pub(crate) fn places(found: &Found) -> String {
-    let mut lines = BTreeMap::new();
+    let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (needle, finding) in found {
-        for Hit { full, spelling, bytes, r#where } in &finding.hits {
+        for Hit { full, spelling, bytes, place } in &finding.hits {
             let what = if *full { "all" } else { "a piece" };
-            let line = format!("{what} of the {needle}, {spelling}, in {where} ({bytes} bytes)");
-            *lines.entry(line).or_insert(0) += 1;
+            kinds.entry(format!("{what} of the {needle}, {spelling}, in {place}")).or_default().push(*bytes);
         }
     }
-    lines.iter().fold(String::new(), |mut text, (line, count)| {
-        let _ = writeln!(text, "    {count} x {line}");
+    kinds.iter().fold(String::new(), |mut text, (kind, sizes)| {
+        let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+        let _ = writeln!(text, "    {} x {kind} ({least} to {most} bytes)", sizes.len());
         text
     })
 }
