@@ -16,7 +16,7 @@ are 32 in hex and UTF-16.
 
 Standard library only. It needs the right to trace the process, and gdb's `gcore`. Exit status 2: it could not look.
 """
-import base64, ctypes, json, mmap, os, platform, re, struct, subprocess, sys, tempfile, urllib.parse
+import base64, ctypes, json, mmap, os, platform, re, shutil, struct, subprocess, sys, tempfile, urllib.parse
 from array import array
 from contextlib import contextmanager
 
@@ -24,6 +24,7 @@ LEAST = 16
 PAGE = mmap.PAGESIZE
 BLOCK = 64 * 1024
 NOTHING = bytes(BLOCK)
+ALLOW = "run as root, or allow tracing (in a container --cap-add SYS_PTRACE; on a host kernel.yama.ptrace_scope = 0)"
 MEMFD_SECRET = 447  # the number of the system call on every architecture that has it
 
 
@@ -199,12 +200,9 @@ def core(pid, *options):
         with tempfile.TemporaryDirectory() as folder:
             os.symlink(f"/proc/{os.getpid()}/fd/{held}", f"{folder}/core.{pid}")
             command = ["gcore", *options, "-o", f"{folder}/core", str(pid)]
-            try:
-                ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            except FileNotFoundError:
-                raise CannotLook("there is no gcore: install gdb") from None
+            ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if ran.returncode != 0 or os.fstat(held).st_size == 0:
-            raise CannotLook(f"gcore made no core: {(ran.stdout + ran.stderr)[-500:]}")
+            raise CannotLook(f"gcore made no core: {(ran.stdout + ran.stderr)[-500:]}\nWhere it was not permitted: {ALLOW}")
         with mmap.mmap(held, 0, access=mmap.ACCESS_READ) as image:
             yield image
     finally:
@@ -238,10 +236,9 @@ def scan(pid, images, needles):
             else:
                 answers[image] = look_at_core(pid, search, *(["-a"] if image == "core" else []))
         except PermissionError as error:
-            raise CannotLook(
-                f"the memory of process {pid} may not be read ({error}): run the tests as root, or allow tracing "
-                "(in a container --cap-add SYS_PTRACE; on a host kernel.yama.ptrace_scope = 0)"
-            ) from None
+            raise CannotLook(f"the memory of process {pid} may not be read ({error}): {ALLOW}") from None
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise CannotLook(f"process {pid} is gone ({error})") from None
         answers[image]["found"] = search.found()
     return answers
 
@@ -288,6 +285,8 @@ def put_into_a_register(pid, value):
 
 
 def prove():
+    if shutil.which("gcore") is None:
+        raise CannotLook("there is no gcore: install gdb, or run `scripts/test`")
     part = lambda: os.urandom(4).hex()
     # Each has characters that are escaped, and no sixteen bytes in common with another.
     secrets = {name: f'{part()}"{part()}%{part()}ü/{part()}'.encode() for name in ("planted", "no access", "secret", "absent")}

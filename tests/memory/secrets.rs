@@ -74,7 +74,7 @@ fn identity(text: &[u8]) -> Vec<Vec<u8>> {
     let text = std::str::from_utf8(text).unwrap();
     let line = text.lines().find(|line| line.starts_with(IDENTITY)).unwrap();
     let (_, bytes) = bech32::decode(line).unwrap();
-    vec![line[IDENTITY.len()..].as_bytes().to_vec(), bytes]
+    vec![line.as_bytes()[IDENTITY.len()..].to_vec(), bytes]
 }
 
 /// By the program of age's authors, so that it is what the file says and not what we think of it.
