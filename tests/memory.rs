@@ -1,6 +1,8 @@
 //! What of its secrets can be found in the memory of an application? Nothing, whatever it does at the time; and all of it in one that is
 //! written the usual way, which shows that the scan would see it.
 //!
+//! On its own: `cargo build -p bootseal --all-features --examples && cargo test -p bootseal --all-features --test memory`.
+//!
 //! Each program goes through the same states, and is scanned in each (see memory/scan.py). `BOOTSEAL_MEMORY_TABLE=path` writes the table
 //! for docs/memory.md. It needs gcore, age and the right to trace: without them it fails, and says so.
 
@@ -35,7 +37,8 @@ const USUAL: &str = "reqwest with secrecy";
 const WIPING: &str = "Bootseal, with its allocator";
 const GLIBC: &str = "Bootseal, glibc's allocator";
 const REFUSED: &str = "Bootseal, memfd_secret refused; `gcore` without `-a`";
-const PROGRAMS: [&str; 4] = [USUAL, WIPING, GLIBC, REFUSED];
+const OWN_CLIENT: &str = "Bootseal's layer over a reqwest client";
+const PROGRAMS: [&str; 5] = [USUAL, OWN_CLIENT, WIPING, GLIBC, REFUSED];
 
 // ---- What must hold
 
@@ -85,6 +88,27 @@ fn the_usual_way_everything_is_found() {
         for (image, found) in &row.images {
             assert!(found["password"].full > 0, "{}, {image}: the scan does not see the password", row.state);
             assert_eq!(found["token"].full > 0, begun, "{}, {image}: the scan does not see the token", row.state);
+        }
+    }
+}
+
+/// Calls past the writer that puts the token in below HTTP: the scan sees what that writer is good for.
+#[cfg(feature = "middleware")]
+#[test]
+fn through_a_client_of_ones_own_the_token_is_found_and_nothing_else() {
+    let measured = measure(Program {
+        name: OWN_CLIENT,
+        command: || example("memory-own-client", None),
+        says: "secrets lie in memfd_secret",
+        images: FULL_SCANS,
+    });
+    for row in &measured.rows {
+        for (image, found) in &row.images {
+            let others = ["password", "data key", "identity"].map(|needle| found[needle].total());
+            assert_eq!(others, [0; 3], "{}, {image}:\n{}", row.state, places(found));
+            if row.state == "8 calls in flight" {
+                assert!(found["token"].full > 0, "{image}: the scan does not see a token in a request");
+            }
         }
     }
 }

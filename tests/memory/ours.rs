@@ -1,7 +1,8 @@
-//! How does an application use Bootseal? As the README says: a loader, a token source, its client.
+//! How does an application make its calls with Bootseal? Through the client of its token source.
 
 use crate::app::Account;
-use bootseal::{Client, Loader, TokenSource};
+use crate::source;
+use bootseal::{Client, TokenSource};
 use std::error::Error;
 
 #[derive(Clone)]
@@ -13,12 +14,8 @@ struct Acme {
 
 impl Acme {
     fn open() -> Result<Acme, Box<dyn Error>> {
-        let [sealed, key, orders] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
-            return Err("it is run as: PROGRAM SEALED-FILE KEY-FILE URL-OF-ORDERS".into());
-        };
-        let vault = Loader::exactly(sealed).identity_file(key).load()?;
-        let source = vault.token_source("acme")?;
-        Ok(Acme { client: source.client(), source, orders: orders.clone() })
+        let (source, orders) = source::open()?;
+        Ok(Acme { client: source.client(), source, orders })
     }
 }
 
@@ -36,14 +33,10 @@ impl Account for Acme {
     }
 
     async fn renew(&self) -> bool {
-        match self.source.token().await {
-            Ok(token) => self.source.reject(&token) && self.source.token().await.is_ok(),
-            Err(_) => false,
-        }
+        source::renew(&self.source).await
     }
 }
 
 pub(crate) fn main() {
-    let report = bootseal::report().unwrap_or_else(|error| panic!("{error}"));
-    crate::app::serve(&report.to_string(), || Acme::open().unwrap_or_else(|error| panic!("{error}")));
+    crate::app::serve(&source::memory(), || Acme::open().unwrap_or_else(|error| panic!("{error}")));
 }

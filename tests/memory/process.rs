@@ -57,7 +57,7 @@ impl Drop for Process {
 /// An example of this package, without any variable of ours; or run by a script in Python.
 pub(crate) fn example(name: &str, under: Option<&str>) -> Command {
     let program = examples().join(name);
-    assert!(program.exists(), "{} is not built: cargo build -p bootseal --examples", program.display());
+    assert!(program.exists(), "{} is not built: cargo build -p bootseal --all-features --examples", program.display());
     let mut command = match under {
         None => Command::new(program),
         Some(script) => {

@@ -4,10 +4,11 @@
 
 mod app;
 mod ours;
+mod source;
 
 #[cfg(bootseal_allocator)] // until it is there
 #[global_allocator]
-static ALLOCATOR: bootseal::WipingAllocator = bootseal::WipingAllocator;
+static ALLOCATOR: bootseal::WipingAllocator = bootseal::WipingAllocator::new();
 
 fn main() {
     ours::main();

@@ -4,6 +4,7 @@
 
 mod app;
 mod ours;
+mod source;
 
 fn main() {
     ours::main();
