@@ -55,6 +55,8 @@ pub(super) struct Book {
     pub(super) calls: u64,
     pub(super) rejected_calls: u64,
     pub(super) seen: Vec<Seen>,
+    /// `None` until a test asks for them to be kept.
+    pub(super) tokens: Option<Vec<String>>,
 }
 
 pub(super) struct State {
@@ -132,6 +134,9 @@ impl State {
         }
         book.issued += 1;
         let (token, expires_in) = self.issue(&name, book.issued, book.life, now);
+        if let Some(tokens) = &mut book.tokens {
+            tokens.push(token.clone());
+        }
         let mut answer = if head.uri.path() == "/login-header" {
             let mut answer = json_answer(StatusCode::OK, &json!({}));
             answer.headers_mut().insert("x-subject-token", header_value(&token)?);

@@ -12,8 +12,8 @@
 //! A login is JSON or a form with `username` and `password`, or HTTP Basic. A token is a JWT (HS256, under a random key
 //! per vendor), sent as `Authorization: Bearer` or `X-Auth-Token`. Bodies over 1 MiB are answered 413, the rest 404.
 //!
-//! It shares the process with the test: what a client sends passes through this heap in clear. It keeps none of it, but
-//! a test that scans memory for a password should have its vendor in another process.
+//! It shares the process with the test: what a client sends passes through this heap in clear. It keeps none of it unless
+//! [`Vendor::keep_tokens`] says so, but a test that scans memory should have its vendor in another process.
 //!
 //! ```
 //! use bootseal::testing::Vendor;
@@ -274,6 +274,29 @@ impl Vendor {
     /// ```
     pub fn redirect_calls_to(&self, location: Option<String>) {
         self.state.book().redirect = location;
+    }
+
+    /// Keeps the tokens that are issued from now on, in clear, for [`Vendor::tokens`].
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// vendor.keep_tokens();
+    /// assert!(vendor.tokens().is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn keep_tokens(&self) {
+        self.state.book().tokens.get_or_insert_default();
+    }
+
+    /// The tokens issued since [`Vendor::keep_tokens`], for a test that looks for them where they must not be.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// assert!(vendor.tokens().is_empty()); // unless it was told to, it keeps none
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn tokens(&self) -> Vec<String> {
+        self.state.book().tokens.clone().unwrap_or_default()
     }
 
     /// The logins that arrived, whatever they were answered.
