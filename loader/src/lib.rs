@@ -108,7 +108,7 @@ mod model;
 struct Readme;
 
 pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
-pub use bootseal_memory::{Level, Report, report};
+pub use bootseal_memory::{Level, Report, WipingAllocator, report};
 pub use error::{Error, Result};
 pub use secrets::Secrets;
 pub use startup::{Check, Loader, load};

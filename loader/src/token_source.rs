@@ -18,7 +18,7 @@ use crate::last_seen;
 use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
 use crate::steps::{self, Account};
-use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread};
+use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread, leaving_nothing};
 use crate::token::{Entry, Published, Token, fingerprint};
 use bootseal_core::{Kind, Profile};
 use std::sync::{Arc, PoisonError};
@@ -623,7 +623,8 @@ impl Core {
     fn start(self: &Arc<Core>, state: &mut State) {
         let flight = Arc::new(Flight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        match Thread::new().name("bootseal-login".into()).spawn(move || Landing { core, flight: ours }.fly()) {
+        let landing = Landing { core, flight: ours };
+        match Thread::new().name("bootseal-login".into()).spawn(move || leaving_nothing(move || landing.fly())) {
             Ok(_) => {
                 state.flight = Some(flight);
             }

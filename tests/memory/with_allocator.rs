@@ -6,7 +6,6 @@ mod app;
 mod ours;
 mod source;
 
-#[cfg(bootseal_allocator)] // until it is there
 #[global_allocator]
 static ALLOCATOR: bootseal::WipingAllocator = bootseal::WipingAllocator::new();
 
