@@ -141,6 +141,24 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  bootseal login acme\n  bootseal login acme --call https://api.acme.example/v1/orders"
     )]
     Login(Login),
+    /// Print every value in clear, into a pipe: to a terminal or a file only with --force
+    #[command(
+        after_help = "Examples:\n  eval \"$(bootseal export --format sh)\"\n  bootseal export --format properties | java -jar app.jar --config /dev/stdin\n  bootseal export --format json | jq -r .acme.user\n\n\
+                      Names: toml, json and yaml keep tables; properties joins names with dots; env and sh write them in\n\
+                      capitals, everything but letters and digits as `_`. Two that meet are an error. Login, route and fleet\n\
+                      tables are left out, and values that the format cannot hold (bytes) are, with a warning."
+    )]
+    Export(Export),
+    /// Open another tool's file, and seal what it holds
+    #[command(
+        after_help = "Examples:\n  bootseal import --from sops secrets.yaml -o app.sealed.toml\n  bootseal import --from ansible-vault group_vars/all/vault.yml -o app.sealed.toml\n  bootseal import --from jasypt application.properties -o app.sealed.toml --key-file password.txt\n  bootseal import --from dotenvx .env.production -f app.sealed.toml --as shop   (adds to a file that is there)\n  bootseal import --from spring application.yml -o app.sealed.toml --key-fd 3 3< encrypt.key\n\n\
+                      What was sealed there is sealed here, what was readable there stays readable. Nothing in the file is\n\
+                      run or expanded. The key: --key-file or --key-fd, else where the tool itself looks (SOPS_AGE_KEY_FILE\n\
+                      and sops/age/keys.txt; ANSIBLE_VAULT_PASSWORD_FILE; JASYPT_ENCRYPTOR_PASSWORD; .env.keys beside the\n\
+                      file, DOTENV_PRIVATE_KEY; ENCRYPT_KEY), else it is asked for without echo. A password file that is a\n\
+                      program is not run. The old file stays: it goes on holding the values."
+    )]
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -481,4 +499,73 @@ pub(crate) struct Login {
     /// Print the token itself
     #[arg(long)]
     pub(crate) reveal: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// How values are written
+    #[arg(long, value_name = "FORMAT", default_value = "toml")]
+    pub(crate) format: ExportFormat,
+    /// Only what lies below this name; repeatable
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) only: Vec<String>,
+    /// Also to a terminal, or into a file on a disk
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    Toml,
+    Properties,
+    Env,
+    Sh,
+    Json,
+    Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The tool that sealed FILE
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) from: Tool,
+    /// The other tool's file
+    #[arg(value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The new sealed file [default: FILE's name with .sealed.toml]; -f names one that is there, to add to it
+    #[arg(short, long, value_name = "OUT", conflicts_with = "file")]
+    pub(crate) output: Option<PathBuf>,
+    /// Put all of it below this name
+    #[arg(long = "as", value_name = "PREFIX")]
+    pub(crate) below: Option<String>,
+    /// A file with the other tool's key or password; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Vec<PathBuf>,
+    /// Read the other tool's key or password from this descriptor, to its end; 0 is stdin
+    #[arg(long, value_name = "N")]
+    pub(crate) key_fd: Option<u32>,
+    /// Jasypt's algorithm [default: the usual one that opens every value]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) algorithm: Option<String>,
+    /// Jasypt's key-obtention-iterations [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) iterations: Option<u32>,
+    /// Spring's encrypt.salt, in hexadecimal, or jasypt-spring-boot's gcm-secret-key-salt; no secret
+    #[arg(long, value_name = "SALT")]
+    pub(crate) salt: Option<String>,
+    /// Someone who may change the new file; repeatable [default: you]
+    #[arg(long, value_name = "NAME=RECIPIENT")]
+    pub(crate) writer: Vec<String>,
+    /// Someone who may open the values of the new file; repeatable
+    #[arg(long, value_name = "NAME=RECIPIENT")]
+    pub(crate) reader: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tool {
+    Sops,
+    AnsibleVault,
+    Jasypt,
+    Dotenvx,
+    Spring,
 }

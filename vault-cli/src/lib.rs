@@ -22,8 +22,10 @@
 mod cli;
 mod commands;
 mod exit;
+mod export;
 mod formats;
 mod git;
+mod import;
 mod keys;
 mod many;
 mod merging;

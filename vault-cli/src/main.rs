@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         stderr: &mut stderr(),
         stdin_is_terminal: stdin().is_terminal(),
         stdout_is_terminal: stdout().is_terminal(),
+        stdout_is_file: stdout_is_file(),
         stderr_is_terminal: stderr().is_terminal(),
         terminal: Some(&mut console),
         env: &|name| std::env::var_os(name),
@@ -21,4 +22,18 @@ fn main() -> ExitCode {
         stdin_taken: false,
     };
     ExitCode::from(run(std::env::args_os(), &mut world))
+}
+
+#[cfg(unix)]
+fn stdout_is_file() -> bool {
+    use std::os::fd::AsFd;
+    let own = stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    own.and_then(|file| file.metadata()).is_ok_and(|meta| meta.is_file())
+}
+
+#[cfg(windows)]
+fn stdout_is_file() -> bool {
+    use std::os::windows::io::AsHandle;
+    let own = stdout().as_handle().try_clone_to_owned().map(std::fs::File::from);
+    own.and_then(|file| file.metadata()).is_ok_and(|meta| meta.is_file())
 }

@@ -2,8 +2,8 @@
 
 use crate::cli::{Access, Cli, Git, Verb, When};
 use crate::commands::{
-    accept, access_add, access_list, access_pin, access_remove, diff, get, git_check, git_merge, git_setup,
-    git_textconv, init, keygen, list, login, propose, rename, resolve, rotate, seal, set, sign, unset, verify,
+    accept, access_add, access_list, access_pin, access_remove, diff, export, get, git_check, git_merge, git_setup,
+    git_textconv, import, init, keygen, list, login, propose, rename, resolve, rotate, seal, set, sign, unset, verify,
 };
 use crate::exit::{Done, Failure};
 use crate::output::Style;
@@ -62,6 +62,8 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Git(Git::Textconv(options)) => git_textconv::run(options, world),
         Verb::Git(Git::Merge(options)) => git_merge::run(options, everywhere, style, world),
         Verb::Login(options) => login::run(options, everywhere, style, world),
+        Verb::Export(options) => export::run(options, everywhere, style, world),
+        Verb::Import(options) => import::run(options, everywhere, style, world),
     };
     let flushed = world.stdout.flush();
     match done {

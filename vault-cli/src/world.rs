@@ -26,6 +26,8 @@ pub struct World<'a> {
     pub stdin_is_terminal: bool,
     /// Whether a person reads there.
     pub stdout_is_terminal: bool,
+    /// Whether what is written there stays on a disk.
+    pub stdout_is_file: bool,
     /// Whether a person reads there.
     pub stderr_is_terminal: bool,
     /// Who answers questions.
@@ -53,6 +55,7 @@ impl<'a> World<'a> {
             stderr,
             stdin_is_terminal: false,
             stdout_is_terminal: false,
+            stdout_is_file: false,
             stderr_is_terminal: false,
             terminal: None,
             env: &|_| None,

@@ -6,7 +6,7 @@ use crate::keys::{DataKey, KEY_BYTES, SigningSeed};
 use crate::recipient::Recipient;
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age_core::format::{FileKey, Stanza};
-use bootseal_memory::SecretBuf;
+use bootseal_memory::{Secret, SecretBuf};
 use std::cell::RefCell;
 use std::io::Write;
 
@@ -66,6 +66,22 @@ fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Re
         Some(page) if page.len() < length => Err(Error::malformed(format!("`{name}` holds less than {length} bytes"))),
         page => Ok(page),
     }
+}
+
+/// Opens an armored age file that some other tool wrote, of at most `most` bytes; `None` where none of `identities` can. What it holds is
+/// as good as whoever could write it: an age file has no sender.
+///
+/// # Errors
+/// [`Kind::Malformed`] where `block` is no such file, was changed, or holds more; else why an identity failed.
+///
+/// ```
+/// use bootseal_core::{Identity, Kind, open_age_file};
+/// let error = open_age_file("no such file", 32, &[Identity::generate()?]).unwrap_err();
+/// assert_eq!(error.kind(), Kind::Malformed);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn open_age_file(block: &str, most: usize, identities: &[Identity]) -> Result<Option<Secret>> {
+    Ok(unwrap_up_to(block, "the wrapped key", most, identities)?.map(SecretBuf::freeze))
 }
 
 /// Opens an armored age file of at most `most` bytes onto a guarded page; `None` where none of `identities` can.

@@ -74,6 +74,7 @@ pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use hand_edit::HandEdit;
 pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
+pub use key_block::open_age_file;
 pub use keys::CredentialKey;
 pub use merge::{Clash, Merged, Side, Taken};
 pub use passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};

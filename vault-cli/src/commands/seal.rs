@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
         }
         named => {
             let path = named.clone().or_else(|| options.output.clone()).map_or_else(|| beside(&options.input), Ok)?;
-            create(&path, &input, &sealed, options, everywhere, style, world)?;
+            create(&path, &input, &sealed, (&options.writer, &options.reader), everywhere, style, world)?;
             path
         }
     };
@@ -171,23 +171,7 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
                 .with_help("Patterns are held against whole names: '*.url', 'acme.*'"));
         }
     }
-    // A table is a profile or a route when it says where to go.
-    let anchored: HashSet<&[String]> = input
-        .properties
-        .iter()
-        .filter_map(|property| special(&property.path))
-        .filter(|(kind, key, _)| matches!(*kind, "gateway" | "fleet") || matches!(*key, "url" | "upstream" | "like"))
-        .map(|(_, _, table)| table)
-        .collect();
-    let keeps_readable = |path: &PropertyPath| match special(path) {
-        Some((kind, key, table)) if anchored.contains(table) => match kind {
-            "login" => Profile::KEYS.contains(&key),
-            "route" => ROUTE_KEYS.contains(&key),
-            "gateway" => GATEWAY_KEYS.contains(&key),
-            _ => FLEET_KEYS.contains(&key),
-        },
-        _ => false,
-    };
+    let keeps_readable = stays_readable(input.properties.iter().map(|property| &property.path));
     let marks = input.properties.iter().any(|property| property.marked);
     let wanted = |property: &&InputProperty| {
         let name = property.path.to_string();
@@ -209,6 +193,35 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
         );
     }
     Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
+}
+
+/// Whether a property stands in a profile, a route, the gateway's table or the fleet's.
+pub(super) fn in_special_tables<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> impl Fn(&PropertyPath) -> bool {
+    let anchored = special_tables(paths);
+    move |path| special(path).is_some_and(|(_, _, table)| anchored.contains(table))
+}
+
+/// A table is a profile or a route when it says where to go.
+fn special_tables<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> HashSet<Vec<String>> {
+    paths
+        .filter_map(special)
+        .filter(|(kind, key, _)| matches!(*kind, "gateway" | "fleet") || matches!(*key, "url" | "upstream" | "like"))
+        .map(|(_, _, table)| table.to_vec())
+        .collect()
+}
+
+/// Whether a property belongs to a profile, a route or the gateway, where what says where a secret goes stays readable.
+pub(super) fn stays_readable<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> impl Fn(&PropertyPath) -> bool {
+    let anchored = special_tables(paths);
+    move |path| match special(path) {
+        Some((kind, key, table)) if anchored.contains(table) => match kind {
+            "login" => Profile::KEYS.contains(&key),
+            "route" => ROUTE_KEYS.contains(&key),
+            "gateway" => GATEWAY_KEYS.contains(&key),
+            _ => FLEET_KEYS.contains(&key),
+        },
+        _ => false,
+    }
 }
 
 /// What is written out in a profile, has a name that tells, and is no `${name}`.
@@ -291,11 +304,12 @@ fn values(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, V
     wanted.map(|property| (property.path.clone(), property.kind, property.value.clone())).collect()
 }
 
-fn create(
+/// A new sealed file from an input.
+pub(crate) fn create(
     path: &Path,
     input: &Input,
     sealed: &HashSet<PropertyPath>,
-    options: &Seal,
+    (writers, readers): (&[String], &[String]),
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
@@ -304,7 +318,7 @@ fn create(
     refuse_existing(path)?;
     check_comments(input, sealed)?;
     let text = readable_text(input, sealed)?;
-    let access = access_list(&options.writer, &options.reader, everywhere, style, world)?;
+    let access = access_list(writers, readers, everywhere, style, world)?;
     refuse_twice(&access)?;
     let lock = FileLock::acquire(path)?;
     let mut vault = Vault::create(access, &text)?;
@@ -317,7 +331,7 @@ fn create(
 }
 
 /// Seals the input's values into a file that is there.
-fn add(
+pub(crate) fn add(
     path: &Path,
     input: &Input,
     sealed: &HashSet<PropertyPath>,

@@ -50,7 +50,7 @@ pub(crate) fn parse_named(text: &str, path: &Path) -> Option<Result<Input>> {
     by_name(path).map(|format| parse(text, path, format))
 }
 
-fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
+pub(super) fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
     // An editor's mark is no part of the first name.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let in_file = |error: Error| Failure::from(error.in_file(path));
@@ -67,7 +67,7 @@ fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
     }
 }
 
-fn by_name(path: &Path) -> Option<Format> {
+pub(crate) fn by_name(path: &Path) -> Option<Format> {
     let name = path.file_name()?.to_str()?;
     match path.extension().and_then(|extension| extension.to_str()) {
         _ if name == ".env" || name.starts_with(".env.") => Some(Format::Env),
@@ -81,7 +81,7 @@ fn by_name(path: &Path) -> Option<Format> {
 }
 
 /// The whole text; it grows without leaving pieces of itself behind, and is wiped when it goes.
-fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing<String>, Error> {
+pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing<String>, Error> {
     let mut bytes = Zeroizing::new(vec![0; expected.min(MAX_INPUT) + 1]);
     let mut length = 0;
     loop {

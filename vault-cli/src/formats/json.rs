@@ -8,8 +8,13 @@ use zeroize::Zeroizing;
 
 /// The object that the text is. An error tells a place, and names; never a value.
 pub(super) fn parse(text: &str) -> Result<Table, Error> {
+    parse_with(text, false)
+}
+
+/// The same; `nulls` keeps them, for who knows what to do with one.
+pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let mut place = Place::default();
+    let mut place = Place { nulls, ..Place::default() };
     let read = Value(&mut place).deserialize(&mut json).and_then(|node| json.end().map(|()| node));
     match read {
         Ok(Node::Table(table)) => Ok(table),
@@ -35,6 +40,7 @@ struct Place {
     /// How many arrays are open: what stands in one is part of the array's property.
     arrays: usize,
     problem: Option<Error>,
+    nulls: bool,
 }
 
 impl Place {
@@ -98,6 +104,9 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Node, E> {
+        if self.0.nulls {
+            return Ok(Node::Null);
+        }
         Err(self.0.wrong("is null; TOML has no such value: leave it out, or give it one"))
     }
 

@@ -1,5 +1,6 @@
 //! What does a settings file in clear hold? One file a format.
 
+mod entries;
 mod env;
 mod input;
 mod json;
@@ -7,7 +8,9 @@ mod properties;
 mod tree;
 mod yaml;
 
-pub(crate) use input::{Input, parse_named, read};
+pub(crate) use entries::{Entries, documents, entries, shown};
+pub(crate) use input::{Input, by_name, parse_named, read, whole};
+pub(crate) use tree::{Node, Table, property};
 
 use bootseal_core::{BasicString, PropertyPath, Secret, ValueKind};
 

@@ -6,16 +6,20 @@ use bootseal_memory::SecretBuf;
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
-/// What JSON or YAML holds; null is an error of theirs.
-pub(super) enum Node {
+/// What JSON or YAML holds.
+pub(crate) enum Node {
     Text(Zeroizing<String>),
     /// A number or a boolean, as TOML writes it.
     Toml(Zeroizing<String>),
     Array(Vec<Node>),
     Table(Table),
+    /// Only where another tool's file is read; elsewhere it is an error.
+    Null,
+    /// What stands behind `!vault` in a file of Ansible's; elsewhere a tag is an error.
+    Vault(Zeroizing<String>),
 }
 
-pub(super) type Table = Vec<(String, Node)>;
+pub(crate) type Table = Vec<(String, Node)>;
 
 /// Arrays and inline tables nest at most so deep in one value.
 const MAX_NESTING: usize = 64;
@@ -41,17 +45,7 @@ fn collect(
             Node::Table(inner) if inner.is_empty() => found.1.push(path),
             Node::Table(inner) => collect(above, inner, found)?,
             value => {
-                if depth(&value) > MAX_NESTING {
-                    let what = "nests more than 64 arrays and objects, the most that a value may have";
-                    return Err(Error::new(Kind::Malformed, what).at(&path));
-                }
-                let mut page = Page(SecretBuf::with_capacity(256)?);
-                let kind = match &value {
-                    Node::Text(text) => page.write_str(text).map(|()| ValueKind::Text),
-                    other => toml_text(other, &mut page).map(|()| ValueKind::Toml),
-                };
-                let kind = kind.map_err(|_| Error::new(Kind::Io, "no guarded memory for the values"))?;
-                found.0.push(InputProperty { path, kind, value: page.0.freeze(), marked: false });
+                found.0.push(property(path, &value)?);
             }
         }
         above.pop();
@@ -59,9 +53,24 @@ fn collect(
     Ok(())
 }
 
+/// One value that is no table, as a property.
+pub(crate) fn property(path: PropertyPath, value: &Node) -> Result<InputProperty, Error> {
+    if depth(value) > MAX_NESTING {
+        let what = "nests more than 64 arrays and objects, the most that a value may have";
+        return Err(Error::new(Kind::Malformed, what).at(&path));
+    }
+    let mut page = Page(SecretBuf::with_capacity(256)?);
+    let kind = match value {
+        Node::Text(text) => page.write_str(text).map(|()| ValueKind::Text),
+        other => toml_text(other, &mut page).map(|()| ValueKind::Toml),
+    };
+    let kind = kind.map_err(|_| Error::new(Kind::Io, "no guarded memory for the values"))?;
+    Ok(InputProperty { path, kind, value: page.0.freeze(), marked: false })
+}
+
 fn depth(node: &Node) -> usize {
     match node {
-        Node::Text(_) | Node::Toml(_) => 0,
+        Node::Text(_) | Node::Toml(_) | Node::Null | Node::Vault(_) => 0,
         Node::Array(array) => 1 + array.iter().map(depth).max().unwrap_or_default(),
         Node::Table(table) => 1 + table.iter().map(|(_, node)| depth(node)).max().unwrap_or_default(),
     }
@@ -92,6 +101,8 @@ fn toml_text(node: &Node, page: &mut Page) -> std::fmt::Result {
             }
             page.write_str(if table.is_empty() { "}" } else { " }" })
         }
+        // Taken out, or opened, before.
+        Node::Null | Node::Vault(_) => Err(std::fmt::Error),
     }
 }
 

@@ -13,7 +13,22 @@ use zeroize::Zeroizing;
 
 /// The mapping that the text is, and remarks for a person. An error tells a place, and names; never a value.
 pub(super) fn parse(text: &str) -> Result<(Table, Vec<String>), Error> {
-    let mut builder = Builder::default();
+    let (mut documents, remarks) = parse_with(text, Lenience::default())?;
+    Ok((documents.pop().unwrap_or_default(), remarks))
+}
+
+/// What another tool's file may hold beside: its importer knows what to do with it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Lenience {
+    pub(super) nulls: bool,
+    /// `!vault` and `!vault-encrypted` before a scalar.
+    pub(super) vaults: bool,
+    pub(super) documents: bool,
+}
+
+/// The same for a file of another tool: each document that holds something.
+pub(super) fn parse_with(text: &str, lenience: Lenience) -> Result<(Vec<Table>, Vec<String>), Error> {
+    let mut builder = Builder { lenience, ..Builder::default() };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
@@ -24,7 +39,10 @@ pub(super) fn parse(text: &str) -> Result<(Table, Vec<String>), Error> {
         builder.take(event, &span.start)?;
     }
     match builder.root {
-        Some(Node::Table(table)) => Ok((table, builder.remarks)),
+        Some(Node::Table(table)) => {
+            builder.documents.push(table);
+            Ok((builder.documents, builder.remarks))
+        }
         _ => Err(Error::new(Kind::Malformed, "is no YAML mapping: only a mapping has names").at_line(1, 1)),
     }
 }
@@ -44,12 +62,22 @@ struct Builder {
     /// The names that lead to the property; none inside an array.
     path: Vec<String>,
     root: Option<Node>,
+    /// Those before `root`.
+    documents: Vec<Table>,
+    lenience: Lenience,
     remarks: Vec<String>,
 }
 
 impl Builder {
     fn take(&mut self, event: Event<'_>, place: &Marker) -> Result<(), Error> {
         match event {
+            Event::DocumentStart(_) if self.root.is_some() && self.lenience.documents => match self.root.take() {
+                Some(Node::Table(table)) => {
+                    self.documents.push(table);
+                    Ok(())
+                }
+                _ => Err(Error::new(Kind::Malformed, "holds a document that is no mapping").at_line(place.line(), 1)),
+            },
             Event::DocumentStart(_) if self.root.is_some() => Err(self.wrong("holds a second document", place)),
             Event::Alias(_) => Err(self.wrong("is an alias (`*name`), and nothing is expanded: write it out", place)),
             Event::Scalar(text, style, _, tag) => {
@@ -137,9 +165,14 @@ impl Builder {
         tag: Option<Cow<'_, Tag>>,
         place: &Marker,
     ) -> Result<(), Error> {
+        if self.lenience.vaults && tag.as_deref().is_some_and(is_vault) {
+            self.put(Node::Vault(text));
+            return Ok(());
+        }
         self.refuse_tag(tag.as_deref(), "str", place)?;
         let node = match plain(&text).filter(|_| style == ScalarStyle::Plain && tag.is_none()) {
             None => Node::Text(text),
+            Some(Plain::Null) if self.lenience.nulls => Node::Null,
             Some(Plain::Null) => {
                 return Err(self.wrong("is null; TOML has no such value: leave it out, or give it one", place));
             }
@@ -183,6 +216,10 @@ impl Builder {
             }
         }
     }
+}
+
+fn is_vault(tag: &Tag) -> bool {
+    tag.handle == "!" && matches!(tag.suffix.as_str(), "vault" | "vault-encrypted")
 }
 
 /// What a scalar without quotes is, where it is not simply text.

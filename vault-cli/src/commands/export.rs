@@ -1,0 +1,93 @@
+//! `bootseal export`: every value in clear, into a pipe.
+
+use super::seal::in_special_tables;
+use crate::cli::{Everywhere, Export, ExportFormat};
+use crate::exit::{Done, Failure, Result};
+use crate::export::{self, Clear};
+use crate::output::Style;
+use crate::vaults::Found;
+use crate::world::World;
+use bootseal_core::{Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile};
+use toml::Value;
+use zeroize::Zeroizing;
+
+pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if !options.force && (world.stdout_is_terminal || world.stdout_is_file) {
+        let what = if world.stdout_is_terminal { "a terminal, which keeps what it shows" } else { "a file, in clear" };
+        return Err(Failure::new(Kind::Usage, format!("every value would go to {what}; nothing was printed"))
+            .with_help(
+                "Into a pipe: bootseal export | PROGRAM. One value: bootseal get PATH. If that is what you want, add --force.",
+            )
+            .into());
+    }
+    let only = options.only.iter().map(|path| path.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
+    let Found { mut keys, file, .. } = world.find(everywhere, style)?;
+    world.unlock(&mut keys, &file, everywhere)?;
+    let wanted = wanted(&file, &only)?;
+    let vault = file.open(&keys.identities)?;
+    let mut values: Vec<Clear> = Vec::with_capacity(wanted.len());
+    for (path, readable) in wanted {
+        let value = match readable {
+            Some(value) => Some(value),
+            None => clear(&path, &vault.open(&path)?)?,
+        };
+        match value {
+            Some(value) => values.push((path, value)),
+            None => world.warn(
+                style,
+                format_args!(
+                    "{path} is bytes, which no text format holds; it is left out: bootseal get {path} --out FILE"
+                ),
+            ),
+        }
+    }
+    let text = match options.format {
+        ExportFormat::Toml => export::toml(&values),
+        ExportFormat::Properties => export::properties(&values),
+        ExportFormat::Env => export::env(&values),
+        ExportFormat::Sh => export::sh(&values),
+        ExportFormat::Json => export::json(&values),
+        ExportFormat::Yaml => export::yaml(&values),
+    };
+    let text = text?;
+    match world.stdout.write_all(text.as_bytes()) {
+        // Who reads our output may have seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A sealed value, opened; `None` for bytes.
+fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
+    let malformed = |what| Error::new(Kind::Malformed, what).at(path);
+    match opened.kind {
+        ValueKind::Text => {
+            let text = opened.secret.expose_str(str::to_owned).map_err(|_| malformed("is not text"))?;
+            Ok(Some(Value::String(text)))
+        }
+        ValueKind::Toml => {
+            let text = opened.secret.expose_str(|text| Zeroizing::new(format!("v = {text}")));
+            let text = text.map_err(|_| malformed("is not text"))?;
+            let mut table: toml::Table = toml::from_str(&text).map_err(|_| malformed("is not TOML"))?;
+            Ok(table.remove("v"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What is printed: names, and what stands readable.
+fn wanted(file: &VerifiedFile, only: &[PropertyPath]) -> Result<Vec<(PropertyPath, Option<Value>)>> {
+    let special = in_special_tables(file.properties().map(|(path, _)| path));
+    let nothing = only.iter().find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())));
+    if let Some(nothing) = nothing {
+        return Err(file.not_found(nothing).into());
+    }
+    let meant = |path: &PropertyPath| {
+        !special(path) && (only.is_empty() || only.iter().any(|only| path.starts_with(only.segments())))
+    };
+    let each = file.properties().filter(|(path, _)| meant(path)).map(|(path, property)| match property {
+        Property::Readable(value) => (path.clone(), Some(value.clone())),
+        Property::Sealed(_) => (path.clone(), None),
+    });
+    Ok(each.collect())
+}

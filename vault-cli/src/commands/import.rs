@@ -1,0 +1,157 @@
+//! `bootseal import`: opens another tool's file, and seals what it holds.
+
+use super::seal::{add, beside, create};
+use super::unreadable;
+use crate::cli::{Everywhere, Import, Tool};
+use crate::exit::{Done, Failure, Result};
+use crate::formats::{Input, whole};
+use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const ADVICE: &str = "change these credentials at the vendor: who has ever had the old file can try passwords as fast as a machine counts";
+
+pub(crate) fn run(options: &Import, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if options.key_fd.is_some() && options.key_fd == everywhere.passphrase_fd {
+        return Err(Failure::new(Kind::Usage, "one descriptor cannot be both a passphrase and a key").into());
+    }
+    let prefix = options.below.as_deref().map(str::parse::<PropertyPath>).transpose()?;
+    let out = out(options, everywhere, world)?;
+    if out.1 {
+        refuse_lists(options)?;
+    }
+    let text = read(&options.input)?;
+    let imported = opened(&text, options, everywhere, world)?;
+    let Imported { properties, sealed, weak, left_out, remarks } = match &prefix {
+        Some(prefix) => imported.below(prefix)?,
+        None => imported,
+    };
+    for remark in &remarks {
+        world.warn(style, remark);
+    }
+    for property in &properties {
+        let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
+        if property.value.expose_str(holds).unwrap_or(false) {
+            let text = "the value holds `$(`, `${` or `{{`; it is taken as it is, nothing is run or expanded";
+            world.warn(style, format_args!("{}: {text}", property.path));
+        }
+    }
+    let input = Input { properties, document: None, left_out_comments: false, remarks: Vec::new() };
+    match &out {
+        (path, true) => drop(add(path, &input, &sealed, everywhere, style, world)?),
+        (path, false) => create(path, &input, &sealed, (&options.writer, &options.reader), everywhere, style, world)?,
+    }
+    let named = |wanted: bool| -> Vec<String> {
+        let paths = input.properties.iter().map(|property| &property.path);
+        paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
+    };
+    let table = Table { sealed: named(true), readable: named(false), weak, left_out };
+    world.answer(style, &table.json(&out.0), table.text(&out.0))?;
+    Ok(())
+}
+
+/// The file that is written, and whether it is there and added to.
+fn out(options: &Import, everywhere: &Everywhere, world: &World<'_>) -> Result<(PathBuf, bool)> {
+    if let Some(out) = &options.output {
+        super::init::refuse_existing(out)?;
+        return Ok((out.clone(), false));
+    }
+    match everywhere.file.is_empty() {
+        true => {
+            let out = beside(&options.input)?;
+            super::init::refuse_existing(&out)?;
+            Ok((out, false))
+        }
+        false => {
+            let path = world.named_file(everywhere)?.unwrap_or_default();
+            let there = path.exists();
+            Ok((path, there))
+        }
+    }
+}
+
+fn refuse_lists(options: &Import) -> Result<()> {
+    match options.writer.is_empty() && options.reader.is_empty() {
+        true => Ok(()),
+        false => {
+            let text = "--writer and --reader make the access list of a new file, and this one is there";
+            Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>> {
+    let read = std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
+    });
+    read.map_err(|error| error.in_file(path).into())
+}
+
+fn opened(text: &str, options: &Import, everywhere: &Everywhere, world: &mut World<'_>) -> Result<Imported> {
+    let path = options.input.as_path();
+    let keys = KeySource { files: &options.key_file, descriptor: options.key_fd };
+    let only = |tools: &[Tool], given: bool, option: &str| match given && !tools.contains(&options.from) {
+        true => Err(Failure::new(Kind::Usage, format!("{option} says nothing of this tool"))),
+        false => Ok(()),
+    };
+    only(&[Tool::Jasypt], options.algorithm.is_some(), "--algorithm")?;
+    only(&[Tool::Jasypt], options.iterations.is_some(), "--iterations")?;
+    only(&[Tool::Jasypt, Tool::Spring], options.salt.is_some(), "--salt")?;
+    match options.from {
+        Tool::Sops => sops::import(text, path, &keys, everywhere, world),
+        Tool::AnsibleVault => ansible_vault::import(text, path, &keys, world),
+        Tool::Jasypt => {
+            let settings = jasypt::Settings {
+                algorithm: options.algorithm.as_deref(),
+                iterations: options.iterations.unwrap_or(1000),
+                salt: options.salt.as_deref(),
+            };
+            jasypt::import(text, path, &settings, &keys, world)
+        }
+        Tool::Dotenvx => dotenvx::import(text, path, &keys, world),
+        Tool::Spring => spring::import(text, path, options.salt.as_deref(), &keys, world),
+    }
+}
+
+/// What became of everything that the file held.
+struct Table {
+    sealed: Vec<String>,
+    readable: Vec<String>,
+    weak: Vec<Weak>,
+    left_out: Vec<(String, String)>,
+}
+
+impl Table {
+    fn json(&self, out: &Path) -> serde_json::Value {
+        let weak = |weak: &Weak| json!({ "scheme": weak.scheme, "why": weak.why, "advice": ADVICE });
+        let left_out = |(name, why): &(String, String)| json!({ "name": name, "why": why });
+        json!({
+            "file": out.to_string_lossy(),
+            "sealed": self.sealed,
+            "readable": self.readable,
+            "weak": self.weak.iter().map(weak).collect::<Vec<_>>(),
+            "left_out": self.left_out.iter().map(left_out).collect::<Vec<_>>(),
+        })
+    }
+
+    fn text(&self, out: &Path) -> String {
+        let names = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let rows = |rows: Vec<String>| if rows.is_empty() { "nothing".to_owned() } else { rows.join("\n           ") };
+        let weak =
+            self.weak.iter().map(|Weak { scheme, why }| format!("{}: {why};\n           {ADVICE}", Shown(scheme)));
+        let left_out = self.left_out.iter().map(|(name, why)| format!("{name}: {why}"));
+        format!(
+            "file       {}\nsealed     {}\nreadable   {}\nweak       {}\nleft out   {}",
+            Shown(&out.to_string_lossy()),
+            names(&self.sealed),
+            names(&self.readable),
+            rows(weak.collect()),
+            rows(left_out.collect())
+        )
+    }
+}

@@ -1,0 +1,80 @@
+//! What does another tool's file hold, value by value, before its importer has opened what is sealed there?
+
+use super::input::{Input, by_name, parse};
+use super::tree::{Node, Table};
+use super::{json, yaml};
+use crate::cli::Format;
+use crate::exit::{Failure, Result};
+use bootseal_core::{Error, Kind, PropertyPath, Shown, ValueKind};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// What it holds, in the order of the text.
+#[derive(Default)]
+pub(crate) struct Entries {
+    pub(crate) values: Vec<(Vec<String>, Node)>,
+    /// Tables that hold nothing.
+    pub(crate) empty: Vec<Vec<String>>,
+    pub(crate) remarks: Vec<String>,
+    pub(crate) comments: bool,
+}
+
+impl Entries {
+    pub(crate) fn add(&mut self, above: &mut Vec<String>, table: Table) {
+        for (key, node) in table {
+            above.push(key);
+            match node {
+                Node::Table(inner) if inner.is_empty() => self.empty.push(above.clone()),
+                Node::Table(inner) => self.add(above, inner),
+                value => self.values.push((above.clone(), value)),
+            }
+            above.pop();
+        }
+    }
+}
+
+/// The documents of a JSON or YAML text in which another tool left nulls, and remarks on how YAML was read.
+pub(crate) fn documents(text: &str, format: Format) -> Result<(Vec<Table>, Vec<String>), Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match format {
+        Format::Json => Ok((vec![json::parse_with(text, true)?], Vec::new())),
+        _ => yaml::parse_with(text, yaml::Lenience { nulls: true, vaults: true, documents: true }),
+    }
+}
+
+/// All values of a file, in the format that its name tells.
+pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
+    let format = by_name(path).ok_or_else(|| {
+        let name = Shown(&path.to_string_lossy()).to_string();
+        Failure::new(Kind::Usage, format!("what {name} is cannot be told from its name"))
+            .with_help("It should end in .properties, .yaml, .yml, .json or .env")
+    })?;
+    match format {
+        Format::Json | Format::Yaml => {
+            let (documents, remarks) = documents(text, format).map_err(|error| error.in_file(path))?;
+            let comments = format == Format::Yaml && text.lines().any(|line| line.trim_start().starts_with('#'));
+            let mut found = Entries { remarks, comments, ..Entries::default() };
+            documents.into_iter().for_each(|table| found.add(&mut Vec::new(), table));
+            Ok(found)
+        }
+        flat => {
+            let Input { properties, left_out_comments, remarks, .. } = parse(text, path, flat)?;
+            let value = |text: &str, kind| match kind {
+                ValueKind::Text => Node::Text(Zeroizing::new(text.to_owned())),
+                _ => Node::Toml(Zeroizing::new(text.to_owned())),
+            };
+            let values = properties.into_iter().map(|property| {
+                let node = property.value.expose_str(|text| value(text, property.kind));
+                let node = node.map_err(|_| Error::new(Kind::Malformed, "is not text").at(&property.path))?;
+                Ok((property.path.segments().to_vec(), node))
+            });
+            let values = values.collect::<Result<Vec<_>, Error>>()?;
+            Ok(Entries { values, empty: Vec::new(), remarks, comments: left_out_comments })
+        }
+    }
+}
+
+/// A property's name as errors show it, also where it could be none.
+pub(crate) fn shown(path: &[String]) -> String {
+    PropertyPath::new(path.to_vec()).map_or_else(|_| Shown(&path.join(".")).to_string(), |path| path.to_string())
+}

@@ -1,0 +1,218 @@
+//! What does ansible-vault keep? A whole file, or single values behind `!vault`; PBKDF2, AES-256-CTR, and an HMAC of the ciphertext.
+
+use super::pbe::Hash;
+use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, key_source, unhex, wrong};
+use crate::cli::Format;
+use crate::exit::{Failure, Result};
+use crate::formats::{Entries, Node, by_name, documents};
+use crate::world::World;
+use bootseal_core::{Error, Kind, Secret, Shown};
+use ctr::cipher::{KeyIvInit, StreamCipher};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const ITERATIONS: u32 = 10_000;
+const MARK: &str = "$ANSIBLE_VAULT;";
+/// Playbooks with more vault ids than this are not known.
+const MAX_PASSWORDS: usize = 16;
+const WEAK: Weak = Weak { scheme: String::new(), why: "10,000 rounds of SHA-256 make guessing the password cheap" };
+
+pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut World<'_>) -> Result<Imported> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut vault = match text.trim_start().starts_with(MARK) || text.contains(MARK) {
+        true => Passwords::find(keys, world)?,
+        false => {
+            return Err(Error::new(Kind::Malformed, "holds nothing that ansible-vault has sealed")
+                .in_file(path)
+                .with_help("A file in clear: bootseal seal INPUT")
+                .into());
+        }
+    };
+    let in_file = |error: Error| Failure::from(error.in_file(path));
+    let whole = text.trim_start().starts_with(MARK);
+    let mut imported = match whole {
+        false => {
+            let mut entries = Entries::default();
+            let (documents, remarks) = documents(text, Format::Yaml).map_err(in_file)?;
+            documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
+            entries.remarks = remarks;
+            entries.comments = text.lines().any(|line| line.trim_start().starts_with('#'));
+            Imported::of(entries, |names, node| vault.value(names, node, false))?
+        }
+        true => {
+            let plain = vault.open(text, &[]).map_err(in_file)?;
+            match tables(&plain, path)? {
+                Some(entries) => Imported::of(entries, |names, node| vault.value(names, node, true))?,
+                None => {
+                    let name = name_of(path)?;
+                    let mut plain = Some(plain);
+                    let values = vec![(vec![name.clone()], Node::Null)];
+                    let values = values.into_iter().map(|(names, _)| (names, Node::Vault(Zeroizing::default())));
+                    let entries = Entries { values: values.collect(), ..Entries::default() };
+                    let mut imported =
+                        Imported::of(entries, |_, _| Ok(Leaf::opened(plain.take().unwrap_or_default())))?;
+                    imported.remarks.push(format!("the file is no YAML or JSON; it is one value, {}", Shown(&name)));
+                    imported
+                }
+            }
+        }
+    };
+    imported.weak.push(Weak { scheme: "ansible-vault".into(), ..WEAK });
+    Ok(imported)
+}
+
+/// What an opened file holds, where it is YAML or JSON; `None` where it is one value.
+fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
+    let format = by_name(path);
+    let told = matches!(format, Some(Format::Yaml | Format::Json));
+    if !told && (format.is_some() || path.extension().is_some()) {
+        return Ok(None);
+    }
+    let parsed = std::str::from_utf8(plain).map_err(|_| Error::new(Kind::Malformed, "is not UTF-8")).and_then(|text| {
+        let (documents, remarks) = documents(text, format.unwrap_or(Format::Yaml))?;
+        let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
+        let mut entries = Entries { remarks, comments, ..Entries::default() };
+        documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
+        Ok(entries)
+    });
+    match parsed {
+        Ok(entries) => Ok(Some(entries)),
+        // A file without an ending may be anything.
+        Err(_) if !told => Ok(None),
+        Err(error) => Err(Error::new(error.kind(), format!("what it holds, opened: {error}")).in_file(path).into()),
+    }
+}
+
+/// `id_rsa.vault` → `id_rsa`
+fn name_of(path: &Path) -> Result<String> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.map(|name| name.strip_suffix(".vault").unwrap_or(name).to_owned())
+        .ok_or_else(|| Failure::new(Kind::Usage, "the file's name is not text"))
+}
+
+/// Passwords at hand, and the keys that were made of them.
+struct Passwords {
+    passwords: Vec<Secret>,
+    keys: HashMap<(usize, Vec<u8>), Zeroizing<[u8; 80]>>,
+}
+
+impl Passwords {
+    fn find(keys: &KeySource<'_>, world: &mut World<'_>) -> Result<Passwords> {
+        let file = world.var("ANSIBLE_VAULT_PASSWORD_FILE").map(PathBuf::from);
+        let named = !keys.files.is_empty() || keys.descriptor.is_some();
+        let passwords = match file {
+            Some(file) if !named => vec![password_file(&file)?],
+            _ => {
+                keys.files.iter().try_for_each(|file| refuse_program(file))?;
+                keys.or_asked(None, "Vault password", world)?
+            }
+        };
+        if passwords.len() > MAX_PASSWORDS {
+            return Err(Failure::new(Kind::Usage, format!("more than {MAX_PASSWORDS} passwords")));
+        }
+        let stripped = passwords.iter().map(|password| password.expose(|bytes| Secret::copy_of(strip(bytes))));
+        Ok(Passwords { passwords: stripped.collect::<Result<_, _>>()?, keys: HashMap::new() })
+    }
+
+    /// What one value is: opened where it stood behind `!vault`; `sealed` where the whole file was.
+    fn value(&mut self, names: &[String], node: Node, sealed: bool) -> Result<Leaf> {
+        match node {
+            Node::Vault(envelope) => Ok(Leaf::opened(self.open(&envelope, names)?)),
+            other if sealed => Ok(Leaf::Opened(other)),
+            other => Ok(Leaf::Readable(other)),
+        }
+    }
+
+    fn open(&mut self, envelope: &str, names: &[String]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (salt, mac, text) = parts(envelope).map_err(|what| wrong(Kind::Malformed, what, names))?;
+        for index in 0..self.passwords.len() {
+            let key = self.key(index, &salt)?;
+            let Ok(mut check) = Hmac::<Sha256>::new_from_slice(&key[32..64]) else { continue };
+            check.update(&text);
+            if check.verify_slice(&mac).is_err() {
+                continue;
+            }
+            let mut plain = Zeroizing::new(text);
+            let Ok(mut cipher) = ctr::Ctr128BE::<aes::Aes256>::new_from_slices(&key[..32], &key[64..]) else { break };
+            cipher.apply_keystream(&mut plain);
+            let padding = plain.last().map_or(0, |last| usize::from(*last));
+            let length = plain.len().checked_sub(padding).filter(|_| (1..=16).contains(&padding));
+            let length = length.ok_or_else(|| wrong(Kind::Malformed, "opens to what has no padding", names))?;
+            plain.truncate(length);
+            return Ok(plain);
+        }
+        let what = match self.passwords.len() {
+            1 => "the vault password does not open it, or it was changed",
+            _ => "none of the vault passwords opens it, or it was changed",
+        };
+        Err(wrong(Kind::WrongPassphrase, what, names)
+            .with_help("Another one: --key-file, which may stand several times"))
+    }
+
+    fn key(&mut self, index: usize, salt: &[u8]) -> Result<Zeroizing<[u8; 80]>, Error> {
+        let at = (index, salt.to_vec());
+        if let Some(key) = self.keys.get(&at) {
+            return Ok(key.clone());
+        }
+        if self.keys.len() >= MAX_DERIVATIONS {
+            let what = format!("the file asks for more than {MAX_DERIVATIONS} password derivations");
+            return Err(Error::new(Kind::Malformed, what));
+        }
+        let mut key = Zeroizing::new([0; 80]);
+        let derived =
+            self.passwords[index].expose(|password| Hash::Sha256.pbkdf2(password, salt, ITERATIONS, &mut *key));
+        derived.ok_or_else(|| Error::new(Kind::Usage, "no key can be made of this password"))?;
+        self.keys.insert(at, key.clone());
+        Ok(key)
+    }
+}
+
+/// Salt, HMAC and ciphertext.
+fn parts(envelope: &str) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), &'static str> {
+    let mut lines = envelope.trim().lines();
+    let header: Vec<&str> = lines.next().unwrap_or_default().trim().split(';').collect();
+    match header.as_slice() {
+        ["$ANSIBLE_VAULT", "1.1" | "1.2", "AES256", ..] => {}
+        ["$ANSIBLE_VAULT", "1.0", ..] => {
+            return Err(
+                "is of ansible-vault 1.0, which newer Ansible does not open either: `ansible-vault rekey` with an old one first",
+            );
+        }
+        _ => return Err("does not begin with $ANSIBLE_VAULT;1.1;AES256 or 1.2"),
+    }
+    let broken = "is no whole ansible-vault envelope";
+    let digits: Vec<u8> = lines.flat_map(|line| line.trim().bytes()).collect();
+    let inner = unhex(&digits).ok_or(broken)?;
+    let parts: Vec<Vec<u8>> = inner.split(|byte| *byte == b'\n').map(unhex).collect::<Option<_>>().ok_or(broken)?;
+    <[Vec<u8>; 3]>::try_from(parts).map(|[salt, mac, text]| (salt, mac, text)).map_err(|_| broken)
+}
+
+/// A password file that is a program is one that Ansible runs, and that is not run here.
+fn refuse_program(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if std::fs::metadata(path)
+        .is_ok_and(|meta| meta.is_file() && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0)
+    {
+        return Err(Error::new(Kind::Usage, "is a program, as far as its mode tells, and nothing is run here")
+            .in_file(path)
+            .with_help("Run it yourself: FILE | bootseal import --from ansible-vault … --key-fd 0")
+            .into());
+    }
+    Ok(())
+}
+
+fn password_file(path: &Path) -> Result<Secret> {
+    refuse_program(path)?;
+    key_source::from_file(path)
+}
+
+/// As Python's `bytes.strip`.
+fn strip(bytes: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let from = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
+    let to = bytes.iter().rposition(|byte| !blank(byte)).map_or(from, |last| last + 1);
+    &bytes[from..to]
+}

@@ -1,0 +1,218 @@
+//! What does a `.env` file of dotenvx hold? Values sealed for a secp256k1 key (ECIES with AES-256-GCM), each by itself.
+//!
+//! The dialect is dotenv's own, which differs from what `seal` reads: an unquoted value ends at the first `#`, `"…"` knows `\n`, `\r` and
+//! `\t` only, and a name may be followed by a colon. Nothing is expanded or run, as dotenvx would do with `${…}` and `$(…)`.
+
+use super::{Imported, KeySource, Leaf, cipher, key_source, unhex, wrong};
+use crate::exit::Result;
+use crate::formats::{Entries, Node};
+use crate::world::World;
+use aes_gcm::aead::consts::U16;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bootseal_core::{Error, Kind, Secret};
+use hkdf::Hkdf;
+use k256::elliptic_curve::sec1::ToSec1Point;
+use k256::{PublicKey, SecretKey};
+use sha2::Sha256;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+const MARK: &str = "encrypted:";
+const PUBLIC: &str = "DOTENV_PUBLIC_KEY";
+const PRIVATE: &str = "DOTENV_PRIVATE_KEY";
+
+pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut World<'_>) -> Result<Imported> {
+    let pairs = parse(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| error.in_file(path))?;
+    let (own, values): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|pair| is_own(&pair.name, PUBLIC));
+    if !values.iter().any(|pair| pair.value.starts_with(MARK)) {
+        return Err(Error::new(Kind::Malformed, "holds nothing that dotenvx has sealed")
+            .in_file(path)
+            .with_help("A file in clear: bootseal seal INPUT")
+            .into());
+    }
+    let public: Vec<(&str, Option<PublicKey>)> = own
+        .iter()
+        .map(|pair| {
+            (pair.name.as_str(), unhex(pair.value.as_bytes()).and_then(|key| PublicKey::from_sec1_bytes(&key).ok()))
+        })
+        .collect();
+    let private = private_keys(path, &public, keys, world)?;
+    // Of two with one name the last one counts, as there.
+    let mut entries =
+        Entries { comments: text.lines().any(|line| line.trim_start().starts_with('#')), ..Entries::default() };
+    for pair in values {
+        let node = Node::Text(pair.value);
+        let path = vec![pair.name];
+        match entries.values.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, value)) => {
+                entries.remarks.push(format!("{} stands twice; the last one counts", super::shown(&path)));
+                *value = node;
+            }
+            None => entries.values.push((path, node)),
+        }
+    }
+    let mut imported = Imported::of(entries, |names, node| match &node {
+        Node::Text(value) => match value.strip_prefix(MARK) {
+            Some(sealed) => {
+                let blob = BASE64_STANDARD.decode(sealed.trim()).ok().filter(|blob| blob.len() >= 65 + 16 + 16);
+                let blob = blob.ok_or_else(|| wrong(Kind::Malformed, "`encrypted:` holds no whole value", names))?;
+                let plain = private.iter().find_map(|key| open(key, &blob));
+                let plain = plain.ok_or_else(|| {
+                    let what = "does not open by the key of this file: it was changed, or sealed for another key";
+                    wrong(Kind::Forged, what, names)
+                })?;
+                Ok(Leaf::opened(plain))
+            }
+            None => Ok(Leaf::Readable(node)),
+        },
+        _ => Ok(Leaf::Readable(node)),
+    })?;
+    let left_out = own.iter().map(|pair| (super::shown(std::slice::from_ref(&pair.name)), "dotenvx's own key".into()));
+    imported.left_out.extend(left_out);
+    imported.remarks.push(
+        "dotenvx signs nothing: whoever could write the file could put, swap and take away values. Look at what was imported"
+            .into(),
+    );
+    Ok(imported)
+}
+
+fn is_own(name: &str, own: &str) -> bool {
+    name.strip_prefix(own).is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
+}
+
+/// Those that were named, else those of `.env.keys` beside the file, else of the environment, else one that is typed; only those whose public half stands in the file, where any does.
+fn private_keys(
+    path: &Path,
+    public: &[(&str, Option<PublicKey>)],
+    keys: &KeySource<'_>,
+    world: &mut World<'_>,
+) -> Result<Vec<SecretKey>> {
+    let beside = path.with_file_name(".env.keys");
+    let mut found = keys.named(world)?;
+    let mut tried = "what was named";
+    if found.is_empty() && beside.exists() {
+        tried = ".env.keys beside it";
+        found.push(key_source::from_file(&beside)?);
+    }
+    if found.is_empty() {
+        let names = public.iter().map(|(name, _)| name.replacen(PUBLIC, PRIVATE, 1));
+        let variables: Vec<_> = names.filter_map(|name| world.var(&name)).collect();
+        tried = "DOTENV_PRIVATE_KEY in the environment";
+        found = variables.iter().map(|value| key_source::from_variable(value)).collect::<Result<_>>()?;
+    }
+    if found.is_empty() {
+        tried = "what was typed";
+        found = keys.or_asked(None, "dotenvx's private key", world)?;
+    }
+    let mut parsed = Vec::new();
+    for secret in &found {
+        parsed.extend(keys_in(secret)?);
+    }
+    let fits = |key: &SecretKey| public.is_empty() || public.iter().any(|(_, known)| *known == Some(key.public_key()));
+    parsed.retain(fits);
+    if parsed.is_empty() {
+        let what = format!("no private key at hand is that of this file's public key; tried {tried}");
+        let help = "Another one: --key-file FILE, a .env.keys or the key's 64 hexadecimal digits";
+        return Err(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help).into());
+    }
+    Ok(parsed)
+}
+
+/// A `.env.keys`, or the bare digits; several keys are separated by commas.
+fn keys_in(secret: &Secret) -> Result<Vec<SecretKey>, Error> {
+    secret.expose(|bytes| {
+        let text = std::str::from_utf8(bytes).map_err(|_| Error::new(Kind::Malformed, "a key file is not UTF-8"))?;
+        let lines = match text.contains('=') {
+            true => {
+                parse(text)?.into_iter().filter(|pair| is_own(&pair.name, PRIVATE)).map(|pair| pair.value).collect()
+            }
+            false => vec![Zeroizing::new(text.to_owned())],
+        };
+        let digits = lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|digits| !digits.is_empty());
+        let key = |digits: &str| {
+            let bytes = Zeroizing::new(unhex(digits.as_bytes())?);
+            SecretKey::from_slice(&bytes).ok()
+        };
+        let broken = || Error::new(Kind::Malformed, "a private key of dotenvx is 64 hexadecimal digits");
+        digits.map(|digits| key(digits).ok_or_else(broken)).collect()
+    })
+}
+
+/// ephemeral key 65 ‖ nonce 16 ‖ tag 16 ‖ ciphertext
+fn open(key: &SecretKey, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (ephemeral, rest) = blob.split_at_checked(65)?;
+    let (nonce, rest) = rest.split_at_checked(16)?;
+    let (tag, text) = rest.split_at_checked(16)?;
+    let point = PublicKey::from_sec1_bytes(ephemeral).ok()?.to_projective() * *key.to_nonzero_scalar();
+    let shared = Zeroizing::new(PublicKey::try_from(point).ok()?.to_sec1_point(false).as_bytes().to_vec());
+    let input = Zeroizing::new([ephemeral, &shared].concat());
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, &input).expand(b"", &mut *key).ok()?;
+    cipher::gcm::<U16>(&*key, nonce, b"", text, tag)
+}
+
+struct Pair {
+    name: String,
+    value: Zeroizing<String>,
+}
+
+/// As dotenv reads it; a line that is none is skipped there, and an error here.
+fn parse(text: &str) -> Result<Vec<Pair>, Error> {
+    let text = Zeroizing::new(text.replace("\r\n", "\n").replace('\r', "\n"));
+    let mut pairs = Vec::new();
+    let mut rest = text.as_str();
+    loop {
+        rest = rest.trim_start();
+        let line = text[..text.len() - rest.len()].matches('\n').count() + 1;
+        if rest.is_empty() {
+            return Ok(pairs);
+        }
+        if rest.starts_with('#') {
+            rest = after_line(rest);
+            continue;
+        }
+        let broken = |what: &str| Error::new(Kind::Malformed, what).at_line(line, 1);
+        let exported = rest.strip_prefix("export").filter(|after| after.starts_with([' ', '\t']));
+        rest = exported.unwrap_or(rest).trim_start();
+        let end = rest.find(|next: char| !(next.is_ascii_alphanumeric() || "_.-".contains(next))).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        let after = after.trim_start_matches([' ', '\t']);
+        let value =
+            after.strip_prefix('=').or_else(|| after.strip_prefix(':').filter(|after| after.starts_with([' ', '\t'])));
+        let Some(value) = value.filter(|_| !name.is_empty()) else {
+            return Err(broken("is no NAME=value"));
+        };
+        let (value, after) = read_value(value.trim_start_matches([' ', '\t']));
+        pairs.push(Pair { name: name.to_owned(), value });
+        rest = after_line(after);
+    }
+}
+
+fn after_line(text: &str) -> &str {
+    text.split_once('\n').map_or("", |(_, rest)| rest)
+}
+
+fn read_value(text: &str) -> (Zeroizing<String>, &str) {
+    let quote = text.chars().next().filter(|first| "'\"`".contains(*first));
+    if let Some(quote) = quote {
+        // A backslash keeps a quote from ending the value, and stays in it.
+        let mut escaped = false;
+        let end = text[1..].find(|next| {
+            let ends = next == quote && !escaped;
+            escaped = next == '\\' && !escaped;
+            ends
+        });
+        if let Some(end) = end {
+            let inner = &text[1..=end];
+            let value = match quote {
+                '"' => Zeroizing::new(inner.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t")),
+                _ => Zeroizing::new(inner.to_owned()),
+            };
+            return (value, &text[end + 2..]);
+        }
+    }
+    let line = &text[..text.find('\n').unwrap_or(text.len())];
+    let value = &line[..line.find('#').unwrap_or(line.len())];
+    (Zeroizing::new(value.trim().to_owned()), &text[line.len()..])
+}

@@ -1,0 +1,212 @@
+//! What does a settings file with Jasypt's `ENC(…)` hold? Salt, perhaps IV, and ciphertext; which algorithm stands nowhere in it.
+
+use super::pbe::{Hash, Password, Pbe};
+use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, cipher, unhex, wrong};
+use crate::exit::{Failure, Result};
+use crate::formats::{Node, entries};
+use crate::world::World;
+use aes_gcm::aead::consts::U12;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bootseal_core::Kind;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// What stands in the configuration of Jasypt, and not in the file.
+pub(crate) struct Settings<'a> {
+    pub(crate) algorithm: Option<&'a str>,
+    pub(crate) iterations: u32,
+    pub(crate) salt: Option<&'a str>,
+}
+
+/// Tried where none is named, the most usual first.
+const USUAL: [&str; 4] =
+    ["PBEWITHHMACSHA512ANDAES_256", "PBEWithMD5AndDES", "PBEWithMD5AndTripleDES", "PBEWITHSHA256AND256BITAES-CBC-BC"];
+
+/// What opens, once the password is known.
+enum Scheme {
+    Pbe(Pbe, Password, u32),
+    /// jasypt-spring-boot's own.
+    Gcm(Zeroizing<Vec<u8>>),
+}
+
+impl Scheme {
+    fn open(&self, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let plain = match self {
+            Scheme::Pbe(pbe, password, iterations) => pbe.open(password, *iterations, blob)?,
+            Scheme::Gcm(key) => {
+                let (iv, rest) = blob.split_at_checked(12)?;
+                let (text, tag) = rest.split_at_checked(rest.len().checked_sub(16)?)?;
+                cipher::gcm::<U12>(key, iv, b"", text, tag)?
+            }
+        };
+        // Jasypt seals text, and has no MAC: what is no text was not sealed with this key.
+        std::str::from_utf8(&plain).is_ok().then_some(plain)
+    }
+}
+
+pub(crate) fn import(
+    text: &str,
+    path: &Path,
+    settings: &Settings<'_>,
+    keys: &KeySource<'_>,
+    world: &mut World<'_>,
+) -> Result<Imported> {
+    let entries = entries(text, path)?;
+    let mut blobs = Vec::new();
+    for (names, node) in &entries.values {
+        collect(names, node, &mut blobs)?;
+    }
+    if blobs.is_empty() {
+        return Err(bootseal_core::Error::new(Kind::Malformed, "holds no ENC(…): nothing that Jasypt has sealed")
+            .in_file(path)
+            .with_help("A file in clear: bootseal seal INPUT")
+            .into());
+    }
+    if blobs.len() > MAX_DERIVATIONS {
+        let what = format!("holds more than {MAX_DERIVATIONS} sealed values; each takes a password derivation");
+        return Err(bootseal_core::Error::new(Kind::Malformed, what).in_file(path).into());
+    }
+    let (name, scheme) = scheme(&blobs, path, settings, keys, world)?;
+    let mut imported = Imported::of(entries, |names, node| match &node {
+        Node::Text(value) => match wrapped(value) {
+            Some(inner) => {
+                let plain = blob(inner, names)?;
+                let plain = scheme.open(&plain).ok_or_else(|| refused(&name, names))?;
+                Ok(Leaf::opened(plain))
+            }
+            None => Ok(Leaf::Readable(node)),
+        },
+        _ => Ok(Leaf::Readable(node)),
+    })?;
+    let why = match &scheme {
+        Scheme::Pbe(pbe, ..) => Some(pbe.weakness()),
+        Scheme::Gcm(_) if settings.salt.is_some() => Some("1000 rounds make guessing the password cheap"),
+        Scheme::Gcm(_) => None,
+    };
+    imported.weak.extend(why.map(|why| Weak { scheme: name, why }));
+    Ok(imported)
+}
+
+/// `ENC(…)` around a whole value, as Jasypt takes it.
+fn wrapped(value: &str) -> Option<&str> {
+    value.trim().strip_prefix("ENC(")?.strip_suffix(')')
+}
+
+/// Every sealed value, also inside arrays.
+fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)>) -> Result<()> {
+    match node {
+        Node::Text(value) => {
+            if let Some(inner) = wrapped(value) {
+                found.push((names.to_vec(), blob(inner, names)?));
+            }
+            Ok(())
+        }
+        Node::Array(elements) => elements.iter().try_for_each(|element| collect(names, element, found)),
+        Node::Table(table) => table.iter().try_for_each(|(_, element)| collect(names, element, found)),
+        _ => Ok(()),
+    }
+}
+
+/// Base64, or hexadecimal digits where `string-output-type` says so.
+fn blob(inner: &str, names: &[String]) -> Result<Vec<u8>> {
+    let inner = inner.trim();
+    let hexadecimal = inner.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
+    let blob = match hexadecimal {
+        true => unhex(inner.as_bytes()),
+        false => BASE64_STANDARD.decode(inner).ok(),
+    };
+    let what = "ENC(…) holds neither base64 nor hexadecimal digits";
+    blob.ok_or_else(|| wrong(Kind::Malformed, what, names).into())
+}
+
+fn refused(name: &str, names: &[String]) -> bootseal_core::Error {
+    wrong(Kind::WrongPassphrase, format!("does not open by this password with {name}"), names)
+}
+
+/// The algorithm that was named, with what was given as its password; else the one of the usual ones that opens every value.
+fn scheme(
+    blobs: &[(Vec<String>, Vec<u8>)],
+    path: &Path,
+    settings: &Settings<'_>,
+    keys: &KeySource<'_>,
+    world: &mut World<'_>,
+) -> Result<(String, Scheme)> {
+    let gcm = settings.algorithm.is_some_and(|name| name.eq_ignore_ascii_case("AES/GCM/NoPadding"));
+    let named = match settings.algorithm.filter(|_| !gcm) {
+        Some(name) => Some((name.to_owned(), Pbe::by_name(name).ok_or_else(|| unknown(name))?)),
+        None => None,
+    };
+    let prompt = if gcm { "Jasypt's key" } else { "Jasypt's password" };
+    let secrets = keys.or_asked(Some("JASYPT_ENCRYPTOR_PASSWORD"), prompt, world)?;
+    let [secret] = secrets.as_slice() else {
+        return Err(Failure::new(Kind::Usage, "Jasypt has one password; several were given"));
+    };
+    let password =
+        || Password::of(secret).ok_or_else(|| Failure::new(Kind::WrongPassphrase, "Jasypt's password is not UTF-8"));
+    if gcm {
+        let scheme = Scheme::Gcm(gcm_key(&password()?, settings)?);
+        if let Some((names, _)) = blobs.iter().find(|(_, blob)| scheme.open(blob).is_none()) {
+            return Err(refused("AES/GCM/NoPadding", names).in_file(path).into());
+        }
+        return Ok(("AES/GCM/NoPadding".into(), scheme));
+    }
+    let opens = |scheme: &Scheme| blobs.iter().all(|(_, blob)| scheme.open(blob).is_some());
+    if let Some((name, pbe)) = named {
+        let scheme = Scheme::Pbe(pbe, password()?, settings.iterations);
+        return match blobs.iter().find(|(_, blob)| scheme.open(blob).is_none()) {
+            Some((names, _)) => Err(refused(&name, names).in_file(path).with_help(LOST_IV).into()),
+            None => Ok((name, scheme)),
+        };
+    }
+    let mut fitting = Vec::new();
+    for name in USUAL {
+        let Some(pbe) = Pbe::by_name(name) else { continue };
+        let scheme = Scheme::Pbe(pbe, password()?, settings.iterations);
+        if opens(&scheme) {
+            fitting.push((name.to_owned(), scheme));
+        }
+    }
+    match (fitting.len(), fitting.pop()) {
+        (1, Some(found)) => Ok(found),
+        (0, _) => {
+            let what = format!("no usual algorithm opens all values by this password; tried {}", USUAL.join(", "));
+            Err(bootseal_core::Error::new(Kind::WrongPassphrase, what).in_file(path).with_help(LOST_IV).into())
+        }
+        _ => {
+            let what = "several algorithms open these values, which have no MAC";
+            let help = "Name it, as jasypt.encryptor.algorithm does: --algorithm PBEWithMD5AndDES";
+            Err(bootseal_core::Error::new(Kind::Conflict, what).in_file(path).with_help(help).into())
+        }
+    }
+}
+
+const LOST_IV: &str = "A wrong password and a wrong algorithm look the same here: --algorithm names one. What was sealed with an AES \
+    algorithm and NoIvGenerator cannot be opened by anyone: its IV was never kept (jasypt-spring-boot issue 226).";
+
+fn unknown(name: &str) -> Failure {
+    let what = match name.to_ascii_uppercase().contains("RSA") {
+        true => "Jasypt's RSA is not read here".to_owned(),
+        false => format!("`{}` is not an algorithm that is read here", bootseal_core::Typed(name)),
+    };
+    Failure::new(Kind::Usage, what).with_help(format!(
+        "{}, PBEWithSHA1AndDESede, PBEWITHHMACSHA{{1,224,256,384,512}}ANDAES_{{128,256}}, PBEWITHSHA{{,256}}AND{{128,192,256}}BITAES-CBC-BC, AES/GCM/NoPadding. \
+         For another one let the application itself print the values into: bootseal seal - --format properties",
+        USUAL.join(", ")
+    ))
+}
+
+/// `gcm-secret-key-string`, 32 bytes in base64; with a salt `gcm-secret-key-password` and `gcm-secret-key-salt`.
+fn gcm_key(password: &Password, settings: &Settings<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    let Some(salt) = settings.salt else {
+        let key = BASE64_STANDARD.decode(password.bytes()).map(Zeroizing::new).ok().filter(|key| key.len() == 32);
+        return key.ok_or_else(|| {
+            Failure::new(Kind::WrongPassphrase, "the key of AES/GCM is not 32 bytes in base64")
+                .with_help("Where it is a password, its salt belongs to it: --salt, as gcm-secret-key-salt has it.")
+        });
+    };
+    let salt = BASE64_STANDARD.decode(salt).map_err(|_| Failure::new(Kind::Usage, "--salt is not base64"))?;
+    let mut key = Zeroizing::new(vec![0; 32]);
+    let derived = Hash::Sha256.pbkdf2(password.bytes(), &salt, settings.iterations, &mut key);
+    derived.map(|()| key).ok_or_else(|| Failure::new(Kind::Usage, "no key can be made of this password"))
+}

@@ -1,0 +1,96 @@
+//! Where does the other tool's key or password come from? A file, a descriptor, where the tool itself looks, or a prompt; never argv.
+
+use crate::commands::unreadable;
+use crate::exit::{Failure, Result};
+use crate::prompt::no_answer;
+use crate::world::World;
+use bootseal_core::{Kind, Secret};
+use bootseal_memory::SecretBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Keys and passwords are short; a file of identities may be a few lines.
+const MAX_KEY: usize = 64 << 10;
+
+/// What the command line says about it.
+pub(crate) struct KeySource<'a> {
+    pub(crate) files: &'a [PathBuf],
+    pub(crate) descriptor: Option<u32>,
+}
+
+impl KeySource<'_> {
+    /// Everything that was named, in that order.
+    pub(super) fn named(&self, world: &mut World<'_>) -> Result<Vec<Secret>> {
+        let mut found = self.files.iter().map(|path| from_file(path)).collect::<Result<Vec<_>>>()?;
+        if let Some(descriptor) = self.descriptor {
+            found.push(from_descriptor(descriptor, world)?);
+        }
+        Ok(found)
+    }
+
+    /// What was named; else what the tool's own variable holds, `variable`; else what someone types.
+    pub(super) fn or_asked(&self, variable: Option<&str>, prompt: &str, world: &mut World<'_>) -> Result<Vec<Secret>> {
+        let named = self.named(world)?;
+        if !named.is_empty() {
+            return Ok(named);
+        }
+        if let Some(value) = variable.and_then(|name| world.var(name)) {
+            return Ok(vec![from_variable(&value)?]);
+        }
+        if !world.can_ask_passphrase() {
+            return Err(Failure::new(Kind::NoTerminal, format!("{prompt}: there is no terminal to ask at"))
+                .with_help("Name a file that holds it with --key-file, or a descriptor with --key-fd."));
+        }
+        Ok(vec![world.terminal()?.secret(&format!("{prompt}: ")).map_err(no_answer)?])
+    }
+}
+
+pub(super) fn from_variable(value: &std::ffi::OsStr) -> Result<Secret> {
+    Ok(Secret::copy_of(value.as_encoded_bytes())?)
+}
+
+pub(super) fn from_file(path: &Path) -> Result<Secret> {
+    let failed = |error: std::io::Error| Failure::from(unreadable(&error).in_file(path));
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    read(&mut file).map_err(|failure| failure.within(&bootseal_core::Shown(&path.to_string_lossy()).to_string()))
+}
+
+fn from_descriptor(descriptor: u32, world: &mut World<'_>) -> Result<Secret> {
+    let typed = "that is a terminal, which would show what is typed; without --key-fd it is asked for unseen";
+    if descriptor == 0 {
+        if world.stdin_is_terminal || world.stdin_taken {
+            let taken = "stdin is read for something else already";
+            return Err(Failure::new(Kind::Usage, if world.stdin_is_terminal { typed } else { taken }));
+        }
+        world.stdin_taken = true;
+        return read(&mut world.stdin);
+    }
+    if !cfg!(unix) {
+        return Err(Failure::new(Kind::Usage, "on this system a key is read from descriptor 0 only"));
+    }
+    // The system's own name for it: taking over the bare number would take unsafe code.
+    let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(|error| {
+        Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
+            .with_help(format!("It is opened by the shell: bootseal import … --key-fd {descriptor} {descriptor}< FILE"))
+    })?;
+    if std::io::IsTerminal::is_terminal(&source) {
+        return Err(Failure::new(Kind::Usage, typed));
+    }
+    read(&mut source)
+}
+
+fn read(source: &mut dyn Read) -> Result<Secret> {
+    let mut page = SecretBuf::with_capacity(4096)?;
+    let mut source = source;
+    match page.read_to_end(&mut source, MAX_KEY) {
+        Ok(true) => Ok(page.freeze()),
+        Ok(false) => Err(Failure::new(Kind::Usage, "longer than 64 KiB: this is no key")),
+        Err(error) => Err(Failure::new(Kind::Io, format!("the key cannot be read: {error}"))),
+    }
+}
+
+/// Without the one line break that an editor or `echo` puts at the end.
+pub(super) fn without_newline(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}

@@ -1,0 +1,189 @@
+//! What do other tools' files hold? One file a tool: it opens what the tool sealed, and tells what stood there readable.
+//!
+//! An importer reads. It runs nothing, expands nothing and fetches nothing that a file names; a program comes into play only where the
+//! user's own age identity is a plugin's. What it does is bounded: 16 MiB of input, [`MAX_DERIVATIONS`] password derivations of fixed cost.
+
+pub(crate) mod ansible_vault;
+mod cipher;
+pub(crate) mod dotenvx;
+pub(crate) mod jasypt;
+mod key_source;
+mod pbe;
+mod shamir;
+pub(crate) mod sops;
+mod sops_file;
+pub(crate) mod spring;
+
+pub(crate) use key_source::KeySource;
+
+use crate::exit::Result;
+use crate::formats::{Entries, InputProperty, Node, property, shown};
+use bootseal_core::{Error, Kind, PropertyPath, Secret, ValueKind};
+use std::collections::HashSet;
+use zeroize::Zeroizing;
+
+/// Each costs some milliseconds, and a file of 16 MiB could ask for tens of thousands.
+const MAX_DERIVATIONS: usize = 10_000;
+
+/// What a file of another tool held.
+#[derive(Default)]
+pub(crate) struct Imported {
+    pub(crate) properties: Vec<InputProperty>,
+    /// Those of them that were sealed there.
+    pub(crate) sealed: HashSet<PropertyPath>,
+    pub(crate) weak: Vec<Weak>,
+    /// What, and why.
+    pub(crate) left_out: Vec<(String, String)>,
+    pub(crate) remarks: Vec<String>,
+}
+
+/// A protection that does not hold whoever has had the file.
+pub(crate) struct Weak {
+    pub(crate) scheme: String,
+    /// What is weak about it.
+    pub(crate) why: &'static str,
+}
+
+/// What an importer makes of one value.
+pub(crate) enum Leaf {
+    Readable(Node),
+    /// It was sealed there.
+    Opened(Node),
+    /// It was sealed there, and is no text.
+    OpenedBytes(Zeroizing<Vec<u8>>),
+}
+
+impl Leaf {
+    /// Text as it was sealed.
+    fn opened(bytes: Zeroizing<Vec<u8>>) -> Leaf {
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Leaf::Opened(Node::Text(Zeroizing::new(text.to_owned()))),
+            Err(_) => Leaf::OpenedBytes(bytes),
+        }
+    }
+}
+
+impl Imported {
+    /// Hands each value of `entries` to `open`, with the names that lead to it; places in arrays have none.
+    pub(crate) fn of(entries: Entries, mut open: impl FnMut(&[String], Node) -> Result<Leaf>) -> Result<Imported> {
+        let mut imported = Imported { remarks: entries.remarks, ..Imported::default() };
+        let mut seen = HashSet::new();
+        for (path, node) in entries.values {
+            let mut names = path.clone();
+            let mut walk = Walk { open: &mut open, sealed: false, null: false };
+            let property = match node {
+                Node::Array(_) => Leaf::Readable(walk.inside(&mut names, node)?),
+                Node::Null => {
+                    imported.left_out.push((shown(&path), "null, which TOML does not have".into()));
+                    continue;
+                }
+                leaf => (walk.open)(&names, leaf)?,
+            };
+            let (sealed, null) = (walk.sealed, walk.null);
+            if null {
+                imported.left_out.push((shown(&path), "holds null, which TOML does not have".into()));
+                continue;
+            }
+            let path = PropertyPath::new(path)?;
+            if !seen.insert(path.clone()) {
+                let what = "stands twice, as in several documents of one file; nothing was written";
+                return Err(Error::new(Kind::Conflict, what).at(&path).into());
+            }
+            let (property, sealed) = match property {
+                Leaf::Readable(node) => (property_of(path, &node)?, sealed),
+                Leaf::Opened(node) => (property_of(path, &node)?, true),
+                Leaf::OpenedBytes(bytes) => {
+                    let value = Secret::copy_of(&bytes)?;
+                    (InputProperty { path, kind: ValueKind::Bytes, value, marked: false }, true)
+                }
+            };
+            if sealed {
+                imported.sealed.insert(property.path.clone());
+            }
+            imported.properties.push(property);
+        }
+        let empty = entries.empty.iter().map(|path| (shown(path), "an empty table, and so no property".into()));
+        imported.left_out.extend(empty);
+        if entries.comments {
+            imported.left_out.push(("comments".into(), "they may hold old values".into()));
+        }
+        Ok(imported)
+    }
+
+    /// Puts all of it below `prefix`.
+    pub(crate) fn below(mut self, prefix: &PropertyPath) -> Result<Imported> {
+        let longer = |path: &PropertyPath| PropertyPath::new([prefix.segments(), path.segments()].concat());
+        self.sealed = self.sealed.iter().map(longer).collect::<Result<_, Error>>()?;
+        for property in &mut self.properties {
+            property.path = longer(&property.path)?;
+        }
+        Ok(self)
+    }
+}
+
+fn property_of(path: PropertyPath, node: &Node) -> Result<InputProperty> {
+    Ok(property(path, node)?)
+}
+
+/// What an array holds, each value opened; one that was sealed makes the whole a sealed one.
+struct Walk<'a, F> {
+    open: &'a mut F,
+    sealed: bool,
+    null: bool,
+}
+
+impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
+    fn inside(&mut self, names: &mut Vec<String>, node: Node) -> Result<Node> {
+        Ok(match node {
+            Node::Array(elements) => {
+                let elements = elements.into_iter().map(|element| self.inside(names, element));
+                Node::Array(elements.collect::<Result<_>>()?)
+            }
+            Node::Table(table) => {
+                let mut opened = Vec::with_capacity(table.len());
+                for (key, value) in table {
+                    names.push(key.clone());
+                    let value = self.inside(names, value);
+                    names.pop();
+                    opened.push((key, value?));
+                }
+                Node::Table(opened)
+            }
+            Node::Null => {
+                self.null = true;
+                Node::Null
+            }
+            leaf => match (self.open)(names, leaf)? {
+                Leaf::Readable(node) => node,
+                Leaf::Opened(node) => {
+                    self.sealed = true;
+                    node
+                }
+                Leaf::OpenedBytes(_) => {
+                    return Err(Error::new(Kind::Malformed, "holds bytes that are no text, in an array")
+                        .at(&PropertyPath::new(names.clone())?)
+                        .into());
+                }
+            },
+        })
+    }
+}
+
+/// An error about the property with these names.
+fn wrong(kind: Kind, what: impl Into<String>, names: &[String]) -> Error {
+    let error = Error::new(kind, what);
+    match PropertyPath::new(names.to_vec()) {
+        Ok(path) => error.at(&path),
+        Err(_) => error,
+    }
+}
+
+/// Bytes of a text in hexadecimal digits.
+fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    };
+    text.chunks(2).map(pair).collect()
+}

@@ -1,0 +1,317 @@
+//! What does a file of sops hold? Values under one data key, which age has wrapped; and a MAC over all of them, which must hold.
+
+use super::sops_file::SopsFile;
+use super::{Imported, KeySource, Leaf, cipher, key_source, shamir, wrong};
+use crate::cli::Everywhere;
+use crate::exit::{Failure, Result};
+use crate::formats::Node;
+use crate::prompt::no_answer;
+use crate::world::World;
+use aes_gcm::aead::consts::{U12, U32};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bootseal_core::{Error, Identity, IdentityFile, Kind, LockedKey, Secret, open_age_file};
+use sha2::{Digest, Sha256, Sha512};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Recipients, and groups of them: each takes work, and nobody has so many.
+const MAX_KEYS: usize = 256;
+
+pub(crate) fn import(
+    text: &str,
+    path: &Path,
+    keys: &KeySource<'_>,
+    everywhere: &Everywhere,
+    world: &mut World<'_>,
+) -> Result<Imported> {
+    let mut file = SopsFile::read(text, path)?;
+    let key = data_key(&file, path, keys, everywhere, world)?;
+    let only_encrypted = file.has("mac_only_encrypted") == Some("true");
+    let mut mac = Sha512::new();
+    if only_encrypted {
+        mac.update(Sha256::digest(b"sops"));
+    }
+    let (json, suffix) = (file.json, file.has("unencrypted_suffix").unwrap_or("").to_owned());
+    let entries = std::mem::take(&mut file.entries);
+    let mut imported = Imported::of(entries, |names, node| {
+        let text = match &node {
+            Node::Text(text) => text,
+            Node::Toml(text) => {
+                if !only_encrypted {
+                    mac.update(as_go_prints(text, json).as_bytes());
+                }
+                return Ok(Leaf::Readable(node));
+            }
+            _ => return Err(wrong(Kind::Malformed, "has a tag of ansible-vault", names).into()),
+        };
+        let Some(sealed) = Sealed::parse(text) else {
+            if !only_encrypted {
+                mac.update(text.as_bytes());
+            }
+            // sops leaves an empty text as it is wherever it stands; the next one that stands there would be sealed.
+            let readable = !text.is_empty() || !suffix.is_empty() && names.iter().any(|name| name.ends_with(&suffix));
+            return Ok(if readable { Leaf::Readable(node) } else { Leaf::Opened(node) });
+        };
+        let plain = sealed.open(&key, &format!("{}:", names.join(":")));
+        let plain = plain.ok_or_else(|| {
+            wrong(
+                Kind::Forged,
+                "does not open by the data key of the file: it was changed, or belongs elsewhere",
+                names,
+            )
+        })?;
+        mac.update(&*plain);
+        typed(plain, sealed.kind, json).ok_or_else(|| {
+            wrong(Kind::Malformed, "opens to what its type does not allow; the type is not protected", names).into()
+        })
+    })?;
+    check(&format!("{:X}", Hex(&mac.finalize())), &file, &key, path)?;
+    if only_encrypted {
+        imported.remarks.push(
+            "mac_only_encrypted: anyone who could write the file could change what was readable. Look at what stays readable".into(),
+        );
+    }
+    if file.binary
+        && let Some(name) = path.file_name().and_then(|name| name.to_str())
+    {
+        imported.remarks.push(format!("{} was a file of bytes; it is one value, data", bootseal_core::Shown(name)));
+    }
+    Ok(imported)
+}
+
+struct Hex<'a>(&'a [u8]);
+
+impl std::fmt::UpperHex for Hex<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+    }
+}
+
+/// `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`
+struct Sealed<'a> {
+    data: Vec<u8>,
+    iv: Vec<u8>,
+    tag: Vec<u8>,
+    kind: &'a str,
+}
+
+impl Sealed<'_> {
+    fn parse(text: &str) -> Option<Sealed<'_>> {
+        let inner = text.strip_prefix("ENC[AES256_GCM,data:")?.trim_end().strip_suffix(']')?;
+        let (inner, kind) = inner.rsplit_once(",type:")?;
+        let (inner, tag) = inner.rsplit_once(",tag:")?;
+        let (data, iv) = inner.rsplit_once(",iv:")?;
+        let decode = |text: &str| BASE64_STANDARD.decode(text).ok();
+        Some(Sealed { data: decode(data)?, iv: decode(iv)?, tag: decode(tag)?, kind })
+    }
+
+    fn open(&self, key: &[u8], aad: &str) -> Option<Zeroizing<Vec<u8>>> {
+        match self.iv.len() {
+            12 => cipher::gcm::<U12>(key, &self.iv, aad.as_bytes(), &self.data, &self.tag),
+            _ => cipher::gcm::<U32>(key, &self.iv, aad.as_bytes(), &self.data, &self.tag),
+        }
+    }
+}
+
+/// The MAC stands in the file sealed, under the time of the last change.
+fn check(computed: &str, file: &SopsFile, key: &[u8], path: &Path) -> Result<()> {
+    let stated = file.has("mac").and_then(Sealed::parse);
+    let stated = stated.and_then(|mac| mac.open(key, file.has("lastmodified").unwrap_or_default()));
+    if stated.is_some_and(|stated| *stated == computed.as_bytes()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Forged,
+        "the MAC of sops does not hold: something in the file was changed, added, or taken away",
+    )
+    .in_file(path)
+    .with_help("If it was you, let sops mend it (sops edit --ignore-mac), then import it.")
+    .into())
+}
+
+/// A value by the type that sops noted.
+fn typed(plain: Zeroizing<Vec<u8>>, kind: &str, json: bool) -> Option<Leaf> {
+    let toml = |text: String| Leaf::Opened(Node::Toml(Zeroizing::new(text)));
+    let text = || std::str::from_utf8(&plain).ok();
+    match kind {
+        "int" => match text()?.parse::<i64>() {
+            Ok(number) => Some(toml(number.to_string())),
+            // Beyond TOML's 64 bits; kept as text.
+            Err(_) => text()?.parse::<u128>().ok().map(|_| Leaf::opened(plain.clone())),
+        },
+        "float" => {
+            let written = text()?;
+            let value = written.parse::<f64>().ok()?;
+            match written.parse::<i64>() {
+                Ok(number) if json => Some(toml(number.to_string())),
+                _ => Some(toml(toml::Value::Float(value).to_string())),
+            }
+        }
+        "bool" => match text()? {
+            "True" | "true" => Some(toml("true".into())),
+            "False" | "false" => Some(toml("false".into())),
+            _ => None,
+        },
+        _ => Some(Leaf::opened(plain)),
+    }
+}
+
+/// A readable number or boolean as it goes into the MAC.
+fn as_go_prints(text: &str, json: bool) -> String {
+    match text {
+        "true" => "True".into(),
+        "false" => "False".into(),
+        "nan" => "NaN".into(),
+        "inf" => "+Inf".into(),
+        "-inf" => "-Inf".into(),
+        number if !json && number.parse::<i64>().is_ok() => number.to_owned(),
+        number => number.parse::<f64>().map_or_else(|_| number.to_owned(), |value| value.to_string()),
+    }
+}
+
+/// From one age recipient of the file, or from so many groups as its threshold says.
+fn data_key(
+    file: &SopsFile,
+    path: &Path,
+    keys: &KeySource<'_>,
+    everywhere: &Everywhere,
+    world: &mut World<'_>,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let wrapped = |prefix: &str| -> Vec<(&str, &str)> {
+        let field = |at: usize, name: &str| file.has(&format!("{prefix}age__list_{at}__map_{name}"));
+        (0..MAX_KEYS).map_while(|at| Some((field(at, "recipient").unwrap_or_default(), field(at, "enc")?))).collect()
+    };
+    let single = wrapped("");
+    let groups: Vec<_> = (0..MAX_KEYS)
+        .map(|group| format!("key_groups__list_{group}__map_"))
+        .take_while(|prefix| file.metadata.keys().any(|name| name.starts_with(prefix.as_str())))
+        .map(|prefix| wrapped(&prefix))
+        .collect();
+    let recipients: Vec<&str> = single.iter().chain(groups.iter().flatten()).map(|(recipient, _)| *recipient).collect();
+    if recipients.is_empty() {
+        let help = "sops itself can open it: sops decrypt FILE | bootseal seal - --format yaml -o OUT";
+        let what = "has no age recipient; keys in PGP and cloud services are not read here";
+        return Err(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help).into());
+    }
+    let (identities, tried) = identities(&recipients, keys, everywhere, world)?;
+    let in_file = |error: Error| Failure::from(error.in_file(path));
+    let open = |wrapped: &[(&str, &str)], length: usize| -> Result<Option<Secret>> {
+        for (_, block) in wrapped {
+            if let Some(key) = open_age_file(block, length, &identities).map_err(in_file)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    };
+    let refused = |what: String| {
+        let quantum = match recipients.iter().any(|recipient| recipient.starts_with("age1pq1")) {
+            true => " Post-quantum recipients (age1pq1…) are not opened here yet.",
+            false => "",
+        };
+        let help = format!("It opens for: {}.{quantum} Name a key with --key-file FILE", recipients.join(", "));
+        Failure::from(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help))
+    };
+    let key = match groups.is_empty() {
+        true => open(&single, 32)?.map(|key| key.expose(|key| Zeroizing::new(key.to_vec()))),
+        false => {
+            let threshold = file.has("shamir_threshold").and_then(|number| number.parse().ok()).unwrap_or(groups.len());
+            let mut shares = Vec::new();
+            for group in &groups {
+                shares.extend(open(group, 33)?.map(|share| share.expose(|share| Zeroizing::new(share.to_vec()))));
+            }
+            if shares.len() < threshold.max(1) {
+                return Err(refused(format!(
+                    "the keys at hand open {} of {} key groups, and {threshold} are needed; tried {tried}",
+                    shares.len(),
+                    groups.len()
+                )));
+            }
+            shares.truncate(threshold.max(1));
+            shamir::combine(&shares)
+        }
+    };
+    let key = key.ok_or_else(|| refused(format!("no key at hand opens it; tried {tried}")))?;
+    match key.len() {
+        32 => Ok(key),
+        _ => Err(Error::new(Kind::Malformed, "its data key is not 32 bytes").in_file(path).into()),
+    }
+}
+
+/// Those that were named; else where sops looks. What was tried is said.
+fn identities(
+    recipients: &[&str],
+    keys: &KeySource<'_>,
+    everywhere: &Everywhere,
+    world: &mut World<'_>,
+) -> Result<(Vec<Identity>, String)> {
+    let plugins = world.plugins()?;
+    let mut found = IdentityFile::default();
+    let mut tried = Vec::new();
+    let take = |file: IdentityFile, found: &mut IdentityFile| {
+        found.identities.extend(file.identities.into_iter().map(|identity| identity.with_plugins(&plugins)));
+        found.locked.extend(file.locked);
+    };
+    let parse = |secret: &Secret| secret.expose(|mut bytes| IdentityFile::from_reader(&mut bytes));
+    let named = keys.named(world)?;
+    for secret in &named {
+        take(parse(secret)?, &mut found);
+        tried = vec!["what was named".to_owned()];
+    }
+    if named.is_empty() {
+        if world.var("SOPS_AGE_KEY_CMD").is_some() || world.var("SOPS_AGE_SSH_PRIVATE_KEY_CMD").is_some() {
+            tried.push("SOPS_AGE_KEY_CMD (not run here: $SOPS_AGE_KEY_CMD | bootseal import … --key-fd 0)".into());
+        }
+        if let Some(text) = world.var("SOPS_AGE_KEY") {
+            take(parse(&key_source::from_variable(&text)?)?, &mut found);
+            tried.push("SOPS_AGE_KEY".into());
+        }
+        for variable in ["SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"] {
+            if let Some(path) = world.var(variable).map(PathBuf::from) {
+                let secret = key_source::from_file(&path)?;
+                take(parse(&secret).map_err(|error| error.in_file(&path))?, &mut found);
+                tried.push(variable.into());
+            }
+        }
+        let home = world.var("HOME").or_else(|| world.var("USERPROFILE")).map(PathBuf::from);
+        let mut usual: Vec<PathBuf> = world
+            .user_folder("APPDATA", "XDG_CONFIG_HOME", ".config")
+            .into_iter()
+            .map(|folder| folder.join("sops/age/keys.txt"))
+            .collect();
+        usual.extend(home.iter().flat_map(|home| {
+            ["Library/Application Support/sops/age/keys.txt", ".ssh/id_ed25519", ".ssh/id_rsa"]
+                .map(|name| home.join(name))
+        }));
+        for path in usual {
+            // They may be there for something else.
+            if let Ok(secret) = key_source::from_file(&path)
+                && let Ok(file) = parse(&secret)
+            {
+                tried.push(bootseal_core::Shown(&path.to_string_lossy()).to_string());
+                take(file, &mut found);
+            }
+        }
+        if found.identities.is_empty() && found.locked.is_empty() && everywhere.identity.is_empty() {
+            tried.push("SOPS_AGE_KEY_FILE (unset), sops/age/keys.txt (absent)".into());
+        }
+    }
+    let wanted = |key: &LockedKey| {
+        let own = key.recipient().to_string();
+        recipients.iter().any(|recipient| recipient.split_whitespace().take(2).eq(own.split_whitespace().take(2)))
+    };
+    for key in found.locked.iter().filter(|key| wanted(key)) {
+        if world.can_ask_passphrase() {
+            let passphrase =
+                world.terminal()?.secret(&format!("Passphrase of the SSH key {}: ", short(key))).map_err(no_answer)?;
+            found.identities.push(key.unlock(&passphrase)?);
+        } else {
+            tried.push("an SSH key whose passphrase nobody could be asked for".into());
+        }
+    }
+    Ok((found.identities, tried.join(", ")))
+}
+
+fn short(key: &LockedKey) -> String {
+    key.recipient().to_string().chars().take(32).collect::<String>() + "…"
+}

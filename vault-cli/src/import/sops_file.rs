@@ -1,0 +1,152 @@
+//! How does sops write a file? YAML, JSON, dotenv and INI in its own dialects, each with its metadata; one flat shape for all of them.
+
+use crate::cli::Format;
+use crate::exit::{Failure, Result};
+use crate::formats::{Entries, Node, Table, documents};
+use bootseal_core::{Error, Kind};
+use std::collections::HashMap;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Values, and metadata by their flat names, `age__list_0__map_enc`.
+pub(super) struct SopsFile {
+    pub(super) entries: Entries,
+    pub(super) metadata: HashMap<String, String>,
+    /// JSON has one kind of number.
+    pub(super) json: bool,
+    /// What sops sealed as a file of bytes is one value, `data`.
+    pub(super) binary: bool,
+}
+
+impl SopsFile {
+    /// In the format that the ending of its name tells, as for sops: what is none of its formats is a file of bytes.
+    pub(super) fn read(text: &str, path: &Path) -> Result<SopsFile> {
+        let in_file = |error: Error| Failure::from(error.in_file(path));
+        let mut file = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("yaml" | "yml") => nested(text, Format::Yaml).map_err(in_file)?,
+            Some("env") => dotenv(text).map_err(in_file)?,
+            Some("ini") => ini(text).map_err(in_file)?,
+            _ if path.file_name().is_some_and(|name| name == ".env") => dotenv(text).map_err(in_file)?,
+            _ => nested(text, Format::Json).map_err(in_file)?,
+        };
+        if !file.metadata.contains_key("mac") {
+            return Err(Error::new(Kind::Malformed, "holds no metadata of sops: nothing that sops has sealed")
+                .in_file(path)
+                .with_help("A file in clear: bootseal seal INPUT")
+                .into());
+        }
+        let known = ["json", "yaml", "yml", "env", "ini"];
+        let told = path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| known.contains(&ending));
+        file.binary = file.json && !told;
+        Ok(file)
+    }
+
+    fn new(entries: Entries, metadata: HashMap<String, String>, json: bool) -> SopsFile {
+        SopsFile { entries, metadata, json, binary: false }
+    }
+
+    pub(super) fn has(&self, name: &str) -> Option<&str> {
+        self.metadata.get(name).map(String::as_str)
+    }
+}
+
+fn nested(text: &str, format: Format) -> Result<SopsFile, Error> {
+    let (documents, remarks) = documents(text, format)?;
+    let mut metadata = HashMap::new();
+    let mut entries = Entries { remarks, ..Entries::default() };
+    for table in documents {
+        let (own, values): (Table, Table) = table.into_iter().partition(|(key, _)| key == "sops");
+        for (_, node) in own {
+            flatten(String::new(), &node, &mut metadata);
+        }
+        entries.add(&mut Vec::new(), values);
+    }
+    entries.comments = format == Format::Yaml && text.lines().any(|line| line.trim_start().starts_with('#'));
+    Ok(SopsFile::new(entries, metadata, format == Format::Json))
+}
+
+/// The names that sops itself gives metadata where a format has no nesting.
+fn flatten(name: String, node: &Node, found: &mut HashMap<String, String>) {
+    match node {
+        Node::Table(table) => table.iter().for_each(|(key, node)| {
+            let name = if name.is_empty() { key.clone() } else { format!("{name}__map_{key}") };
+            flatten(name, node, found);
+        }),
+        Node::Array(list) => {
+            list.iter().enumerate().for_each(|(at, node)| flatten(format!("{name}__list_{at}"), node, found));
+        }
+        Node::Text(text) | Node::Toml(text) => {
+            found.insert(name, text.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// No quotes, no `export`, nothing trimmed; `\n` is a line break.
+fn dotenv(text: &str) -> Result<SopsFile, Error> {
+    let (mut entries, mut metadata) = (Entries::default(), HashMap::new());
+    for (index, line) in text.split('\n').enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            entries.comments |= line.starts_with('#');
+            continue;
+        }
+        let (name, value) = line
+            .split_once('=')
+            .ok_or_else(|| Error::new(Kind::Malformed, "is no NAME=value").at_line(index + 1, 1))?;
+        let value = value.replace("\\n", "\n");
+        match name.strip_prefix("sops_") {
+            Some(name) => drop(metadata.insert(name.to_owned(), value)),
+            None => entries.values.push((vec![name.to_owned()], Node::Text(Zeroizing::new(value)))),
+        }
+    }
+    Ok(SopsFile::new(entries, metadata, false))
+}
+
+/// As go-ini writes it: `` `…` `` and `"""…"""` around what is not plain; a comment is a line of its own.
+fn ini(text: &str) -> Result<SopsFile, Error> {
+    let (mut entries, mut metadata) = (Entries::default(), HashMap::new());
+    let mut section = "DEFAULT".to_owned();
+    let mut rest = text;
+    let mut number = 0;
+    while !rest.is_empty() {
+        number += 1;
+        let broken = |what: &str| Error::new(Kind::Malformed, what).at_line(number, 1);
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        rest = after;
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            entries.comments |= !line.is_empty();
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.strip_suffix(']').ok_or_else(|| broken("is no [section]"))?.to_owned();
+            continue;
+        }
+        let (name, value) = match line.strip_prefix('`').and_then(|line| line.split_once('`')) {
+            Some((name, after)) => {
+                (name, after.trim_start().strip_prefix('=').ok_or_else(|| broken("is no name = value"))?)
+            }
+            None => line.split_once('=').ok_or_else(|| broken("is no name = value"))?,
+        };
+        let (name, value) = (name.trim(), value.trim());
+        let mut whole = value.to_owned();
+        for fence in ["\"\"\"", "`"] {
+            let Some(begun) = value.strip_prefix(fence) else { continue };
+            whole = match begun.strip_suffix(fence) {
+                Some(inner) => inner.to_owned(),
+                None => {
+                    let (inner, after) = rest.split_once(fence).ok_or_else(|| broken("a quote that nothing ends"))?;
+                    number += inner.matches('\n').count() + 1;
+                    rest = after.split_once('\n').map_or("", |(_, rest)| rest);
+                    format!("{begun}\n{inner}")
+                }
+            };
+            break;
+        }
+        match section.as_str() {
+            "sops" => drop(metadata.insert(name.to_owned(), whole.replace("\\\\n", "\n").replace("\\n", "\n"))),
+            _ => entries.values.push((vec![section.clone(), name.to_owned()], Node::Text(Zeroizing::new(whole)))),
+        }
+    }
+    Ok(SopsFile::new(entries, metadata, false))
+}

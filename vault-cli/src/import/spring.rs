@@ -1,0 +1,83 @@
+//! What does a settings file with Spring Cloud Config's `{cipher}…` hold? A random IV and AES-256-CBC, under a key from PBKDF2.
+
+use super::pbe::Hash;
+use super::{Imported, KeySource, Leaf, Weak, cipher, key_source, unhex, wrong};
+use crate::exit::{Failure, Result};
+use crate::formats::{Node, entries};
+use crate::world::World;
+use bootseal_core::Kind;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// What `Encryptors.text` of Spring Security makes of `encrypt.key` and `encrypt.salt`.
+const ITERATIONS: u32 = 1024;
+const DEFAULT_SALT: &str = "deadbeef";
+
+pub(crate) fn import(
+    text: &str,
+    path: &Path,
+    salt: Option<&str>,
+    keys: &KeySource<'_>,
+    world: &mut World<'_>,
+) -> Result<Imported> {
+    let entries = entries(text, path)?;
+    if !entries.values.iter().any(|(_, node)| sealed(node)) {
+        return Err(bootseal_core::Error::new(Kind::Malformed, "holds no {cipher}…: nothing that Spring has sealed")
+            .in_file(path)
+            .with_help("A file in clear: bootseal seal INPUT")
+            .into());
+    }
+    let salt = unhex(salt.unwrap_or(DEFAULT_SALT).as_bytes())
+        .ok_or_else(|| Failure::new(Kind::Usage, "--salt is not hexadecimal, as encrypt.salt is"))?;
+    let secrets = keys.or_asked(Some("ENCRYPT_KEY"), "Spring's encrypt.key", world)?;
+    let [secret] = secrets.as_slice() else {
+        return Err(Failure::new(Kind::Usage, "Spring has one encrypt.key; several were given"));
+    };
+    let key = secret.expose(|secret| {
+        let password = key_source::without_newline(secret);
+        if password.windows(15).any(|part| part == b"RSA PRIVATE KEY") {
+            let help = "Let the server decrypt them (POST /decrypt), into: bootseal seal - --format properties";
+            return Err(Failure::new(Kind::Usage, "encrypt.key is an RSA key, which is not read here").with_help(help));
+        }
+        let mut key = Zeroizing::new(vec![0; 32]);
+        let derived = Hash::Sha1.pbkdf2(password, &salt, ITERATIONS, &mut key);
+        derived.map(|()| key).ok_or_else(|| Failure::new(Kind::Usage, "no key can be made of this encrypt.key"))
+    })?;
+    let mut imported = Imported::of(entries, |names, node| match &node {
+        Node::Text(value) => match value.strip_prefix("{cipher}") {
+            Some(sealed) => Ok(Leaf::opened(open(sealed, &key, names)?)),
+            None => Ok(Leaf::Readable(node)),
+        },
+        _ => Ok(Leaf::Readable(node)),
+    })?;
+    let why = "1024 rounds of SHA-1 and often the same salt make guessing encrypt.key cheap; no MAC";
+    imported.weak.push(Weak { scheme: "{cipher} with a symmetric key".into(), why });
+    Ok(imported)
+}
+
+fn sealed(node: &Node) -> bool {
+    match node {
+        Node::Text(value) => value.starts_with("{cipher}"),
+        Node::Array(elements) => elements.iter().any(sealed),
+        Node::Table(table) => table.iter().any(|(_, node)| sealed(node)),
+        _ => false,
+    }
+}
+
+fn open(sealed: &str, key: &[u8], names: &[String]) -> Result<Zeroizing<Vec<u8>>> {
+    let mut digits = sealed.trim();
+    // `{key:alias}{secret:name}` choose among several keys; there is one.
+    while let Some((_, rest)) = digits.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        digits = rest;
+    }
+    let blob = unhex(digits.as_bytes()).ok_or_else(|| {
+        wrong(Kind::Malformed, "{cipher} is not hexadecimal: sealed with an RSA key, which is not read here", names)
+    })?;
+    let plain = blob.split_at_checked(16).and_then(|(iv, text)| cipher::aes_cbc(key, iv, text));
+    let plain = plain.filter(|plain| std::str::from_utf8(plain).is_ok());
+    plain.ok_or_else(|| {
+        wrong(Kind::WrongPassphrase, "does not open by this encrypt.key", names)
+            .with_help("Where the server sets encrypt.salt, say it too: --salt")
+            .into()
+    })
+}
