@@ -214,7 +214,7 @@ fn yaml_key(key: &str, text: &mut Text) {
     }
     yaml_text(key, text);
     if key.len() > 256 {
-        text.push_str("\n");
+        text.push('\n');
     }
 }
 

@@ -18,11 +18,11 @@ const ITERATIONS: u32 = 10_000;
 const MARK: &str = "$ANSIBLE_VAULT;";
 /// Playbooks with more vault ids than this are not known.
 const MAX_PASSWORDS: usize = 16;
-const WEAK: Weak = Weak { scheme: String::new(), why: "10,000 rounds of SHA-256 make guessing the password cheap" };
+const WEAK: &str = "10,000 rounds of SHA-256 make guessing the password cheap";
 
 pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut World<'_>) -> Result<Imported> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut vault = match text.trim_start().starts_with(MARK) || text.contains(MARK) {
+    let mut vault = match text.contains(MARK) {
         true => Passwords::find(keys, world)?,
         false => {
             return Err(Error::new(Kind::Malformed, "holds nothing that ansible-vault has sealed")
@@ -40,27 +40,28 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut 
             documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
             entries.remarks = remarks;
             entries.comments = text.lines().any(|line| line.trim_start().starts_with('#'));
-            Imported::of(entries, |names, node| vault.value(names, node, false))?
+            Imported::of(entries, |names, node| vault.value(names, node, false)).map_err(in_file)?
         }
         true => {
             let plain = vault.open(text, &[]).map_err(in_file)?;
             match tables(&plain, path)? {
-                Some(entries) => Imported::of(entries, |names, node| vault.value(names, node, true))?,
+                Some(entries) => {
+                    Imported::of(entries, |names, node| vault.value(names, node, true)).map_err(in_file)?
+                }
                 None => {
                     let name = name_of(path)?;
                     let mut plain = Some(plain);
-                    let values = vec![(vec![name.clone()], Node::Null)];
-                    let values = values.into_iter().map(|(names, _)| (names, Node::Vault(Zeroizing::default())));
-                    let entries = Entries { values: values.collect(), ..Entries::default() };
-                    let mut imported =
-                        Imported::of(entries, |_, _| Ok(Leaf::opened(plain.take().unwrap_or_default())))?;
+                    let values = vec![(vec![name.clone()], Node::Vault(Zeroizing::default()))];
+                    let entries = Entries { values, ..Entries::default() };
+                    let mut imported = Imported::of(entries, |_, _| Ok(Leaf::opened(plain.take().unwrap_or_default())))
+                        .map_err(in_file)?;
                     imported.remarks.push(format!("the file is no YAML or JSON; it is one value, {}", Shown(&name)));
                     imported
                 }
             }
         }
     };
-    imported.weak.push(Weak { scheme: "ansible-vault".into(), ..WEAK });
+    imported.weak.push(Weak { scheme: "ansible-vault".into(), why: WEAK });
     Ok(imported)
 }
 
@@ -118,7 +119,7 @@ impl Passwords {
     }
 
     /// What one value is: opened where it stood behind `!vault`; `sealed` where the whole file was.
-    fn value(&mut self, names: &[String], node: Node, sealed: bool) -> Result<Leaf> {
+    fn value(&mut self, names: &[String], node: Node, sealed: bool) -> Result<Leaf, Error> {
         match node {
             Node::Vault(envelope) => Ok(Leaf::opened(self.open(&envelope, names)?)),
             other if sealed => Ok(Leaf::Opened(other)),
@@ -127,7 +128,7 @@ impl Passwords {
     }
 
     fn open(&mut self, envelope: &str, names: &[String]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let (salt, mac, text) = parts(envelope).map_err(|what| wrong(Kind::Malformed, what, names))?;
+        let [salt, mac, text] = parts(envelope).map_err(|what| wrong(Kind::Malformed, what, names))?;
         for index in 0..self.passwords.len() {
             let key = self.key(index, &salt)?;
             let Ok(mut check) = Hmac::<Sha256>::new_from_slice(&key[32..64]) else { continue };
@@ -171,7 +172,7 @@ impl Passwords {
 }
 
 /// Salt, HMAC and ciphertext.
-fn parts(envelope: &str) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), &'static str> {
+fn parts(envelope: &str) -> Result<[Vec<u8>; 3], &'static str> {
     let mut lines = envelope.trim().lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().trim().split(';').collect();
     match header.as_slice() {
@@ -187,7 +188,7 @@ fn parts(envelope: &str) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), &'static str> {
     let digits: Vec<u8> = lines.flat_map(|line| line.trim().bytes()).collect();
     let inner = unhex(&digits).ok_or(broken)?;
     let parts: Vec<Vec<u8>> = inner.split(|byte| *byte == b'\n').map(unhex).collect::<Option<_>>().ok_or(broken)?;
-    <[Vec<u8>; 3]>::try_from(parts).map(|[salt, mac, text]| (salt, mac, text)).map_err(|_| broken)
+    parts.try_into().map_err(|_| broken)
 }
 
 /// A password file that is a program is one that Ansible runs, and that is not run here.

@@ -67,7 +67,8 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut 
             None => Ok(Leaf::Readable(node)),
         },
         _ => Ok(Leaf::Readable(node)),
-    })?;
+    })
+    .map_err(|error| error.in_file(path))?;
     let left_out = own.iter().map(|pair| (super::shown(std::slice::from_ref(&pair.name)), "dotenvx's own key".into()));
     imported.left_out.extend(left_out);
     imported.remarks.push(

@@ -55,7 +55,7 @@ pub(crate) fn import(
     let entries = entries(text, path)?;
     let mut blobs = Vec::new();
     for (names, node) in &entries.values {
-        collect(names, node, &mut blobs)?;
+        collect(names, node, &mut blobs).map_err(|error| error.in_file(path))?;
     }
     if blobs.is_empty() {
         return Err(bootseal_core::Error::new(Kind::Malformed, "holds no ENC(…): nothing that Jasypt has sealed")
@@ -78,7 +78,8 @@ pub(crate) fn import(
             None => Ok(Leaf::Readable(node)),
         },
         _ => Ok(Leaf::Readable(node)),
-    })?;
+    })
+    .map_err(|error| error.in_file(path))?;
     let why = match &scheme {
         Scheme::Pbe(pbe, ..) => Some(pbe.weakness()),
         Scheme::Gcm(_) if settings.salt.is_some() => Some("1000 rounds make guessing the password cheap"),
@@ -94,7 +95,7 @@ fn wrapped(value: &str) -> Option<&str> {
 }
 
 /// Every sealed value, also inside arrays.
-fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)>) -> Result<()> {
+fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)>) -> Result<(), bootseal_core::Error> {
     match node {
         Node::Text(value) => {
             if let Some(inner) = wrapped(value) {
@@ -109,7 +110,7 @@ fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)
 }
 
 /// Base64, or hexadecimal digits where `string-output-type` says so.
-fn blob(inner: &str, names: &[String]) -> Result<Vec<u8>> {
+fn blob(inner: &str, names: &[String]) -> Result<Vec<u8>, bootseal_core::Error> {
     let inner = inner.trim();
     let hexadecimal = inner.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
     let blob = match hexadecimal {
@@ -117,7 +118,7 @@ fn blob(inner: &str, names: &[String]) -> Result<Vec<u8>> {
         false => BASE64_STANDARD.decode(inner).ok(),
     };
     let what = "ENC(…) holds neither base64 nor hexadecimal digits";
-    blob.ok_or_else(|| wrong(Kind::Malformed, what, names).into())
+    blob.ok_or_else(|| wrong(Kind::Malformed, what, names))
 }
 
 fn refused(name: &str, names: &[String]) -> bootseal_core::Error {

@@ -16,9 +16,8 @@ pub(crate) mod spring;
 
 pub(crate) use key_source::KeySource;
 
-use crate::exit::Result;
 use crate::formats::{Entries, InputProperty, Node, property, shown};
-use bootseal_core::{Error, Kind, PropertyPath, Secret, ValueKind};
+use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
@@ -87,7 +86,7 @@ impl Imported {
             let path = PropertyPath::new(path)?;
             if !seen.insert(path.clone()) {
                 let what = "stands twice, as in several documents of one file; nothing was written";
-                return Err(Error::new(Kind::Conflict, what).at(&path).into());
+                return Err(Error::new(Kind::Conflict, what).at(&path));
             }
             let (property, sealed) = match property {
                 Leaf::Readable(node) => (property_of(path, &node)?, sealed),
@@ -113,7 +112,7 @@ impl Imported {
     /// Puts all of it below `prefix`.
     pub(crate) fn below(mut self, prefix: &PropertyPath) -> Result<Imported> {
         let longer = |path: &PropertyPath| PropertyPath::new([prefix.segments(), path.segments()].concat());
-        self.sealed = self.sealed.iter().map(longer).collect::<Result<_, Error>>()?;
+        self.sealed = self.sealed.iter().map(longer).collect::<Result<_>>()?;
         for property in &mut self.properties {
             property.path = longer(&property.path)?;
         }
@@ -122,7 +121,7 @@ impl Imported {
 }
 
 fn property_of(path: PropertyPath, node: &Node) -> Result<InputProperty> {
-    Ok(property(path, node)?)
+    property(path, node)
 }
 
 /// What an array holds, each value opened; one that was sealed makes the whole a sealed one.
@@ -161,8 +160,7 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                 }
                 Leaf::OpenedBytes(_) => {
                     return Err(Error::new(Kind::Malformed, "holds bytes that are no text, in an array")
-                        .at(&PropertyPath::new(names.clone())?)
-                        .into());
+                        .at(&PropertyPath::new(names.clone())?));
                 }
             },
         })

@@ -43,7 +43,7 @@ pub(crate) fn import(
                 }
                 return Ok(Leaf::Readable(node));
             }
-            _ => return Err(wrong(Kind::Malformed, "has a tag of ansible-vault", names).into()),
+            _ => return Err(wrong(Kind::Malformed, "has a tag of ansible-vault", names)),
         };
         let Some(sealed) = Sealed::parse(text) else {
             if !only_encrypted {
@@ -63,9 +63,10 @@ pub(crate) fn import(
         })?;
         mac.update(&*plain);
         typed(plain, sealed.kind, json).ok_or_else(|| {
-            wrong(Kind::Malformed, "opens to what its type does not allow; the type is not protected", names).into()
+            wrong(Kind::Malformed, "opens to what its type does not allow; the type is not protected", names)
         })
-    })?;
+    })
+    .map_err(|error| error.in_file(path))?;
     check(&format!("{:X}", Hex(&mac.finalize())), &file, &key, path)?;
     if only_encrypted {
         imported.remarks.push(

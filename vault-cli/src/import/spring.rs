@@ -49,7 +49,8 @@ pub(crate) fn import(
             None => Ok(Leaf::Readable(node)),
         },
         _ => Ok(Leaf::Readable(node)),
-    })?;
+    })
+    .map_err(|error| error.in_file(path))?;
     let why = "1024 rounds of SHA-1 and often the same salt make guessing encrypt.key cheap; no MAC";
     imported.weak.push(Weak { scheme: "{cipher} with a symmetric key".into(), why });
     Ok(imported)
@@ -64,7 +65,7 @@ fn sealed(node: &Node) -> bool {
     }
 }
 
-fn open(sealed: &str, key: &[u8], names: &[String]) -> Result<Zeroizing<Vec<u8>>> {
+fn open(sealed: &str, key: &[u8], names: &[String]) -> Result<Zeroizing<Vec<u8>>, bootseal_core::Error> {
     let mut digits = sealed.trim();
     // `{key:alias}{secret:name}` choose among several keys; there is one.
     while let Some((_, rest)) = digits.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
@@ -78,6 +79,5 @@ fn open(sealed: &str, key: &[u8], names: &[String]) -> Result<Zeroizing<Vec<u8>>
     plain.ok_or_else(|| {
         wrong(Kind::WrongPassphrase, "does not open by this encrypt.key", names)
             .with_help("Where the server sets encrypt.salt, say it too: --salt")
-            .into()
     })
 }

@@ -1,0 +1,16 @@
+// Prints what java.util.Properties reads on stdin: name and value a line, both in base64.
+import java.nio.charset.StandardCharsets;
+import java.util.*;
+
+public class ReadProperties {
+    public static void main(String[] args) throws Exception {
+        Properties read = new Properties();
+        read.load(System.in);
+        for (String name : read.stringPropertyNames())
+            System.out.println(base64(name) + " " + base64(read.getProperty(name)));
+    }
+
+    static String base64(String text) {
+        return Base64.getEncoder().encodeToString(text.getBytes(StandardCharsets.UTF_8));
+    }
+}

@@ -1,0 +1,66 @@
+// Seals as Jasypt and Spring do: `java -cp jasypt.jar:bcprov.jar Seal.java ALGORITHM`; on stdin the password, then a value a line, both in
+// base64; on stdout what stands in the file. The password is not on the command line because what a test does is copied.
+import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
+import java.util.*;
+import javax.crypto.*;
+import javax.crypto.spec.*;
+
+public class Seal {
+    public static void main(String[] args) throws Exception {
+        Scanner in = new Scanner(System.in);
+        String password = text(in.nextLine());
+        String algorithm = args[0];
+        while (in.hasNextLine()) {
+            String value = text(in.nextLine());
+            switch (algorithm) {
+                case "spring" -> System.out.println("{cipher}" + spring(password, value, args.length > 1 ? args[1] : "deadbeef"));
+                case "gcm" -> System.out.println("ENC(" + gcm(Base64.getDecoder().decode(password), value) + ")");
+                case "gcm-password" -> System.out.println("ENC(" + gcm(derived("PBKDF2WithHmacSHA256", password, Base64.getDecoder().decode(args[1]), 1000), value) + ")");
+                default -> System.out.println("ENC(" + jasypt(algorithm, password, value) + ")");
+            }
+        }
+    }
+
+    static String text(String base64) {
+        return new String(Base64.getDecoder().decode(base64), StandardCharsets.UTF_8);
+    }
+
+    static String jasypt(String algorithm, String password, String value) {
+        var encryptor = new org.jasypt.encryption.pbe.StandardPBEStringEncryptor();
+        encryptor.setPassword(password);
+        encryptor.setAlgorithm(algorithm);
+        if (algorithm.endsWith("-BC")) encryptor.setProvider(new org.bouncycastle.jce.provider.BouncyCastleProvider());
+        if (algorithm.contains("HMAC")) encryptor.setIvGenerator(new org.jasypt.iv.RandomIvGenerator());
+        return encryptor.encrypt(value);
+    }
+
+    // Encryptors.text(encrypt.key, encrypt.salt) of Spring Security, by its documented parameters.
+    static String spring(String key, String value, String salt) throws Exception {
+        byte[] iv = random(16);
+        Cipher cipher = Cipher.getInstance("AES/CBC/PKCS5Padding");
+        cipher.init(Cipher.ENCRYPT_MODE, new SecretKeySpec(derived("PBKDF2WithHmacSHA1", key, HexFormat.of().parseHex(salt), 1024), "AES"), new IvParameterSpec(iv));
+        return HexFormat.of().formatHex(iv) + HexFormat.of().formatHex(cipher.doFinal(value.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    // jasypt-spring-boot's SimpleGCMByteEncryptor, by its documented parameters.
+    static String gcm(byte[] key, String value) throws Exception {
+        byte[] iv = random(12);
+        Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
+        cipher.init(Cipher.ENCRYPT_MODE, new SecretKeySpec(key, "AES"), new GCMParameterSpec(128, iv));
+        byte[] sealed = cipher.doFinal(value.getBytes(StandardCharsets.UTF_8));
+        byte[] both = Arrays.copyOf(iv, 12 + sealed.length);
+        System.arraycopy(sealed, 0, both, 12, sealed.length);
+        return Base64.getEncoder().encodeToString(both);
+    }
+
+    static byte[] derived(String algorithm, String password, byte[] salt, int rounds) throws Exception {
+        return SecretKeyFactory.getInstance(algorithm).generateSecret(new PBEKeySpec(password.toCharArray(), salt, rounds, 256)).getEncoded();
+    }
+
+    static byte[] random(int length) {
+        byte[] bytes = new byte[length];
+        new SecureRandom().nextBytes(bytes);
+        return bytes;
+    }
+}
