@@ -724,3 +724,55 @@ fn nothing_in_clear_reaches_a_disk_argv_or_environment() {
     assert!(!trace.contains(CANARY) && !trace.contains("hunter2-passw0rd"), "{trace}");
     assert_eq!(home.ok(&["get", "pw", "-f", "a.sealed.toml"]), CANARY);
 }
+
+#[test]
+fn each_line_of_the_document_works_as_printed() {
+    let document = std::fs::read_to_string(support::root().join("docs/importing.md")).unwrap();
+    let lines: Vec<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | `bootseal import ")?.1.strip_suffix("` |"))
+        .collect();
+    assert_eq!(lines.len(), 5);
+    let home = Home::new();
+    for line in lines {
+        let args: Vec<&str> = line.split(' ').collect();
+        let (tool, input) = (args[1], args[2]);
+        std::fs::create_dir_all(home.at(input).parent().unwrap()).unwrap();
+        let typed: (&str, &str) = match tool {
+            "sops" => {
+                std::fs::create_dir_all(home.at(".config/sops/age")).unwrap();
+                let recipient = age_key(&home, ".config/sops/age/keys.txt");
+                home.write("in.yaml", format!("pw: {CANARY}\n"));
+                sops(&home, &["encrypt", "--age", &recipient, "in.yaml"], input);
+                ("", "")
+            }
+            "ansible-vault" => {
+                home.write("pw", "hunter2");
+                home.write(input, format!("pw: {CANARY}\n"));
+                vaulted(&home, &["encrypt", "--vault-password-file", "pw", input]);
+                ("*Vault password: ", "hunter2\n")
+            }
+            "jasypt" => {
+                let sealed = java_sealed(&["PBEWITHHMACSHA512ANDAES_256"], PASSWORD, &[CANARY]);
+                home.write(input, format!("pw={}\n", sealed[0]));
+                ("*Jasypt's password: ", "jasypt pa\\ss=w0rd\n")
+            }
+            "dotenvx" => {
+                home.write(input, format!("pw={CANARY}\n"));
+                dotenvx(&home, &["encrypt", "-f", input]);
+                ("", "")
+            }
+            _ => {
+                let sealed = java_sealed(&["spring"], "spring-key", &[CANARY]);
+                home.write(input, format!("pw: '{}'\n", sealed[0]));
+                ("*encrypt.key: ", "spring-key\n")
+            }
+        };
+        let answers = if typed.0.is_empty() { vec![] } else { vec![typed] };
+        let ran = home.typed(&[&["import"], &args[..]].concat(), &[], &answers);
+        assert_eq!(ran.code, 0, "{line}: {ran:?}");
+        assert_eq!(exported(&home, "app.sealed.toml"), json!({"pw": CANARY}), "{line}");
+        std::fs::remove_file(home.at("app.sealed.toml")).unwrap();
+        std::fs::remove_dir_all(home.at(".local")).unwrap();
+    }
+}
