@@ -15,6 +15,7 @@ use hkdf::Hkdf;
 use k256::elliptic_curve::sec1::ToSec1Point;
 use k256::{PublicKey, SecretKey};
 use sha2::Sha256;
+use std::collections::HashMap;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -41,15 +42,19 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut 
     // Of two with one name the last one counts, as there.
     let mut entries =
         Entries { comments: text.lines().any(|line| line.trim_start().starts_with('#')), ..Entries::default() };
+    let mut at = HashMap::new();
     for pair in values {
         let node = Node::Text(pair.value);
         let path = vec![pair.name];
-        match entries.values.iter_mut().find(|(known, _)| *known == path) {
+        match at.get(&path).and_then(|index: &usize| entries.values.get_mut(*index)) {
             Some((_, value)) => {
                 entries.remarks.push(format!("{} stands twice; the last one counts", super::shown(&path)));
                 *value = node;
             }
-            None => entries.values.push((path, node)),
+            None => {
+                at.insert(path.clone(), entries.values.len());
+                entries.values.push((path, node));
+            }
         }
     }
     let mut imported = Imported::of(entries, |names, node| match &node {
@@ -165,7 +170,6 @@ fn parse(text: &str) -> Result<Vec<Pair>, Error> {
     let mut rest = text.as_str();
     loop {
         rest = rest.trim_start();
-        let line = text[..text.len() - rest.len()].matches('\n').count() + 1;
         if rest.is_empty() {
             return Ok(pairs);
         }
@@ -173,7 +177,7 @@ fn parse(text: &str) -> Result<Vec<Pair>, Error> {
             rest = after_line(rest);
             continue;
         }
-        let broken = |what: &str| Error::new(Kind::Malformed, what).at_line(line, 1);
+        let begun = text.len() - rest.len();
         let exported = rest.strip_prefix("export").filter(|after| after.starts_with([' ', '\t']));
         rest = exported.unwrap_or(rest).trim_start();
         let end = rest.find(|next: char| !(next.is_ascii_alphanumeric() || "_.-".contains(next))).unwrap_or(rest.len());
@@ -182,7 +186,8 @@ fn parse(text: &str) -> Result<Vec<Pair>, Error> {
         let value =
             after.strip_prefix('=').or_else(|| after.strip_prefix(':').filter(|after| after.starts_with([' ', '\t'])));
         let Some(value) = value.filter(|_| !name.is_empty()) else {
-            return Err(broken("is no NAME=value"));
+            let line = text[..begun].matches('\n').count() + 1;
+            return Err(Error::new(Kind::Malformed, "is no NAME=value").at_line(line, 1));
         };
         let (value, after) = read_value(value.trim_start_matches([' ', '\t']));
         pairs.push(Pair { name: name.to_owned(), value });
@@ -216,4 +221,34 @@ fn read_value(text: &str) -> (Zeroizing<String>, &str) {
     let line = &text[..text.find('\n').unwrap_or(text.len())];
     let value = &line[..line.find('#').unwrap_or(line.len())];
     (Zeroizing::new(value.trim().to_owned()), &text[line.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_dialect_is_that_of_dotenv() {
+        let text = "A=1 # c\nexport B = x y#z\nC: 'l1\nl2 #'\nD=\"a\\\"b\\n\"\r\nE=\n# F=1\nG=`\"'`\nH='open\n";
+        let pairs = parse(text).unwrap();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())).collect();
+        let wanted =
+            [("A", "1"), ("B", "x y"), ("C", "l1\nl2 #"), ("D", "a\\\"b\n"), ("E", ""), ("G", "\"'"), ("H", "'open")];
+        assert_eq!(pairs, wanted);
+        assert_eq!(parse("A=1\nnothing\n").err().unwrap().to_string(), "line 2, column 1: is no NAME=value");
+    }
+
+    #[test]
+    fn a_large_file_takes_no_longer_than_its_length() {
+        // Seconds where each line counted all those before it.
+        assert_eq!(parse(&"A=1\n".repeat(1 << 18)).unwrap().len(), 1 << 18);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "([A-C=:#'\"`\\\\ \n\r\u{e4}]|export ){0,40}") {
+            let _ = parse(&text);
+        }
+    }
 }

@@ -150,3 +150,16 @@ fn ini(text: &str) -> Result<SopsFile, Error> {
     }
     Ok(SopsFile::new(entries, metadata, false))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "([a-c=;#\"`\\\\ \n\u{e4}\\[\\]]|\"\"\"|sops){0,40}") {
+            let _ = (ini(&text), dotenv(&text), nested(&text, Format::Yaml), nested(&text, Format::Json));
+        }
+    }
+}
