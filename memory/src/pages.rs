@@ -73,6 +73,8 @@ impl fmt::Display for Report {
 #[derive(Debug)]
 pub struct MemoryError {
     wanted: usize,
+    /// What the process had locked when it failed.
+    locked: Option<u64>,
     source: io::Error,
 }
 
@@ -82,8 +84,10 @@ impl fmt::Display for MemoryError {
         match memlock_limit() {
             Some(limit) => write!(
                 f,
-                "; the limit on locked memory (RLIMIT_MEMLOCK) is {limit} bytes. Raise it: `ulimit -l` in a shell, \
-                 LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container"
+                "; the limit on locked memory (RLIMIT_MEMLOCK) is {limit} bytes, {} are locked already and {} are needed. \
+                 Raise it: `ulimit -l` in a shell, LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container",
+                self.locked.unwrap_or(0),
+                self.locked.unwrap_or(0).saturating_add(whole_pages(self.wanted)),
             ),
             None => Ok(()),
         }
@@ -141,7 +145,7 @@ impl Region {
         rounded
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
             .and_then(|rounded| sys::map(rounded, page).map(|(start, level)| Region { start, len: rounded, level }))
-            .map_err(|source| MemoryError { wanted: len, source })
+            .map_err(|source| MemoryError { wanted: len, locked: locked(), source })
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {
@@ -158,6 +162,17 @@ impl Drop for Region {
         // SAFETY: `start` and `len` are what `sys::map` returned, and this is the only owner.
         unsafe { sys::unmap(self.start, self.len, sys::page_size()) }
     }
+}
+
+fn whole_pages(len: usize) -> u64 {
+    len.max(1).checked_next_multiple_of(page_size()).unwrap_or(len) as u64
+}
+
+/// Linux counts secret pages and locked ones together.
+fn locked() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmLck:"))?.trim().strip_suffix("kB")?;
+    kib.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 #[cfg(unix)]
