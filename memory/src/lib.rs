@@ -56,6 +56,8 @@ mod room;
 mod audited;
 #[cfg(all(test, target_os = "linux", not(miri)))]
 mod degraded;
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod strained;
 
 pub use arena::Arena;
 pub use audit::{Audit, AuditError, audit};

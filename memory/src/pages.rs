@@ -170,12 +170,15 @@ fn whole_pages(len: usize) -> u64 {
 
 /// Linux counts secret pages and locked ones together.
 fn locked() -> Option<u64> {
+    if !cfg!(all(target_os = "linux", not(miri))) {
+        return None;
+    }
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kib = status.lines().find_map(|line| line.strip_prefix("VmLck:"))?.trim().strip_suffix("kB")?;
     kib.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 fn memlock_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: getrlimit writes one rlimit through a valid pointer.
@@ -184,12 +187,12 @@ fn memlock_limit() -> Option<u64> {
     (got == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64)
 }
 
-#[cfg(not(unix))]
+#[cfg(not(all(unix, not(miri))))]
 fn memlock_limit() -> Option<u64> {
     None
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 mod sys {
     use super::Level;
     use std::io;
@@ -341,7 +344,7 @@ mod sys {
     }
 }
 
-#[cfg(windows)]
+#[cfg(all(windows, not(miri)))]
 mod sys {
     use super::Level;
     use std::io;
@@ -399,7 +402,38 @@ mod sys {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+/// Miri knows no mmap of this kind: pages from the allocator, so that all above them is run under it.
+#[cfg(miri)]
+mod sys {
+    use super::Level;
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::io;
+    use std::ptr::NonNull;
+
+    pub(super) fn page_size() -> usize {
+        4096
+    }
+
+    pub(super) fn why_not_secret() -> Option<String> {
+        Some("Miri has no pages of its own".into())
+    }
+
+    pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
+        let layout = Layout::from_size_align(len, page).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        // SAFETY: `len` is not zero.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok((start, Level::Locked))
+    }
+
+    /// # Safety
+    /// `start` and `len` must come from one call of `map` with this `page`, and be given back once.
+    pub(super) unsafe fn unmap(start: NonNull<u8>, len: usize, page: usize) {
+        // SAFETY: the same layout as in `map`, which accepted it.
+        unsafe { dealloc(start.as_ptr(), Layout::from_size_align_unchecked(len, page)) }
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
