@@ -105,6 +105,29 @@ fn a_call_ahead_that_gives_no_crumb_or_is_refused_says_nothing_of_the_password()
 }
 
 #[test]
+fn what_the_profile_lists_is_said_of_the_login_alone() {
+    // A page, then a form that is answered by a redirect; the next one is fetched by a refresh, which answers 200.
+    let lists = "ok_status = [302]\nrefused_status = [200, 401]\nrefused_when = { json = \"/error\" }\ntoken = { cookie = \"s\" }\ncapture = [ { header = \"X-Refresh\", as = \"refresh\" } ]\n";
+    let steps = "[acme.login.before]\nurl = \"https://api.acme.example/page\"\n[acme.login.refresh]\nurl = \"https://api.acme.example/refresh\"\nform = { refresh = \"${refresh}\" }\n";
+    let page = || answer(200, r#"{"error":"log in first"}"#).with("set-cookie", "page=1");
+    let logged_in = |token: &str| answer(302, "").with("set-cookie", token).with("x-refresh", "r");
+    for (refreshed, token) in [
+        (answer(200, r#"{"error":"none"}"#).with("set-cookie", "s=refreshed"), "refreshed"),
+        // Refused by what its status says; then the password is sent.
+        (answer(401, ""), "anew"),
+        (answer(404, ""), "anew"),
+        (answer(302, "").with("set-cookie", "s=x"), "anew"),
+    ] {
+        let replies = [page(), logged_in("s=first"), refreshed, page(), logged_in("s=anew")];
+        let acme = Acme::with(&format!("{BODY}{lists}{steps}"), &[], replies);
+        assert_eq!(acme.token(), "first");
+        acme.clock.advance(300 * SECOND);
+        assert_eq!(acme.token(), token);
+        assert_eq!(acme.sent().len(), if token == "refreshed" { 3 } else { 5 });
+    }
+}
+
+#[test]
 fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
     let logout =
         "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}?x=${id}\"\n";

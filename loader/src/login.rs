@@ -467,12 +467,16 @@ pub(crate) fn arrived(
     let status = answer.status;
     let retry_after = retry_after(profile, &answer, wall);
     let said = |what: &str| format!("answered {status}{what}");
-    let listed = profile.refused_status.as_ref().map(|list| list.contains(&status));
+    // What the profile lists is said of the login alone: a form's page answers 200 where its login answers 302.
+    let login = std::ptr::eq(call, &profile.login).then_some(profile);
+    let listed = login.and_then(|login| login.refused_status.as_ref()).map(|list| list.contains(&status));
     if listed == Some(true) {
         return failed(Class::Refused, Some(status), said(" to the login, which the profile lists as refused"));
     }
-    let ok = profile.ok_status.as_ref().map_or((200..300).contains(&status), |list| list.contains(&status));
-    let refused = profile.refused_when.as_ref().is_some_and(|when| answer.body.expose(|body| holds(when, body)));
+    let ok = login.and_then(|login| login.ok_status.as_ref());
+    let ok = ok.map_or((200..300).contains(&status), |list| list.contains(&status));
+    let refused_when = login.and_then(|login| login.refused_when.as_ref());
+    let refused = refused_when.is_some_and(|when| answer.body.expose(|body| holds(when, body)));
     if refused && (ok || listed.is_none() && (400..500).contains(&status) && status != 429) {
         return failed(Class::Refused, Some(status), said(" to the login, and in it what the profile calls refused"));
     }
