@@ -163,6 +163,16 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
 }
 
 #[test]
+fn a_number_is_kept_as_it_is_written() {
+    let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
+    let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
+    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":1234567890123456789}"#)]);
+    acme.token();
+    acme.source.log_out_blocking().unwrap();
+    assert_eq!(acme.sent()[1].url.path(), "/v1/session/1234567890123456789");
+}
+
+#[test]
 fn an_answer_that_names_another_host_steers_nothing() {
     let body = r#"{"access_token":"t","api_url":"https://evil.example/","host":"evil.example"}"#;
     let reply = answer(200, body).with("location", "https://evil.example/").with("host", "evil.example");

@@ -614,10 +614,7 @@ pub(crate) fn captured(call: &Call, answer: &LoginAnswer) -> Result<Values, Stri
     let mut values = Values::new();
     for capture in &call.capture {
         let found = match at(&capture.place, answer) {
-            Ok(Some(Found::Text(text))) => text,
-            Ok(Some(Found::Number(number))) => {
-                Secret::copy_of(number.to_string().as_bytes()).map_err(|error| error.to_string())?
-            }
+            Ok(Some(Found::Text(text) | Found::Number(text))) => text,
             Ok(_) => continue,
             Err(why) => return Err(why),
         };
