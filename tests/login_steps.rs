@@ -31,6 +31,19 @@ fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
     for (profile, reply) in [
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "s=; Max-Age=0")),
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "S=other")),
+        // Taken back, as PHP and .NET do it; and set, then taken back.
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
+        ),
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=deleted; Expires=Wed, 31 Dec 2025 23:59:59 GMT"),
+        ),
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=canary").with("set-cookie", "s=canary; Max-Age=0"),
+        ),
         ("token = { body = \"text\" }", answer(200, " \n")),
         ("token = { body = \"json-string\" }", answer(200, "canary")),
         ("token = { body = \"json-string\" }", answer(200, "{\"canary\":1}")),
@@ -90,6 +103,27 @@ fn a_call_ahead_gives_its_crumb_and_its_cookies_to_the_login() {
     assert_eq!((sent[0].method.as_str(), sent[0].url.path(), sent[0].body.is_none()), ("GET", "/csrf", true));
     assert_eq!((header(&sent[1], "x-csrf-token"), header(&sent[1], "cookie")), ("crumb".into(), "sap=1".into()));
     assert_eq!(acme.source.counts().logins, 1);
+}
+
+#[test]
+fn of_the_cookies_of_a_call_ahead_the_last_word_on_each_goes_back() {
+    let profile =
+        "headers = { Cookie = \"own=${username}\" }\n[acme.login.before]\nurl = \"https://api.acme.example/page\"\n";
+    let ahead = [
+        "a=1; Path=/",
+        "b=2; HttpOnly",
+        "a=3; Secure",
+        "c=gone",
+        "c=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "d=0; Max-Age=0",
+        "b c=none",
+        "e=can not; Path=/",
+        "f=\"quoted\"",
+    ];
+    let ahead = ahead.into_iter().fold(answer(200, ""), |reply, line| reply.with("set-cookie", line));
+    let acme = Acme::with(&format!("{BODY}{profile}"), &[], [ahead, token("t", 600)]);
+    assert_eq!(acme.token(), "t");
+    assert_eq!(header(&acme.sent()[1], "cookie"), "own=canary-user; b=2; a=3; f=\"quoted\"");
 }
 
 #[test]
@@ -153,9 +187,37 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         acme.source.log_out_blocking().unwrap_err();
         assert_eq!(acme.sent().len(), 1, "{id:?} went nowhere");
     }
+    // In a header of the login, where the call ahead gave it: refused before the password is sent, and that is no outage.
+    for crumb in ["a\r\nX-Evil: 1", "a\u{1b}b", "a\u{7f}", "a\u{0}"] {
+        let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
+        let before = CSRF.replace("{ header = \"X-CSRF-Token\", as", "{ json = \"/csrf\", as");
+        let acme = Acme::with(&format!("{BODY}{before}"), &[], [ahead]);
+        assert_eq!(acme.error().kind(), Kind::LoginProtocol, "{crumb:?}");
+        assert_eq!((acme.sent().len(), acme.source.counts().logins), (1, 0), "{crumb:?}");
+    }
+    // In the bodies: escaped for where they stand.
+    let crumb = "\"&x=1;../?#\r\n${password}";
+    for (sends, sent) in [
+        (
+            "json = { u = \"${username}\", c = \"${csrf}\" }",
+            r#"{"u":"canary-user","c":"\"&x=1;../?#\u000d\u000a${password}"}"#,
+        ),
+        (
+            "form = { u = \"${username}\", c = \"${csrf}\" }",
+            "u=canary-user&c=%22%26x%3D1%3B..%2F%3F%23%0D%0A%24%7Bpassword%7D",
+        ),
+    ] {
+        let before = "[acme.login.before]\nurl = \"https://api.acme.example/csrf\"\ncapture = [ { json = \"/csrf\", as = \"csrf\" } ]\n";
+        let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
+        let acme = Acme::with(&format!("{sends}\n{before}"), &[], [ahead, token("t", 600)]);
+        acme.token();
+        assert_eq!(body(&acme.sent()[1]), sent);
+    }
     // In a header and in a cookie of each call: refused at the login, so that no call fails for it.
     let inject = "capture = [ { json = \"/id\", as = \"id\" } ]\ninject = [ { header = \"Authorization\", value = \"Bearer ${token}\" }, { header = \"Cookie\", value = \"route=${id}\" } ]\n";
-    for (id, good) in [("node-1", true), ("a;b", false), ("a\r\nX-Evil: 1", false), ("a b", false), ("ä", false)] {
+    for (id, good) in
+        [("node-1", true), ("a;b", false), ("a\r\nX-Evil: 1", false), ("a b", false), ("ä", false), ("a\u{1b}", false)]
+    {
         let body = serde_json::json!({ "access_token": "t", "id": id }).to_string();
         let acme = Acme::with(&format!("{BODY}{inject}"), &[], [answer(200, &body)]);
         assert_eq!(acme.source.token_blocking().is_ok(), good, "{id:?}");
@@ -419,6 +481,14 @@ fn nothing_that_is_shown_holds_a_secret() {
     let error = acme.error();
     let shown = format!("{token:?} {error} {error:?} {:?} {:?}", acme.source, acme.sent());
     assert!(!shown.contains("canary"), "{shown}");
+    // A session's id in the URL of its logout.
+    let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
+    let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
+    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":"canary"}"#), answer(500, "")]);
+    acme.token();
+    let error = acme.source.log_out_blocking().unwrap_err();
+    let shown = format!("{error} {error:?} {:?}", acme.sent());
+    assert!(shown.contains("/v1/session/id") && !shown.contains("canary"), "{shown}");
 }
 
 // ---- The parts
