@@ -157,7 +157,7 @@ impl TokenSource {
         }
         self.accepted(token);
         if profile.renew_from_answers
-            && let Some(secret) = newer(&profile.token, headers)
+            && let Some(secret) = newer(&profile.token, headers, self.clock().wall())
         {
             let (clock, empty) = (self.clock(), SecretBuf::with_capacity(1).map(SecretBuf::freeze));
             let Ok(body) = empty else { return };
@@ -169,10 +169,11 @@ impl TokenSource {
 }
 
 /// A newer token in an ordinary answer.
-fn newer(place: &AnswerPlace, headers: &HeaderMap) -> Option<Secret> {
+fn newer(place: &AnswerPlace, headers: &HeaderMap, wall: std::time::Duration) -> Option<Secret> {
     let found = match place {
         AnswerPlace::Cookie(name) => {
-            cookie::named(headers, name).ok()??.into_value().filter(|value| value.expose(cookie::can_carry))
+            let cookie = cookie::named(headers, name, wall.as_secs_f64()).ok()??;
+            Some(cookie.value).filter(|value| value.expose(cookie::can_carry))
         }
         AnswerPlace::Header(name) => Secret::copy_of(headers.get(name.as_str())?.as_bytes()).ok(),
         _ => None,

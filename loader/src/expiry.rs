@@ -161,6 +161,11 @@ pub(crate) fn http_date(text: &str) -> Option<f64> {
     parser.parse_timestamp(text).ok().map(|time| time.as_second() as f64)
 }
 
+/// What time it is for who sent these.
+pub(crate) fn date(headers: &http::HeaderMap) -> Option<f64> {
+    headers.get(http::header::DATE)?.to_str().ok().and_then(http_date)
+}
+
 /// Seconds since 1970 of an RFC 3339 date and time, with its fraction.
 pub(crate) fn iso8601(text: &str) -> Option<f64> {
     let text = text.trim();
