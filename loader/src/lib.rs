@@ -108,7 +108,9 @@ mod model;
 struct Readme;
 
 pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
-pub use bootseal_memory::{Level, Report, WipingAllocator, report};
+#[cfg(target_os = "linux")]
+pub use bootseal_memory::{Audit, AuditError, audit};
+pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, report};
 pub use error::{Error, Result};
 pub use secrets::Secrets;
 pub use startup::{Check, Loader, load};
