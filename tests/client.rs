@@ -1085,6 +1085,81 @@ async fn a_client_is_shaped_by_its_builder() {
     assert_eq!(error.kind(), Kind::Usage, "that is still no host of the profile");
 }
 
+/// A proxy that makes tunnels; what went through them, either way, and the heads that asked for one.
+#[derive(Clone, Default)]
+struct Tunnels {
+    heads: Arc<Mutex<Vec<String>>>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Tunnels {
+    fn start(&self) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let tunnels = self.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, tunnels) = (stream.unwrap(), tunnels.clone());
+                std::thread::spawn(move || tunnels.serve(stream));
+            }
+        });
+        url
+    }
+
+    fn serve(&self, mut here: TcpStream) -> io::Result<()> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            here.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let mut there = TcpStream::connect(head.split(' ').nth(1).unwrap())?;
+        self.heads.lock().unwrap().push(head);
+        here.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        let (back_from, back_to) = (there.try_clone()?, here.try_clone()?);
+        let back = self.clone();
+        std::thread::spawn(move || back.pass(back_from, back_to));
+        there.flush()?;
+        self.pass(here, there)
+    }
+
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            let got = from.read(&mut bytes)?;
+            if got == 0 {
+                return to.shutdown(Shutdown::Write);
+            }
+            self.bytes.lock().unwrap().extend_from_slice(&bytes[..got]);
+            to.write_all(&bytes[..got])?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_goes_through_a_proxys_tunnel_which_sees_its_own_password_and_no_token() {
+    let tunnels = Tunnels::default();
+    let acme = acme("");
+    let password = bootseal::Secret::copy_of(b"hunter2").unwrap();
+    for http1_only in [false, true] {
+        let builder = acme.source.client_builder().proxy(tunnels.start()).proxy_login("app", &password);
+        let client = if http1_only { builder.http1_only() } else { builder }.build();
+        let answer = client.post(acme.vendor.url("/orders")).body("a lamp").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 201);
+        // The answer has been read when the next one is: on the same connection.
+        assert_eq!(client.get(acme.vendor.url("/orders")).send().await.unwrap().status(), 200);
+    }
+    let heads = tunnels.heads.lock().unwrap().clone();
+    assert_eq!(heads.len(), 2, "{heads:?}");
+    for head in heads {
+        assert!(head.starts_with("CONNECT 127.0.0.1:") && head.contains("Basic YXBwOmh1bnRlcjI=\r\n"), "{head}");
+    }
+    let token = acme.source.token().await.unwrap().expose(<[u8]>::to_vec);
+    let bytes = tunnels.bytes.lock().unwrap();
+    assert!(bytes.len() > 1_000 && !bytes.windows(token.len()).any(|window| window == token));
+}
+
 #[tokio::test]
 async fn both_versions_of_http_carry_the_token_and_renew_it() {
     for (http1_only, version) in [(false, reqwest::Version::HTTP_2), (true, reqwest::Version::HTTP_11)] {
