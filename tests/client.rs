@@ -1028,6 +1028,43 @@ async fn a_200_that_says_expired_is_a_rejection_and_every_other_body_arrives_who
 }
 
 #[tokio::test]
+async fn a_stream_is_handed_on_at_once_and_what_it_says_of_the_token_still_counts() {
+    const WHEN: &str = "rejected_when = { json = \"/error/code\", contains = \"EXPIRED\" }\n";
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let head = "HTTP/1.1 200 Yes\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    // Held open, as a watch is: nothing yet, the beginning of something, an event, and many.
+    for body in [
+        String::new(),
+        chunk("{\"type\":"),
+        chunk("{\"type\":\"ADDED\"}\n"),
+        chunk("[1,\n"),
+        chunk("{\"type\":\"ADDED\"}\n{\"error\":{\"code\":\"EXPIRED\"}}\n"),
+    ] {
+        let served = format!("{head}{body}");
+        let raw = Raw::vendor(move |_| Reply { bytes: served.clone().into_bytes(), held: true });
+        let source = raw.source(WHEN);
+        let mut answer = soon("the head", source.client().get(raw.url("/watch")).send()).await.unwrap();
+        if let Some(line) = body.lines().nth(1) {
+            assert!(soon("an event", answer.chunk()).await.unwrap().unwrap().starts_with(line.as_bytes()));
+        }
+        assert_eq!((raw.logins(), source.counts().rejections), (1, 0), "{body}");
+    }
+    // What comes after the head may be seen too late for a replay: then the caller has the answer, and the next call another token.
+    let rejection = format!("{head}{}0\r\n\r\n", chunk("{\"error\":{\"code\":\"SESSION_EXPIRED\"}}"));
+    let raw = Raw::vendor(move |heard| match heard.token() {
+        "token-1" => Reply { bytes: rejection.clone().into_bytes(), held: false },
+        _ => reply(200, &[], "{}"),
+    });
+    let source = raw.source(WHEN);
+    let client = source.client();
+    let answer = client.get(raw.url("/orders")).send().await.unwrap();
+    answer.text().await.unwrap();
+    assert_eq!(source.counts().rejections, 1);
+    assert_eq!(client.get(raw.url("/orders")).send().await.unwrap().text().await.unwrap(), "{}");
+    assert_eq!(raw.logins(), 2);
+}
+
+#[tokio::test]
 async fn a_newer_cookie_in_an_ordinary_answer_takes_the_place_of_the_token() {
     let raw = Raw::start(|heard| match heard.path() {
         "/login" => reply(200, &["Set-Cookie: AuthSession=one; Max-Age=600"], "{}"),

@@ -235,6 +235,21 @@ fn a_number_is_kept_as_it_is_written() {
 }
 
 #[test]
+fn a_token_that_its_cookie_cannot_hold_is_refused() {
+    let inject = "inject = { header = \"Cookie\", value = \"s=${token}\" }\n";
+    for (token, good) in [("t", true), ("t; admin=1", false), ("t, u", false), ("t t", false), ("\"t", false)] {
+        let reply = answer(200, &serde_json::json!({ "access_token": token }).to_string());
+        let acme = Acme::with(&format!("{BODY}{inject}"), &[], [reply]);
+        match acme.source.token_blocking() {
+            Ok(_) => assert!(good, "{token}"),
+            Err(error) => {
+                assert!(!good && error.kind() == Kind::LoginProtocol && !error.to_string().contains("admin"), "{error}")
+            }
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_names_another_host_steers_nothing() {
     let body = r#"{"access_token":"t","api_url":"https://evil.example/","host":"evil.example"}"#;
     let reply = answer(200, body).with("location", "https://evil.example/").with("host", "evil.example");
@@ -381,6 +396,25 @@ fn the_body_says_when_to_come_again() {
             assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {status}");
             assert_eq!(acme.error().retry_after(), Some(seconds * SECOND), "{rule} {status}");
         }
+    }
+    // In a header of the vendor's own; the usual one, where it is there, comes first, as seconds and as a date.
+    for (rule, name, value, usual, seconds) in [
+        ("{ header = \"X-Rate-Reset\", unit = \"epoch\" }", "x-rate-reset", "1767225660", None, 60),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2500", None, 2),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("8"), 8),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("Thu, 01 Jan 2026 00:00:20 GMT"), 20),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "1e300", None, 900),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "-5", None, 1),
+    ] {
+        let reply = answer(429, "").with(name, value);
+        let reply = usual.map_or(reply.clone(), |usual| reply.with("retry-after", usual));
+        let acme = Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [reply]);
+        acme.clock.set_draw(0.0);
+        assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {value}");
+        assert_eq!(acme.error().retry_after().map(|wait| wait.as_secs()), Some(seconds), "{rule} {value} {usual:?}");
+        // And the source comes again then.
+        acme.clock.advance(acme.error().retry_after().unwrap());
+        assert_eq!(acme.token(), "more");
     }
 }
 

@@ -28,8 +28,9 @@ pub(crate) trait Outgoing: Sized {
 pub(crate) trait Incoming: Sized {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
-    /// Whether the body says what `when` says; and the answer as it was.
-    fn says(self, when: &When) -> impl Future<Output = (Self, bool)> + Send;
+    /// Whether the body says what `when` says; and the answer as it was. Where that is not known without waiting for a body that may never
+    /// end, `None`: then `late` is told, once whoever reads the body has come so far.
+    fn says(self, when: &When, late: Late) -> impl Future<Output = (Self, Option<bool>)> + Send;
     /// Nobody reads it.
     fn leave(self) -> impl Future<Output = ()> + Send;
 }
@@ -57,10 +58,18 @@ pub(crate) async fn call<S: Sender>(
     allow(&account.profile, &*request.address()?)?;
     let again = if may_replay(&account.profile, request.method()) { request.copy() } else { None };
     let token = source.token().await?;
-    let (answer, rejected) = look(&account.profile, sender.send(request, &token).await?).await;
-    if !rejected {
-        source.took(&account.profile, &token, answer.status(), answer.headers());
-        return Ok(answer);
+    let late = Late { source: source.clone(), token: token.clone(), replayed: false, took: true };
+    let (answer, rejected) = look(&account.profile, sender.send(request, &token).await?, late).await;
+    match rejected {
+        Some(true) => {}
+        Some(false) => {
+            source.took(&account.profile, &token, answer.status(), answer.headers());
+            return Ok(answer);
+        }
+        None => {
+            source.renew(&account.profile, &token, answer.status(), answer.headers());
+            return Ok(answer);
+        }
     }
     if !source.reject(&token) {
         return Ok(answer);
@@ -69,14 +78,42 @@ pub(crate) async fn call<S: Sender>(
     let token = source.token().await?;
     answer.leave().await;
     source.count_replay();
-    let (answer, rejected) = look(&account.profile, sender.send(again, &token).await?).await;
-    if rejected {
-        source.replay_rejected();
-    } else {
-        crate::metrics::replay(&account.profile.table, "ok");
-        source.took(&account.profile, &token, answer.status(), answer.headers());
+    let late = Late { source: source.clone(), token: token.clone(), replayed: true, took: true };
+    let (answer, rejected) = look(&account.profile, sender.send(again, &token).await?, late).await;
+    match rejected {
+        Some(true) => source.replay_rejected(),
+        Some(false) => {
+            crate::metrics::replay(&account.profile.table, "ok");
+            source.took(&account.profile, &token, answer.status(), answer.headers());
+        }
+        None => source.renew(&account.profile, &token, answer.status(), answer.headers()),
     }
     Ok(answer)
+}
+
+/// Who is told what an answer says of its token after the answer was handed on: too late for a replay, as with a streamed body.
+pub(crate) struct Late {
+    source: TokenSource,
+    token: Token,
+    replayed: bool,
+    /// The status does not say that the token was not looked at.
+    took: bool,
+}
+
+impl Late {
+    pub(crate) fn rejected(self) {
+        if self.replayed {
+            self.source.replay_rejected();
+        } else {
+            self.source.reject(&self.token);
+        }
+    }
+
+    pub(crate) fn accepted(self) {
+        if self.took {
+            self.source.accepted(&self.token);
+        }
+    }
 }
 
 /// An error where the token may not go to `url`.
@@ -129,13 +166,16 @@ pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
 }
 
 /// The answer, and whether it rejects the token.
-async fn look<A: Incoming>(profile: &Profile, answer: A) -> (A, bool) {
+async fn look<A: Incoming>(profile: &Profile, answer: A, mut late: Late) -> (A, Option<bool>) {
     if is_rejection(profile, answer.status(), answer.headers()) {
-        return (answer, true);
+        return (answer, Some(true));
     }
     match &profile.rejected_when {
-        Some(when) => answer.says(when).await,
-        None => (answer, false),
+        Some(when) => {
+            late.took = took(answer.status());
+            answer.says(when, late).await
+        }
+        None => (answer, Some(false)),
     }
 }
 
@@ -149,14 +189,22 @@ fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> b
     !challenges.iter().any(|challenge| String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope"))
 }
 
+/// An answer from a proxy or an overloaded host does not mean that the token was taken.
+fn took(status: StatusCode) -> bool {
+    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
+}
+
 impl TokenSource {
-    /// An answer from a proxy or an overloaded host does not mean that the token was taken.
     fn took(&self, profile: &Profile, token: &Token, status: StatusCode, headers: &HeaderMap) {
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return;
+        if took(status) {
+            self.accepted(token);
+            self.renew(profile, token, status, headers);
         }
-        self.accepted(token);
+    }
+
+    fn renew(&self, profile: &Profile, token: &Token, status: StatusCode, headers: &HeaderMap) {
         if profile.renew_from_answers
+            && took(status)
             && let Some(secret) = newer(&profile.token, headers, self.clock().wall())
         {
             let (clock, empty) = (self.clock(), SecretBuf::with_capacity(1).map(SecretBuf::freeze));

@@ -1052,6 +1052,56 @@ url = "https://api.acme.example/v1/session/${{id}}"
     }
 
     #[test]
+    fn the_token_goes_to_its_origins_by_host_port_and_scheme_to_the_letter() {
+        let allows = |login: &str, url: &str| {
+            let profile = whole(&format!("{VALUES}[acme.login]\nbasic = true\n{login}\n")).unwrap();
+            profile.allows(&url.parse().unwrap())
+        };
+        let plain = "url = \"https://api.acme.example/login\"";
+        let six = "url = \"https://[::1]/login\"";
+        let six_port = "url = \"https://[::1]:8443/login\"";
+        let clear_six = "url = \"http://[::1]:8080/login\"";
+        let hosts = "url = \"https://a.example/\"\nhosts = [\"[::1]\", \"[2001:db8::1]:8443\", \"b.example:443\", \"C.example\"]";
+        let clear = "url = \"http://a.example/\"\nallow_http = true";
+        for (login, url, expected) in [
+            (plain, "https://api.acme.example/x", true),
+            (plain, "https://api.acme.example:443/x", true), // the port that goes without saying
+            (plain, "https://API.ACME.EXAMPLE/x", true),
+            (plain, "https://api.acme.example:8443/x", false),
+            (plain, "http://api.acme.example/x", false),
+            (plain, "http://api.acme.example:443/x", false),
+            (plain, "https://api.acme.example./x", false),
+            (plain, "https://xapi.acme.example/x", false),
+            (plain, "https://api.acme.example@evil.example/x", false),
+            (six, "https://[::1]/x", true),
+            (six, "https://[::1]:443/x", true),
+            (six, "https://[0:0:0:0:0:0:0:1]/x", true),
+            (six, "https://[::1]:8443/x", false),
+            (six, "http://[::1]/x", false),
+            (six, "https://127.0.0.1/x", false),
+            (six, "https://[::ffff:127.0.0.1]/x", false),
+            (six_port, "https://[::1]:8443/x", true),
+            (six_port, "https://[::1]/x", false),
+            (clear_six, "http://[::1]:8080/x", true),
+            (clear_six, "https://[::1]:8080/x", true),
+            (clear_six, "http://[::1]/x", false),
+            (hosts, "https://[::1]/x", true),
+            (hosts, "https://[2001:db8::1]:8443/x", true),
+            (hosts, "https://[2001:db8::1]/x", false),
+            (hosts, "https://b.example/x", true),
+            (hosts, "https://c.example/x", true),
+            (hosts, "http://[::1]/x", false),
+            (hosts, "https://a.example/x", false), // a list is the whole list
+            (clear, "http://a.example/x", true),
+            (clear, "http://a.example:80/x", true),
+            (clear, "http://a.example:8080/x", false),
+            (clear, "http://b.example/x", false),
+        ] {
+            assert_eq!(allows(login, url), expected, "{login}\n{url}");
+        }
+    }
+
+    #[test]
     fn a_cookie_goes_back_as_one() {
         let profile = read("basic = true\ntoken = { cookie = \"s\" }").unwrap();
         let (name, value) = &profile.inject[0];
