@@ -78,6 +78,13 @@ pub(crate) fn can_carry(value: &[u8]) -> bool {
     value.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
 }
 
+/// For a fuzzer: names and values of what is left set, and whether it is sent back.
+#[cfg(fuzzing)]
+pub fn fuzzed(headers: &HeaderMap, wall: f64) -> Vec<(String, Secret, bool)> {
+    let cookies = set_by(headers, wall).unwrap_or_default();
+    cookies.into_iter().map(|cookie| (cookie.name, cookie.value.clone(), cookie.value.expose(can_carry))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -103,6 +103,10 @@ pub mod testing;
 #[cfg(all(test, bootseal_model))]
 mod model;
 
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub use cookie::fuzzed as fuzzed_cookies;
+
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

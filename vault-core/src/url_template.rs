@@ -43,6 +43,11 @@ impl UrlTemplate {
         };
         let base = Url::parse(&parts.iter().map(sample).collect::<String>())
             .map_err(|error| Error::malformed(format!("it is no URL: {error}")))?;
+        // Of `https:///${x}` a parser of URLs makes a host.
+        let other = parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
+        if Url::parse(&other.collect::<String>()).map(|other| other.origin()) != Ok(base.origin()) {
+            return Err(Error::malformed("its scheme, host and port may hold no ${…}"));
+        }
         let mut before = String::new();
         for (index, part) in parts.iter().enumerate() {
             if let Part::Name(name) = part {
@@ -177,6 +182,12 @@ mod tests {
             "https://a.example/#${x}",
             "https:/${x}",
             "https://a.example/${x",
+            // For a parser of URLs these are hosts, too.
+            "https:///${x}",
+            "https:////${x}/y",
+            "https://\t/${x}",
+            "https:\\\\${x}/",
+            "https://\\${x}/",
         ] {
             assert!(UrlTemplate::parse(bad).is_err(), "{bad}");
         }
