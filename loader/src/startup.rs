@@ -268,8 +268,7 @@ impl Loader {
     /// ```
     #[cfg(feature = "client")]
     pub fn proxy(mut self, url: &str) -> Result<Loader> {
-        let parsed =
-            url::Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        let parsed = url::Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let bare = parsed.filter(|url| url.username().is_empty() && url.password().is_none());
         let wrong =
             || Error::new(Kind::Usage, "the proxy must be as \"http://proxy.example:3128\", without credentials");
