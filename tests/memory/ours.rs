@@ -24,7 +24,7 @@ impl Acme {
 impl Account for Acme {
     async fn call(&self, number: u64) -> bool {
         let client = &self.clients[(number % 2) as usize];
-        let call = if number % 4 == 3 || number % 8 == 0 {
+        let call = if number % 4 == 3 || number.is_multiple_of(8) {
             client.post(&self.orders).json(&["lamp", "oil"])
         } else {
             client.get(&self.orders)
