@@ -38,7 +38,7 @@ impl Landing {
             let account = core.account.load_full();
             let (sent_boot, sent_wall) = (core.clock.boot(), core.clock.wall());
             let attempts = core.lock().attempts.clone();
-            let under_way = attempts.as_ref().map(|attempts| attempts.begin(sent_wall));
+            let _under_way = attempts.as_ref().map(|attempts| attempts.begin(sent_wall));
             let outcome = match &runtime {
                 Err(error) => down(format!("no runtime for the login: {error}")),
                 Ok(runtime) => runtime.block_on(async {
@@ -49,9 +49,7 @@ impl Landing {
                 }),
             };
             old = core.cell.load_full();
-            let published = self.publish(&account, outcome, sent_boot, sent_wall);
-            drop(under_way);
-            if published {
+            if self.publish(&account, outcome, sent_boot, sent_wall) {
                 break;
             }
         }
@@ -111,9 +109,6 @@ impl Landing {
                 metrics::gate(&account.profile.table, 0);
                 let replaced = core.cell.load_full().map(|old| old.age(&*core.clock));
                 metrics::token(&account.profile.table, life.life, replaced, skew);
-                if let Some(attempts) = &state.attempts {
-                    attempts.ended(None, core.clock.wall());
-                }
                 // First the cell, then the waiters: who wakes up must find it there.
                 let (token, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
                 let table = &account.profile.table;
@@ -133,6 +128,8 @@ impl Landing {
         };
         state.flight = None;
         drop(state);
+        // Before the waiters are told: a service that ends at this error has to find it at its next start.
+        core.remember();
         self.flight.land(result);
         true
     }
@@ -153,6 +150,7 @@ impl Drop for Landing {
         state.flight.take_if(|flight| Arc::ptr_eq(flight, &self.flight));
         let error = self.core.fail(&mut state, &failure);
         drop(state);
+        self.core.remember();
         self.flight.land(Err(error));
     }
 }
@@ -173,9 +171,10 @@ impl Core {
                 logins: &self.counts.logins,
                 refreshes: &self.counts.refreshes,
                 kept: kept.filter(|_| !state.gone).map(|entry| entry.captured.clone()),
-                next_first: state.next_first,
-                last_code: state.last_code,
+                doubt: state.gate.doubt(),
+                last_code: &self.last_code,
                 attempts,
+                until: Duration::ZERO,
             }
         };
         if account.profile.logout_first
@@ -185,10 +184,9 @@ impl Core {
             self.revoked.fetch_max(entry.number, Ordering::AcqRel);
             let _ = self.send_logout(account, &entry).await;
         }
-        let outcome = login.run().await;
-        let mut state = self.lock();
-        (state.next_first, state.last_code) = (login.next_first, login.last_code);
-        outcome
+        // After the logout, which has the time of the hard stop.
+        login.until = self.clock.boot() + account.profile.login_timeout;
+        login.run().await
     }
 
     /// Ends a token at the vendor, on a runtime of its own.

@@ -17,7 +17,7 @@ use crate::landing::Landing;
 use crate::last_seen;
 use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
-use crate::steps::{self, Account};
+use crate::steps::{self, Account, Turn};
 use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread};
 use crate::token::{Entry, Published, Token, fingerprint};
 use bootseal_core::{Kind, Profile};
@@ -54,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) state: Mutex<State>,
     /// The guard may hold: looked at without the lock.
     pub(crate) holding: AtomicBool,
+    /// The period of the last one-time code that was sent; 0: none.
+    pub(crate) last_code: AtomicU64,
     pub(crate) counts: Counters,
 }
 
@@ -65,9 +67,6 @@ pub(crate) struct State {
     pub(crate) error: Option<Error>,
     pub(crate) guard: LoopGuard,
     pub(crate) last_number: u64,
-    /// The values of `next` worked the last time.
-    pub(crate) next_first: bool,
-    pub(crate) last_code: Option<u64>,
     /// The profile is no longer in the file.
     pub(crate) gone: bool,
     /// Where failures outlive the process.
@@ -128,11 +127,11 @@ impl TokenSource {
     ) -> TokenSource {
         let left = attempts.as_ref().map(|attempts| attempts.left(clock.boot(), clock.wall())).unwrap_or_default();
         let error = left.gate.wait(clock.boot()).map(|_| remembered(&profile, &left));
-        let state = State { gate: left.gate, error, last_code: left.last_code, attempts, ..State::default() };
+        let state = State { gate: left.gate, error, attempts, ..State::default() };
         static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         TokenSource(Arc::new(Core {
             id: SOURCES.fetch_add(1, Ordering::Relaxed),
-            account: ArcSwap::from_pointee(Account { profile, values }),
+            account: ArcSwap::from_pointee(Account::new(profile, values, left.turn)),
             clock,
             transport,
             cell: ArcSwapOption::empty(),
@@ -140,6 +139,7 @@ impl TokenSource {
             revoked: AtomicU64::new(0),
             state: Mutex::new(state),
             holding: AtomicBool::new(false),
+            last_code: AtomicU64::new(left.last_code.unwrap_or(0)),
             counts: Counters::default(),
         }))
     }
@@ -325,12 +325,11 @@ impl TokenSource {
     pub fn retry_now(&self) {
         let mut state = self.0.lock();
         state.gate.open();
-        metrics::gate(&self.0.table(), 0);
         state.error = None;
         state.guard = LoopGuard::default();
-        if let Some(attempts) = &state.attempts {
-            attempts.ended(None, self.0.clock.wall());
-        }
+        drop(state);
+        metrics::gate(&self.0.table(), 0);
+        self.0.remember();
     }
 
     /// Fetches the next token before the present one runs out, on a thread of its own, also while nobody asks for one; without it an idle
@@ -418,8 +417,8 @@ impl TokenSource {
         if !same_user || old.profile.login.url != profile.login.url || old.profile.inject != profile.inject {
             core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
         }
-        core.account.store(Arc::new(Account { profile, values }));
-        (state.gone, state.next_first, state.error) = (false, false, None);
+        core.account.store(Arc::new(Account::new(profile, values, Turn::default())));
+        (state.gone, state.error) = (false, None);
         state.gate.open();
         state.guard = LoopGuard::default();
     }
@@ -642,14 +641,20 @@ impl Core {
     pub(crate) fn fail(&self, state: &mut State, failure: &Failure) -> Error {
         let shut = state.gate.failed(failure, self.clock.boot(), self.clock.draw());
         let error = self.error(failure, shut);
-        if let Some(attempts) = &state.attempts {
-            attempts.ended(state.gate.to_keep(shut, self.clock.boot()), self.clock.wall());
-        }
         let event = if shut == Shut::Refused { "refused" } else { "login failed" };
         tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
         metrics::gate(&self.table(), if shut == Shut::Refused { 2 } else { 1 });
         state.error = Some(error.clone());
         error
+    }
+
+    /// Writes down, where there is a state folder, how the last login ended. Not under the lock: a folder may be slow.
+    pub(crate) fn remember(&self) {
+        let state = self.lock();
+        let Some(attempts) = state.attempts.clone() else { return };
+        let kept = state.gate.to_keep(self.clock.boot());
+        drop(state);
+        attempts.ended(kept, self.account.load().turn(), self.clock.wall());
     }
 
     fn error(&self, failure: &Failure, shut: Shut) -> Error {
@@ -667,12 +672,12 @@ impl Core {
             Class::Tls => format!(
                 "Is {origin} the right address? A private certificate authority goes into the profile: [{table}.login] ca = \"\"\"…\"\"\""
             ),
-            Class::Protocol | Class::Redirect => format!(
+            Class::Protocol | Class::NoToken | Class::Redirect => format!(
                 "The profile [{table}.login] does not fit the answer; see what comes back: bootseal login {table}"
             ),
         };
         let error = Error::new(failure.class.kind(), text).with_status(failure.status);
-        let again = if shut == Shut::Refused && failure.class == Class::Protocol {
+        let again = if shut == Shut::Refused && failure.class == Class::NoToken {
             " After three such answers in a row no login is made for a while: it may be a wrong password in disguise."
         } else {
             ""
