@@ -1,6 +1,7 @@
 //! How does one call go with a token? Where it may go, how it is put on, what the answer says of it, and the one replay. Client and layers
 //! stand on it.
 
+use crate::clock::Moment;
 use crate::cookie;
 use crate::error::{Error, Result};
 use crate::expiry::Life;
@@ -53,13 +54,15 @@ pub(crate) async fn call<S: Sender>(
     sender: &mut S,
     request: S::Request,
 ) -> std::result::Result<S::Answer, S::Error> {
-    let account = source.account();
-    allow(&account.profile, &*request.address()?)?;
-    let again = if may_replay(&account.profile, request.method()) { request.copy() } else { None };
+    // Before a login is made for a call that may not be.
+    allow(&source.account().profile, &*request.address()?)?;
     let token = source.token().await?;
-    let (answer, rejected) = look(&account.profile, sender.send(request, &token).await?).await;
+    let again = checked(&token, &request)?;
+    let profile = &token.0.account.profile;
+    let sent = Moment::now(source.clock());
+    let (answer, rejected) = look(profile, sender.send(request, &token).await?).await;
     if !rejected {
-        source.took(&account.profile, &token, answer.status(), answer.headers());
+        source.took(&token, sent, answer.status(), answer.headers());
         return Ok(answer);
     }
     if !source.reject(&token) {
@@ -67,16 +70,27 @@ pub(crate) async fn call<S: Sender>(
     }
     let Some(again) = again else { return Ok(answer) };
     let token = source.token().await?;
+    checked(&token, &again)?;
+    let profile = &token.0.account.profile;
     answer.leave().await;
     source.count_replay();
-    let (answer, rejected) = look(&account.profile, sender.send(again, &token).await?).await;
+    let sent = Moment::now(source.clock());
+    let (answer, rejected) = look(profile, sender.send(again, &token).await?).await;
     if rejected {
         source.replay_rejected();
     } else {
-        crate::metrics::replay(&account.profile.table, "ok");
-        source.took(&account.profile, &token, answer.status(), answer.headers());
+        crate::metrics::replay(&profile.table, "ok");
+        source.took(&token, sent, answer.status(), answer.headers());
     }
     Ok(answer)
+}
+
+/// An error where `token` may not go where `request` goes; else the request once more, where it may be sent again. By the account that the
+/// token was made with: the file may have changed while we waited for it.
+fn checked<R: Outgoing>(token: &Token, request: &R) -> Result<Option<R>> {
+    let profile = &token.0.account.profile;
+    allow(profile, &*request.address()?)?;
+    Ok(if may_replay(profile, request.method()) { request.copy() } else { None })
 }
 
 /// An error where the token may not go to `url`.
@@ -151,11 +165,12 @@ fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> b
 
 impl TokenSource {
     /// An answer from a proxy or an overloaded host does not mean that the token was taken.
-    fn took(&self, profile: &Profile, token: &Token, status: StatusCode, headers: &HeaderMap) {
+    fn took(&self, token: &Token, sent: Moment, status: StatusCode, headers: &HeaderMap) {
+        let profile = &token.0.account.profile;
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return;
         }
-        self.accepted(token);
+        self.accepted(token, sent.boot);
         if profile.renew_from_answers
             && let Some(secret) = newer(&profile.token, headers)
         {
@@ -163,7 +178,7 @@ impl TokenSource {
             let Ok(body) = empty else { return };
             let answer = LoginAnswer { status: status.as_u16(), headers: headers.clone(), body };
             let life = Life::of(profile, &evidence(profile, &secret, &answer, clock.wall()));
-            self.renewed(token, secret, life);
+            self.renewed(token, secret, life, sent);
         }
     }
 }

@@ -14,6 +14,7 @@
 
 use crate::login::{Class, Failure};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,6 +22,9 @@ const FIRST_PROBE: Duration = Duration::from_secs(15 * 60);
 const LAST_PROBE: Duration = Duration::from_secs(60 * 60);
 /// A token that dies younger than this without one accepted call was never good.
 pub(crate) const YOUNG: Duration = Duration::from_secs(10);
+/// More revocations than this, of tokens that had worked, within the window: that is another host's login, and no vendor's housekeeping.
+const MOST_REVOCATIONS: usize = 30;
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// What the failures before, in a row, say of these credentials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +59,8 @@ impl Doubt {
 pub(crate) struct Gate {
     shut_until: Option<Duration>,
     how: Shut,
+    /// What shut it was no failure.
+    born_expired: bool,
     /// Failures in a row, whatever they were.
     in_a_row: u32,
     refusals: u32,
@@ -97,6 +103,7 @@ impl Gate {
             in_a_row,
             refusals: if refused { in_a_row } else { 0 },
             doubt,
+            ..Gate::default()
         }
     }
 
@@ -122,7 +129,14 @@ impl Gate {
 
     /// A token that came without any life left: no failure, and no reason to ask for the next one at each call.
     pub(crate) fn born_expired(&mut self, now: Duration) {
-        self.shut_until = Some(now + 5 * SECOND);
+        (self.shut_until, self.born_expired) = (Some(now + 5 * SECOND), true);
+    }
+
+    /// A token died that had worked: it was good then, whatever it said of its life.
+    pub(crate) fn token_died(&mut self) {
+        if std::mem::take(&mut self.born_expired) {
+            self.shut_until = None;
+        }
     }
 
     pub(crate) fn failed(&mut self, failure: &Failure, now: Duration, draw: f64) -> Shut {
@@ -149,23 +163,35 @@ impl Gate {
         };
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.shut_until = Some(now + wait);
+        self.born_expired = false;
         self.how = if refused { Shut::Refused } else { Shut::Backoff };
         self.how
     }
 }
 
-/// Holds the loop in which each fresh token is rejected and each rejection asks for a fresh token: wrong rights, a wrong audience,
-/// or another host whose login ends ours.
+/// Holds the loop in which each fresh token is rejected and each rejection asks for a fresh token: wrong rights, or a wrong audience.
+/// A token that worked and then was revoked is no such loop, though a vendor revoke every three seconds.
 ///
-/// A token that worked and then was revoked is no such loop, however often it happens.
+/// And the one in which two hosts end each other's session, at a vendor that lets an account have only one: there each token works once.
+/// That is told by its speed.
 #[derive(Debug, Default)]
 pub(crate) struct LoopGuard {
     /// Rejections in a row of tokens that no call had been answered with.
     fruitless: u32,
+    /// When tokens that had worked were rejected, within the last [`WINDOW`].
+    revocations: VecDeque<Duration>,
     holds_until: Option<Duration>,
     holds: u32,
     /// A call was answered with the present token since it holds: what is rejected meanwhile is the call, not the token.
     accepted_since: bool,
+}
+
+/// What kind of loop it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loop {
+    Fresh,
+    /// Tokens that had worked, one after the other.
+    Revoked,
 }
 
 impl LoopGuard {
@@ -185,9 +211,19 @@ impl LoopGuard {
     }
 
     /// A token was rejected; returns whether this makes it a loop.
-    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> bool {
+    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> Option<Loop> {
         self.fruitless = if worked || !young { 0 } else { self.fruitless + 1 };
-        self.fruitless >= 2 && self.hold(now)
+        if worked {
+            while self.revocations.front().is_some_and(|first| *first + WINDOW <= now) {
+                self.revocations.pop_front();
+            }
+            self.revocations.push_back(now);
+        }
+        let found = match worked {
+            true => (self.revocations.len() > MOST_REVOCATIONS).then_some(Loop::Revoked),
+            false => (self.fruitless >= 2).then_some(Loop::Fresh),
+        };
+        found.filter(|_| self.hold(now))
     }
 
     /// A call was rejected again, with a token that was fetched for it.
@@ -297,10 +333,11 @@ mod tests {
     fn only_tokens_that_never_worked_make_a_loop() {
         let mut guard = LoopGuard::default();
         for second in 0..100 {
-            assert!(!guard.rejected(true, true, second * SECOND), "revocations of working tokens, however many");
+            // Every two seconds: thirty within a minute.
+            assert_eq!(guard.rejected(true, true, 2 * second * SECOND), None, "revocations of working tokens");
         }
-        assert!(!guard.rejected(false, true, 200 * SECOND));
-        assert!(guard.rejected(false, true, 201 * SECOND));
+        assert_eq!(guard.rejected(false, true, 200 * SECOND), None);
+        assert_eq!(guard.rejected(false, true, 201 * SECOND), Some(Loop::Fresh));
         let lets = |guard: &LoopGuard, second: u32| guard.lets(false, second * SECOND);
         assert!(!lets(&guard, 230) && lets(&guard, 231));
         // The next time it holds longer, at most five minutes.
@@ -309,6 +346,23 @@ mod tests {
         // Long after that it begins anew.
         assert!(guard.replay_rejected(1000 * SECOND));
         assert!(!lets(&guard, 1029) && lets(&guard, 1030));
+    }
+
+    #[test]
+    fn two_hosts_that_end_each_others_session_are_held() {
+        let mut guard = LoopGuard::default();
+        let mut logins: Vec<u32> = Vec::new();
+        // Each token is answered once and found dead by the next call, a second later, for an hour.
+        for second in 0..3600 {
+            if guard.lets(true, second * SECOND) {
+                let looped = guard.rejected(true, true, second * SECOND);
+                assert!(looped != Some(Loop::Fresh) && looped.is_some() == (second >= 30 && !guard.accepted_since));
+                logins.push(second);
+                guard.accepted();
+            }
+        }
+        assert_eq!(logins[..32], [(0..31).collect::<Vec<u32>>(), vec![60]].concat());
+        assert!(logins.len() < 450, "{}", logins.len()); // of 3600
     }
 
     #[test]

@@ -289,9 +289,9 @@ pub(crate) fn headers(
 }
 
 /// The request that ends a token, with the token on it unless it says otherwise itself.
-pub(crate) fn logout(account: &Account, call: &Call, entry: &Entry) -> Result<LoginRequest, Error> {
-    let profile = &account.profile;
-    let mut values = account.values.clone();
+pub(crate) fn logout(call: &Call, entry: &Entry) -> Result<LoginRequest, Error> {
+    let profile = &entry.account.profile;
+    let mut values = entry.account.values.clone();
     values.extend(entry.captured.clone());
     values.insert("token".into(), entry.secret.clone());
     let mut request = LoginRequest::build(profile, call, &values)?;
