@@ -460,3 +460,78 @@ fn a_one_time_code_is_not_sent_again_after_a_restart() {
     clock.advance(std::time::Duration::from_secs(35)); // the next code, and the tenth more that is waited
     start().unwrap();
 }
+
+/// A vendor that gives these answers, then tokens, and keeps what it was sent.
+#[derive(Clone, Default)]
+struct Script {
+    answers: std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<u16>>>,
+    sent: std::sync::Arc<std::sync::Mutex<Vec<bootseal::LoginRequest>>>,
+}
+
+impl Script {
+    fn new(answers: impl IntoIterator<Item = u16>) -> Script {
+        let script = Script::default();
+        script.answers.lock().unwrap().extend(answers);
+        script
+    }
+
+    /// For each login, whether it was sent with the password of `next`.
+    fn used_next(&self) -> Vec<bool> {
+        let sent = self.sent.lock().unwrap();
+        let body = |request: &bootseal::LoginRequest| request.body.as_ref().unwrap().expose_str(str::to_owned).unwrap();
+        sent.iter().map(|request| body(request).contains("correct horse")).collect()
+    }
+}
+
+impl bootseal::Transport for Script {
+    fn send(
+        &self,
+        request: bootseal::LoginRequest,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginAnswer, bootseal::TransportError>> + Send>> {
+        self.sent.lock().unwrap().push(request);
+        let status = self.answers.lock().unwrap().pop_front();
+        let body = if status.is_none() { &br#"{"access_token":"t","expires_in":600}"#[..] } else { b"{}" };
+        let body = bootseal::Secret::copy_of(body).unwrap();
+        let answer = bootseal::LoginAnswer { status: status.unwrap_or(200), headers: Default::default(), body };
+        Box::pin(async { Ok(answer) })
+    }
+}
+
+#[test]
+fn what_each_start_knows_of_the_starts_before_it() {
+    let minute = std::time::Duration::from_secs(60);
+    for (answers, expected) in [
+        // A vendor that says a wrong password with a 400: the second in a row is a refusal, and the last word.
+        (vec![400, 400], vec![false, false, true]),
+        // With a 200 and no token: the third.
+        (vec![200, 200, 200], vec![false, false, false, true]),
+        // The first is refused, and what the second one comes to is not known: it is its turn.
+        (vec![401, 500, 500], vec![false, true, true, true]),
+        // Both are refused: one login with each, until it is asked again after a quarter of an hour.
+        (vec![401, 401], vec![false, true]),
+        (vec![400, 400, 400], vec![false, false, true]),
+    ] {
+        let both_wrong = answers.len() == expected.len();
+        let host = Host::with(&format!(
+            "{SETTINGS}password_next = \"secret:correct horse\"\n[acme.login]\nurl = \"https://api.acme.example/login\"\njson = {{ password = \"${{password}}\" }}\nnext = {{ password = \"password_next\" }}\n"
+        ));
+        let (clock, vendor) = (bootseal::testing::Clock::new(), Script::new(answers.clone()));
+        let start = || {
+            let vault = open(&host.home.at("."));
+            let transport = std::sync::Arc::new(vendor.clone());
+            vault.token_source_with("acme", std::sync::Arc::new(clock.clone()), transport).unwrap().token_blocking()
+        };
+        for _ in 0..12 {
+            let ended = start();
+            clock.advance(minute);
+            if ended.is_ok() {
+                break;
+            }
+        }
+        assert_eq!(vendor.used_next(), expected, "{answers:?}");
+        if !both_wrong {
+            start().unwrap();
+            assert_eq!(vendor.used_next().last(), Some(&true), "{answers:?}: and it stays the first");
+        }
+    }
+}

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What the clock shows at first.
+const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
 const BODY: &str = "json = { user = \"${username}\", password = \"${password}\" }\n";
 
 // ---- Where the token is, and how long it lives
@@ -357,6 +359,144 @@ fn no_one_time_code_is_used_twice() {
     assert!(codes.iter().all(|body| !body.contains("GEZD")));
 }
 
+/// The profile with two passwords, and which of them each login was sent with.
+const TWO: &str =
+    "json = { user = \"${username}\", password = \"${password}\" }\nnext = { password = \"password_next\" }\n";
+const CODE: &str = "headers = { X-Code = \"${totp}\" }\ntotp = { seed = \"otp_seed\" }\n";
+const NEXT_AND_SEED: &[(&str, &str)] =
+    &[("acme.password_next", "canary-next"), ("acme.otp_seed", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")];
+
+#[test]
+fn after_a_refusal_the_next_login_begins_with_the_password_that_was_not_tried() {
+    // The second login of an attempt comes to nothing, for whatever reason.
+    for undecided in [answer(429, ""), answer(500, ""), answer(302, ""), answer(200, "")] {
+        let acme = Acme::with(TWO, NEXT, [answer(401, ""), undecided, answer(401, "")]);
+        assert_ne!(acme.error().kind(), Kind::LoginRefused);
+        acme.clock.advance(120 * SECOND);
+        assert_eq!(acme.error().kind(), Kind::LoginRefused);
+        assert_eq!(acme.used_next(), [false, true, true]);
+        // Both were refused: the gate is shut as for one.
+        acme.clock.advance(899 * SECOND);
+        assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginRefused, 3));
+    }
+}
+
+#[test]
+fn two_passwords_and_a_one_time_code_are_one_login_with_each() {
+    let acme = Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), answer(401, "")]);
+    for _ in 0..20 {
+        acme.error();
+        acme.clock.advance(40 * SECOND);
+    }
+    assert_eq!(acme.used_next(), [false, true], "the code of the first is used up, so the second waits for the next");
+    let acme = Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), token("a", 600)]);
+    assert_eq!(acme.error().kind(), Kind::LoginThrottled);
+    acme.clock.advance(40 * SECOND);
+    assert_eq!(acme.token(), "a");
+    acme.clock.advance(600 * SECOND);
+    acme.token();
+    assert_eq!(acme.used_next(), [false, true, true]);
+}
+
+#[test]
+fn next_is_tried_where_a_vendor_says_400_for_a_wrong_password() {
+    for wrong in [answer(400, ""), answer(422, "{}")] {
+        let acme = Acme::with(TWO, NEXT, [wrong.clone(), wrong.clone(), token("a", 600)]);
+        assert_eq!(acme.error().kind(), Kind::LoginRefused);
+        acme.clock.advance(30 * SECOND);
+        assert_eq!(acme.token(), "a");
+        assert_eq!(acme.used_next(), [false, false, true]);
+        // Where that one is wrong too, it is the third such answer in a row.
+        let acme = Acme::with(TWO, NEXT, vec![wrong; 3]);
+        acme.error();
+        acme.clock.advance(30 * SECOND);
+        for _ in 0..100 {
+            assert_eq!(acme.error().kind(), Kind::LoginRefused);
+            acme.clock.advance(8 * SECOND);
+        }
+        assert_eq!(acme.used_next(), [false, false, true]);
+    }
+}
+
+#[test]
+fn next_is_tried_where_a_vendor_says_200_without_a_token_for_a_wrong_password() {
+    let wrong = answer(200, r#"{"error":"wrong password"}"#);
+    let acme = Acme::with(TWO, NEXT, [wrong.clone(), wrong.clone(), wrong, token("a", 600)]);
+    for seconds in [5, 10] {
+        assert_eq!(acme.error().kind(), Kind::LoginProtocol);
+        acme.clock.advance(seconds * SECOND);
+    }
+    assert_eq!(acme.token(), "a");
+    assert_eq!(acme.used_next(), [false, false, false, true]);
+}
+
+#[test]
+fn a_wall_clock_that_was_ahead_when_a_code_was_sent_does_not_block_the_codes_after_it() {
+    for (ahead, free) in [(0, false), (30, false), (60, false), (90, true), (365 * 86_400, true)] {
+        let acme = Acme::with(&format!("{BODY}{CODE}"), NEXT_AND_SEED, []);
+        acme.clock.set_wall(NEW_YEAR + ahead * SECOND);
+        let first = acme.source.token_blocking().unwrap();
+        acme.clock.set_wall(NEW_YEAR);
+        acme.source.reject(&first);
+        assert_eq!(acme.source.token_blocking().is_ok(), free, "{ahead} s ahead");
+        // It is told when the first code that is free begins, and a tenth more.
+        if !free {
+            let wait = acme.error().retry_after().unwrap();
+            assert!(wait >= (ahead + 30) * SECOND && wait <= (ahead + 30) * SECOND * 11 / 10, "{wait:?}");
+            acme.clock.advance(wait);
+            acme.token();
+        }
+    }
+}
+
+#[test]
+fn a_call_ahead_that_fails_uses_up_no_code() {
+    let acme = Acme::with(
+        &format!(
+            "{BODY}totp = {{ seed = \"otp_seed\" }}\n{}",
+            CSRF.replacen("headers = { ", "headers = { X-Code = \"${totp}\", ", 1)
+        ),
+        NEXT_AND_SEED,
+        [answer(500, ""), answer(200, "").with("x-csrf-token", "crumb"), token("a", 600)],
+    );
+    assert_eq!(acme.error().kind(), Kind::LoginDown);
+    acme.clock.advance(SECOND);
+    assert_eq!(acme.token(), "a");
+}
+
+#[test]
+fn a_code_of_a_login_that_was_given_up_is_not_sent_again() {
+    let acme = Acme::with(&format!("{BODY}{CODE}"), NEXT_AND_SEED, [hang()]);
+    let source = acme.source.clone();
+    let waiting = std::thread::spawn(move || source.token_blocking());
+    acme.clock.wait_for_sleepers(1);
+    acme.clock.advance(15 * SECOND);
+    assert_eq!(waiting.join().unwrap().unwrap_err().kind(), Kind::LoginDown);
+    acme.clock.advance(SECOND);
+    assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginThrottled, 1));
+}
+
+#[test]
+fn login_timeout_is_for_all_requests_of_a_login_together() {
+    let profile = format!("{TWO}login_timeout = \"10s\"\n{REFRESH}");
+    let replies = [with_refresh("a", "r"), answer(401, ""), answer(401, ""), token("b", 600)];
+    let acme = Acme::with(&profile, NEXT, replies);
+    acme.token();
+    acme.clock.advance(600 * SECOND);
+    // Each answer takes three seconds.
+    *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 3 * SECOND));
+    assert_eq!(acme.token(), "b");
+    let timeouts: Vec<u64> = acme.sent()[1..].iter().map(|request| request.timeout.as_secs()).collect();
+    assert_eq!(timeouts, [10, 7, 4]);
+    // Where nothing is left, nothing is sent.
+    let acme = Acme::with(&profile, NEXT, [answer(401, ""), token("b", 600)]);
+    *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 10 * SECOND));
+    assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginDown, 1));
+    acme.clock.advance(SECOND);
+    assert_eq!(acme.token(), "b");
+    assert_eq!(acme.used_next(), [false, true]);
+}
+
 // ---- What an answer says beside its status
 
 #[test]
@@ -552,6 +692,11 @@ impl Acme {
         self.source.token_blocking().unwrap_err()
     }
 
+    /// For each request, whether it was sent with the password of `next`.
+    fn used_next(&self) -> Vec<bool> {
+        self.sent().iter().map(|request| body(request).contains("canary-next")).collect()
+    }
+
     fn sent(&self) -> Vec<LoginRequest> {
         self.vendor.sent.lock().unwrap().clone()
     }
@@ -575,6 +720,8 @@ struct Vendor {
     replies: Arc<Mutex<VecDeque<Reply>>>,
     sent: Arc<Mutex<Vec<LoginRequest>>>,
     came: Arc<std::sync::Condvar>,
+    /// So long each answer takes on this clock.
+    each: Arc<Mutex<Option<(Clock, Duration)>>>,
 }
 
 #[derive(Clone)]
@@ -586,6 +733,11 @@ struct Reply {
 
 fn answer(status: u16, body: &str) -> Reply {
     Reply { status, headers: HeaderMap::new(), body: body.to_owned() }
+}
+
+/// No answer.
+fn hang() -> Reply {
+    answer(0, "")
 }
 
 fn token(token: &str, seconds: u32) -> Reply {
@@ -610,7 +762,13 @@ impl Transport for Vendor {
         self.sent.lock().unwrap().push(request);
         self.came.notify_all();
         let reply = self.replies.lock().unwrap().pop_front().unwrap_or_else(|| token("more", 600));
+        if let Some((clock, time)) = &*self.each.lock().unwrap() {
+            clock.advance(*time);
+        }
         Box::pin(async move {
+            if reply.status == 0 {
+                std::future::pending::<()>().await;
+            }
             let body = Secret::copy_of(reply.body.as_bytes()).unwrap();
             Ok(LoginAnswer { status: reply.status, headers: reply.headers, body })
         })

@@ -1,6 +1,7 @@
 //! How does one call go with a token? Where it may go, how it is put on, what the answer says of it, and the one replay. Client and layers
 //! stand on it.
 
+use crate::clock::Moment;
 use crate::cookie;
 use crate::error::{Error, Result};
 use crate::expiry::Life;
@@ -54,20 +55,22 @@ pub(crate) async fn call<S: Sender>(
     sender: &mut S,
     request: S::Request,
 ) -> std::result::Result<S::Answer, S::Error> {
-    let account = source.account();
-    allow(&account.profile, &*request.address()?)?;
-    let again = if may_replay(&account.profile, request.method()) { request.copy() } else { None };
+    // Before a login is made for a call that may not be.
+    allow(&source.account().profile, &*request.address()?)?;
     let token = source.token().await?;
-    let late = Late { source: source.clone(), token: token.clone(), replayed: false, took: true };
-    let (answer, rejected) = look(&account.profile, sender.send(request, &token).await?, late).await;
+    let again = checked(&token, &request)?;
+    let profile = &token.0.account.profile;
+    let late = Late::new(source, &token, false);
+    let sent = late.sent;
+    let (answer, rejected) = look(profile, sender.send(request, &token).await?, late).await;
     match rejected {
         Some(true) => {}
         Some(false) => {
-            source.took(&account.profile, &token, answer.status(), answer.headers());
+            source.took(&token, sent, answer.status(), answer.headers());
             return Ok(answer);
         }
         None => {
-            source.renew(&account.profile, &token, answer.status(), answer.headers());
+            source.renew(&token, sent, answer.status(), answer.headers());
             return Ok(answer);
         }
     }
@@ -76,17 +79,20 @@ pub(crate) async fn call<S: Sender>(
     }
     let Some(again) = again else { return Ok(answer) };
     let token = source.token().await?;
+    checked(&token, &again)?;
+    let profile = &token.0.account.profile;
     answer.leave().await;
     source.count_replay();
-    let late = Late { source: source.clone(), token: token.clone(), replayed: true, took: true };
-    let (answer, rejected) = look(&account.profile, sender.send(again, &token).await?, late).await;
+    let late = Late::new(source, &token, true);
+    let sent = late.sent;
+    let (answer, rejected) = look(profile, sender.send(again, &token).await?, late).await;
     match rejected {
         Some(true) => source.replay_rejected(),
         Some(false) => {
-            crate::metrics::replay(&account.profile.table, "ok");
-            source.took(&account.profile, &token, answer.status(), answer.headers());
+            crate::metrics::replay(&profile.table, "ok");
+            source.took(&token, sent, answer.status(), answer.headers());
         }
-        None => source.renew(&account.profile, &token, answer.status(), answer.headers()),
+        None => source.renew(&token, sent, answer.status(), answer.headers()),
     }
     Ok(answer)
 }
@@ -95,12 +101,18 @@ pub(crate) async fn call<S: Sender>(
 pub(crate) struct Late {
     source: TokenSource,
     token: Token,
+    /// When the call was.
+    sent: Moment,
     replayed: bool,
     /// The status does not say that the token was not looked at.
     took: bool,
 }
 
 impl Late {
+    fn new(source: &TokenSource, token: &Token, replayed: bool) -> Late {
+        Late { source: source.clone(), token: token.clone(), sent: Moment::now(source.clock()), replayed, took: true }
+    }
+
     pub(crate) fn rejected(self) {
         if self.replayed {
             self.source.replay_rejected();
@@ -111,9 +123,17 @@ impl Late {
 
     pub(crate) fn accepted(self) {
         if self.took {
-            self.source.accepted(&self.token);
+            self.source.accepted(&self.token, self.sent.boot);
         }
     }
+}
+
+/// An error where `token` may not go where `request` goes; else the request once more, where it may be sent again. By the account that the
+/// token was made with: the file may have changed while we waited for it.
+fn checked<R: Outgoing>(token: &Token, request: &R) -> Result<Option<R>> {
+    let profile = &token.0.account.profile;
+    allow(profile, &*request.address()?)?;
+    Ok(if may_replay(profile, request.method()) { request.copy() } else { None })
 }
 
 /// An error where the token may not go to `url`.
@@ -195,14 +215,15 @@ fn took(status: StatusCode) -> bool {
 }
 
 impl TokenSource {
-    fn took(&self, profile: &Profile, token: &Token, status: StatusCode, headers: &HeaderMap) {
+    fn took(&self, token: &Token, sent: Moment, status: StatusCode, headers: &HeaderMap) {
         if took(status) {
-            self.accepted(token);
-            self.renew(profile, token, status, headers);
+            self.accepted(token, sent.boot);
+            self.renew(token, sent, status, headers);
         }
     }
 
-    fn renew(&self, profile: &Profile, token: &Token, status: StatusCode, headers: &HeaderMap) {
+    fn renew(&self, token: &Token, sent: Moment, status: StatusCode, headers: &HeaderMap) {
+        let profile = &token.0.account.profile;
         if profile.renew_from_answers
             && took(status)
             && let Some(secret) = newer(&profile.token, headers, self.clock().wall())
@@ -211,7 +232,7 @@ impl TokenSource {
             let Ok(body) = empty else { return };
             let answer = LoginAnswer { status: status.as_u16(), headers: headers.clone(), body };
             let life = Life::of(profile, &evidence(profile, &secret, &answer, clock.wall()));
-            self.renewed(token, secret, life);
+            self.renewed(token, secret, life, sent);
         }
     }
 }

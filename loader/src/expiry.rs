@@ -136,9 +136,11 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// For a token that had run out when it came, `age` after its login was sent: it is kept so long.
-    pub(crate) fn born_expired(age: Duration) -> Deadlines {
-        Deadlines { refresh_at: age + BORN_EXPIRED, hard_at: age + BORN_EXPIRED }
+    /// For a token that came at `age`: it is kept for a moment whatever it says of its life, so that no call makes a login each. What is
+    /// dead the vendor rejects, and then there is another login.
+    pub(crate) fn kept(self, life: &Life, age: Duration) -> Deadlines {
+        let least = age + if life.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
+        Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }
     }
 
     /// `draw`, from 0 to 1, spreads the refreshes of many processes.

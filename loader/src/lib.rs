@@ -55,6 +55,8 @@ mod expiry;
 #[cfg(feature = "client")]
 mod flight;
 #[cfg(feature = "client")]
+mod follow;
+#[cfg(feature = "client")]
 mod frames;
 #[cfg(feature = "client")]
 mod gate;
@@ -72,6 +74,8 @@ mod last_seen;
 mod layer;
 #[cfg(feature = "client")]
 mod login;
+#[cfg(feature = "client")]
+mod logout;
 #[cfg(feature = "client")]
 mod metrics;
 #[cfg(feature = "middleware")]

@@ -424,6 +424,8 @@ pub(crate) enum Class {
     Tls,
     /// The answer is not what the profile describes.
     Protocol,
+    /// It claims success, and holds no token.
+    NoToken,
     Redirect,
 }
 
@@ -434,7 +436,7 @@ impl Class {
             Class::Throttled => Kind::LoginThrottled,
             Class::Down { .. } => Kind::LoginDown,
             Class::Tls => Kind::LoginTls,
-            Class::Protocol | Class::Redirect => Kind::LoginProtocol,
+            Class::Protocol | Class::NoToken | Class::Redirect => Kind::LoginProtocol,
         }
     }
 }
@@ -524,7 +526,8 @@ pub(crate) fn arrived(
         429 | 503 if status == 429 || retry_after.is_some() => {
             Err(Failure { class: Class::Throttled, text: said(" to the login"), status: Some(status), retry_after })
         }
-        500..600 => failed(Class::Down { unsent: false }, Some(status), said(" to the login")),
+        // Request Timeout and Too Early say: once more, later.
+        408 | 425 | 500..600 => failed(Class::Down { unsent: false }, Some(status), said(" to the login")),
         _ => failed(Class::Protocol, Some(status), said(" to the login, which the profile does not describe")),
     }
 }
@@ -577,7 +580,7 @@ fn retry_after_header(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
 fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -> Outcome {
     let status = answer.status;
     let missing =
-        |what: &str| failed(Class::Protocol, Some(status), format!("answered {status} to the login, but {what}"));
+        |what: &str| failed(Class::NoToken, Some(status), format!("answered {status} to the login, but {what}"));
     let secret = match at(&profile.token, answer, wall) {
         Ok(Some(Found::Text(secret))) => secret,
         Ok(Some(_)) => {
@@ -973,8 +976,10 @@ mod tests {
             ("", 401, &[("retry-after", "7")], "", Class::Refused),
             ("", 404, &[], "", Class::Protocol),
             ("", 418, &[], "", Class::Protocol),
-            ("", 200, &[], "", Class::Protocol),
-            ("", 204, &[], "", Class::Protocol),
+            ("", 200, &[], "", Class::NoToken),
+            ("", 204, &[], "", Class::NoToken),
+            ("", 408, &[], "", down),
+            ("", 425, &[], "", down),
             ("", 302, &[], "", Class::Redirect),
             ("", 304, &[], "", Class::Redirect),
             ("", 429, &[], "", Class::Throttled),

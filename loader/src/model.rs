@@ -195,7 +195,7 @@ fn caller(source: &TokenSource, dead: &AtomicU64, ends: Ends, callers: Callers, 
         return;
     }
     if rejects != Rejects::Fresh {
-        source.accepted(&token);
+        source.accepted(&token, Duration::ZERO);
     }
     assert!(source.reject(&token));
     dead.fetch_max(token.0.number, Ordering::SeqCst);

@@ -213,12 +213,15 @@ impl Secrets {
         remember(&newer)?;
         *lock(&self.0.now) = Arc::new(newer);
         #[cfg(feature = "client")]
-        for (source, account) in sources {
-            match account {
+        let afterwards: Vec<_> = sources
+            .into_iter()
+            .filter_map(|(source, account)| match account {
                 Some((profile, values, attempts)) => source.follow(profile, values, attempts),
                 None => source.retire(),
-            }
-        }
+            })
+            .collect();
+        #[cfg(feature = "client")]
+        afterwards.into_iter().for_each(|act| act());
         let listeners: Vec<Listener> = lock(&self.0.listeners).clone();
         listeners.iter().for_each(|listener| listener(&names));
         Ok(names)
