@@ -381,6 +381,18 @@ async fn a_redirect_within_the_origin_is_followed_with_the_token() {
 }
 
 #[tokio::test]
+async fn a_redirect_that_the_profile_calls_a_rejection_is_one() {
+    let raw = Raw::vendor(|heard| match heard.token() {
+        "token-1" => reply(302, &["Location: /welcome"], ""),
+        _ => reply(200, &[], ""),
+    });
+    let source = raw.source("rejected_status = [302]\n");
+    let answer = source.client().get(raw.url("/orders")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), raw.logins()), (200, 2));
+    assert!(raw.calls().iter().all(|call| call.path() == "/orders"), "nobody went to the login page");
+}
+
+#[tokio::test]
 async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_there() {
     let secure = Vendor::start().unwrap();
     for inject in ["", "inject = { header = \"X-Auth-Token\", value = \"${token}\" }"] {
@@ -544,9 +556,9 @@ async fn a_body_of_bytes_is_sent_again_whole() {
 #[tokio::test]
 async fn a_stream_that_can_be_made_anew_is_sent_again_whole() {
     let acme = acme("");
-    // Streams: the answers to earlier calls.
+    // Streams: the answers to earlier calls, one for each sending.
     let mut answers = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..2 {
         answers.push(acme.client.get(acme.vendor.url("/orders")).send().await.unwrap());
     }
     let length = answers[0].content_length().unwrap() as usize;

@@ -79,8 +79,8 @@ pub(crate) async fn call<S: Sender>(
     }
     let Some(again) = again else { return Ok(answer) };
     let token = source.token().await?;
-    checked(&token, &again)?;
     let profile = &token.0.account.profile;
+    allow(profile, &*again.address()?)?;
     answer.leave().await;
     source.count_replay();
     let late = Late::new(source, &token, true);

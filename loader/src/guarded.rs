@@ -119,12 +119,16 @@ impl Guarded {
                 None => (Call { request: call.without_body(), make_body: None }, false),
             };
             let url = call.request.url().clone();
-            let sent = self.once(self.dress(call.request)?, &token.0.headers);
+            let sent = self.once(self.dress(call.made())?, &token.0.headers);
             let answer = match until {
                 Some(until) => tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit)),
                 None => Ok(sent.await),
             };
             let answer = answer?.map_err(|failed| failed.of_call())?;
+            if token.0.account.profile.rejected_status.contains(&answer.status().as_u16()) {
+                // Some vendors send who has no session to their login page.
+                return Ok(to_response(answer, url, until));
+            }
             match redirected(again, whole, &answer) {
                 None => return Ok(to_response(answer, url, until)),
                 Some(next) => call = next,

@@ -304,6 +304,30 @@ impl TokenSource {
         true
     }
 
+    /// Says that a call was answered, and not rejected, with `token`: for an HTTP client that is not ours, beside [`TokenSource::reject`].
+    /// Tokens that never worked count as a loop when they are rejected; these then do not.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// for _ in 0..10 {
+    ///     let token = acme.token_blocking()?;
+    ///     // … a call of another client is answered with 200
+    ///     acme.worked(&token);
+    ///     // … the next one with 401
+    ///     assert!(acme.reject(&token));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn worked(&self, token: &Token) {
+        // Another account's numbers are not ours.
+        if token.0.source == self.0.id {
+            self.accepted(token, self.0.clock.boot());
+        }
+    }
+
     /// A call that was sent at `sent`, a time since boot, was answered with `token`, not rejected.
     pub(crate) fn accepted(&self, token: &Token, sent: Duration) {
         let core = &self.0;
