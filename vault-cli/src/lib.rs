@@ -21,10 +21,12 @@
 
 mod cli;
 mod commands;
+mod curl;
 mod exit;
 mod formats;
 mod git;
 mod keys;
+mod login_answer;
 mod login_table;
 mod many;
 mod merging;

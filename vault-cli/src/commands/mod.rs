@@ -17,6 +17,7 @@ pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod profile;
+mod profile_from_curl;
 pub(crate) mod propose;
 pub(crate) mod rename;
 pub(crate) mod resolve;

@@ -1,5 +1,6 @@
 //! `bootseal profile`: writes how to log in at a vendor.
 
+use super::profile_from_curl;
 use crate::cli::{self, Everywhere};
 use crate::exit::{Done, Failure, Result};
 use crate::login_table::LoginTable;
@@ -34,6 +35,7 @@ pub(crate) fn run(
             let draft = from_file(from, options.url.as_deref(), &table, &file, everywhere, style, world)?;
             write(&target, draft, options, style, world)
         }
+        (None, None, Some(_)) => profile_from_curl::run(options, &table, everywhere, style, world),
         _ => Err(Failure::new(Kind::Usage, "it is not said what the profile is made from")
             .with_help("--preset KIND (bootseal profile --list shows them), --from FILE, or --from-curl - for a curl line on stdin")
             .into()),
