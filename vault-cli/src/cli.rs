@@ -13,7 +13,7 @@ use std::path::PathBuf;
     disable_help_subcommand = true
 )]
 #[command(
-    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key"
+    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nA login at a vendor: bootseal profile --help; without credentials: bootseal vendor --help"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -520,6 +520,9 @@ pub(crate) struct Profile {
     /// Make it of a curl line, which is read from stdin
     #[arg(long, value_name = "-")]
     pub(crate) from_curl: Option<String>,
+    /// Certificates (PEM) to trust there instead of the system's; they are written into the profile
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// Of a curl line: the field that holds the user
     #[arg(long, value_name = "FIELD", requires = "from_curl")]
     pub(crate) username_field: Option<String>,

@@ -233,7 +233,8 @@ mod tests {
     #[test]
     fn a_token_and_its_end_are_found_where_vendors_put_them() {
         let jwt = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode("{\"exp\":1}"));
-        let cases: Vec<(&[(&str, &str)], String, &str)> = vec![
+        type Headers<'a> = &'a [(&'a str, &'a str)];
+        let cases: Vec<(Headers<'_>, String, &str)> = vec![
             (
                 &[],
                 r#"{"access_token":"abcdefgh","refresh_token":"zzzzzzzzz","expires_in":3600,"token_type":"Bearer"}"#

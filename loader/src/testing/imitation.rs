@@ -352,7 +352,13 @@ impl Role {
     }
 
     fn token(&self, number: u64, life: Option<Duration>) -> Result<String, Refusal> {
-        let says_its_end = matches!(self.profile.expiry, None | Some(Expiry::Jwt));
+        let cookie = matches!(self.profile.token, AnswerPlace::Cookie(_));
+        let says_its_end = match self.profile.expiry {
+            Some(Expiry::Jwt) => true,
+            // A session's cookie is none, as a rule.
+            None => !cookie,
+            _ => false,
+        };
         let (Some(life), true) = (life, says_its_end) else { return random() };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let exp = now.saturating_add(life.as_secs().max(1));

@@ -1,6 +1,6 @@
 //! `bootseal profile`: writes how to log in at a vendor.
 
-use super::profile_from_curl;
+use super::{profile_from_curl, unreadable};
 use crate::cli::{self, Everywhere};
 use crate::exit::{Done, Failure, Result};
 use crate::login_table::LoginTable;
@@ -27,12 +27,14 @@ pub(crate) fn run(
         (Some(preset), None, None) => {
             let preset = Preset::named(preset)?;
             let (target, file) = begin(options, &table, everywhere, style, world)?;
-            let draft = from_preset(preset, options.url.as_deref(), &table, &file, world)?;
+            let mut draft = from_preset(preset, options.url.as_deref(), &table, &file, world)?;
+            trust(&mut draft.login, options)?;
             write(&target, draft, options, style, world)
         }
         (None, Some(from), None) => {
             let (target, file) = begin(options, &table, everywhere, style, world)?;
-            let draft = from_file(from, options.url.as_deref(), &table, &file, everywhere, style, world)?;
+            let mut draft = from_file(from, options.url.as_deref(), &table, &file, everywhere, style, world)?;
+            trust(&mut draft.login, options)?;
             write(&target, draft, options, style, world)
         }
         (None, None, Some(_)) => profile_from_curl::run(options, &table, everywhere, style, world),
@@ -40,6 +42,15 @@ pub(crate) fn run(
             .with_help("--preset KIND (bootseal profile --list shows them), --from FILE, or --from-curl - for a curl line on stdin")
             .into()),
     }
+}
+
+/// `--ca`: inline, and so signed.
+pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()> {
+    if let Some(path) = &options.ca {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error).in_file(path))?;
+        login.insert("ca", text.into());
+    }
+    Ok(())
 }
 
 fn list(style: Style, world: &mut World<'_>) -> Result<(), Done> {

@@ -1,6 +1,6 @@
 //! `bootseal profile --from-curl -`: a profile of the vendor's own curl line. Nothing in it is run; a login is made after a yes.
 
-use super::profile::{Draft, ask_missing, begin, write};
+use super::profile::{Draft, ask_missing, begin, trust, write};
 use crate::cli::{self, Everywhere};
 use crate::curl::{self, Field, Line, Login, Wanted};
 use crate::exit::{Done, Failure, Result};
@@ -51,6 +51,7 @@ pub(super) fn run(
         world.note(style, format_args!("left out: {what}"));
     }
     let mut login = LoginTable::new(login);
+    trust(&mut login, options)?;
     let fresh: Vec<&str> = missing.iter().map(String::as_str).collect();
     let mut sealed = sealed;
     sealed.extend(ask_missing(fresh.into_iter(), table, &file, world)?);
@@ -184,9 +185,15 @@ fn look(
         (_, Ok(_)) => None,
     };
     if let Some(failure) = failed {
-        world.note(style, format_args!("the login did not work: {}", failure.text()));
-        let keep = !everywhere.yes && world.can_ask_passphrase() && world.ask("Write the profile all the same?")?;
-        return if keep { Ok(()) } else { Err(failure) };
+        let said = failure.text().lines().next().unwrap_or_default().to_owned();
+        if !everywhere.yes && world.can_ask_passphrase() {
+            world.note(style, format_args!("the login did not work: {said}"));
+            if world.ask("Write the profile all the same?")? {
+                return Ok(());
+            }
+        }
+        return Err(Failure::new(failure.kind(), said)
+            .with_help("Nothing was written. If the profile is right all the same: --no-login"));
     }
     let Some(answer) = recorded else { return Ok(()) };
     let status = answer.status;

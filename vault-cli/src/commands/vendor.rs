@@ -37,10 +37,11 @@ pub(crate) fn run(options: &Vendor, everywhere: &Everywhere, style: Style, world
             .with_help("Another port: --port PORT; a free one: --port 0")
     })?;
     end_on_interrupt(sender)?;
+    // Said last, for whoever waits for it.
+    world.note(style, how_to_use(&profile, &path, everywhere, &vendor));
     let document = json!({ "profile": options.profile, "url": vendor.origin() });
     world.answer(style, &document, vendor.origin())?;
     world.stdout.flush()?;
-    world.note(style, how_to_use(&profile, &path, everywhere, &vendor));
     for event in events {
         match event {
             Event::Over(ended) => {

@@ -216,7 +216,7 @@ impl Line {
                 self.left_out.push("cookies (-b): they are one browser's; `before` fetches what the login itself needs")
             }
             "--proxy" => self.proxy = Some(value.to_string()),
-            "--cacert" => self.left_out.push("--cacert: write the certificate itself under the key `ca`"),
+            "--cacert" => self.left_out.push("--cacert: name that file with --ca here"),
             _ => {}
         }
         Ok(())

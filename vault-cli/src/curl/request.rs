@@ -34,6 +34,12 @@ pub(crate) enum Field {
     Password,
 }
 
+/// Says which of some fields is meant; nothing where none is.
+pub(crate) type Ask<'a> = dyn FnMut(Field, &[&str]) -> Result<Option<String>> + 'a;
+
+/// Name and value of a header.
+type Header = (String, Word);
+
 /// A text in the body.
 struct Leaf {
     /// As it is shown: `user.name`.
@@ -55,12 +61,8 @@ enum Shape {
 /// Marks the place of a leaf in [`Shape::Json`]; no text of a body is left in it.
 const LEAF: &str = "leaf ";
 
-/// Takes `line` apart. `ask` says which of some fields is meant; nothing where none is.
-pub(crate) fn recognise(
-    line: Line,
-    wanted: &Wanted<'_>,
-    ask: &mut dyn FnMut(Field, &[&str]) -> Result<Option<String>>,
-) -> Result<Login> {
+/// Takes `line` apart. What is not clear is asked.
+pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> Result<Login> {
     let Line { url, method, headers, data, json, user, proxy, mut left_out } = line;
     let url = url.ok_or_else(|| refused("has no address"))?;
     let (url, in_url) = address(&url)?;
@@ -208,10 +210,7 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
 }
 
 /// The headers that matter to a vendor, and the user of HTTP Basic.
-fn sort_headers(
-    headers: Vec<(String, Word)>,
-    left_out: &mut Vec<&'static str>,
-) -> Result<(Vec<(String, Word)>, Option<Word>)> {
+fn sort_headers(headers: Vec<Header>, left_out: &mut Vec<&'static str>) -> Result<(Vec<Header>, Option<Word>)> {
     let (mut kept, mut user) = (Vec::new(), None);
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
@@ -410,13 +409,7 @@ fn is_secret(key: &str) -> bool {
         || key == "key"
 }
 
-fn give_roles(
-    leaves: &mut [Leaf],
-    basic: bool,
-    oauth: bool,
-    wanted: &Wanted<'_>,
-    ask: &mut dyn FnMut(Field, &[&str]) -> Result<Option<String>>,
-) -> Result<()> {
+fn give_roles(leaves: &mut [Leaf], basic: bool, oauth: bool, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> Result<()> {
     let said = |leaves: &[Leaf], name: &str| -> Result<usize> {
         leaves.iter().position(|leaf| leaf.name == name).ok_or_else(|| {
             let names: Vec<String> = leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
@@ -486,12 +479,7 @@ fn give_roles(
 }
 
 /// Which of `named`, or of all where there is none.
-fn choose(
-    leaves: &[Leaf],
-    named: &[usize],
-    field: Field,
-    ask: &mut dyn FnMut(Field, &[&str]) -> Result<Option<String>>,
-) -> Result<Option<usize>> {
+fn choose(leaves: &[Leaf], named: &[usize], field: Field, ask: &mut Ask<'_>) -> Result<Option<usize>> {
     let all: Vec<usize> = (0..leaves.len()).filter(|index| leaves[*index].role.is_none()).collect();
     let open = if named.is_empty() { all } else { named.to_vec() };
     if open.is_empty() {

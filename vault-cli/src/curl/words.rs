@@ -262,10 +262,7 @@ mod tests {
                 "curl ^\"https://a.example/?x=1^&y=2^\" ^\n  -H ^\"A: 50^%^\" ^\n  --data-raw ^\"^{^\\^\"p^\\^\":^\\^\"a^\n\nb^\\^\"^}^\"",
                 vec!["curl", "https://a.example/?x=1&y=2", "-H", "A: 50%", "--data-raw", "{\"p\":\"a\nb\"}"],
             ),
-            (
-                "curl.exe -d \"{\\\"p\\\":\\\"a^b\\\\\\\\\\\"}\" ^\n -s",
-                vec!["curl.exe", "-d", r#"{"p":"a^b\\"}"#, "-s"],
-            ),
+            ("curl.exe -d \"{\\\"p\\\":\\\"a^b\\\\\\\\\\\"}\" ^\n -s", vec!["curl.exe", "-d", r#"{"p":"ab\\"}"#, "-s"]),
         ] {
             assert_eq!(words(line), expected, "{line}");
         }
