@@ -222,3 +222,28 @@ fn it_needs_no_key_and_names_the_profiles_that_are_there() {
     let ran = home.run(&["vendor", "acme", "--revoke-every", "soon"]);
     assert_eq!(ran.code, 2, "{}", ran.err);
 }
+
+#[test]
+fn a_refused_login_says_what_may_be_wrong_with_the_values() {
+    let home = theirs(JSON);
+    let vendor = Running::start(&home, &["acme", "--refuse"]);
+    let ours = ours(JSON, &vendor);
+    ours.ok_with(&["set", "acme.username", "-"], " zo\u{200b}\u{eb}".as_bytes());
+    ours.ok_with(&["set", "acme.password", "-"], "p\u{a0}w \n".as_bytes());
+    let ran = ours.run(&["login", "acme", "--json"]);
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(ran.code, 5);
+    for (index, name, remarks) in [
+        (0, "acme.password", ["ends in a blank", "holds a no-break space"]),
+        (1, "acme.username", ["begins with a blank", "holds an invisible character"]),
+    ] {
+        let value = &answer["values"][index];
+        assert_eq!((&value["name"], &value["remarks"]), (&name.into(), &remarks.as_slice().into()), "{answer}");
+        assert!(value["set_at"].as_str().unwrap().ends_with('Z'));
+    }
+    let ran = ours.run(&["login", "acme"]);
+    for words in ["acme.password was given 20", ", just now; it ends in a blank; it holds a no-break space\n"] {
+        assert!(ran.err.contains(words), "{}", ran.err);
+    }
+    assert!(!ran.err.contains("zo") && !ran.err.contains("p\u{a0}w"), "{}", ran.err);
+}

@@ -90,7 +90,12 @@ fn say(mut document: Value, token: Option<String>, style: Style, world: &mut Wor
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
     world.line(format_args!("{}: logged in, status {}", text("profile"), document["status"]))?;
     let seconds = document["life_seconds"].as_u64().unwrap_or_default();
-    world.line(format_args!("  the token lives {} (told by {})", spelled(seconds), rule(&text("expiry_from"))))?;
+    world.line(format_args!(
+        "  the token lives {} (told by {}: {})",
+        spelled(seconds),
+        text("expiry_from"),
+        rule(&text("expiry_from"))
+    ))?;
     world.line(format_args!(
         "  it is sent as the header {}",
         document["inject"]["header"].as_str().unwrap_or_default()

@@ -59,7 +59,8 @@ pub(super) fn run(
     let shown = login.text(&table.child("login")?)?;
     world.note(style, format_args!("made of it:\n{}sealed: {}", shown_value(&shown), names.join(", ")));
     if !options.no_login {
-        let question = format!("Log in once now, for real, at {url}, to see what comes back?");
+        let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
+        let question = format!("Log in once now, for real, at {origin}{path}, to see what comes back?");
         if agree(&question, "--yes, or --no-login to write the profile without it", everywhere, world)? {
             let mut values = sealed.clone();
             values.extend(there(&missing, table, file, &target)?);
