@@ -15,7 +15,7 @@ use std::sync::mpsc::{Sender, channel};
 
 enum Event {
     Served(Served),
-    Over(Result<()>),
+    Over,
 }
 
 pub(crate) fn run(options: &Vendor, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
@@ -44,10 +44,7 @@ pub(crate) fn run(options: &Vendor, everywhere: &Everywhere, style: Style, world
     world.stdout.flush()?;
     for event in events {
         match event {
-            Event::Over(ended) => {
-                ended?;
-                break;
-            }
+            Event::Over => break,
             Event::Served(served) => say(&served, style, world),
         }
     }
@@ -104,11 +101,26 @@ fn say(served: &Served, style: Style, world: &mut World<'_>) {
     let _ = writeln!(world.stderr, "{line}");
 }
 
+/// In force when it returns: whoever sees the address may end the vendor at once.
 fn end_on_interrupt(sender: Sender<Event>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut interrupt = {
+        let _inside = runtime.enter();
+        interrupt()?
+    };
     std::thread::Builder::new().name("bootseal-interrupt".into()).spawn(move || {
-        let ended = runtime.block_on(tokio::signal::ctrl_c()).map_err(Failure::from);
-        let _ = sender.send(Event::Over(ended));
+        runtime.block_on(interrupt.recv());
+        let _ = sender.send(Event::Over);
     })?;
     Ok(())
+}
+
+#[cfg(unix)]
+fn interrupt() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+}
+
+#[cfg(windows)]
+fn interrupt() -> std::io::Result<tokio::signal::windows::CtrlC> {
+    tokio::signal::windows::ctrl_c()
 }
