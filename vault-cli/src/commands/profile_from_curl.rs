@@ -57,7 +57,14 @@ pub(super) fn run(
     sealed.extend(ask_missing(fresh.into_iter(), table, &file, world)?);
     let names: Vec<String> = sealed.iter().map(|(name, _)| format!("{table}.{name}")).collect();
     let shown = login.text(&table.child("login")?)?;
-    world.note(style, format_args!("made of it:\n{}sealed: {}", shown_value(&shown), names.join(", ")));
+    world.note(
+        style,
+        format_args!(
+            "made of it:\n{}sealed: {}; all that stands above can be read by whoever has the file",
+            shown_value(&shown),
+            names.join(", ")
+        ),
+    );
     if !options.no_login {
         let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
         let question = format!("Log in once now, for real, at {origin}{path}, to see what comes back?");

@@ -489,3 +489,42 @@ fn choose(leaves: &[Leaf], named: &[usize], field: Field, ask: &mut Ask<'_>) -> 
     let chosen = ask(field, &names)?;
     Ok(chosen.and_then(|name| open.into_iter().find(|index| leaves[*index].name == name)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::split;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn made_of(text: &str) -> Result<Login> {
+        let wanted = Wanted { username: None, password: None };
+        recognise(Line::read(split(text)?)?, &wanted, &mut |_, _| Ok(None))
+    }
+
+    #[test]
+    fn what_is_to_be_put_in_is_missing_and_not_sealed() {
+        for placeholder in
+            ["$PASSWORD", "${PASSWORD}", "<password>", "{{password}}", "YOUR_PASSWORD", "***", "%PASSWORD%", ""]
+        {
+            let line = format!("curl https://a.example --json '{{\"user\":\"bob\",\"password\":\"{placeholder}\"}}'");
+            let login = made_of(&line).unwrap();
+            let sealed: Vec<_> = login.sealed.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!((login.missing, sealed), (vec!["password".to_owned()], vec!["username"]), "{placeholder}");
+        }
+        let login = made_of("curl https://a.example -d 'user=b$b&password=$hunter2'").unwrap();
+        assert!(login.missing.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_breaks_it_and_no_error_repeats_it(text in "(curl )?[ -~\n^\"'\\\\$=&{}:@]{0,80}", flag in prop::sample::select(vec!["", "-d ", "-u ", "-H ", "--json "])) {
+            let line = format!("curl https://a.example {flag}{text}");
+            let _ = made_of(&line);
+            let _ = made_of(&text);
+            if let Err(failure) = made_of(&format!("curl https://a.example {flag}'{{\"hunter2hunter2{text}")) {
+                prop_assert!(!failure.text().contains("hunter2hunter2"), "{}", failure.text());
+            }
+        }
+    }
+}
