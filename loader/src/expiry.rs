@@ -29,6 +29,8 @@ pub enum ExpiryFrom {
     Json,
     /// A header of the answer.
     Header,
+    /// A cookie's own Max-Age or Expires.
+    Cookie,
     /// The profile: always the same.
     Fixed,
     /// Nothing did, so the profile's `default_life`.
@@ -48,6 +50,7 @@ impl ExpiryFrom {
             ExpiryFrom::Jwt => "jwt",
             ExpiryFrom::Json => "json",
             ExpiryFrom::Header => "header",
+            ExpiryFrom::Cookie => "cookie",
             ExpiryFrom::Fixed => "fixed",
             ExpiryFrom::Default => "default",
             ExpiryFrom::OnReject => "on-reject",

@@ -681,7 +681,7 @@ fn number(field: &Field, answer: &LoginAnswer, wall: Duration) -> Option<FieldVa
         // Max-Age has precedence (RFC 6265 §5.3).
         let (unit, number) =
             cookie.max_age.map(|life| (Unit::Seconds, life)).or(cookie.expires.map(|at| (Unit::Epoch, at)))?;
-        return Some(FieldValue { from: ExpiryFrom::Header, unit, number });
+        return Some(FieldValue { from: ExpiryFrom::Cookie, unit, number });
     }
     let found = at(&field.place, answer, wall).ok()??;
     let from = if matches!(field.place, AnswerPlace::Header(_)) { ExpiryFrom::Header } else { ExpiryFrom::Json };

@@ -13,7 +13,7 @@ use std::path::PathBuf;
     disable_help_subcommand = true
 )]
 #[command(
-    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key"
+    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nA login at a vendor: bootseal profile --help; without credentials: bootseal vendor --help"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -136,11 +136,31 @@ pub(crate) enum Verb {
     /// Teach a git repository to show, merge and check sealed files
     #[command(subcommand, arg_required_else_help = true)]
     Git(Git),
+    /// Write how to log in at a vendor: from a preset, another vault, or the vendor's own curl line
+    #[command(
+        after_help = "Examples:\n  bootseal profile --list\n  bootseal profile acme --preset simplejwt --url https://api.acme.example\n  bootseal profile acme --preset keycloak --url https://sso.acme.example/realms/main\n  bootseal profile acme --from-curl -              (paste the line, then an empty line)\n  bootseal profile acme --from app.sealed.toml --url http://127.0.0.1:8600 -f dev.sealed.toml\n\n\
+                      What the profile needs and the file does not have yet (user, password) is asked for without\n\
+                      echo, and sealed. --url is the vendor's address, to which the preset adds its path, or the\n\
+                      whole address of the login.\n\
+                      --from-curl runs nothing and expands nothing: user and password are taken out of the line\n\
+                      and sealed, and after a yes one real login is made, to see where the token is.\n\n\
+                      Then: bootseal login NAME; without credentials of a vendor: bootseal vendor NAME"
+    )]
+    Profile(Profile),
     /// Log in for real, and say what came back
     #[command(
         after_help = "Examples:\n  bootseal login acme\n  bootseal login acme --call https://api.acme.example/v1/orders"
     )]
     Login(Login),
+    /// Be the vendor of a profile, on this machine: to develop against it without credentials
+    #[command(
+        after_help = "Examples:\n  bootseal vendor acme\n  bootseal vendor acme --revoke-every 30s\n  bootseal vendor acme --refuse --slow=2s\n\n\
+                      It answers as the profile says: the same paths and shapes, a token where the profile looks\n\
+                      for it, with a life that is told as the profile reads it. Every user and password is let in.\n\
+                      Where the profile's own address is on this machine (http://127.0.0.1:8600) it answers there.\n\
+                      It prints its address, says each request without secrets, and ends on Ctrl-C."
+    )]
+    Vendor(Vendor),
 }
 
 #[derive(Debug, Args)]
@@ -481,4 +501,73 @@ pub(crate) struct Login {
     /// Print the token itself
     #[arg(long)]
     pub(crate) reveal: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Profile {
+    /// What the profile is called: `acme` for [acme.login]
+    #[arg(required_unless_present = "list")]
+    pub(crate) name: Option<String>,
+    /// What kind of vendor it is; --list shows them
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["from", "from_curl"])]
+    pub(crate) preset: Option<String>,
+    /// Where the vendor is; asked for where it is not said
+    #[arg(long, value_name = "URL", conflicts_with = "from_curl")]
+    pub(crate) url: Option<String>,
+    /// Take over the profile of that name from another sealed file; its secrets stay there
+    #[arg(long, value_name = "FILE", conflicts_with = "from_curl")]
+    pub(crate) from: Option<PathBuf>,
+    /// Make it of a curl line, which is read from stdin
+    #[arg(long, value_name = "-")]
+    pub(crate) from_curl: Option<String>,
+    /// Certificates (PEM) to trust there instead of the system's; they are written into the profile
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Of a curl line: the field that holds the user
+    #[arg(long, value_name = "FIELD", requires = "from_curl")]
+    pub(crate) username_field: Option<String>,
+    /// Of a curl line: the field that holds the password
+    #[arg(long, value_name = "FIELD", requires = "from_curl")]
+    pub(crate) password_field: Option<String>,
+    /// Of a curl line: write the profile without a login, so without a look at what comes back
+    #[arg(long, requires = "from_curl")]
+    pub(crate) no_login: bool,
+    /// Put it in the place of a profile that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Show the presets
+    #[arg(long, conflicts_with_all = ["name", "preset", "url", "from", "from_curl", "force"])]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vendor {
+    /// The profile: `acme` for [acme.login]
+    pub(crate) profile: String,
+    /// The port on 127.0.0.1 [default: the profile's own where it is on this machine, else a free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// How long its tokens live [default: what the profile says, else 15m]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) life: Option<std::time::Duration>,
+    /// Let all tokens be worthless each time so much has passed: 30s, 5m
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) revoke_every: Option<std::time::Duration>,
+    /// Refuse every login, as if the password were wrong
+    #[arg(long)]
+    pub(crate) refuse: bool,
+    /// Answer 503 to everything
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// Let every answer wait: 3 s, or --slow=TIME
+    #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "3s")]
+    pub(crate) slow: Option<std::time::Duration>,
+}
+
+/// `500ms`, `30s`, `5m`.
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    let span: Option<jiff::SignedDuration> = text.parse().ok();
+    span.filter(jiff::SignedDuration::is_positive)
+        .map(|span| span.unsigned_abs())
+        .ok_or_else(|| "a time with a unit: 500ms, 30s, 5m".into())
 }

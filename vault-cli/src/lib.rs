@@ -21,14 +21,18 @@
 
 mod cli;
 mod commands;
+mod curl;
 mod exit;
 mod formats;
 mod git;
 mod keys;
+mod login_answer;
+mod login_table;
 mod many;
 mod merging;
 mod output;
 mod plugins;
+mod presets;
 mod prompt;
 mod report;
 mod run;

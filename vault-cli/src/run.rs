@@ -3,7 +3,8 @@
 use crate::cli::{Access, Cli, Git, Verb, When};
 use crate::commands::{
     accept, access_add, access_list, access_pin, access_remove, diff, get, git_check, git_merge, git_setup,
-    git_textconv, init, keygen, list, login, propose, rename, resolve, rotate, seal, set, sign, unset, verify,
+    git_textconv, init, keygen, list, login, profile, propose, rename, resolve, rotate, seal, set, sign, unset, vendor,
+    verify,
 };
 use crate::exit::{Done, Failure};
 use crate::output::Style;
@@ -61,7 +62,9 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Git(Git::Check(options)) => git_check::run(options, everywhere, style, world),
         Verb::Git(Git::Textconv(options)) => git_textconv::run(options, world),
         Verb::Git(Git::Merge(options)) => git_merge::run(options, everywhere, style, world),
+        Verb::Profile(options) => profile::run(options, everywhere, style, world),
         Verb::Login(options) => login::run(options, everywhere, style, world),
+        Verb::Vendor(options) => vendor::run(options, everywhere, style, world),
     };
     let flushed = world.stdout.flush();
     match done {

@@ -85,9 +85,8 @@ impl Target {
     }
 
     /// Whether the identities at hand may change the file: asked before a person is asked for a value.
-    pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<()> {
-        file.open_for_writing(&self.keys.identities)?;
-        Ok(())
+    pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<VerifiedFile> {
+        Ok(file.open_for_writing(&self.keys.identities)?.into_file())
     }
 }
 

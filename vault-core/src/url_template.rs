@@ -92,6 +92,18 @@ impl UrlTemplate {
         &self.base
     }
 
+    /// The pieces, in order: what a test's vendor holds against the requests that it gets.
+    ///
+    /// ```
+    /// # use bootseal_core::{Part, UrlTemplate};
+    /// let url = UrlTemplate::parse("https://api.acme.example/v1/session/${id}")?;
+    /// assert_eq!(url.parts()[1], Part::Name("id".into()));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// The names that are filled in.
     ///
     /// ```

@@ -16,6 +16,8 @@ pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod login;
+pub(crate) mod profile;
+mod profile_from_curl;
 pub(crate) mod propose;
 pub(crate) mod rename;
 pub(crate) mod resolve;
@@ -26,6 +28,7 @@ pub(crate) mod sign;
 mod since;
 pub(crate) mod unset;
 mod value;
+pub(crate) mod vendor;
 pub(crate) mod verify;
 
 use crate::exit::Result;
