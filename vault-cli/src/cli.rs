@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 }
 
 /// Options that every verb takes.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Everywhere {
     /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
@@ -55,8 +55,9 @@ pub(crate) struct Everywhere {
     pub(crate) color: When,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
+    #[default]
     Auto,
     Always,
     Never,
@@ -103,7 +104,9 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  bootseal accept acme.proposal\n  bootseal accept - --yes < acme.proposal")]
     Accept(Accept),
     /// Print one value
-    #[command(after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key")]
+    #[command(
+        after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key\n  bootseal get acme.password --clip"
+    )]
     Get(Get),
     /// Show names, and when each value was given; never a value
     List(List),
@@ -141,6 +144,26 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  bootseal login acme\n  bootseal login acme --call https://api.acme.example/v1/orders"
     )]
     Login(Login),
+    /// Look for what is easily overlooked; each finding with the command that mends it
+    #[command(
+        after_help = "Examples:\n  bootseal doctor\n  bootseal doctor -f 'deploy/*.sealed.toml'\n  bootseal doctor --json -i /etc/payments/bootseal.key\n\n\
+                      Looks at: modes of the file and of key files; who vouches for the file; writers; passphrases;\n\
+                      profiles; with an identity, also values that are older than a year or known to someone who\n\
+                      was removed; and on Linux at swap, core dumps, tracing and locked memory.\n\
+                      Exit code: 0 nothing found, 1 something found; an error keeps its own (3: not authentic)."
+    )]
+    Doctor,
+    /// Print the script that completes verbs, options, files, and names out of the sealed file
+    #[command(
+        after_help = "Examples:\n  bash:        bootseal completions bash > ~/.local/share/bash-completion/completions/bootseal\n  zsh:         bootseal completions zsh > \"${fpath[1]}/_bootseal\"\n  fish:        bootseal completions fish > ~/.config/fish/completions/bootseal.fish\n  PowerShell:  bootseal completions powershell >> $PROFILE"
+    )]
+    Completions(Completions),
+    /// Print the manual page, or write the pages of all verbs
+    #[command(after_help = "Examples:\n  bootseal man | man -l -\n  bootseal man --out ~/.local/share/man/man1")]
+    Man(Man),
+    /// What `get --clip` leaves behind
+    #[command(hide = true)]
+    ClearClipboard(ClearClipboard),
 }
 
 #[derive(Debug, Args)]
@@ -292,8 +315,14 @@ pub(crate) struct Get {
     /// The property, a TOML dotted key: acme.password
     pub(crate) path: String,
     /// Write the value to a new file that only you can read
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "clip")]
     pub(crate) out: Option<PathBuf>,
+    /// Put the value into the clipboard; cleared after 30 seconds where it still holds it
+    #[arg(long)]
+    pub(crate) clip: bool,
+    /// Another time than the 30 seconds, for tests
+    #[arg(long, value_name = "SECONDS", hide = true, default_value_t = 30, requires = "clip")]
+    pub(crate) clear_after: u64,
 }
 
 #[derive(Debug, Args)]
@@ -481,4 +510,30 @@ pub(crate) struct Login {
     /// Print the token itself
     #[arg(long)]
     pub(crate) reveal: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for every verb into this folder [default: the main page goes to stdout]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClearClipboard {
+    pub(crate) seconds: u64,
 }

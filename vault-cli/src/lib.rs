@@ -20,15 +20,19 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod clipboard;
 mod commands;
+mod completion;
 mod exit;
 mod formats;
 mod git;
 mod keys;
+mod machine;
 mod many;
 mod merging;
 mod output;
 mod plugins;
+mod progress;
 mod prompt;
 mod report;
 mod run;
