@@ -196,7 +196,9 @@ fn over_many_files_each_finding_names_its_own_and_the_worst_decides() {
     std::fs::rename(home.at("single.sealed.toml"), home.at("it's mine.sealed.toml")).unwrap();
     let quoted = found(&home, &["-f", "it's mine.sealed.toml"]);
     assert!(codes(&quoted).contains(&"one-writer"));
-    mend(&home, &format!("echo quay ladder | {} --small --yes --passphrase-fd 0", quoted.last().unwrap().2));
+    let verified: Value = serde_json::from_str(&home.ok(&["verify", "--json", "-f", "it's mine.sealed.toml"])).unwrap();
+    let command = &quoted.iter().find(|(code, _, _)| code == "one-writer").unwrap().2;
+    mend(&home, &format!("echo quay | {command} --small --yes --passphrase-fd 0 --pin {}", verified["vault"]));
 }
 
 #[test]

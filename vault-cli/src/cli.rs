@@ -92,8 +92,14 @@ pub(crate) enum Verb {
     )]
     Set(Set),
     /// Take a property out
+    #[command(
+        after_help = "Examples:\n  bootseal unset acme.password_next\n  bootseal unset acme.password -f 'deploy/*.sealed.toml'"
+    )]
     Unset(Unset),
     /// Give a property another name; a sealed value keeps its date
+    #[command(
+        after_help = "Examples:\n  bootseal rename acme.pasword acme.password\n  bootseal rename acme.password_next acme.password --force"
+    )]
     Rename(Rename),
     /// Propose a value for a vault that you need not be able to open; one of its writers accepts it
     #[command(
@@ -109,6 +115,9 @@ pub(crate) enum Verb {
     )]
     Get(Get),
     /// Show names, and when each value was given; never a value
+    #[command(
+        after_help = "Examples:\n  bootseal list\n  bootseal list acme --json\n  bootseal list -f 'deploy/*.sealed.toml'"
+    )]
     List(List),
     /// Check signature, pin and shape; with an identity also every value
     #[command(after_help = "Examples:\n  bootseal verify\n  bootseal verify --pin vault1…@41 deploy/*.sealed.toml")]
@@ -359,6 +368,9 @@ pub(crate) enum SinceFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Access {
     /// Who may
+    #[command(
+        after_help = "Examples:\n  bootseal access list\n  bootseal access list -f 'deploy/*.sealed.toml'   (who may what)"
+    )]
     List,
     /// Let someone in: shows the resulting list, and asks
     #[command(
@@ -466,8 +478,12 @@ pub(crate) enum Which {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Git {
     /// Set up the diff and merge drivers, the check at commit, and .gitattributes
+    #[command(after_help = "Example:\n  bootseal git setup   (once in each clone)")]
     Setup,
     /// No plain secrets and no vault that does not verify: for the hook and for CI
+    #[command(
+        after_help = "Examples:\n  bootseal git check            (the whole tree, as CI does)\n  bootseal git check --staged   (what the hook does)"
+    )]
     Check(GitCheck),
     /// What git's diff driver calls
     #[command(hide = true)]
