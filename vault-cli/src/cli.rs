@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 }
 
 /// Options that every verb takes.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Everywhere {
     /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
@@ -55,8 +55,9 @@ pub(crate) struct Everywhere {
     pub(crate) color: When,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
+    #[default]
     Auto,
     Always,
     Never,
@@ -91,8 +92,14 @@ pub(crate) enum Verb {
     )]
     Set(Set),
     /// Take a property out
+    #[command(
+        after_help = "Examples:\n  bootseal unset acme.password_next\n  bootseal unset acme.password -f 'deploy/*.sealed.toml'"
+    )]
     Unset(Unset),
     /// Give a property another name; a sealed value keeps its date
+    #[command(
+        after_help = "Examples:\n  bootseal rename acme.pasword acme.password\n  bootseal rename acme.password_next acme.password --force"
+    )]
     Rename(Rename),
     /// Propose a value for a vault that you need not be able to open; one of its writers accepts it
     #[command(
@@ -103,9 +110,14 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  bootseal accept acme.proposal\n  bootseal accept - --yes < acme.proposal")]
     Accept(Accept),
     /// Print one value
-    #[command(after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key")]
+    #[command(
+        after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key\n  bootseal get acme.password --clip"
+    )]
     Get(Get),
     /// Show names, and when each value was given; never a value
+    #[command(
+        after_help = "Examples:\n  bootseal list\n  bootseal list acme --json\n  bootseal list -f 'deploy/*.sealed.toml'"
+    )]
     List(List),
     /// Check signature, pin and shape; with an identity also every value
     #[command(after_help = "Examples:\n  bootseal verify\n  bootseal verify --pin vault1…@41 deploy/*.sealed.toml")]
@@ -161,6 +173,26 @@ pub(crate) enum Verb {
                       It prints its address, says each request without secrets, and ends on Ctrl-C."
     )]
     Vendor(Vendor),
+    /// Look for what is easily overlooked; each finding with the command that mends it
+    #[command(
+        after_help = "Examples:\n  bootseal doctor\n  bootseal doctor -f 'deploy/*.sealed.toml'\n  bootseal doctor --json -i /etc/payments/bootseal.key\n\n\
+                      Looks at: modes of the file and of key files; who vouches for the file; writers; passphrases;\n\
+                      profiles; with an identity, also values that are older than a year or known to someone who\n\
+                      was removed; and on Linux at swap, core dumps, tracing and locked memory.\n\
+                      Exit code: 0 nothing found, 1 something found; an error keeps its own (3: not authentic)."
+    )]
+    Doctor,
+    /// Print the script that completes verbs, options, files, and names out of the sealed file
+    #[command(
+        after_help = "Examples:\n  bash:        bootseal completions bash > ~/.local/share/bash-completion/completions/bootseal\n  zsh:         bootseal completions zsh > \"${fpath[1]}/_bootseal\"\n  fish:        bootseal completions fish > ~/.config/fish/completions/bootseal.fish\n  PowerShell:  bootseal completions powershell >> $PROFILE"
+    )]
+    Completions(Completions),
+    /// Print the manual page, or write the pages of all verbs
+    #[command(after_help = "Examples:\n  bootseal man | man -l -\n  bootseal man --out ~/.local/share/man/man1")]
+    Man(Man),
+    /// What `get --clip` leaves behind
+    #[command(hide = true)]
+    ClearClipboard(ClearClipboard),
 }
 
 #[derive(Debug, Args)]
@@ -312,8 +344,14 @@ pub(crate) struct Get {
     /// The property, a TOML dotted key: acme.password
     pub(crate) path: String,
     /// Write the value to a new file that only you can read
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "clip")]
     pub(crate) out: Option<PathBuf>,
+    /// Put the value into the clipboard; cleared after 30 seconds where it still holds it
+    #[arg(long)]
+    pub(crate) clip: bool,
+    /// Another time than the 30 seconds, for tests
+    #[arg(long, value_name = "SECONDS", hide = true, default_value_t = 30, requires = "clip")]
+    pub(crate) clear_after: u64,
 }
 
 #[derive(Debug, Args)]
@@ -350,6 +388,9 @@ pub(crate) enum SinceFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Access {
     /// Who may
+    #[command(
+        after_help = "Examples:\n  bootseal access list\n  bootseal access list -f 'deploy/*.sealed.toml'   (who may what)"
+    )]
     List,
     /// Let someone in: shows the resulting list, and asks
     #[command(
@@ -457,8 +498,12 @@ pub(crate) enum Which {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Git {
     /// Set up the diff and merge drivers, the check at commit, and .gitattributes
+    #[command(after_help = "Example:\n  bootseal git setup   (once in each clone)")]
     Setup,
     /// No plain secrets and no vault that does not verify: for the hook and for CI
+    #[command(
+        after_help = "Examples:\n  bootseal git check            (the whole tree, as CI does)\n  bootseal git check --staged   (what the hook does)"
+    )]
     Check(GitCheck),
     /// What git's diff driver calls
     #[command(hide = true)]
@@ -570,4 +615,30 @@ fn time(text: &str) -> Result<std::time::Duration, String> {
     span.filter(jiff::SignedDuration::is_positive)
         .map(|span| span.unsigned_abs())
         .ok_or_else(|| "a time with a unit: 500ms, 30s, 5m".into())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for every verb into this folder [default: the main page goes to stdout]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClearClipboard {
+    pub(crate) seconds: u64,
 }

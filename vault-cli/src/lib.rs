@@ -20,7 +20,9 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod clipboard;
 mod commands;
+mod completion;
 mod curl;
 mod exit;
 mod formats;
@@ -28,11 +30,13 @@ mod git;
 mod keys;
 mod login_answer;
 mod login_table;
+mod machine;
 mod many;
 mod merging;
 mod output;
 mod plugins;
 mod presets;
+mod progress;
 mod prompt;
 mod report;
 mod run;

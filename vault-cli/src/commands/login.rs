@@ -25,7 +25,10 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
     let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
     let source = vault.token_source(&options.profile)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match source.token_blocking() {
+    let working = world.working(style, "logging in");
+    let answer = source.token_blocking();
+    drop(working);
+    match answer {
         Ok(token) => {
             let call = options.call.as_deref().map(|url| runtime.block_on(call(&source, url))).transpose();
             // Nobody keeps the token: where the vendor counts its sessions, this one must not stay.
