@@ -322,4 +322,40 @@ mod tests {
         clock.advance(Duration::from_secs(300));
         assert_ne!(text(&source.token_blocking().unwrap()), "late", "600 s after it was sent, {:?}", clock.boot());
     }
+
+    /// Counts what would have been sent.
+    struct Below(Arc<Mutex<u32>>);
+
+    impl crate::exchange::Sender for Below {
+        type Request = reqwest::Request;
+        type Answer = reqwest::Response;
+        type Error = crate::Error;
+
+        async fn send(&mut self, _: reqwest::Request, _: &Token) -> Result<reqwest::Response, crate::Error> {
+            *self.0.lock().unwrap() += 1;
+            Ok(http::Response::new(reqwest::Body::default()).into())
+        }
+    }
+
+    #[test]
+    fn a_call_that_waits_while_the_file_changes_goes_only_where_its_token_may() {
+        let at = |hosts: &str| account(&[LOGIN, hosts, MORE].concat(), &[]);
+        for (after, sent) in [("hosts = [\"a.example\", \"old.example\"]\n", 1), ("hosts = [\"a.example\"]\n", 0)] {
+            let (source, vendor, _) = acme();
+            go(&source, at("hosts = [\"a.example\", \"old.example\", \"older.example\"]\n"));
+            vendor.change(|seen| seen.held = true);
+            let (ours, below) = (source.clone(), Arc::new(Mutex::new(0)));
+            let mut sender = Below(below.clone());
+            let waiting = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let request = reqwest::Request::new(http::Method::GET, "https://old.example/".parse().unwrap());
+                runtime.block_on(crate::exchange::call(&ours, &mut sender, request)).map(drop)
+            });
+            vendor.wait_for(1);
+            go(&source, at(after));
+            vendor.change(|seen| seen.held = false);
+            assert_eq!(waiting.join().unwrap().is_ok(), sent == 1, "{after}");
+            assert_eq!(*below.lock().unwrap(), sent, "{after}");
+        }
+    }
 }
