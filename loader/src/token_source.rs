@@ -18,7 +18,9 @@ use crate::last_seen;
 use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
 use crate::steps::{self, Account};
-use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread, leaving_nothing};
+use crate::sync::{
+    ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread, leaving_nothing,
+};
 use crate::token::{Entry, Published, Token, fingerprint};
 use bootseal_core::{Kind, Profile};
 use std::sync::{Arc, PoisonError};
