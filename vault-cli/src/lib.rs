@@ -21,12 +21,16 @@
 
 mod cli;
 mod commands;
+mod drafts;
+mod editor;
 mod exit;
 mod formats;
 mod git;
 mod keys;
 mod many;
+mod memory_folder;
 mod merging;
+mod on_change;
 mod output;
 mod plugins;
 mod prompt;

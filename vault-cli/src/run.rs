@@ -2,8 +2,8 @@
 
 use crate::cli::{Access, Cli, Git, Verb, When};
 use crate::commands::{
-    accept, access_add, access_list, access_pin, access_remove, diff, get, git_check, git_merge, git_setup,
-    git_textconv, init, keygen, list, login, propose, rename, resolve, rotate, seal, set, sign, unset, verify,
+    accept, access_add, access_list, access_pin, access_remove, diff, edit, exec, get, git_check, git_merge, git_setup,
+    git_textconv, init, keygen, list, login, propose, rename, resolve, rotate, seal, set, sign, sweep, unset, verify,
 };
 use crate::exit::{Done, Failure};
 use crate::output::Style;
@@ -48,6 +48,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Accept(options) => accept::run(options, everywhere, style, world),
         Verb::Get(options) => get::run(options, everywhere, style, world),
         Verb::List(options) => list::run(options, everywhere, style, world),
+        Verb::Edit => edit::run(everywhere, style, world),
         Verb::Verify(options) => verify::run(options, everywhere, style, world),
         Verb::Access(Access::List) => access_list::run(everywhere, style, world),
         Verb::Access(Access::Add(options)) => access_add::run(options, everywhere, style, world),
@@ -62,6 +63,8 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Git(Git::Textconv(options)) => git_textconv::run(options, world),
         Verb::Git(Git::Merge(options)) => git_merge::run(options, everywhere, style, world),
         Verb::Login(options) => login::run(options, everywhere, style, world),
+        Verb::Exec(options) => exec::run(options, everywhere, style, world),
+        Verb::Sweep => sweep::run(),
     };
     let flushed = world.stdout.flush();
     match done {
@@ -107,7 +110,9 @@ fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     } else {
         let _ = write!(world.stderr, "{text}");
     }
-    Kind::Usage.exit_code()
+    // What wraps a program must not be taken for it: 2 may be the program's own.
+    let wraps = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "exec");
+    if wraps { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
 }
 
 /// `-hunter2`: clap would take it for `-h`, and end well.
