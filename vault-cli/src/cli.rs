@@ -119,6 +119,17 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  bootseal list\n  bootseal list acme --json\n  bootseal list -f 'deploy/*.sealed.toml'"
     )]
     List(List),
+    /// Change the whole file in your editor, where sealed values stand as "secret:…"
+    #[command(
+        after_help = "Examples:\n  bootseal edit\n  EDITOR='code --wait' bootseal edit -f deploy/prod.sealed.toml\n\n\
+                      The editor is $VISUAL, else $EDITOR, else vi. The text lies in a memory file system only, and goes when\n\
+                      the editor or bootseal ends. vi, vim, nvim, nano and emacs start without swap, undo, backup and\n\
+                      history files. What is new and is to be sealed is written \"secret:…\" too; what you do not touch keeps\n\
+                      its sealed text, and what goes on under another name its date. A number that is sealed stands as\n\
+                      \"secret:443\" and stays one; bytes stand as \"secret:base64:…\". After a mistake the editor opens again with\n\
+                      the error on top. What was typed and could not be written is kept sealed, and `bootseal edit` goes on with it."
+    )]
+    Edit,
     /// Check signature, pin and shape; with an identity also every value
     #[command(after_help = "Examples:\n  bootseal verify\n  bootseal verify --pin vault1…@41 deploy/*.sealed.toml")]
     Verify(Verify),
@@ -193,6 +204,20 @@ pub(crate) enum Verb {
     /// What `get --clip` leaves behind
     #[command(hide = true)]
     ClearClipboard(ClearClipboard),
+    /// Run a program with values in its environment, or as files in memory
+    #[command(
+        after_help = "Examples:\n  bootseal exec -- ./server                      (acme.password is ACME_PASSWORD)\n  bootseal exec --only db -- pg_dump orders\n  bootseal exec --env PGPASSWORD=db.password -- psql\n  bootseal exec --env-file .env -- npm start     (DB_PASSWORD=bootseal:db.password)\n  bootseal exec --files -- sh -c 'java -jar app.jar --spring.config.import=configtree:$BOOTSEAL_FILES/'\n  bootseal exec --files=/dev/shm/app --flat -- python app.py    (pydantic: secrets_dir='/dev/shm/app')\n  bootseal exec --on-change restart -- ./server\n\n\
+                      Without --only, --env and --env-file all properties are passed, but those of login, route, gateway\n\
+                      and fleet tables; with any of them, what they name. With --files what --only names, or all, becomes\n\
+                      files, and the environment holds only what --env and --env-file name. The program takes the place of\n\
+                      bootseal, so signals, exit code and terminal are its own. BOOTSEAL_IDENTITY and its like do not reach it.\n\
+                      The files go when the program ends, however it ends. With --on-change bootseal stays, to look after the\n\
+                      sealed file. Exit codes: 125 own failure, 126 not executable, 127 not found, else the program's."
+    )]
+    Exec(Exec),
+    /// What empties a folder in memory when its process has ended
+    #[command(hide = true)]
+    Sweep,
 }
 
 #[derive(Debug, Args)]
@@ -641,4 +666,35 @@ pub(crate) struct Man {
 #[derive(Debug, Args)]
 pub(crate) struct ClearClipboard {
     pub(crate) seconds: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// Pass what lies below this name; repeatable
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) only: Vec<String>,
+    /// Pass this property as the variable NAME; repeatable
+    #[arg(long, value_name = "NAME=PATH")]
+    pub(crate) env: Vec<String>,
+    /// Pass the variables of a .env file, in which NAME=bootseal:PATH stands for a property; nothing is expanded
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// One file a value, in a memory file system; BOOTSEAL_FILES names the folder [default: a new one in $XDG_RUNTIME_DIR, else /dev/shm]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub(crate) files: Option<Option<PathBuf>>,
+    /// Files side by side, as acme_password, instead of folders as tables
+    #[arg(long, requires = "files")]
+    pub(crate) flat: bool,
+    /// When values change in the sealed file: start the program anew, or write the files anew and send it SIGHUP
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_change: Option<OnChange>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnChange {
+    Restart,
+    Signal,
 }

@@ -3,9 +3,9 @@
 use crate::cli::{Access, Cli, Git, Verb, When};
 use crate::clipboard;
 use crate::commands::{
-    accept, access_add, access_list, access_pin, access_remove, completions, diff, doctor, get, git_check, git_merge,
-    git_setup, git_textconv, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, seal, set,
-    sign, unset, vendor, verify,
+    accept, access_add, access_list, access_pin, access_remove, completions, diff, doctor, edit, exec, get, git_check,
+    git_merge, git_setup, git_textconv, init, keygen, list, login, man, profile, propose, rename, resolve, rotate,
+    seal, set, sign, sweep, unset, vendor, verify,
 };
 use crate::exit::{Done, Failure};
 use crate::output::Style;
@@ -53,6 +53,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Accept(options) => accept::run(options, everywhere, style, world),
         Verb::Get(options) => get::run(options, everywhere, style, world),
         Verb::List(options) => list::run(options, everywhere, style, world),
+        Verb::Edit => edit::run(everywhere, style, world),
         Verb::Verify(options) => verify::run(options, everywhere, style, world),
         Verb::Access(Access::List) => access_list::run(everywhere, style, world),
         Verb::Access(Access::Add(options)) => access_add::run(options, everywhere, style, world),
@@ -73,6 +74,8 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Completions(options) => completions::run(options, style, world),
         Verb::Man(options) => man::run(options, style, world),
         Verb::ClearClipboard(options) => clipboard::wait_and_clear(options.seconds, world).map_err(Into::into),
+        Verb::Exec(options) => exec::run(options, everywhere, style, world),
+        Verb::Sweep => sweep::run(),
     };
     let flushed = world.stdout.flush();
     match done {
@@ -119,7 +122,9 @@ fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     } else {
         let _ = write!(world.stderr, "{text}");
     }
-    Kind::Usage.exit_code()
+    // What wraps a program must not be taken for it: 2 may be the program's own.
+    let wraps = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "exec");
+    if wraps { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
 }
 
 /// `-hunter2`: clap would take it for `-h`, and end well.

@@ -462,7 +462,7 @@ impl Vault<Writer> {
         self.replace_text(self.file.document.renamed(old, new, &value)?)
     }
 
-    fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
+    pub(crate) fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
         // A value that is given anew is younger than every removal, or it would stay marked as known to who was removed.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
         let set_at = last_removal.map_or(now, |at| at.max(now));
