@@ -85,6 +85,8 @@ mod peek;
 #[cfg(feature = "client")]
 mod placeholder;
 #[cfg(feature = "client")]
+mod setback;
+#[cfg(feature = "client")]
 mod steps;
 #[cfg(feature = "client")]
 mod sync;

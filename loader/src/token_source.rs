@@ -7,16 +7,17 @@
 //!  but the clocks
 //! ```
 
-use crate::attempts::{Attempts, Left};
+use crate::attempts::Attempts;
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
 use crate::expiry::Deadlines;
 use crate::flight::Flight;
-use crate::gate::{Gate, Loop, LoopGuard, Shut};
+use crate::gate::{Gate, Loop, LoopGuard};
 use crate::landing::Landing;
 use crate::last_seen;
 use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
+use crate::setback::{Setback, remembered};
 use crate::steps::{self, Account};
 use crate::sync::{
     ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread, leaving_nothing,
@@ -111,13 +112,6 @@ pub struct Counts {
     pub rejections: u64,
     /// Calls that were sent once more with a new token.
     pub replays: u64,
-}
-
-/// A login that failed.
-pub(crate) struct Setback {
-    failure: Failure,
-    shut: Shut,
-    pub(crate) error: Error,
 }
 
 enum Step {
@@ -579,22 +573,6 @@ impl Core {
         entry
     }
 
-    pub(crate) fn no_longer(&self) -> Error {
-        Error::new(Kind::NotFound, format!("the file has no login profile `{}` any more", self.table()))
-    }
-
-    fn tell_loop(&self, looped: Loop) {
-        let what = match looped {
-            Loop::Fresh => {
-                "the vendor rejects tokens that it has just given; logins are held back. Wrong rights, a wrong audience, or another host's login that ends ours?"
-            }
-            Loop::Revoked => {
-                "tokens die one after the other soon after they worked; logins are held back. Most likely another host logs in with this account, at a vendor that lets it have only one session"
-            }
-        };
-        tracing::warn!(target: "bootseal", profile = %self.table(), "fresh_token_rejected: {what}");
-    }
-
     /// Starts the one login, on a thread of its own that ends with it: no caller's death, and no caller's runtime, touches it. What it
     /// returns is to be told when nothing is locked any more.
     fn start(self: &Arc<Core>, state: &mut State) -> Option<Setback> {
@@ -618,20 +596,6 @@ impl Core {
         }
     }
 
-    /// Shuts the gate. What it returns is to be told when nothing is locked any more: who hears of it may ask for a token.
-    pub(crate) fn fail(&self, state: &mut State, failure: Failure) -> Setback {
-        let shut = state.gate.failed(&failure, self.clock.boot(), self.clock.draw());
-        let error = self.error(&failure, shut);
-        state.error = Some(error.clone());
-        Setback { failure, shut, error }
-    }
-
-    pub(crate) fn tell(&self, Setback { failure, shut, .. }: &Setback) {
-        let (event, gate) = if *shut == Shut::Refused { ("refused", 2) } else { ("login failed", 1) };
-        tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
-        metrics::gate(&self.table(), gate);
-    }
-
     /// Writes down, where there is a state folder, how the last login ended. Not under the lock: a folder may be slow.
     pub(crate) fn remember(&self) {
         let state = self.lock();
@@ -641,35 +605,7 @@ impl Core {
         attempts.ended(kept, self.account.load().turn(), self.clock.wall());
     }
 
-    fn error(&self, failure: &Failure, shut: Shut) -> Error {
-        let account = self.account.load();
-        let (table, origin) = (&account.profile.table, account.profile.login.url.base().origin().ascii_serialization());
-        let text = format!("login of `{table}`: {origin} {}", failure.text);
-        let help = match failure.class {
-            Class::Refused | Class::PerhapsRefused => format!(
-                "The vendor says that these credentials are wrong. Give the right ones (bootseal set {table}.…) and try them: bootseal login {table}"
-            ),
-            Class::Throttled => "The vendor asks for patience; the next attempt waits for it.".into(),
-            Class::Down { .. } => {
-                "The next attempt is made by itself. Is the vendor up, and reachable from here?".into()
-            }
-            Class::Tls => format!(
-                "Is {origin} the right address? A private certificate authority goes into the profile: [{table}.login] ca = \"\"\"…\"\"\""
-            ),
-            Class::Protocol | Class::NoToken | Class::Redirect => format!(
-                "The profile [{table}.login] does not fit the answer; see what comes back: bootseal login {table}"
-            ),
-        };
-        let error = Error::new(failure.class.kind(), text).with_status(failure.status);
-        let again = if shut == Shut::Refused && failure.class == Class::NoToken {
-            " After three such answers in a row no login is made for a while: it may be a wrong password in disguise."
-        } else {
-            ""
-        };
-        error.with_help(format!("{help}{again}"))
-    }
-
-    fn table(&self) -> bootseal_core::PropertyPath {
+    pub(crate) fn table(&self) -> bootseal_core::PropertyPath {
         self.account.load().profile.table.clone()
     }
 
@@ -708,30 +644,6 @@ impl Core {
     }
 }
 
-/// What is told while a failure of an earlier start still counts.
-fn remembered(profile: &Profile, left: &Left) -> Error {
-    let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
-    if left.cut_off {
-        let text = format!(
-            "login of `{table}`: the starts before this one ended in the middle of it, and no other try is made yet"
-        );
-        return Error::new(Kind::LoginDown, text).with_help(
-            "Why did they end? What the vendor said of these credentials was never read, so they are not sent again and again.",
-        );
-    }
-    if !left.gate.refused() {
-        let text =
-            format!("login of `{table}`: {origin} gave no token before this start, and no other try is made yet");
-        return Error::new(Kind::LoginDown, text).with_help("The next attempt is made by itself.");
-    }
-    let text = format!(
-        "login of `{table}`: {origin} did not let these credentials in before this start, and no other try is made yet"
-    );
-    Error::new(Kind::LoginRefused, text).with_help(format!(
-        "Give the right credentials (bootseal set {table}.…), or see what the vendor says: bootseal login {table}"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -762,6 +674,22 @@ mod tests {
         assert_eq!(source.counts().logins, 1, "used every ten minutes");
         source.token_blocking().unwrap();
         assert_eq!(source.counts().logins, 2, "two hours old");
+    }
+
+    #[test]
+    fn use_counts_from_when_its_call_was_sent() {
+        let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\nexpiry = { fixed = \"30m\", idle = true }\nrefresh_ahead = false\n";
+        let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
+        let clock = crate::testing::Clock::new();
+        let transport = Arc::new(Always(r#"{"access_token":"x"}"#));
+        let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
+        let token = source.token_blocking().unwrap();
+        let sent = clock.boot();
+        clock.advance(Duration::from_secs(1700)); // a slow answer
+        source.accepted(&token, sent);
+        clock.advance(Duration::from_secs(100));
+        source.token_blocking().unwrap();
+        assert_eq!(source.counts().logins, 2);
     }
 
     /// A vendor whose clock is three seconds behind, and that gives every login of a minute the same JWT, which ends with it.
