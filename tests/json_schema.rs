@@ -94,9 +94,9 @@ fn documents() -> Documents {
     let clip: Ran = clip.env("PATH", format!("{}:/usr/bin:/bin", home.at("bin").display())).output().unwrap().into();
     documents.take("get-clip", &clip.out);
     documents.of(&home, "get-out", &with(&["get", "acme.raw", "--out", "raw.copy"]));
-    let proposal = home.ok_with(&["propose", "acme.password", "--to", "app.sealed.toml", "--note", "new"], b"hunter3");
+    let proposal = home.ok_with(&["propose", "acme.fresh", "--to", "app.sealed.toml", "--note", "new"], b"hunter3");
     home.write("acme.proposal", proposal);
-    let proposed = home.run_with(&["propose", "acme.user", "--to", "app.sealed.toml", "-o", "p", "--json"], b"x");
+    let proposed = home.run_with(&["propose", "acme.other", "--to", "app.sealed.toml", "-o", "p", "--json"], b"x");
     documents.take("propose", &proposed.out);
     documents.of(&home, "accept", &with(&["accept", "acme.proposal", "--yes"]));
     documents.of(&home, "access-add", &with(&["access", "add", "bob", "--new-key", "bob2.key", "--writer", "--yes"]));
@@ -109,7 +109,7 @@ fn documents() -> Documents {
     documents.of(&home, "verify", &["verify", "app.sealed.toml", "empty.sealed.toml"]);
     documents.of(&home, "doctor", &["doctor", "-f", "*.sealed.toml"]);
     documents.of(&home, "rotate", &with(&["rotate"]));
-    documents.of(&home, "verify-as-loader", &with(&["verify", "--as-loader"]));
+    documents.of(&home, "verify-as-loader", &["verify", "--as-loader", "app.sealed.toml", "--pin", &home.vault()]);
     documents.of(&home, "completions", &["completions", "bash"]);
     documents.of(&home, "man", &["man"]);
     documents.of(&home, "man", &["man", "--out", "pages"]);
@@ -121,7 +121,7 @@ fn documents() -> Documents {
 
     // One login that is let in, and one that is refused.
     let vendor = std::thread::spawn(move || {
-        for (stream, answer) in listener.incoming().zip(["200 OK", "401 Unauthorized"]) {
+        for (answer, stream) in ["200 OK", "401 Unauthorized"].into_iter().zip(listener.incoming()) {
             use std::io::Read;
             let mut stream = stream.unwrap();
             let mut request = [0; 4096];
