@@ -118,10 +118,9 @@ fn main() {
         }
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = source.client();
-    let bare = {
+    let bare = || {
         let roots = reqwest::Certificate::from_pem(vendor.ca_pem().as_bytes()).unwrap();
-        reqwest::Client::builder().tls_certs_only([roots]).no_proxy().http1_only().build().unwrap()
+        reqwest::Client::builder().tls_certs_only([roots]).no_proxy()
     };
     let url = vendor.url("/orders");
     at_once("the same on two threads at once", || drop(black_box(source.token_blocking().unwrap())));
@@ -133,22 +132,28 @@ fn main() {
     });
     at_once("that on two threads at once", || drop(black_box(plain.blocking_read().clone())));
     let header = source.token_blocking().unwrap().expose(|token| format!("Bearer {}", String::from_utf8_lossy(token)));
-    // In turn, call by call: what else the machine does meets both alike.
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    runtime.block_on(async {
-        for _ in 0..5_000 {
-            let start = Instant::now();
-            client.get(&url).send().await.unwrap().bytes().await.unwrap();
-            ours.push(start.elapsed());
-            let start = Instant::now();
-            bare.get(&url).header("authorization", &header).send().await.unwrap().bytes().await.unwrap();
-            theirs.push(start.elapsed());
+    for (version, client, bare) in [
+        ("HTTP/1.1", source.client_builder().http1_only().build(), bare().http1_only().build().unwrap()),
+        ("HTTP/2", source.client(), bare().build().unwrap()),
+    ] {
+        // In turn, call by call: what else the machine does meets both alike.
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        runtime.block_on(async {
+            for _ in 0..10_000 {
+                let start = Instant::now();
+                client.get(&url).send().await.unwrap().bytes().await.unwrap();
+                ours.push(start.elapsed());
+                let start = Instant::now();
+                bare.get(&url).header("authorization", &header).send().await.unwrap().bytes().await.unwrap();
+                theirs.push(start.elapsed());
+            }
+        });
+        for (what, times) in
+            [("a call with the token, loopback, HTTPS", &mut ours), ("the same through bare reqwest", &mut theirs)]
+        {
+            times.sort();
+            let what = format!("{what}, {version}");
+            println!("{what:55} {:>12.1?}   (min {:.1?})", times[times.len() / 2], times[0]);
         }
-    });
-    for (what, times) in
-        [("a call with the token, loopback, HTTPS", &mut ours), ("the same through bare reqwest", &mut theirs)]
-    {
-        times.sort();
-        println!("{what:55} {:>12.1?}   (min {:.1?})", times[times.len() / 2], times[0]);
     }
 }

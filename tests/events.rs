@@ -1,89 +1,126 @@
-//! May who hears an event ask for a token? One subscriber, one test: it hears the whole process.
+//! Is each thing that an operator should hear of said, once, and by its name? One log, one test: it is the whole process's.
 
 #![allow(clippy::unwrap_used)] // a test
 
 use bootseal::testing::Clock;
 use bootseal::{LoginAnswer, LoginRequest, Secret, TokenSource, Transport, TransportError};
 use std::collections::VecDeque;
-use std::future::Future;
+use std::io::Write;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
-static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
-static SOURCE: Mutex<Option<TokenSource>> = Mutex::new(None);
+const SECOND: Duration = Duration::from_secs(1);
 
-/// Asks for a token at each event.
-struct Asks;
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
 
-struct Text(String);
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
 
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
-impl Subscriber for Asks {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "bootseal"
+impl Log {
+    /// What was said since the last time: of each line of ours its level and the word that it begins with.
+    fn events(&self) -> Vec<String> {
+        let said = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        let ours = said.lines().filter_map(|line| {
+            let (before, after) = line.split_once(" bootseal: ")?;
+            let level = before.split_whitespace().last()?.to_owned();
+            Some(format!("{level} {}", after.split(':').next()?))
+        });
+        ours.collect()
     }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        HEARD.lock().unwrap().push(text.0);
-        let source = SOURCE.lock().unwrap().clone();
-        if let Some(source) = source {
-            let _ = source.token_blocking();
-            let _ = source.counts();
-        }
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }
 
-/// Gives these answers, then tokens.
-struct Script(Mutex<VecDeque<u16>>);
+#[derive(Clone, Default)]
+struct Vendor(Arc<Mutex<VecDeque<(u16, &'static str)>>>);
 
-impl Transport for Script {
+impl Transport for Vendor {
     fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
-        let status = self.0.lock().unwrap().pop_front().unwrap_or(200);
-        let body = Secret::copy_of(br#"{"access_token":"t","expires_in":600}"#).unwrap();
+        let (status, body) = self.0.lock().unwrap().pop_front().unwrap();
+        let body = Secret::copy_of(body.as_bytes()).unwrap();
         Box::pin(async move { Ok(LoginAnswer { status, headers: Default::default(), body }) })
     }
 }
 
+const GOOD: (u16, &str) = (200, r#"{"access_token":"t","expires_in":600}"#);
+const REFUSED: (u16, &str) = (401, "");
+
+fn acme(more: &str, replies: &[(u16, &'static str)]) -> (TokenSource, Clock) {
+    let readable = format!(
+        "[acme.login]\nurl = \"https://api.acme.example/\"\njson = {{ u = \"${{username}}\", p = \"${{password}}\" }}\n{more}"
+    );
+    let values = [("acme.username", "u"), ("acme.password", "p"), ("acme.password_next", "q")];
+    let vendor = Vendor(Arc::new(Mutex::new(replies.iter().copied().collect())));
+    let clock = Clock::new();
+    let vault = bootseal::testing::vault(values, &readable).unwrap();
+    (vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(vendor)).unwrap(), clock)
+}
+
 #[test]
-fn who_hears_an_event_may_ask_for_a_token() {
-    tracing::subscriber::set_global_default(Asks).unwrap();
-    let login = "[acme.login]\nurl = \"https://api.acme.example\"\nbasic = true\n";
-    let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login).unwrap();
-    let (clock, script) = (Clock::new(), Script(Mutex::new([503, 401].into())));
-    let source = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(script)).unwrap();
-    *SOURCE.lock().unwrap() = Some(source.clone());
-    source.token_blocking().unwrap_err();
-    clock.advance(Duration::from_secs(1));
-    source.token_blocking().unwrap_err();
-    source.retry_now();
-    // Three in a row are rejected before they work: the loop guard speaks too.
-    for _ in 0..3 {
+fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    let forget = |log: &Log| drop(log.events());
+
+    // A login, and a call that is rejected: one rejection, however many say so.
+    let (source, _) = acme("", &[GOOD, GOOD]);
+    forget(&log);
+    let token = source.token_blocking().unwrap();
+    assert_eq!(log.events(), ["INFO refreshed"]);
+    (0..5).for_each(|_| assert!(source.reject(&token)));
+    source.token_blocking().unwrap();
+    let mut events = log.events();
+    events.sort();
+    assert_eq!(events, ["INFO refreshed", "INFO rejected"]);
+
+    // Refused, asked for again and again, and let in at last.
+    let (source, clock) = acme("", &[REFUSED, GOOD]);
+    forget(&log);
+    (0..5).for_each(|_| drop(source.token_blocking().unwrap_err()));
+    assert_eq!(log.events(), ["WARN refused"]);
+    clock.advance(900 * SECOND);
+    (0..5).for_each(|_| drop(source.token_blocking().unwrap()));
+    assert_eq!(log.events(), ["INFO recovered", "INFO refreshed"]);
+
+    // The next password is the one that works: said when it is found out, and not at each login.
+    let (source, clock) = acme("next = { password = \"password_next\" }\n", &[REFUSED, GOOD, GOOD]);
+    forget(&log);
+    source.token_blocking().unwrap();
+    assert_eq!(log.events(), ["WARN these credentials were refused", "WARN next_in_use", "INFO refreshed"]);
+    clock.advance(600 * SECOND);
+    source.token_blocking().unwrap();
+    assert_eq!(log.events(), ["INFO refreshed"]);
+
+    // Tokens that are rejected as soon as they come.
+    let (source, _) = acme("", &[GOOD, GOOD, GOOD]);
+    forget(&log);
+    for _ in 0..2 {
         source.reject(&source.token_blocking().unwrap());
     }
-    let heard = HEARD.lock().unwrap();
-    for word in ["login failed", "refused", "refreshed", "rejected", "fresh_token_rejected"] {
-        assert!(heard.iter().any(|text| text.starts_with(word)), "{word}: {heard:?}");
+    let third = source.token_blocking().unwrap();
+    (0..5).for_each(|_| assert!(!source.reject(&third)));
+    let events = log.events();
+    let count = |event: &str| events.iter().filter(|said| said.ends_with(event)).count();
+    assert_eq!((count("fresh_token_rejected"), count("INFO rejected"), count("refreshed")), (1, 2, 3), "{events:?}");
+    assert_eq!(events.len(), 6);
+
+    // Nothing says how long it lives; or that it was over before it came.
+    for (answer, event) in [
+        ((200, r#"{"access_token":"t"}"#), "WARN expiry_unknown"),
+        ((200, r#"{"access_token":"t","expires_in":0}"#), "WARN clock_skew"),
+    ] {
+        let (source, _) = acme("", &[answer]);
+        forget(&log);
+        (0..5).for_each(|_| drop(source.token_blocking().unwrap()));
+        assert_eq!(log.events(), [event, "INFO refreshed"]);
     }
 }

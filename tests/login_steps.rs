@@ -33,6 +33,19 @@ fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
     for (profile, reply) in [
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "s=; Max-Age=0")),
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "S=other")),
+        // Taken back, as PHP and .NET do it; and set, then taken back.
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
+        ),
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=deleted; Expires=Wed, 31 Dec 2025 23:59:59 GMT"),
+        ),
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=canary").with("set-cookie", "s=canary; Max-Age=0"),
+        ),
         ("token = { body = \"text\" }", answer(200, " \n")),
         ("token = { body = \"json-string\" }", answer(200, "canary")),
         ("token = { body = \"json-string\" }", answer(200, "{\"canary\":1}")),
@@ -95,6 +108,27 @@ fn a_call_ahead_gives_its_crumb_and_its_cookies_to_the_login() {
 }
 
 #[test]
+fn of_the_cookies_of_a_call_ahead_the_last_word_on_each_goes_back() {
+    let profile =
+        "headers = { Cookie = \"own=${username}\" }\n[acme.login.before]\nurl = \"https://api.acme.example/page\"\n";
+    let ahead = [
+        "a=1; Path=/",
+        "b=2; HttpOnly",
+        "a=3; Secure",
+        "c=gone",
+        "c=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "d=0; Max-Age=0",
+        "b c=none",
+        "e=can not; Path=/",
+        "f=\"quoted\"",
+    ];
+    let ahead = ahead.into_iter().fold(answer(200, ""), |reply, line| reply.with("set-cookie", line));
+    let acme = Acme::with(&format!("{BODY}{profile}"), &[], [ahead, token("t", 600)]);
+    assert_eq!(acme.token(), "t");
+    assert_eq!(header(&acme.sent()[1], "cookie"), "own=canary-user; b=2; a=3; f=\"quoted\"");
+}
+
+#[test]
 fn a_call_ahead_that_gives_no_crumb_or_is_refused_says_nothing_of_the_password() {
     for reply in [answer(200, ""), answer(403, ""), answer(401, "")] {
         let acme = Acme::with(&format!("{BODY}{CSRF}"), &[], [reply]);
@@ -103,6 +137,29 @@ fn a_call_ahead_that_gives_no_crumb_or_is_refused_says_nothing_of_the_password()
         acme.clock.advance(5 * SECOND);
         let _ = acme.source.token_blocking();
         assert_eq!(acme.sent().len(), 2, "asked again");
+    }
+}
+
+#[test]
+fn what_the_profile_lists_is_said_of_the_login_alone() {
+    // A page, then a form that is answered by a redirect; the next one is fetched by a refresh, which answers 200.
+    let lists = "ok_status = [302]\nrefused_status = [200, 401]\nrefused_when = { json = \"/error\" }\ntoken = { cookie = \"s\" }\ncapture = [ { header = \"X-Refresh\", as = \"refresh\" } ]\n";
+    let steps = "[acme.login.before]\nurl = \"https://api.acme.example/page\"\n[acme.login.refresh]\nurl = \"https://api.acme.example/refresh\"\nform = { refresh = \"${refresh}\" }\n";
+    let page = || answer(200, r#"{"error":"log in first"}"#).with("set-cookie", "page=1");
+    let logged_in = |token: &str| answer(302, "").with("set-cookie", token).with("x-refresh", "r");
+    for (refreshed, token) in [
+        (answer(200, r#"{"error":"none"}"#).with("set-cookie", "s=refreshed"), "refreshed"),
+        // Refused by what its status says; then the password is sent.
+        (answer(401, ""), "anew"),
+        (answer(404, ""), "anew"),
+        (answer(302, "").with("set-cookie", "s=x"), "anew"),
+    ] {
+        let replies = [page(), logged_in("s=first"), refreshed, page(), logged_in("s=anew")];
+        let acme = Acme::with(&format!("{BODY}{lists}{steps}"), &[], replies);
+        assert_eq!(acme.token(), "first");
+        acme.clock.advance(300 * SECOND);
+        assert_eq!(acme.token(), token);
+        assert_eq!(acme.sent().len(), if token == "refreshed" { 3 } else { 5 });
     }
 }
 
@@ -132,12 +189,65 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         acme.source.log_out_blocking().unwrap_err();
         assert_eq!(acme.sent().len(), 1, "{id:?} went nowhere");
     }
+    // In a header of the login, where the call ahead gave it: refused before the password is sent, and that is no outage.
+    for crumb in ["a\r\nX-Evil: 1", "a\u{1b}b", "a\u{7f}", "a\u{0}"] {
+        let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
+        let before = CSRF.replace("{ header = \"X-CSRF-Token\", as", "{ json = \"/csrf\", as");
+        let acme = Acme::with(&format!("{BODY}{before}"), &[], [ahead]);
+        assert_eq!(acme.error().kind(), Kind::LoginProtocol, "{crumb:?}");
+        assert_eq!((acme.sent().len(), acme.source.counts().logins), (1, 0), "{crumb:?}");
+    }
+    // In the bodies: escaped for where they stand.
+    let crumb = "\"&x=1;../?#\r\n${password}";
+    for (sends, sent) in [
+        (
+            "json = { u = \"${username}\", c = \"${csrf}\" }",
+            r#"{"u":"canary-user","c":"\"&x=1;../?#\u000d\u000a${password}"}"#,
+        ),
+        (
+            "form = { u = \"${username}\", c = \"${csrf}\" }",
+            "u=canary-user&c=%22%26x%3D1%3B..%2F%3F%23%0D%0A%24%7Bpassword%7D",
+        ),
+    ] {
+        let before = "[acme.login.before]\nurl = \"https://api.acme.example/csrf\"\ncapture = [ { json = \"/csrf\", as = \"csrf\" } ]\n";
+        let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
+        let acme = Acme::with(&format!("{sends}\n{before}"), &[], [ahead, token("t", 600)]);
+        acme.token();
+        assert_eq!(body(&acme.sent()[1]), sent);
+    }
     // In a header and in a cookie of each call: refused at the login, so that no call fails for it.
     let inject = "capture = [ { json = \"/id\", as = \"id\" } ]\ninject = [ { header = \"Authorization\", value = \"Bearer ${token}\" }, { header = \"Cookie\", value = \"route=${id}\" } ]\n";
-    for (id, good) in [("node-1", true), ("a;b", false), ("a\r\nX-Evil: 1", false), ("a b", false), ("ä", false)] {
+    for (id, good) in
+        [("node-1", true), ("a;b", false), ("a\r\nX-Evil: 1", false), ("a b", false), ("ä", false), ("a\u{1b}", false)]
+    {
         let body = serde_json::json!({ "access_token": "t", "id": id }).to_string();
         let acme = Acme::with(&format!("{BODY}{inject}"), &[], [answer(200, &body)]);
         assert_eq!(acme.source.token_blocking().is_ok(), good, "{id:?}");
+    }
+}
+
+#[test]
+fn a_number_is_kept_as_it_is_written() {
+    let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
+    let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
+    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":1234567890123456789}"#)]);
+    acme.token();
+    acme.source.log_out_blocking().unwrap();
+    assert_eq!(acme.sent()[1].url.path(), "/v1/session/1234567890123456789");
+}
+
+#[test]
+fn a_token_that_its_cookie_cannot_hold_is_refused() {
+    let inject = "inject = { header = \"Cookie\", value = \"s=${token}\" }\n";
+    for (token, good) in [("t", true), ("t; admin=1", false), ("t, u", false), ("t t", false), ("\"t", false)] {
+        let reply = answer(200, &serde_json::json!({ "access_token": token }).to_string());
+        let acme = Acme::with(&format!("{BODY}{inject}"), &[], [reply]);
+        match acme.source.token_blocking() {
+            Ok(_) => assert!(good, "{token}"),
+            Err(error) => {
+                assert!(!good && error.kind() == Kind::LoginProtocol && !error.to_string().contains("admin"), "{error}")
+            }
+        }
     }
 }
 
@@ -427,6 +537,25 @@ fn the_body_says_when_to_come_again() {
             assert_eq!(acme.error().retry_after(), Some(seconds * SECOND), "{rule} {status}");
         }
     }
+    // In a header of the vendor's own; the usual one, where it is there, comes first, as seconds and as a date.
+    for (rule, name, value, usual, seconds) in [
+        ("{ header = \"X-Rate-Reset\", unit = \"epoch\" }", "x-rate-reset", "1767225660", None, 60),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2500", None, 2),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("8"), 8),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("Thu, 01 Jan 2026 00:00:20 GMT"), 20),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "1e300", None, 900),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "-5", None, 1),
+    ] {
+        let reply = answer(429, "").with(name, value);
+        let reply = usual.map_or(reply.clone(), |usual| reply.with("retry-after", usual));
+        let acme = Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [reply]);
+        acme.clock.set_draw(0.0);
+        assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {value}");
+        assert_eq!(acme.error().retry_after().map(|wait| wait.as_secs()), Some(seconds), "{rule} {value} {usual:?}");
+        // And the source comes again then.
+        acme.clock.advance(acme.error().retry_after().unwrap());
+        assert_eq!(acme.token(), "more");
+    }
 }
 
 // ---- Kept warm
@@ -526,6 +655,14 @@ fn nothing_that_is_shown_holds_a_secret() {
     let error = acme.error();
     let shown = format!("{token:?} {error} {error:?} {:?} {:?}", acme.source, acme.sent());
     assert!(!shown.contains("canary"), "{shown}");
+    // A session's id in the URL of its logout.
+    let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
+    let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
+    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":"canary"}"#), answer(500, "")]);
+    acme.token();
+    let error = acme.source.log_out_blocking().unwrap_err();
+    let shown = format!("{error} {error:?} {:?}", acme.sent());
+    assert!(shown.contains("/v1/session/id") && !shown.contains("canary"), "{shown}");
 }
 
 // ---- The parts

@@ -2,7 +2,7 @@
 
 use crate::client_builder::Connections;
 use crate::error::{Error, Result};
-use crate::exchange::{self, Sender};
+use crate::exchange::{self, Outgoing, Sender};
 use crate::token::Token;
 use crate::token_source::TokenSource;
 use bootseal_core::Kind;
@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Request, Response};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -89,8 +90,8 @@ impl TokenSource {
         Client { source: self.clone(), below: Below::Given { http, own_redirects: false } }
     }
 
-    /// Redirects within one origin are followed, one to another origin is returned as it is: for a `reqwest::Client` of your own that
-    /// carries the token.
+    /// Redirects within one origin are followed; one to another origin, or one that the profile calls a rejection, is returned as it is:
+    /// for a `reqwest::Client` of your own that carries the token.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -101,9 +102,11 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn redirect_policy(&self) -> reqwest::redirect::Policy {
-        reqwest::redirect::Policy::custom(|attempt| {
+        let source = self.clone();
+        reqwest::redirect::Policy::custom(move |attempt| {
             let here = attempt.previous().last().map(|url| url.origin());
-            if here.as_ref() != Some(&attempt.url().origin()) {
+            let rejects = source.account().profile.rejected_status.contains(&attempt.status().as_u16());
+            if rejects || here.as_ref() != Some(&attempt.url().origin()) {
                 attempt.stop()
             } else if attempt.previous().len() > MAX_REDIRECTS {
                 attempt.error("too many redirects")
@@ -252,7 +255,7 @@ impl Client {
         // Not the text itself: a query may hold what no log should.
         let request =
             request.map_err(|error| Error::new(Kind::Usage, format!("the call's URL cannot be used: {error}")));
-        RequestBuilder { client: self.clone(), request }
+        RequestBuilder { client: self.clone(), call: request.map(|request| Call { request, make_body: None }) }
     }
 
     /// Sends a request that was made elsewhere.
@@ -275,27 +278,31 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn execute(&self, request: Request) -> Result<Response> {
+        self.send(Call { request, make_body: None }).await
+    }
+
+    async fn send(&self, call: Call) -> Result<Response> {
         match &self.below {
             Below::Guarded(connections) => {
                 let mut guarded = connections.get(&self.source)?;
-                exchange::call(&self.source, &mut guarded, request).await
+                exchange::call(&self.source, &mut guarded, call).await
             }
             Below::Given { http, own_redirects } => {
                 exchange::stays_on_redirects(&self.source, *own_redirects)?;
-                exchange::call(&self.source, &mut http.clone(), request).await
+                exchange::call(&self.source, &mut http.clone(), call).await
             }
         }
     }
 }
 
 impl Sender for reqwest::Client {
-    type Request = Request;
+    type Request = Call;
     type Answer = Response;
     type Error = Error;
 
-    async fn send(&mut self, mut request: Request, token: &Token) -> Result<Response> {
-        exchange::put_on(token, request.headers_mut())?;
-        Ok(self.execute(request).await?)
+    async fn send(&mut self, mut call: Call, token: &Token) -> Result<Response> {
+        exchange::put_on(token, call.request.headers_mut())?;
+        Ok(self.execute(call.made()).await?)
     }
 }
 
@@ -320,7 +327,59 @@ impl Sender for reqwest::Client {
 #[must_use = "a call does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
-    request: Result<Request>,
+    call: Result<Call>,
+}
+
+/// A request, and what makes its body for each sending, where that is a stream.
+pub(crate) struct Call {
+    pub(crate) request: Request,
+    pub(crate) make_body: Option<MakeBody>,
+}
+
+type MakeBody = Arc<dyn Fn() -> reqwest::Body + Send + Sync>;
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.request.fmt(f)
+    }
+}
+
+impl Outgoing for Call {
+    fn address(&self) -> Result<Cow<'_, Url>> {
+        Ok(Cow::Borrowed(self.request.url()))
+    }
+
+    fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    fn copy(&self) -> Option<Call> {
+        let request = if self.make_body.is_some() { self.without_body() } else { self.request.try_clone()? };
+        Some(Call { request, make_body: self.make_body.clone() })
+    }
+}
+
+impl Call {
+    fn set_body(&mut self, body: impl Into<reqwest::Body>) {
+        *self.request.body_mut() = Some(body.into());
+        self.make_body = None;
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn made(mut self) -> Request {
+        if let Some(make) = &self.make_body {
+            *self.request.body_mut() = Some(make());
+        }
+        self.request
+    }
+
+    pub(crate) fn without_body(&self) -> Request {
+        let mut bare = Request::new(self.request.method().clone(), self.request.url().clone());
+        *bare.headers_mut() = self.request.headers().clone();
+        *bare.version_mut() = self.request.version();
+        *bare.timeout_mut() = self.request.timeout().copied();
+        bare
+    }
 }
 
 impl RequestBuilder {
@@ -341,10 +400,10 @@ impl RequestBuilder {
         HeaderValue: TryFrom<V>,
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
-        self.map(|request| {
+        self.map(|call| {
             let (name, value) = (HeaderName::try_from(name).map_err(Into::into), HeaderValue::try_from(value));
             let (name, value) = (name.map_err(no_header)?, value.map_err(Into::into).map_err(no_header)?);
-            request.headers_mut().append(name, value);
+            call.request.headers_mut().append(name, value);
             Ok(())
         })
     }
@@ -362,17 +421,17 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
-        self.map(|request| {
+        self.map(|call| {
             let mut last = None;
             for (name, value) in headers {
                 // Of several with one name only the first comes with it.
                 match (name, &last) {
                     (Some(name), _) => {
-                        request.headers_mut().insert(&name, value);
+                        call.request.headers_mut().insert(&name, value);
                         last = Some(name);
                     }
                     (None, Some(name)) => {
-                        request.headers_mut().append(name, value);
+                        call.request.headers_mut().append(name, value);
                     }
                     (None, None) => {}
                 }
@@ -392,12 +451,12 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> RequestBuilder {
-        self.map(|request| {
+        self.map(|call| {
             let query = serde_urlencoded::to_string(query).map_err(|error| cannot_be("a query", &error))?;
             if !query.is_empty() {
-                let before = request.url().query().filter(|before| !before.is_empty());
+                let before = call.request.url().query().filter(|before| !before.is_empty());
                 let whole = before.map_or(query.clone(), |before| format!("{before}&{query}"));
-                request.url_mut().set_query(Some(&whole));
+                call.request.url_mut().set_query(Some(&whole));
             }
             Ok(())
         })
@@ -414,10 +473,10 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> RequestBuilder {
-        self.map(|request| {
+        self.map(|call| {
             let json = serde_json::to_vec(json).map_err(|error| cannot_be("JSON", &error))?;
-            request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-            *request.body_mut() = Some(json.into());
+            call.request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            call.set_body(json);
             Ok(())
         })
     }
@@ -433,16 +492,17 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> RequestBuilder {
-        self.map(|request| {
+        self.map(|call| {
             let form = serde_urlencoded::to_string(form).map_err(|error| cannot_be("a form", &error))?;
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-            request.headers_mut().entry(CONTENT_TYPE).or_insert(kind);
-            *request.body_mut() = Some(form.into());
+            call.request.headers_mut().entry(CONTENT_TYPE).or_insert(kind);
+            call.set_body(form);
             Ok(())
         })
     }
 
-    /// Sends `body`. Bytes and text can be replayed, a stream cannot: its first answer is then the caller's.
+    /// Sends `body`. Bytes and text can be replayed, a stream cannot: its first answer is then the caller's; see
+    /// [`RequestBuilder::body_from`].
     ///
     /// ```
     /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
@@ -453,10 +513,31 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn body(self, body: impl Into<reqwest::Body>) -> RequestBuilder {
-        self.map(|request| {
-            *request.body_mut() = Some(body.into());
+        self.map(|call| {
+            call.set_body(body);
             Ok(())
         })
+    }
+
+    /// Sends what `make` returns, a stream as a rule. It is asked for each sending: once more for a replay, and for a redirect that keeps the
+    /// body.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let client = vault.token_source("acme")?.client();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let answer = client.post(vendor.url("/orders")).body_from(|| "or a file, opened".into()).send().await?;
+    /// assert_eq!(answer.status(), 201);
+    /// # Ok::<(), bootseal::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn body_from(mut self, make: impl Fn() -> reqwest::Body + Send + Sync + 'static) -> RequestBuilder {
+        if let Ok(call) = &mut self.call {
+            call.make_body = Some(Arc::new(make));
+        }
+        self
     }
 
     /// A limit for each sending, to the end of the answer's body. Without it there is none.
@@ -471,8 +552,8 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn timeout(self, timeout: Duration) -> RequestBuilder {
-        self.map(|request| {
-            *request.timeout_mut() = Some(timeout);
+        self.map(|call| {
+            *call.request.timeout_mut() = Some(timeout);
             Ok(())
         })
     }
@@ -488,17 +569,17 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn version(self, version: http::Version) -> RequestBuilder {
-        self.map(|request| {
-            *request.version_mut() = version;
+        self.map(|call| {
+            *call.request.version_mut() = version;
             Ok(())
         })
     }
 
-    fn map(mut self, change: impl FnOnce(&mut Request) -> Result<()>) -> RequestBuilder {
-        if let Ok(request) = &mut self.request
-            && let Err(error) = change(request)
+    fn map(mut self, change: impl FnOnce(&mut Call) -> Result<()>) -> RequestBuilder {
+        if let Ok(call) = &mut self.call
+            && let Err(error) = change(call)
         {
-            self.request = Err(error);
+            self.call = Err(error);
         }
         self
     }
@@ -517,7 +598,7 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn build(self) -> Result<Request> {
-        self.request
+        self.call.map(Call::made)
     }
 
     /// Sends the call.
@@ -542,7 +623,7 @@ impl RequestBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn send(self) -> Result<Response> {
-        self.client.execute(self.request?).await
+        self.client.send(self.call?).await
     }
 }
 

@@ -2,6 +2,7 @@
 //! places.
 
 use crate::error::{Error, Result};
+use crate::frames::FrameWriter;
 use crate::login::basic_of;
 use crate::placeholder::Placeholders;
 use crate::transport::{HTTP_2, Way, tls_config};
@@ -27,6 +28,8 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 use url::Url;
 
+/// An error where no connection may go.
+type Allowed = Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>;
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -50,7 +53,7 @@ pub(crate) struct Connector {
     proxy: Option<Uri>,
     reach: Reach,
     tls: TlsConnector,
-    allowed: Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>,
+    allowed: Allowed,
 }
 
 impl Connector {
@@ -61,7 +64,7 @@ impl Connector {
         reach: &Reach,
         protocols: &[&[u8]],
         placeholders: Arc<Placeholders>,
-        allowed: Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>,
+        allowed: Allowed,
     ) -> Result<Connector> {
         let cannot = |text: String| Error::new(Kind::LoginTls, text);
         let mut tls = tls_config(way).map_err(cannot)?;
@@ -111,7 +114,7 @@ impl Connector {
             }
         };
         if uri.scheme_str() != Some("https") {
-            return Ok(Link { writer: Writer::new(Box::new(tcp.into_inner()), placeholders), http2: false });
+            return Ok(Link { stream: Box::new(Writer::new(tcp.into_inner(), placeholders)), http2: false });
         }
         let name = match to.host() {
             Some(url::Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::from(address)),
@@ -121,7 +124,11 @@ impl Connector {
         };
         let stream = self.tls.connect(name, tcp.into_inner()).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
-        Ok(Link { writer: Writer::new(Box::new(stream), placeholders), http2 })
+        let stream: Box<dyn Stream> = match http2 {
+            true => Box::new(FrameWriter::new(stream, placeholders)),
+            false => Box::new(Writer::new(stream, placeholders)),
+        };
+        Ok(Link { stream, http2 })
     }
 }
 
@@ -204,7 +211,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection, as HTTP sees it.
 pub(crate) struct Link {
-    writer: Writer<Box<dyn Stream>>,
+    stream: Box<dyn Stream>,
     http2: bool,
 }
 
@@ -216,13 +223,13 @@ impl Connection for Link {
 
 impl AsyncRead for Link {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_read(cx, into)
+        Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Link {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.writer).poll_write(cx, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -230,19 +237,19 @@ impl AsyncWrite for Link {
         cx: &mut Context<'_>,
         given: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.writer).poll_write_vectored(cx, given)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, given)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.writer.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -29,6 +29,8 @@ pub enum ExpiryFrom {
     Json,
     /// A header of the answer.
     Header,
+    /// A cookie's own Max-Age or Expires.
+    Cookie,
     /// The profile: always the same.
     Fixed,
     /// Nothing did, so the profile's `default_life`.
@@ -48,6 +50,7 @@ impl ExpiryFrom {
             ExpiryFrom::Jwt => "jwt",
             ExpiryFrom::Json => "json",
             ExpiryFrom::Header => "header",
+            ExpiryFrom::Cookie => "cookie",
             ExpiryFrom::Fixed => "fixed",
             ExpiryFrom::Default => "default",
             ExpiryFrom::OnReject => "on-reject",
@@ -161,6 +164,11 @@ impl Deadlines {
 pub(crate) fn http_date(text: &str) -> Option<f64> {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new();
     parser.parse_timestamp(text).ok().map(|time| time.as_second() as f64)
+}
+
+/// What time it is for who sent these.
+pub(crate) fn date(headers: &http::HeaderMap) -> Option<f64> {
+    headers.get(http::header::DATE)?.to_str().ok().and_then(http_date)
 }
 
 /// Seconds since 1970 of an RFC 3339 date and time, with its fraction.

@@ -1,8 +1,9 @@
 //! How is a request sent so that no HTTP library holds a secret? hyper's client sees placeholders only; the writer below it has the rest.
 
+use crate::client::Call;
 use crate::connect::{Connector, Reach};
 use crate::error::{Error, Result, chain};
-use crate::exchange::Sender;
+use crate::exchange::{Outgoing, Sender};
 use crate::placeholder::{Placeholders, StandIn};
 use crate::token::Token;
 use crate::transport::{HTTP_1, HTTP_2, Way};
@@ -73,7 +74,7 @@ impl Guarded {
         allowed: impl Fn(&Url) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Guarded> {
         let placeholders = Arc::new(Placeholders::new()?);
-        let protocols: &[&[u8]] = if options.reach.http1_only || true { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
+        let protocols: &[&[u8]] = if options.reach.http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
         let connector = Connector::new(way, &options.reach, protocols, placeholders.clone(), Arc::new(allowed))?;
         let user_agent = options.user_agent.as_deref().map(HeaderValue::from_str).transpose();
         let http = legacy::Client::builder(TokioExecutor::new())
@@ -108,25 +109,29 @@ impl Guarded {
     }
 
     /// Sends a call, and follows redirects within its origin.
-    async fn call(&self, mut request: Request, token: &Token) -> Result<Response> {
-        let limit = request.timeout().copied().or(self.timeout);
+    async fn call(&self, mut call: Call, token: &Token) -> Result<Response> {
+        let limit = call.request.timeout().copied().or(self.timeout);
         let until = limit.map(|limit| Instant::now() + limit);
         for _ in 0..=MAX_REDIRECTS {
             // Of a body that can be sent only once the rest can still ask elsewhere.
-            let (again, whole) = match request.try_clone() {
+            let (again, whole) = match call.copy() {
                 Some(again) => (again, true),
-                None => (without_body(&request), false),
+                None => (Call { request: call.without_body(), make_body: None }, false),
             };
-            let url = request.url().clone();
-            let sent = self.once(self.dress(request)?, &token.0.headers);
+            let url = call.request.url().clone();
+            let sent = self.once(self.dress(call.made())?, &token.0.headers);
             let answer = match until {
                 Some(until) => tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit)),
                 None => Ok(sent.await),
             };
             let answer = answer?.map_err(|failed| failed.of_call())?;
+            if token.0.account.profile.rejected_status.contains(&answer.status().as_u16()) {
+                // Some vendors send who has no session to their login page.
+                return Ok(to_response(answer, url, until));
+            }
             match redirected(again, whole, &answer) {
                 None => return Ok(to_response(answer, url, until)),
-                Some(next) => request = next,
+                Some(next) => call = next,
             }
         }
         Err(Error::new(Kind::Io, format!("more than {MAX_REDIRECTS} redirects, one after the other")))
@@ -145,12 +150,12 @@ impl Guarded {
 }
 
 impl Sender for Guarded {
-    type Request = Request;
+    type Request = Call;
     type Answer = Response;
     type Error = Error;
 
-    async fn send(&mut self, request: Request, token: &Token) -> Result<Response> {
-        self.call(request, token).await
+    async fn send(&mut self, call: Call, token: &Token) -> Result<Response> {
+        self.call(call, token).await
     }
 }
 
@@ -196,24 +201,18 @@ fn late(limit: Option<Duration>) -> Error {
     Error::of_call(format!("no answer within {:?}", limit.unwrap_or_default()), false, true)
 }
 
-fn without_body(request: &Request) -> Request {
-    let mut bare = Request::new(request.method().clone(), request.url().clone());
-    *bare.headers_mut() = request.headers().clone();
-    *bare.version_mut() = request.version();
-    bare
-}
-
 /// What is asked next, where the answer says so and names a place of the same origin (RFC 9110 §15.4).
-fn redirected(mut again: Request, whole: bool, answer: &http::Response<Incoming>) -> Option<Request> {
+fn redirected(mut again: Call, whole: bool, answer: &http::Response<Incoming>) -> Option<Call> {
+    let request = &mut again.request;
     let status = answer.status();
     let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && whole;
     let changes = matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
     let to_get = changes
-        && (*again.method() == Method::POST || status == StatusCode::SEE_OTHER && *again.method() != Method::HEAD);
+        && (*request.method() == Method::POST || status == StatusCode::SEE_OTHER && *request.method() != Method::HEAD);
     if !keeps && !(changes && (whole || to_get)) {
         return None;
     }
-    let url = again.url();
+    let url = request.url();
     let location = std::str::from_utf8(answer.headers().get(LOCATION)?.as_bytes()).ok()?;
     let mut to = url.join(location).ok()?;
     if to.origin() != url.origin() {
@@ -222,13 +221,14 @@ fn redirected(mut again: Request, whole: bool, answer: &http::Response<Incoming>
     if to.fragment().is_none() {
         to.set_fragment(url.fragment().map(str::to_owned).as_deref());
     }
-    *again.url_mut() = to;
+    *request.url_mut() = to;
     if to_get {
-        *again.method_mut() = Method::GET;
-        *again.body_mut() = None;
+        *request.method_mut() = Method::GET;
+        *request.body_mut() = None;
         for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING] {
-            again.headers_mut().remove(name);
+            request.headers_mut().remove(name);
         }
+        again.make_body = None;
     }
     Some(again)
 }
@@ -275,5 +275,33 @@ impl Body for Timed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn no_connection_is_made_to_where_the_secret_may_not_go() {
+        let allowed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = |listener: &std::net::TcpListener| format!("http://{}/", listener.local_addr().unwrap());
+        let host = Url::parse(&url(&allowed)).unwrap().origin();
+        let check = move |url: &Url| match url.origin() == host {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Usage, "not there")),
+        };
+        let guarded = Guarded::new(&Way::default(), &Options::default(), check).unwrap();
+        // As if all checks above had been passed by.
+        let mut request = http::Request::new(reqwest::Body::default());
+        *request.uri_mut() = url(&other).parse().unwrap();
+        let secret = Secret::copy_of(b"token").unwrap();
+        let failed = guarded.once(request, &[(http::header::AUTHORIZATION, secret)]).await.unwrap_err();
+        assert_eq!(failed.of_call().kind(), Kind::Usage);
+        other.set_nonblocking(true).unwrap();
+        assert!(other.accept().is_err(), "nobody came");
     }
 }

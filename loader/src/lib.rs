@@ -57,6 +57,8 @@ mod flight;
 #[cfg(feature = "client")]
 mod follow;
 #[cfg(feature = "client")]
+mod frames;
+#[cfg(feature = "client")]
 mod gate;
 #[cfg(feature = "client")]
 mod guarded;
@@ -107,12 +109,18 @@ pub mod testing;
 #[cfg(all(test, bootseal_model))]
 mod model;
 
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub use cookie::fuzzed as fuzzed_cookies;
+
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
 pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
-pub use bootseal_memory::{Level, Report, report};
+#[cfg(target_os = "linux")]
+pub use bootseal_memory::{Audit, AuditError, audit};
+pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, report};
 pub use error::{Error, Result};
 pub use secrets::Secrets;
 pub use startup::{Check, Loader, load};

@@ -125,6 +125,35 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     })
 }
 
+/// The prefix as HTTP/2 compresses it (RFC 7541, appendix B): ten bits for [`FIRST`], five for each other, whose value is its code.
+pub(crate) fn huffman_prefix(prefix: &[u8; PREFIX]) -> Vec<u8> {
+    let values = prefix[1..].iter().map(|byte| DIGITS.iter().position(|digit| digit == byte).unwrap_or(0));
+    let mut code = Vec::new();
+    let (mut bits, mut held) = (10, 0b11_1111_1000_u32);
+    for value in values {
+        (held, bits) = (held << 5 | value as u32, bits + 5);
+        while bits >= 8 {
+            bits -= 8;
+            code.push((held >> bits) as u8);
+            held &= (1 << bits) - 1;
+        }
+    }
+    code
+}
+
+/// The number at the end of a placeholder, as HTTP/2 compresses it.
+pub(crate) fn huffman_number(code: &[u8]) -> Option<u64> {
+    let mut digits = [0; NUMBER];
+    for (at, digit) in digits.iter_mut().enumerate() {
+        let value = (0..5).try_fold(0, |value, bit| {
+            let bit = 5 * at + bit;
+            Some(value << 1 | code.get(bit / 8)? >> (7 - bit % 8) & 1)
+        });
+        *digit = *DIGITS.get(usize::from(value?))?;
+    }
+    number(&digits)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

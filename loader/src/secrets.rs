@@ -151,6 +151,25 @@ impl Secrets {
         }))
     }
 
+    /// The secrets of a vault that is open already, and perhaps no file yet: how a command line tries a login before it writes one.
+    /// There is no reload, and a login that was refused is remembered nowhere.
+    ///
+    /// # Errors
+    /// As [`crate::load`]: where a value does not open, or a profile cannot work.
+    ///
+    /// ```
+    /// use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Vault};
+    /// let me = Identity::generate()?;
+    /// let draft = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "timeout = \"10s\"\n")?;
+    /// let pin = Pin::from(draft.file().vault());
+    /// let opened = SealedFile::parse(draft.sign()?.into_bytes())?.verify(&[pin])?.open(&[me])?;
+    /// assert_eq!(bootseal::Secrets::of(opened)?.text("timeout")?, "10s");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of(vault: Vault<Reader>) -> Result<Secrets> {
+        Ok(Secrets::new(Snapshot::new(vault, &[])?, None))
+    }
+
     pub(crate) fn now(&self) -> Arc<Snapshot> {
         lock(&self.0.now).clone()
     }

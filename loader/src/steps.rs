@@ -203,7 +203,8 @@ impl Login<'_> {
                     return Outcome::Failed(failure);
                 }
             };
-            match (captured(before, &answer), cookie::set_by(&answer.headers)) {
+            let wall = self.clock.wall();
+            match (captured(before, &answer, wall), cookie::set_by(&answer.headers, wall.as_secs_f64())) {
                 (Ok(found), Ok(set)) => (kept, cookies) = (found, set),
                 (Err(why), _) => {
                     return failed(

@@ -17,6 +17,25 @@ pub(crate) use {
     shuttle::thread::Builder as Thread,
 };
 
+/// Does `work` on a thread that has ended when this returns, and what libraries freed on it is overwritten. Without a thread it is not
+/// begun.
+#[cfg(not(bootseal_model))]
+pub(crate) fn leaving_nothing(work: impl FnOnce() + Send) {
+    let work = || {
+        work();
+        bootseal_memory::scrub_registers();
+        bootseal_memory::scrub_stack();
+    };
+    if let Err(error) = bootseal_memory::with_erased_frees(work) {
+        tracing::warn!(target: "bootseal", %error, "no thread for a login");
+    }
+}
+
+#[cfg(bootseal_model)]
+pub(crate) fn leaving_nothing(work: impl FnOnce() + Send) {
+    work();
+}
+
 /// Runs one future at a time, on the thread that asks for it.
 pub(crate) struct Runtime(#[cfg(not(bootseal_model))] tokio::runtime::Runtime);
 

@@ -19,7 +19,9 @@ use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
 use crate::setback::{Setback, remembered};
 use crate::steps::{self, Account};
-use crate::sync::{ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread};
+use crate::sync::{
+    ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread, leaving_nothing,
+};
 use crate::token::{Entry, Published, Token, fingerprint};
 use bootseal_core::{Kind, Profile};
 use std::sync::{Arc, PoisonError};
@@ -296,6 +298,30 @@ impl TokenSource {
         true
     }
 
+    /// Says that a call was answered, and not rejected, with `token`: for an HTTP client that is not ours, beside [`TokenSource::reject`].
+    /// Tokens that never worked count as a loop when they are rejected; these then do not.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// for _ in 0..10 {
+    ///     let token = acme.token_blocking()?;
+    ///     // … a call of another client is answered with 200
+    ///     acme.worked(&token);
+    ///     // … the next one with 401
+    ///     assert!(acme.reject(&token));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn worked(&self, token: &Token) {
+        // Another account's numbers are not ours.
+        if token.0.source == self.0.id {
+            self.accepted(token, self.0.clock.boot());
+        }
+    }
+
     /// A call that was sent at `sent`, a time since boot, was answered with `token`, not rejected.
     pub(crate) fn accepted(&self, token: &Token, sent: Duration) {
         let core = &self.0;
@@ -552,7 +578,8 @@ impl Core {
     fn start(self: &Arc<Core>, state: &mut State) -> Option<Setback> {
         let flight = Arc::new(Flight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        match Thread::new().name("bootseal-login".into()).spawn(move || Landing { core, flight: ours }.fly()) {
+        let landing = Landing { core, flight: ours };
+        match Thread::new().name("bootseal-login".into()).spawn(move || leaving_nothing(move || landing.fly())) {
             Ok(_) => {
                 state.flight = Some(flight);
                 None

@@ -10,23 +10,30 @@ use std::process::Command;
 const CASE: &str = "BOOTSEAL_MEMORY_TEST_CASE";
 
 /// Runs `case` of the test `name` in a fresh process, and returns what it printed.
-fn again(name: &str, case: &str) -> String {
+pub(crate) fn again(name: &str, case: &str) -> String {
+    again_with(name, case, "BOOTSEAL_MEMORY_TEST", "")
+}
+
+/// The same with one more variable in the environment.
+pub(crate) fn again_with(name: &str, case: &str, variable: &str, value: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CASE, case)
+        .env(variable, value)
         .output()
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("1 passed"), "no test is called {name}: {said}");
     said
 }
 
-fn is(case: &str) -> bool {
+pub(crate) fn is(case: &str) -> bool {
     std::env::var(CASE).is_ok_and(|wanted| wanted == case)
 }
 
 /// Makes memfd_secret fail as it does under the seccomp filters of many containers.
-fn refuse_memfd_secret() {
+pub(crate) fn refuse_memfd_secret() {
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the system call's number
@@ -43,7 +50,7 @@ fn refuse_memfd_secret() {
 }
 
 /// Takes away locked memory, and the right to ignore the limit on it.
-fn allow_locked_bytes(bytes: u64) {
+pub(crate) fn allow_locked_bytes(bytes: u64) {
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: plain system calls with valid arguments.
     unsafe {

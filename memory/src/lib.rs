@@ -33,24 +33,41 @@
 //! not look after copies: what a closure given to [`Secret::expose`] copies out is the caller's.
 //! It never falls back to ordinary memory: what cannot be guarded is a [`MemoryError`].
 
+mod level;
 mod pages;
 mod slab;
 
 mod secret;
 
+mod frees;
+mod scrub;
+mod wipe;
+
+mod harden;
+
+mod audit;
+#[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
+mod own_memory;
+
 mod arena;
 mod room;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod audited;
+#[cfg(all(test, target_os = "linux", not(miri)))]
 mod degraded;
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod strained;
 
 pub use arena::Arena;
+pub use audit::{Audit, AuditError, audit};
+pub use frees::{ErasedFrees, Erasure, with_erased_frees};
+pub use harden::{Hardened, Setting, harden};
+pub use level::{LevelError, require};
 pub use pages::{Level, MemoryError, Report, report};
 pub use room::{Room, room};
+pub use scrub::{scrub_registers, scrub_stack};
 #[cfg(feature = "serde")]
 pub use secret::SECRET_NAME;
 pub use secret::{Exposed, Secret, SecretBuf};
-
-/// Until the real one is here.
-#[inline]
-pub fn scrub_registers() {}
+pub use wipe::WipingAllocator;

@@ -1,7 +1,7 @@
 //! What does a program hold? A buffer to write a secret in place, and a handle to read it.
 
 use crate::pages::MemoryError;
-use crate::slab::Slot;
+use crate::slab::{Frozen, Slot};
 use std::fmt;
 use std::io::Read;
 use std::ops::Range;
@@ -204,7 +204,7 @@ impl SecretBuf {
     /// ```
     pub fn freeze_range(self, range: Range<usize>) -> Secret {
         let end = range.end.min(self.len);
-        Secret(Arc::new(Frozen { range: range.start.min(end)..end, slot: self.slot }))
+        Secret(Arc::new(self.slot.freeze(range.start.min(end)..end)))
     }
 }
 
@@ -212,11 +212,6 @@ impl fmt::Debug for SecretBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretBuf(…)")
     }
-}
-
-struct Frozen {
-    slot: Slot,
-    range: Range<usize>,
 }
 
 /// One secret in guarded memory: a handle that is cheap to clone, and that shows nothing of its content.
@@ -295,7 +290,7 @@ impl Secret {
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.0.range.len()
+        self.0.bytes().len()
     }
 
     /// Whether it has no bytes.
@@ -305,7 +300,7 @@ impl Secret {
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn is_empty(&self) -> bool {
-        self.0.range.is_empty()
+        self.0.bytes().is_empty()
     }
 
     /// Whether both hold the same bytes. Not in constant time: for secrets of one owner, never against what a stranger sends.
@@ -334,6 +329,7 @@ impl fmt::Debug for Secret {
 /// assert_eq!(first, Some(&b"user"[..]));
 /// # Ok::<(), bootseal_memory::MemoryError>(())
 /// ```
+#[derive(Clone)]
 pub struct Exposed(Arc<Frozen>);
 
 impl AsRef<[u8]> for Exposed {
@@ -345,12 +341,6 @@ impl AsRef<[u8]> for Exposed {
 impl fmt::Debug for Exposed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Exposed(…)")
-    }
-}
-
-impl Frozen {
-    fn bytes(&self) -> &[u8] {
-        &self.slot.bytes()[self.range.clone()]
     }
 }
 
@@ -387,6 +377,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        // Miri is slow, and has no files to remember a failure in.
+        #![proptest_config(if cfg!(miri) { ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() } } else { ProptestConfig::default() })]
         #[test]
         fn what_is_pushed_is_what_is_read(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40)) {
             let mut buffer = SecretBuf::with_capacity(0).unwrap();
@@ -421,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn the_kernels_window_on_our_memory_does_not_show_secret_pages() {
         use std::os::unix::fs::FileExt;
         let secret = Secret::copy_of(b"a canary that nobody reads").unwrap();
@@ -443,10 +435,10 @@ mod tests {
     fn many_threads_share_and_drop() {
         let secret = Secret::copy_of(&[7; 1000]).unwrap();
         std::thread::scope(|scope| {
-            for _ in 0..16 {
+            for _ in 0..(if cfg!(miri) { 3 } else { 16 }) {
                 let secret = secret.clone();
                 scope.spawn(move || {
-                    for size in 1..200 {
+                    for size in 1..(if cfg!(miri) { 10 } else { 200 }) {
                         let own = Secret::copy_of(&vec![9; size]).unwrap();
                         assert!(own.expose(|bytes| bytes.iter().all(|byte| *byte == 9)));
                         assert!(secret.expose(|bytes| bytes == [7; 1000]));

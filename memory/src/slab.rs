@@ -3,10 +3,11 @@
 //! A page costs about 75 µs to get and a slot about 50 ns, so each secret gets a slot, not a page.
 
 use crate::pages::{MemoryError, Region};
+use crate::wipe::wipe;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use zeroize::Zeroize;
 
 const SMALLEST: usize = 64;
 const LARGEST: usize = 32 * 1024;
@@ -39,12 +40,73 @@ impl Slot {
         // SAFETY: as above, and `&mut self` makes us the only one who looks.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.capacity) }
     }
+
+    /// From here on `range` is a secret that [`Live`] shows, and nothing is written any more: so this takes the slot.
+    pub(crate) fn freeze(self, range: Range<usize>) -> Frozen {
+        let range = range.start.min(self.capacity)..range.end.min(self.capacity);
+        slab().show(self.start, Some(range.clone()));
+        Frozen { slot: self, range }
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.bytes_mut().zeroize();
         slab().give_back(self.start, self.capacity);
+    }
+}
+
+/// A slot that is only read, and of which `range` is a secret.
+pub(crate) struct Frozen {
+    slot: Slot,
+    range: Range<usize>,
+}
+
+impl Frozen {
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: `freeze` cut the range to the slot.
+        unsafe { self.slot.bytes().get_unchecked(self.range.clone()) }
+    }
+}
+
+/// Every frozen secret of the process, to be looked at while nobody can give one back.
+pub(crate) struct Live(MutexGuard<'static, Slab>);
+
+/// One frozen secret; the number tells it from a later one in the same place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    start: usize,
+    number: u64,
+}
+
+impl Live {
+    pub(crate) fn look() -> Live {
+        Live(slab())
+    }
+
+    pub(crate) fn each(&self, mut see: impl FnMut(Key, &[u8])) {
+        for (address, chunk) in &self.0.chunks {
+            for (index, shown) in chunk.shown.iter().enumerate() {
+                if let Some(shown) = shown {
+                    let start = address + index * chunk.slot_size;
+                    see(Key { start, number: shown.number }, chunk.bytes(index, shown));
+                }
+            }
+        }
+    }
+
+    /// The secret's bytes, where it still lives.
+    pub(crate) fn get(&self, key: Key) -> Option<&[u8]> {
+        let (address, chunk) = self.0.chunks.range(..=key.start).next_back()?;
+        let index = (key.start - address) / chunk.slot_size;
+        let shown = chunk.shown.get(index)?.as_ref().filter(|shown| shown.number == key.number)?;
+        Some(chunk.bytes(index, shown))
+    }
+
+    /// Whether an address lies on our own pages.
+    pub(crate) fn owns(&self, address: usize) -> bool {
+        let below = self.0.chunks.range(..=address).next_back();
+        below.is_some_and(|(start, chunk)| address - start < chunk.region.len())
     }
 }
 
@@ -53,19 +115,39 @@ struct Chunk {
     slot_size: usize,
     free: Vec<NonNull<u8>>,
     used: usize,
+    /// Of each slot, what of it is a frozen secret.
+    shown: Vec<Option<Shown>>,
+}
+
+struct Shown {
+    number: u64,
+    range: Range<usize>,
+}
+
+impl Chunk {
+    fn bytes(&self, index: usize, shown: &Shown) -> &[u8] {
+        // SAFETY: the range lies inside the slot, the slot inside the region. What is shown is not written until it is given back, and
+        // that takes the lock which whoever holds `&self` has.
+        unsafe {
+            let start = self.region.start().add(index * self.slot_size + shown.range.start);
+            std::slice::from_raw_parts(start.as_ptr(), shown.range.len())
+        }
+    }
 }
 
 struct Slab {
     chunks: BTreeMap<usize, Chunk>,
     /// Start addresses of chunks that have a free slot, by slot size.
     open: BTreeMap<usize, Vec<usize>>,
+    /// Secrets frozen so far.
+    frozen: u64,
 }
 
 // SAFETY: the pointers in the free lists point into regions that the same Slab owns.
 unsafe impl Send for Slab {}
 
 fn slab() -> MutexGuard<'static, Slab> {
-    static SLAB: Mutex<Slab> = Mutex::new(Slab { chunks: BTreeMap::new(), open: BTreeMap::new() });
+    static SLAB: Mutex<Slab> = Mutex::new(Slab { chunks: BTreeMap::new(), open: BTreeMap::new(), frozen: 0 });
     // Nothing that runs under the lock leaves the lists half changed, so a poisoned lock is as good as another.
     SLAB.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -102,12 +184,25 @@ impl Slab {
         // SAFETY: `index * slot_size` stays inside the region.
         let free = (0..slots).rev().map(|index| unsafe { region.start().add(index * slot_size) }).collect();
         let address = region.start().as_ptr() as usize;
-        self.chunks.insert(address, Chunk { region, slot_size, free, used: 0 });
+        let shown = (0..slots).map(|_| None).collect();
+        self.chunks.insert(address, Chunk { region, slot_size, free, used: 0, shown });
         self.open.entry(slot_size).or_default().push(address);
         Ok(())
     }
 
+    fn show(&mut self, start: NonNull<u8>, range: Option<Range<usize>>) {
+        self.frozen += 1;
+        let number = self.frozen;
+        let Some((address, chunk)) = self.chunks.range_mut(..=start.as_ptr() as usize).next_back() else { return };
+        if let Some(shown) = chunk.shown.get_mut((start.as_ptr() as usize - address) / chunk.slot_size) {
+            *shown = range.map(|range| Shown { number, range });
+        }
+    }
+
     fn give_back(&mut self, start: NonNull<u8>, slot_size: usize) {
+        self.show(start, None);
+        // SAFETY: the slot's owner is gone. Under the lock, so that nobody reads it through `Live`.
+        unsafe { wipe(start.as_ptr(), slot_size) };
         let Some((&address, chunk)) = self.chunks.range_mut(..=start.as_ptr() as usize).next_back() else { return };
         debug_assert!((start.as_ptr() as usize) < address + chunk.region.len());
         chunk.free.push(start);
@@ -143,7 +238,8 @@ mod tests {
 
     #[test]
     fn slots_do_not_overlap_and_chunks_go_when_empty() {
-        let mut slots: Vec<Slot> = (0..3000).map(|_| Slot::new(2048).unwrap()).collect();
+        let mut slots: Vec<Slot> =
+            (0..(if cfg!(miri) { 30 } else { 3000 })).map(|_| Slot::new(2048).unwrap()).collect();
         for (index, slot) in slots.iter_mut().enumerate() {
             slot.bytes_mut().fill(index as u8);
         }

@@ -171,23 +171,7 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
                 .with_help("Patterns are held against whole names: '*.url', 'acme.*'"));
         }
     }
-    // A table is a profile or a route when it says where to go.
-    let anchored: HashSet<&[String]> = input
-        .properties
-        .iter()
-        .filter_map(|property| special(&property.path))
-        .filter(|(kind, key, _)| matches!(*kind, "gateway" | "fleet") || matches!(*key, "url" | "upstream" | "like"))
-        .map(|(_, _, table)| table)
-        .collect();
-    let keeps_readable = |path: &PropertyPath| match special(path) {
-        Some((kind, key, table)) if anchored.contains(table) => match kind {
-            "login" => Profile::KEYS.contains(&key),
-            "route" => ROUTE_KEYS.contains(&key),
-            "gateway" => GATEWAY_KEYS.contains(&key),
-            _ => FLEET_KEYS.contains(&key),
-        },
-        _ => false,
-    };
+    let keeps_readable = stays_readable(input.properties.iter().map(|property| &property.path));
     let marks = input.properties.iter().any(|property| property.marked);
     let wanted = |property: &&InputProperty| {
         let name = property.path.to_string();
@@ -209,6 +193,35 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
         );
     }
     Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
+}
+
+/// Whether a property stands in a profile, a route, the gateway's table or the fleet's.
+pub(super) fn in_special_tables<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> impl Fn(&PropertyPath) -> bool {
+    let anchored = special_tables(paths);
+    move |path| special(path).is_some_and(|(_, _, table)| anchored.contains(table))
+}
+
+/// A table is a profile or a route when it says where to go.
+fn special_tables<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> HashSet<Vec<String>> {
+    paths
+        .filter_map(special)
+        .filter(|(kind, key, _)| matches!(*kind, "gateway" | "fleet") || matches!(*key, "url" | "upstream" | "like"))
+        .map(|(_, _, table)| table.to_vec())
+        .collect()
+}
+
+/// Whether a property belongs to a profile, a route or the gateway, where what says where a secret goes stays readable.
+pub(super) fn stays_readable<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> impl Fn(&PropertyPath) -> bool {
+    let anchored = special_tables(paths);
+    move |path| match special(path) {
+        Some((kind, key, table)) if anchored.contains(table) => match kind {
+            "login" => Profile::KEYS.contains(&key),
+            "route" => ROUTE_KEYS.contains(&key),
+            "gateway" => GATEWAY_KEYS.contains(&key),
+            _ => FLEET_KEYS.contains(&key),
+        },
+        _ => false,
+    }
 }
 
 /// What is written out in a profile, has a name that tells, and is no `${name}`.

@@ -1,0 +1,277 @@
+//! Without an allocator that wipes, what becomes of what libraries free during a login? glibc overwrites it, on request.
+
+use std::io;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// What [`ErasedFrees`] could do on this system.
+///
+/// ```
+/// use bootseal_memory::{ErasedFrees, Erasure};
+///
+/// if ErasedFrees::begin().erasure() == Erasure::NotGlibc {
+///     eprintln!("set WipingAllocator as the global allocator: this C library does not overwrite what is freed");
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Erasure {
+    /// glibc overwrites what is freed, for as long as a guard lives.
+    On,
+    /// The user has set it for the whole process (`GLIBC_TUNABLES=glibc.malloc.perturb=…`, `MALLOC_PERTURB_`), and it stays as it was set.
+    SetByUser,
+    /// Another C library: nothing is overwritten.
+    NotGlibc,
+}
+
+/// While one of these lives, glibc's `free` overwrites what it is given (`mallopt(M_PERTURB)`); after the last one it is as before.
+///
+/// glibc keeps up to 7 blocks of each small size (up to 1032 bytes) in a cache of each thread, and does not overwrite those until the thread
+/// ends. So the work belongs on a thread of its own, and the guard must live until that thread was joined; [`with_erased_frees`]
+/// does both. The last 8 bytes of a block are never overwritten.
+///
+/// It is for the time of a login: allocations of the whole process above 1032 bytes are filled meanwhile too, which costs about as much
+/// as clearing them. It does nothing where the application's allocator is not the system's.
+///
+/// ```
+/// use bootseal_memory::ErasedFrees;
+///
+/// let guard = ErasedFrees::begin();
+/// let login = std::thread::spawn(|| String::from("what a library freed"));
+/// let _ = login.join(); // from here on the thread's cache is overwritten too
+/// drop(guard);
+/// ```
+#[derive(Debug)]
+#[must_use = "what is freed is overwritten only as long as this lives"]
+pub struct ErasedFrees(Erasure);
+
+impl ErasedFrees {
+    /// Switches it on, or counts one more where it is on.
+    ///
+    /// ```
+    /// let outer = bootseal_memory::ErasedFrees::begin();
+    /// let inner = bootseal_memory::ErasedFrees::begin();
+    /// drop(outer); // still on
+    /// drop(inner);
+    /// ```
+    pub fn begin() -> ErasedFrees {
+        let erasure = possible();
+        if erasure == Erasure::On {
+            count(|living| {
+                if *living == 0 {
+                    perturb(ONES);
+                }
+                *living += 1;
+            });
+        }
+        ErasedFrees(erasure)
+    }
+
+    /// Whether anything is overwritten at all.
+    ///
+    /// ```
+    /// println!("{:?}", bootseal_memory::ErasedFrees::begin().erasure());
+    /// ```
+    pub fn erasure(&self) -> Erasure {
+        self.0
+    }
+}
+
+impl Drop for ErasedFrees {
+    fn drop(&mut self) {
+        if self.0 == Erasure::On {
+            count(|living| {
+                *living -= 1;
+                if *living == 0 {
+                    perturb(0);
+                }
+            });
+        }
+    }
+}
+
+/// Does `work` on a thread of its own, and overwrites what it freed, the thread's cache included, before it returns.
+///
+/// It blocks until the work is done; a panic of the work goes on in the caller.
+///
+/// # Errors
+/// Where no thread can be started; the work was not begun.
+///
+/// ```
+/// let answer = bootseal_memory::with_erased_frees(|| format!("what a {} freed", "library").len())?;
+/// assert_eq!(answer, 20);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn with_erased_frees<R: Send>(work: impl FnOnce() -> R + Send) -> io::Result<R> {
+    let guard = ErasedFrees::begin();
+    let done = std::thread::scope(|scope| {
+        // join() waits for the end of the thread itself, so for its cache; the end of the scope alone would not.
+        std::thread::Builder::new().spawn_scoped(scope, work).map(|thread| thread.join())
+    })?;
+    drop(guard);
+    done.or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The one value that is sound. glibc fills what it frees with this byte and what it gives with the byte's complement, here zero.
+/// With another one, `calloc` on a second thread returns blocks that are not zero, when it filled the block before the switch to "off"
+/// and looks whether it must clear it after: seen in 80 of 608 calls, see the test.
+const ONES: i32 = 0xFF;
+
+fn count(change: impl FnOnce(&mut usize)) {
+    static LIVING: Mutex<usize> = Mutex::new(0);
+    change(&mut LIVING.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
+fn perturb(byte: i32) {
+    // SAFETY: mallopt may be called at any time from any thread; see ONES for the value.
+    unsafe { libc::mallopt(libc::M_PERTURB, byte) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(miri))))]
+fn perturb(_byte: i32) {}
+
+fn possible() -> Erasure {
+    static POSSIBLE: OnceLock<Erasure> = OnceLock::new();
+    *POSSIBLE.get_or_init(|| {
+        if !cfg!(all(target_os = "linux", target_env = "gnu", not(miri))) {
+            return Erasure::NotGlibc;
+        }
+        // glibc has no way to ask for the value. It reads these two, once, when the process starts.
+        let variable = |name| std::env::var(name).unwrap_or_default();
+        if is_set(&variable("GLIBC_TUNABLES"), &variable("MALLOC_PERTURB_")) { Erasure::SetByUser } else { Erasure::On }
+    })
+}
+
+fn is_set(tunables: &str, older: &str) -> bool {
+    let of_malloc = tunables.split(':').filter_map(|tunable| tunable.strip_prefix("glibc.malloc.perturb="));
+    // 0 is "off", in any notation; what glibc cannot read, it leaves out.
+    of_malloc
+        .chain([older])
+        .any(|value| value.bytes().any(|byte| matches!(byte, b'1'..=b'9' | b'a'..=b'f' | b'A'..=b'F')))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_a_user_has_set_is_recognised() {
+        assert!(is_set("glibc.malloc.perturb=90", ""));
+        assert!(is_set("glibc.malloc.check=3:glibc.malloc.perturb=0x5a", ""));
+        assert!(is_set("", "165"));
+        for (tunables, older) in
+            [("", ""), ("glibc.malloc.perturb=0", ""), ("", "0x00"), ("glibc.malloc.arena_max=1", "")]
+        {
+            assert!(!is_set(tunables, older), "{tunables} {older}");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_work_goes_on_and_the_result_comes_back() {
+        assert_eq!(with_erased_frees(|| 7).unwrap(), 7);
+        let panic = std::panic::catch_unwind(|| with_erased_frees(|| std::panic::resume_unwind(Box::new("stop"))));
+        assert_eq!(panic.map(|_: io::Result<()>| ()).unwrap_err().downcast_ref(), Some(&"stop"));
+    }
+
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
+    mod glibc {
+        use super::*;
+        use crate::degraded::{again, is};
+        use std::os::unix::fs::FileExt;
+
+        const SIZES: [usize; 8] = [24, 200, 1000, 1032, 2000, 5000, 70_000, 100_000];
+
+        /// Takes blocks from malloc, fills and frees them, and says where they were.
+        fn fill_and_free() -> Vec<(usize, usize)> {
+            let mut places = Vec::with_capacity(SIZES.len());
+            // SAFETY: blocks are written within their size and freed once. The small ones in between keep them from being merged.
+            unsafe {
+                let mut between = Vec::with_capacity(SIZES.len());
+                for size in SIZES {
+                    let block = libc::malloc(size);
+                    between.push(libc::malloc(40));
+                    block.cast::<u8>().write_bytes(0xA7, size);
+                    places.push((block as usize, size));
+                }
+                for (block, _) in &places {
+                    libc::free(*block as *mut libc::c_void);
+                }
+                between.into_iter().for_each(|block| libc::free(block));
+            }
+            places
+        }
+
+        /// How many bytes are left of each block.
+        fn left(places: Vec<(usize, usize)>) -> Vec<usize> {
+            let memory = std::fs::File::open("/proc/self/mem").unwrap();
+            // On the stack: one from the heap would lie where the blocks were.
+            let mut bytes = [0; 100_000];
+            let left = places.into_iter().map(|(block, size)| {
+                let got = memory.read_at(&mut bytes[..size], block as u64).unwrap_or(0);
+                bytes[..got].iter().filter(|byte| **byte == 0xA7).count()
+            });
+            left.collect()
+        }
+
+        #[test]
+        fn what_a_thread_freed_is_overwritten_when_it_has_ended() {
+            const NAME: &str = "frees::tests::glibc::what_a_thread_freed_is_overwritten_when_it_has_ended";
+            if !is("frees") {
+                again(NAME, "frees");
+                return;
+            }
+            let plain = left(std::thread::spawn(fill_and_free).join().unwrap());
+            assert!(plain.iter().filter(|left| **left >= 16).count() >= 4, "{plain:?}");
+            let outer = ErasedFrees::begin();
+            assert_eq!(outer.erasure(), Erasure::On);
+            let erased = left(with_erased_frees(fill_and_free).unwrap());
+            assert!(erased.iter().all(|left| *left <= 8), "{erased:?}");
+            // The inner one of two is gone: it is still on.
+            let erased = left(std::thread::spawn(fill_and_free).join().unwrap());
+            assert!(erased.iter().all(|left| *left <= 8), "{erased:?}");
+            // A thread that lives keeps its cache: up to 1032 bytes nothing is overwritten.
+            let parked = left(fill_and_free());
+            assert!(parked[1..4].iter().all(|left| *left >= 16), "{parked:?}");
+            assert!(parked[4..].iter().all(|left| *left <= 8), "{parked:?}");
+            drop(outer);
+            let plain = left(std::thread::spawn(fill_and_free).join().unwrap());
+            assert!(plain.iter().filter(|left| **left >= 16).count() >= 4, "{plain:?}");
+        }
+
+        /// With 0x5A in place of ONES this fails within a second.
+        #[test]
+        fn switching_off_does_not_spoil_what_another_thread_takes_zeroed() {
+            const NAME: &str = "frees::tests::glibc::switching_off_does_not_spoil_what_another_thread_takes_zeroed";
+            if !is("calloc") {
+                again(NAME, "calloc");
+                return;
+            }
+            // SAFETY: each large block a mapping of its own, for which the time between the two looks is longest.
+            unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024) };
+            let taker = std::thread::spawn(|| {
+                let spoilt = |_: &usize| vec![0_u8; 4 << 20].chunks(512).any(|chunk| chunk[0] != 0);
+                (0..150_usize).filter(spoilt).count()
+            });
+            while !taker.is_finished() {
+                drop(ErasedFrees::begin());
+                std::thread::yield_now();
+            }
+            assert_eq!(taker.join().unwrap(), 0);
+        }
+
+        #[test]
+        fn a_value_that_the_user_set_is_left_alone() {
+            const NAME: &str = "frees::tests::glibc::a_value_that_the_user_set_is_left_alone";
+            if !is("tunable") {
+                crate::degraded::again_with(NAME, "tunable", "GLIBC_TUNABLES", "glibc.malloc.perturb=90");
+                return;
+            }
+            let guard = ErasedFrees::begin();
+            assert_eq!(guard.erasure(), Erasure::SetByUser);
+            drop(guard);
+            let erased = left(std::thread::spawn(fill_and_free).join().unwrap());
+            assert!(erased.iter().all(|left| *left <= 8), "{erased:?}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The vendor, in a process of its own, so that what a client sends it is not in the memory that is scanned. It does what it is told on
+//! standard input, a line each, and answers each with a line of JSON; it ends with its input.
+
+#![allow(clippy::panic)] // its exit status and stderr are for a test
+
+use bootseal::testing::Vendor;
+use serde_json::{Value, json};
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut vendor = Vendor::start()?;
+    vendor.keep_tokens();
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let told: Value = serde_json::from_str(&line?)?;
+        let milliseconds = || told["ms"].as_u64().map(Duration::from_millis).ok_or("ms is no number");
+        match told["do"].as_str() {
+            Some("user") => {
+                let (name, password) = (told["name"].as_str(), told["password"].as_str());
+                vendor = vendor.with_user(name.ok_or("no name")?, password.ok_or("no password")?);
+            }
+            Some("life") => vendor.life(milliseconds()?),
+            Some("slow") => vendor.slow(milliseconds()?),
+            Some("revoke") => vendor.revoke_all(),
+            Some("tell") => {}
+            _ => return Err(format!("what is {:?}?", told["do"]).into()),
+        }
+        let state = json!({
+            "login": vendor.url("/login"), "orders": vendor.url("/orders"), "ca": vendor.ca_pem(),
+            "logins": vendor.logins(), "calls": vendor.calls(), "tokens": vendor.tokens(),
+        });
+        writeln!(out, "{state}")?;
+        out.flush()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! What is the vendor told, and what has it seen?
+
+use crate::process::{Process, example};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+pub(crate) struct Vendor(Process);
+
+impl Vendor {
+    pub(crate) fn start() -> Vendor {
+        Vendor(Process::start(example("memory-vendor", None)))
+    }
+
+    fn tell(&mut self, what: Value) -> Value {
+        serde_json::from_str(&self.0.ask(&what.to_string())).unwrap()
+    }
+
+    fn state(&mut self) -> Value {
+        self.tell(json!({ "do": "tell" }))
+    }
+
+    pub(crate) fn add_user(&mut self, name: &str, password: &str) {
+        self.tell(json!({ "do": "user", "name": name, "password": password }));
+    }
+
+    /// How long tokens live that are issued from now on.
+    pub(crate) fn life(&mut self, life: Duration) {
+        self.tell(json!({ "do": "life", "ms": life.as_millis() }));
+    }
+
+    /// How long answers take from now on.
+    pub(crate) fn slow(&mut self, delay: Duration) {
+        self.tell(json!({ "do": "slow", "ms": delay.as_millis() }));
+    }
+
+    pub(crate) fn revoke(&mut self) {
+        self.tell(json!({ "do": "revoke" }));
+    }
+
+    /// `login`, `orders` or `ca`.
+    pub(crate) fn text(&mut self, name: &str) -> String {
+        self.state()[name].as_str().unwrap().to_owned()
+    }
+
+    /// How many `logins` or `calls` have arrived.
+    pub(crate) fn count(&mut self, name: &str) -> u64 {
+        self.state()[name].as_u64().unwrap()
+    }
+
+    pub(crate) fn wait_for(&mut self, name: &str, count: u64) {
+        let begin = Instant::now();
+        while self.count(name) < count {
+            assert!(begin.elapsed() < Duration::from_secs(120), "the vendor has not seen {count} {name}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// All that were ever issued.
+    pub(crate) fn tokens(&mut self) -> Vec<Vec<u8>> {
+        let state = self.state();
+        state["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap().as_bytes().to_vec()).collect()
+    }
+}
