@@ -492,6 +492,7 @@ fn login_timeout_is_for_all_requests_of_a_login_together() {
     let acme = Acme::with(&profile, NEXT, [answer(401, ""), token("b", 600)]);
     *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 10 * SECOND));
     assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginDown, 1));
+    assert_eq!(acme.source.counts().logins, 1);
     acme.clock.advance(SECOND);
     assert_eq!(acme.token(), "b");
     assert_eq!(acme.used_next(), [false, true]);

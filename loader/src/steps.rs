@@ -128,8 +128,7 @@ impl Login<'_> {
         let mut values = self.account.values.clone();
         values.extend(kept.clone());
         let request = LoginRequest::build(profile, call, &values).ok()?;
-        self.refreshes.fetch_add(1, Ordering::Relaxed);
-        let answer = self.send(request).await;
+        let answer = self.send(request, Some(self.refreshes)).await;
         match understand(profile, call, answer, self.clock.wall()) {
             Outcome::Token(mut fresh) => {
                 // A vendor that does not say a value anew means the one that it gave.
@@ -191,7 +190,7 @@ impl Login<'_> {
                 Ok(request) => request,
                 Err(error) => return cannot(&error),
             };
-            let answer = self.send(request).await;
+            let answer = self.send(request, None).await;
             let answer = match arrived(profile, before, answer, self.clock.wall()) {
                 Ok(answer) => answer,
                 Err(mut failure) => {
@@ -226,8 +225,7 @@ impl Login<'_> {
             Ok(request) => request,
             Err(error) => return cannot(&error),
         };
-        self.logins.fetch_add(1, Ordering::Relaxed);
-        let answer = self.send(request).await;
+        let answer = self.send(request, Some(self.logins)).await;
         match understand(profile, &profile.login, answer, self.clock.wall()) {
             Outcome::Token(mut fresh) => {
                 kept.append(&mut fresh.captured);
@@ -251,21 +249,25 @@ impl Login<'_> {
         }
     }
 
-    async fn send(&self, request: LoginRequest) -> Result<LoginAnswer, TransportError> {
-        match self.send_once(request.clone()).await {
+    /// Sends it, with what is left of the time for the whole login, and counts it, where it is sent at all.
+    async fn send(
+        &self,
+        mut request: LoginRequest,
+        counter: Option<&AtomicU64>,
+    ) -> Result<LoginAnswer, TransportError> {
+        let left = || Some(self.until.saturating_sub(self.clock.boot())).filter(|left| !left.is_zero());
+        request.timeout = left().ok_or(TransportError::Timeout)?;
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        match self.transport.send(request.clone()).await {
             // Not one byte was sent, so this is no second login.
-            Err(TransportError::Connect(_)) => self.send_once(request).await,
+            Err(TransportError::Connect(_)) => {
+                request.timeout = left().ok_or(TransportError::Timeout)?;
+                self.transport.send(request).await
+            }
             answer => answer,
         }
-    }
-
-    /// With what is left of the time for the whole login.
-    async fn send_once(&self, mut request: LoginRequest) -> Result<LoginAnswer, TransportError> {
-        request.timeout = self.until.saturating_sub(self.clock.boot());
-        if request.timeout.is_zero() {
-            return Err(TransportError::Timeout);
-        }
-        self.transport.send(request).await
     }
 }
 

@@ -622,6 +622,7 @@ impl Core {
     /// A token with all that is known of it; `number` 0: it is never given out.
     pub(crate) fn entry(&self, account: &Arc<Account>, fresh: Fresh, sent: Moment, number: u64) -> Entry {
         let (profile, life) = (&account.profile, fresh.life);
+        let age = sent.age(&*self.clock);
         Entry {
             source: self.id,
             number,
@@ -634,7 +635,7 @@ impl Core {
             sent,
             life: life.life,
             from: life.from,
-            deadlines: Deadlines::of(profile, &life, self.clock.draw()).kept(&life, sent.age(&*self.clock)),
+            deadlines: Deadlines::of(profile, &life, self.clock.draw()).kept(&life, age),
             fresh_at_tick: AtomicU64::new(0),
             accepted: AtomicBool::new(false),
             rejected_young: AtomicBool::new(false),
