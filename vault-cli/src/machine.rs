@@ -109,7 +109,7 @@ fn in_clear(swaps: &str, is_encrypted: impl Fn(&str) -> bool) -> Vec<String> {
     let names = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next());
     let on_disk = names.filter(|name| {
         let device = name.rsplit('/').next().unwrap_or_default();
-        !device.starts_with("zram") && !(device.starts_with("dm-") && is_encrypted(device))
+        !(device.starts_with("zram") || device.starts_with("dm-") && is_encrypted(device))
     });
     on_disk.map(|name| bootseal_core::Shown(name).to_string()).collect()
 }
