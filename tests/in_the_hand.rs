@@ -178,10 +178,10 @@ fn what_was_nearly_right_is_named() {
         "[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\nexpriy = { fixed = \"1h\" }\n",
     );
     for (args, meant) in [
-        (&["lst"][..], "Did you mean `list`?"),
-        (&["gte", "acme.password"], "Did you mean `get`?"),
-        (&["verfy"], "Did you mean `verify`?"),
-        (&["access", "ad"], "Did you mean `add`?"),
+        (&["lst"][..], "Did you mean 'list'?"),
+        (&["gte", "acme.password"], "Did you mean 'get'?"),
+        (&["verfy"], "Did you mean 'verify'?"),
+        (&["access", "ad"], "Did you mean 'add'?"),
         (&["get", "acme.pasword"], "Did you mean acme.password?"),
         (&["unset", "acme.passwrd"], "Did you mean acme.password?"),
         (&["list", "--jsn"], "--json"),

@@ -146,7 +146,7 @@ fn near_verb(error: &clap::Error) -> Option<String> {
             verbs.filter(|verb| strsim::osa_distance(verb, typed) == 1).collect()
         }
     };
-    let near: Vec<String> = near.iter().map(|verb| format!("`{verb}`")).collect();
+    let near: Vec<String> = near.iter().map(|verb| format!("'{verb}'")).collect();
     let meant = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
     Some(format!("error: there is no such verb.{meant}\n\nFor more information, try '--help'.\n"))
 }
