@@ -221,7 +221,7 @@ fn a_profile_that_cannot_work_is_told_at_start() {
             "without wildcards",
         ),
         ("url = \"https://api.acme.example/${password}\"\njson = { p = \"${password}\" }", "${password} in its `url`"),
-        ("url = \"https://${host}/\"\njson = { p = \"${password}\" }", "one whole segment"),
+        ("url = \"https://${host}/\"\njson = { p = \"${password}\" }", "scheme, host and port may hold no ${…}"),
         ("url = \"https://api.acme.example/login\"", "carry the credentials"),
         (
             "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ninject = { value = \"Bearer\" }",
