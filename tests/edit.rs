@@ -143,16 +143,16 @@ fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
 fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
     let home = Home::with_vault(VAULT);
     for (mistake, words, mend, line) in [
-        ("s/^\\[tls\\]/port = \\n[tls]/", "not TOML", "s/^port = $/port = 443/", Some("port = ")),
+        ("s/^\\[tls\\]/[tls]\\nport = /", "not TOML", "s/^port = $/port = 443/", Some("port = ")),
         ("s/^\\[tls\\]/[bootseal]\\nepoch = 7\\n\\n[tls]/", "[bootseal] is not edited", "/^.bootseal/,/^epoch/d", None),
-        ("s/^\\[tls\\]/x = { y = 1, }\\n[tls]/", "TOML 1.1 allows it", "s/^x = .*/x.y = 1/", Some("x = {")),
+        ("s/^\\[tls\\]/[tls]\\nx = { y = 1, }/", "TOML 1.1 allows it", "s/^x = .*/x.y = 1/", Some("x = {")),
         (
             "s/^url = \"https/url = \"secret:https/",
             "acme.login.url: is marked secret:, and belongs to a login profile",
             "s/secret:https/https/",
             None,
         ),
-        ("s/^\\[tls\\]/l = [\"secret:x1234567\"]\\n[tls]/", "in an array", "s/^l = .*/l = 1/", Some("l = [")),
+        ("s/^\\[tls\\]/[tls]\\nl = [\"secret:x1234567\"]/", "in an array", "s/^l = .*/l = 1/", Some("l = [")),
         ("s/^token = .*/token = 5/", "acme.login", "s/^token = 5/token = { json = \"\\/token\" }/", None),
         (
             "s/^password = /# password = \"secret:hunter2\"\\npassword = /",
@@ -204,18 +204,18 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
 #[test]
 fn what_would_become_readable_is_agreed_to_first() {
     let home = Home::with_vault(VAULT);
-    let unseal = "sed -i 's/\"secret:hunter2/\"hunter2/' \"$1\"";
-    let ran = edit(&home, &[unseal, "sed -i 's/\"hunter2/\"secret:hunter2/' \"$1\""]);
+    let unseal = "sed -i 's/\"secret:bob-of-acme/\"bob-of-acme/' \"$1\"";
+    let ran = edit(&home, &[unseal, "sed -i 's/\"bob-of-acme/\"secret:bob-of-acme/' \"$1\""]);
     assert!(ran.code == 0 && ran.err.contains("nothing was changed"), "{}", ran.err);
     assert!(
         home.read("seen.2")
-            .contains("#: sealed until now, and readable by everyone who has the file from here on: acme.password")
+            .contains("#: sealed until now, and readable by everyone who has the file from here on: acme.user")
     );
     let ran = edit(&home, &[unseal, "touch \"$1\""]);
-    assert!(ran.code == 1 && !home.read("app.sealed.toml").contains("hunter2"), "{}", ran.err);
+    assert!(ran.code == 1 && !home.read("app.sealed.toml").contains("bob-of-acme"), "{}", ran.err);
     std::fs::remove_file(&drafts(&home)[0]).unwrap();
     ok(&home, &[unseal, "sed -i '/delete this line/d' \"$1\""]);
-    assert!(home.read("app.sealed.toml").contains("password = \"hunter2\"\n"));
+    assert!(home.read("app.sealed.toml").contains("user = \"bob-of-acme\"\n"));
 }
 
 #[test]
