@@ -307,7 +307,8 @@ fn the_editor_is_found_by_an_absolute_path() {
         command(&home, &[]).envs(variables.iter().copied()).output().unwrap().into()
     };
     let full = home.at("the editor").display().to_string();
-    assert_eq!(run(&[("VISUAL", &full), ("EDITOR", "false")]).code, 0); // a path with a blank in it
+    let ran = run(&[("VISUAL", &full), ("EDITOR", "false")]); // a path with a blank in it
+    assert_eq!(ran.code, 0, "{}", ran.err);
     std::os::unix::fs::symlink(home.at("the editor"), home.at("code")).unwrap();
     for (variables, code, words) in [
         (
@@ -353,7 +354,7 @@ fn real_editors_leave_nothing_behind() {
     let vim = [("hunter2", "/hunter2\r"), ("hunter2", ":%s/hunter2/hunter3/\r"), ("hunter3", ":wq\r")];
     let emacs = [
         ("hunter2", "\u{1b}%hunter2\rhunter3\r"),
-        ("Query replacing", "!"),
+        ("with hunter3", "!"),
         ("Replaced", "\u{18}\u{13}"),
         ("Wrote", "\u{18}\u{3}"),
     ];
@@ -361,7 +362,7 @@ fn real_editors_leave_nothing_behind() {
         ("hunter2", "\u{1c}"),
         ("Search (to replace)", "hunter2\r"),
         ("Replace with", "hunter3\r"),
-        ("Replace this instance", "A"),
+        ("this instance", "A"),
         ("Replaced 1", "\u{f}"),
         ("Write", "\r"),
         ("Wrote", "\u{18}"),
@@ -397,16 +398,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn of_ten_thousand_properties_one_line_changes() {
-    let lines = (0..10_000).map(|number| format!("p{number:05} = \"secret:value-{number}\" # of {number}\n"));
+    let lines = (0..10_000).map(|number| format!("p{number:05} = \"secret:value-{number}\"\n"));
     let home = Home::with_vault(&format!("[t]\n{}", lines.collect::<String>()));
     let before = home.read("app.sealed.toml");
     ok(&home, &["sed -i 's/\"secret:value-4711\"/\"secret:other\"/' \"$1\""]);
     let after = home.read("app.sealed.toml");
     let changed = differing(&before, &after);
-    assert!(
-        changed.len() == 1 && changed[0].starts_with("p04711 = \"sealed:") && changed[0].ends_with(" # of 4711"),
-        "{changed:?}"
-    );
+    assert!(changed.len() == 1 && changed[0].starts_with("p04711 = \"sealed:"), "{changed:?}");
     let own = |text: &str| text.split_once("[bootseal]").unwrap().1.to_owned();
     let (one, other) = (own(&before), own(&after));
     let changed: Vec<&str> =
