@@ -124,11 +124,11 @@ impl<Role> Vault<Role> {
             if let toml::Value::String(shown) = &mut shown {
                 shown.zeroize();
             }
-            out.write_all(document.text()[done..span.start].as_bytes()).map_err(io)?;
+            out.write_all(&document.text().as_bytes()[done..span.start]).map_err(io)?;
             out.write_all(text.as_bytes()).map_err(io)?;
             done = span.end;
         }
-        out.write_all(document.text()[done..].as_bytes()).map_err(io)
+        out.write_all(&document.text().as_bytes()[done..]).map_err(io)
     }
 
     /// Seals what was typed and is not to be in the file yet, so that it can lie on a disk; the same keys open it.
