@@ -96,7 +96,7 @@ fn references_of_a_file_become_values_and_nothing_is_expanded() {
     let out = ok(&home, &["--env-file", "app.env", "--", "sh", "-c", "echo \"$DB_PASSWORD|$PLAIN|$ACME_USER\""]);
     assert_eq!(out, "hunter2|$(id) ${HOME}|\n");
     for (text, words) in [
-        ("A=bootseal:acme.pasword\n", "Did you mean acme.password?"),
+        ("A=bootseal:acme.pasword\n", "Did you mean acme.password"),
         ("A=bootseal:a b\n", "A: what follows `bootseal:`"),
     ] {
         home.write("app.env", text);
@@ -352,7 +352,7 @@ fn the_terminal_and_its_job_control_are_the_programs() {
     // Ctrl-C, Ctrl-Z and `fg` of a shell with job control, as typed.
     const PERSON: &str = r#"
 import os, pty, sys
-shell = ["bash", "--norc", "--noprofile", "-i"]
+shell = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
 child, terminal = pty.fork()
 if child == 0:
     os.execvpe(shell[0], shell, os.environ)
@@ -364,15 +364,15 @@ def wait_for(words):
         if not part: raise SystemExit("ended: " + repr(seen))
         seen += part
     seen = seen.split(words, 1)[1]
-os.write(terminal, b"PS1=; stty -echo; set +m; set -m; echo rea''dy\n"); wait_for(b"ready\r\n")
+os.write(terminal, b"stty -echo; PS1='g''o> '\n"); wait_for(b"go> ")
 for options in ([], ["--on-change", "restart"]):
     exec_ = " ".join(["$BOOTSEAL", "exec", *options, "--"])
     os.write(terminal, (exec_ + " sh -c 'test -t 0 && echo is-$ACME_USER; exec cat'\n").encode()); wait_for(b"is-bob\r\n")
     os.write(terminal, b"one\n"); wait_for(b"one\r\n")
-    os.write(terminal, b"\x1a"); wait_for(b"Stopped")
-    os.write(terminal, b"fg; echo code-$?\n"); wait_for(b"cat'")
+    os.write(terminal, b"\x1a"); wait_for(b"Stopped"); wait_for(b"go> ")
+    os.write(terminal, b"fg\n"); wait_for(b"cat'")
     os.write(terminal, b"two\n"); wait_for(b"two\r\n")
-    os.write(terminal, b"\x03"); wait_for(b"code-130")
+    os.write(terminal, b"\x03"); wait_for(b"go> "); os.write(terminal, b"echo code-$?\n"); wait_for(b"code-130\r\ngo> ")
 os.write(terminal, b"exit\n")
 os.waitpid(child, 0)
 print("good")

@@ -281,8 +281,10 @@ impl Vault<Writer> {
             Error::new(Kind::Conflict, what).at_line(line, 1).with_help("Take it out of the comment.")
         };
         for (line, comment) in edit.document.comments() {
-            let new = !old.contains(comment.trim());
-            if let Some((path, _)) = before.iter().filter(|_| new).find(|(_, opened)| holds(comment, &shown(opened))) {
+            // What stood there already was held against the values then.
+            if !old.contains(comment.trim())
+                && let Some((path, _)) = before.iter().find(|(_, opened)| holds(comment, &shown(opened)))
+            {
                 return Err(refuse(line, path));
             }
             for property in fresh {
