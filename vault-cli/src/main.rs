@@ -12,8 +12,10 @@ use std::process::ExitCode;
 static ALLOCATOR: WipingAllocator = WipingAllocator::new();
 
 fn main() -> ExitCode {
-    // No core file of this process, nor of an editor that it starts. What a system refuses of it, `doctor` says.
-    harden();
+    // No core file of this process, nor of an editor that it starts. `doctor` looks first at what it was started with.
+    if !std::env::args_os().any(|arg| arg == "doctor") {
+        harden();
+    }
     let mut console = Console;
     let mut world = World {
         stdin: &mut stdin(),
