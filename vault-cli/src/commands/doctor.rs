@@ -75,6 +75,7 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
         failures.extend(looked.err().map(|failure| (path, failure)));
     }
     findings.extend(Machine::read().findings());
+    bootseal_memory::harden();
 
     let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
     if style.json {
