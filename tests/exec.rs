@@ -440,20 +440,3 @@ fn recipe_spring_configtree_reads_folders_as_tables() {
         ["acme.password 'hunter2'", "acme.port '443'", "acme.user 'bob'", "db.password 's3\\nof two lines '"]
     );
 }
-
-#[test]
-fn a_shell_gets_values_by_eval() {
-    let home = Home::with_vault(VAULT);
-    let help: Ran = home.run(&["export", "--help"]);
-    if help.code != 0 {
-        // The verb is built beside this one; its own tests say what it must do.
-        return;
-    }
-    let line = format!("eval \"$({} export --format sh)\"; printf %s \"$DB_PASSWORD\"", env!("CARGO_BIN_EXE_bootseal"));
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &line]).current_dir(home.path()).env_clear().env("HOME", home.path()).env("PATH", PATH);
-    let mut out = String::new();
-    let mut child = shell.stdout(Stdio::piped()).spawn().unwrap();
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    assert!(child.wait().unwrap().success() && out == "s3\nof two lines ", "{out}");
-}
