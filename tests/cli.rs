@@ -1664,7 +1664,7 @@ mod found {
             (&["seal", "app.ini", "--format", "ini"][..], "toml, properties, env, json, yaml"),
             (&["list", "--color", "pink"], "always"),
             (&["set", "x", "--generate", "40"], "--generate=40"),
-            (&["sett", "x"], "'set'"),
+            (&["sett", "x"], "Did you mean 'get' or 'set'?"),
         ] {
             let text = fails(&home, args, "usage");
             assert!(text.contains(words), "{args:?}: {text}");

@@ -381,6 +381,18 @@ async fn a_redirect_within_the_origin_is_followed_with_the_token() {
 }
 
 #[tokio::test]
+async fn a_redirect_that_the_profile_calls_a_rejection_is_one() {
+    let raw = Raw::vendor(|heard| match heard.token() {
+        "token-1" => reply(302, &["Location: /welcome"], ""),
+        _ => reply(200, &[], ""),
+    });
+    let source = raw.source("rejected_status = [302]\n");
+    let answer = source.client().get(raw.url("/orders")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), raw.logins()), (200, 2));
+    assert!(raw.calls().iter().all(|call| call.path() == "/orders"), "nobody went to the login page");
+}
+
+#[tokio::test]
 async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_there() {
     let secure = Vendor::start().unwrap();
     for inject in ["", "inject = { header = \"X-Auth-Token\", value = \"${token}\" }"] {
@@ -544,9 +556,9 @@ async fn a_body_of_bytes_is_sent_again_whole() {
 #[tokio::test]
 async fn a_stream_that_can_be_made_anew_is_sent_again_whole() {
     let acme = acme("");
-    // Streams: the answers to earlier calls.
+    // Streams: the answers to earlier calls, one for each sending.
     let mut answers = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..2 {
         answers.push(acme.client.get(acme.vendor.url("/orders")).send().await.unwrap());
     }
     let length = answers[0].content_length().unwrap() as usize;
@@ -1028,6 +1040,43 @@ async fn a_200_that_says_expired_is_a_rejection_and_every_other_body_arrives_who
 }
 
 #[tokio::test]
+async fn a_stream_is_handed_on_at_once_and_what_it_says_of_the_token_still_counts() {
+    const WHEN: &str = "rejected_when = { json = \"/error/code\", contains = \"EXPIRED\" }\n";
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let head = "HTTP/1.1 200 Yes\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    // Held open, as a watch is: nothing yet, the beginning of something, an event, and many.
+    for body in [
+        String::new(),
+        chunk("{\"type\":"),
+        chunk("{\"type\":\"ADDED\"}\n"),
+        chunk("[1,\n"),
+        chunk("{\"type\":\"ADDED\"}\n{\"error\":{\"code\":\"EXPIRED\"}}\n"),
+    ] {
+        let served = format!("{head}{body}");
+        let raw = Raw::vendor(move |_| Reply { bytes: served.clone().into_bytes(), held: true });
+        let source = raw.source(WHEN);
+        let mut answer = soon("the head", source.client().get(raw.url("/watch")).send()).await.unwrap();
+        if let Some(line) = body.lines().nth(1) {
+            assert!(soon("an event", answer.chunk()).await.unwrap().unwrap().starts_with(line.as_bytes()));
+        }
+        assert_eq!((raw.logins(), source.counts().rejections), (1, 0), "{body}");
+    }
+    // What comes after the head may be seen too late for a replay: then the caller has the answer, and the next call another token.
+    let rejection = format!("{head}{}0\r\n\r\n", chunk("{\"error\":{\"code\":\"SESSION_EXPIRED\"}}"));
+    let raw = Raw::vendor(move |heard| match heard.token() {
+        "token-1" => Reply { bytes: rejection.clone().into_bytes(), held: false },
+        _ => reply(200, &[], "{}"),
+    });
+    let source = raw.source(WHEN);
+    let client = source.client();
+    let answer = client.get(raw.url("/orders")).send().await.unwrap();
+    answer.text().await.unwrap();
+    assert_eq!(source.counts().rejections, 1);
+    assert_eq!(client.get(raw.url("/orders")).send().await.unwrap().text().await.unwrap(), "{}");
+    assert_eq!(raw.logins(), 2);
+}
+
+#[tokio::test]
 async fn a_newer_cookie_in_an_ordinary_answer_takes_the_place_of_the_token() {
     let raw = Raw::start(|heard| match heard.path() {
         "/login" => reply(200, &["Set-Cookie: AuthSession=one; Max-Age=600"], "{}"),
@@ -1083,6 +1132,81 @@ async fn a_client_is_shaped_by_its_builder() {
     let named = source.client_builder().resolve("api.acme.example", address).http1_only().build();
     let error = named.get("http://api.acme.example/").send().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Usage, "that is still no host of the profile");
+}
+
+/// A proxy that makes tunnels; what went through them, either way, and the heads that asked for one.
+#[derive(Clone, Default)]
+struct Tunnels {
+    heads: Arc<Mutex<Vec<String>>>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Tunnels {
+    fn start(&self) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let tunnels = self.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, tunnels) = (stream.unwrap(), tunnels.clone());
+                std::thread::spawn(move || tunnels.serve(stream));
+            }
+        });
+        url
+    }
+
+    fn serve(&self, mut here: TcpStream) -> io::Result<()> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            here.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let mut there = TcpStream::connect(head.split(' ').nth(1).unwrap())?;
+        self.heads.lock().unwrap().push(head);
+        here.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        let (back_from, back_to) = (there.try_clone()?, here.try_clone()?);
+        let back = self.clone();
+        std::thread::spawn(move || back.pass(back_from, back_to));
+        there.flush()?;
+        self.pass(here, there)
+    }
+
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            let got = from.read(&mut bytes)?;
+            if got == 0 {
+                return to.shutdown(Shutdown::Write);
+            }
+            self.bytes.lock().unwrap().extend_from_slice(&bytes[..got]);
+            to.write_all(&bytes[..got])?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_goes_through_a_proxys_tunnel_which_sees_its_own_password_and_no_token() {
+    let tunnels = Tunnels::default();
+    let acme = acme("");
+    let password = bootseal::Secret::copy_of(b"hunter2").unwrap();
+    for http1_only in [false, true] {
+        let builder = acme.source.client_builder().proxy(tunnels.start()).proxy_login("app", &password);
+        let client = if http1_only { builder.http1_only() } else { builder }.build();
+        let answer = client.post(acme.vendor.url("/orders")).body("a lamp").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 201);
+        // The answer has been read when the next one is: on the same connection.
+        assert_eq!(client.get(acme.vendor.url("/orders")).send().await.unwrap().status(), 200);
+    }
+    let heads = tunnels.heads.lock().unwrap().clone();
+    assert_eq!(heads.len(), 2, "{heads:?}");
+    for head in heads {
+        assert!(head.starts_with("CONNECT 127.0.0.1:") && head.contains("Basic YXBwOmh1bnRlcjI=\r\n"), "{head}");
+    }
+    let token = acme.source.token().await.unwrap().expose(<[u8]>::to_vec);
+    let bytes = tunnels.bytes.lock().unwrap();
+    assert!(bytes.len() > 1_000 && !bytes.windows(token.len()).any(|window| window == token));
 }
 
 #[tokio::test]

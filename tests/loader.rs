@@ -1,6 +1,6 @@
 //! Does an application find its file, its key and its vault, and does it say at 3 am what is wrong?
 
-#![allow(clippy::unwrap_used)] // a test
+#![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 mod support;
 
@@ -221,7 +221,7 @@ fn a_profile_that_cannot_work_is_told_at_start() {
             "without wildcards",
         ),
         ("url = \"https://api.acme.example/${password}\"\njson = { p = \"${password}\" }", "${password} in its `url`"),
-        ("url = \"https://${host}/\"\njson = { p = \"${password}\" }", "one whole segment"),
+        ("url = \"https://${host}/\"\njson = { p = \"${password}\" }", "scheme, host and port may hold no ${…}"),
         ("url = \"https://api.acme.example/login\"", "carry the credentials"),
         (
             "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ninject = { value = \"Bearer\" }",
@@ -459,4 +459,205 @@ fn a_one_time_code_is_not_sent_again_after_a_restart() {
     assert_eq!((vendor.logins(), vendor.refused_logins()), (1, 0));
     clock.advance(std::time::Duration::from_secs(35)); // the next code, and the tenth more that is waited
     start().unwrap();
+}
+
+/// A vendor that gives these answers, then tokens, and keeps what it was sent.
+#[derive(Clone, Default)]
+struct Script {
+    answers: std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<u16>>>,
+    sent: std::sync::Arc<std::sync::Mutex<Vec<bootseal::LoginRequest>>>,
+}
+
+impl Script {
+    fn new(answers: impl IntoIterator<Item = u16>) -> Script {
+        let script = Script::default();
+        script.answers.lock().unwrap().extend(answers);
+        script
+    }
+
+    /// For each login, whether it was sent with the password of `next`.
+    fn used_next(&self) -> Vec<bool> {
+        let sent = self.sent.lock().unwrap();
+        let body = |request: &bootseal::LoginRequest| request.body.as_ref().unwrap().expose_str(str::to_owned).unwrap();
+        sent.iter().map(|request| body(request).contains("correct horse")).collect()
+    }
+}
+
+impl bootseal::Transport for Script {
+    fn send(
+        &self,
+        request: bootseal::LoginRequest,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginAnswer, bootseal::TransportError>> + Send>> {
+        self.sent.lock().unwrap().push(request);
+        let status = self.answers.lock().unwrap().pop_front();
+        let body = if status.is_none() { &br#"{"access_token":"t","expires_in":600}"#[..] } else { b"{}" };
+        let body = bootseal::Secret::copy_of(body).unwrap();
+        let answer = bootseal::LoginAnswer { status: status.unwrap_or(200), headers: Default::default(), body };
+        Box::pin(async { Ok(answer) })
+    }
+}
+
+#[test]
+fn what_each_start_knows_of_the_starts_before_it() {
+    let minute = std::time::Duration::from_secs(60);
+    for (answers, expected) in [
+        // A vendor that says a wrong password with a 400: the second in a row is a refusal, and the last word.
+        (vec![400, 400], vec![false, false, true]),
+        // With a 200 and no token: the third.
+        (vec![200, 200, 200], vec![false, false, false, true]),
+        // The first is refused, and what the second one comes to is not known: it is its turn.
+        (vec![401, 500, 500], vec![false, true, true, true]),
+        // Both are refused: one login with each, until it is asked again after a quarter of an hour.
+        (vec![401, 401], vec![false, true]),
+        (vec![400, 400, 400], vec![false, false, true]),
+    ] {
+        let both_wrong = answers.len() == expected.len();
+        let host = Host::with(&format!(
+            "{SETTINGS}password_next = \"secret:correct horse\"\n[acme.login]\nurl = \"https://api.acme.example/login\"\njson = {{ password = \"${{password}}\" }}\nnext = {{ password = \"password_next\" }}\n"
+        ));
+        let (clock, vendor) = (bootseal::testing::Clock::new(), Script::new(answers.clone()));
+        let start = || {
+            let vault = open(&host.home.at("."));
+            let transport = std::sync::Arc::new(vendor.clone());
+            vault.token_source_with("acme", std::sync::Arc::new(clock.clone()), transport).unwrap().token_blocking()
+        };
+        for _ in 0..12 {
+            let ended = start();
+            clock.advance(minute);
+            if ended.is_ok() {
+                break;
+            }
+        }
+        assert_eq!(vendor.used_next(), expected, "{answers:?}");
+        if !both_wrong {
+            start().unwrap();
+            assert_eq!(vendor.used_next().last(), Some(&true), "{answers:?}: and it stays the first");
+        }
+    }
+}
+
+/// All that is logged in this process; each test looks for what names its own folder.
+static LOG: (std::sync::Mutex<String>, std::sync::Condvar) =
+    (std::sync::Mutex::new(String::new()), std::sync::Condvar::new());
+
+struct ToLog;
+
+impl std::io::Write for ToLog {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        LOG.0.lock().unwrap().push_str(&String::from_utf8_lossy(line));
+        LOG.1.notify_all();
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_watched_file_whose_key_comes_later_is_taken_and_a_listener_may_do_what_it_likes() {
+    let _ = tracing_subscriber::fmt().with_writer(|| ToLog).try_init();
+    let host = Host::new();
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    let (heard, says) = std::sync::mpsc::channel();
+    vault.on_change(|_| panic!("a listener of a test"));
+    let ours = vault.clone();
+    vault.on_change(move |names| {
+        assert_eq!(ours.reload().unwrap(), Vec::<String>::new(), "nothing is locked");
+        heard.send(names.to_vec()).unwrap();
+    });
+    vault.watch(std::time::Duration::ZERO).unwrap();
+    let next = || says.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    for (round, password) in [&b"correct horse"[..], b"battery staple"].into_iter().enumerate() {
+        std::fs::rename(host.home.at("app.key"), host.home.at("away.key")).unwrap();
+        host.home.ok_with(&["set", "acme.password"], password);
+        // It was looked at without its key.
+        let mine = host.home.path().display().to_string();
+        let failures =
+            |log: &str| log.lines().filter(|line| line.contains("is not taken") && line.contains(&mine)).count();
+        drop(LOG.1.wait_while(LOG.0.lock().unwrap(), |log| failures(log) <= round).unwrap());
+        std::fs::rename(host.home.at("away.key"), host.home.at("app.key")).unwrap();
+        assert_eq!(next(), ["acme.password"]);
+        assert!(vault.secret("acme.password").unwrap().expose(|bytes| bytes == password));
+        assert_eq!(failures(&LOG.0.lock().unwrap()), round + 1, "said once for each content");
+    }
+}
+
+#[test]
+fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
+    let host = Host::with(&format!(
+        "{SETTINGS}[acme.login]\nurl = \"https://api.acme.example/login\"\njson = {{ user = \"${{username}}\", password = \"${{password}}\" }}\n[acme.login.logout]\nurl = \"https://api.acme.example/logout\"\njson = {{ user = \"${{username}}\" }}\n"
+    ));
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    let vendor = Script::new([401]);
+    let clock = std::sync::Arc::new(bootseal::testing::Clock::new());
+    let source = vault.token_source_with("acme", clock.clone(), std::sync::Arc::new(vendor.clone())).unwrap();
+    let sent = || {
+        let sent = vendor.sent.lock().unwrap();
+        sent.iter().map(|request| request.url.path().to_owned()).collect::<Vec<_>>()
+    };
+    source.token_blocking().unwrap_err();
+    host.home.ok(&["set", "--plain", "other", "name"]);
+    vault.reload().unwrap();
+    source.token_blocking().unwrap_err();
+    assert_eq!(sent(), ["/login"], "another edit opens no gate");
+    host.home.ok_with(&["set", "acme.password"], b"correct horse");
+    vault.reload().unwrap();
+    source.token_blocking().unwrap();
+    assert_eq!(sent(), ["/login", "/login"]);
+    // The token stays with its user, and goes with it.
+    host.home.ok_with(&["set", "acme.password"], b"battery staple");
+    vault.reload().unwrap();
+    source.token_blocking().unwrap();
+    assert_eq!(sent().len(), 2);
+    host.home.ok_with(&["set", "acme.username"], b"eve");
+    vault.reload().unwrap();
+    source.token_blocking().unwrap();
+    // What had the old token may have to let go of it first.
+    while sent().len() < 4 {
+        clock.advance(std::time::Duration::from_secs(1));
+        std::thread::yield_now();
+    }
+    let logout = sent().iter().position(|path| path == "/logout").unwrap();
+    let body = vendor.sent.lock().unwrap()[logout].body.as_ref().unwrap().expose_str(str::to_owned).unwrap();
+    assert_eq!(body, r#"{"user":"bob"}"#, "the old session is ended as whose it was");
+}
+
+/// A clock that reloads the vault when it is read for the first time, which is while a source is made.
+struct Reloads(bootseal::testing::Clock, std::sync::Mutex<Option<bootseal::Secrets>>);
+
+impl bootseal::Clock for Reloads {
+    fn boot(&self) -> std::time::Duration {
+        let vault = self.1.lock().unwrap().take();
+        if let Some(vault) = vault {
+            assert_eq!(vault.reload().unwrap(), ["acme.password"]);
+        }
+        self.0.boot()
+    }
+
+    fn wall(&self) -> std::time::Duration {
+        self.0.wall()
+    }
+
+    fn sleep(&self, time: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.sleep(time)
+    }
+
+    fn draw(&self) -> f64 {
+        self.0.draw()
+    }
+}
+
+#[test]
+fn a_source_that_is_made_during_a_reload_logs_in_with_what_the_file_says_now() {
+    let host = Host::with(&format!(
+        "{SETTINGS}[acme.login]\nurl = \"https://api.acme.example/login\"\njson = {{ password = \"${{password}}\" }}\n"
+    ));
+    let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
+    host.home.ok_with(&["set", "acme.password"], b"correct horse");
+    let clock = Reloads(bootseal::testing::Clock::new(), std::sync::Mutex::new(Some(vault.clone())));
+    let vendor = Script::default();
+    let made = vault.token_source_with("acme", std::sync::Arc::new(clock), std::sync::Arc::new(vendor.clone()));
+    made.unwrap().token_blocking().unwrap();
+    assert_eq!(vendor.used_next(), [true], "with the new password");
 }

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What the clock shows at first.
+const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
 const BODY: &str = "json = { user = \"${username}\", password = \"${password}\" }\n";
 
 // ---- Where the token is, and how long it lives
@@ -31,6 +33,19 @@ fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
     for (profile, reply) in [
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "s=; Max-Age=0")),
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "S=other")),
+        // Taken back, as PHP and .NET do it; and set, then taken back.
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
+        ),
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=deleted; Expires=Wed, 31 Dec 2025 23:59:59 GMT"),
+        ),
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=canary").with("set-cookie", "s=canary; Max-Age=0"),
+        ),
         ("token = { body = \"text\" }", answer(200, " \n")),
         ("token = { body = \"json-string\" }", answer(200, "canary")),
         ("token = { body = \"json-string\" }", answer(200, "{\"canary\":1}")),
@@ -93,6 +108,27 @@ fn a_call_ahead_gives_its_crumb_and_its_cookies_to_the_login() {
 }
 
 #[test]
+fn of_the_cookies_of_a_call_ahead_the_last_word_on_each_goes_back() {
+    let profile =
+        "headers = { Cookie = \"own=${username}\" }\n[acme.login.before]\nurl = \"https://api.acme.example/page\"\n";
+    let ahead = [
+        "a=1; Path=/",
+        "b=2; HttpOnly",
+        "a=3; Secure",
+        "c=gone",
+        "c=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "d=0; Max-Age=0",
+        "b c=none",
+        "e=can not; Path=/",
+        "f=\"quoted\"",
+    ];
+    let ahead = ahead.into_iter().fold(answer(200, ""), |reply, line| reply.with("set-cookie", line));
+    let acme = Acme::with(&format!("{BODY}{profile}"), &[], [ahead, token("t", 600)]);
+    assert_eq!(acme.token(), "t");
+    assert_eq!(header(&acme.sent()[1], "cookie"), "own=canary-user; b=2; a=3; f=\"quoted\"");
+}
+
+#[test]
 fn a_call_ahead_that_gives_no_crumb_or_is_refused_says_nothing_of_the_password() {
     for reply in [answer(200, ""), answer(403, ""), answer(401, "")] {
         let acme = Acme::with(&format!("{BODY}{CSRF}"), &[], [reply]);
@@ -101,6 +137,29 @@ fn a_call_ahead_that_gives_no_crumb_or_is_refused_says_nothing_of_the_password()
         acme.clock.advance(5 * SECOND);
         let _ = acme.source.token_blocking();
         assert_eq!(acme.sent().len(), 2, "asked again");
+    }
+}
+
+#[test]
+fn what_the_profile_lists_is_said_of_the_login_alone() {
+    // A page, then a form that is answered by a redirect; the next one is fetched by a refresh, which answers 200.
+    let lists = "ok_status = [302]\nrefused_status = [200, 401]\nrefused_when = { json = \"/error\" }\ntoken = { cookie = \"s\" }\ncapture = [ { header = \"X-Refresh\", as = \"refresh\" } ]\n";
+    let steps = "[acme.login.before]\nurl = \"https://api.acme.example/page\"\n[acme.login.refresh]\nurl = \"https://api.acme.example/refresh\"\nform = { refresh = \"${refresh}\" }\n";
+    let page = || answer(200, r#"{"error":"log in first"}"#).with("set-cookie", "page=1");
+    let logged_in = |token: &str| answer(302, "").with("set-cookie", token).with("x-refresh", "r");
+    for (refreshed, token) in [
+        (answer(200, r#"{"error":"none"}"#).with("set-cookie", "s=refreshed"), "refreshed"),
+        // Refused by what its status says; then the password is sent.
+        (answer(401, ""), "anew"),
+        (answer(404, ""), "anew"),
+        (answer(302, "").with("set-cookie", "s=x"), "anew"),
+    ] {
+        let replies = [page(), logged_in("s=first"), refreshed, page(), logged_in("s=anew")];
+        let acme = Acme::with(&format!("{BODY}{lists}{steps}"), &[], replies);
+        assert_eq!(acme.token(), "first");
+        acme.clock.advance(300 * SECOND);
+        assert_eq!(acme.token(), token);
+        assert_eq!(acme.sent().len(), if token == "refreshed" { 3 } else { 5 });
     }
 }
 
@@ -130,12 +189,65 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         acme.source.log_out_blocking().unwrap_err();
         assert_eq!(acme.sent().len(), 1, "{id:?} went nowhere");
     }
+    // In a header of the login, where the call ahead gave it: refused before the password is sent, and that is no outage.
+    for crumb in ["a\r\nX-Evil: 1", "a\u{1b}b", "a\u{7f}", "a\u{0}"] {
+        let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
+        let before = CSRF.replace("{ header = \"X-CSRF-Token\", as", "{ json = \"/csrf\", as");
+        let acme = Acme::with(&format!("{BODY}{before}"), &[], [ahead]);
+        assert_eq!(acme.error().kind(), Kind::LoginProtocol, "{crumb:?}");
+        assert_eq!((acme.sent().len(), acme.source.counts().logins), (1, 0), "{crumb:?}");
+    }
+    // In the bodies: escaped for where they stand.
+    let crumb = "\"&x=1;../?#\r\n${password}";
+    for (sends, sent) in [
+        (
+            "json = { u = \"${username}\", c = \"${csrf}\" }",
+            r#"{"u":"canary-user","c":"\"&x=1;../?#\u000d\u000a${password}"}"#,
+        ),
+        (
+            "form = { u = \"${username}\", c = \"${csrf}\" }",
+            "u=canary-user&c=%22%26x%3D1%3B..%2F%3F%23%0D%0A%24%7Bpassword%7D",
+        ),
+    ] {
+        let before = "[acme.login.before]\nurl = \"https://api.acme.example/csrf\"\ncapture = [ { json = \"/csrf\", as = \"csrf\" } ]\n";
+        let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
+        let acme = Acme::with(&format!("{sends}\n{before}"), &[], [ahead, token("t", 600)]);
+        acme.token();
+        assert_eq!(body(&acme.sent()[1]), sent);
+    }
     // In a header and in a cookie of each call: refused at the login, so that no call fails for it.
     let inject = "capture = [ { json = \"/id\", as = \"id\" } ]\ninject = [ { header = \"Authorization\", value = \"Bearer ${token}\" }, { header = \"Cookie\", value = \"route=${id}\" } ]\n";
-    for (id, good) in [("node-1", true), ("a;b", false), ("a\r\nX-Evil: 1", false), ("a b", false), ("ä", false)] {
+    for (id, good) in
+        [("node-1", true), ("a;b", false), ("a\r\nX-Evil: 1", false), ("a b", false), ("ä", false), ("a\u{1b}", false)]
+    {
         let body = serde_json::json!({ "access_token": "t", "id": id }).to_string();
         let acme = Acme::with(&format!("{BODY}{inject}"), &[], [answer(200, &body)]);
         assert_eq!(acme.source.token_blocking().is_ok(), good, "{id:?}");
+    }
+}
+
+#[test]
+fn a_number_is_kept_as_it_is_written() {
+    let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
+    let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
+    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":1234567890123456789}"#)]);
+    acme.token();
+    acme.source.log_out_blocking().unwrap();
+    assert_eq!(acme.sent()[1].url.path(), "/v1/session/1234567890123456789");
+}
+
+#[test]
+fn a_token_that_its_cookie_cannot_hold_is_refused() {
+    let inject = "inject = { header = \"Cookie\", value = \"s=${token}\" }\n";
+    for (token, good) in [("t", true), ("t; admin=1", false), ("t, u", false), ("t t", false), ("\"t", false)] {
+        let reply = answer(200, &serde_json::json!({ "access_token": token }).to_string());
+        let acme = Acme::with(&format!("{BODY}{inject}"), &[], [reply]);
+        match acme.source.token_blocking() {
+            Ok(_) => assert!(good, "{token}"),
+            Err(error) => {
+                assert!(!good && error.kind() == Kind::LoginProtocol && !error.to_string().contains("admin"), "{error}")
+            }
+        }
     }
 }
 
@@ -247,6 +359,145 @@ fn no_one_time_code_is_used_twice() {
     assert!(codes.iter().all(|body| !body.contains("GEZD")));
 }
 
+/// The profile with two passwords, and which of them each login was sent with.
+const TWO: &str =
+    "json = { user = \"${username}\", password = \"${password}\" }\nnext = { password = \"password_next\" }\n";
+const CODE: &str = "headers = { X-Code = \"${totp}\" }\ntotp = { seed = \"otp_seed\" }\n";
+const NEXT_AND_SEED: &[(&str, &str)] =
+    &[("acme.password_next", "canary-next"), ("acme.otp_seed", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")];
+
+#[test]
+fn after_a_refusal_the_next_login_begins_with_the_password_that_was_not_tried() {
+    // The second login of an attempt comes to nothing, for whatever reason.
+    for undecided in [answer(429, ""), answer(500, ""), answer(302, ""), answer(200, "")] {
+        let acme = Acme::with(TWO, NEXT, [answer(401, ""), undecided, answer(401, "")]);
+        assert_ne!(acme.error().kind(), Kind::LoginRefused);
+        acme.clock.advance(120 * SECOND);
+        assert_eq!(acme.error().kind(), Kind::LoginRefused);
+        assert_eq!(acme.used_next(), [false, true, true]);
+        // Both were refused: the gate is shut as for one.
+        acme.clock.advance(899 * SECOND);
+        assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginRefused, 3));
+    }
+}
+
+#[test]
+fn two_passwords_and_a_one_time_code_are_one_login_with_each() {
+    let acme = Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), answer(401, "")]);
+    for _ in 0..20 {
+        acme.error();
+        acme.clock.advance(40 * SECOND);
+    }
+    assert_eq!(acme.used_next(), [false, true], "the code of the first is used up, so the second waits for the next");
+    let acme = Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), token("a", 600)]);
+    assert_eq!(acme.error().kind(), Kind::LoginThrottled);
+    acme.clock.advance(40 * SECOND);
+    assert_eq!(acme.token(), "a");
+    acme.clock.advance(600 * SECOND);
+    acme.token();
+    assert_eq!(acme.used_next(), [false, true, true]);
+}
+
+#[test]
+fn next_is_tried_where_a_vendor_says_400_for_a_wrong_password() {
+    for wrong in [answer(400, ""), answer(422, "{}")] {
+        let acme = Acme::with(TWO, NEXT, [wrong.clone(), wrong.clone(), token("a", 600)]);
+        assert_eq!(acme.error().kind(), Kind::LoginRefused);
+        acme.clock.advance(30 * SECOND);
+        assert_eq!(acme.token(), "a");
+        assert_eq!(acme.used_next(), [false, false, true]);
+        // Where that one is wrong too, it is the third such answer in a row.
+        let acme = Acme::with(TWO, NEXT, vec![wrong; 3]);
+        acme.error();
+        acme.clock.advance(30 * SECOND);
+        for _ in 0..100 {
+            assert_eq!(acme.error().kind(), Kind::LoginRefused);
+            acme.clock.advance(8 * SECOND);
+        }
+        assert_eq!(acme.used_next(), [false, false, true]);
+    }
+}
+
+#[test]
+fn next_is_tried_where_a_vendor_says_200_without_a_token_for_a_wrong_password() {
+    let wrong = answer(200, r#"{"error":"wrong password"}"#);
+    let acme = Acme::with(TWO, NEXT, [wrong.clone(), wrong.clone(), wrong, token("a", 600)]);
+    for seconds in [5, 10] {
+        assert_eq!(acme.error().kind(), Kind::LoginProtocol);
+        acme.clock.advance(seconds * SECOND);
+    }
+    assert_eq!(acme.token(), "a");
+    assert_eq!(acme.used_next(), [false, false, false, true]);
+}
+
+#[test]
+fn a_wall_clock_that_was_ahead_when_a_code_was_sent_does_not_block_the_codes_after_it() {
+    for (ahead, free) in [(0, false), (30, false), (60, false), (90, true), (365 * 86_400, true)] {
+        let acme = Acme::with(&format!("{BODY}{CODE}"), NEXT_AND_SEED, []);
+        acme.clock.set_wall(NEW_YEAR + ahead * SECOND);
+        let first = acme.source.token_blocking().unwrap();
+        acme.clock.set_wall(NEW_YEAR);
+        acme.source.reject(&first);
+        assert_eq!(acme.source.token_blocking().is_ok(), free, "{ahead} s ahead");
+        // It is told when the first code that is free begins, and a tenth more.
+        if !free {
+            let wait = acme.error().retry_after().unwrap();
+            assert!(wait >= (ahead + 30) * SECOND && wait <= (ahead + 30) * SECOND * 11 / 10, "{wait:?}");
+            acme.clock.advance(wait);
+            acme.token();
+        }
+    }
+}
+
+#[test]
+fn a_call_ahead_that_fails_uses_up_no_code() {
+    let acme = Acme::with(
+        &format!(
+            "{BODY}totp = {{ seed = \"otp_seed\" }}\n{}",
+            CSRF.replacen("headers = { ", "headers = { X-Code = \"${totp}\", ", 1)
+        ),
+        NEXT_AND_SEED,
+        [answer(500, ""), answer(200, "").with("x-csrf-token", "crumb"), token("a", 600)],
+    );
+    assert_eq!(acme.error().kind(), Kind::LoginDown);
+    acme.clock.advance(SECOND);
+    assert_eq!(acme.token(), "a");
+}
+
+#[test]
+fn a_code_of_a_login_that_was_given_up_is_not_sent_again() {
+    let acme = Acme::with(&format!("{BODY}{CODE}"), NEXT_AND_SEED, [hang()]);
+    let source = acme.source.clone();
+    let waiting = std::thread::spawn(move || source.token_blocking());
+    acme.clock.wait_for_sleepers(1);
+    acme.clock.advance(15 * SECOND);
+    assert_eq!(waiting.join().unwrap().unwrap_err().kind(), Kind::LoginDown);
+    acme.clock.advance(SECOND);
+    assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginThrottled, 1));
+}
+
+#[test]
+fn login_timeout_is_for_all_requests_of_a_login_together() {
+    let profile = format!("{TWO}login_timeout = \"10s\"\n{REFRESH}");
+    let replies = [with_refresh("a", "r"), answer(401, ""), answer(401, ""), token("b", 600)];
+    let acme = Acme::with(&profile, NEXT, replies);
+    acme.token();
+    acme.clock.advance(600 * SECOND);
+    // Each answer takes three seconds.
+    *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 3 * SECOND));
+    assert_eq!(acme.token(), "b");
+    let timeouts: Vec<u64> = acme.sent()[1..].iter().map(|request| request.timeout.as_secs()).collect();
+    assert_eq!(timeouts, [10, 7, 4]);
+    // Where nothing is left, nothing is sent.
+    let acme = Acme::with(&profile, NEXT, [answer(401, ""), token("b", 600)]);
+    *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 10 * SECOND));
+    assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginDown, 1));
+    assert_eq!(acme.source.counts().logins, 1);
+    acme.clock.advance(SECOND);
+    assert_eq!(acme.token(), "b");
+    assert_eq!(acme.used_next(), [false, true]);
+}
+
 // ---- What an answer says beside its status
 
 #[test]
@@ -286,6 +537,25 @@ fn the_body_says_when_to_come_again() {
             assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {status}");
             assert_eq!(acme.error().retry_after(), Some(seconds * SECOND), "{rule} {status}");
         }
+    }
+    // In a header of the vendor's own; the usual one, where it is there, comes first, as seconds and as a date.
+    for (rule, name, value, usual, seconds) in [
+        ("{ header = \"X-Rate-Reset\", unit = \"epoch\" }", "x-rate-reset", "1767225660", None, 60),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2500", None, 2),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("8"), 8),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("Thu, 01 Jan 2026 00:00:20 GMT"), 20),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "1e300", None, 900),
+        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "-5", None, 1),
+    ] {
+        let reply = answer(429, "").with(name, value);
+        let reply = usual.map_or(reply.clone(), |usual| reply.with("retry-after", usual));
+        let acme = Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [reply]);
+        acme.clock.set_draw(0.0);
+        assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {value}");
+        assert_eq!(acme.error().retry_after().map(|wait| wait.as_secs()), Some(seconds), "{rule} {value} {usual:?}");
+        // And the source comes again then.
+        acme.clock.advance(acme.error().retry_after().unwrap());
+        assert_eq!(acme.token(), "more");
     }
 }
 
@@ -386,6 +656,14 @@ fn nothing_that_is_shown_holds_a_secret() {
     let error = acme.error();
     let shown = format!("{token:?} {error} {error:?} {:?} {:?}", acme.source, acme.sent());
     assert!(!shown.contains("canary"), "{shown}");
+    // A session's id in the URL of its logout.
+    let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
+    let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
+    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":"canary"}"#), answer(500, "")]);
+    acme.token();
+    let error = acme.source.log_out_blocking().unwrap_err();
+    let shown = format!("{error} {error:?} {:?}", acme.sent());
+    assert!(shown.contains("/v1/session/id") && !shown.contains("canary"), "{shown}");
 }
 
 // ---- The parts
@@ -415,6 +693,11 @@ impl Acme {
         self.source.token_blocking().unwrap_err()
     }
 
+    /// For each request, whether it was sent with the password of `next`.
+    fn used_next(&self) -> Vec<bool> {
+        self.sent().iter().map(|request| body(request).contains("canary-next")).collect()
+    }
+
     fn sent(&self) -> Vec<LoginRequest> {
         self.vendor.sent.lock().unwrap().clone()
     }
@@ -438,6 +721,8 @@ struct Vendor {
     replies: Arc<Mutex<VecDeque<Reply>>>,
     sent: Arc<Mutex<Vec<LoginRequest>>>,
     came: Arc<std::sync::Condvar>,
+    /// So long each answer takes on this clock.
+    each: Arc<Mutex<Option<(Clock, Duration)>>>,
 }
 
 #[derive(Clone)]
@@ -449,6 +734,11 @@ struct Reply {
 
 fn answer(status: u16, body: &str) -> Reply {
     Reply { status, headers: HeaderMap::new(), body: body.to_owned() }
+}
+
+/// No answer.
+fn hang() -> Reply {
+    answer(0, "")
 }
 
 fn token(token: &str, seconds: u32) -> Reply {
@@ -473,7 +763,13 @@ impl Transport for Vendor {
         self.sent.lock().unwrap().push(request);
         self.came.notify_all();
         let reply = self.replies.lock().unwrap().pop_front().unwrap_or_else(|| token("more", 600));
+        if let Some((clock, time)) = &*self.each.lock().unwrap() {
+            clock.advance(*time);
+        }
         Box::pin(async move {
+            if reply.status == 0 {
+                std::future::pending::<()>().await;
+            }
             let body = Secret::copy_of(reply.body.as_bytes()).unwrap();
             Ok(LoginAnswer { status: reply.status, headers: reply.headers, body })
         })

@@ -87,6 +87,12 @@ fn logins_rejections_and_replays_are_counted() {
     vendor.refuse(true);
     vendor.revoke_all();
     call().unwrap_err();
+    // The first of two passwords is wrong.
+    let readable = readable.replace("[acme.", "[orders.") + "next = { password = \"password_next\" }\n";
+    let values =
+        [("orders.username", "quickstart"), ("orders.password", "old"), ("orders.password_next", "open sesame")];
+    vendor.refuse(false);
+    bootseal::testing::vault(values, &readable).unwrap().token_source("orders").unwrap().token_blocking().unwrap();
     let all = heard.0.lock().unwrap().clone();
     let is = |name: &str, value: f64| assert_eq!(all.get(name), Some(&value), "{name} in {all:?}");
     is("bootseal_login_total profile=acme class=ok", 2.0);
@@ -97,6 +103,7 @@ fn logins_rejections_and_replays_are_counted() {
     is("bootseal_replays_total profile=acme result=ok", 1.0);
     is("bootseal_gate profile=acme", 2.0);
     is("bootseal_waiters profile=acme", 0.0);
+    is("bootseal_next_in_use profile=orders", 1.0);
     assert!(all["bootseal_expires_in_seconds profile=acme"] > 60.0, "{all:?}");
     assert!(!format!("{all:?}").contains("sesame"));
 }

@@ -6,8 +6,9 @@ mod support;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use bootseal::testing::{Vendor, vault};
-use std::io::Write;
+use bootseal::testing::{Clock, Vendor, vault};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use support::Home;
 
@@ -149,11 +150,20 @@ impl Write for Log {
     }
 }
 
+/// The log of this process, at every level; the tests share it, for a process has one.
+fn log() -> &'static Log {
+    static LOG: std::sync::OnceLock<Log> = std::sync::OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).init();
+        log
+    })
+}
+
 #[tokio::test]
 async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).init();
+    let log = log();
     let vendor = Vendor::start().unwrap().with_user(USER, PASSWORD);
     let readable = format!(
         "[acme.login]\nurl = \"{}\"\njson = {{ username = \"${{username}}\", password = \"${{password}}\" }}\nca = '''{}'''\n\
@@ -207,5 +217,112 @@ async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
             // The signature alone would already be most of it.
             assert_absent(said, token.rsplit('.').next().unwrap(), where_);
         }
+    }
+}
+
+/// Answers requests on loopback, in clear, with what `answer` says to their path: head lines, and a body.
+fn vendor_of(answer: impl Fn(&str) -> (String, String) + Send + 'static) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (port, heard) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<String>>>::default());
+    let told = heard.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                request.push(byte[0]);
+            }
+            let text = String::from_utf8(request).unwrap();
+            let length =
+                text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            stream.read_exact(&mut body).unwrap();
+            let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+            told.lock().unwrap().push(format!("{text}{}", String::from_utf8(body).unwrap()));
+            let (head, body) = answer(&path);
+            let _ =
+                write!(stream, "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    (port, heard)
+}
+
+#[tokio::test]
+async fn what_comes_with_a_login_is_neither_logged_nor_shown_by_debug() {
+    let log = log();
+    const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    let secrets =
+        ["crumb", "cookie", "token-1", "token-2", "refresh-1", "refresh-2", "session", "slide", "body", "said"]
+            .map(|name| format!("can4ry-{name}-0f3a9c"));
+    let [crumb, cookie, first, second, refresh, refreshed, session, slide, body, said] = secrets.clone();
+    let (port, heard) = vendor_of(move |path| match path {
+        "/csrf" => (format!("200 Yes\r\nX-Csrf: {crumb}\r\nSet-Cookie: c={cookie}; HttpOnly"), String::new()),
+        "/login" => (
+            format!("200 Yes\r\nSet-Cookie: s={first}"),
+            format!(r#"{{"refresh":"{refresh}","id":"{session}","note":"{said}"}}"#),
+        ),
+        "/refresh" => (format!("200 Yes\r\nSet-Cookie: s={second}"), format!(r#"{{"refresh":"{refreshed}"}}"#)),
+        "/wrong" => (format!("401 No\r\nSet-Cookie: s={slide}"), format!(r#"{{"error":"{body}"}}"#)),
+        "/odd" => (format!("200 Yes\r\nX-Odd: {slide}"), format!(r#"{{"error":"{body}"}}"#)),
+        "/slide" => (format!("200 Yes\r\nSet-Cookie: s={slide}; Max-Age=60"), body.clone()),
+        _ => ("500 No".into(), body.clone()),
+    });
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let readable = format!(
+        "[acme.login]\nurl = \"{}\"\nform = {{ u = \"${{username}}\", p = \"${{password}}\", otp = \"${{totp}}\" }}\nheaders = {{ X-Csrf = \"${{csrf}}\" }}\n\
+         token = {{ cookie = \"s\" }}\nexpiry = {{ fixed = \"10m\" }}\nrenew_from_answers = true\ntotp = {{ seed = \"otp_seed\" }}\n\
+         capture = [{{ json = \"/refresh\", as = \"refresh\" }}, {{ json = \"/id\", as = \"id\" }}]\n\
+         [acme.login.before]\nurl = \"{}\"\ncapture = [{{ header = \"X-Csrf\", as = \"csrf\" }}]\n\
+         [acme.login.refresh]\nurl = \"{}\"\njson = {{ r = \"${{refresh}}\" }}\n\
+         [acme.login.logout]\nmethod = \"DELETE\"\nurl = \"{}\"\n\
+         [wrong.login]\nurl = \"{}\"\nbasic = true\n[odd.login]\nurl = \"{}\"\nbasic = true\n",
+        url("/login"),
+        url("/csrf"),
+        url("/refresh"),
+        url("/sessions/${id}"),
+        url("/wrong"),
+        url("/odd")
+    );
+    let values = ["acme", "wrong", "odd"].map(|table| {
+        [
+            (format!("{table}.username"), USER),
+            (format!("{table}.password"), PASSWORD),
+            (format!("{table}.otp_seed"), SEED),
+        ]
+    });
+    let vault = vault(values.iter().flatten().map(|(name, value)| (name.as_str(), *value)), &readable).unwrap();
+    let clock = Clock::new();
+    let source = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport)).unwrap();
+    let client = source.client();
+    let mut shown = String::new();
+    for _ in 0..2 {
+        let token = source.token().await.unwrap();
+        for path in ["/slide", "/none"] {
+            client.get(url(path)).send().await.unwrap();
+        }
+        shown.push_str(&format!("{token:?} {source:?} {client:?}"));
+        clock.advance(std::time::Duration::from_secs(600));
+    }
+    source.token().await.unwrap();
+    let error = source.log_out().await.unwrap_err();
+    shown.push_str(&format!("{error} {error:?}"));
+    for table in ["wrong", "odd"] {
+        let error = vault.token_source(table).unwrap().token().await.unwrap_err();
+        shown.push_str(&format!("{error} {error:?} {:?}", error.help()));
+    }
+    let heard = heard.lock().unwrap().join("\n");
+    for path in ["/csrf", "/login", "/refresh", "/slide", "DELETE /sessions/can4ry-session-0f3a9c", "/wrong", "/odd"] {
+        assert!(heard.contains(path), "{path} was asked for: {heard}");
+    }
+    let code = heard.split("otp=").nth(1).unwrap()[..6].to_owned();
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("TRACE"), "the log is on");
+    for (where_, said) in [("log", &logged), ("Debug", &shown)] {
+        for secret in secrets.iter().map(String::as_str).chain([PASSWORD, USER, SEED]) {
+            assert_absent(said, secret, where_);
+        }
+        let shows = |code: &str| said.match_indices(code).any(|(at, _)| said[..at].ends_with(['=', '"', ' ', '%']));
+        assert!(!shows(&code), "{where_} shows the one-time code {code}");
     }
 }

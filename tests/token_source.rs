@@ -561,6 +561,54 @@ fn a_suspended_machine_wakes_up_with_an_older_token() {
 }
 
 #[test]
+fn a_token_grows_old_by_the_clock_that_moved_whichever_it_was() {
+    // A suspended machine whose wall clock was held back, then one whose boot clock stood still.
+    for boot_moves in [true, false] {
+        let acme = Acme::new([]);
+        acme.token();
+        if boot_moves {
+            acme.clock.advance(DEAD);
+            acme.clock.set_wall(NEW_YEAR);
+        } else {
+            acme.clock.set_wall(NEW_YEAR + DEAD);
+        }
+        assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2), "{boot_moves}");
+        acme.clock.advance(STALE - MILLISECOND);
+        assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2), "{boot_moves}");
+    }
+}
+
+#[test]
+fn tokens_of_a_second_or_less_make_a_login_a_second_at_most() {
+    for life in ["1", "0.5", "0.001", "1.9"] {
+        let body = format!(r#"{{"access_token":"x","expires_in":{life}}}"#);
+        let acme = Acme::new(vec![answer(200, &body); 20]);
+        // Under load: a call each fifty milliseconds for ten seconds.
+        for _ in 0..200 {
+            acme.token();
+            acme.clock.advance(50 * MILLISECOND);
+        }
+        assert!((9..=11).contains(&acme.sends()), "{life}: {}", acme.sends());
+    }
+}
+
+#[test]
+fn a_token_that_is_dead_when_it_comes_takes_the_place_of_no_good_one() {
+    let acme = Acme::new([token("good", 3600), token("dead", 0), token("newer", 3600)]);
+    acme.token();
+    acme.clock.advance(STALE);
+    acme.token();
+    acme.landings.wait_for(2);
+    for _ in 0..100 {
+        assert_eq!((acme.token().as_str(), acme.sends()), ("good", 2));
+    }
+    acme.clock.advance(5 * SECOND);
+    acme.token();
+    acme.landings.wait_for(3);
+    assert_eq!((acme.token().as_str(), acme.sends()), ("newer", 3));
+}
+
+#[test]
 fn a_wall_clock_that_is_set_forward_makes_a_token_older_once() {
     let acme = Acme::new([]);
     acme.token();

@@ -4,7 +4,8 @@
 //! A small file for each account, in the state folder. Nothing in it is secret: CREDENTIALS are the eight bytes of
 //! [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
 
-use crate::gate::{Gate, Shut};
+use crate::gate::{Doubt, Gate, Kept};
+use crate::steps::Turn;
 use bootseal_core::VaultId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,6 +19,11 @@ const MOST: u64 = 1 << 16;
 /// How long the second start in a row waits whose login was cut off; doubled for each further one.
 const CUT_OFF: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// So long a login waits for the folder. One that is slow, or held by another process, costs the memory of this login, not the login.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_TRIES: u32 = 25;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// One account's file.
 #[derive(Clone, Debug)]
@@ -36,6 +42,9 @@ struct Record {
     credentials: String,
     failed: Option<Failed>,
     unfinished: Option<Unfinished>,
+    /// With which password the next login begins.
+    #[serde(default)]
+    turn: Turn,
     /// The period of the last one-time code that was sent.
     last_code: Option<u64>,
 }
@@ -45,6 +54,8 @@ struct Failed {
     refused: bool,
     until: u64,
     in_a_row: u32,
+    #[serde(flatten)]
+    doubt: Doubt,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,6 +70,7 @@ pub(crate) struct Left {
     pub(crate) gate: Gate,
     /// The process before ended in the middle of a login, and the one before it too.
     pub(crate) cut_off: bool,
+    pub(crate) turn: Turn,
     pub(crate) last_code: Option<u64>,
 }
 
@@ -79,13 +91,17 @@ impl Attempts {
 
     /// What cannot be read forbids nothing.
     pub(crate) fn left(&self, boot: Duration, wall: Duration) -> Left {
+        self.patiently(move |attempts| attempts.look(boot, wall)).unwrap_or_default()
+    }
+
+    fn look(&self, boot: Duration, wall: Duration) -> Left {
         let file = File::open(&self.path);
         let record = file.and_then(|mut file| self.read(&mut file)).unwrap_or_default();
-        let last_code = record.last_code;
+        let (turn, last_code) = (record.turn, record.last_code);
         let gate = match record.failed {
-            Some(Failed { refused, until, in_a_row }) => {
+            Some(Failed { refused, until, in_a_row, doubt }) => {
                 let wait = Duration::from_secs(until).saturating_sub(wall);
-                Gate::restored(wait, boot, refused, in_a_row)
+                Gate::restored(Kept { refused, wait, in_a_row, doubt }, boot)
             }
             None => Gate::default(),
         };
@@ -94,15 +110,20 @@ impl Attempts {
         match cut_off {
             Some(Unfinished { since, in_a_row }) if gate.wait(boot).is_none() => {
                 let wait = CUT_OFF.saturating_mul(1 << (in_a_row - 2).min(8)).min(LONGEST);
-                let left = (Duration::from_secs(since) + wait).saturating_sub(wall).min(wait);
-                Left { gate: Gate::restored(left, boot, false, in_a_row), cut_off: true, last_code }
+                let wait = (Duration::from_secs(since) + wait).saturating_sub(wall).min(wait);
+                let kept = Kept { refused: false, wait, in_a_row, doubt: gate.doubt() };
+                Left { gate: Gate::restored(kept, boot), cut_off: true, turn, last_code }
             }
-            _ => Left { gate, cut_off: false, last_code },
+            _ => Left { gate, cut_off: false, turn, last_code },
         }
     }
 
     /// To be said before a login is sent.
     pub(crate) fn begin(&self, wall: Duration) -> UnderWay {
+        self.patiently(move |attempts| attempts.mark(wall)).unwrap_or(UnderWay(None))
+    }
+
+    fn mark(&self, wall: Duration) -> UnderWay {
         let beside = self.is_under_way();
         let alive = self.open(&self.alive()).ok();
         #[cfg(unix)]
@@ -118,19 +139,41 @@ impl Attempts {
 
     /// To be said before a one-time code is sent.
     pub(crate) fn code(&self, step: u64) {
-        self.change(|record| record.last_code = Some(step));
+        self.patiently(move |attempts| attempts.change(|record| record.last_code = Some(step)));
     }
 
-    /// Keeps how a failure left the gate. `None`: a login worked, or someone opened it.
-    pub(crate) fn ended(&self, shut: Option<(Shut, Duration, u32)>, wall: Duration) {
-        self.change(|record| {
-            record.unfinished = None;
-            record.failed = shut.map(|(shut, wait, in_a_row)| Failed {
-                refused: shut == Shut::Refused,
-                until: (wall + wait).as_secs() + 1,
-                in_a_row,
+    /// To be said when one of two passwords was refused, before the other one is sent.
+    pub(crate) fn turn(&self, turn: Turn) {
+        self.patiently(move |attempts| attempts.change(|record| record.turn = turn));
+    }
+
+    /// Keeps how a login ended. `None`: it worked, or someone opened the gate.
+    pub(crate) fn ended(&self, kept: Option<Kept>, turn: Turn, wall: Duration) {
+        self.patiently(move |attempts| {
+            attempts.change(|record| {
+                (record.unfinished, record.turn) = (None, turn);
+                record.failed = kept.map(|kept| Failed {
+                    refused: kept.refused,
+                    until: (wall + kept.wait).as_secs() + 1,
+                    in_a_row: kept.in_a_row,
+                    doubt: kept.doubt,
+                });
             });
         });
+    }
+
+    /// On a thread of its own, for which nobody waits longer than [`PATIENCE`]: a folder may lie on a network.
+    fn patiently<T: Send + 'static>(&self, work: impl FnOnce(&Attempts) -> T + Send + 'static) -> Option<T> {
+        let (done, result) = std::sync::mpsc::sync_channel(1);
+        let attempts = self.clone();
+        // Who waits may have gone.
+        let work = move || drop(done.send(work(&attempts)));
+        std::thread::Builder::new().name("bootseal-state".into()).spawn(work).ok()?;
+        let result = result.recv_timeout(PATIENCE).ok();
+        if result.is_none() {
+            tracing::warn!(target: "bootseal", file = %self.path.display(), "the state folder does not answer; how logins went is not remembered beyond this process");
+        }
+        result
     }
 
     fn alive(&self) -> PathBuf {
@@ -171,8 +214,7 @@ impl Attempts {
     /// In place and under a lock: other processes may write it too.
     fn try_change(&self, change: impl FnOnce(&mut Record)) -> std::io::Result<()> {
         let mut file = self.open(&self.path)?;
-        #[cfg(unix)]
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+        lock(&file)?;
         let mut record = self.read(&mut file).unwrap_or_default();
         record.account.clone_from(&self.account);
         record.credentials.clone_from(&self.credentials);
@@ -195,6 +237,23 @@ impl Attempts {
     }
 }
 
+/// Not for ever: who holds it may have been stopped.
+#[cfg(unix)]
+fn lock(file: &File) -> std::io::Result<()> {
+    for _ in 1..LOCK_TRIES {
+        match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN_TRIES),
+            done => return Ok(done?),
+        }
+    }
+    Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?)
+}
+
+#[cfg(not(unix))]
+fn lock(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -206,6 +265,13 @@ mod tests {
 
     const BOOT: Duration = Duration::from_secs(1000);
     const WALL: Duration = Duration::from_secs(1_700_000_000);
+
+    const REFUSED: Kept = Kept {
+        refused: true,
+        wait: Duration::from_secs(900),
+        in_a_row: 1,
+        doubt: Doubt { perhaps_refused: false, without_token: 0 },
+    };
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -231,7 +297,7 @@ mod tests {
         }
         // A login that ends, well or not, ends the row.
         drop(attempts.begin(wall));
-        attempts.ended(None, wall);
+        attempts.ended(None, Turn::default(), wall);
         assert!(attempts.left(BOOT, wall).gate.wait(BOOT).is_none());
         drop(attempts.begin(wall));
         assert!(attempts.left(BOOT, wall).gate.wait(BOOT).is_none());
@@ -254,7 +320,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let old = attempts(folder.path(), 1);
         old.code(56_666_666);
-        old.ended(Some((Shut::Refused, seconds(900), 1)), WALL);
+        old.ended(Some(REFUSED), Turn::default(), WALL);
         let left = old.left(BOOT, WALL + seconds(300));
         assert_eq!((left.gate.wait(BOOT), left.gate.refused()), (Some(seconds(601)), true));
         assert_eq!(left.last_code, Some(56_666_666));
@@ -266,10 +332,46 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_a_refusal_and_whose_turn_it_is_outlive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempts = attempts(folder.path(), 1);
+        let doubt = Doubt { perhaps_refused: true, without_token: 2 };
+        let turn = Turn { next_first: true, other_refused: true };
+        attempts.ended(Some(Kept { refused: false, wait: seconds(30), in_a_row: 1, doubt }), turn, WALL);
+        // Also when the wait is over.
+        let left = attempts.left(BOOT, WALL + seconds(60));
+        assert_eq!((left.gate.wait(BOOT), left.gate.doubt(), left.turn), (None, doubt, turn));
+        attempts.ended(None, turn, WALL);
+        let left = attempts.left(BOOT, WALL);
+        assert_eq!((left.gate.doubt(), left.turn), (Doubt::default(), turn));
+        attempts.turn(Turn::default());
+        assert_eq!(attempts.left(BOOT, WALL).turn, Turn::default());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_held_or_does_not_answer_holds_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempts = attempts(folder.path(), 1);
+        attempts.ended(Some(REFUSED), Turn::default(), WALL);
+        let held = File::open(&attempts.path).unwrap();
+        rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        attempts.ended(None, Turn::default(), WALL);
+        drop(held);
+        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_some(), "what was not written is as it was");
+        // A pipe that nobody writes into: a read of it does not end.
+        std::fs::remove_file(&attempts.path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &attempts.path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        drop(attempts.begin(WALL));
+        attempts.code(1);
+        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_none());
+    }
+
+    #[test]
     fn what_cannot_be_read_forbids_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let attempts = attempts(folder.path(), 1);
-        attempts.ended(Some((Shut::Refused, seconds(900), 1)), WALL);
+        attempts.ended(Some(REFUSED), Turn::default(), WALL);
         let whole = std::fs::read(&attempts.path).unwrap();
         for cut in 0..whole.len() - 1 {
             std::fs::write(&attempts.path, &whole[..cut]).unwrap();
@@ -278,7 +380,7 @@ mod tests {
         std::fs::write(&attempts.path, b"\xff\xfe").unwrap();
         assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_none());
         // And it is written anew.
-        attempts.ended(Some((Shut::Refused, seconds(900), 1)), WALL);
+        attempts.ended(Some(REFUSED), Turn::default(), WALL);
         assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_some());
     }
 }

@@ -90,8 +90,8 @@ impl TokenSource {
         Client { source: self.clone(), below: Below::Given { http, own_redirects: false } }
     }
 
-    /// Redirects within one origin are followed, one to another origin is returned as it is: for a `reqwest::Client` of your own that
-    /// carries the token.
+    /// Redirects within one origin are followed; one to another origin, or one that the profile calls a rejection, is returned as it is:
+    /// for a `reqwest::Client` of your own that carries the token.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -102,9 +102,11 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn redirect_policy(&self) -> reqwest::redirect::Policy {
-        reqwest::redirect::Policy::custom(|attempt| {
+        let source = self.clone();
+        reqwest::redirect::Policy::custom(move |attempt| {
             let here = attempt.previous().last().map(|url| url.origin());
-            if here.as_ref() != Some(&attempt.url().origin()) {
+            let rejects = source.account().profile.rejected_status.contains(&attempt.status().as_u16());
+            if rejects || here.as_ref() != Some(&attempt.url().origin()) {
                 attempt.stop()
             } else if attempt.previous().len() > MAX_REDIRECTS {
                 attempt.error("too many redirects")
@@ -300,7 +302,7 @@ impl Sender for reqwest::Client {
 
     async fn send(&mut self, mut call: Call, token: &Token) -> Result<Response> {
         exchange::put_on(token, call.request.headers_mut())?;
-        Ok(self.execute(call.request).await?)
+        Ok(self.execute(call.made()).await?)
     }
 }
 
@@ -328,7 +330,7 @@ pub struct RequestBuilder {
     call: Result<Call>,
 }
 
-/// A request, and what makes its body anew where that is a stream.
+/// A request, and what makes its body for each sending, where that is a stream.
 pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) make_body: Option<MakeBody>,
@@ -352,14 +354,7 @@ impl Outgoing for Call {
     }
 
     fn copy(&self) -> Option<Call> {
-        let request = match &self.make_body {
-            Some(make) => {
-                let mut request = self.without_body();
-                *request.body_mut() = Some(make());
-                request
-            }
-            None => self.request.try_clone()?,
-        };
+        let request = if self.make_body.is_some() { self.without_body() } else { self.request.try_clone()? };
         Some(Call { request, make_body: self.make_body.clone() })
     }
 }
@@ -368,6 +363,14 @@ impl Call {
     fn set_body(&mut self, body: impl Into<reqwest::Body>) {
         *self.request.body_mut() = Some(body.into());
         self.make_body = None;
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn made(mut self) -> Request {
+        if let Some(make) = &self.make_body {
+            *self.request.body_mut() = Some(make());
+        }
+        self.request
     }
 
     pub(crate) fn without_body(&self) -> Request {
@@ -516,7 +519,8 @@ impl RequestBuilder {
         })
     }
 
-    /// Sends what `make` returns, a stream as a rule. For a replay, and for a redirect that keeps the body, it is made once more.
+    /// Sends what `make` returns, a stream as a rule. It is asked for each sending: once more for a replay, and for a redirect that keeps the
+    /// body.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -531,7 +535,6 @@ impl RequestBuilder {
     /// ```
     pub fn body_from(mut self, make: impl Fn() -> reqwest::Body + Send + Sync + 'static) -> RequestBuilder {
         if let Ok(call) = &mut self.call {
-            *call.request.body_mut() = Some(make());
             call.make_body = Some(Arc::new(make));
         }
         self
@@ -595,7 +598,7 @@ impl RequestBuilder {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn build(self) -> Result<Request> {
-        self.call.map(|call| call.request)
+        self.call.map(Call::made)
     }
 
     /// Sends the call.

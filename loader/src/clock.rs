@@ -71,6 +71,25 @@ pub trait Clock: Send + Sync + 'static {
     fn draw(&self) -> f64;
 }
 
+/// One instant on both clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment {
+    pub(crate) boot: Duration,
+    pub(crate) wall: Duration,
+}
+
+impl Moment {
+    pub(crate) fn now(clock: &dyn Clock) -> Moment {
+        Moment { boot: clock.boot(), wall: clock.wall() }
+    }
+
+    /// How long ago it was. By the greater of the two: covers a suspended machine, a stopped virtual one, and a wall clock that was set
+    /// either way.
+    pub(crate) fn age(self, clock: &dyn Clock) -> Duration {
+        clock.boot().saturating_sub(self.boot).max(clock.wall().saturating_sub(self.wall))
+    }
+}
+
 /// The clocks of the operating system.
 ///
 /// ```

@@ -28,6 +28,8 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 use url::Url;
 
+/// An error where no connection may go.
+type Allowed = Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>;
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -51,7 +53,7 @@ pub(crate) struct Connector {
     proxy: Option<Uri>,
     reach: Reach,
     tls: TlsConnector,
-    allowed: Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>,
+    allowed: Allowed,
 }
 
 impl Connector {
@@ -62,7 +64,7 @@ impl Connector {
         reach: &Reach,
         protocols: &[&[u8]],
         placeholders: Arc<Placeholders>,
-        allowed: Arc<dyn Fn(&Url) -> Result<()> + Send + Sync>,
+        allowed: Allowed,
     ) -> Result<Connector> {
         let cannot = |text: String| Error::new(Kind::LoginTls, text);
         let mut tls = tls_config(way).map_err(cannot)?;

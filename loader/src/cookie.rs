@@ -1,6 +1,6 @@
 //! Which cookies does an answer set, and for how long? RFC 6265, of which a login needs name, value and life.
 
-use crate::expiry::http_date;
+use crate::expiry::{date, http_date};
 use bootseal_core::Secret;
 use bootseal_memory::MemoryError;
 use http::HeaderMap;
@@ -17,25 +17,36 @@ pub(crate) struct Cookie {
 }
 
 impl Cookie {
-    /// Max-Age of zero or less, or no value: the cookie is taken back.
-    pub(crate) fn is_taken_back(&self) -> bool {
-        self.value.is_empty() || self.max_age.is_some_and(|seconds| seconds <= 0.0)
-    }
-
-    /// What it holds now; nothing where it is taken back.
-    pub(crate) fn into_value(self) -> Option<Secret> {
-        (!self.is_taken_back()).then_some(self.value)
+    /// No value, Max-Age of zero or less, or else an Expires that is over: the cookie is taken back.
+    fn is_taken_back(&self, now: f64) -> bool {
+        let over = match (self.max_age, self.expires) {
+            // Max-Age has precedence (RFC 6265 §5.3).
+            (Some(seconds), _) => seconds <= 0.0,
+            (None, Some(at)) => at <= now,
+            (None, None) => false,
+        };
+        over || self.value.is_empty()
     }
 }
 
-/// Those that `headers` set, in their order. What is no cookie is passed over.
-pub(crate) fn set_by(headers: &HeaderMap) -> Result<Vec<Cookie>, MemoryError> {
-    headers.get_all(SET_COOKIE).iter().filter_map(|line| read(line.as_bytes()).transpose()).collect()
+/// Those that `headers` leave set, each name once: the last word on it counts. What is no cookie is passed over. `wall` is our own time,
+/// in seconds since 1970, for an answer that does not say its.
+pub(crate) fn set_by(headers: &HeaderMap, wall: f64) -> Result<Vec<Cookie>, MemoryError> {
+    let now = date(headers).unwrap_or(wall);
+    let mut cookies: Vec<Cookie> = Vec::new();
+    for line in headers.get_all(SET_COOKIE) {
+        let Some(cookie) = read(line.as_bytes())? else { continue };
+        cookies.retain(|other| other.name != cookie.name);
+        if !cookie.is_taken_back(now) {
+            cookies.push(cookie);
+        }
+    }
+    Ok(cookies)
 }
 
-/// The last one of this name that `headers` set.
-pub(crate) fn named(headers: &HeaderMap, name: &str) -> Result<Option<Cookie>, MemoryError> {
-    Ok(set_by(headers)?.into_iter().rfind(|cookie| cookie.name == name))
+/// The one of this name that `headers` leave set.
+pub(crate) fn named(headers: &HeaderMap, name: &str, wall: f64) -> Result<Option<Cookie>, MemoryError> {
+    Ok(set_by(headers, wall)?.into_iter().find(|cookie| cookie.name == name))
 }
 
 fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
@@ -43,7 +54,9 @@ fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
     let pair = pieces.next().unwrap_or_default();
     let Some(at) = pair.iter().position(|byte| *byte == b'=') else { return Ok(None) };
     let (name, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
-    let Some(name) = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()) else { return Ok(None) };
+    // The same characters as those of a header's name (RFC 6265 §4.1.1).
+    let is_name = |name: &&str| http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+    let Some(name) = std::str::from_utf8(name).ok().filter(is_name) else { return Ok(None) };
     let mut cookie = Cookie { name: name.to_owned(), value: Secret::copy_of(value)?, max_age: None, expires: None };
     for piece in pieces {
         let Ok(piece) = std::str::from_utf8(piece) else { continue };
@@ -63,6 +76,13 @@ fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
 pub(crate) fn can_carry(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value);
     value.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
+}
+
+/// For a fuzzer: names and values of what is left set, and whether it is sent back.
+#[cfg(fuzzing)]
+pub fn fuzzed(headers: &HeaderMap, wall: f64) -> Vec<(String, Secret, bool)> {
+    let cookies = set_by(headers, wall).unwrap_or_default();
+    cookies.into_iter().map(|cookie| (cookie.name, cookie.value.clone(), cookie.value.expose(can_carry))).collect()
 }
 
 #[cfg(test)]
@@ -86,16 +106,40 @@ mod tests {
             ("s=x; Expires=Thu, 01 Jan 2026 00:00:00 GMT", "x", None, Some(1_767_225_600.0)),
             ("s=x; expires=Thu, 01-Jan-2026 00:00:00 GMT; max-age=5", "x", Some(5.0), Some(1_767_225_600.0)),
         ] {
-            let cookie = named(&answer(&[line]), "s").unwrap().unwrap();
+            let cookie = read(line.as_bytes()).unwrap().unwrap();
             assert_eq!(cookie.value.expose_str(str::to_owned).unwrap(), value, "{line}");
             assert_eq!((cookie.max_age, cookie.expires), (max_age, expires), "{line}");
         }
-        assert!(named(&answer(&["s", "=x", "other=x"]), "s").unwrap().is_none());
-        let last = named(&answer(&["s=1", "s=2"]), "s").unwrap().unwrap();
-        assert!(last.value.expose(|value| value == b"2") && !last.is_taken_back());
-        for line in ["s=", "s=x; Max-Age=0", "s=x; Max-Age=-5"] {
-            assert!(named(&answer(&[line]), "s").unwrap().unwrap().is_taken_back(), "{line}");
+        assert!(named(&answer(&["s", "=x", "other=x", "s s=x"]), "s", 0.0).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_last_word_on_a_name_counts_and_what_is_over_is_taken_back() {
+        let now = 1_767_225_600.0; // 2026-01-01T00:00:00Z
+        for (lines, value) in [
+            (&["s=1", "s=2"][..], Some("2")),
+            (&["s=1", "s="], None),
+            (&["s=; Max-Age=0", "s=1"], Some("1")),
+            (&["s=x; Max-Age=0"], None),
+            (&["s=x; Max-Age=-5"], None),
+            (&["s=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT"], None),
+            (&["s=deleted; Expires=Wed, 31 Dec 2025 23:59:59 GMT; Path=/"], None),
+            (&["s=x; Expires=Thu, 01 Jan 2026 00:00:01 GMT"], Some("x")),
+            (&["s=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"], Some("x")),
+            (&["s=x; Expires=never"], Some("x")),
+        ] {
+            let found = named(&answer(lines), "s", now).unwrap();
+            assert_eq!(
+                found.map(|found| found.value.expose_str(str::to_owned).unwrap()).as_deref(),
+                value,
+                "{lines:?}"
+            );
         }
+        // The vendor's clock says what is over, where it is told.
+        let mut headers = answer(&["s=x; Expires=Wed, 31 Dec 2025 23:30:00 GMT"]);
+        headers.insert("date", HeaderValue::from_static("Wed, 31 Dec 2025 23:00:00 GMT"));
+        assert!(named(&headers, "s", now).unwrap().is_some());
+        assert_eq!(set_by(&answer(&["a=1", "b=1", "a=2"]), now).unwrap().len(), 2);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How does one call go with a token? Where it may go, how it is put on, what the answer says of it, and the one replay. Client and layers
 //! stand on it.
 
+use crate::clock::Moment;
 use crate::cookie;
 use crate::error::{Error, Result};
 use crate::expiry::Life;
@@ -28,8 +29,9 @@ pub(crate) trait Outgoing: Sized {
 pub(crate) trait Incoming: Sized {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
-    /// Whether the body says what `when` says; and the answer as it was.
-    fn says(self, when: &When) -> impl Future<Output = (Self, bool)> + Send;
+    /// Whether the body says what `when` says; and the answer as it was. Where that is not known without waiting for a body that may never
+    /// end, `None`: then `late` is told, once whoever reads the body has come so far.
+    fn says(self, when: &When, late: Late) -> impl Future<Output = (Self, Option<bool>)> + Send;
     /// Nobody reads it.
     fn leave(self) -> impl Future<Output = ()> + Send;
 }
@@ -53,30 +55,85 @@ pub(crate) async fn call<S: Sender>(
     sender: &mut S,
     request: S::Request,
 ) -> std::result::Result<S::Answer, S::Error> {
-    let account = source.account();
-    allow(&account.profile, &*request.address()?)?;
-    let again = if may_replay(&account.profile, request.method()) { request.copy() } else { None };
+    // Before a login is made for a call that may not be.
+    allow(&source.account().profile, &*request.address()?)?;
     let token = source.token().await?;
-    let (answer, rejected) = look(&account.profile, sender.send(request, &token).await?).await;
-    if !rejected {
-        source.took(&account.profile, &token, answer.status(), answer.headers());
-        return Ok(answer);
+    let again = checked(&token, &request)?;
+    let profile = &token.0.account.profile;
+    let late = Late::new(source, &token, false);
+    let sent = late.sent;
+    let (answer, rejected) = look(profile, sender.send(request, &token).await?, late).await;
+    match rejected {
+        Some(true) => {}
+        Some(false) => {
+            source.took(&token, sent, answer.status(), answer.headers());
+            return Ok(answer);
+        }
+        None => {
+            source.renew(&token, sent, answer.status(), answer.headers());
+            return Ok(answer);
+        }
     }
     if !source.reject(&token) {
         return Ok(answer);
     }
     let Some(again) = again else { return Ok(answer) };
     let token = source.token().await?;
+    let profile = &token.0.account.profile;
+    allow(profile, &*again.address()?)?;
     answer.leave().await;
     source.count_replay();
-    let (answer, rejected) = look(&account.profile, sender.send(again, &token).await?).await;
-    if rejected {
-        source.replay_rejected();
-    } else {
-        crate::metrics::replay(&account.profile.table, "ok");
-        source.took(&account.profile, &token, answer.status(), answer.headers());
+    let late = Late::new(source, &token, true);
+    let sent = late.sent;
+    let (answer, rejected) = look(profile, sender.send(again, &token).await?, late).await;
+    match rejected {
+        Some(true) => source.replay_rejected(),
+        Some(false) => {
+            crate::metrics::replay(&profile.table, "ok");
+            source.took(&token, sent, answer.status(), answer.headers());
+        }
+        None => source.renew(&token, sent, answer.status(), answer.headers()),
     }
     Ok(answer)
+}
+
+/// Who is told what an answer says of its token after the answer was handed on: too late for a replay, as with a streamed body.
+pub(crate) struct Late {
+    source: TokenSource,
+    token: Token,
+    /// When the call was.
+    sent: Moment,
+    replayed: bool,
+    /// The status does not say that the token was not looked at.
+    took: bool,
+}
+
+impl Late {
+    fn new(source: &TokenSource, token: &Token, replayed: bool) -> Late {
+        Late { source: source.clone(), token: token.clone(), sent: Moment::now(source.clock()), replayed, took: true }
+    }
+
+    pub(crate) fn rejected(self) {
+        if self.replayed {
+            self.source.replay_rejected();
+        } else {
+            self.source.reject(&self.token);
+        }
+    }
+
+    pub(crate) fn accepted(self) {
+        if self.took {
+            self.source.accepted(&self.token, self.sent.boot);
+        }
+    }
+}
+
+/// An error where `token` may not go where `request` goes; else the request once more, where it may be sent again. By the account that the
+/// token was made with: the file may have changed while we waited for it.
+fn checked<R: Outgoing>(token: &Token, request: &R) -> Result<Option<R>> {
+    let profile = &token.0.account.profile;
+    allow(profile, &*request.address()?)?;
+    Ok(if may_replay(profile, request.method()) { request.copy() } else { None })
 }
 
 /// An error where the token may not go to `url`.
@@ -129,13 +186,16 @@ pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
 }
 
 /// The answer, and whether it rejects the token.
-async fn look<A: Incoming>(profile: &Profile, answer: A) -> (A, bool) {
+async fn look<A: Incoming>(profile: &Profile, answer: A, mut late: Late) -> (A, Option<bool>) {
     if is_rejection(profile, answer.status(), answer.headers()) {
-        return (answer, true);
+        return (answer, Some(true));
     }
     match &profile.rejected_when {
-        Some(when) => answer.says(when).await,
-        None => (answer, false),
+        Some(when) => {
+            late.took = took(answer.status());
+            answer.says(when, late).await
+        }
+        None => (answer, Some(false)),
     }
 }
 
@@ -149,30 +209,40 @@ fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> b
     !challenges.iter().any(|challenge| String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope"))
 }
 
+/// An answer from a proxy or an overloaded host does not mean that the token was taken.
+fn took(status: StatusCode) -> bool {
+    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
+}
+
 impl TokenSource {
-    /// An answer from a proxy or an overloaded host does not mean that the token was taken.
-    fn took(&self, profile: &Profile, token: &Token, status: StatusCode, headers: &HeaderMap) {
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return;
+    fn took(&self, token: &Token, sent: Moment, status: StatusCode, headers: &HeaderMap) {
+        if took(status) {
+            self.accepted(token, sent.boot);
+            self.renew(token, sent, status, headers);
         }
-        self.accepted(token);
+    }
+
+    fn renew(&self, token: &Token, sent: Moment, status: StatusCode, headers: &HeaderMap) {
+        let profile = &token.0.account.profile;
         if profile.renew_from_answers
-            && let Some(secret) = newer(&profile.token, headers)
+            && took(status)
+            && let Some(secret) = newer(&profile.token, headers, self.clock().wall())
         {
             let (clock, empty) = (self.clock(), SecretBuf::with_capacity(1).map(SecretBuf::freeze));
             let Ok(body) = empty else { return };
             let answer = LoginAnswer { status: status.as_u16(), headers: headers.clone(), body };
             let life = Life::of(profile, &evidence(profile, &secret, &answer, clock.wall()));
-            self.renewed(token, secret, life);
+            self.renewed(token, secret, life, sent);
         }
     }
 }
 
 /// A newer token in an ordinary answer.
-fn newer(place: &AnswerPlace, headers: &HeaderMap) -> Option<Secret> {
+fn newer(place: &AnswerPlace, headers: &HeaderMap, wall: std::time::Duration) -> Option<Secret> {
     let found = match place {
         AnswerPlace::Cookie(name) => {
-            cookie::named(headers, name).ok()??.into_value().filter(|value| value.expose(cookie::can_carry))
+            let cookie = cookie::named(headers, name, wall.as_secs_f64()).ok()??;
+            Some(cookie.value).filter(|value| value.expose(cookie::can_carry))
         }
         AnswerPlace::Header(name) => Secret::copy_of(headers.get(name.as_str())?.as_bytes()).ok(),
         _ => None,

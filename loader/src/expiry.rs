@@ -29,6 +29,8 @@ pub enum ExpiryFrom {
     Json,
     /// A header of the answer.
     Header,
+    /// A cookie's own Max-Age or Expires.
+    Cookie,
     /// The profile: always the same.
     Fixed,
     /// Nothing did, so the profile's `default_life`.
@@ -48,6 +50,7 @@ impl ExpiryFrom {
             ExpiryFrom::Jwt => "jwt",
             ExpiryFrom::Json => "json",
             ExpiryFrom::Header => "header",
+            ExpiryFrom::Cookie => "cookie",
             ExpiryFrom::Fixed => "fixed",
             ExpiryFrom::Default => "default",
             ExpiryFrom::OnReject => "on-reject",
@@ -136,9 +139,11 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// For a token that had run out when it came, `age` after its login was sent: it is kept so long.
-    pub(crate) fn born_expired(age: Duration) -> Deadlines {
-        Deadlines { refresh_at: age + BORN_EXPIRED, hard_at: age + BORN_EXPIRED }
+    /// For a token that came at `age`: it is kept for a moment whatever it says of its life, so that no call makes a login each. What is
+    /// dead the vendor rejects, and then there is another login.
+    pub(crate) fn kept(self, life: &Life, age: Duration) -> Deadlines {
+        let least = age + if life.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
+        Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }
     }
 
     /// `draw`, from 0 to 1, spreads the refreshes of many processes.
@@ -159,6 +164,11 @@ impl Deadlines {
 pub(crate) fn http_date(text: &str) -> Option<f64> {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new();
     parser.parse_timestamp(text).ok().map(|time| time.as_second() as f64)
+}
+
+/// What time it is for who sent these.
+pub(crate) fn date(headers: &http::HeaderMap) -> Option<f64> {
+    headers.get(http::header::DATE)?.to_str().ok().and_then(http_date)
 }
 
 /// Seconds since 1970 of an RFC 3339 date and time, with its fraction.

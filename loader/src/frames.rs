@@ -1,7 +1,7 @@
 //! How does a secret get into an HTTP/2 request? There a header is a compressed string in a frame: the placeholder's is found by its
 //! Huffman code, and replaced by the secret as a literal that is never indexed (RFC 7541 §6.2.3); the frame's length follows.
 
-use crate::placeholder::{LENGTH, NUMBER, PREFIX, Placeholders, huffman_number, huffman_prefix};
+use crate::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
 use bootseal_memory::Exposed;
 use memchr::memmem::Finder;
 use std::collections::VecDeque;
@@ -23,7 +23,8 @@ const MAX_FRAME: usize = 16_384;
 /// A placeholder's code: a character of ten bits, the others of five each.
 const CODE: usize = (10 + 5 * (LENGTH - 1)) / 8;
 const PREFIX_CODE: usize = (10 + 5 * (PREFIX - 1)) / 8;
-const _: () = assert!((10 + 5 * (PREFIX - 1)) % 8 == 0 && (5 * NUMBER) % 8 == 0, "codes end at whole bytes");
+const _: () =
+    assert!(8 * PREFIX_CODE == 10 + 5 * (PREFIX - 1) && 8 * CODE == 10 + 5 * (LENGTH - 1), "codes end at whole bytes");
 /// The byte before it: compressed, and its length.
 const LENGTH_BYTE: u8 = 0x80 | CODE as u8;
 
@@ -311,7 +312,7 @@ mod tests {
     use super::*;
     use bootseal_core::Secret;
     use bytes::Bytes;
-    use http::{HeaderValue, Request, Response};
+    use http::{Request, Response};
     use http_body_util::{BodyExt, Full};
     use hyper::body::Incoming;
     use hyper_util::rt::{TokioExecutor, TokioIo};

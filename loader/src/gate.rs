@@ -13,6 +13,8 @@
 //! ```
 
 use crate::login::{Class, Failure};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,24 +22,66 @@ const FIRST_PROBE: Duration = Duration::from_secs(15 * 60);
 const LAST_PROBE: Duration = Duration::from_secs(60 * 60);
 /// A token that dies younger than this without one accepted call was never good.
 pub(crate) const YOUNG: Duration = Duration::from_secs(10);
+/// More revocations than this, of tokens that had worked, within the window: that is another host's login, and no vendor's housekeeping.
+const MOST_REVOCATIONS: usize = 60;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// What the failures before, in a row, say of these credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Doubt {
+    #[serde(default)]
+    pub(crate) perhaps_refused: bool,
+    /// Answers that held no token though they claimed success.
+    #[serde(default)]
+    pub(crate) without_token: u32,
+}
+
+impl Doubt {
+    /// Whether a failure of this class now means that the credentials are wrong.
+    pub(crate) fn refuses(self, class: Class) -> bool {
+        match class {
+            Class::Refused => true,
+            Class::PerhapsRefused => self.perhaps_refused,
+            // Some vendors say "wrong password" with a 200.
+            Class::NoToken => self.without_token >= 2,
+            _ => false,
+        }
+    }
+
+    fn after(self, class: Class) -> Doubt {
+        let without_token = if class == Class::NoToken { self.without_token.saturating_add(1) } else { 0 };
+        Doubt { perhaps_refused: class == Class::PerhapsRefused, without_token }
+    }
+}
 
 /// Instants are times since boot.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     shut_until: Option<Duration>,
+    how: Shut,
+    /// What shut it was no failure.
+    born_expired: bool,
     /// Failures in a row, whatever they were.
     in_a_row: u32,
-    /// Answers in a row that held no token though they claimed success.
-    without_token: u32,
-    perhaps_refused: bool,
     refusals: u32,
+    doubt: Doubt,
 }
 
 /// How a failure left the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shut {
+    #[default]
     Backoff,
     Refused,
+}
+
+/// What a restart must know of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) refused: bool,
+    pub(crate) wait: Duration,
+    pub(crate) in_a_row: u32,
+    pub(crate) doubt: Doubt,
 }
 
 impl Gate {
@@ -50,38 +94,54 @@ impl Gate {
         *self = Gate::default();
     }
 
-    /// As it was left by a process that is gone, with `wait` still to go. A clock that was set makes it no longer than a probe.
-    pub(crate) fn restored(wait: Duration, boot: Duration, refused: bool, count: u32) -> Gate {
-        let shut_until = (!wait.is_zero()).then(|| boot + wait.min(LAST_PROBE));
-        Gate { shut_until, in_a_row: count, refusals: if refused { count } else { 0 }, ..Gate::default() }
+    /// As it was left by a process that is gone. A clock that was set makes it no longer than a probe.
+    pub(crate) fn restored(kept: Kept, boot: Duration) -> Gate {
+        let Kept { refused, wait, in_a_row, doubt } = kept;
+        Gate {
+            shut_until: (!wait.is_zero()).then(|| boot + wait.min(LAST_PROBE)),
+            how: if refused { Shut::Refused } else { Shut::Backoff },
+            in_a_row,
+            refusals: if refused { in_a_row } else { 0 },
+            doubt,
+            ..Gate::default()
+        }
     }
 
     /// Whether what shut it was a refusal, and not an outage.
     pub(crate) fn refused(&self) -> bool {
-        self.refusals > 0
+        self.how == Shut::Refused
     }
 
-    /// What a restart must know: how long it is shut, and how often in a row.
-    pub(crate) fn to_keep(&self, shut: Shut, now: Duration) -> Option<(Shut, Duration, u32)> {
-        let count = if shut == Shut::Refused { self.refusals } else { self.in_a_row };
-        self.wait(now).map(|wait| (shut, wait, count))
+    pub(crate) fn doubt(&self) -> Doubt {
+        self.doubt
+    }
+
+    /// `None` where the last login did not fail.
+    pub(crate) fn to_keep(&self, now: Duration) -> Option<Kept> {
+        let in_a_row = if self.refused() { self.refusals } else { self.in_a_row };
+        (in_a_row > 0).then(|| Kept {
+            refused: self.refused(),
+            wait: self.wait(now).unwrap_or_default(),
+            in_a_row,
+            doubt: self.doubt,
+        })
     }
 
     /// A token that came without any life left: no failure, and no reason to ask for the next one at each call.
     pub(crate) fn born_expired(&mut self, now: Duration) {
-        self.shut_until = Some(now + 5 * SECOND);
+        (self.shut_until, self.born_expired) = (Some(now + 5 * SECOND), true);
+    }
+
+    /// A token died that had worked: it was good then, whatever it said of its life.
+    pub(crate) fn token_died(&mut self) {
+        if std::mem::take(&mut self.born_expired) {
+            self.shut_until = None;
+        }
     }
 
     pub(crate) fn failed(&mut self, failure: &Failure, now: Duration, draw: f64) -> Shut {
-        let earlier = std::mem::replace(&mut self.perhaps_refused, failure.class == Class::PerhapsRefused);
-        self.without_token = if failure.class == Class::Protocol { self.without_token + 1 } else { 0 };
-        let refused = match failure.class {
-            Class::Refused => true,
-            Class::PerhapsRefused => earlier,
-            // Some vendors say "wrong password" with a 200.
-            Class::Protocol => self.without_token >= 3,
-            _ => false,
-        };
+        let refused = self.doubt.refuses(failure.class);
+        self.doubt = self.doubt.after(failure.class);
         let doubled = |base: Duration, most: Duration| base.saturating_mul(1 << self.in_a_row.min(16)).min(most);
         let wait = if refused {
             let wait = FIRST_PROBE.saturating_mul(1 << self.refusals.min(4)).min(LAST_PROBE);
@@ -94,7 +154,7 @@ impl Gate {
                     asked + asked.mul_f64(0.1 * draw)
                 }
                 Class::Tls => doubled(30 * SECOND, 300 * SECOND),
-                Class::Protocol => doubled(5 * SECOND, 300 * SECOND),
+                Class::Protocol | Class::NoToken => doubled(5 * SECOND, 300 * SECOND),
                 Class::Redirect => 60 * SECOND,
                 Class::PerhapsRefused => 30 * SECOND,
                 // Full jitter, so that a fleet does not come back in step.
@@ -103,22 +163,35 @@ impl Gate {
         };
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.shut_until = Some(now + wait);
-        if refused { Shut::Refused } else { Shut::Backoff }
+        self.born_expired = false;
+        self.how = if refused { Shut::Refused } else { Shut::Backoff };
+        self.how
     }
 }
 
-/// Holds the loop in which each fresh token is rejected and each rejection asks for a fresh token: wrong rights, a wrong audience,
-/// or another host whose login ends ours.
+/// Holds the loop in which each fresh token is rejected and each rejection asks for a fresh token: wrong rights, or a wrong audience.
+/// A token that worked and then was revoked is no such loop, though a vendor revoke every three seconds.
 ///
-/// A token that worked and then was revoked is no such loop, however often it happens.
+/// And the one in which two hosts end each other's session, at a vendor that lets an account have only one: there each token works once.
+/// That is told by its speed.
 #[derive(Debug, Default)]
 pub(crate) struct LoopGuard {
     /// Rejections in a row of tokens that no call had been answered with.
     fruitless: u32,
+    /// When tokens that had worked were rejected, within the last [`WINDOW`].
+    revocations: VecDeque<Duration>,
     holds_until: Option<Duration>,
     holds: u32,
     /// A call was answered with the present token since it holds: what is rejected meanwhile is the call, not the token.
     accepted_since: bool,
+}
+
+/// What kind of loop it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loop {
+    Fresh,
+    /// Tokens that had worked, one after the other.
+    Revoked,
 }
 
 impl LoopGuard {
@@ -138,9 +211,19 @@ impl LoopGuard {
     }
 
     /// A token was rejected; returns whether this makes it a loop.
-    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> bool {
+    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> Option<Loop> {
         self.fruitless = if worked || !young { 0 } else { self.fruitless + 1 };
-        self.fruitless >= 2 && self.hold(now)
+        if worked {
+            while self.revocations.front().is_some_and(|first| *first + WINDOW <= now) {
+                self.revocations.pop_front();
+            }
+            self.revocations.push_back(now);
+        }
+        let found = match worked {
+            true => (self.revocations.len() > MOST_REVOCATIONS).then_some(Loop::Revoked),
+            false => (self.fruitless >= 2).then_some(Loop::Fresh),
+        };
+        found.filter(|_| self.hold(now))
     }
 
     /// A call was rejected again, with a token that was fetched for it.
@@ -179,6 +262,7 @@ mod tests {
             (Class::Throttled, 33),
             (Class::Tls, 30),
             (Class::Protocol, 5),
+            (Class::NoToken, 5),
             (Class::Redirect, 60),
         ] {
             let mut gate = Gate::default();
@@ -233,9 +317,12 @@ mod tests {
         assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), Shut::Backoff);
         assert_eq!(gate.failed(&failure(Class::PerhapsRefused), 30 * SECOND, 0.5), Shut::Refused);
         let mut gate = Gate::default();
-        let shut = [Class::Protocol, Class::Protocol, Class::Protocol]
-            .map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
+        let shut = [Class::NoToken; 3].map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
         assert_eq!(shut, [Shut::Backoff, Shut::Backoff, Shut::Refused]);
+        // What says nothing of the credentials is none, however often it comes.
+        let mut gate = Gate::default();
+        let shut = [Class::Protocol; 9].map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
+        assert_eq!(shut, [Shut::Backoff; 9]);
         let mut gate = Gate::default();
         gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5);
         gate.failed(&failure(Class::Down { unsent: false }), Duration::ZERO, 0.5);
@@ -246,10 +333,11 @@ mod tests {
     fn only_tokens_that_never_worked_make_a_loop() {
         let mut guard = LoopGuard::default();
         for second in 0..100 {
-            assert!(!guard.rejected(true, true, second * SECOND), "revocations of working tokens, however many");
+            // Every second: sixty within a minute.
+            assert_eq!(guard.rejected(true, true, second * SECOND), None, "revocations of working tokens");
         }
-        assert!(!guard.rejected(false, true, 200 * SECOND));
-        assert!(guard.rejected(false, true, 201 * SECOND));
+        assert_eq!(guard.rejected(false, true, 200 * SECOND), None);
+        assert_eq!(guard.rejected(false, true, 201 * SECOND), Some(Loop::Fresh));
         let lets = |guard: &LoopGuard, second: u32| guard.lets(false, second * SECOND);
         assert!(!lets(&guard, 230) && lets(&guard, 231));
         // The next time it holds longer, at most five minutes.
@@ -258,6 +346,24 @@ mod tests {
         // Long after that it begins anew.
         assert!(guard.replay_rejected(1000 * SECOND));
         assert!(!lets(&guard, 1029) && lets(&guard, 1030));
+    }
+
+    #[test]
+    fn two_hosts_that_end_each_others_session_are_held() {
+        let mut guard = LoopGuard::default();
+        let mut logins: Vec<u32> = Vec::new();
+        // Each token is answered once and found dead by the next call, half a second later, for an hour.
+        for call in 0..7200 {
+            let now = call * SECOND / 2;
+            if guard.lets(true, now) {
+                let looped = guard.rejected(true, true, now);
+                assert!(looped != Some(Loop::Fresh) && looped.is_some() == (call >= 60 && !guard.accepted_since));
+                logins.push(call);
+                guard.accepted();
+            }
+        }
+        assert_eq!(logins[..62], [(0..61).collect::<Vec<u32>>(), vec![120]].concat());
+        assert!(logins.len() < 900, "{}", logins.len()); // of 7200
     }
 
     #[test]

@@ -119,12 +119,16 @@ impl Guarded {
                 None => (Call { request: call.without_body(), make_body: None }, false),
             };
             let url = call.request.url().clone();
-            let sent = self.once(self.dress(call.request)?, &token.0.headers);
+            let sent = self.once(self.dress(call.made())?, &token.0.headers);
             let answer = match until {
                 Some(until) => tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit)),
                 None => Ok(sent.await),
             };
             let answer = answer?.map_err(|failed| failed.of_call())?;
+            if token.0.account.profile.rejected_status.contains(&answer.status().as_u16()) {
+                // Some vendors send who has no session to their login page.
+                return Ok(to_response(answer, url, until));
+            }
             match redirected(again, whole, &answer) {
                 None => return Ok(to_response(answer, url, until)),
                 Some(next) => call = next,
@@ -271,5 +275,33 @@ impl Body for Timed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn no_connection_is_made_to_where_the_secret_may_not_go() {
+        let allowed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = |listener: &std::net::TcpListener| format!("http://{}/", listener.local_addr().unwrap());
+        let host = Url::parse(&url(&allowed)).unwrap().origin();
+        let check = move |url: &Url| match url.origin() == host {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Usage, "not there")),
+        };
+        let guarded = Guarded::new(&Way::default(), &Options::default(), check).unwrap();
+        // As if all checks above had been passed by.
+        let mut request = http::Request::new(reqwest::Body::default());
+        *request.uri_mut() = url(&other).parse().unwrap();
+        let secret = Secret::copy_of(b"token").unwrap();
+        let failed = guarded.once(request, &[(http::header::AUTHORIZATION, secret)]).await.unwrap_err();
+        assert_eq!(failed.of_call().kind(), Kind::Usage);
+        other.set_nonblocking(true).unwrap();
+        assert!(other.accept().is_err(), "nobody came");
     }
 }

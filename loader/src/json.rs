@@ -2,6 +2,8 @@
 
 use bootseal_core::Secret;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -9,7 +11,8 @@ use std::fmt;
 #[derive(Debug)]
 pub(crate) enum Found {
     Text(Secret),
-    Number(f64),
+    /// As it is written: an id of 19 digits is more than a floating-point number can hold.
+    Number(Secret),
     True,
     /// False or null.
     Nothing,
@@ -20,9 +23,10 @@ pub(crate) enum Found {
 impl Found {
     /// A number, or text that is one: vendors write both.
     pub(crate) fn number(&self) -> Option<f64> {
+        let parse = |text: &Secret| text.expose_str(|text| text.trim().parse::<f64>().ok()).ok().flatten();
         match self {
-            Found::Number(number) => Some(*number),
-            Found::Text(text) => text.expose_str(|text| text.trim().parse().ok()).ok().flatten(),
+            Found::Number(number) => parse(number).filter(|number| number.is_finite()),
+            Found::Text(text) => parse(text),
             _ => None,
         }
     }
@@ -40,11 +44,18 @@ impl Found {
     pub(crate) fn is(&self, text: &str) -> bool {
         match self {
             Found::Text(found) => found.expose(|bytes| bytes == text.as_bytes()),
-            Found::Number(number) => text.parse() == Ok(*number),
+            Found::Number(number) => number.expose_str(|number| same_number(number, text)).unwrap_or(false),
             Found::True => text == "true",
             Found::Nothing => text == "false",
             Found::Other => false,
         }
+    }
+}
+
+fn same_number(one: &str, other: &str) -> bool {
+    match (one.parse::<i128>(), other.parse::<i128>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one.parse::<f64>().is_ok_and(|one| other.parse() == Ok(one)),
     }
 }
 
@@ -68,8 +79,25 @@ impl<'de> DeserializeSeed<'de> for Follow<'_> {
     type Value = Option<Found>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_any(self)
+        if !self.0.is_empty() {
+            return reader.deserialize_any(self);
+        }
+        let written = <&RawValue>::deserialize(reader)?.get();
+        Ok(Some(match written.as_bytes().first() {
+            Some(b'"') => {
+                let text = serde_json::Deserializer::from_str(written).deserialize_str(self);
+                return text.map_err(D::Error::custom);
+            }
+            Some(b'{' | b'[') => Found::Other,
+            Some(b't') => Found::True,
+            Some(b'f' | b'n') => Found::Nothing,
+            _ => Found::Number(guarded(written)?),
+        }))
     }
+}
+
+fn guarded<E: serde::de::Error>(text: &str) -> Result<Secret, E> {
+    Secret::copy_of(text.as_bytes()).map_err(|_| E::custom("no guarded memory"))
 }
 
 impl<'de> Visitor<'de> for Follow<'_> {
@@ -93,7 +121,7 @@ impl<'de> Visitor<'de> for Follow<'_> {
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(if self.0.is_empty() { Some(Found::Other) } else { found })
+        Ok(found)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
@@ -115,36 +143,33 @@ impl<'de> Visitor<'de> for Follow<'_> {
                 break;
             }
         }
-        Ok(if self.0.is_empty() { Some(Found::Other) } else { found })
+        Ok(found)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        if !self.0.is_empty() {
-            return Ok(None);
-        }
-        Secret::copy_of(text.as_bytes())
-            .map(|secret| Some(Found::Text(secret)))
-            .map_err(|_| E::custom("no guarded memory"))
+        if self.0.is_empty() { guarded(text).map(|text| Some(Found::Text(text))) } else { Ok(None) }
     }
 
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then_some(Found::Number(number)))
+    // What has no inside holds nothing further down.
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        self.visit_f64(number as f64)
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        self.visit_f64(number as f64)
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_bool<E: serde::de::Error>(self, is: bool) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then_some(if is { Found::True } else { Found::Nothing }))
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then_some(Found::Nothing))
+        Ok(None)
     }
 }
 
@@ -155,8 +180,7 @@ mod tests {
 
     fn text(document: &str, pointer: &str) -> Option<String> {
         match find(document.as_bytes(), pointer).unwrap()? {
-            Found::Text(text) => text.expose_str(str::to_owned).ok(),
-            Found::Number(number) => Some(number.to_string()),
+            Found::Text(text) | Found::Number(text) => text.expose_str(str::to_owned).ok(),
             _ => Some("other".into()),
         }
     }
@@ -184,6 +208,22 @@ mod tests {
         for pointer in ["/foo/2", "/foo/01", "/foo/-", "/bar", "/a~1b/x"] {
             assert!(find(document.as_bytes(), pointer).unwrap().is_none(), "{pointer}");
         }
+    }
+
+    #[test]
+    fn a_number_is_what_is_written() {
+        for number in ["1234567890123456789", "-1234567890123456789", "98765432109876543210987", "0", "1.50", "1e3"] {
+            assert_eq!(text(&format!("{{\"n\": {number} }}"), "/n").as_deref(), Some(number));
+        }
+        let is = |written: &str, text: &str| find(written.as_bytes(), "").unwrap().unwrap().is(text);
+        assert!(
+            is("-32602", "-32602")
+                && is("1.0", "1")
+                && is("1e2", "100")
+                && is("1234567890123456789", "1234567890123456789")
+        );
+        assert!(!is("1234567890123456789", "1234567890123456788") && !is("1", "one") && !is("\"1\"", "1.0"));
+        assert_eq!(find(b"1e999", "").unwrap().unwrap().number(), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! No signature is checked, for we are not the audience; the vendor checks it at each call (RFC 7519, RFC 7515).
 
-use crate::json::find;
+use crate::json::{Found, find};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::SecretBuf;
@@ -30,7 +30,7 @@ pub(crate) fn peek(token: &[u8]) -> Option<Claims> {
 /// A number that is one: a string, or a number that is not finite, says nothing.
 fn number(payload: &[u8], pointer: &str) -> Option<f64> {
     match find(payload, pointer) {
-        Ok(Some(crate::json::Found::Number(number))) if number.is_finite() => Some(number),
+        Ok(Some(found @ Found::Number(_))) => found.number(),
         _ => None,
     }
 }

@@ -1,23 +1,21 @@
 //! How does a login run to its end? On a thread that belongs to no caller; whatever becomes of it, those who wait are told.
 
 use crate::attempts::Attempts;
-use crate::error::{Error, Result};
+use crate::clock::Moment;
+use crate::error::Result;
 use crate::expiry::ExpiryFrom;
 use crate::flight::Flight;
 use crate::login::{Class, Failure, Outcome};
 use crate::metrics;
-use crate::steps::{self, Account, Login};
+use crate::steps::{Account, Login};
 use crate::sync::{Ordering, Runtime};
-use crate::token::{Entry, Published};
+use crate::token::{Published, Token};
 use crate::token_source::Core;
-use bootseal_core::Kind;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A login that does not end by itself is given up so long after its own timeout.
 const HARD_STOP: Duration = Duration::from_secs(5);
-/// So many seconds a token that was replaced is left to the calls that are under way with it, before it is logged out.
-const GRACE: u32 = 60;
 
 /// The end of a flight, however it ends: dropped without a result, it lands an error, so that nobody waits for ever.
 pub(crate) struct Landing {
@@ -32,13 +30,13 @@ impl Landing {
         let down = |text: String| {
             Outcome::Failed(Failure { class: Class::Down { unsent: false }, text, status: None, retry_after: None })
         };
-        let mut old = None;
+        let mut replaced = None;
         // Where the file changed under a login, it is made again with what the file says now.
         for _ in 0..3 {
             let account = core.account.load_full();
-            let (sent_boot, sent_wall) = (core.clock.boot(), core.clock.wall());
+            let sent = Moment::now(&*core.clock);
             let attempts = core.lock().attempts.clone();
-            let under_way = attempts.as_ref().map(|attempts| attempts.begin(sent_wall));
+            let _under_way = attempts.as_ref().map(|attempts| attempts.begin(sent.wall));
             let outcome = match &runtime {
                 Err(error) => down(format!("no runtime for the login: {error}")),
                 Ok(runtime) => runtime.block_on(async {
@@ -48,77 +46,73 @@ impl Landing {
                     outcome.unwrap_or_else(|| down(format!("gave no answer within {longest:?}")))
                 }),
             };
-            old = core.cell.load_full();
-            let published = self.publish(&account, outcome, sent_boot, sent_wall);
-            drop(under_way);
-            if published {
-                break;
+            match self.publish(&account, outcome, sent) {
+                Landed::Again => {}
+                Landed::Done(old) => {
+                    replaced = old;
+                    break;
+                }
             }
         }
         if let Ok(runtime) = runtime {
             runtime.end();
         }
-        if let Some(old) = old.filter(|_| self.flight.result().is_some_and(|result| result.is_ok())) {
-            self.end_old(&old);
+        if let Some(old) = replaced {
+            core.end_unused(&old);
         }
     }
 
-    /// Ends the token that was replaced, when no call has it any more.
-    fn end_old(&self, old: &Published) {
+    /// Lands what the login came to.
+    fn publish(&self, account: &Arc<Account>, outcome: Outcome, sent: Moment) -> Landed {
         let core = &self.core;
-        let rejected = old.rejected.load(Ordering::Relaxed);
-        let profile = core.account.load_full();
-        let profile = &profile.profile;
-        if profile.logout.is_none()
-            || profile.logout_first
-            || rejected
-            || old.age(&*core.clock) >= old.deadlines.hard_at
-        {
-            return;
-        }
-        if let Ok(runtime) = Runtime::new() {
-            runtime.block_on(async {
-                for _ in 0..GRACE {
-                    if !old.in_use() {
-                        break;
-                    }
-                    core.clock.sleep(Duration::from_secs(1)).await;
-                }
-            });
-        }
-        let _ = core.end(old);
-    }
-
-    /// Lands what the login came to. `false`: it was made with what is no longer in the file, and is to be made again.
-    fn publish(&self, account: &Arc<Account>, outcome: Outcome, sent_boot: Duration, sent_wall: Duration) -> bool {
-        let core = &self.core;
+        let table = &account.profile.table;
+        let took = core.clock.boot().saturating_sub(sent.boot);
         let mut state = core.lock();
-        if !Arc::ptr_eq(account, &core.account.load()) && !state.gone {
-            return false;
+        if !state.gone && !Arc::ptr_eq(account, &core.account.load()) {
+            drop(state);
+            self.end_unwanted(account, outcome, sent);
+            return Landed::Again;
         }
-        let class = match &outcome {
-            Outcome::Token(_) => "ok",
-            Outcome::Failed(failure) => failure.class.kind().as_str(),
-        };
-        metrics::login(&account.profile.table, class, core.clock.boot().saturating_sub(sent_boot));
-        let result = match outcome {
-            Outcome::Failed(failure) => Err(core.fail(&mut state, &failure)),
-            Outcome::Token(_) if state.gone => Err(core.no_longer()),
+        state.flight = None;
+        match outcome {
+            Outcome::Failed(failure) => {
+                let class = failure.class.kind().as_str();
+                let setback = core.fail(&mut state, failure);
+                drop(state);
+                metrics::login(table, class, took);
+                core.tell(&setback);
+                self.land(Err(setback.error));
+            }
+            Outcome::Token(fresh) if state.gone => {
+                drop(state);
+                metrics::login(table, "ok", took);
+                self.land(Err(core.no_longer()));
+                self.end_unwanted(account, Outcome::Token(fresh), sent);
+            }
             Outcome::Token(fresh) => {
                 let (status, life, skew) = (fresh.status, fresh.life, fresh.clock_skew);
                 let recovered = state.error.take();
                 state.gate.open();
-                metrics::gate(&account.profile.table, 0);
-                let replaced = core.cell.load_full().map(|old| old.age(&*core.clock));
-                metrics::token(&account.profile.table, life.life, replaced, skew);
-                if let Some(attempts) = &state.attempts {
-                    attempts.ended(None, core.clock.wall());
-                }
-                // First the cell, then the waiters: who wakes up must find it there.
-                let (token, born_expired) = core.put(&mut state, account, fresh, sent_boot, sent_wall);
-                let table = &account.profile.table;
-                if born_expired {
+                if life.born_expired {
                     state.gate.born_expired(core.clock.boot());
+                }
+                let before = core.cell.load_full();
+                let age = before.as_ref().map(|old| old.age(&*core.clock));
+                // One that had run out before it came takes the place of nothing better.
+                let better = core.good().filter(|_| life.born_expired);
+                let (token, unwanted, replaced) = match better {
+                    Some(good) => (good.token(), Some(fresh), None),
+                    // First the cell, then the waiters: who wakes up must find it there.
+                    None => (core.put(&mut state, account, fresh, sent), None, before),
+                };
+                drop(state);
+                metrics::login(table, "ok", took);
+                metrics::gate(table, 0);
+                if !account.profile.next.is_empty() {
+                    metrics::next_in_use(table, account.turn().next_first);
+                }
+                metrics::token(table, life.life, age, skew);
+                if life.born_expired {
                     tracing::warn!(target: "bootseal", profile = %table, skew, "clock_skew: the token had run out before it came; is the clock of this machine right?");
                 }
                 if life.from == ExpiryFrom::Default {
@@ -128,14 +122,36 @@ impl Landing {
                     tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
                 }
                 tracing::info!(target: "bootseal", profile = %table, status, life = ?life.life, from = life.from.as_str(), "refreshed: there is a new token");
-                Ok(token)
+                let kept = token.clone();
+                self.land(Ok(token));
+                if let Some(fresh) = unwanted.filter(|fresh| !fresh.secret.same_as(&kept.0.secret)) {
+                    self.end_unwanted(account, Outcome::Token(fresh), sent);
+                }
+                return Landed::Done(replaced);
             }
-        };
-        state.flight = None;
-        drop(state);
-        self.flight.land(result);
-        true
+        }
+        Landed::Done(None)
     }
+
+    fn land(&self, result: Result<Token>) {
+        // Before the waiters are told: a service that ends at this error has to find it at its next start.
+        self.core.remember();
+        self.flight.land(result);
+    }
+
+    /// A session that nobody will use is ended at the vendor.
+    fn end_unwanted(&self, account: &Arc<Account>, outcome: Outcome, sent: Moment) {
+        if let Outcome::Token(fresh) = outcome {
+            let _ = self.core.end(&self.core.entry(account, fresh, sent, 0));
+        }
+    }
+}
+
+enum Landed {
+    /// It was made with what is no longer in the file, and is to be made again.
+    Again,
+    /// With the token whose place was taken.
+    Done(Option<Arc<Published>>),
 }
 
 impl Drop for Landing {
@@ -151,9 +167,10 @@ impl Drop for Landing {
         };
         let mut state = self.core.lock();
         state.flight.take_if(|flight| Arc::ptr_eq(flight, &self.flight));
-        let error = self.core.fail(&mut state, &failure);
+        let setback = self.core.fail(&mut state, failure);
         drop(state);
-        self.flight.land(Err(error));
+        self.core.tell(&setback);
+        self.land(Err(setback.error));
     }
 }
 
@@ -173,9 +190,10 @@ impl Core {
                 logins: &self.counts.logins,
                 refreshes: &self.counts.refreshes,
                 kept: kept.filter(|_| !state.gone).map(|entry| entry.captured.clone()),
-                next_first: state.next_first,
-                last_code: state.last_code,
+                doubt: state.gate.doubt(),
+                last_code: &self.last_code,
                 attempts,
+                until: Duration::ZERO,
             }
         };
         if account.profile.logout_first
@@ -183,46 +201,12 @@ impl Core {
         {
             // Where only one session may be: the old one makes room.
             self.revoked.fetch_max(entry.number, Ordering::AcqRel);
-            let _ = self.send_logout(account, &entry).await;
+            entry.rejected.store(true, Ordering::Relaxed);
+            let _ = self.send_logout(&entry).await;
         }
-        let outcome = login.run().await;
-        let mut state = self.lock();
-        (state.next_first, state.last_code) = (login.next_first, login.last_code);
-        outcome
-    }
-
-    /// Ends a token at the vendor, on a runtime of its own.
-    pub(crate) fn end(&self, entry: &Entry) -> Result<()> {
-        let account = self.account.load_full();
-        if account.profile.logout.is_none() {
-            return Ok(());
-        }
-        let runtime =
-            Runtime::new().map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
-        let ended = runtime.block_on(self.send_logout(&account, entry));
-        runtime.end();
-        ended
-    }
-
-    async fn send_logout(&self, account: &Account, entry: &Entry) -> Result<()> {
-        let Some(call) = &account.profile.logout else { return Ok(()) };
-        let request = steps::logout(account, call, entry)?;
-        let answer = self.transport.send(request).await;
-        let origin = call.url.base().origin().ascii_serialization();
-        match answer {
-            // What is gone already is what was asked for.
-            Ok(answer) if answer.status < 400 || [401, 404, 410].contains(&answer.status) => Ok(()),
-            Ok(answer) => {
-                let text = format!("logout of `{}`: {origin} answered {}", account.profile.table, answer.status);
-                tracing::warn!(target: "bootseal", "{text}");
-                Err(Error::new(Kind::LoginProtocol, text).with_status(Some(answer.status)))
-            }
-            Err(_) => {
-                let text = format!("logout of `{}`: {origin} gave no answer", account.profile.table);
-                tracing::warn!(target: "bootseal", "{text}");
-                Err(Error::new(Kind::LoginDown, text))
-            }
-        }
+        // After the logout, which has the time of the hard stop.
+        login.until = self.clock.boot() + account.profile.login_timeout;
+        login.run().await
     }
 }
 

@@ -55,6 +55,8 @@ mod expiry;
 #[cfg(feature = "client")]
 mod flight;
 #[cfg(feature = "client")]
+mod follow;
+#[cfg(feature = "client")]
 mod frames;
 #[cfg(feature = "client")]
 mod gate;
@@ -73,6 +75,8 @@ mod layer;
 #[cfg(feature = "client")]
 mod login;
 #[cfg(feature = "client")]
+mod logout;
+#[cfg(feature = "client")]
 mod metrics;
 #[cfg(feature = "middleware")]
 mod middleware;
@@ -80,6 +84,8 @@ mod middleware;
 mod peek;
 #[cfg(feature = "client")]
 mod placeholder;
+#[cfg(feature = "client")]
+mod setback;
 #[cfg(feature = "client")]
 mod steps;
 #[cfg(feature = "client")]
@@ -103,12 +109,18 @@ pub mod testing;
 #[cfg(all(test, bootseal_model))]
 mod model;
 
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub use cookie::fuzzed as fuzzed_cookies;
+
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
 pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
-pub use bootseal_memory::{Level, Report, WipingAllocator, report};
+#[cfg(target_os = "linux")]
+pub use bootseal_memory::{Audit, AuditError, audit};
+pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, report};
 pub use error::{Error, Result};
 pub use secrets::Secrets;
 pub use startup::{Check, Loader, load};

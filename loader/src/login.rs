@@ -2,7 +2,7 @@
 
 use crate::cookie;
 use crate::error::Error;
-use crate::expiry::{Evidence, ExpiryFrom, FieldValue, Life, http_date, iso8601};
+use crate::expiry::{Evidence, ExpiryFrom, FieldValue, Life, date, http_date, iso8601};
 use crate::json::{Found, find};
 use crate::jwt;
 use base64::Engine;
@@ -40,7 +40,7 @@ use url::Url;
 /// # assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginDown);
 /// # Ok::<(), bootseal::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct LoginRequest {
     /// The method.
@@ -59,6 +59,20 @@ pub struct LoginRequest {
     pub client_cert: Option<(Secret, Secret)>,
     /// What to go through.
     pub proxy: Option<Url>,
+    /// The URL as the profile has it, for messages: what was filled in may be a session's id.
+    shown: Url,
+}
+
+impl std::fmt::Debug for LoginRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("LoginRequest")
+            .field("method", &self.method)
+            .field("url", &self.shown.as_str())
+            .field("headers", &headers)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came back.
@@ -206,17 +220,22 @@ impl LoginRequest {
             ca: profile.ca.clone(),
             client_cert,
             proxy: profile.proxy.clone(),
+            shown: call.url.base().clone(),
         })
     }
 
-    /// Adds cookies, behind those that the profile itself sends.
+    /// Adds cookies, behind those that the profile itself sends. One whose value no cookie can hold is left out.
     pub(crate) fn add_cookies(&mut self, cookies: &[cookie::Cookie]) -> Result<(), Error> {
         let mut line = SecretBuf::with_capacity(256)?;
         let own = self.headers.iter().position(|(name, _)| *name == COOKIE).map(|at| self.headers.swap_remove(at));
         if let Some((_, own)) = own {
             own.expose(|own| line.push(own))?;
         }
-        for cookie in cookies.iter().filter(|cookie| !cookie.is_taken_back()) {
+        for cookie in cookies {
+            if !cookie.value.expose(cookie::can_carry) {
+                tracing::warn!(target: "bootseal", cookie = cookie.name, "a cookie of the call ahead is not sent back: its value is not one that a cookie can have (RFC 6265)");
+                continue;
+            }
             line.push(if line.is_empty() { b"" } else { b"; " })?;
             line.push(cookie.name.as_bytes())?;
             line.push(b"=")?;
@@ -255,8 +274,9 @@ pub(crate) fn header_text(
             }
         }
     }
-    if page.expose(|bytes| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))) {
-        return Err(wrong("a line break or NUL"));
+    // RFC 9110 §5.5. Refused here, and not by what sends it: there it would look as if the vendor could not be reached.
+    if !page.expose(|bytes| bytes.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))) {
+        return Err(wrong("a line break or another control character"));
     }
     Ok(page.freeze())
 }
@@ -404,6 +424,8 @@ pub(crate) enum Class {
     Tls,
     /// The answer is not what the profile describes.
     Protocol,
+    /// It claims success, and holds no token.
+    NoToken,
     Redirect,
 }
 
@@ -414,7 +436,7 @@ impl Class {
             Class::Throttled => Kind::LoginThrottled,
             Class::Down { .. } => Kind::LoginDown,
             Class::Tls => Kind::LoginTls,
-            Class::Protocol | Class::Redirect => Kind::LoginProtocol,
+            Class::Protocol | Class::NoToken | Class::Redirect => Kind::LoginProtocol,
         }
     }
 }
@@ -467,12 +489,16 @@ pub(crate) fn arrived(
     let status = answer.status;
     let retry_after = retry_after(profile, &answer, wall);
     let said = |what: &str| format!("answered {status}{what}");
-    let listed = profile.refused_status.as_ref().map(|list| list.contains(&status));
+    // What the profile lists is said of the login alone: a form's page answers 200 where its login answers 302.
+    let login = std::ptr::eq(call, &profile.login).then_some(profile);
+    let listed = login.and_then(|login| login.refused_status.as_ref()).map(|list| list.contains(&status));
     if listed == Some(true) {
         return failed(Class::Refused, Some(status), said(" to the login, which the profile lists as refused"));
     }
-    let ok = profile.ok_status.as_ref().map_or((200..300).contains(&status), |list| list.contains(&status));
-    let refused = profile.refused_when.as_ref().is_some_and(|when| answer.body.expose(|body| holds(when, body)));
+    let ok = login.and_then(|login| login.ok_status.as_ref());
+    let ok = ok.map_or((200..300).contains(&status), |list| list.contains(&status));
+    let refused_when = login.and_then(|login| login.refused_when.as_ref());
+    let refused = refused_when.is_some_and(|when| answer.body.expose(|body| holds(when, body)));
     if refused && (ok || listed.is_none() && (400..500).contains(&status) && status != 429) {
         return failed(Class::Refused, Some(status), said(" to the login, and in it what the profile calls refused"));
     }
@@ -500,7 +526,8 @@ pub(crate) fn arrived(
         429 | 503 if status == 429 || retry_after.is_some() => {
             Err(Failure { class: Class::Throttled, text: said(" to the login"), status: Some(status), retry_after })
         }
-        500..600 => failed(Class::Down { unsent: false }, Some(status), said(" to the login")),
+        // Request Timeout and Too Early say: once more, later.
+        408 | 425 | 500..600 => failed(Class::Down { unsent: false }, Some(status), said(" to the login")),
         _ => failed(Class::Protocol, Some(status), said(" to the login, which the profile does not describe")),
     }
 }
@@ -517,18 +544,14 @@ fn oauth_code(answer: &LoginAnswer) -> Option<&'static str> {
 fn retry_after(profile: &Profile, answer: &LoginAnswer, wall: Duration) -> Option<Duration> {
     let in_header = retry_after_header(&answer.headers, wall);
     in_header.or_else(|| {
-        let found = number(profile.retry_after.as_ref()?, answer)?;
+        let found = number(profile.retry_after.as_ref()?, answer, wall)?;
         let seconds = found.seconds_from(server_now(answer, wall.as_secs_f64()));
         Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
     })
 }
 
 fn server_now(answer: &LoginAnswer, wall: f64) -> f64 {
-    header_date(answer).unwrap_or(wall)
-}
-
-fn header_date(answer: &LoginAnswer) -> Option<f64> {
-    answer.headers.get(http::header::DATE).and_then(|value| value.to_str().ok()).and_then(http_date)
+    date(&answer.headers).unwrap_or(wall)
 }
 
 /// Whether the condition holds for this JSON. What is no JSON meets none.
@@ -550,16 +573,15 @@ fn retry_after_header(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok()).and_then(http_date);
-    Some(Duration::from_secs_f64((http_date(text)? - date.unwrap_or(wall.as_secs_f64())).max(0.0)))
+    Some(Duration::from_secs_f64((http_date(text)? - date(headers).unwrap_or(wall.as_secs_f64())).max(0.0)))
 }
 
 /// Takes the token, and all that the profile keeps, out of an answer of success.
 fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -> Outcome {
     let status = answer.status;
     let missing =
-        |what: &str| failed(Class::Protocol, Some(status), format!("answered {status} to the login, but {what}"));
-    let secret = match at(&profile.token, answer) {
+        |what: &str| failed(Class::NoToken, Some(status), format!("answered {status} to the login, but {what}"));
+    let secret = match at(&profile.token, answer, wall) {
         Ok(Some(Found::Text(secret))) => secret,
         Ok(Some(_)) => {
             return missing(&format!(
@@ -575,11 +597,11 @@ fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -
     if secret.is_empty() || secret.expose(|bytes| bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F)) {
         return missing("the token is empty, or holds control characters");
     }
-    let captured = match captured(call, answer) {
+    let captured = match captured(call, answer, wall) {
         Ok(captured) => captured,
         Err(why) => return missing(&why),
     };
-    let server_date = header_date(answer);
+    let server_date = date(&answer.headers);
     Outcome::Token(Fresh {
         life: Life::of(profile, &evidence(profile, &secret, answer, wall)),
         secret,
@@ -596,24 +618,21 @@ pub(crate) fn evidence(profile: &Profile, token: &Secret, answer: &LoginAnswer, 
     Evidence {
         jwt: token.expose(jwt::peek),
         field: match &profile.expiry {
-            Some(Expiry::Field(field)) => number(field, answer),
+            Some(Expiry::Field(field)) => number(field, answer, wall),
             _ => None,
         },
         expires_in: expires_in.ok().flatten().and_then(|found| found.number()),
-        server_date: header_date(answer),
+        server_date: date(&answer.headers),
         wall: wall.as_secs_f64(),
     }
 }
 
 /// What `call` keeps of its answer; what is not there is left out.
-pub(crate) fn captured(call: &Call, answer: &LoginAnswer) -> Result<Values, String> {
+pub(crate) fn captured(call: &Call, answer: &LoginAnswer, wall: Duration) -> Result<Values, String> {
     let mut values = Values::new();
     for capture in &call.capture {
-        let found = match at(&capture.place, answer) {
-            Ok(Some(Found::Text(text))) => text,
-            Ok(Some(Found::Number(number))) => {
-                Secret::copy_of(number.to_string().as_bytes()).map_err(|error| error.to_string())?
-            }
+        let found = match at(&capture.place, answer, wall) {
+            Ok(Some(Found::Text(text) | Found::Number(text))) => text,
             Ok(_) => continue,
             Err(why) => return Err(why),
         };
@@ -623,7 +642,7 @@ pub(crate) fn captured(call: &Call, answer: &LoginAnswer) -> Result<Values, Stri
 }
 
 /// What stands at a place of the answer. The error is a text that shows nothing of it.
-fn at(place: &AnswerPlace, answer: &LoginAnswer) -> Result<Option<Found>, String> {
+fn at(place: &AnswerPlace, answer: &LoginAnswer, wall: Duration) -> Result<Option<Found>, String> {
     let text = |secret: Result<Secret, bootseal_memory::MemoryError>| {
         secret.map(|secret| Some(Found::Text(secret))).map_err(|error| error.to_string())
     };
@@ -636,8 +655,8 @@ fn at(place: &AnswerPlace, answer: &LoginAnswer) -> Result<Option<Found>, String
             None => Ok(None),
         },
         AnswerPlace::Cookie(name) => {
-            let cookie = cookie::named(&answer.headers, name).map_err(|error| error.to_string())?;
-            Ok(cookie.and_then(cookie::Cookie::into_value).map(Found::Text))
+            let cookie = cookie::named(&answer.headers, name, wall.as_secs_f64()).map_err(|error| error.to_string())?;
+            Ok(cookie.map(|cookie| Found::Text(cookie.value)))
         }
         AnswerPlace::Body => text(answer.body.expose(|body| Secret::copy_of(body.trim_ascii()))),
         AnswerPlace::BodyJsonString => {
@@ -656,15 +675,15 @@ fn shown(place: &AnswerPlace) -> String {
     }
 }
 
-fn number(field: &Field, answer: &LoginAnswer) -> Option<FieldValue> {
+fn number(field: &Field, answer: &LoginAnswer, wall: Duration) -> Option<FieldValue> {
     if let AnswerPlace::Cookie(name) = &field.place {
-        let cookie = cookie::named(&answer.headers, name).ok()??;
+        let cookie = cookie::named(&answer.headers, name, wall.as_secs_f64()).ok()??;
         // Max-Age has precedence (RFC 6265 §5.3).
         let (unit, number) =
             cookie.max_age.map(|life| (Unit::Seconds, life)).or(cookie.expires.map(|at| (Unit::Epoch, at)))?;
-        return Some(FieldValue { from: ExpiryFrom::Header, unit, number });
+        return Some(FieldValue { from: ExpiryFrom::Cookie, unit, number });
     }
-    let found = at(&field.place, answer).ok()??;
+    let found = at(&field.place, answer, wall).ok()??;
     let from = if matches!(field.place, AnswerPlace::Header(_)) { ExpiryFrom::Header } else { ExpiryFrom::Json };
     let number = match (field.unit, &found) {
         (Unit::Iso8601, Found::Text(text)) => text.expose_str(iso8601).ok()??,
@@ -818,7 +837,7 @@ mod tests {
     #[test]
     fn a_value_cannot_end_its_header() {
         let profile = profile(r#"headers = { X-Key = "key ${password}" }"#);
-        for value in ["canary\r\nX-Admin: yes", "canary\n", "\rcanary", "canary\0"] {
+        for value in ["canary\r\nX-Admin: yes", "canary\n", "\rcanary", "canary\0", "canary\u{1b}[2J", "canary\u{7f}"] {
             let error = build_with(&profile, &values(b"", value.as_bytes())).unwrap_err();
             assert_eq!(error.kind(), Kind::Malformed);
             assert!(error.to_string().contains("`X-Key`") && !error.to_string().contains("canary"), "{error}");
@@ -957,8 +976,10 @@ mod tests {
             ("", 401, &[("retry-after", "7")], "", Class::Refused),
             ("", 404, &[], "", Class::Protocol),
             ("", 418, &[], "", Class::Protocol),
-            ("", 200, &[], "", Class::Protocol),
-            ("", 204, &[], "", Class::Protocol),
+            ("", 200, &[], "", Class::NoToken),
+            ("", 204, &[], "", Class::NoToken),
+            ("", 408, &[], "", down),
+            ("", 425, &[], "", down),
             ("", 302, &[], "", Class::Redirect),
             ("", 304, &[], "", Class::Redirect),
             ("", 429, &[], "", Class::Throttled),

@@ -40,6 +40,11 @@ pub(crate) fn gate(table: &PropertyPath, state: u32) {
     emit!(gauge, "gate", table; set(f64::from(state)));
 }
 
+/// 1 where the value of `next` is the one that works.
+pub(crate) fn next_in_use(table: &PropertyPath, is: bool) {
+    emit!(gauge, "next_in_use", table; set(f64::from(u8::from(is))));
+}
+
 pub(crate) fn served_stale(table: &PropertyPath) {
     emit!(counter, "served_stale_total", table; increment(1));
 }

@@ -37,6 +37,11 @@ enum Ends {
     Never,
 }
 
+/// The first login gives a token where one is to be rejected; how the others end.
+fn ends(ends: Ends, rejects: Rejects, number: u64) -> Ends {
+    if number == 1 && rejects != Rejects::Never { Ends::WithToken } else { ends }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Callers {
     Stay,
@@ -59,19 +64,20 @@ enum Rejects {
 /// The vendor, which sees whether two log in at once.
 struct Vendor {
     ends: Ends,
+    rejects: Rejects,
     logins: Arc<AtomicU64>,
     at_once: Arc<AtomicU64>,
 }
 
 impl Transport for Vendor {
     fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
-        let (ends, logins, at_once) = (self.ends, self.logins.clone(), self.at_once.clone());
+        let (last, rejects, logins, at_once) = (self.ends, self.rejects, self.logins.clone(), self.at_once.clone());
         Box::pin(async move {
             assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two logins at once");
             let number = logins.fetch_add(1, Ordering::SeqCst) + 1;
             shuttle::future::yield_now().await;
             let _away = Away(at_once);
-            match ends {
+            match ends(last, rejects, number) {
                 Ends::WithToken => Ok(LoginAnswer {
                     status: 200,
                     headers: http::HeaderMap::new(),
@@ -98,6 +104,8 @@ impl Drop for Away {
 /// Stands still, unless it is moved; a login that never answers is at its longest already.
 struct Still {
     ends: Ends,
+    rejects: Rejects,
+    logins: Arc<AtomicU64>,
     seconds: Arc<AtomicU64>,
 }
 
@@ -111,7 +119,7 @@ impl Clock for Still {
     }
 
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        match self.ends {
+        match ends(self.ends, self.rejects, self.logins.load(Ordering::SeqCst) + 1) {
             Ends::Never => Box::pin(shuttle::future::yield_now()),
             _ => Box::pin(std::future::pending()),
         }
@@ -141,10 +149,10 @@ fn ask(source: &TokenSource, callers: Callers) -> Result<Token, Error> {
 
 fn one(account: &(Profile, Values), ends: Ends, callers: Callers, rejects: Rejects) {
     let (logins, at_once) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let vendor = Vendor { ends, logins: logins.clone(), at_once };
+    let vendor = Vendor { ends, rejects, logins: logins.clone(), at_once };
     let (profile, values) = account.clone();
     let seconds = Arc::new(AtomicU64::new(1_000));
-    let clock = Still { ends, seconds: seconds.clone() };
+    let clock = Still { ends, rejects, logins: logins.clone(), seconds: seconds.clone() };
     let source = TokenSource::new(profile, values, Arc::new(clock), Arc::new(vendor), None);
     if rejects == Rejects::Stale {
         source.token_blocking().unwrap();
@@ -162,10 +170,7 @@ fn one(account: &(Profile, Values), ends: Ends, callers: Callers, rejects: Rejec
         thread.join().unwrap();
     }
     let (logins, counts) = (logins.load(Ordering::SeqCst), source.counts());
-    let expected = match (ends, rejects) {
-        (Ends::WithToken, Rejects::Fresh | Rejects::Worked | Rejects::Stale) => 2,
-        _ => 1,
-    };
+    let expected = if rejects == Rejects::Never { 1 } else { 2 };
     assert_eq!(logins, expected, "{ends:?} {callers:?} {rejects:?}");
     assert_eq!(counts.logins, logins);
     // A stale token may be replaced before anyone comes to reject it.
@@ -189,17 +194,20 @@ fn caller(source: &TokenSource, dead: &AtomicU64, ends: Ends, callers: Callers, 
             return;
         }
     };
-    assert_eq!(ends, Ends::WithToken);
+    assert!(ends == Ends::WithToken || rejects != Rejects::Never);
     // Who comes late may have been given the second one already.
     if rejects == Rejects::Never || token.0.number > 1 {
         return;
     }
     if rejects != Rejects::Fresh {
-        source.accepted(&token);
+        source.accepted(&token, Duration::ZERO);
     }
     assert!(source.reject(&token));
     dead.fetch_max(token.0.number, Ordering::SeqCst);
-    assert_eq!(ask().unwrap().0.number, 2);
+    match ask() {
+        Ok(token) => assert_eq!((ends, token.0.number), (Ends::WithToken, 2)),
+        Err(error) => assert!(ends != Ends::WithToken && error.kind() == Kind::LoginDown, "{error}"),
+    }
 }
 
 /// Under both ways of choosing who goes next.
@@ -239,6 +247,16 @@ fn model_a_token_that_is_rejected_by_all_who_have_it() {
 }
 
 #[test]
+fn model_a_token_that_is_rejected_where_the_next_login_fails() {
+    check_all(Ends::WithFailure, &[Rejects::Fresh, Rejects::Worked, Rejects::Stale]);
+}
+
+#[test]
+fn model_a_token_that_is_rejected_where_the_next_login_is_given_up() {
+    check_all(Ends::Never, &[Rejects::Fresh, Rejects::Worked, Rejects::Stale]);
+}
+
+#[test]
 fn model_a_login_that_fails() {
     check_all(Ends::WithFailure, &[Rejects::Never]);
 }
@@ -249,8 +267,10 @@ fn model_a_login_that_dies() {
         let account = account();
         check(move || {
             let (profile, values) = account.clone();
-            let clock = Still { ends: Ends::Never, seconds: Arc::new(AtomicU64::new(1_000)) };
-            let vendor = Vendor { ends: Ends::Never, logins: Arc::default(), at_once: Arc::default() };
+            let (ends, rejects, logins) = (Ends::Never, Rejects::Never, Arc::<AtomicU64>::default());
+            let seconds = Arc::new(AtomicU64::new(1_000));
+            let clock = Still { ends, rejects, logins: logins.clone(), seconds };
+            let vendor = Vendor { ends, rejects, logins, at_once: Arc::default() };
             let source = TokenSource::new(profile, values, Arc::new(clock), Arc::new(vendor), None);
             let died = source.start_what_dies();
             let threads: Vec<_> = (0..CALLERS)

@@ -1,7 +1,7 @@
 //! How is an answer looked into? What its body says of the token is read, and handed on as if it had not been.
 
 use crate::error::Result;
-use crate::exchange::{Incoming, Outgoing};
+use crate::exchange::{Incoming, Late, Outgoing};
 use crate::login::holds;
 use bootseal_core::When;
 use bytes::{Buf, Bytes, BytesMut};
@@ -11,7 +11,7 @@ use reqwest::{Request, Response, ResponseBuilderExt};
 use std::borrow::Cow;
 use std::fmt;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use url::Url;
 
 /// A longer body says nothing of the token: it is an answer.
@@ -22,9 +22,12 @@ const DRAIN: usize = 64 * 1024;
 /// The body of an answer that may have been looked into: the same bytes, trailers and error as those of `B`.
 ///
 /// It is what answers of the tower layer, `TokenService`, have as a body.
+#[cfg_attr(not(feature = "tower"), allow(unreachable_pub, reason = "the tower layer gives it out"))]
 pub struct AnswerBody<B: Body> {
     read: Bytes,
     after: After<B>,
+    /// Looks on while it is read, where what it says was not known when it was handed on.
+    look: Option<Box<(Look, Late)>>,
 }
 
 enum After<B: Body> {
@@ -36,36 +39,94 @@ enum After<B: Body> {
 
 impl<B: Body> AnswerBody<B> {
     pub(crate) fn new(body: B) -> AnswerBody<B> {
-        AnswerBody { read: Bytes::new(), after: After::Rest(Box::pin(body)) }
+        AnswerBody { read: Bytes::new(), after: After::Rest(Box::pin(body)), look: None }
     }
 
-    /// Whether `when` holds for the body. Only what begins as JSON and ends within 64 KiB is looked at, so that a stream goes on as one.
-    async fn says(&mut self, when: &When) -> bool {
-        let After::Rest(rest) = &mut self.after else { return false };
-        let mut read = BytesMut::new();
-        let after = loop {
-            let after = match std::future::poll_fn(|cx| rest.as_mut().poll_frame(cx)).await {
-                None => After::End,
-                Some(Err(error)) => After::Error(error),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => {
-                        read.extend_from_slice(&to_bytes(data));
-                        let begins = read.trim_ascii_start().first();
-                        if read.len() > MOST || begins.is_some_and(|byte| !b"{[\"".contains(byte)) {
-                            break None;
-                        }
-                        continue;
-                    }
-                    Err(frame) => frame.into_trailers().map_or(After::End, After::Trailers),
-                },
-            };
-            break Some(after);
-        };
-        self.read = read.freeze();
-        let Some(after) = after else { return false };
-        let whole = !matches!(after, After::Error(_));
-        self.after = after;
-        whole && holds(when, &self.read)
+    /// Whether `when` holds for the first JSON value of the body. A body that has a length is waited for; of another one, which may be a
+    /// stream, only what is there already is looked at now, so that it goes on as one.
+    async fn says(&mut self, when: &When, late: Late) -> Option<bool> {
+        let After::Rest(rest) = &mut self.after else { return Some(false) };
+        let waits = rest.size_hint().exact().is_some();
+        let mut look = Look::new(when);
+        let mut says = None;
+        while says.is_none() {
+            let frame = std::future::poll_fn(|cx| match rest.as_mut().poll_frame(cx) {
+                Poll::Pending if !waits => Poll::Ready(None),
+                polled => polled.map(Some),
+            });
+            let Some(frame) = frame.await else { break };
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => says = look.more(&to_bytes(data)),
+                end => {
+                    self.after = match end {
+                        Some(Ok(Err(frame))) => frame.into_trailers().map_or(After::End, After::Trailers),
+                        Some(Err(error)) => After::Error(error),
+                        _ => After::End,
+                    };
+                    says = Some(false);
+                    break;
+                }
+            }
+        }
+        self.read = look.read.split().freeze();
+        if says.is_none() {
+            look.read.extend_from_slice(&self.read);
+            self.look = Some(Box::new((look, late)));
+        }
+        says
+    }
+
+    /// Looks on.
+    fn passes(&mut self, data: &[u8]) {
+        let Some((mut look, late)) = self.look.take().map(|look| *look) else { return };
+        match look.more(data) {
+            None => self.look = Some(Box::new((look, late))),
+            Some(true) => late.rejected(),
+            Some(false) => late.accepted(),
+        }
+    }
+}
+
+/// The first JSON value of a body, as it comes in.
+struct Look {
+    when: When,
+    read: BytesMut,
+    /// How much of it was looked at.
+    at: usize,
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Look {
+    fn new(when: &When) -> Look {
+        Look { when: when.clone(), read: BytesMut::new(), at: 0, depth: 0, in_text: false, escaped: false }
+    }
+
+    /// Whether the condition holds, once that is known: at the end of the value, or where there is none, or none that ends within 64 KiB.
+    fn more(&mut self, data: &[u8]) -> Option<bool> {
+        self.read.extend_from_slice(data);
+        while let Some(byte) = self.read.get(self.at) {
+            self.at += 1;
+            if self.at > MOST {
+                return Some(false);
+            }
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_text => self.escaped = true,
+                b'"' => self.in_text = !self.in_text,
+                _ if self.in_text => {}
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' if self.depth > 0 => self.depth -= 1,
+                b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => continue,
+                _ if self.depth == 0 => return Some(false),
+                _ => {}
+            }
+            if self.depth == 0 && !self.in_text {
+                return Some(holds(&self.when, &self.read[..self.at]));
+            }
+        }
+        None
     }
 }
 
@@ -90,7 +151,11 @@ impl<B: Body> Body for AnswerBody<B> {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))));
         }
         if let After::Rest(rest) = &mut self.after {
-            return rest.as_mut().poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?.map_data(to_bytes))));
+            let frame = ready!(rest.as_mut().poll_frame(cx)).map(|frame| Ok(frame?.map_data(to_bytes)));
+            if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                self.passes(data);
+            }
+            return Poll::Ready(frame);
         }
         Poll::Ready(match std::mem::replace(&mut self.after, After::End) {
             After::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
@@ -130,11 +195,11 @@ impl<B: Body<Data: Send, Error: Send> + Send> Incoming for http::Response<Answer
         self.headers()
     }
 
-    async fn says(mut self, when: &When) -> (Self, bool) {
+    async fn says(mut self, when: &When, late: Late) -> (Self, Option<bool>) {
         if !may_say_something(self.body().size_hint().exact(), self.headers()) {
-            return (self, false);
+            return (self, Some(false));
         }
-        let says = self.body_mut().says(when).await;
+        let says = self.body_mut().says(when, late).await;
         (self, says)
     }
 
@@ -166,14 +231,14 @@ impl Incoming for Response {
         self.headers()
     }
 
-    async fn says(self, when: &When) -> (Response, bool) {
+    async fn says(self, when: &When, late: Late) -> (Response, Option<bool>) {
         if !may_say_something(self.content_length(), self.headers()) {
-            return (self, false);
+            return (self, Some(false));
         }
         let url = self.url().clone();
         let (parts, body) = http::Response::<reqwest::Body>::from(self).into_parts();
         let mut body = AnswerBody::new(body);
-        let says = body.says(when).await;
+        let says = body.says(when, late).await;
         let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
         again.status = parts.status;
         again.version = parts.version;

@@ -12,9 +12,13 @@ use bootseal_core::{Kind, OpenedValue, Profile, Property, PropertyPath, Reader, 
 #[cfg(feature = "client")]
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// A file is watched no faster.
+const FASTEST: Duration = Duration::from_millis(100);
 
 /// An opened vault: every value in guarded memory, to be asked for by name. A cheap handle.
 ///
@@ -39,6 +43,8 @@ struct Inner {
     sources: Mutex<HashMap<PropertyPath, TokenSource>>,
 }
 
+#[cfg(feature = "client")]
+type OfSource = (Profile, BTreeMap<String, Secret>, Option<Attempts>);
 type Listener = Arc<dyn Fn(&[String]) + Send + Sync>;
 
 /// What one generation of the file says.
@@ -145,6 +151,25 @@ impl Secrets {
         }))
     }
 
+    /// The secrets of a vault that is open already, and perhaps no file yet: how a command line tries a login before it writes one.
+    /// There is no reload, and a login that was refused is remembered nowhere.
+    ///
+    /// # Errors
+    /// As [`crate::load`]: where a value does not open, or a profile cannot work.
+    ///
+    /// ```
+    /// use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Vault};
+    /// let me = Identity::generate()?;
+    /// let draft = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "timeout = \"10s\"\n")?;
+    /// let pin = Pin::from(draft.file().vault());
+    /// let opened = SealedFile::parse(draft.sign()?.into_bytes())?.verify(&[pin])?.open(&[me])?;
+    /// assert_eq!(bootseal::Secrets::of(opened)?.text("timeout")?, "10s");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of(vault: Vault<Reader>) -> Result<Secrets> {
+        Ok(Secrets::new(Snapshot::new(vault, &[])?, None))
+    }
+
     pub(crate) fn now(&self) -> Arc<Snapshot> {
         lock(&self.0.now).clone()
     }
@@ -179,13 +204,28 @@ impl Secrets {
         let Some(loader) = &self.0.loader else {
             return Err(Error::new(Kind::Usage, "this vault was made in a test, and has no file to be read again"));
         };
-        let _one = lock(&self.0.reloading);
+        let one = lock(&self.0.reloading);
         let (newer, memory) = loader.snapshot()?;
-        self.take(newer, |newer| loader.remember(newer, &memory))
+        let names = self.take(newer, |newer| loader.remember(newer, &memory))?;
+        drop(one);
+        if let Some(names) = &names {
+            self.tell(names);
+        }
+        Ok(names.unwrap_or_default())
     }
 
-    /// Puts a newer generation in the place of the present one.
-    pub(crate) fn take(&self, newer: Snapshot, remember: impl FnOnce(&Snapshot) -> Result<()>) -> Result<Vec<String>> {
+    /// With nothing locked: a listener may reload, or ask for what it likes. One that panics takes nothing away from the others.
+    fn tell(&self, names: &[String]) {
+        let listeners: Vec<Listener> = lock(&self.0.listeners).clone();
+        for listener in listeners {
+            if std::panic::catch_unwind(AssertUnwindSafe(|| listener(names))).is_err() {
+                tracing::error!(target: "bootseal", "a listener of on_change panicked; what it listens for goes on");
+            }
+        }
+    }
+
+    /// Puts a newer generation in the place of the present one; `None` where it is the same.
+    fn take(&self, newer: Snapshot, remember: impl FnOnce(&Snapshot) -> Result<()>) -> Result<Option<Vec<String>>> {
         let present = self.now();
         let (old, new) = (&present.file, &newer.file);
         if old.vault() != new.vault() && !new.former_ids().contains(&old.vault()) {
@@ -193,7 +233,7 @@ impl Secrets {
             return Err(newer.placed(bootseal_core::Error::new(Kind::WrongVault, text)));
         }
         if old.text() == new.text() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         if new.generation() <= old.generation() {
             let text =
@@ -202,30 +242,42 @@ impl Secrets {
         }
         let names = present.changes(&newer);
         #[cfg(feature = "client")]
-        let sources: Vec<(TokenSource, _)> = lock(&self.0.sources)
-            .iter()
-            .map(|(table, source)| {
-                let Some((profile, values)) = self.account(&newer, table)? else { return Ok((source.clone(), None)) };
-                let attempts = newer.attempts(self.0.loader.as_ref(), &profile, &values)?;
-                Ok((source.clone(), Some((profile, values, attempts))))
-            })
-            .collect::<Result<_>>()?;
+        let mut accounts = self.all_accounts(&newer)?;
         remember(&newer)?;
-        *lock(&self.0.now) = Arc::new(newer);
         #[cfg(feature = "client")]
-        for (source, account) in sources {
-            match account {
+        {
+            // Whoever makes a source now finds the newer file, or is told.
+            let sources = lock(&self.0.sources);
+            *lock(&self.0.now) = Arc::new(newer);
+            let told = sources.iter().filter_map(|(table, source)| match accounts.remove(table) {
                 Some((profile, values, attempts)) => source.follow(profile, values, attempts),
                 None => source.retire(),
-            }
+            });
+            let afterwards: Vec<_> = told.collect();
+            drop(sources);
+            afterwards.into_iter().for_each(|act| act());
         }
-        let listeners: Vec<Listener> = lock(&self.0.listeners).clone();
-        listeners.iter().for_each(|listener| listener(&names));
-        Ok(names)
+        #[cfg(not(feature = "client"))]
+        {
+            *lock(&self.0.now) = Arc::new(newer);
+        }
+        Ok(Some(names))
     }
 
-    /// Looks at the file every so often, on a thread of its own, and [reloads](Secrets::reload) it when its content is another, as when a
-    /// link was swapped. A file that cannot be taken is said in the log, once, and the old one goes on. It ends with the last handle.
+    /// What each profile's source needs.
+    #[cfg(feature = "client")]
+    fn all_accounts(&self, file: &Snapshot) -> Result<HashMap<PropertyPath, OfSource>> {
+        let one = |table: &PropertyPath| {
+            let Some((profile, values)) = self.account(file, table)? else { return Ok(None) };
+            let attempts = file.attempts(self.0.loader.as_ref(), &profile, &values)?;
+            Ok(Some((table.clone(), (profile, values, attempts))))
+        };
+        file.profiles.keys().filter_map(|table| one(table).transpose()).collect()
+    }
+
+    /// Looks at the file every so often, ten times a second at most, on a thread of its own, and [reloads](Secrets::reload) it when its
+    /// content is not what was opened, as when a link was swapped. A file that cannot be taken is tried again each time, for its key may
+    /// come a moment later; it is said in the log once, and the old one goes on. It ends with the last handle.
     ///
     /// # Errors
     /// [`Kind::Io`] where there is no thread for it; [`Kind::Usage`] for a vault of a test.
@@ -239,22 +291,25 @@ impl Secrets {
         let Some(path) = self.0.loader.as_ref().and(self.now().file.path().map(Path::to_owned)) else {
             return Err(Error::new(Kind::Usage, "this vault was made in a test, and has no file to be watched"));
         };
-        let (weak, mut seen) = (Arc::downgrade(&self.0), self.now().file.text().into_bytes());
+        let (weak, every, mut told) = (Arc::downgrade(&self.0), every.max(FASTEST), None);
         let watching = move || loop {
             std::thread::park_timeout(every);
             let Some(vault) = weak.upgrade().map(Secrets) else { return };
             // A file that is away for a moment is being replaced.
             let Ok(content) = std::fs::read(&path) else { continue };
-            if content == seen {
+            if content == vault.now().file.text().as_bytes() {
                 continue;
             }
-            seen = content;
             match vault.reload() {
                 Ok(names) => {
                     tracing::info!(target: "bootseal", generation = vault.generation(), changed = names.len(), "reloaded")
                 }
                 Err(error) => {
-                    tracing::warn!(target: "bootseal", generation = vault.generation(), %error, "the file changed and is not taken; what was opened goes on")
+                    let failure = Some((content, error.to_string()));
+                    if told != failure {
+                        told = failure;
+                        tracing::warn!(target: "bootseal", generation = vault.generation(), %error, "the file changed and is not taken; what was opened goes on")
+                    }
                 }
             }
         };
@@ -418,27 +473,31 @@ impl Secrets {
         transport: Arc<dyn crate::login::Transport>,
     ) -> Result<TokenSource> {
         let table: PropertyPath = profile.parse()?;
-        let now = self.now();
-        let Some((profile, values)) = self.account(&now, &table)? else {
-            // Says which profiles there are.
-            let missing = Profile::read(&now.file, &table).err();
-            return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());
-        };
-        if now.file.trust() == bootseal_core::Trust::Nothing {
-            return Err(Error::new(
-                Kind::WrongVault,
-                format!("no login with `{table}`: nothing says which vault this must be"),
-            )
-            .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault())));
+        loop {
+            let now = self.now();
+            let Some((profile, values)) = self.account(&now, &table)? else {
+                // Says which profiles there are.
+                let missing = Profile::read(&now.file, &table).err();
+                return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());
+            };
+            if now.file.trust() == bootseal_core::Trust::Nothing {
+                return Err(Error::new(
+                    Kind::WrongVault,
+                    format!("no login with `{table}`: nothing says which vault this must be"),
+                )
+                .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault())));
+            }
+            if let Some(source) = lock(&self.0.sources).get(&table) {
+                return Ok(source.clone());
+            }
+            let attempts = now.attempts(self.0.loader.as_ref(), &profile, &values)?;
+            let source = TokenSource::new(profile, values, clock.clone(), transport.clone(), attempts);
+            let mut sources = lock(&self.0.sources);
+            // What was reloaded meanwhile has not told this one: then once more.
+            if Arc::ptr_eq(&now, &self.now()) {
+                return Ok(sources.entry(table).or_insert(source).clone());
+            }
         }
-        let mut sources = lock(&self.0.sources);
-        if let Some(source) = sources.get(&table) {
-            return Ok(source.clone());
-        }
-        let attempts = now.attempts(self.0.loader.as_ref(), &profile, &values)?;
-        let source = TokenSource::new(profile, values, clock, transport, attempts);
-        sources.insert(table, source.clone());
-        Ok(source)
     }
 
     /// The names of the login profiles, sorted: `acme` for `[acme.login]`.

@@ -268,8 +268,7 @@ impl Loader {
     /// ```
     #[cfg(feature = "client")]
     pub fn proxy(mut self, url: &str) -> Result<Loader> {
-        let parsed =
-            url::Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        let parsed = url::Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let bare = parsed.filter(|url| url.username().is_empty() && url.password().is_none());
         let wrong =
             || Error::new(Kind::Usage, "the proxy must be as \"http://proxy.example:3128\", without credentials");
@@ -333,7 +332,11 @@ impl Loader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn load(self) -> Result<Secrets> {
-        let (opened, state) = self.snapshot()?;
+        let opened = self.snapshot();
+        // What ciphers and copies left there.
+        bootseal_memory::scrub_registers();
+        bootseal_memory::scrub_stack();
+        let (opened, state) = opened?;
         self.remember(&opened, &state)?;
         Ok(Secrets::new(opened, Some(self)))
     }
@@ -419,12 +422,10 @@ impl Loader {
     }
 
     fn open(&self) -> Result<Opened> {
-        let report = bootseal_memory::report()?;
-        if self.least.is_some_and(|least| report.level < least) {
-            let text = format!("{report}, and this application asks for better");
-            return Err(Error::new(Kind::Io, text)
-                .with_help("memfd_secret needs Linux 5.14 or later, and a seccomp filter that lets it through."));
-        }
+        let report = match self.least {
+            Some(least) => bootseal_memory::require(least).map_err(|error| Error::new(Kind::Io, error.to_string()))?,
+            None => bootseal_memory::report()?,
+        };
         let (path, path_source) = match self.env.get(env::FILE) {
             Some(named) if !self.exactly => (PathBuf::from(named), env::FILE),
             _ => (self.path.clone(), "given in code"),

@@ -4,25 +4,55 @@ use crate::attempts::Attempts;
 use crate::clock::Clock;
 use crate::cookie;
 use crate::error::Error;
+use crate::gate::Doubt;
 use crate::login::{
     Class, Failure, Fresh, LoginAnswer, LoginRequest, Outcome, Transport, TransportError, Values, arrived, captured,
     failed, header_text, understand,
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::token::Entry;
 use crate::totp;
 use bootseal_core::{Call, Kind, Profile, Secret};
 use http::HeaderName;
+use serde::{Deserialize, Serialize};
+use std::sync::PoisonError;
 use std::time::Duration;
+
+/// At most so long a logout takes: what a login is given beyond its own timeout, where one goes ahead of it.
+const LOGOUT: Duration = Duration::from_secs(5);
 
 /// A profile, and the values of its table that it uses. A reload puts another one in its place.
 pub(crate) struct Account {
     pub(crate) profile: Profile,
     /// With those that stand in for others (`next`), where they are set.
     pub(crate) values: Values,
+    turn: Mutex<Turn>,
 }
 
-/// One login: everything that it needs, and what it leaves behind for the next one.
+/// Where `next` gives a second password: with which one the next login begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Turn {
+    /// With that of `next`: it worked the last time, or the other one was refused.
+    pub(crate) next_first: bool,
+    /// The other one was refused since the last token: it is not sent again before this one was.
+    pub(crate) other_refused: bool,
+}
+
+impl Account {
+    pub(crate) fn new(profile: Profile, values: Values, turn: Turn) -> Account {
+        Account { profile, values, turn: Mutex::new(turn) }
+    }
+
+    pub(crate) fn turn(&self) -> Turn {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_turn(&self, turn: Turn) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+    }
+}
+
+/// One login, and everything that it needs. What it must not forget, whatever becomes of it, it writes down on the way.
 pub(crate) struct Login<'a> {
     pub(crate) account: &'a Account,
     pub(crate) transport: &'a dyn Transport,
@@ -33,46 +63,49 @@ pub(crate) struct Login<'a> {
     pub(crate) refreshes: &'a AtomicU64,
     /// What came with the token before, for the refresh.
     pub(crate) kept: Option<Values>,
-    /// The values of `next` worked the last time.
-    pub(crate) next_first: bool,
-    /// The period of the last one-time code that was sent.
-    pub(crate) last_code: Option<u64>,
+    /// What failed logins before it say of the credentials.
+    pub(crate) doubt: Doubt,
+    /// The period of the last one-time code that was sent; 0: none.
+    pub(crate) last_code: &'a AtomicU64,
     /// Where that outlives the process.
     pub(crate) attempts: Option<&'a Attempts>,
+    /// When the whole of it must be over, by the time since boot.
+    pub(crate) until: Duration,
 }
 
 impl Login<'_> {
     pub(crate) async fn run(&mut self) -> Outcome {
-        let profile = &self.account.profile;
+        let account = self.account;
         if let Some(outcome) = self.refresh().await {
             return outcome;
         }
-        let spare = self.spare_values();
-        let first_is_next = self.next_first && spare.is_some();
-        let mut order = vec![(self.account.values.clone(), false)];
-        order.extend(spare.map(|values| (values, true)));
-        if first_is_next {
-            order.reverse();
-        }
-        let mut last = failed(Class::Protocol, None, "cannot be asked");
-        for (values, is_next) in order {
-            if matches!(&last, Outcome::Failed(failure) if failure.class == Class::Refused) {
-                tracing::warn!(target: "bootseal", profile = %profile.table, "these credentials were refused: trying the others of `next`");
-            }
-            last = self.with_password(values).await;
-            match &last {
-                Outcome::Failed(failure) if failure.class == Class::Refused => {}
-                Outcome::Failed(_) => return last,
+        let Some(spare) = self.spare_values() else { return self.with_password(account.values.clone()).await };
+        loop {
+            let Turn { next_first, other_refused } = account.turn();
+            let values = if next_first { &spare } else { &account.values };
+            let outcome = self.with_password(values.clone()).await;
+            match &outcome {
                 Outcome::Token(_) => {
-                    if is_next && !self.next_first {
-                        tracing::warn!(target: "bootseal", profile = %profile.table, "next_in_use: the value of `next` is the one that works; make it the first");
+                    if next_first && other_refused {
+                        tracing::warn!(target: "bootseal", profile = %account.profile.table, "next_in_use: the value of `next` is the one that works; make it the first");
                     }
-                    self.next_first = is_next;
-                    return last;
+                    account.set_turn(Turn { next_first, other_refused: false });
+                    return outcome;
                 }
+                // The other one's turn, in this login or, where it comes to nothing, in the next.
+                Outcome::Failed(failure) if self.doubt.refuses(failure.class) => {
+                    account.set_turn(Turn { next_first: !next_first, other_refused: !other_refused });
+                    if other_refused {
+                        return outcome;
+                    }
+                    if let Some(attempts) = self.attempts {
+                        attempts.turn(account.turn());
+                    }
+                    tracing::warn!(target: "bootseal", profile = %account.profile.table, "these credentials were refused: trying the others of `next`");
+                }
+                Outcome::Failed(_) => return outcome,
             }
         }
-        last
     }
 
     /// The values with those of `next` in their places; `None` where none is set.
@@ -95,8 +128,7 @@ impl Login<'_> {
         let mut values = self.account.values.clone();
         values.extend(kept.clone());
         let request = LoginRequest::build(profile, call, &values).ok()?;
-        self.refreshes.fetch_add(1, Ordering::Relaxed);
-        let answer = self.send(request).await;
+        let answer = self.send(request, Some(self.refreshes)).await;
         match understand(profile, call, answer, self.clock.wall()) {
             Outcome::Token(mut fresh) => {
                 // A vendor that does not say a value anew means the one that it gave.
@@ -105,7 +137,7 @@ impl Login<'_> {
                 Some(self.complete(fresh, all))
             }
             Outcome::Failed(failure) => match failure.class {
-                Class::Refused | Class::PerhapsRefused | Class::Protocol | Class::Redirect => {
+                Class::Refused | Class::PerhapsRefused | Class::Protocol | Class::NoToken | Class::Redirect => {
                     tracing::info!(target: "bootseal", profile = %profile.table, "the refresh token is not taken: {}; the password is next", failure.text);
                     None
                 }
@@ -117,36 +149,40 @@ impl Login<'_> {
         }
     }
 
+    /// Puts the one-time code among the values. Asked for when all else is there: a code that is drawn is used up.
+    fn draw_code(&self, values: &mut Values) -> Result<(), Outcome> {
+        let Some(totp) = &self.account.profile.totp else { return Ok(()) };
+        let wall = self.clock.wall();
+        let step = totp::step(totp, wall);
+        let last = self.last_code.load(Ordering::Relaxed);
+        // A little ahead, and the clock was set back by as much. Far ahead, it was wrong when that code was sent, and no code that
+        // comes now is that one.
+        if last != 0 && (step..=step + 2).contains(&last) {
+            return Err(Outcome::Failed(Failure {
+                class: Class::Throttled,
+                text: "is not asked now: the one-time code of this moment was used already".into(),
+                status: None,
+                retry_after: Some(totp::until(totp, last + 1, wall)),
+            }));
+        }
+        let code = match values.get(&totp.seed).map(|seed| totp::code(totp, seed, step)) {
+            Some(Ok(code)) => code,
+            Some(Err(error)) => return Err(cannot(&error)),
+            None => {
+                let text = "cannot be asked: the seed of the one-time code is not there";
+                return Err(failed(Class::Protocol, None, text));
+            }
+        };
+        values.insert("totp".into(), code);
+        self.last_code.store(step, Ordering::Relaxed);
+        if let Some(attempts) = self.attempts {
+            attempts.code(step);
+        }
+        Ok(())
+    }
+
     async fn with_password(&mut self, mut values: Values) -> Outcome {
         let profile = &self.account.profile;
-        if let Some(totp) = &profile.totp {
-            let wall = self.clock.wall();
-            let step = totp::step(totp, wall);
-            if self.last_code.is_some_and(|last| last >= step) {
-                return Outcome::Failed(Failure {
-                    class: Class::Throttled,
-                    text: "is not asked now: the one-time code of this moment was used already".into(),
-                    status: None,
-                    retry_after: Some(totp::until_next(totp, wall)),
-                });
-            }
-            let code = match values.get(&totp.seed).map(|seed| totp::code(totp, seed, step)) {
-                Some(Ok(code)) => code,
-                Some(Err(error)) => return cannot(&error),
-                None => {
-                    return failed(
-                        Class::Protocol,
-                        None,
-                        "cannot be asked: the seed of the one-time code is not there",
-                    );
-                }
-            };
-            values.insert("totp".into(), code);
-            self.last_code = Some(step);
-            if let Some(attempts) = self.attempts {
-                attempts.code(step);
-            }
-        }
         let mut kept = Values::new();
         let mut cookies = Vec::new();
         if let Some(before) = &profile.before {
@@ -154,7 +190,7 @@ impl Login<'_> {
                 Ok(request) => request,
                 Err(error) => return cannot(&error),
             };
-            let answer = self.send(request).await;
+            let answer = self.send(request, None).await;
             let answer = match arrived(profile, before, answer, self.clock.wall()) {
                 Ok(answer) => answer,
                 Err(mut failure) => {
@@ -166,7 +202,8 @@ impl Login<'_> {
                     return Outcome::Failed(failure);
                 }
             };
-            match (captured(before, &answer), cookie::set_by(&answer.headers)) {
+            let wall = self.clock.wall();
+            match (captured(before, &answer, wall), cookie::set_by(&answer.headers, wall.as_secs_f64())) {
                 (Ok(found), Ok(set)) => (kept, cookies) = (found, set),
                 (Err(why), _) => {
                     return failed(
@@ -179,14 +216,16 @@ impl Login<'_> {
             }
             values.extend(kept.clone());
         }
+        if let Err(outcome) = self.draw_code(&mut values) {
+            return outcome;
+        }
         let request = LoginRequest::build(profile, &profile.login, &values)
             .and_then(|mut request| request.add_cookies(&cookies).map(|()| request));
         let request = match request {
             Ok(request) => request,
             Err(error) => return cannot(&error),
         };
-        self.logins.fetch_add(1, Ordering::Relaxed);
-        let answer = self.send(request).await;
+        let answer = self.send(request, Some(self.logins)).await;
         match understand(profile, &profile.login, answer, self.clock.wall()) {
             Outcome::Token(mut fresh) => {
                 kept.append(&mut fresh.captured);
@@ -210,10 +249,23 @@ impl Login<'_> {
         }
     }
 
-    async fn send(&self, request: LoginRequest) -> Result<LoginAnswer, TransportError> {
+    /// Sends it, with what is left of the time for the whole login, and counts it, where it is sent at all.
+    async fn send(
+        &self,
+        mut request: LoginRequest,
+        counter: Option<&AtomicU64>,
+    ) -> Result<LoginAnswer, TransportError> {
+        let left = || Some(self.until.saturating_sub(self.clock.boot())).filter(|left| !left.is_zero());
+        request.timeout = left().ok_or(TransportError::Timeout)?;
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
         match self.transport.send(request.clone()).await {
             // Not one byte was sent, so this is no second login.
-            Err(TransportError::Connect(_)) => self.transport.send(request).await,
+            Err(TransportError::Connect(_)) => {
+                request.timeout = left().ok_or(TransportError::Timeout)?;
+                self.transport.send(request).await
+            }
             answer => answer,
         }
     }
@@ -240,9 +292,9 @@ pub(crate) fn headers(
 }
 
 /// The request that ends a token, with the token on it unless it says otherwise itself.
-pub(crate) fn logout(account: &Account, call: &Call, entry: &Entry) -> Result<LoginRequest, Error> {
-    let profile = &account.profile;
-    let mut values = account.values.clone();
+pub(crate) fn logout(call: &Call, entry: &Entry) -> Result<LoginRequest, Error> {
+    let profile = &entry.account.profile;
+    let mut values = entry.account.values.clone();
     values.extend(entry.captured.clone());
     values.insert("token".into(), entry.secret.clone());
     let mut request = LoginRequest::build(profile, call, &values)?;
@@ -251,7 +303,7 @@ pub(crate) fn logout(account: &Account, call: &Call, entry: &Entry) -> Result<Lo
             request.headers.push((name.clone(), text.clone()));
         }
     }
-    request.timeout = profile.login_timeout.min(Duration::from_secs(10));
+    request.timeout = profile.login_timeout.min(LOGOUT);
     Ok(request)
 }
 

@@ -21,6 +21,11 @@ pub(crate) use {
 /// begun.
 #[cfg(not(bootseal_model))]
 pub(crate) fn leaving_nothing(work: impl FnOnce() + Send) {
+    let work = || {
+        work();
+        bootseal_memory::scrub_registers();
+        bootseal_memory::scrub_stack();
+    };
     if let Err(error) = bootseal_memory::with_erased_frees(work) {
         tracing::warn!(target: "bootseal", %error, "no thread for a login");
     }

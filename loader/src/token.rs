@@ -1,8 +1,9 @@
 //! What is a token? The secret, the instants at which it runs out, and a number of its own by which it is rejected.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::expiry::{Deadlines, ExpiryFrom};
 use crate::login::Values;
+use crate::steps::Account;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use bootseal_core::Secret;
 use http::HeaderName;
@@ -83,8 +84,10 @@ pub(crate) struct Entry {
     pub(crate) secret: Secret,
     /// Given when it was published; a greater one is younger.
     pub(crate) number: u64,
-    pub(crate) sent_boot: Duration,
-    pub(crate) sent_wall: Duration,
+    /// When its login was sent, or the call whose answer brought it.
+    pub(crate) sent: Moment,
+    /// With whom it was made: where it may go, how it is renewed and how it is ended.
+    pub(crate) account: Arc<Account>,
     pub(crate) status: u16,
     pub(crate) life: Duration,
     pub(crate) from: ExpiryFrom,
@@ -96,7 +99,6 @@ pub(crate) struct Entry {
     /// A call was rejected with it soon after its login.
     pub(crate) rejected_young: AtomicBool,
     pub(crate) rejected: AtomicBool,
-    pub(crate) max_age: Duration,
     /// Where each accepted call moves the deadline: how far it was moved, in milliseconds of boot time since the login was sent.
     pub(crate) moved: Option<AtomicU64>,
     pub(crate) fingerprint: u64,
@@ -107,11 +109,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Covers a suspended machine, a stopped virtual one, and a wall clock that was set either way.
     pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
-        let boot = clock.boot().saturating_sub(self.sent_boot);
-        let age = boot.max(clock.wall().saturating_sub(self.sent_wall));
-        if age >= self.max_age {
+        let age = self.sent.age(clock);
+        if age >= self.account.profile.max_age {
             // No use moves the deadline beyond it.
             return age;
         }
@@ -133,13 +133,14 @@ impl Entry {
         fresh
     }
 
-    pub(crate) fn used(&self, clock: &dyn Clock) {
+    /// A call that was sent at `sent`, a time since boot, was answered with it.
+    pub(crate) fn used(&self, sent: Duration) {
         // Written once: the line that all callers read stays where it is.
         if !self.accepted.load(Ordering::Relaxed) {
             self.accepted.store(true, Ordering::Relaxed);
         }
         if let Some(moved) = &self.moved {
-            let boot = clock.boot().saturating_sub(self.sent_boot);
+            let boot = sent.saturating_sub(self.sent.boot);
             moved.fetch_max(u64::try_from(boot.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }

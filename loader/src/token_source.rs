@@ -7,16 +7,17 @@
 //!  but the clocks
 //! ```
 
-use crate::attempts::{Attempts, Left};
-use crate::clock::Clock;
+use crate::attempts::Attempts;
+use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
 use crate::expiry::Deadlines;
 use crate::flight::Flight;
-use crate::gate::{Gate, LoopGuard, Shut};
+use crate::gate::{Gate, Loop, LoopGuard};
 use crate::landing::Landing;
 use crate::last_seen;
 use crate::login::{Class, Failure, Fresh, Transport, Values};
 use crate::metrics;
+use crate::setback::{Setback, remembered};
 use crate::steps::{self, Account};
 use crate::sync::{
     ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread, leaving_nothing,
@@ -39,7 +40,7 @@ const WARM: Duration = Duration::from_secs(60);
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct TokenSource(Arc<Core>);
+pub struct TokenSource(pub(crate) Arc<Core>);
 
 pub(crate) struct Core {
     pub(crate) id: u64,
@@ -56,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) state: Mutex<State>,
     /// The guard may hold: looked at without the lock.
     pub(crate) holding: AtomicBool,
+    /// The period of the last one-time code that was sent; 0: none.
+    pub(crate) last_code: AtomicU64,
     pub(crate) counts: Counters,
 }
 
@@ -67,9 +70,6 @@ pub(crate) struct State {
     pub(crate) error: Option<Error>,
     pub(crate) guard: LoopGuard,
     pub(crate) last_number: u64,
-    /// The values of `next` worked the last time.
-    pub(crate) next_first: bool,
-    pub(crate) last_code: Option<u64>,
     /// The profile is no longer in the file.
     pub(crate) gone: bool,
     /// Where failures outlive the process.
@@ -130,11 +130,11 @@ impl TokenSource {
     ) -> TokenSource {
         let left = attempts.as_ref().map(|attempts| attempts.left(clock.boot(), clock.wall())).unwrap_or_default();
         let error = left.gate.wait(clock.boot()).map(|_| remembered(&profile, &left));
-        let state = State { gate: left.gate, error, last_code: left.last_code, attempts, ..State::default() };
+        let state = State { gate: left.gate, error, attempts, ..State::default() };
         static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         TokenSource(Arc::new(Core {
             id: SOURCES.fetch_add(1, Ordering::Relaxed),
-            account: ArcSwap::from_pointee(Account { profile, values }),
+            account: ArcSwap::from_pointee(Account::new(profile, values, left.turn)),
             clock,
             transport,
             cell: ArcSwapOption::empty(),
@@ -142,6 +142,7 @@ impl TokenSource {
             revoked: AtomicU64::new(0),
             state: Mutex::new(state),
             holding: AtomicBool::new(false),
+            last_code: AtomicU64::new(left.last_code.unwrap_or(0)),
             counts: Counters::default(),
         }))
     }
@@ -259,35 +260,73 @@ impl TokenSource {
         }
         let newer = core.cell.load().as_ref().is_some_and(|entry| entry.number > token.0.number);
         let now = core.clock.boot();
+        let worked = token.0.accepted.load(Ordering::Relaxed);
+        let mut looped = None;
         if !newer {
             let young = token.0.age(&*core.clock) < crate::gate::YOUNG;
             let young = token.0.rejected_young.fetch_or(young, Ordering::Relaxed) || young;
-            let worked = token.0.accepted.load(Ordering::Relaxed);
             if !state.guard.lets(worked, now) {
                 return false;
             }
-            if state.guard.rejected(worked, young, now) {
-                core.held();
+            looped = state.guard.rejected(worked, young, now);
+            if looped.is_some() {
+                core.holding.store(true, Ordering::Relaxed);
+            }
+            if worked {
+                state.gate.token_died();
             }
         }
-        if core.revoked.fetch_max(token.0.number, Ordering::AcqRel) < token.0.number {
+        let first = core.revoked.fetch_max(token.0.number, Ordering::AcqRel) < token.0.number;
+        if first {
             core.counts.rejections.fetch_add(1, Ordering::Relaxed);
             token.0.rejected.store(true, Ordering::Relaxed);
-            let why = if token.0.accepted.load(Ordering::Relaxed) { "revoked" } else { "fresh" };
+        }
+        let may_start = !newer && state.flight.is_none() && state.gate.wait(now).is_none();
+        let setback = if may_start { core.start(&mut state) } else { None };
+        drop(state);
+        if let Some(looped) = looped {
+            core.tell_loop(looped);
+        }
+        if first {
+            let why = if worked { "revoked" } else { "fresh" };
             metrics::rejected(&core.table(), why);
             tracing::info!(target: "bootseal", profile = %core.table(), token = ?token, why, "rejected: the vendor no longer takes this token");
         }
-        if !newer && state.flight.is_none() && state.gate.wait(now).is_none() {
-            core.start(&mut state);
+        if let Some(setback) = setback {
+            core.tell(&setback);
         }
         true
     }
 
-    /// A call was answered, not rejected, with `token`.
-    pub(crate) fn accepted(&self, token: &Token) {
+    /// Says that a call was answered, and not rejected, with `token`: for an HTTP client that is not ours, beside [`TokenSource::reject`].
+    /// Tokens that never worked count as a loop when they are rejected; these then do not.
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// for _ in 0..10 {
+    ///     let token = acme.token_blocking()?;
+    ///     // … a call of another client is answered with 200
+    ///     acme.worked(&token);
+    ///     // … the next one with 401
+    ///     assert!(acme.reject(&token));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn worked(&self, token: &Token) {
+        // Another account's numbers are not ours.
+        if token.0.source == self.0.id {
+            self.accepted(token, self.0.clock.boot());
+        }
+    }
+
+    /// A call that was sent at `sent`, a time since boot, was answered with `token`, not rejected.
+    pub(crate) fn accepted(&self, token: &Token, sent: Duration) {
         let core = &self.0;
         let first = !token.0.accepted.load(Ordering::Relaxed);
-        token.0.used(&*core.clock);
+        token.0.used(sent);
         // Only the first use of a token, and any use while the guard holds, tells something new.
         let present = token.0.number > core.revoked.load(Ordering::Acquire);
         if (first || core.holding.load(Ordering::Relaxed)) && present {
@@ -301,8 +340,14 @@ impl TokenSource {
     pub(crate) fn replay_rejected(&self) {
         let now = self.0.clock.boot();
         metrics::replay(&self.0.table(), "rejected");
-        if self.0.lock().guard.replay_rejected(now) {
-            self.0.held();
+        let mut state = self.0.lock();
+        let looped = state.guard.replay_rejected(now);
+        if looped {
+            self.0.holding.store(true, Ordering::Relaxed);
+        }
+        drop(state);
+        if looped {
+            self.0.tell_loop(Loop::Fresh);
         }
     }
 
@@ -327,12 +372,11 @@ impl TokenSource {
     pub fn retry_now(&self) {
         let mut state = self.0.lock();
         state.gate.open();
-        metrics::gate(&self.0.table(), 0);
         state.error = None;
         state.guard = LoopGuard::default();
-        if let Some(attempts) = &state.attempts {
-            attempts.ended(None, self.0.clock.wall());
-        }
+        drop(state);
+        metrics::gate(&self.0.table(), 0);
+        self.0.remember();
     }
 
     /// Fetches the next token before the present one runs out, on a thread of its own, also while nobody asks for one; without it an idle
@@ -397,108 +441,9 @@ impl TokenSource {
         self.0.account.load_full()
     }
 
-    /// Goes on with what a newer file says. Only where that is something else, the gate opens; the token stays where the login goes to
-    /// the same place as the same user.
-    pub(crate) fn follow(&self, profile: Profile, values: Values, attempts: Option<Attempts>) {
+    /// The answer to a call that was sent at `sent` brought a newer token than `old`, which was on it.
+    pub(crate) fn renewed(&self, old: &Token, secret: bootseal_core::Secret, life: crate::expiry::Life, sent: Moment) {
         let core = &self.0;
-        let mut state = core.lock();
-        state.attempts = attempts;
-        let old = core.account.load_full();
-        let same_values = old.values.len() == values.len()
-            && values.iter().all(|(name, value)| old.values.get(name).is_some_and(|old| old.same_as(value)));
-        if old.profile.canonical() == profile.canonical() && same_values && !state.gone {
-            return;
-        }
-        // What a call carries beside the token is part of it.
-        let carried = old.profile.inject.iter().flat_map(|(_, template)| template.names());
-        let mut names = carried.chain(["username", "client_id"]);
-        let same_user = names.all(|name| match (old.values.get(name), values.get(name)) {
-            (Some(old), Some(new)) => old.same_as(new),
-            (None, None) => true,
-            _ => false,
-        });
-        if !same_user || old.profile.login.url != profile.login.url || old.profile.inject != profile.inject {
-            core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
-        }
-        core.account.store(Arc::new(Account { profile, values }));
-        (state.gone, state.next_first, state.error) = (false, false, None);
-        state.gate.open();
-        state.guard = LoopGuard::default();
-    }
-
-    /// The profile is no longer in the file: what there was of it is over.
-    pub(crate) fn retire(&self) {
-        let core = &self.0;
-        let mut state = core.lock();
-        state.gone = true;
-        core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
-    }
-
-    /// Ends the token, at the vendor too where the profile has a `logout`. The next call logs in anew. For the end of a program.
-    ///
-    /// # Errors
-    /// [`Kind::LoginDown`], [`Kind::LoginProtocol`] where the vendor did not do it; the token is dropped all the same.
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// acme.token().await?;
-    /// acme.log_out().await?;
-    /// acme.token().await?; // logs in again
-    /// assert_eq!(vendor.logins(), 2);
-    /// # Ok::<(), bootseal::Error>(()) })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn log_out(&self) -> Result<()> {
-        let Some(entry) = self.take_token() else { return Ok(()) };
-        let (flight, core) = (Arc::new(Flight::default()), self.0.clone());
-        let ours = flight.clone();
-        let thread = Thread::new().name("bootseal-logout".into()).spawn(move || {
-            ours.land(core.end(&entry).map(|()| entry.token()));
-        });
-        thread.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
-        flight.wait().await.map(drop)
-    }
-
-    /// The same for callers that are not async.
-    ///
-    /// # Errors
-    /// As [`TokenSource::log_out`].
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// acme.token_blocking()?;
-    /// acme.log_out_blocking()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn log_out_blocking(&self) -> Result<()> {
-        let Some(entry) = self.take_token() else { return Ok(()) };
-        let core = self.0.clone();
-        let ended = Thread::new().name("bootseal-logout".into()).spawn(move || core.end(&entry));
-        let ended = ended.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
-        ended.join().unwrap_or_else(|_| Err(Error::new(Kind::LoginDown, "the logout stopped inside the program")))
-    }
-
-    fn take_token(&self) -> Option<Arc<Published>> {
-        let core = &self.0;
-        let state = core.lock();
-        let entry = core.good();
-        core.revoked.fetch_max(state.last_number, Ordering::AcqRel);
-        core.cell.store(None);
-        core.present.store(0, Ordering::Release);
-        entry
-    }
-
-    /// An ordinary answer brought a newer token than `old`, with which it was asked for.
-    pub(crate) fn renewed(&self, old: &Token, secret: bootseal_core::Secret, life: crate::expiry::Life) {
-        let core = &self.0;
-        let (boot, wall) = (core.clock.boot(), core.clock.wall());
         let mut state = core.lock();
         // Only the present one is replaced: a late answer brings nothing back.
         let present =
@@ -507,12 +452,11 @@ impl TokenSource {
         if present.secret.same_as(&secret) || life.born_expired {
             return;
         }
-        let account = core.account.load_full();
         // What no call could carry renews nothing.
-        let Ok(headers) = steps::headers(&account, &secret, &present.captured) else { return };
+        let Ok(headers) = steps::headers(&present.account, &secret, &present.captured) else { return };
         let (status, captured) = (present.status, present.captured.clone());
         let fresh = Fresh { secret, life, status, captured, headers, clock_skew: None };
-        core.put(&mut state, &account, fresh, boot, wall);
+        core.put(&mut state, &present.account, fresh, sent);
     }
 
     /// How often the source logged in, and what for, since it was made.
@@ -558,22 +502,19 @@ impl TokenSource {
             return Step::Failed(core.no_longer());
         }
         let shut = state.gate.wait(core.clock.boot());
-        if state.flight.is_none() && shut.is_none() {
-            core.start(&mut state);
+        let setback = if state.flight.is_none() && shut.is_none() { core.start(&mut state) } else { None };
+        let step = match stale {
+            Some(token) => Step::Ready(token),
+            None => core.without_token(&state, shut),
+        };
+        drop(state);
+        if let Some(setback) = setback {
+            core.tell(&setback);
         }
-        if let Some(token) = stale {
+        if let Step::Ready(_) = step {
             metrics::served_stale(&core.table());
-            return Step::Ready(token);
         }
-        match (&state.flight, shut, &state.error) {
-            (Some(flight), ..) => Step::Wait(flight.clone()),
-            (None, Some(wait), Some(error)) => Step::Failed(error.with_retry_after(wait)),
-            (None, None, Some(error)) => Step::Failed(error.clone()),
-            (None, wait, None) => {
-                let text = format!("{}: no token, and no login may be made yet", core.table());
-                Step::Failed(Error::new(Kind::LoginDown, text).with_retry_after(wait.unwrap_or_default()))
-            }
-        }
+        step
     }
 }
 
@@ -610,25 +551,38 @@ impl Core {
             .then(|| entry.clone())
     }
 
-    pub(crate) fn no_longer(&self) -> Error {
-        Error::new(Kind::NotFound, format!("the file has no login profile `{}` any more", self.table()))
+    /// What is told who finds no token, where `shut` says how long no login may be made.
+    fn without_token(&self, state: &State, shut: Option<Duration>) -> Step {
+        match (&state.flight, shut, &state.error) {
+            (Some(flight), ..) => Step::Wait(flight.clone()),
+            (None, Some(wait), Some(error)) => Step::Failed(error.with_retry_after(wait)),
+            (None, None, Some(error)) => Step::Failed(error.clone()),
+            (None, wait, None) => {
+                let text = format!("{}: no token, and no login may be made yet", self.table());
+                Step::Failed(Error::new(Kind::LoginDown, text).with_retry_after(wait.unwrap_or_default()))
+            }
+        }
     }
 
-    /// The guard holds from now on.
-    fn held(&self) {
-        self.holding.store(true, Ordering::Relaxed);
-        tracing::warn!(target: "bootseal", profile = %self.table(),
-            "fresh_token_rejected: the vendor rejects tokens that it has just given; logins are held back. Wrong rights, a wrong audience, or another host's login that ends ours?");
+    /// Takes the token out, so that nobody is given it any more. Returns it, where it was still good.
+    pub(crate) fn take(&self, state: &mut State) -> Option<Arc<Published>> {
+        let entry = self.good();
+        self.revoked.fetch_max(state.last_number, Ordering::AcqRel);
+        self.cell.store(None);
+        self.present.store(0, Ordering::Release);
+        entry
     }
 
-    /// Starts the one login, on a thread of its own that ends with it: no caller's death, and no caller's runtime, touches it.
-    fn start(self: &Arc<Core>, state: &mut State) {
+    /// Starts the one login, on a thread of its own that ends with it: no caller's death, and no caller's runtime, touches it. What it
+    /// returns is to be told when nothing is locked any more.
+    fn start(self: &Arc<Core>, state: &mut State) -> Option<Setback> {
         let flight = Arc::new(Flight::default());
         let (core, ours) = (self.clone(), flight.clone());
         let landing = Landing { core, flight: ours };
         match Thread::new().name("bootseal-login".into()).spawn(move || leaving_nothing(move || landing.fly())) {
             Ok(_) => {
                 state.flight = Some(flight);
+                None
             }
             Err(error) => {
                 let failure = Failure {
@@ -637,123 +591,58 @@ impl Core {
                     status: None,
                     retry_after: None,
                 };
-                self.fail(state, &failure);
+                Some(self.fail(state, failure))
             }
         }
     }
 
-    pub(crate) fn fail(&self, state: &mut State, failure: &Failure) -> Error {
-        let shut = state.gate.failed(failure, self.clock.boot(), self.clock.draw());
-        let error = self.error(failure, shut);
-        if let Some(attempts) = &state.attempts {
-            attempts.ended(state.gate.to_keep(shut, self.clock.boot()), self.clock.wall());
-        }
-        let event = if shut == Shut::Refused { "refused" } else { "login failed" };
-        tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
-        metrics::gate(&self.table(), if shut == Shut::Refused { 2 } else { 1 });
-        state.error = Some(error.clone());
-        error
+    /// Writes down, where there is a state folder, how the last login ended. Not under the lock: a folder may be slow.
+    pub(crate) fn remember(&self) {
+        let state = self.lock();
+        let Some(attempts) = state.attempts.clone() else { return };
+        let kept = state.gate.to_keep(self.clock.boot());
+        drop(state);
+        attempts.ended(kept, self.account.load().turn(), self.clock.wall());
     }
 
-    fn error(&self, failure: &Failure, shut: Shut) -> Error {
-        let account = self.account.load();
-        let (table, origin) = (&account.profile.table, account.profile.login.url.base().origin().ascii_serialization());
-        let text = format!("login of `{table}`: {origin} {}", failure.text);
-        let help = match failure.class {
-            Class::Refused | Class::PerhapsRefused => format!(
-                "The vendor says that these credentials are wrong. Give the right ones (bootseal set {table}.…) and try them: bootseal login {table}"
-            ),
-            Class::Throttled => "The vendor asks for patience; the next attempt waits for it.".into(),
-            Class::Down { .. } => {
-                "The next attempt is made by itself. Is the vendor up, and reachable from here?".into()
-            }
-            Class::Tls => format!(
-                "Is {origin} the right address? A private certificate authority goes into the profile: [{table}.login] ca = \"\"\"…\"\"\""
-            ),
-            Class::Protocol | Class::Redirect => format!(
-                "The profile [{table}.login] does not fit the answer; see what comes back: bootseal login {table}"
-            ),
-        };
-        let error = Error::new(failure.class.kind(), text).with_status(failure.status);
-        let again = if shut == Shut::Refused && failure.class == Class::Protocol {
-            " After three such answers in a row no login is made for a while: it may be a wrong password in disguise."
-        } else {
-            ""
-        };
-        error.with_help(format!("{help}{again}"))
-    }
-
-    fn table(&self) -> bootseal_core::PropertyPath {
+    pub(crate) fn table(&self) -> bootseal_core::PropertyPath {
         self.account.load().profile.table.clone()
     }
 
-    /// Makes a token the one that is given out from now on. Returns it, and whether it had run out before it came.
-    pub(crate) fn put(
-        &self,
-        state: &mut State,
-        account: &Account,
-        fresh: Fresh,
-        sent_boot: Duration,
-        sent_wall: Duration,
-    ) -> (Token, bool) {
+    /// Makes a token the one that is given out from now on.
+    pub(crate) fn put(&self, state: &mut State, account: &Arc<Account>, fresh: Fresh, sent: Moment) -> Token {
         // Numbered when it is published, so that a rejection which came during the login does not hit it.
         state.last_number += 1;
+        let entry = Arc::new(Published::new(self.entry(account, fresh, sent, state.last_number)));
+        self.cell.store(Some(entry.clone()));
+        self.present.store(entry.number, Ordering::Release);
+        entry.token()
+    }
+
+    /// A token with all that is known of it; `number` 0: it is never given out.
+    pub(crate) fn entry(&self, account: &Arc<Account>, fresh: Fresh, sent: Moment, number: u64) -> Entry {
         let (profile, life) = (&account.profile, fresh.life);
-        let (boot, wall) = (self.clock.boot(), self.clock.wall());
-        let age = boot.saturating_sub(sent_boot).max(wall.saturating_sub(sent_wall));
-        let mut deadlines = Deadlines::of(profile, &life, self.clock.draw());
-        let born_expired = life.born_expired || deadlines.hard_at <= age;
-        if born_expired {
-            deadlines = Deadlines::born_expired(age);
-        }
-        let entry = Arc::new(Published::new(Entry {
+        let age = sent.age(&*self.clock);
+        Entry {
             source: self.id,
-            number: state.last_number,
+            number,
+            account: account.clone(),
             fingerprint: fingerprint(&fresh.secret),
             headers: fresh.headers,
             captured: fresh.captured,
             secret: fresh.secret,
             status: fresh.status,
-            sent_boot,
-            sent_wall,
+            sent,
             life: life.life,
             from: life.from,
-            deadlines,
+            deadlines: Deadlines::of(profile, &life, self.clock.draw()).kept(&life, age),
             fresh_at_tick: AtomicU64::new(0),
             accepted: AtomicBool::new(false),
             rejected_young: AtomicBool::new(false),
             rejected: AtomicBool::new(false),
-            max_age: profile.max_age,
             moved: profile.idle.then(|| AtomicU64::new(0)),
-        }));
-        self.cell.store(Some(entry.clone()));
-        self.present.store(entry.number, Ordering::Release);
-        (entry.token(), born_expired)
+        }
     }
-}
-
-/// What is told while a failure of an earlier start still counts.
-fn remembered(profile: &Profile, left: &Left) -> Error {
-    let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
-    if left.cut_off {
-        let text = format!(
-            "login of `{table}`: the starts before this one ended in the middle of it, and no other try is made yet"
-        );
-        return Error::new(Kind::LoginDown, text).with_help(
-            "Why did they end? What the vendor said of these credentials was never read, so they are not sent again and again.",
-        );
-    }
-    if !left.gate.refused() {
-        let text =
-            format!("login of `{table}`: {origin} gave no token before this start, and no other try is made yet");
-        return Error::new(Kind::LoginDown, text).with_help("The next attempt is made by itself.");
-    }
-    let text = format!(
-        "login of `{table}`: {origin} did not let these credentials in before this start, and no other try is made yet"
-    );
-    Error::new(Kind::LoginRefused, text).with_help(format!(
-        "Give the right credentials (bootseal set {table}.…), or see what the vendor says: bootseal login {table}"
-    ))
 }
 
 #[cfg(test)]
@@ -780,11 +669,74 @@ mod tests {
         let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
         for _ in 0..12 {
             let token = source.token_blocking().unwrap();
-            source.accepted(&token);
+            source.accepted(&token, clock.boot());
             clock.advance(Duration::from_secs(600));
         }
         assert_eq!(source.counts().logins, 1, "used every ten minutes");
         source.token_blocking().unwrap();
         assert_eq!(source.counts().logins, 2, "two hours old");
+    }
+
+    #[test]
+    fn use_counts_from_when_its_call_was_sent() {
+        let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\nexpiry = { fixed = \"30m\", idle = true }\nrefresh_ahead = false\n";
+        let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
+        let clock = crate::testing::Clock::new();
+        let transport = Arc::new(Always(r#"{"access_token":"x"}"#));
+        let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
+        let token = source.token_blocking().unwrap();
+        let sent = clock.boot();
+        clock.advance(Duration::from_secs(1700)); // a slow answer
+        source.accepted(&token, sent);
+        clock.advance(Duration::from_secs(100));
+        source.token_blocking().unwrap();
+        assert_eq!(source.counts().logins, 2);
+    }
+
+    /// A vendor whose clock is three seconds behind, and that gives every login of a minute the same JWT, which ends with it.
+    struct Minutes(crate::testing::Clock);
+
+    impl Minutes {
+        fn now(&self) -> u64 {
+            self.0.wall().as_secs() - 3
+        }
+    }
+
+    impl Transport for Minutes {
+        fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+            use base64::Engine as _;
+            let exp = self.now() / 60 * 60 + 60;
+            let payload = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{exp}}}"));
+            let body =
+                bootseal_core::Secret::copy_of(format!("{{\"access_token\":\"e30.{payload}.x\"}}").as_bytes()).unwrap();
+            Box::pin(async { Ok(LoginAnswer { status: 200, headers: http::HeaderMap::new(), body }) })
+        }
+    }
+
+    #[test]
+    fn a_jwt_that_a_vendor_hands_out_until_its_end_makes_no_outage() {
+        let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\n";
+        let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
+        let clock = crate::testing::Clock::new();
+        let vendor = Minutes(clock.clone());
+        let source =
+            vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(Minutes(clock.clone()))).unwrap();
+        // Ten calls a second, for ten minutes.
+        for _ in 0..6000 {
+            let is_good = |token: &Token| {
+                let claims = token.claims().unwrap();
+                claims.trim_start_matches("{\"exp\":").trim_end_matches('}').parse::<u64>().unwrap() > vendor.now()
+            };
+            let mut token = source.token_blocking().unwrap();
+            if !is_good(&token) {
+                assert!(source.reject(&token));
+                token = source.token_blocking().unwrap();
+            }
+            assert!(is_good(&token));
+            source.accepted(&token, clock.boot());
+            clock.advance(Duration::from_millis(100));
+        }
+        let logins = source.counts().logins;
+        assert!(logins <= 200, "{logins} in ten minutes");
     }
 }

@@ -46,7 +46,7 @@ impl<T: Copy> std::fmt::Debug for Arena<T> {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 mod sys {
     use std::io;
     use std::ptr::{self, NonNull};
@@ -115,7 +115,7 @@ mod sys {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(miri))))]
 mod sys {
     use std::io;
 
@@ -152,19 +152,22 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Miri is slow.
+    const COUNT: usize = if cfg!(miri) { 300 } else { 300_000 };
+
     #[test]
     fn every_value_is_there_and_can_be_written() {
-        let mut arena = Arena::filled(300_000, 7_u64).unwrap();
+        let mut arena = Arena::filled(COUNT, 7_u64).unwrap();
         assert!(arena.as_mut().iter().all(|value| *value == 7));
         arena.as_mut().iter_mut().zip(0..).for_each(|(value, index)| *value = index);
         assert!(arena.as_mut().iter().zip(0..).all(|(value, index)| *value == index));
-        assert_eq!(arena.as_mut().len(), 300_000);
+        assert_eq!(arena.as_mut().len(), COUNT);
         assert!(Arena::filled(0, 7_u64).unwrap().as_mut().is_empty());
         assert_eq!(format!("{arena:?}"), "Arena(…)");
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn its_pages_are_huge_ones_in_no_dump_and_no_child_and_go_with_it() {
         let flags = |address: usize| {
             let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();

@@ -33,6 +33,7 @@
 //! not look after copies: what a closure given to [`Secret::expose`] copies out is the caller's.
 //! It never falls back to ordinary memory: what cannot be guarded is a [`MemoryError`].
 
+mod level;
 mod pages;
 mod slab;
 
@@ -42,9 +43,10 @@ mod frees;
 mod scrub;
 mod wipe;
 
-#[cfg(all(target_os = "linux", not(miri)))]
+mod harden;
+
 mod audit;
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
 mod own_memory;
 
 mod arena;
@@ -54,11 +56,14 @@ mod room;
 mod audited;
 #[cfg(all(test, target_os = "linux", not(miri)))]
 mod degraded;
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod strained;
 
 pub use arena::Arena;
-#[cfg(all(target_os = "linux", not(miri)))]
 pub use audit::{Audit, AuditError, audit};
 pub use frees::{ErasedFrees, Erasure, with_erased_frees};
+pub use harden::{Hardened, Setting, harden};
+pub use level::{LevelError, require};
 pub use pages::{Level, MemoryError, Report, report};
 pub use room::{Room, room};
 pub use scrub::{scrub_registers, scrub_stack};

@@ -73,6 +73,8 @@ impl fmt::Display for Report {
 #[derive(Debug)]
 pub struct MemoryError {
     wanted: usize,
+    /// What the process had locked when it failed.
+    locked: Option<u64>,
     source: io::Error,
 }
 
@@ -82,8 +84,10 @@ impl fmt::Display for MemoryError {
         match memlock_limit() {
             Some(limit) => write!(
                 f,
-                "; the limit on locked memory (RLIMIT_MEMLOCK) is {limit} bytes. Raise it: `ulimit -l` in a shell, \
-                 LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container"
+                "; the limit on locked memory (RLIMIT_MEMLOCK) is {limit} bytes, {} are locked already and {} are needed. \
+                 Raise it: `ulimit -l` in a shell, LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container",
+                self.locked.unwrap_or(0),
+                self.locked.unwrap_or(0).saturating_add(whole_pages(self.wanted)),
             ),
             None => Ok(()),
         }
@@ -141,7 +145,7 @@ impl Region {
         rounded
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
             .and_then(|rounded| sys::map(rounded, page).map(|(start, level)| Region { start, len: rounded, level }))
-            .map_err(|source| MemoryError { wanted: len, source })
+            .map_err(|source| MemoryError { wanted: len, locked: locked(), source })
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {
@@ -160,7 +164,21 @@ impl Drop for Region {
     }
 }
 
-#[cfg(unix)]
+fn whole_pages(len: usize) -> u64 {
+    len.max(1).checked_next_multiple_of(page_size()).unwrap_or(len) as u64
+}
+
+/// Linux counts secret pages and locked ones together.
+fn locked() -> Option<u64> {
+    if !cfg!(all(target_os = "linux", not(miri))) {
+        return None;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmLck:"))?.trim().strip_suffix("kB")?;
+    kib.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(all(unix, not(miri)))]
 fn memlock_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: getrlimit writes one rlimit through a valid pointer.
@@ -169,12 +187,12 @@ fn memlock_limit() -> Option<u64> {
     (got == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64)
 }
 
-#[cfg(not(unix))]
+#[cfg(not(all(unix, not(miri))))]
 fn memlock_limit() -> Option<u64> {
     None
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 mod sys {
     use super::Level;
     use std::io;
@@ -326,7 +344,7 @@ mod sys {
     }
 }
 
-#[cfg(windows)]
+#[cfg(all(windows, not(miri)))]
 mod sys {
     use super::Level;
     use std::io;
@@ -384,7 +402,38 @@ mod sys {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+/// Miri knows no mmap of this kind: pages from the allocator, so that all above them is run under it.
+#[cfg(miri)]
+mod sys {
+    use super::Level;
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::io;
+    use std::ptr::NonNull;
+
+    pub(super) fn page_size() -> usize {
+        4096
+    }
+
+    pub(super) fn why_not_secret() -> Option<String> {
+        Some("Miri has no pages of its own".into())
+    }
+
+    pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
+        let layout = Layout::from_size_align(len, page).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        // SAFETY: `len` is not zero.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok((start, Level::Locked))
+    }
+
+    /// # Safety
+    /// `start` and `len` must come from one call of `map` with this `page`, and be given back once.
+    pub(super) unsafe fn unmap(start: NonNull<u8>, len: usize, page: usize) {
+        // SAFETY: the same layout as in `map`, which accepted it.
+        unsafe { dealloc(start.as_ptr(), Layout::from_size_align_unchecked(len, page)) }
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;

@@ -237,6 +237,7 @@ mod tests {
 
     /// What a function leaves below its caller.
     #[inline(never)]
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn leave_something(fill: u8) -> usize {
         let mut left = [fill; 3000];
         black_box(&mut left).as_ptr() as usize

@@ -377,6 +377,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        // Miri is slow, and has no files to remember a failure in.
+        #![proptest_config(if cfg!(miri) { ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() } } else { ProptestConfig::default() })]
         #[test]
         fn what_is_pushed_is_what_is_read(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40)) {
             let mut buffer = SecretBuf::with_capacity(0).unwrap();
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn the_kernels_window_on_our_memory_does_not_show_secret_pages() {
         use std::os::unix::fs::FileExt;
         let secret = Secret::copy_of(b"a canary that nobody reads").unwrap();
@@ -433,10 +435,10 @@ mod tests {
     fn many_threads_share_and_drop() {
         let secret = Secret::copy_of(&[7; 1000]).unwrap();
         std::thread::scope(|scope| {
-            for _ in 0..16 {
+            for _ in 0..(if cfg!(miri) { 3 } else { 16 }) {
                 let secret = secret.clone();
                 scope.spawn(move || {
-                    for size in 1..200 {
+                    for size in 1..(if cfg!(miri) { 10 } else { 200 }) {
                         let own = Secret::copy_of(&vec![9; size]).unwrap();
                         assert!(own.expose(|bytes| bytes.iter().all(|byte| *byte == 9)));
                         assert!(secret.expose(|bytes| bytes == [7; 1000]));

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 /// An account at the vendor, as the program at hand holds it.
 pub(crate) trait Account: Clone + Send + Sync + 'static {
-    /// Makes a call; every fourth has a body. Whether it was answered with success.
+    /// Makes a call; some have a body. Whether it was answered with success.
     fn call(&self, number: u64) -> impl Future<Output = bool> + Send;
     /// Gives up the token that is good now, and logs in. Whether there is a new one.
     fn renew(&self) -> impl Future<Output = bool> + Send;

@@ -134,6 +134,25 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     }
 }
 
+/// Every verb that `--help` shows: `["access", "add"]` for one of a verb's own.
+pub fn verbs(home: &Home) -> Vec<Vec<String>> {
+    fn below(home: &Home, verb: &[String], found: &mut Vec<Vec<String>>) {
+        let args: Vec<&str> = verb.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = home.ok(&args);
+        let Some((_, list)) = help.split_once("\nCommands:\n") else { return };
+        let names = list.lines().take_while(|line| !line.is_empty());
+        // What goes on on the next line stands further in.
+        for name in names.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next()) {
+            let verb: Vec<String> = verb.iter().cloned().chain([name.to_owned()]).collect();
+            found.push(verb.clone());
+            below(home, &verb, found);
+        }
+    }
+    let mut found = Vec::new();
+    below(home, &[], &mut found);
+    found
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ran {

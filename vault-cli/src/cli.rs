@@ -13,7 +13,7 @@ use std::path::PathBuf;
     disable_help_subcommand = true
 )]
 #[command(
-    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key"
+    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nA login at a vendor: bootseal profile --help; without credentials: bootseal vendor --help"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 }
 
 /// Options that every verb takes.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Everywhere {
     /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
@@ -55,8 +55,9 @@ pub(crate) struct Everywhere {
     pub(crate) color: When,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
+    #[default]
     Auto,
     Always,
     Never,
@@ -91,8 +92,14 @@ pub(crate) enum Verb {
     )]
     Set(Set),
     /// Take a property out
+    #[command(
+        after_help = "Examples:\n  bootseal unset acme.password_next\n  bootseal unset acme.password -f 'deploy/*.sealed.toml'"
+    )]
     Unset(Unset),
     /// Give a property another name; a sealed value keeps its date
+    #[command(
+        after_help = "Examples:\n  bootseal rename acme.pasword acme.password\n  bootseal rename acme.password_next acme.password --force"
+    )]
     Rename(Rename),
     /// Propose a value for a vault that you need not be able to open; one of its writers accepts it
     #[command(
@@ -103,10 +110,26 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  bootseal accept acme.proposal\n  bootseal accept - --yes < acme.proposal")]
     Accept(Accept),
     /// Print one value
-    #[command(after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key")]
+    #[command(
+        after_help = "Examples:\n  bootseal get acme.password | psql …\n  bootseal get tls.key --out server.key\n  bootseal get acme.password --clip"
+    )]
     Get(Get),
     /// Show names, and when each value was given; never a value
+    #[command(
+        after_help = "Examples:\n  bootseal list\n  bootseal list acme --json\n  bootseal list -f 'deploy/*.sealed.toml'"
+    )]
     List(List),
+    /// Change the whole file in your editor, where sealed values stand as "secret:…"
+    #[command(
+        after_help = "Examples:\n  bootseal edit\n  EDITOR='code --wait' bootseal edit -f deploy/prod.sealed.toml\n\n\
+                      The editor is $VISUAL, else $EDITOR, else vi. The text lies in a memory file system only, and goes when\n\
+                      the editor or bootseal ends. vi, vim, nvim, nano and emacs start without swap, undo, backup and\n\
+                      history files. What is new and is to be sealed is written \"secret:…\" too; what you do not touch keeps\n\
+                      its sealed text, and what goes on under another name its date. A number that is sealed stands as\n\
+                      \"secret:443\" and stays one; bytes stand as \"secret:base64:…\". After a mistake the editor opens again with\n\
+                      the error on top. What was typed and could not be written is kept sealed, and `bootseal edit` goes on with it."
+    )]
+    Edit,
     /// Check signature, pin and shape; with an identity also every value
     #[command(after_help = "Examples:\n  bootseal verify\n  bootseal verify --pin vault1…@41 deploy/*.sealed.toml")]
     Verify(Verify),
@@ -136,6 +159,17 @@ pub(crate) enum Verb {
     /// Teach a git repository to show, merge and check sealed files
     #[command(subcommand, arg_required_else_help = true)]
     Git(Git),
+    /// Write how to log in at a vendor: from a preset, another vault, or the vendor's own curl line
+    #[command(
+        after_help = "Examples:\n  bootseal profile --list\n  bootseal profile acme --preset simplejwt --url https://api.acme.example\n  bootseal profile acme --preset keycloak --url https://sso.acme.example/realms/main\n  bootseal profile acme --from-curl -              (paste the line, then an empty line)\n  bootseal profile acme --from app.sealed.toml --url http://127.0.0.1:8600 -f dev.sealed.toml\n\n\
+                      What the profile needs and the file does not have yet (user, password) is asked for without\n\
+                      echo, and sealed. --url is the vendor's address, to which the preset adds its path, or the\n\
+                      whole address of the login.\n\
+                      --from-curl runs nothing and expands nothing: user and password are taken out of the line\n\
+                      and sealed, and after a yes one real login is made, to see where the token is.\n\n\
+                      Then: bootseal login NAME; without credentials of a vendor: bootseal vendor NAME"
+    )]
+    Profile(Profile),
     /// Log in for real, and say what came back
     #[command(
         after_help = "Examples:\n  bootseal login acme\n  bootseal login acme --call https://api.acme.example/v1/orders"
@@ -159,6 +193,49 @@ pub(crate) enum Verb {
                       program is not run. The old file stays: it goes on holding the values."
     )]
     Import(Import),
+    /// Be the vendor of a profile, on this machine: to develop against it without credentials
+    #[command(
+        after_help = "Examples:\n  bootseal vendor acme\n  bootseal vendor acme --revoke-every 30s\n  bootseal vendor acme --refuse --slow=2s\n\n\
+                      It answers as the profile says: the same paths and shapes, a token where the profile looks\n\
+                      for it, with a life that is told as the profile reads it. Every user and password is let in.\n\
+                      Where the profile's own address is on this machine (http://127.0.0.1:8600) it answers there.\n\
+                      It prints its address, says each request without secrets, and ends on Ctrl-C."
+    )]
+    Vendor(Vendor),
+    /// Look for what is easily overlooked; each finding with the command that mends it
+    #[command(
+        after_help = "Examples:\n  bootseal doctor\n  bootseal doctor -f 'deploy/*.sealed.toml'\n  bootseal doctor --json -i /etc/payments/bootseal.key\n\n\
+                      Looks at: modes of the file and of key files; who vouches for the file; writers; passphrases;\n\
+                      profiles; with an identity, also values that are older than a year or known to someone who\n\
+                      was removed; and on Linux at swap, core dumps, tracing and locked memory.\n\
+                      Exit code: 0 nothing found, 1 something found; an error keeps its own (3: not authentic)."
+    )]
+    Doctor,
+    /// Print the script that completes verbs, options, files, and names out of the sealed file
+    #[command(
+        after_help = "Examples:\n  bash:        bootseal completions bash > ~/.local/share/bash-completion/completions/bootseal\n  zsh:         bootseal completions zsh > \"${fpath[1]}/_bootseal\"\n  fish:        bootseal completions fish > ~/.config/fish/completions/bootseal.fish\n  PowerShell:  bootseal completions powershell >> $PROFILE"
+    )]
+    Completions(Completions),
+    /// Print the manual page, or write the pages of all verbs
+    #[command(after_help = "Examples:\n  bootseal man | man -l -\n  bootseal man --out ~/.local/share/man/man1")]
+    Man(Man),
+    /// What `get --clip` leaves behind
+    #[command(hide = true)]
+    ClearClipboard(ClearClipboard),
+    /// Run a program with values in its environment, or as files in memory
+    #[command(
+        after_help = "Examples:\n  bootseal exec -- ./server                      (acme.password is ACME_PASSWORD)\n  bootseal exec --only db -- pg_dump orders\n  bootseal exec --env PGPASSWORD=db.password -- psql\n  bootseal exec --env-file .env -- npm start     (DB_PASSWORD=bootseal:db.password)\n  bootseal exec --files -- sh -c 'java -jar app.jar --spring.config.import=configtree:$BOOTSEAL_FILES/'\n  bootseal exec --files=/dev/shm/app --flat -- python app.py    (pydantic: secrets_dir='/dev/shm/app')\n  bootseal exec --on-change restart -- ./server\n\n\
+                      Without --only, --env and --env-file all properties are passed, but those of login, route, gateway\n\
+                      and fleet tables; with any of them, what they name. With --files what --only names, or all, becomes\n\
+                      files, and the environment holds only what --env and --env-file name. The program takes the place of\n\
+                      bootseal, so signals, exit code and terminal are its own. BOOTSEAL_IDENTITY and its like do not reach it.\n\
+                      The files go when the program ends, however it ends. With --on-change bootseal stays, to look after the\n\
+                      sealed file. Exit codes: 125 own failure, 126 not executable, 127 not found, else the program's."
+    )]
+    Exec(Exec),
+    /// What empties a folder in memory when its process has ended
+    #[command(hide = true)]
+    Sweep,
 }
 
 #[derive(Debug, Args)]
@@ -310,8 +387,14 @@ pub(crate) struct Get {
     /// The property, a TOML dotted key: acme.password
     pub(crate) path: String,
     /// Write the value to a new file that only you can read
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "clip")]
     pub(crate) out: Option<PathBuf>,
+    /// Put the value into the clipboard; cleared after 30 seconds where it still holds it
+    #[arg(long)]
+    pub(crate) clip: bool,
+    /// Another time than the 30 seconds, for tests
+    #[arg(long, value_name = "SECONDS", hide = true, default_value_t = 30, requires = "clip")]
+    pub(crate) clear_after: u64,
 }
 
 #[derive(Debug, Args)]
@@ -348,6 +431,9 @@ pub(crate) enum SinceFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Access {
     /// Who may
+    #[command(
+        after_help = "Examples:\n  bootseal access list\n  bootseal access list -f 'deploy/*.sealed.toml'   (who may what)"
+    )]
     List,
     /// Let someone in: shows the resulting list, and asks
     #[command(
@@ -455,8 +541,12 @@ pub(crate) enum Which {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Git {
     /// Set up the diff and merge drivers, the check at commit, and .gitattributes
+    #[command(after_help = "Example:\n  bootseal git setup   (once in each clone)")]
     Setup,
     /// No plain secrets and no vault that does not verify: for the hook and for CI
+    #[command(
+        after_help = "Examples:\n  bootseal git check            (the whole tree, as CI does)\n  bootseal git check --staged   (what the hook does)"
+    )]
     Check(GitCheck),
     /// What git's diff driver calls
     #[command(hide = true)]
@@ -568,4 +658,130 @@ pub(crate) enum Tool {
     Jasypt,
     Dotenvx,
     Spring,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Profile {
+    /// What the profile is called: `acme` for [acme.login]
+    #[arg(required_unless_present = "list")]
+    pub(crate) name: Option<String>,
+    /// What kind of vendor it is; --list shows them
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["from", "from_curl"])]
+    pub(crate) preset: Option<String>,
+    /// Where the vendor is; asked for where it is not said
+    #[arg(long, value_name = "URL", conflicts_with = "from_curl")]
+    pub(crate) url: Option<String>,
+    /// Take over the profile of that name from another sealed file; its secrets stay there
+    #[arg(long, value_name = "FILE", conflicts_with = "from_curl")]
+    pub(crate) from: Option<PathBuf>,
+    /// Make it of a curl line, which is read from stdin
+    #[arg(long, value_name = "-")]
+    pub(crate) from_curl: Option<String>,
+    /// Certificates (PEM) to trust there instead of the system's; they are written into the profile
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Of a curl line: the field that holds the user
+    #[arg(long, value_name = "FIELD", requires = "from_curl")]
+    pub(crate) username_field: Option<String>,
+    /// Of a curl line: the field that holds the password
+    #[arg(long, value_name = "FIELD", requires = "from_curl")]
+    pub(crate) password_field: Option<String>,
+    /// Of a curl line: write the profile without a login, so without a look at what comes back
+    #[arg(long, requires = "from_curl")]
+    pub(crate) no_login: bool,
+    /// Put it in the place of a profile that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Show the presets
+    #[arg(long, conflicts_with_all = ["name", "preset", "url", "from", "from_curl", "force"])]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vendor {
+    /// The profile: `acme` for [acme.login]
+    pub(crate) profile: String,
+    /// The port on 127.0.0.1 [default: the profile's own where it is on this machine, else a free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// How long its tokens live [default: what the profile says, else 15m]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) life: Option<std::time::Duration>,
+    /// Let all tokens be worthless each time so much has passed: 30s, 5m
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) revoke_every: Option<std::time::Duration>,
+    /// Refuse every login, as if the password were wrong
+    #[arg(long)]
+    pub(crate) refuse: bool,
+    /// Answer 503 to everything
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// Let every answer wait: 3 s, or --slow=TIME
+    #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "3s")]
+    pub(crate) slow: Option<std::time::Duration>,
+}
+
+/// `500ms`, `30s`, `5m`.
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    let span: Option<jiff::SignedDuration> = text.parse().ok();
+    span.filter(jiff::SignedDuration::is_positive)
+        .map(|span| span.unsigned_abs())
+        .ok_or_else(|| "a time with a unit: 500ms, 30s, 5m".into())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for every verb into this folder [default: the main page goes to stdout]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClearClipboard {
+    pub(crate) seconds: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// Pass what lies below this name; repeatable
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) only: Vec<String>,
+    /// Pass this property as the variable NAME; repeatable
+    #[arg(long, value_name = "NAME=PATH")]
+    pub(crate) env: Vec<String>,
+    /// Pass the variables of a .env file, in which NAME=bootseal:PATH stands for a property; nothing is expanded
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// One file a value, in a memory file system; BOOTSEAL_FILES names the folder [default: a new one in $XDG_RUNTIME_DIR, else /dev/shm]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub(crate) files: Option<Option<PathBuf>>,
+    /// Files side by side, as acme_password, instead of folders as tables
+    #[arg(long, requires = "files")]
+    pub(crate) flat: bool,
+    /// When values change in the sealed file: start the program anew, or write the files anew and send it SIGHUP
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_change: Option<OnChange>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnChange {
+    Restart,
+    Signal,
 }

@@ -11,6 +11,8 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+const DERIVING: &str = "making a key of the passphrase";
+
 /// Identities at hand, and the pins that their files carry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
@@ -27,7 +29,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    fn take(&mut self, file: IdentityFile) {
+    pub(crate) fn take(&mut self, file: IdentityFile) {
         self.identities.extend(file.identities.into_iter().map(|identity| identity.with_plugins(&self.plugins)));
         self.locked.extend(file.locked);
         self.pins.extend(file.pins);
@@ -120,6 +122,7 @@ impl World<'_> {
             return Ok(());
         }
         let (name, passphrase) = self.ask_passphrase(&names)?;
+        let _working = self.working_unless(everywhere.quiet || everywhere.json, DERIVING);
         keys.identities.insert(0, file.identity_by_passphrase(&name, &passphrase)?);
         Ok(())
     }
@@ -131,6 +134,7 @@ impl World<'_> {
         }
         let passphrase = self.passphrase("", keys, everywhere)?;
         // In front, so that it is what opens, and a passphrase that is tried out is tried.
+        let _working = self.working_unless(everywhere.quiet || everywhere.json, DERIVING);
         keys.identities.insert(0, file.identity_by_any_passphrase(&passphrase)?);
         Ok(())
     }

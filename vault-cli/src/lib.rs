@@ -20,17 +20,29 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod clipboard;
 mod commands;
+mod completion;
+mod curl;
+mod drafts;
+mod editor;
 mod exit;
 mod export;
 mod formats;
 mod git;
 mod import;
 mod keys;
+mod login_answer;
+mod login_table;
+mod machine;
 mod many;
+mod memory_folder;
 mod merging;
+mod on_change;
 mod output;
 mod plugins;
+mod presets;
+mod progress;
 mod prompt;
 mod report;
 mod run;

@@ -61,6 +61,6 @@ fn in_file(failure: Failure, path: &std::path::Path) -> Failure {
 }
 
 /// Not authentic is the worst that a file can be.
-fn worse(one: u8, other: u8) -> u8 {
+pub(crate) fn worse(one: u8, other: u8) -> u8 {
     if one == 3 || other == 3 { 3 } else { one.max(other) }
 }

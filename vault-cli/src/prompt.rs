@@ -35,6 +35,14 @@ pub trait Terminal {
     /// # Errors
     /// As [`Terminal::secret`].
     fn line(&mut self, prompt: &str) -> std::io::Result<String>;
+
+    /// Shows `prompt` and reads lines without showing them, up to an empty one. See the example of [`Terminal`].
+    ///
+    /// # Errors
+    /// As [`Terminal::secret`].
+    fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
+        self.secret(prompt)
+    }
 }
 
 /// The terminal of the process, whatever stdin and stdout are.
@@ -51,7 +59,12 @@ pub struct Console;
 
 impl Terminal for Console {
     fn secret(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        hidden::read(prompt)
+        hidden::read(prompt, |_| true)
+    }
+
+    fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
+        // Not line by line: what was pasted lies there already, and a terminal's own lines end at 4 KiB.
+        hidden::read(prompt, |typed| typed.is_empty() || typed.ends_with(b"\n"))
     }
 
     fn line(&mut self, prompt: &str) -> std::io::Result<String> {
@@ -85,7 +98,8 @@ mod hidden {
         }
     }
 
-    pub(super) fn read(prompt: &str) -> std::io::Result<Secret> {
+    /// Reads up to a line's end at which `ended` says so of what was typed before it.
+    pub(super) fn read(prompt: &str, ended: fn(&[u8]) -> bool) -> std::io::Result<Secret> {
         let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let mut quiet = before.clone();
@@ -101,7 +115,8 @@ mod hidden {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
             match byte[0] {
-                b'\r' | b'\n' => return Ok(typed.freeze()),
+                b'\r' | b'\n' if typed.expose(ended) => return Ok(typed.freeze()),
+                b'\r' | b'\n' => typed.push(b"\n").map_err(Error::other)?,
                 0x03 | 0x1C => return Err(Error::new(ErrorKind::Interrupted, "broken off; nothing was changed")),
                 0x04 if typed.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
                 0x04 => return Ok(typed.freeze()),
@@ -122,7 +137,8 @@ mod hidden {
     use bootseal_core::Secret;
     use zeroize::Zeroize;
 
-    pub(super) fn read(prompt: &str) -> std::io::Result<Secret> {
+    /// One line: there is no more without echo there.
+    pub(super) fn read(prompt: &str, _: fn(&[u8]) -> bool) -> std::io::Result<Secret> {
         let mut typed = rpassword::prompt_password(prompt)?;
         let secret = Secret::copy_of(typed.as_bytes()).map_err(std::io::Error::other);
         typed.zeroize();

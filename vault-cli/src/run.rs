@@ -1,15 +1,17 @@
 //! From arguments to an exit code: parse, run the verb, say how it ended.
 
 use crate::cli::{Access, Cli, Git, Verb, When};
+use crate::clipboard;
 use crate::commands::{
-    accept, access_add, access_list, access_pin, access_remove, diff, export, get, git_check, git_merge, git_setup,
-    git_textconv, import, init, keygen, list, login, propose, rename, resolve, rotate, seal, set, sign, unset, verify,
+    accept, access_add, access_list, access_pin, access_remove, completions, diff, doctor, edit, exec, export, get,
+    git_check, git_merge, git_setup, git_textconv, import, init, keygen, list, login, man, profile, propose, rename,
+    resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
 };
 use crate::exit::{Done, Failure};
 use crate::output::Style;
 use crate::world::World;
 use bootseal_core::Kind;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 
 /// Runs one command line, the program's name first, and returns the exit code: 0, or that of [`bootseal_core::Kind::exit_code`].
@@ -23,6 +25,9 @@ use std::ffi::OsString;
 /// ```
 pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut World<'_>) -> u8 {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    if let Some(code) = crate::completion::answer(&args, world) {
+        return code;
+    }
     if args.iter().skip(1).take_while(|arg| *arg != "--").any(glued_to_help) {
         return refuse(&args, UNEXPECTED, world);
     }
@@ -48,6 +53,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Accept(options) => accept::run(options, everywhere, style, world),
         Verb::Get(options) => get::run(options, everywhere, style, world),
         Verb::List(options) => list::run(options, everywhere, style, world),
+        Verb::Edit => edit::run(everywhere, style, world),
         Verb::Verify(options) => verify::run(options, everywhere, style, world),
         Verb::Access(Access::List) => access_list::run(everywhere, style, world),
         Verb::Access(Access::Add(options)) => access_add::run(options, everywhere, style, world),
@@ -61,9 +67,17 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Git(Git::Check(options)) => git_check::run(options, everywhere, style, world),
         Verb::Git(Git::Textconv(options)) => git_textconv::run(options, world),
         Verb::Git(Git::Merge(options)) => git_merge::run(options, everywhere, style, world),
+        Verb::Profile(options) => profile::run(options, everywhere, style, world),
         Verb::Login(options) => login::run(options, everywhere, style, world),
         Verb::Export(options) => export::run(options, everywhere, style, world),
         Verb::Import(options) => import::run(options, everywhere, style, world),
+        Verb::Vendor(options) => vendor::run(options, everywhere, style, world),
+        Verb::Doctor => doctor::run(everywhere, style, world),
+        Verb::Completions(options) => completions::run(options, style, world),
+        Verb::Man(options) => man::run(options, style, world),
+        Verb::ClearClipboard(options) => clipboard::wait_and_clear(options.seconds, world).map_err(Into::into),
+        Verb::Exec(options) => exec::run(options, everywhere, style, world),
+        Verb::Sweep => sweep::run(),
     };
     let flushed = world.stdout.flush();
     match done {
@@ -88,8 +102,9 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
         let _ = write!(world.stdout, "{error}");
         return 0;
     }
-    let text = match (choices(error), names_only_options(error)) {
-        (Some(choices), _) => choices,
+    let known = choices(error).or_else(|| near_verb(error));
+    let text = match (known, names_only_options(error)) {
+        (Some(known), _) => known,
         (None, true) => error.to_string(),
         (None, false) => UNEXPECTED.to_owned(),
     };
@@ -109,12 +124,33 @@ fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     } else {
         let _ = write!(world.stderr, "{text}");
     }
-    Kind::Usage.exit_code()
+    // What wraps a program must not be taken for it: 2 may be the program's own.
+    let wraps = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "exec");
+    if wraps { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
 }
 
 /// `-hunter2`: clap would take it for `-h`, and end well.
 fn glued_to_help(arg: &OsString) -> bool {
     arg.to_str().is_some_and(|text| text.starts_with("-h") && text.len() > 2)
+}
+
+/// What was meant by a word that is no verb. The word itself is not repeated: it could be a password.
+fn near_verb(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue};
+    let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else { return None };
+    let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(near)) => near.clone(),
+        // Two letters in the wrong order, which clap's measure does not see in a short word.
+        _ => {
+            let verbs = Cli::command();
+            let verbs =
+                verbs.get_subcommands().filter(|verb| !verb.is_hide_set()).map(|verb| verb.get_name().to_owned());
+            verbs.filter(|verb| strsim::osa_distance(verb, typed) == 1).collect()
+        }
+    };
+    let near: Vec<String> = near.iter().map(|verb| format!("'{verb}'")).collect();
+    let meant = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+    Some(format!("error: there is no such verb.{meant}\n\nFor more information, try '--help'.\n"))
 }
 
 /// What an option takes, where it was given something else.

@@ -77,17 +77,18 @@ impl Target {
         }
         world.note_older(&file, &self.path, style)?;
         let mut vault = file.open_for_writing(&self.keys.identities)?;
+        let working = world.working(style, "sealing");
         let result = change(&mut vault)?;
         let (text, file) = vault.sign_above(0).map_err(|error| error.in_file(&self.path))?;
         lock.write(&text)?;
+        drop(working);
         world.remember(&self.path, &file, style);
         Ok(result)
     }
 
     /// Whether the identities at hand may change the file: asked before a person is asked for a value.
-    pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<()> {
-        file.open_for_writing(&self.keys.identities)?;
-        Ok(())
+    pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<VerifiedFile> {
+        Ok(file.open_for_writing(&self.keys.identities)?.into_file())
     }
 }
 

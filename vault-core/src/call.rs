@@ -218,7 +218,7 @@ fn json_template(fields: &Fields, value: Value) -> Result<JsonTemplate> {
 fn headers(fields: &mut Fields) -> Result<Vec<(String, Template)>> {
     let table = fields.table("headers")?.unwrap_or_default();
     let pairs = table.into_iter().map(|(name, value)| match value {
-        Value::String(text) if is_token(&name) && !text.contains(['\r', '\n', '\0']) => {
+        Value::String(text) if is_token(&name) && !text.contains(|one: char| one.is_control() && one != '\t') => {
             Ok((name, template(fields, "headers", &text)?))
         }
         _ => Err(fields.error(

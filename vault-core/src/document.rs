@@ -404,6 +404,12 @@ impl Document {
         if table.is_empty() { Spot::First } else { Spot::NewTable }
     }
 
+    /// The sealed ones, and where the value of each stands in the text.
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = (&PropertyPath, &Range<usize>)> {
+        let sealed = self.properties.iter().filter(|(_, (property, _))| matches!(property, Property::Sealed(_)));
+        sealed.map(|(path, (_, span))| (path, span))
+    }
+
     /// The text in which each of `changes` (a property that is there, and its new value) was made at once.
     pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
         let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());

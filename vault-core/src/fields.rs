@@ -83,7 +83,13 @@ impl Fields {
     }
 
     pub(crate) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| self.error(key, "is missing"))
+        value.ok_or_else(|| {
+            let error = self.error(key, "is missing");
+            match nearest(key, self.table.keys()) {
+                Some(other) => error.with_help(format!("Did you mean `{key}` by `{}`?", Brief(other))),
+                None => error,
+            }
+        })
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -98,12 +104,22 @@ impl Fields {
     /// Every key was asked for, or the first that was not is the error.
     pub(crate) fn finish(self) -> Result<()> {
         let Some(unknown) = self.table.keys().next() else { return Ok(()) };
-        let near = self.asked.iter().map(|known| (strsim::jaro_winkler(known, unknown), known));
-        let near = near.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
         let error = self.error(unknown, "is not a key that this version knows");
-        Err(match near {
-            Some((_, known)) => error.with_help(format!("Did you mean `{known}`?")),
+        Err(match nearest(unknown, &self.asked) {
+            Some(known) => error.with_help(format!("Did you mean `{known}`?")),
             None => error.with_help(format!("The keys here are: {}.", self.asked.join(", "))),
         })
     }
+}
+
+/// The one of `names` that `name` may be misspelt for.
+fn nearest<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let score = |other: &str| {
+        let other = other.to_lowercase();
+        // Of short names the first hardly sees that two letters were swapped.
+        if strsim::osa_distance(&name, &other) <= 1 { 0.9 } else { strsim::jaro_winkler(&name, &other) }
+    };
+    let near = names.into_iter().map(|other| (score(other.as_ref()), other.as_ref()));
+    near.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
 }

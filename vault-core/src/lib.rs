@@ -52,6 +52,7 @@ mod vault;
 
 mod access;
 mod changes;
+mod clear_text;
 mod hand_edit;
 mod merge;
 mod proposal;
@@ -69,6 +70,7 @@ pub use bootseal_memory::Secret;
 
 pub use call::{Basic, Body, Call};
 pub use changes::{AccessChange, Change, Changes};
+pub use clear_text::{ClearText, Edited};
 pub use document::{Property, SECRET_PREFIX};
 pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use hand_edit::HandEdit;

@@ -51,7 +51,7 @@ pub struct PlainProperty {
     pub value: Value,
     /// It was written `"secret:…"`.
     pub marked: bool,
-    span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
 impl PlainDocument {
@@ -70,13 +70,20 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn parse(text: String) -> Result<PlainDocument> {
+        PlainDocument::parse_user(text, || {
+            Error::malformed("has a table `bootseal`: is it sealed already?")
+                .with_help("To change a sealed file: bootseal set, or bootseal seal INPUT -f FILE")
+        })
+    }
+
+    /// The same, with what is to be said of a table `bootseal`, which a text in clear never has.
+    pub(crate) fn parse_user(text: String, own: impl FnOnce() -> Error) -> Result<PlainDocument> {
         let given = Zeroizing::new(text);
         let text = given.replace("\r\n", "\n");
         let outline = Outline::of(&text)?;
         let table = parse_toml(&text)?;
         if table.get_ref().keys().any(|key| *key.get_ref() == "bootseal") {
-            return Err(Error::malformed("has a table `bootseal`: is it sealed already?")
-                .with_help("To change a sealed file: bootseal set, or bootseal seal INPUT -f FILE"));
+            return Err(own());
         }
         let mut properties = Vec::new();
         collect(&text, &mut Vec::new(), table.get_ref(), &mut properties)?;
@@ -137,6 +144,26 @@ impl PlainDocument {
     /// ```
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
         self.comments.iter().map(|span| (self.text[..span.start].matches('\n').count() + 1, &self.text[span.clone()]))
+    }
+}
+
+impl PlainDocument {
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text with the values at these spans, in order, written as that.
+    pub(crate) fn with_values(&self, values: &[(Range<usize>, String)]) -> String {
+        let mut text =
+            String::with_capacity(self.text.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>());
+        let mut done = 0;
+        for (span, value) in values {
+            text.push_str(&self.text[done..span.start]);
+            text.push_str(value);
+            done = span.end;
+        }
+        text.push_str(&self.text[done..]);
+        text
     }
 }
 

@@ -1,6 +1,6 @@
 //! How does one log in? A login profile: readable, signed, and checked when it is read, so that one which cannot work is told at start.
 
-use crate::call::{Call, is_loopback, template};
+use crate::call::{Basic, Call, is_loopback, template};
 use crate::canonical::canonical;
 use crate::document::Property;
 use crate::error::{Error, Kind, Result};
@@ -388,11 +388,12 @@ impl Profile {
         let captured = |call: &Option<Call>| -> BTreeSet<String> {
             call.iter().flat_map(|call| &call.capture).map(|capture| capture.name.clone()).collect()
         };
+        let before = captured(&self.before);
         let totp = self.totp.iter().map(|_| "totp".to_owned());
-        let login: BTreeSet<String> = captured(&self.before).into_iter().chain(totp).collect();
+        let login: BTreeSet<String> = before.iter().cloned().chain(totp).collect();
         let after: BTreeSet<String> =
-            login.iter().cloned().chain(captured(&Some(self.login.clone()))).chain(captured(&self.refresh)).collect();
-        for name in after.iter().filter(|name| *name != "totp") {
+            before.into_iter().chain(captured(&Some(self.login.clone()))).chain(captured(&self.refresh)).collect();
+        for name in &after {
             if file.property(&self.table.child(name)?).is_some() {
                 return Err(fields.error(
                     "capture",
@@ -414,8 +415,19 @@ impl Profile {
                 }
             }
             for name in names {
-                if !known.contains(name) {
-                    self.check_value(file, fields, name)?;
+                let cannot = |what: &str| {
+                    let place = if key == "url" { String::new() } else { format!(".{key}") };
+                    Error::malformed(format!("`{}.login{place}` uses ${{{name}}}{what}", self.table))
+                };
+                match name {
+                    name if known.contains(name) => {}
+                    "token" => return Err(cannot(", which there is after a login: in `inject` and `logout`")),
+                    "totp" => {
+                        return Err(cannot(
+                            ": a one-time code goes with the login itself, once, and by the key `totp`",
+                        ));
+                    }
+                    name => self.check_value(file, fields, name)?,
                 }
                 used.insert(name.to_owned());
             }
@@ -433,7 +445,7 @@ impl Profile {
         if let Some(call) = &self.logout {
             check("logout", call.names(), call.url.names().collect(), &with_token)?;
         }
-        if let Some(name) = after.iter().find(|name| !used.contains(*name)) {
+        if let Some(name) = login.iter().chain(&after).find(|name| !used.contains(*name)) {
             let key = if name == "totp" { "totp" } else { "capture" };
             return Err(fields
                 .error(key, format_args!("gives `{name}`, and nothing uses it"))
@@ -570,6 +582,9 @@ impl Profile {
 impl VerifiedFile {
     /// The tables that hold a login profile: `acme` for `[acme.login]`. Whether it can work is not looked at; see [`Profile::read`].
     ///
+    /// A table `login` in another table is one that says `url` or `like`; and also one that is plainly meant so, so that a misspelt `url` is
+    /// told: it has a key that only a profile has, a `${name}` in what it would send, or `basic` beside the two values for it.
+    ///
     /// ```
     /// # use bootseal_core::*;
     /// # let alice = Identity::generate()?;
@@ -581,13 +596,25 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn profiles(&self) -> BTreeSet<PropertyPath> {
-        let login = |path: &PropertyPath| {
+        let login = |(path, property): (&PropertyPath, &Property)| {
             let segments = path.segments();
-            let [table @ .., parent, key] = segments else { return None };
-            let found = parent == "login" && (key == "url" || key == "like") && !table.is_empty();
-            found.then(|| PropertyPath::new(table.to_vec()).ok()).flatten()
+            let at = segments.iter().rposition(|segment| segment == "login").filter(|at| *at > 0)?;
+            let table = PropertyPath::new(segments[..at].to_vec()).ok()?;
+            let [key, below @ ..] = &segments[at + 1..] else { return None };
+            let found = match (key.as_str(), property) {
+                ("url" | "like", _) => below.is_empty(),
+                ("json" | "form" | "headers", Property::Readable(value)) => holds_a_name(value),
+                ("basic", Property::Readable(Value::Boolean(true))) => self.has_all(&table, Basic::Plain.names()),
+                ("basic", Property::Readable(Value::String(_))) => self.has_all(&table, Basic::OAuth.names()),
+                (key, _) => ONLY_OURS.contains(&key),
+            };
+            found.then_some(table)
         };
-        self.properties().filter_map(|(path, _)| login(path)).collect()
+        self.properties().filter_map(login).collect()
+    }
+
+    fn has_all(&self, table: &PropertyPath, names: [&str; 2]) -> bool {
+        names.iter().all(|name| table.child(name).is_ok_and(|path| self.property(&path).is_some()))
     }
 
     /// All that lies below `table`, as TOML; `None` where nothing does. A sealed value in it is an error.
@@ -611,6 +638,30 @@ impl VerifiedFile {
             at.insert(last.clone(), value.clone());
         }
         Ok((!whole.is_empty()).then_some(whole))
+    }
+}
+
+/// Keys that a table `login` has for no other end than to be a profile.
+const ONLY_OURS: &[&str] = &[
+    "capture",
+    "default_life",
+    "inject",
+    "login_timeout",
+    "ok_status",
+    "refresh_ahead",
+    "refused_status",
+    "refused_when",
+    "rejected_status",
+    "rejected_when",
+    "renew_from_answers",
+];
+
+fn holds_a_name(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${"),
+        Value::Array(list) => list.iter().any(holds_a_name),
+        Value::Table(table) => table.values().any(holds_a_name),
+        _ => false,
     }
 }
 
@@ -742,7 +793,8 @@ fn client_cert(fields: &mut Fields) -> Result<Option<ClientCert>> {
 
 fn proxy(fields: &mut Fields) -> Result<Option<Url>> {
     let Some(text) = fields.string("proxy")? else { return Ok(None) };
-    let url = Url::parse(&text).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    // All that goes through it is TLS, in a tunnel.
+    let url = Url::parse(&text).ok().filter(|url| url.scheme() == "http" && url.has_host());
     let url = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
     let url = url.ok_or_else(|| fields.error("proxy", "must be as \"http://proxy.example:3128\""))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -876,7 +928,21 @@ mod tests {
             ("capture = [ { jsn = \"/id\" } ]", "exactly one of them"),
             ("headers = { X = \"${csrf}\" }", "has no such value"),
             ("headers = { X = \"${list}\" }", "neither text nor a number"),
-            ("headers = { X = \"${token}\" }", "has no such value"),
+            ("headers = { X = \"a\\u001bb\" }", "not one line of text"),
+            ("headers = { X = \"${token}\" }", "`acme.login` uses ${token}, which there is after a login"),
+            ("headers = { X = \"${totp}\" }", "by the key `totp`"),
+            (
+                "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nbefore = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
+                "`acme.login.before` uses ${totp}",
+            ),
+            (
+                "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nrefresh = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
+                "`acme.login.refresh` uses ${totp}",
+            ),
+            (
+                "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nlogout = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
+                "`acme.login.logout` uses ${totp}",
+            ),
             ("token = { cookie = \"a b\" }", "name of a cookie"),
             ("token = { body = \"xml\" }", "\"json-string\""),
             ("expiry = { cookie = \"s\", unit = \"s\" }", "Max-Age or Expires counts"),
@@ -900,7 +966,10 @@ mod tests {
             ("totp = { seed = \"otp\", period = \"5s\" }", "from 10s to 120s"),
             ("totp = { seed = \"otp\", hash = \"md5\" }", "sha512"),
             ("before = { url = \"https://other.example/\" }", "another origin"),
-            ("before = { url = \"https://api.acme.example/\", json = { x = \"${token}\" } }", "has no such value"),
+            (
+                "before = { url = \"https://api.acme.example/\", json = { x = \"${token}\" } }",
+                "`acme.login.before` uses ${token}",
+            ),
             ("logout = { url = \"https://other.example/\" }", "not among `hosts`"),
             ("logout = { url = \"https://api.acme.example/${password}\" }", "was not captured"),
             ("refresh = { json = { a = \"b\" } }", "`acme.login.refresh.url` is missing"),
@@ -912,6 +981,36 @@ mod tests {
         ] {
             let error = read(&format!("{basic}{login}")).unwrap_err();
             assert!(error.to_string().contains(words), "{login}\n{words}\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_profile_with_a_misspelt_url_is_told_and_an_unrelated_table_called_login_is_none() {
+        let file = |text: &str| {
+            let access = vec![Access::new("me", Role::Writer, Identity::generate().unwrap().recipient()).unwrap()];
+            let text = Vault::create(access, text).unwrap().sign().unwrap();
+            SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap()
+        };
+        for (login, help) in [
+            ("ulr = \"https://a.example/\"\njson = { user = \"${username}\" }", "Did you mean `url` by `ulr`?"),
+            ("URL = \"https://a.example/\"\nbasic = true", "Did you mean `url` by `URL`?"),
+            ("uri = \"https://a.example/\"\nform = { a = \"${password}\" }", "Did you mean `url` by `uri`?"),
+            ("address = \"https://a.example/\"\ninject = { header = \"X\", value = \"${token}\" }", ""),
+            ("lik = \"other\"\nmax_age = \"5m\"\nrejected_status = [403]", ""),
+        ] {
+            let file = file(&format!("{VALUES}[acme.login]\n{login}\n"));
+            assert_eq!(file.profiles().len(), 1, "{login}");
+            let error = Profile::read(&file, &"acme".parse().unwrap()).unwrap_err();
+            assert_eq!(error.what(), "`acme.login.url` is missing", "{login}");
+            assert_eq!(error.help().unwrap_or_default(), help, "{login}");
+        }
+        for unrelated in [
+            "[ui.login]\ntitle = \"Log in\"\nform = { fields = [\"user\"] }\nmethod = \"POST\"\ntimeout = \"5s\"\nmax_age = 7",
+            "[server.login]\nbasic = true\nhosts = [\"a.example\"]\ntoken = \"x\"",
+            "[login]\nulr = \"https://a.example/\"\njson = { user = \"${username}\" }",
+            "[acme]\nlogin = \"${username}\"",
+        ] {
+            assert!(file(unrelated).profiles().is_empty(), "{unrelated}");
         }
     }
 
@@ -951,6 +1050,56 @@ url = "https://api.acme.example/v1/session/${{id}}"
         .unwrap();
         assert!(profile.logout_first && !profile.share && profile.refresh.unwrap().capture.len() == 3);
         assert_eq!(profile.inject.len(), 2);
+    }
+
+    #[test]
+    fn the_token_goes_to_its_origins_by_host_port_and_scheme_to_the_letter() {
+        let allows = |login: &str, url: &str| {
+            let profile = whole(&format!("{VALUES}[acme.login]\nbasic = true\n{login}\n")).unwrap();
+            profile.allows(&url.parse().unwrap())
+        };
+        let plain = "url = \"https://api.acme.example/login\"";
+        let six = "url = \"https://[::1]/login\"";
+        let six_port = "url = \"https://[::1]:8443/login\"";
+        let clear_six = "url = \"http://[::1]:8080/login\"";
+        let hosts = "url = \"https://a.example/\"\nhosts = [\"[::1]\", \"[2001:db8::1]:8443\", \"b.example:443\", \"C.example\"]";
+        let clear = "url = \"http://a.example/\"\nallow_http = true";
+        for (login, url, expected) in [
+            (plain, "https://api.acme.example/x", true),
+            (plain, "https://api.acme.example:443/x", true), // the port that goes without saying
+            (plain, "https://API.ACME.EXAMPLE/x", true),
+            (plain, "https://api.acme.example:8443/x", false),
+            (plain, "http://api.acme.example/x", false),
+            (plain, "http://api.acme.example:443/x", false),
+            (plain, "https://api.acme.example./x", false),
+            (plain, "https://xapi.acme.example/x", false),
+            (plain, "https://api.acme.example@evil.example/x", false),
+            (six, "https://[::1]/x", true),
+            (six, "https://[::1]:443/x", true),
+            (six, "https://[0:0:0:0:0:0:0:1]/x", true),
+            (six, "https://[::1]:8443/x", false),
+            (six, "http://[::1]/x", false),
+            (six, "https://127.0.0.1/x", false),
+            (six, "https://[::ffff:127.0.0.1]/x", false),
+            (six_port, "https://[::1]:8443/x", true),
+            (six_port, "https://[::1]/x", false),
+            (clear_six, "http://[::1]:8080/x", true),
+            (clear_six, "https://[::1]:8080/x", true),
+            (clear_six, "http://[::1]/x", false),
+            (hosts, "https://[::1]/x", true),
+            (hosts, "https://[2001:db8::1]:8443/x", true),
+            (hosts, "https://[2001:db8::1]/x", false),
+            (hosts, "https://b.example/x", true),
+            (hosts, "https://c.example/x", true),
+            (hosts, "http://[::1]/x", false),
+            (hosts, "https://a.example/x", false), // a list is the whole list
+            (clear, "http://a.example/x", true),
+            (clear, "http://a.example:80/x", true),
+            (clear, "http://a.example:8080/x", false),
+            (clear, "http://b.example/x", false),
+        ] {
+            assert_eq!(allows(login, url), expected, "{login}\n{url}");
+        }
     }
 
     #[test]

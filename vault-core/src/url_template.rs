@@ -43,6 +43,11 @@ impl UrlTemplate {
         };
         let base = Url::parse(&parts.iter().map(sample).collect::<String>())
             .map_err(|error| Error::malformed(format!("it is no URL: {error}")))?;
+        // Of `https:///${x}` a parser of URLs makes a host.
+        let other = parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
+        if Url::parse(&other.collect::<String>()).map(|other| other.origin()) != Ok(base.origin()) {
+            return Err(Error::malformed("its scheme, host and port may hold no ${…}"));
+        }
         let mut before = String::new();
         for (index, part) in parts.iter().enumerate() {
             if let Part::Name(name) = part {
@@ -85,6 +90,18 @@ impl UrlTemplate {
     /// ```
     pub fn base(&self) -> &Url {
         &self.base
+    }
+
+    /// The pieces, in order: what a test's vendor holds against the requests that it gets.
+    ///
+    /// ```
+    /// # use bootseal_core::{Part, UrlTemplate};
+    /// let url = UrlTemplate::parse("https://api.acme.example/v1/session/${id}")?;
+    /// assert_eq!(url.parts()[1], Part::Name("id".into()));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// The names that are filled in.
@@ -177,6 +194,12 @@ mod tests {
             "https://a.example/#${x}",
             "https:/${x}",
             "https://a.example/${x",
+            // For a parser of URLs these are hosts, too.
+            "https:///${x}",
+            "https:////${x}/y",
+            "https://\t/${x}",
+            "https:\\\\${x}/",
+            "https://\\${x}/",
         ] {
             assert!(UrlTemplate::parse(bad).is_err(), "{bad}");
         }

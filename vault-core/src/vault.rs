@@ -370,6 +370,42 @@ impl Vault<Writer> {
         self.replace_text(self.file.document.with(path, &value_text(value))?)
     }
 
+    /// Adds readable properties, written as TOML, behind all that is there: their layout is kept.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where it is no TOML; [`Kind::Conflict`] where a value would have to be sealed, or where the file has such a
+    /// table already, and TOML does not let it be opened again.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// vault.append("[acme.login]\nurl = \"https://acme.example\"\nbasic = true\n")?;
+    /// assert_eq!(vault.file().properties().count(), 3);
+    /// assert_eq!(vault.append("[acme.login]\nmethod = \"PUT\"\n").unwrap_err().kind(), Kind::Conflict);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn append(&mut self, text: &str) -> Result<()> {
+        let new = crate::plain::PlainDocument::parse(text.to_owned())?;
+        if let Some(secret) = new.properties().iter().find(|property| crate::plain::mentions(&property.value)) {
+            let what = "a readable value may not begin with `sealed:` or `secret:`";
+            return Err(Error::new(Kind::Conflict, what).at(&secret.path));
+        }
+        let before = self.file.document.text();
+        let gap = if before.is_empty() || before.ends_with("\n\n") { "" } else { "\n" };
+        let whole = Document::parse(format!("{before}{gap}{text}")).ok();
+        let count = self.file.document.iter().count() + new.properties().len();
+        let whole = whole.filter(|whole| {
+            whole.iter().count() == count
+                && self.file.document.iter().all(|(path, property)| whole.get(path) == Some(property))
+        });
+        self.file.document = whole.ok_or_else(|| {
+            Error::new(Kind::Conflict, "the file has such a table already, which cannot be opened a second time")
+        })?;
+        Ok(())
+    }
+
     /// Takes a property out of the file; comments above it stay.
     ///
     /// # Errors
@@ -426,7 +462,7 @@ impl Vault<Writer> {
         self.replace_text(self.file.document.renamed(old, new, &value)?)
     }
 
-    fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
+    pub(crate) fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
         // A value that is given anew is younger than every removal, or it would stay marked as known to who was removed.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
         let set_at = last_removal.map_or(now, |at| at.max(now));

@@ -23,6 +23,13 @@ pub(super) type Answer = Response<Full<Bytes>>;
 /// Why not, and the word for it in the body.
 pub(super) type Refusal = (StatusCode, &'static str);
 
+/// What a server asks.
+pub(super) trait Answers: Send + Sync + 'static {
+    /// A request is here, whole; how long its answer waits.
+    fn arrived(&self, head: &Parts, body_len: usize) -> Duration;
+    fn answer(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> Answer;
+}
+
 enum Kind {
     Login,
     Call,
@@ -76,8 +83,10 @@ impl State {
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    pub(super) fn arrived(&self, head: &Parts, body_len: usize) -> Duration {
+impl Answers for State {
+    fn arrived(&self, head: &Parts, body_len: usize) -> Duration {
         let book = &mut *self.book();
         match kind(head) {
             Kind::Login => book.logins += 1,
@@ -99,7 +108,7 @@ impl State {
         book.slow
     }
 
-    pub(super) fn answer(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> Answer {
+    fn answer(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> Answer {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let book = &mut *self.book();
         let kind = kind(head);
@@ -125,7 +134,9 @@ impl State {
             answer
         })
     }
+}
 
+impl State {
     fn login(&self, book: &mut Book, head: &Parts, body: &[u8], now: Duration) -> Result<Answer, Refusal> {
         let (name, password) = credentials(&head.headers, body).ok_or((StatusCode::BAD_REQUEST, "invalid_request"))?;
         let right = |tag: &Vec<u8>| self.password_mac(&password).verify_slice(tag).is_ok();
@@ -187,11 +198,7 @@ impl State {
         let exp = end.as_secs().saturating_add(u64::from(end.subsec_nanos() > 0));
         let payload =
             json!({ "iss": self.issuer, "sub": user, "iat": now.as_secs(), "exp": exp, "jti": serial.to_string() });
-        let [header, payload] = [json!({ "alg": "HS256", "typ": "JWT" }), payload]
-            .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
-        let signed = format!("{header}.{payload}");
-        let tag = BASE64_URL_SAFE_NO_PAD.encode(self.mac.clone().chain_update(&signed).finalize().into_bytes());
-        (format!("{signed}.{tag}"), Duration::from_secs(exp).saturating_sub(now).as_secs())
+        (jwt(&self.mac, &payload), Duration::from_secs(exp).saturating_sub(now).as_secs())
     }
 
     /// The serial number of a token that is ours and not over. What it says of its algorithm is never asked.
@@ -206,23 +213,31 @@ impl State {
     }
 }
 
-fn json_answer(status: StatusCode, body: &Value) -> Answer {
+pub(super) fn jwt(mac: &Hmac<Sha256>, payload: &Value) -> String {
+    let [header, payload] =
+        [&json!({ "alg": "HS256", "typ": "JWT" }), payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+    let signed = format!("{header}.{payload}");
+    let tag = BASE64_URL_SAFE_NO_PAD.encode(mac.clone().chain_update(&signed).finalize().into_bytes());
+    format!("{signed}.{tag}")
+}
+
+pub(super) fn json_answer(status: StatusCode, body: &Value) -> Answer {
     let mut answer = Answer::new(Full::from(body.to_string()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
-fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
+pub(super) fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_str(text).map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "header"))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
 /// What follows the scheme in `Authorization`.
-fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+pub(super) fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let (named, rest) = text(headers, &AUTHORIZATION)?.split_once(' ')?;
     named.eq_ignore_ascii_case(scheme).then_some(rest.trim())
 }

@@ -14,9 +14,13 @@
 
 mod answers;
 mod clock;
+mod imitation;
+mod server;
+mod shape;
 mod vendor;
 
 pub use clock::Clock;
+pub use imitation::{Behaviour, Imitation, Served};
 pub use vendor::{Seen, Vendor};
 
 use crate::error::Result;

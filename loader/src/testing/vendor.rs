@@ -32,23 +32,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use super::answers::{Answer, Refusal, State};
+use super::answers::State;
+use super::server::Server;
 use crate::transport::{HTTP_1, HTTP_2};
 use hmac::Mac;
-use http::{Request, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::convert::Infallible;
+use http::StatusCode;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-
-const BODY_LIMIT: usize = 1 << 20;
 
 /// A vendor that answers on loopback until it is dropped.
 ///
@@ -63,11 +56,8 @@ const BODY_LIMIT: usize = 1 << 20;
 /// ```
 pub struct Vendor {
     state: Arc<State>,
-    origin: String,
+    server: Server,
     ca_pem: String,
-    /// Dropped, it ends the thread.
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// One request that arrived, without anything in it that could be a secret.
@@ -129,27 +119,8 @@ impl Vendor {
     }
 
     fn start_with(tls: Option<TlsAcceptor>, ca_pem: String) -> io::Result<Vendor> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let origin = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
-        let state = Arc::new(State::new(origin.clone())?);
-        let (served, (stop, stopped)) = (state.clone(), tokio::sync::oneshot::channel());
-        let (report, started) = std::sync::mpsc::channel();
-        // The runtime is made on its own thread: in an async test, where we may be called, none may be dropped.
-        let thread = std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
-            match runtime_with(listener, |listener| accept(listener, tls, served)) {
-                Ok(runtime) => {
-                    let _ = report.send(Ok(()));
-                    let _ = runtime.block_on(stopped);
-                }
-                Err(error) => {
-                    let _ = report.send(Err(error));
-                }
-            }
-            // Here it ends, and with it every open connection, also one that waits in a slow answer.
-        })?;
-        started.recv().map_err(io::Error::other)??;
-        let vendor = Vendor { state, origin, ca_pem, stop: Some(stop), thread: Some(thread) };
+        let (server, state) = Server::start((Ipv4Addr::LOCALHOST, 0).into(), tls, State::new)?;
+        let vendor = Vendor { state, server, ca_pem };
         Ok(vendor.with_user("quickstart", "open sesame"))
     }
 
@@ -173,7 +144,7 @@ impl Vendor {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn url(&self, path: &str) -> String {
-        format!("{}/{}", self.origin, path.strip_prefix('/').unwrap_or(path))
+        format!("{}/{}", self.server.origin(), path.strip_prefix('/').unwrap_or(path))
     }
 
     /// The certificate to trust, in PEM; empty where the vendor speaks HTTP in clear.
@@ -355,19 +326,9 @@ impl Vendor {
     }
 }
 
-impl Drop for Vendor {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // It ends in any case; a panic in it was the test's to notice, and drop must not add another.
-            let _ = thread.join();
-        }
-    }
-}
-
 impl std::fmt::Debug for Vendor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Vendor({})", self.origin)
+        write!(f, "Vendor({})", self.server.origin())
     }
 }
 
@@ -405,84 +366,10 @@ fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send
     Ok((TlsAcceptor::from(Arc::new(config)), ca_pem))
 }
 
-/// A runtime that serves as soon as it is blocked on.
-fn runtime_with<F: Future<Output = ()> + Send + 'static>(
-    listener: std::net::TcpListener,
-    serve: impl FnOnce(TcpListener) -> F,
-) -> io::Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let listener = {
-        let _inside = runtime.enter();
-        TcpListener::from_std(listener)?
-    };
-    runtime.spawn(serve(listener));
-    Ok(runtime)
-}
-
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(stream, tls.clone(), state.clone()));
-            }
-            // No descriptors left, for one: without a pause this would spin until there are some.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>) {
-    // Best effort: only speed depends on it.
-    let _ = stream.set_nodelay(true);
-    match tls {
-        None => serve(stream, false, state).await,
-        Some(tls) => {
-            if let Ok(stream) = tls.accept(stream).await {
-                let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
-                serve(stream, http2, state).await;
-            }
-        }
-    }
-}
-
-async fn serve(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, http2: bool, state: Arc<State>) {
-    let service = hyper::service::service_fn(move |request| answer(state.clone(), request));
-    let stream = TokioIo::new(stream);
-    // A connection that breaks is the client's to report; the vendor never prints.
-    let _ = match http2 {
-        true => hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await,
-        false => hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await,
-    };
-}
-
-async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let (head, body) = request.into_parts();
-    let (body, length) = read(body).await;
-    let delay = state.arrived(&head, length);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    Ok(state.answer(&head, body))
-}
-
-/// Reads to its end also what is too long, so that the client has sent all and sees the answer, but keeps none of that.
-async fn read(mut body: Incoming) -> (Result<Vec<u8>, Refusal>, usize) {
-    let (mut kept, mut length) = (Vec::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return (Err((StatusCode::BAD_REQUEST, "broken_body")), length) };
-        let data = frame.into_data().unwrap_or_default();
-        length += data.len();
-        if length <= BODY_LIMIT {
-            kept.extend_from_slice(&data);
-        }
-    }
-    let whole = length <= BODY_LIMIT;
-    (if whole { Ok(kept) } else { Err((StatusCode::PAYLOAD_TOO_LARGE, "too_large")) }, length)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::server::BODY_LIMIT;
     use super::*;
     use reqwest::{Client, RequestBuilder};
     use rustls::pki_types::{CertificateDer, pem::PemObject};

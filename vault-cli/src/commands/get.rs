@@ -2,6 +2,7 @@
 
 use super::write_private;
 use crate::cli::{Everywhere, Get};
+use crate::clipboard::{Clipboard, clear_later};
 use crate::exit::{Done, Failure, Result};
 use crate::output::{Style, shown_value, to_json};
 use crate::vaults::Found;
@@ -29,6 +30,15 @@ pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &
         write_private(out, &value.secret)?;
         if style.json {
             world.document(&json!({ "name": property.to_string(), "file": out.to_string_lossy() }))?;
+        }
+        return Ok(());
+    }
+    if options.clip {
+        Clipboard::find(world)?.fill(&value.secret)?;
+        clear_later(&value.secret, options.clear_after)?;
+        world.note(style, format_args!("{property} is in the clipboard for {} s", options.clear_after));
+        if style.json {
+            world.document(&json!({ "name": property.to_string(), "cleared_after_seconds": options.clear_after }))?;
         }
         return Ok(());
     }

@@ -25,9 +25,20 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
     let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
     let source = vault.token_source(&options.profile)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match source.token_blocking() {
+    let working = world.working(style, "logging in");
+    let answer = source.token_blocking();
+    drop(working);
+    match answer {
         Ok(token) => {
-            let call = options.call.as_deref().map(|url| runtime.block_on(call(&source, url))).transpose()?;
+            let call = options.call.as_deref().map(|url| runtime.block_on(call(&source, url))).transpose();
+            // Nobody keeps the token: where the vendor counts its sessions, this one must not stay.
+            if source.profile().logout.is_some() && !options.reveal {
+                match source.log_out_blocking() {
+                    Ok(()) => world.detail(style, "logged out again"),
+                    Err(error) => world.note(style, format_args!("the logout did not work: {error}")),
+                }
+            }
+            let call = call?;
             let document = json!({
                 "profile": options.profile, "class": "ok", "status": token.status(),
                 "life_seconds": token.life().as_secs(), "expiry_from": token.expiry_from().as_str(),
@@ -45,15 +56,19 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
         Err(error) => {
             let class = error.kind().as_str().strip_prefix("login-");
             let Some(class) = class else { return Err(error.into()) };
+            let refused = error.kind() == Kind::LoginRefused;
+            let values =
+                if refused { looked_at(&source, &file.open(&keys.identities)?, (world.now)()) } else { Vec::new() };
             if style.json {
                 world.document(&json!({
                     "profile": options.profile, "class": class, "status": error.status(), "life_seconds": null, "expiry_from": null,
                     "inject": { "header": source.profile().inject[0].0 }, "claims": null,
                     "retry_after_seconds": error.retry_after().map(|wait| wait.as_secs()), "call": null,
+                    "values": values.iter().map(LookedAt::json).collect::<Vec<_>>(),
                 }))?;
             }
-            if error.kind() == Kind::LoginRefused {
-                explain(&source, &file.open(&keys.identities)?, style, world);
+            for value in &values {
+                world.note(style, value);
             }
             Err(error.into())
         }
@@ -77,7 +92,13 @@ fn say(mut document: Value, token: Option<String>, style: Style, world: &mut Wor
     }
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
     world.line(format_args!("{}: logged in, status {}", text("profile"), document["status"]))?;
-    world.line(format_args!("  the token lives {} s (told by: {})", document["life_seconds"], text("expiry_from")))?;
+    let seconds = document["life_seconds"].as_u64().unwrap_or_default();
+    world.line(format_args!(
+        "  the token lives {} (told by {}: {})",
+        spelled(seconds),
+        text("expiry_from"),
+        rule(&text("expiry_from"))
+    ))?;
     world.line(format_args!(
         "  it is sent as the header {}",
         document["inject"]["header"].as_str().unwrap_or_default()
@@ -104,18 +125,86 @@ fn say(mut document: Value, token: Option<String>, style: Style, world: &mut Wor
     Ok(())
 }
 
-/// What about the refused values may be the reason: their age, and what nobody sees in them.
-fn explain(source: &TokenSource, opened: &Vault<Reader>, style: Style, world: &mut World<'_>) {
+/// What about a refused value may be the reason: its age, and what nobody sees in it.
+struct LookedAt {
+    name: String,
+    set_at: u64,
+    age: u64,
+    remarks: Vec<&'static str>,
+}
+
+fn looked_at(source: &TokenSource, opened: &Vault<Reader>, now: u64) -> Vec<LookedAt> {
     let profile = source.profile();
+    let mut values = Vec::new();
     for name in profile.names() {
         let Ok(path) = profile.table.child(name) else { continue };
         if !matches!(opened.file().property(&path), Some(Property::Sealed(_))) {
             continue;
         }
         if let Ok(OpenedValue { set_at, secret, .. }) = opened.open(&path) {
-            let unseen = secret.expose_str(|text| text.chars().any(is_hidden) || text.trim() != text).unwrap_or(true);
-            let unseen = if unseen { "; it begins or ends in a blank, or holds an invisible character" } else { "" };
-            world.note(style, format_args!("{path} was given {}{unseen}", timestamp(set_at)));
+            let remarks = secret.expose_str(remarks).unwrap_or_else(|_| vec!["is not text"]);
+            values.push(LookedAt { name: path.to_string(), set_at, age: now.saturating_sub(set_at), remarks });
         }
+    }
+    values
+}
+
+fn remarks(text: &str) -> Vec<&'static str> {
+    let blank = |next: Option<char>| next.is_some_and(|next| next == ' ' || next == '\t');
+    let unseen = |next: char| is_hidden(next) && !"\n\r\t".contains(next);
+    [
+        (text.is_empty(), "is empty"),
+        (blank(text.chars().next()), "begins with a blank"),
+        (blank(text.chars().next_back()), "ends in a blank"),
+        (text.ends_with(['\n', '\r']), "ends in a line break"),
+        (text.contains('\u{a0}'), "holds a no-break space"),
+        (text.chars().any(unseen), "holds an invisible character"),
+    ]
+    .into_iter()
+    .filter_map(|(so, remark)| so.then_some(remark))
+    .collect()
+}
+
+impl LookedAt {
+    fn json(&self) -> Value {
+        json!({ "name": self.name, "set_at": timestamp(self.set_at), "remarks": self.remarks })
+    }
+}
+
+impl std::fmt::Display for LookedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was given {}, {}", self.name, timestamp(self.set_at), ago(self.age))?;
+        self.remarks.iter().try_for_each(|remark| write!(f, "; it {remark}"))
+    }
+}
+
+fn ago(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        0..60 => return "just now".into(),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
+
+/// `899` as `14 min 59 s`.
+fn spelled(seconds: u64) -> String {
+    let parts = [(seconds / 3600, "h"), (seconds % 3600 / 60, "min"), (seconds % 60, "s")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count} {unit}")).collect();
+    if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
+}
+
+/// What the word of `expiry_from` means.
+fn rule(word: &str) -> &'static str {
+    match word {
+        "jwt" => "the token's own `exp`",
+        "json" => "a field of the answer",
+        "header" => "a header of the answer",
+        "cookie" => "the cookie's Max-Age or Expires",
+        "fixed" => "the profile: always so long",
+        "on-reject" => "the profile: until a call rejects it, or max_age",
+        _ => "nothing in the answer, so default_life of the profile; `expiry` in it would say more",
     }
 }

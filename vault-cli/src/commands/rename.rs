@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Rename, everywhere: &Everywhere, style: Style, world
     Ok(())
 }
 
-fn broken_profiles(file: &bootseal_core::VerifiedFile) -> Vec<(PropertyPath, bootseal_core::Error)> {
+pub(super) fn broken_profiles(file: &bootseal_core::VerifiedFile) -> Vec<(PropertyPath, bootseal_core::Error)> {
     let read = |table: PropertyPath| Profile::read(file, &table).err().map(|error| (table, error));
     file.profiles().into_iter().filter_map(read).collect()
 }

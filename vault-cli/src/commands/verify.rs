@@ -93,6 +93,11 @@ fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<
             world.warn(style, error);
         }
     }
+    let working = match keys.identities.iter().any(Identity::is_plugin) {
+        // A plugin may ask a person.
+        true => None,
+        false => Some(world.working(style, "opening every value")),
+    };
     match role {
         Some(Role::Writer) if !keys.identities.iter().any(Identity::is_plugin) => {
             let writer = file.open_for_writing(&keys.identities)?;
@@ -120,6 +125,7 @@ fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<
         }
         None => {}
     }
+    drop(working);
     Ok(json!({
         "file": path.to_string_lossy(), "vault": vault.to_string(), "generation": generation, "signed": true,
         "role": role.map(|role| role.to_string()), "properties": properties, "sealed": sealed, "trust": trust,

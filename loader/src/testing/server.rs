@@ -1,0 +1,146 @@
+//! How do requests reach whoever answers them? An HTTP server on loopback, on a thread of its own, until it is dropped.
+
+use super::answers::{Answer, Answers, Refusal};
+use crate::transport::HTTP_2;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+pub(super) const BODY_LIMIT: usize = 1 << 20;
+
+pub(super) struct Server {
+    origin: String,
+    /// Dropped, it ends the thread.
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Binds `address`, and lets what `answers` makes of the origin answer there.
+    pub(super) fn start<A: Answers>(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        answers: impl FnOnce(String) -> io::Result<A>,
+    ) -> io::Result<(Server, Arc<A>)> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let origin = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
+        let answers = Arc::new(answers(origin.clone())?);
+        let (served, (stop, stopped)) = (answers.clone(), tokio::sync::oneshot::channel());
+        let (report, started) = std::sync::mpsc::channel();
+        // The runtime is made on its own thread: in an async test, where we may be called, none may be dropped.
+        let thread = std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
+            match runtime_with(listener, |listener| accept(listener, tls, served)) {
+                Ok(runtime) => {
+                    let _ = report.send(Ok(()));
+                    let _ = runtime.block_on(stopped);
+                }
+                Err(error) => {
+                    let _ = report.send(Err(error));
+                }
+            }
+            // Here it ends, and with it every open connection, also one that waits in a slow answer.
+        })?;
+        started.recv().map_err(io::Error::other)??;
+        Ok((Server { origin, stop: Some(stop), thread: Some(thread) }, answers))
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // It ends in any case; a panic in it was the test's to notice, and drop must not add another.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A runtime that serves as soon as it is blocked on.
+fn runtime_with<F: Future<Output = ()> + Send + 'static>(
+    listener: std::net::TcpListener,
+    serve: impl FnOnce(TcpListener) -> F,
+) -> io::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    runtime.spawn(serve(listener));
+    Ok(runtime)
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, answers: Arc<dyn Answers>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, tls.clone(), answers.clone()));
+            }
+            // No descriptors left, for one: without a pause this would spin until there are some.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, answers: Arc<dyn Answers>) {
+    // Best effort: only speed depends on it.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => serve(stream, false, answers).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+                serve(stream, http2, answers).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, http2: bool, answers: Arc<dyn Answers>) {
+    let service = hyper::service::service_fn(move |request| answer(answers.clone(), request));
+    let stream = TokioIo::new(stream);
+    // A connection that breaks is the client's to report; the vendor never prints.
+    let _ = match http2 {
+        true => hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await,
+        false => hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await,
+    };
+}
+
+async fn answer(answers: Arc<dyn Answers>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let (head, body) = request.into_parts();
+    let (body, length) = read(body).await;
+    let delay = answers.arrived(&head, length);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    Ok(answers.answer(&head, body))
+}
+
+/// Reads to its end also what is too long, so that the client has sent all and sees the answer, but keeps none of that.
+async fn read(mut body: Incoming) -> (Result<Vec<u8>, Refusal>, usize) {
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return (Err((StatusCode::BAD_REQUEST, "broken_body")), length) };
+        let data = frame.into_data().unwrap_or_default();
+        length += data.len();
+        if length <= BODY_LIMIT {
+            kept.extend_from_slice(&data);
+        }
+    }
+    let whole = length <= BODY_LIMIT;
+    (if whole { Ok(kept) } else { Err((StatusCode::PAYLOAD_TOO_LARGE, "too_large")) }, length)
+}

@@ -1,0 +1,206 @@
+//! What else can a process do so that others cannot read it? No core files, not dumpable; and what it cannot change itself is looked up.
+
+use std::fmt;
+
+/// What became of one setting.
+///
+/// ```
+/// use bootseal_memory::Setting;
+/// assert_eq!(Setting::NotHere.to_string(), "this system has no such setting");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// It holds from now on.
+    Done,
+    /// The system refused, for this reason.
+    Refused(String),
+    /// The system has nothing like it.
+    NotHere,
+    /// Nobody asked for it.
+    NotAsked,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Done => f.write_str("yes"),
+            Setting::Refused(reason) => write!(f, "refused: {reason}"),
+            Setting::NotHere => f.write_str("this system has no such setting"),
+            Setting::NotAsked => f.write_str("not asked for"),
+        }
+    }
+}
+
+/// What [`harden`] did, and what it found.
+///
+/// ```no_run
+/// eprintln!("{}", bootseal_memory::harden());
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Hardened {
+    /// Not dumpable (`PR_SET_DUMPABLE`): no core from the kernel, and processes of the same user cannot attach.
+    pub not_dumpable: Setting,
+    /// No core files (`RLIMIT_CORE`), for the children too.
+    pub no_core_files: Setting,
+    /// No program that it starts gains rights (`PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privileges: Setting,
+    /// `kernel.yama.ptrace_scope`: 3 stops root from attaching too. `None` where the kernel has no Yama.
+    pub ptrace_scope: Option<u8>,
+    /// Whether the machine has swap; secret pages do not go there, the rest of the process may. `None` where that cannot be told.
+    pub swap: Option<bool>,
+}
+
+impl Hardened {
+    /// Gives up, for good, that a program which this process starts gains rights, by set-user-ID or file capabilities.
+    ///
+    /// It holds for this thread and those that it starts from here on: so in `main`, before the others. Not for a program that starts `sudo`.
+    ///
+    /// ```no_run
+    /// let hardened = bootseal_memory::harden().and_no_new_privileges();
+    /// eprintln!("{hardened}");
+    /// ```
+    #[must_use]
+    pub fn and_no_new_privileges(mut self) -> Hardened {
+        self.no_new_privileges = sys::no_new_privileges();
+        self
+    }
+}
+
+impl fmt::Display for Hardened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not dumpable: {}; no core files: {}", self.not_dumpable, self.no_core_files)?;
+        write!(f, "; no new privileges: {}; ", self.no_new_privileges)?;
+        match self.ptrace_scope {
+            Some(3) => f.write_str("kernel.yama.ptrace_scope is 3: nobody may attach"),
+            Some(scope) => write!(f, "kernel.yama.ptrace_scope is {scope}: root may attach (3 stops that)"),
+            None => f.write_str("no Yama: root may attach"),
+        }?;
+        f.write_str(match self.swap {
+            Some(true) => "; swap is on: what is not on secret pages may be written to it",
+            Some(false) => "; no swap",
+            None => "; whether there is swap is not known",
+        })
+    }
+}
+
+/// Makes this process not dumpable and switches core files off, for good. What is refused is said, and the rest is done.
+///
+/// A program calls this, first thing in `main`; the library never does. Afterwards `/proc/self/*` belongs to root: a debugger, a profiler
+/// and a crash reporter of the same user no longer reach the process. [`audit`](crate::audit) still works. A program started
+/// by `exec` begins anew, but for the core limit and the privileges.
+///
+/// Linux; on other Unix systems only the core limit, elsewhere nothing: the report says so.
+///
+/// ```no_run
+/// use bootseal_memory::{Setting, harden};
+///
+/// let hardened = harden();
+/// if hardened.not_dumpable != Setting::Done {
+///     eprintln!("{hardened}");
+/// }
+/// ```
+pub fn harden() -> Hardened {
+    let file = |path| std::fs::read_to_string(path).ok();
+    Hardened {
+        not_dumpable: sys::not_dumpable(),
+        no_core_files: sys::no_core_files(),
+        no_new_privileges: Setting::NotAsked,
+        ptrace_scope: file("/proc/sys/kernel/yama/ptrace_scope").and_then(|scope| scope.trim().parse().ok()),
+        // A heading, then one line for each.
+        swap: file("/proc/swaps").map(|swaps| swaps.lines().count() > 1),
+    }
+}
+
+#[cfg(unix)]
+fn outcome(returned: libc::c_int) -> Setting {
+    if returned == 0 { Setting::Done } else { Setting::Refused(std::io::Error::last_os_error().to_string()) }
+}
+
+#[cfg(unix)]
+mod sys {
+    use super::{Setting, outcome};
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn not_dumpable() -> Setting {
+        // SAFETY: takes numbers only.
+        outcome(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn not_dumpable() -> Setting {
+        Setting::NotHere
+    }
+
+    pub(super) fn no_core_files() -> Setting {
+        let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: reads one rlimit through a valid pointer.
+        outcome(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) })
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn no_new_privileges() -> Setting {
+        // SAFETY: takes numbers only.
+        outcome(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn no_new_privileges() -> Setting {
+        Setting::NotHere
+    }
+}
+
+#[cfg(not(unix))]
+mod sys {
+    use super::Setting;
+
+    pub(super) fn not_dumpable() -> Setting {
+        Setting::NotHere
+    }
+
+    pub(super) fn no_core_files() -> Setting {
+        Setting::NotHere
+    }
+
+    pub(super) fn no_new_privileges() -> Setting {
+        Setting::NotHere
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::print_stdout)]
+    use super::*;
+    use crate::degraded::{again, is};
+
+    #[test]
+    fn a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself() {
+        const NAME: &str = "harden::tests::a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself";
+        if !is("harden") {
+            again(NAME, "harden");
+            return;
+        }
+        // Root may open everything: the case that matters is a user who is not.
+        crate::degraded::allow_locked_bytes(8 << 20);
+        let hardened = harden();
+        println!("{hardened}");
+        let done = [&hardened.not_dumpable, &hardened.no_core_files, &hardened.no_new_privileges];
+        assert_eq!(done, [&Setting::Done, &Setting::Done, &Setting::NotAsked]);
+        assert_eq!(hardened.and_no_new_privileges().no_new_privileges, Setting::Done);
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+        assert!(std::fs::File::open("/proc/self/mem").is_err());
+        let mut limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+        // SAFETY: plain system calls with valid arguments.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
+            assert_eq!(libc::getrlimit(libc::RLIMIT_CORE, &mut limit), 0);
+        }
+        assert_eq!((limit.rlim_cur, limit.rlim_max), (0, 0));
+        let secret = crate::Secret::copy_of(&std::fs::read("/proc/sys/kernel/random/uuid").unwrap()).unwrap();
+        let planted = secret.expose(<[u8]>::to_vec);
+        assert!(crate::audit().unwrap().full >= 1);
+        drop(planted);
+    }
+}

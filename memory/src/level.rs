@@ -1,0 +1,89 @@
+//! May the program go on at the level that was reached? An application says the least that it takes.
+
+use crate::pages::{Level, MemoryError, Report, report};
+use std::fmt;
+
+/// Guarded memory is not as good as the application asked for, or there is none.
+///
+/// ```
+/// use bootseal_memory::{Level, LevelError, require};
+///
+/// match require(Level::MemfdSecret) {
+///     Ok(report) => println!("{report}"),
+///     Err(LevelError::TooLow { report, .. }) => eprintln!("only {}: {:?}", report.level, report.reason),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LevelError {
+    /// A worse level was reached; its report says why.
+    TooLow {
+        /// What the application takes at least.
+        least: Level,
+        /// What this process got.
+        report: Report,
+    },
+    /// No guarded memory at all.
+    Memory(MemoryError),
+}
+
+impl fmt::Display for LevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LevelError::TooLow { least, report } => write!(
+                f,
+                "{least} is asked for, and {report}. memfd_secret needs Linux 5.14 or later, not switched off \
+                 (secretmem.enable=), and a seccomp filter that lets it through"
+            ),
+            LevelError::Memory(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LevelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LevelError::TooLow { .. } => None,
+            LevelError::Memory(error) => Some(error),
+        }
+    }
+}
+
+/// Refuses to go on where secrets would be guarded less well than `least`.
+///
+/// # Errors
+/// [`LevelError::TooLow`] with the reason why the better level was not reached, [`LevelError::Memory`] where there is no guarded memory.
+///
+/// ```
+/// use bootseal_memory::{Level, require};
+/// let report = require(Level::Locked)?;
+/// assert!(report.level >= Level::Locked);
+/// # Ok::<(), bootseal_memory::LevelError>(())
+/// ```
+pub fn require(least: Level) -> Result<Report, LevelError> {
+    let report = report().map_err(LevelError::Memory)?;
+    if report.level < least { Err(LevelError::TooLow { least, report }) } else { Ok(report) }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::degraded::{again, is, refuse_memfd_secret};
+
+    #[test]
+    fn a_level_that_was_not_reached_is_refused_with_the_reason() {
+        if !is("level") {
+            again("level::tests::a_level_that_was_not_reached_is_refused_with_the_reason", "level");
+            return;
+        }
+        refuse_memfd_secret();
+        assert_eq!(require(Level::Locked).unwrap().level, Level::Locked);
+        assert_eq!(
+            require(Level::MemfdSecret).unwrap_err().to_string(),
+            "memfd_secret is asked for, and secrets lie in locked pages (memfd_secret: Operation not permitted (os error 1)). \
+             memfd_secret needs Linux 5.14 or later, not switched off (secretmem.enable=), and a seccomp filter that lets it through"
+        );
+    }
+}

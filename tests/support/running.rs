@@ -1,0 +1,43 @@
+//! `bootseal vendor`, running beside a test: started, asked where it is, and ended.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
+
+use crate::support::Home;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+pub struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub origin: String,
+}
+
+impl Running {
+    /// Waits until it answers.
+    pub fn start(home: &Home, args: &[&str]) -> Running {
+        let mut command = home.command(&[&["vendor"], args].concat());
+        let log = std::fs::File::create(home.at("vendor.log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut origin = String::new();
+        out.read_line(&mut origin).unwrap();
+        assert!(!origin.is_empty(), "{}", home.read("vendor.log"));
+        Running { child, out, origin: origin.trim_end().to_owned() }
+    }
+
+    /// Ctrl-C; the exit code, and the rest of its stdout.
+    pub fn interrupt(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

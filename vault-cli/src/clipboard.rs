@@ -1,0 +1,132 @@
+//! How does a value get into the clipboard, and out of it again? Through the system's own programs, and only ever through a pipe.
+
+use crate::exit::{Failure, Result};
+use crate::world::World;
+use bootseal_core::{Kind, Secret, Shown};
+use bootseal_memory::SecretBuf;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Longer than any password, and short enough for every clipboard.
+const MAX: usize = 1 << 20;
+
+/// A system's clipboard: what fills it, and what says what it holds. Each is a program's name and its arguments.
+struct Kinds {
+    /// Set where this clipboard is there.
+    variable: Option<&'static str>,
+    copy: &'static [&'static str],
+    paste: &'static [&'static str],
+}
+
+const KINDS: &[Kinds] = &[
+    Kinds { variable: Some("WAYLAND_DISPLAY"), copy: &["wl-copy"], paste: &["wl-paste", "--no-newline"] },
+    Kinds {
+        variable: Some("DISPLAY"),
+        copy: &["xclip", "-selection", "clipboard", "-in"],
+        paste: &["xclip", "-selection", "clipboard", "-out"],
+    },
+    Kinds { variable: None, copy: &["pbcopy"], paste: &["pbpaste"] },
+    // Windows, and Linux in it.
+    Kinds {
+        variable: None,
+        copy: &["clip.exe"],
+        paste: &["powershell.exe", "-NoProfile", "-Command", "[Console]::Out.Write((Get-Clipboard -Raw))"],
+    },
+];
+
+/// The programs of this machine, by their whole paths.
+pub(crate) struct Clipboard {
+    copy: (PathBuf, &'static [&'static str]),
+    paste: Option<(PathBuf, &'static [&'static str])>,
+}
+
+impl Clipboard {
+    /// The first one that is there. Folders that are not whole paths are no part of PATH here: else what runs would hang on where we stand.
+    pub(crate) fn find(world: &World<'_>) -> Result<Clipboard> {
+        let path = world.var("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+        let at = |call: &&'static [&'static str]| {
+            let (name, args) = call.split_first()?;
+            Some((folders.iter().map(|folder| folder.join(name)).find(|program| program.is_file())?, args))
+        };
+        let here = KINDS.iter().filter(|kind| kind.variable.is_none_or(|variable| world.var(variable).is_some()));
+        let found = here.filter_map(|kind| Some(Clipboard { copy: at(&kind.copy)?, paste: at(&kind.paste) })).next();
+        found.ok_or_else(|| {
+            Failure::new(Kind::NotFound, "no clipboard is here: neither wl-copy (with WAYLAND_DISPLAY), xclip (with DISPLAY), pbcopy nor clip.exe is on PATH")
+                .with_help("--out FILE writes the value to a file that only you can read.")
+        })
+    }
+
+    pub(crate) fn fill(&self, secret: &Secret) -> Result<()> {
+        let (program, args) = &self.copy;
+        let failed = |error: std::io::Error| {
+            Failure::new(
+                Kind::Io,
+                format!("the clipboard was not filled: {}: {error}", Shown(&program.to_string_lossy())),
+            )
+        };
+        // It may stay, to hand the clipboard out: it must not keep our streams open.
+        let mut command = Command::new(program);
+        let mut child = command
+            .args(*args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        feed(&mut child, secret).map_err(failed)?;
+        match child.wait().map_err(failed)? {
+            ended if ended.success() => Ok(()),
+            ended => Err(failed(std::io::Error::other(ended.to_string()))),
+        }
+    }
+
+    /// Whether it still holds `secret`; where nobody can tell, it is taken to.
+    fn holds(&self, secret: &Secret) -> bool {
+        let Some((program, args)) = &self.paste else { return true };
+        let mut command = Command::new(program);
+        let started = command.args(*args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let Ok(mut child) = started else { return true };
+        let (output, page) = (child.stdout.take(), SecretBuf::with_capacity(4096));
+        let read = match (output, page) {
+            (Some(mut output), Ok(mut page)) => page.read_to_end(&mut output, MAX).map(|_| page.freeze()).ok(),
+            _ => None,
+        };
+        let _ = child.wait();
+        read.is_none_or(|held| held.same_as(secret))
+    }
+}
+
+fn feed(child: &mut Child, secret: &Secret) -> std::io::Result<()> {
+    match child.stdin.take() {
+        Some(mut input) => secret.expose(|bytes| std::io::Write::write_all(&mut input, bytes)),
+        None => Ok(()),
+    }
+}
+
+/// Starts the process that waits for `seconds` and then clears: ourselves, told the value through a pipe.
+pub(crate) fn clear_later(secret: &Secret, seconds: u64) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Kind::Io, format!("the clipboard holds the value, and nothing will clear it: {error}"))
+    };
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.args(["clear-clipboard", &seconds.to_string()]).current_dir("/");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
+    feed(&mut child, secret).map_err(failed)
+}
+
+/// What that process does: out of the terminal's reach, so that it outlives the window that it was started from.
+pub(crate) fn wait_and_clear(seconds: u64, world: &mut World<'_>) -> Result<()> {
+    #[cfg(unix)]
+    let _ = rustix::process::setsid();
+    let mut page = SecretBuf::with_capacity(4096)?;
+    let mut input = &mut world.stdin;
+    page.read_to_end(&mut input, MAX).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
+    let secret = page.freeze();
+    let clipboard = Clipboard::find(world)?;
+    std::thread::sleep(Duration::from_secs(seconds));
+    // What somebody has copied since is not ours to clear.
+    if clipboard.holds(&secret) { clipboard.fill(&Secret::copy_of(b"")?) } else { Ok(()) }
+}

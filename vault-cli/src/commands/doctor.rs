@@ -1,0 +1,311 @@
+//! `bootseal doctor`: what is easily overlooked, in the files, their keys and the machine; each with the command that mends it.
+
+use crate::cli::Everywhere;
+use crate::exit::{Done, Failure, Result};
+use crate::keys::Keys;
+use crate::machine::Machine;
+use crate::many::worse;
+use crate::output::{Style, timestamp};
+use crate::vaults::Found;
+use crate::world::World;
+use bootseal_core::{
+    Cost, IdentityFile, Kind, Profile, Property, PropertyPath, Reader, Role, Shown, Trust, Vault, VerifiedFile,
+};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What is found makes the program end with this.
+const FOUND: u8 = 1;
+/// A value that was given longer ago is old.
+const OLD_AFTER: u64 = 365 * 24 * 60 * 60;
+
+/// One thing that is wrong, and the command that mends it.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    pub(crate) code: &'static str,
+    pub(crate) file: Option<String>,
+    pub(crate) property: Option<String>,
+    pub(crate) what: String,
+    pub(crate) mend: String,
+}
+
+impl Finding {
+    pub(crate) fn of_machine(code: &'static str, what: String, mend: String) -> Finding {
+        Finding { code, file: None, property: None, what, mend }
+    }
+
+    fn of_file(code: &'static str, file: &Path, what: impl Into<String>, mend: impl Into<String>) -> Finding {
+        Finding { file: Some(shown(file)), ..Finding::of_machine(code, what.into(), mend.into()) }
+    }
+
+    fn of_property(code: &'static str, file: &Path, property: &PropertyPath, what: impl Into<String>) -> Finding {
+        let mend = format!("bootseal set {} -f {}", word(&property.to_string()), word(&file.to_string_lossy()));
+        Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, mend) }
+    }
+
+    fn document(&self) -> Value {
+        json!({ "finding": self.code, "file": self.file, "property": self.property, "what": self.what, "mend": self.mend })
+    }
+
+    fn text(&self) -> String {
+        let place =
+            [self.file.as_deref(), self.property.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let place = if place.is_empty() { "this machine".into() } else { place };
+        format!("{place}: {}\n  mend: {}", self.what, self.mend)
+    }
+}
+
+pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let (mut findings, mut failures) = (Vec::new(), Vec::new());
+    let (keys, key_files) = keys(everywhere, &mut findings, world)?;
+    // A machine is looked at also where no vault is.
+    let files = match world.sealed_files(everywhere) {
+        Err(failure) if failure.kind() == Kind::NotFound && everywhere.file.is_empty() => {
+            world.note(style, "no sealed file is here: only this machine and its keys are looked at");
+            Vec::new()
+        }
+        files => files?,
+    };
+    let pins = world.pins(everywhere, &keys)?;
+    for path in &files {
+        let looked = match world.find_at(path, keys.clone(), pins.clone(), style) {
+            Ok(found) => file(found, &key_files, everywhere, &mut findings, style, world),
+            Err(failure) => Err(failure),
+        };
+        failures.extend(looked.err().map(|failure| (path, failure)));
+    }
+    findings.extend(Machine::read().findings());
+    bootseal_memory::harden();
+
+    let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
+    if style.json {
+        let failed =
+            failures.iter().map(|(path, failure)| json!({ "file": path.to_string_lossy(), "error": failure.json() }));
+        world.document(&json!({
+            "files": files.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+            "findings": findings.iter().map(Finding::document).collect::<Vec<_>>(),
+            "errors": failed.collect::<Vec<_>>(),
+        }))?;
+    } else {
+        for finding in &findings {
+            world.line(finding.text())?;
+        }
+        for (_, failure) in &failures {
+            world.failure(style, failure);
+        }
+        if findings.is_empty() && failures.is_empty() {
+            world.note(style, "nothing found");
+        }
+    }
+    match (worst, findings.is_empty()) {
+        (0, true) => Ok(()),
+        (0, false) => Err(Done::Quietly(FOUND)),
+        (worst, _) => Err(Done::Quietly(worst)),
+    }
+}
+
+/// The identities at hand; a key file that is of no use is a finding, and does not keep the rest from being looked at.
+fn keys(everywhere: &Everywhere, findings: &mut Vec<Finding>, world: &mut World<'_>) -> Result<(Keys, Vec<PathBuf>)> {
+    let variable = world.var("BOOTSEAL_IDENTITY").map(PathBuf::from);
+    let named = if everywhere.identity.is_empty() { Vec::from_iter(variable) } else { everywhere.identity.clone() };
+    let own = world.own_identity_file().ok().filter(|path| named.is_empty() && path.exists());
+    let mut useful = Vec::new();
+    for path in named.iter().cloned().chain(own).filter(|path| path != Path::new("-")) {
+        findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
+        match IdentityFile::read(&path) {
+            Ok(_) => useful.push(path),
+            Err(error) => findings.push(key_file(&path, &error)),
+        }
+    }
+    let stdin = named.iter().filter(|path| *path == Path::new("-")).cloned();
+    let usable: Vec<PathBuf> = useful.iter().cloned().chain(stdin).collect();
+    if usable.is_empty() && everywhere.passphrase_fd.is_none() {
+        return Ok((Keys::default(), useful));
+    }
+    let mut keys = world.keys(&Everywhere { identity: usable, ..everywhere.clone() })?;
+    keys.named = !named.is_empty() || everywhere.passphrase_fd.is_some();
+    Ok((keys, useful))
+}
+
+fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
+    let name = word(&path.to_string_lossy());
+    let mend = match error.kind() {
+        Kind::UnsafeFile => format!("chmod 600 {name}"),
+        Kind::NotFound => {
+            format!("bootseal keygen -o {name}   (then, on a writer's machine: bootseal access add NAME RECIPIENT)")
+        }
+        _ => format!(
+            "bootseal keygen --force -o {name}   (then, on a writer's machine: bootseal access add NAME RECIPIENT --replace)"
+        ),
+    };
+    let mut finding = Finding::of_file("key-file", path, error.what(), mend);
+    if error.kind() == Kind::UnsafeFile {
+        finding.code = "file-mode";
+    }
+    finding
+}
+
+/// All that one file and the keys at hand tell.
+fn file(
+    found: Found,
+    key_files: &[PathBuf],
+    everywhere: &Everywhere,
+    findings: &mut Vec<Finding>,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<()> {
+    let Found { path, mut keys, file, .. } = found;
+    findings.extend(open_to_others(&path));
+    findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
+    findings.extend(pins(&path, &file, key_files));
+    findings.extend(access(&path, &file));
+    findings.extend(profiles(&path, &file));
+    world.unlock_unasked(&mut keys, &file, everywhere)?;
+    if file.role_of(&keys.identities).is_some() {
+        findings.extend(values(&path, &file.open(&keys.identities)?, (world.now)())?);
+        return Ok(());
+    }
+    for name in file.known_to(0) {
+        findings.push(Finding::of_file(
+            "known-to-removed",
+            &path,
+            format!("{name} was removed, and knows values that were not given anew since"),
+            format!("bootseal list -f {}   (with an identity it says which)", word(&path.to_string_lossy())),
+        ));
+    }
+    if keys.named {
+        let recipients = keys.identities.iter().filter_map(bootseal_core::Identity::recipient);
+        let recipient = recipients.map(|recipient| recipient.to_string()).next().unwrap_or("RECIPIENT".into());
+        findings.push(Finding::of_file(
+            "not-in-access",
+            &path,
+            format!("no identity that was named opens it; it opens for: {}", file.who()),
+            format!(
+                "bootseal access add NAME {recipient} -f {}   (on a writer's machine)",
+                word(&path.to_string_lossy())
+            ),
+        ));
+    } else {
+        world
+            .note(style, format_args!("{}: no identity at hand opens it: its values were not looked at", shown(&path)));
+    }
+    Ok(())
+}
+
+/// Whoever may write here may take the file away, or put another in its place.
+#[cfg(unix)]
+fn open_to_others(path: &Path) -> Option<Finding> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let found = std::fs::metadata(path).ok()?;
+    let mode = found.permissions().mode();
+    // With the sticky bit, as /tmp has it, nobody replaces what is another's.
+    if mode & 0o002 == 0 || (found.is_dir() && mode & 0o1000 != 0) {
+        return None;
+    }
+    let mend = format!("chmod o-w {}", word(&path.to_string_lossy()));
+    let what = if found.is_dir() {
+        "is a folder that everyone on this machine may write"
+    } else {
+        "may be written by everyone on this machine"
+    };
+    Some(Finding::of_file("file-mode", path, what, mend))
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path) -> Option<Finding> {
+    None
+}
+
+fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf]) -> Option<Finding> {
+    let name = word(&path.to_string_lossy());
+    let key = key_files.first().map_or("KEYFILE".into(), |key| word(&key.to_string_lossy()));
+    if let Some(old) = file.handed_over_from() {
+        let what = format!(
+            "the pin {old} is old: the vault goes on as {}, and a former writer could still sign for the old one",
+            file.vault()
+        );
+        return Some(Finding::of_file("old-pin", path, what, format!("bootseal access pin {key} -f {name}")));
+    }
+    (file.trust() == Trust::Nothing).then(|| {
+        let what = format!("nothing vouches for it: {} is neither pinned nor known on this machine", file.vault());
+        let mend =
+            format!("bootseal access pin {key} -f {name} --pin {}   (if a colleague has the same id)", file.vault());
+        Finding::of_file("no-pin", path, what, mend)
+    })
+}
+
+fn access(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
+    let name = word(&path.to_string_lossy());
+    let mut findings = Vec::new();
+    let writers: Vec<_> = file.access().iter().filter(|access| access.role == Role::Writer).collect();
+    if let [only] = writers.as_slice() {
+        findings.push(Finding::of_file(
+            "one-writer",
+            path,
+            format!("{} is the only writer: when that key is lost, nobody can change the file any more", only.name),
+            format!("bootseal access add break-glass --passphrase --writer -f {name}"),
+        ));
+    }
+    for writer in writers {
+        if writer.passphrase.as_ref().is_some_and(|how| how.cost() == Cost::Small) {
+            findings.push(Finding::of_file(
+                "weak-passphrase",
+                path,
+                format!(
+                    "{}, a writer, opens by a passphrase that is guessed at with 64 MiB of memory; people can have 256",
+                    writer.name
+                ),
+                format!("bootseal access add {} --passphrase --writer --replace -f {name}", writer.name),
+            ));
+        }
+    }
+    findings
+}
+
+fn profiles(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
+    let name = word(&path.to_string_lossy());
+    let broken = file.profiles().into_iter().filter_map(|table| {
+        let error = Profile::read(file, &table).err()?;
+        // The error may name the command itself.
+        let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
+        let mend = format!("bootseal {} -f {name}", command.unwrap_or("edit"));
+        let help = error.help().map_or(String::new(), |help| format!(" ({help})"));
+        let mut finding =
+            Finding::of_file("profile", path, format!("the profile {table} cannot work: {}{help}", error.what()), mend);
+        finding.property = error.property().map(str::to_owned);
+        Some(finding)
+    });
+    broken.collect()
+}
+
+fn values(path: &Path, vault: &Vault<Reader>, now: u64) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    let sealed = vault.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
+    for (property, _) in sealed {
+        let set_at = vault.open(property)?.set_at;
+        let known_to = vault.file().known_to(set_at);
+        if !known_to.is_empty() {
+            let what =
+                format!("is known to {}, who was removed: change it at the vendor, then here", known_to.join(", "));
+            findings.push(Finding::of_property("known-to-removed", path, property, what));
+        } else if now.saturating_sub(set_at) > OLD_AFTER {
+            let what = format!("was given {}, more than a year ago", timestamp(set_at));
+            findings.push(Finding::of_property("old-value", path, property, what));
+        }
+    }
+    Ok(findings)
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+/// One word of a command line that can be copied into a shell.
+fn word(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_./-=,+%@:".contains(letter);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", Shown(&text.replace('\'', "'\\''"))),
+    }
+}

@@ -1,0 +1,430 @@
+//! `bootseal edit`: the whole file in an editor, sealed values as `"secret:…"`; nothing typed is lost, and nothing in clear is left.
+
+use super::rename::broken_profiles;
+use super::seal::stays_readable;
+use crate::cli::Everywhere;
+use crate::editor::{Closed, Editor, Watch};
+use crate::exit::{Done, Failure, Result};
+use crate::memory_folder::MemoryFolder;
+use crate::output::Style;
+use crate::report;
+use crate::target::Target;
+use crate::world::World;
+use bootseal_core::{
+    Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side, Taken, Vault,
+    Writer,
+};
+use serde_json::json;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A sealed file has at most so much.
+const LARGEST: u64 = 16 << 20;
+
+type Text = Zeroizing<Vec<u8>>;
+
+pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let (target, file) = Target::find(everywhere, style, world)?;
+    let editor = Editor::find(world)?;
+    let drafts = world.drafts(target.path()).ok();
+    let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
+        Some(drafts) if goes_on(target.path(), everywhere, style, world)? => {
+            let help = format!(
+                "It is kept for the day when it opens. To give it up: bootseal edit, and answer no ({}).",
+                shown(target.path())
+            );
+            Some(drafts.open(&file, target.keys()).map_err(|failure| failure.within("the draft").with_help(help))?)
+        }
+        Some(drafts) => {
+            drafts.remove();
+            None
+        }
+        None => None,
+    };
+    let (base, typed) = match kept {
+        Some((base, typed)) => (base, Some(Zeroizing::new(typed.expose(<[u8]>::to_vec)))),
+        None => (file.open_for_writing(&target.keys().identities)?, None),
+    };
+    let mut session = Session::begin(&target, base, world)?;
+    if cfg!(not(target_os = "linux")) {
+        world.note(style, "this system has no memory file system: the text lies in your temporary folder, and is overwritten and deleted after");
+    }
+    if let Some(remark) = editor.remark() {
+        world.note(style, remark);
+    }
+    let done = session.run(typed, &editor, everywhere, style, world);
+    if let Some(drafts) = &drafts {
+        match (&done, session.unwritten.take()) {
+            (Err(_), Some(typed)) => match drafts.save(&session.base, &typed, (world.now)()) {
+                Ok(()) => world.warn(style, "what was typed is kept, sealed: `bootseal edit` goes on with it"),
+                Err(failure) => world.warn(style, failure.text()),
+            },
+            _ => drafts.remove(),
+        }
+    }
+    let path = target.path();
+    match done? {
+        Outcome::Nothing => {
+            world.note(style, format_args!("{}: nothing was changed", shown(path)));
+            said(path, session.base.file().generation(), &Changes::default(), style, world)
+        }
+        Outcome::Written(changes, generation) => {
+            world.note(style, format_args!("{}: generation {generation}\n{}", shown(path), report::text(&changes)));
+            said(path, generation, &changes, style, world)
+        }
+    }
+}
+
+fn said(path: &Path, generation: u64, changes: &Changes, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    if style.json {
+        world.document(&json!({
+            "file": path.to_string_lossy(), "generation": generation, "changes": report::document(changes),
+        }))?;
+    }
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+/// Whether the draft is gone on with.
+fn goes_on(path: &Path, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<bool> {
+    let text = format!("{}: an edit that was broken off is kept", shown(path));
+    if everywhere.yes {
+        world.note(style, format_args!("{text}, and goes on"));
+        return Ok(true);
+    }
+    if !world.can_ask() {
+        return Err(Failure::new(
+            Kind::NoTerminal,
+            format!("{text}, and there is no terminal to ask at whether it is to go on"),
+        )
+        .with_help("To go on with it, add --yes."));
+    }
+    world.ask(&format!("{text}. Go on with it? (No gives it up.)"))
+}
+
+enum Outcome {
+    Nothing,
+    /// And the generation.
+    Written(Box<Changes>, u64),
+}
+
+/// One sitting, however often the editor opens.
+struct Session<'a> {
+    target: &'a Target,
+    folder: MemoryFolder,
+    name: PathBuf,
+    /// What the text in the editor began from.
+    base: Vault<Writer>,
+    /// What was typed, as long as it is not in the file.
+    unwritten: Option<Text>,
+    /// What our own lines on top begin with, and no line of the file does.
+    mark: String,
+}
+
+/// Why the editor opens again.
+struct Mistake {
+    failure: Failure,
+    /// Line of the text, column.
+    place: Option<(usize, usize)>,
+    /// What can be agreed to, by deleting the line that asks.
+    asks: Option<Ask>,
+    /// A text that takes the place of what was typed, with everything of it inside.
+    instead: Option<Text>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// That sealed values become readable.
+    Readable,
+    /// That the text is written as it stands here.
+    AsItStands,
+}
+
+impl From<Failure> for Mistake {
+    fn from(failure: Failure) -> Mistake {
+        Mistake { failure, place: None, asks: None, instead: None }
+    }
+}
+
+impl From<Error> for Mistake {
+    fn from(error: Error) -> Mistake {
+        let place = error.line();
+        let what = match error.property() {
+            Some(property) => format!("{property}: {}", error.what()),
+            None => error.what().to_owned(),
+        };
+        let failure = Failure::new(error.kind(), what);
+        let failure = match error.help() {
+            Some(help) => failure.with_help(help),
+            None => failure,
+        };
+        Mistake { place, ..failure.into() }
+    }
+}
+
+const CONFIRM: &str = "To make it so, delete this line.";
+
+impl<'a> Session<'a> {
+    fn begin(target: &'a Target, base: Vault<Writer>, world: &mut World<'_>) -> Result<Session<'a>> {
+        let name = target.path().file_name().map(PathBuf::from).unwrap_or_default();
+        // So that an editor sees TOML, and a tool that looks for sealed files does not see one.
+        let stem = name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
+        let mut mark = "#:".to_owned();
+        while base.file().text().lines().any(|line| line.starts_with(&mark)) {
+            mark.push(':');
+        }
+        let folder = world.memory_folder()?;
+        Ok(Session { target, folder, name: format!("{stem}.toml").into(), base, unwritten: None, mark })
+    }
+
+    fn run(
+        &mut self,
+        typed: Option<Text>,
+        editor: &Editor,
+        everywhere: &Everywhere,
+        style: Style,
+        world: &mut World<'_>,
+    ) -> Result<Outcome, Done> {
+        let mut watch = Watch::new()?;
+        let goes_on = typed.is_some();
+        self.unwritten = typed.clone();
+        let mut text = match typed {
+            Some(typed) => typed,
+            None => self.clear(&self.base)?,
+        };
+        let file = self.base.file();
+        let (mut top, mut last) = match goes_on {
+            false => {
+                let named = format!("{}, generation {}", shown(self.target.path()), file.generation());
+                let what = "What is sealed stands here as \"secret:…\"; write what is to be sealed the same way.";
+                (vec![format!("{named}. {what}"), "These lines at the top are not kept.".to_owned()], None)
+            }
+            true => {
+                let what = "this is what was typed when the last edit was broken off; it is not in the file yet";
+                let mistake = Mistake { asks: Some(Ask::AsItStands), ..Failure::new(Kind::Conflict, what).into() };
+                (on_top(&mistake), Some(mistake))
+            }
+        };
+        loop {
+            let before = text.clone();
+            let head = self.head(&top);
+            let path = self
+                .folder
+                .write(&self.name, |out| Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(&text))?))?;
+            let closed = watch.run(editor, &path, self.folder.path())?;
+            let (typed, confirmed) = self.read(&path)?;
+            let changed = *typed != *before;
+            if changed {
+                self.unwritten = Some(typed.clone());
+            }
+            match closed {
+                Closed::Well => {}
+                Closed::Signal(number) => return Err(Done::Quietly(128 + number)),
+                Closed::Badly(how) => {
+                    return Err(
+                        Failure::new(Kind::Io, format!("the editor ended with {how}; nothing was changed")).into()
+                    );
+                }
+            }
+            let agreed =
+                |ask| everywhere.yes || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask)) && confirmed;
+            let (readable, as_it_stands) = (agreed(Ask::Readable), agreed(Ask::AsItStands));
+            match last.take() {
+                // Left as it was: whoever closes it so has given up.
+                Some(mistake) if !changed && !readable && !as_it_stands => {
+                    return Err(mistake.failure.within(&shown(self.target.path())).into());
+                }
+                None if !changed => {
+                    self.unwritten = None;
+                    return Ok(Outcome::Nothing);
+                }
+                _ => {}
+            }
+            if typed.iter().all(u8::is_ascii_whitespace) && self.base.file().properties().next().is_some() {
+                self.unwritten = None;
+                return Err(Failure::new(Kind::Usage, "the text is empty; nothing was changed").into());
+            }
+            text = typed;
+            match self.take(&text, readable, style, world) {
+                Ok(outcome) => {
+                    self.unwritten = None;
+                    return Ok(outcome);
+                }
+                Err(mut mistake) => {
+                    if let Some(instead) = mistake.instead.take() {
+                        self.unwritten = Some(instead.clone());
+                        text = instead;
+                    }
+                    top = on_top(&mistake);
+                    last = Some(mistake);
+                }
+            }
+        }
+    }
+
+    /// The text of a vault as it is edited.
+    fn clear(&self, vault: &Vault<Writer>) -> Result<Text> {
+        // As much as it can be at most, so that it does not leave pieces of itself behind while it grows.
+        let mut text = Zeroizing::new(Vec::with_capacity(vault.file().text().len()));
+        vault.write_clear(&mut *text)?;
+        Ok(text)
+    }
+
+    fn head(&self, top: &[String]) -> String {
+        top.iter().map(|line| format!("{} {line}\n", self.mark)).collect()
+    }
+
+    /// What lies there now, without our lines; and whether the line that asks for a yes is gone.
+    fn read(&self, path: &Path) -> Result<(Text, bool)> {
+        let failed = |error: std::io::Error| {
+            Failure::from(Error::new(Kind::Io, format!("what the editor left cannot be read: {error}")).in_file(path))
+        };
+        let found = std::fs::symlink_metadata(path).map_err(failed)?;
+        if !found.is_file() || found.len() > LARGEST {
+            return Err(Error::new(Kind::Io, "is no regular file of at most 16 MiB any more").in_file(path).into());
+        }
+        let length = usize::try_from(found.len()).unwrap_or_default();
+        let mut text = Zeroizing::new(Vec::with_capacity(length + 1));
+        std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut text)).map_err(failed)?;
+        let (mut at, mut confirmed) = (0, true);
+        for line in
+            text.split_inclusive(|byte| *byte == b'\n').take_while(|line| line.starts_with(self.mark.as_bytes()))
+        {
+            at += line.len();
+            confirmed &= !String::from_utf8_lossy(line).contains(CONFIRM);
+        }
+        Ok((Zeroizing::new(text[at..].to_vec()), confirmed))
+    }
+
+    /// Writes what was typed into the file, or says why not.
+    fn take(&mut self, text: &[u8], readable: bool, style: Style, world: &mut World<'_>) -> Result<Outcome, Mistake> {
+        let text = std::str::from_utf8(text).map_err(|error| {
+            let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            Mistake { place: Some((line, 1)), ..Failure::new(Kind::Malformed, "not UTF-8").into() }
+        })?;
+        let edit = ClearText::parse(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())?;
+        self.check_tables(&edit)?;
+        let broken = broken_profiles(self.base.file());
+        let mut edited = self.copy(&self.base)?;
+        let now = (world.now)();
+        let Edited { changes, made_readable, .. } = edited.take_edit(&edit, now)?;
+        if let Some((_, error)) = broken_profiles(edited.file())
+            .into_iter()
+            .find(|(table, _)| !broken.iter().any(|(other, _)| other == table))
+        {
+            return Err(error.into());
+        }
+        if !made_readable.is_empty() && !readable {
+            let names: Vec<String> = made_readable.iter().map(ToString::to_string).collect();
+            let what = format!(
+                "sealed until now, and readable by everyone who has the file from here on: {}",
+                names.join(", ")
+            );
+            return Err(Mistake {
+                asks: Some(Ask::Readable),
+                ..Failure::new(Kind::Conflict, what).with_help("To keep it sealed, write it \"secret:…\".").into()
+            });
+        }
+        if edited.file().text() == self.base.file().text() {
+            return Ok(Outcome::Nothing);
+        }
+        let mut clash = None;
+        let written = self.target.change(style, world, |vault| {
+            let left_out = if vault.file().text() == self.base.file().text() {
+                vault.take_edit(&edit, now)?;
+                Vec::new()
+            } else {
+                let (clashes, left_out) = self.merge(vault, &edited, now)?;
+                if !clashes.is_empty() {
+                    let what = format!("changed by someone else meanwhile, and by you: {}", clashes.iter().map(|clash| clash.path.to_string()).collect::<Vec<_>>().join(", "));
+                    clash = Some((clashes, self.clear(vault)?));
+                    return Err(Failure::new(Kind::Conflict, what)
+                        .with_help("Your values stand here, together with what else was changed. Change them, or delete this line, and save."));
+                }
+                left_out
+            };
+            Ok((vault.file().generation() + 1, left_out))
+        });
+        match (written, clash) {
+            (Ok((generation, left_out)), _) => {
+                for comment in left_out {
+                    world.warn(
+                        style,
+                        format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)),
+                    );
+                }
+                Ok(Outcome::Written(Box::new(changes), generation))
+            }
+            (Err(failure), Some((_, merged))) => {
+                // From here on it is an edit of what lies there now.
+                self.base = self.current()?;
+                Err(Mistake { instead: Some(merged), asks: Some(Ask::AsItStands), ..failure.into() })
+            }
+            (Err(failure), None) => Err(failure.into()),
+        }
+    }
+
+    /// What says where a secret goes stays readable, as in `seal`.
+    fn check_tables(&self, edit: &ClearText) -> Result<(), Mistake> {
+        let readable = stays_readable(edit.names());
+        let was_sealed = |path: &PropertyPath| matches!(self.base.file().property(path), Some(Property::Sealed(_)));
+        match edit.marked().find(|path| readable(path) && !was_sealed(path)) {
+            None => Ok(()),
+            Some(path) => Err(Error::new(
+                Kind::Conflict,
+                "is marked secret:, and belongs to a login profile or a route, which stays readable",
+            )
+            .at(path)
+            .with_help("Make it a value of the table above, and use it as ${name}.")
+            .into()),
+        }
+    }
+
+    /// The edit and what was changed meanwhile, by property, three ways; ours where both changed one.
+    fn merge(
+        &self,
+        now_there: &mut Vault<Writer>,
+        edited: &Vault<Writer>,
+        now: u64,
+    ) -> Result<(Vec<Clash>, Vec<String>)> {
+        let (base, ours, theirs) = (Side::of(&self.base)?, Side::of(edited)?, Side::of(now_there)?);
+        let mut clashes = Vec::new();
+        let choose = |clash: &Clash| {
+            clashes.push(clash.clone());
+            Some(Taken::Ours)
+        };
+        let merged = now_there.merge(&base, &ours, &theirs, choose, now)?;
+        Ok((clashes, merged.left_out))
+    }
+
+    fn copy(&self, vault: &Vault<Writer>) -> Result<Vault<Writer>, Error> {
+        let file = SealedFile::parse(vault.file().text().into_bytes())?.verify(&[Pin::from(vault.file().vault())])?;
+        file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)
+    }
+
+    /// The file as it lies there now.
+    fn current(&self) -> Result<Vault<Writer>> {
+        let file = SealedFile::read(self.target.path())?.verify(&[Pin::from(self.target.vault())])?;
+        Ok(file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)?)
+    }
+}
+
+/// The error as lines on top of the text; where it has a line, that line's number as the editor counts it.
+fn on_top(mistake: &Mistake) -> Vec<String> {
+    let mut lines: Vec<String> = mistake.failure.text().lines().map(|line| line.trim().to_owned()).collect();
+    if mistake.asks.is_some() {
+        lines.push(CONFIRM.to_owned());
+    }
+    lines.push(
+        "Nothing was written yet. To give up, close the editor without a change; what was typed is kept, sealed."
+            .to_owned(),
+    );
+    if let (Some((line, column)), Some(first)) = (mistake.place, lines.first().cloned()) {
+        lines[0] = format!("line {}, column {column}: {first}", line + lines.len());
+    }
+    lines
+}

@@ -1,0 +1,64 @@
+//! `bootseal man`: manual pages, made from what `--help` is made from.
+
+use crate::cli::{Cli, Man};
+use crate::exit::{Done, Failure, Result};
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Error, Kind, Shown};
+use clap::{Command, CommandFactory};
+use serde_json::json;
+
+pub(crate) fn run(options: &Man, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let mut command = Cli::command();
+    command.build();
+    let Some(folder) = &options.out else {
+        let page = page(&command)?;
+        return Ok(world.answer(style, &json!({ "page": page }), page.trim_end())?);
+    };
+    let failed = |error: std::io::Error| Failure::from(Error::new(Kind::Io, error.to_string()).in_file(folder));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut names = Vec::new();
+    for command in with_verbs(&command) {
+        let name = clap_mangen::Man::new(command.clone()).get_filename();
+        std::fs::write(folder.join(&name), page(command)?).map_err(failed)?;
+        names.push(name);
+    }
+    if style.json {
+        return Ok(world.document(&json!({ "folder": folder.to_string_lossy(), "pages": names }))?);
+    }
+    let shown = Shown(&folder.to_string_lossy()).to_string();
+    world.note(style, format_args!("{} pages in {shown}; one is shown by: man -l {shown}/bootseal.1", names.len()));
+    Ok(())
+}
+
+/// The command and each verb below it, but what only git calls.
+fn with_verbs(command: &Command) -> Vec<&Command> {
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    std::iter::once(command).chain(verbs.flat_map(with_verbs)).collect()
+}
+
+fn page(command: &Command) -> Result<String> {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let man = clap_mangen::Man::new(command.clone().after_help(""));
+    let mut page = Vec::new();
+    // No date: the same program makes the same page.
+    let name = man.get_filename().trim_end_matches(".1").to_uppercase();
+    let title = format!(".TH {name} 1 \"\" \"bootseal {}\" Bootseal\n", env!("CARGO_PKG_VERSION"));
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.get_subcommands().any(|verb| !verb.is_hide_set()) {
+        man.render_subcommands_section(&mut page)?;
+    }
+    let mut page = title + &String::from_utf8_lossy(&page);
+    if !examples.is_empty() {
+        // As it stands, line by line: clap_mangen would fill the lines up.
+        page.push_str(".SH EXAMPLES\n.nf\n");
+        for line in examples.lines().filter(|line| !matches!(*line, "Examples:" | "Example:" | "")) {
+            page.push_str(&format!("\\&{}\n", line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")));
+        }
+        page.push_str(".fi\n");
+    }
+    Ok(page)
+}

@@ -1,0 +1,276 @@
+//! `bootseal profile --from-curl -`: a profile of the vendor's own curl line. Nothing in it is run; a login is made after a yes.
+
+use super::profile::{Draft, ask_missing, begin, trust, write};
+use crate::cli::{self, Everywhere};
+use crate::curl::{self, Field, Line, Login, Wanted};
+use crate::exit::{Done, Failure, Result};
+use crate::login_answer::{self, Guess};
+use crate::login_table::LoginTable;
+use crate::output::{Style, shown_value};
+use crate::prompt::no_answer;
+use crate::target::Target;
+use crate::world::World;
+use bootseal::{
+    HttpTransport, LoginAnswer, LoginRequest, Secrets, SystemClock, TokenSource, Transport, TransportError,
+};
+use bootseal_core::{
+    Access, Identity, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, Shown, ValueKind, Vault,
+    VerifiedFile,
+};
+use bootseal_memory::SecretBuf;
+use std::future::Future;
+use std::pin::Pin as Pinned;
+use std::sync::{Arc, Mutex, PoisonError};
+
+const MAX_LINE: usize = 256 << 10;
+
+pub(super) fn run(
+    options: &cli::Profile,
+    table: &PropertyPath,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    if options.from_curl.as_deref() != Some("-") {
+        let text =
+            "a curl line holds a password, and never goes onto a command line: --from-curl - reads it from stdin";
+        return Err(Failure::new(Kind::Usage, text).into());
+    }
+    let (target, file) = begin(options, table, everywhere, style, world)?;
+    let line = read(world)?;
+    let Login { url, table: login, sealed, missing, left_out } = line
+        .expose_str(|text| {
+            let wanted =
+                Wanted { username: options.username_field.as_deref(), password: options.password_field.as_deref() };
+            curl::recognise(Line::read(curl::split(text)?)?, &wanted, &mut |field, names| choose(field, names, world))
+        })
+        .map_err(|_| Failure::new(Kind::Usage, "the curl line is not text"))??;
+    drop(line);
+    world.warn(style, "the curl line may stand in the history of a shell, with the password in it: take it out there");
+    for what in left_out {
+        world.note(style, format_args!("left out: {what}"));
+    }
+    let mut login = LoginTable::new(login);
+    trust(&mut login, options)?;
+    let fresh: Vec<&str> = missing.iter().map(String::as_str).collect();
+    let mut sealed = sealed;
+    sealed.extend(ask_missing(fresh.into_iter(), table, &file, world)?);
+    let names: Vec<String> = sealed.iter().map(|(name, _)| format!("{table}.{name}")).collect();
+    let shown = login.text(&table.child("login")?)?;
+    world.note(
+        style,
+        format_args!(
+            "made of it:\n{}sealed: {}; all that stands above can be read by whoever has the file",
+            shown_value(&shown),
+            names.join(", ")
+        ),
+    );
+    if !options.no_login {
+        let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
+        let question = format!("Log in once now, for real, at {origin}{path}, to see what comes back?");
+        if agree(&question, "--yes, or --no-login to write the profile without it", everywhere, world)? {
+            let mut values = sealed.clone();
+            values.extend(there(&missing, table, file, &target)?);
+            look(&Trial { table, values }, &mut login, everywhere, style, world)?;
+        } else {
+            world.note(style, "no login was made; whether the token is where the profile says is open");
+        }
+    }
+    write(&target, Draft { table: table.clone(), login, readable: Vec::new(), sealed }, options, style, world)
+}
+
+fn read(world: &mut World<'_>) -> Result<Secret> {
+    if world.stdin_taken {
+        return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the curl line"));
+    }
+    if world.can_ask() {
+        let prompt = "Paste the curl line, then an empty line (it is not shown):\n";
+        return world.terminal()?.text(prompt).map_err(no_answer);
+    }
+    let mut page = SecretBuf::with_capacity(4096)?;
+    match page.read_to_end(&mut world.stdin, MAX_LINE) {
+        Ok(true) => Ok(page.freeze()),
+        Ok(false) => Err(Failure::new(Kind::Usage, "the curl line is longer than 256 KiB")),
+        Err(error) => Err(Failure::new(Kind::Io, format!("the curl line cannot be read: {error}"))),
+    }
+}
+
+/// Asks which field is meant.
+fn choose(field: Field, names: &[&str], world: &mut World<'_>) -> Result<Option<String>> {
+    let (what, option) = match field {
+        Field::Username => ("user", "--username-field"),
+        Field::Password => ("password", "--password-field"),
+    };
+    let names: Vec<String> = names.iter().map(|name| Shown(name).to_string()).collect();
+    if !world.can_ask_passphrase() {
+        let text = format!("it is not clear which field of the curl line is the {what}");
+        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Say it: {option} {}", names.join(" | "))));
+    }
+    let question = format!("Which field is the {what} ({}; nothing if none)? ", names.join(", "));
+    let typed = world.terminal()?.line(&question).map_err(no_answer)?;
+    match typed.as_str() {
+        "" => Ok(None),
+        typed if names.iter().any(|name| name == typed) => Ok(Some(typed.to_owned())),
+        _ => Err(Failure::new(Kind::Usage, "there is no such field; nothing was changed")),
+    }
+}
+
+/// A yes-or-no question to whoever reads stderr, though stdin may have been the curl line's pipe.
+fn agree(question: &str, option: &str, everywhere: &Everywhere, world: &mut World<'_>) -> Result<bool> {
+    if everywhere.yes {
+        return Ok(true);
+    }
+    if !world.can_ask_passphrase() {
+        let text = format!("{question} There is no terminal to ask at");
+        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Say it: {option}")));
+    }
+    world.ask(question)
+}
+
+/// What a login is tried with: in a vault of its own, which is no file.
+struct Trial<'a> {
+    table: &'a PropertyPath,
+    values: Vec<(String, Secret)>,
+}
+
+/// Of what the line lacks, the values that the file has already.
+fn there(
+    missing: &[String],
+    table: &PropertyPath,
+    file: VerifiedFile,
+    target: &Target,
+) -> Result<Vec<(String, Secret)>> {
+    let mut values = Vec::new();
+    let mut sealed = Vec::new();
+    for name in missing {
+        let path = table.child(name)?;
+        match file.property(&path) {
+            Some(Property::Readable(toml::Value::String(text))) => {
+                values.push((name.clone(), Secret::copy_of(text.as_bytes())?));
+            }
+            Some(Property::Sealed(_)) => sealed.push((name.clone(), path)),
+            _ => {}
+        }
+    }
+    if !sealed.is_empty() {
+        let opened = file.open(&target.keys().identities)?;
+        for (name, path) in sealed {
+            values.push((name, opened.open(&path)?.secret));
+        }
+    }
+    Ok(values)
+}
+
+impl Trial<'_> {
+    fn source(&self, login: &LoginTable, transport: Arc<dyn Transport>) -> Result<TokenSource> {
+        let me = Identity::generate()?;
+        let mut vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
+        for (name, secret) in &self.values {
+            vault.set(&self.table.child(name)?, ValueKind::Text, secret, 0)?;
+        }
+        login.add_to(&mut vault, &self.table.child("login")?)?;
+        let pin = Pin::from(vault.file().vault());
+        let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[me])?;
+        let secrets = Secrets::of(opened)?;
+        Ok(secrets.token_source_with(&self.table.to_string(), Arc::new(SystemClock), transport)?)
+    }
+}
+
+/// One real login, and what the profile should say of its answer.
+fn look(
+    trial: &Trial<'_>,
+    login: &mut LoginTable,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<()> {
+    let recorder = Arc::new(Recorder { send: true, answer: Mutex::default() });
+    let first = trial.source(login, Arc::new(Kept(recorder.clone())))?.token_blocking();
+    let recorded = recorder.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let failed = match (&recorded, first) {
+        (Some(answer), _) if (200..400).contains(&answer.status) => None,
+        (_, Err(error)) => Some(Failure::from(error)),
+        (_, Ok(_)) => None,
+    };
+    if let Some(failure) = failed {
+        let said = failure.text().lines().next().unwrap_or_default().to_owned();
+        if !everywhere.yes && world.can_ask_passphrase() {
+            world.note(style, format_args!("the login did not work: {said}"));
+            if world.ask("Write the profile all the same?")? {
+                return Ok(());
+            }
+        }
+        return Err(Failure::new(failure.kind(), said)
+            .with_help("Nothing was written. If the profile is right all the same: --no-login"));
+    }
+    let Some(answer) = recorded else { return Ok(()) };
+    let status = answer.status;
+    let Some(Guess { token, expiry, inject }) = login_answer::look(&answer) else {
+        world.note(
+            style,
+            format_args!("answered {status}, and nothing in it looks like a token: set {}.login.token", trial.table),
+        );
+        return Ok(());
+    };
+    let mut offered = login.clone();
+    let mut lines = vec![format!("token = {token}")];
+    offered.insert("token", token);
+    for (key, value) in [("expiry", expiry), ("inject", inject)] {
+        if let Some(value) = value {
+            lines.push(format!("{key} = {value}"));
+            offered.insert(key, value);
+        }
+    }
+    if status >= 300 {
+        lines.push(format!("ok_status = [{status}]"));
+        offered.insert("ok_status", vec![toml::Value::Integer(status.into())].into());
+    }
+    // The same answer once more, read as the profile would be: no second login.
+    let replay = Arc::new(Recorder { send: false, answer: Mutex::new(Some(answer)) });
+    let read = trial.source(&offered, Arc::new(Kept(replay)))?.token_blocking();
+    let life = match &read {
+        Ok(token) => {
+            format!("so the token lives {} s (told by: {})", token.life().as_secs(), token.expiry_from().as_str())
+        }
+        Err(error) => format!("and yet: {error}"),
+    };
+    world.note(style, format_args!("answered {status}; what looks like the token:\n  {}\n{life}", lines.join("\n  ")));
+    if read.is_ok() && agree("Take that?", "--yes", everywhere, world)? {
+        *login = offered;
+    }
+    Ok(())
+}
+
+/// Keeps the answer of a login; or gives one that was kept.
+struct Recorder {
+    send: bool,
+    answer: Mutex<Option<LoginAnswer>>,
+}
+
+impl Recorder {
+    fn keep(&self, answer: &LoginAnswer) {
+        let copy = LoginAnswer { status: answer.status, headers: answer.headers.clone(), body: answer.body.clone() };
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+    }
+}
+
+struct Kept(Arc<Recorder>);
+
+impl Transport for Kept {
+    fn send(
+        &self,
+        request: LoginRequest,
+    ) -> Pinned<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+        let Kept(recorder) = self;
+        let recorder = recorder.clone();
+        Box::pin(async move {
+            if !recorder.send {
+                let kept = recorder.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+                return kept.ok_or_else(|| TransportError::Broken("no answer was kept".into()));
+            }
+            let answer = HttpTransport.send(request).await?;
+            recorder.keep(&answer);
+            Ok(answer)
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! What could stand here? Asked by a shell at Tab: verbs, options and files, and the names in the sealed file that the line is about.
+//!
+//! The scripts of `bootseal completions` call the program with [`VARIABLE`] set to the name of the shell, and the line so far behind `--`.
+//! Whatever goes wrong there is no answer: nobody waits for an error in the middle of a line.
+
+use crate::cli::{Cli, Shell};
+use crate::vaults::expand;
+use crate::world::World;
+use bootseal_core::{Profile, Property, SealedFile, VerifiedFile};
+use clap::{Arg, Command, CommandFactory, ValueEnum};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, complete};
+use clap_complete::env::{Bash, EnvCompleter, Fish, Powershell, Zsh};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Set by a completion script, and by nobody else.
+const VARIABLE: &str = "BOOTSEAL_COMPLETE";
+
+/// The script for this shell.
+pub(crate) fn script(shell: Shell) -> std::io::Result<String> {
+    let mut script = Vec::new();
+    completer(shell).write_registration(VARIABLE, "bootseal", "bootseal", "bootseal", &mut script)?;
+    Ok(String::from_utf8_lossy(&script).trim().to_owned())
+}
+
+/// The answer to a shell that asks, where one does.
+pub(crate) fn answer(args: &[OsString], world: &mut World<'_>) -> Option<u8> {
+    let (Some(shell), [_, separator, line @ ..]) = (world.var(VARIABLE), args) else { return None };
+    let shell = shell.to_str().and_then(|name| Shell::from_str(name, false).ok())?;
+    if separator != "--" {
+        return None;
+    }
+    let here = std::env::current_dir().ok();
+    let line = as_meant(shell, line);
+    let mut command = with_names(&Names::of(&line, world));
+    let candidates = match shell {
+        Shell::Bash => bash(&mut command, line, here.as_deref(), world),
+        other => {
+            let mut text = Vec::new();
+            completer(other).write_complete(&mut command, line, here.as_deref(), &mut text).map(|()| text)
+        }
+    };
+    let written = candidates.and_then(|text| world.stdout.write_all(&text).and_then(|()| world.stdout.flush()));
+    Some(u8::from(written.is_err()))
+}
+
+fn completer(shell: Shell) -> &'static dyn EnvCompleter {
+    match shell {
+        Shell::Bash => &Bash,
+        Shell::Fish => &Fish,
+        Shell::Powershell => &Powershell,
+        Shell::Zsh => &Zsh,
+    }
+}
+
+/// Bash and zsh hand words over as they were typed, with backslashes; fish does so with the last one, PowerShell with none.
+fn as_meant(shell: Shell, line: &[OsString]) -> Vec<OsString> {
+    let first = match shell {
+        Shell::Bash | Shell::Zsh => 0,
+        Shell::Fish => line.len().saturating_sub(1),
+        Shell::Powershell => line.len(),
+    };
+    let (meant, typed) = line.split_at(first);
+    meant.iter().cloned().chain(typed.iter().map(unquoted)).collect()
+}
+
+/// Bash takes what it gets as it is: `acme."user.name"` would lose its quotes, and a name with a blank would be two words. The other
+/// shells quote by themselves.
+fn bash(
+    command: &mut Command,
+    line: Vec<OsString>,
+    here: Option<&Path>,
+    world: &World<'_>,
+) -> std::io::Result<Vec<u8>> {
+    let at = world.var("_CLAP_COMPLETE_INDEX").and_then(|index| index.to_str()?.parse().ok()).unwrap_or_default();
+    let candidates = complete(command, line, at, here)?;
+    let quoted: Vec<String> =
+        candidates.iter().map(|candidate| quoted(&candidate.get_value().to_string_lossy())).collect();
+    Ok(quoted.join("\u{b}").into_bytes())
+}
+
+fn unquoted(word: &OsString) -> OsString {
+    let Some(text) = word.to_str() else { return word.clone() };
+    let (mut plain, mut letters) = (String::new(), text.chars());
+    while let Some(letter) = letters.next() {
+        plain.extend(if letter == '\\' { letters.next() } else { Some(letter) });
+    }
+    plain.into()
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || "_./-=,+%".contains(letter);
+    text.chars().flat_map(|letter| (!plain(letter)).then_some('\\').into_iter().chain([letter])).collect()
+}
+
+/// What stands in the files that the line is about. Their signatures hold; which vault they should be is not asked for a name.
+#[derive(Default)]
+struct Names {
+    /// Each with "sealed" or "readable".
+    properties: Vec<(String, &'static str)>,
+    tables: BTreeSet<String>,
+    access: BTreeSet<String>,
+    profiles: BTreeSet<String>,
+}
+
+impl Names {
+    fn of(line: &[OsString], world: &World<'_>) -> Names {
+        let mut names = Names::default();
+        let files = match named_files(line, world) {
+            named if !named.is_empty() => expand(&named),
+            _ => world.sealed_file(&Default::default()).map(|file| vec![file]),
+        };
+        for path in files.unwrap_or_default() {
+            if let Ok(file) = SealedFile::read(&path).and_then(|file| file.verify(&[])) {
+                names.take(&file);
+            }
+        }
+        names
+    }
+
+    fn take(&mut self, file: &VerifiedFile) {
+        for (path, property) in file.properties() {
+            let kind = if matches!(property, Property::Sealed(_)) { "sealed" } else { "readable" };
+            self.properties.push((path.to_string(), kind));
+            for depth in 1..path.segments().len() {
+                let table = bootseal_core::PropertyPath::new(path.segments()[..depth].to_vec());
+                self.tables.extend(table.map(|table| table.to_string()));
+            }
+        }
+        self.access.extend(file.access().iter().map(|access| access.name.clone()));
+        let profiles = file.profiles();
+        self.profiles
+            .extend(profiles.iter().filter(|table| Profile::read(file, table).is_ok()).map(ToString::to_string));
+    }
+}
+
+/// What `-f` and `--to` name on a line that may be half typed.
+fn named_files(line: &[OsString], world: &World<'_>) -> Vec<PathBuf> {
+    let (mut named, mut words) = (Vec::new(), line.iter().filter_map(|word| word.to_str()));
+    while let Some(word) = words.next() {
+        let value = match word {
+            "-f" | "--file" | "--to" => words.next(),
+            _ => ["--file=", "--to=", "-f"].iter().find_map(|option| word.strip_prefix(option)),
+        };
+        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+        // Not every shell has replaced it yet.
+        let home = value.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(world.var("HOME")?).join(rest)));
+        named.push(home.unwrap_or_else(|| value.into()));
+    }
+    named
+}
+
+/// The command line with these names where a name can stand.
+fn with_names(names: &Names) -> Command {
+    fn fill(command: Command, names: &Names) -> Command {
+        let verb = command.get_name().to_owned();
+        let command = command.mut_args(|arg| fill_arg(&verb, arg, names));
+        command.mut_subcommands(|verb| fill(verb, names))
+    }
+    fill(Cli::command(), names)
+}
+
+fn fill_arg(verb: &str, arg: Arg, names: &Names) -> Arg {
+    let one_of = |words: Vec<(String, &'static str)>| {
+        let candidate =
+            |(word, kind): &(String, &'static str)| CompletionCandidate::new(word).help(Some((*kind).into()));
+        ArgValueCandidates::new(move || words.iter().map(candidate).collect())
+    };
+    let all = |words: &BTreeSet<String>, kind| words.iter().map(|word| (word.clone(), kind)).collect::<Vec<_>>();
+    match (verb, arg.get_id().as_str()) {
+        ("set" | "unset" | "get" | "propose", "path") | ("rename", "old" | "new") => {
+            arg.add(one_of(names.properties.clone()))
+        }
+        ("list", "prefix") | ("exec" | "export", "only" | "prefix") => {
+            arg.add(one_of([all(&names.tables, "table"), names.properties.clone()].concat()))
+        }
+        ("add" | "remove", "name") => arg.add(one_of(all(&names.access, "in access"))),
+        ("login" | "vendor", "profile" | "name") | ("profile", "name") => {
+            arg.add(one_of(all(&names.profiles, "profile")))
+        }
+        (_, "file") | ("verify", "files") | ("sign", "edited") | ("propose", "to") | ("init", "like") => {
+            arg.add(ArgValueCompleter::new(PathCompleter::any().filter(is_sealed)))
+        }
+        (_, "identity") => arg.add(ArgValueCompleter::new(PathCompleter::any().stdio())),
+        _ => arg,
+    }
+}
+
+fn is_sealed(path: &Path) -> bool {
+    path.is_dir() || path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".sealed.toml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_bash_is_given_comes_back_as_it_was() {
+        for name in ["acme.password", "acme.\"user.name\"", "my file.sealed.toml", "a$b`c\\d;e", "grün", "alice@corp"]
+        {
+            assert_eq!(unquoted(&quoted(name).into()), OsString::from(name));
+        }
+        assert_eq!(quoted("acme.\"user.name\""), "acme.\\\"user.name\\\"");
+    }
+}

@@ -1,0 +1,254 @@
+//! What do curl's options say? What a profile cannot say is refused with its reason; what only shows or stores is passed over.
+
+use super::words::Word;
+use crate::exit::{Failure, Result};
+use bootseal_core::Kind;
+use zeroize::Zeroizing;
+
+/// A curl line, option by option.
+#[derive(Default)]
+pub(crate) struct Line {
+    pub(super) url: Option<Word>,
+    pub(super) method: Option<String>,
+    /// Name and value.
+    pub(super) headers: Vec<(String, Word)>,
+    pub(super) data: Vec<Data>,
+    /// `--json` was said.
+    pub(super) json: bool,
+    /// `-u`.
+    pub(super) user: Option<Word>,
+    pub(super) proxy: Option<String>,
+    /// What a person should know was left out.
+    pub(crate) left_out: Vec<&'static str>,
+}
+
+pub(super) enum Data {
+    /// As it is sent.
+    Raw(Word),
+    /// Of a form, not encoded yet.
+    Pair(Word, Word),
+}
+
+/// Long options that take a word and say nothing that a profile wants.
+const PASSED_OVER: &[&str] = &[
+    "--user-agent",
+    "--referer",
+    "--output",
+    "--write-out",
+    "--max-time",
+    "--connect-timeout",
+    "--retry",
+    "--retry-delay",
+    "--cookie-jar",
+    "--dump-header",
+    "--trace",
+    "--trace-ascii",
+    "--max-redirs",
+    "--limit-rate",
+    "--interface",
+    "--resolve",
+];
+/// The same without a word.
+const FLAGS: &[&str] = &[
+    "--silent",
+    "--show-error",
+    "--verbose",
+    "--include",
+    "--location",
+    "--location-trusted",
+    "--compressed",
+    "--fail",
+    "--fail-with-body",
+    "--http1.1",
+    "--http2",
+    "--http1.0",
+    "--ipv4",
+    "--ipv6",
+    "--no-buffer",
+    "--globoff",
+    "--basic",
+    "--progress-bar",
+    "--no-progress-meter",
+    "--tlsv1.2",
+    "--tlsv1.3",
+    "--path-as-is",
+    "--remote-name",
+    "--no-keepalive",
+];
+
+impl Line {
+    pub(crate) fn read(words: Vec<Word>) -> Result<Line> {
+        let mut words = words.into_iter();
+        let program = words.next().ok_or_else(|| refused("is empty"))?;
+        let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
+        if !["curl", "curl.exe"].contains(&name) {
+            return Err(refused("does not begin with `curl`"));
+        }
+        let mut line = Line::default();
+        while let Some(word) = words.next() {
+            if let Some(long) = word.strip_prefix("--") {
+                let (name, glued) = match long.split_once('=') {
+                    Some((name, value)) => (name, Some(Zeroizing::new(value.to_owned()))),
+                    None => (long, None),
+                };
+                line.option(&format!("--{name}"), glued, &mut words)?;
+            } else if word.len() > 1 && word.starts_with('-') {
+                line.short(&word[1..], &mut words)?;
+            } else {
+                line.address(word)?;
+            }
+        }
+        Ok(line)
+    }
+
+    fn address(&mut self, word: Word) -> Result<()> {
+        match self.url.replace(word) {
+            None => Ok(()),
+            Some(_) => Err(refused("has two addresses, or a word that stands alone").with_help("Is a quote missing?")),
+        }
+    }
+
+    /// `-sSLX POST`: flags may stand together, the last with its word glued on.
+    fn short(&mut self, mut cluster: &str, words: &mut impl Iterator<Item = Word>) -> Result<()> {
+        while let Some(letter) = cluster.chars().next() {
+            cluster = &cluster[letter.len_utf8()..];
+            let long = match letter {
+                'X' => "--request",
+                'H' => "--header",
+                'd' => "--data",
+                'F' => "--form",
+                'u' => "--user",
+                'G' => "--get",
+                'b' => "--cookie",
+                'k' => "--insecure",
+                'E' => "--cert",
+                'x' => "--proxy",
+                'T' => "--upload-file",
+                'K' => "--config",
+                'n' => "--netrc",
+                'A' => "--user-agent",
+                'e' => "--referer",
+                'o' => "--output",
+                'w' => "--write-out",
+                'm' => "--max-time",
+                'c' => "--cookie-jar",
+                'D' => "--dump-header",
+                'I' => "--head",
+                's' | 'S' | 'v' | 'i' | 'L' | 'f' | '4' | '6' | 'N' | 'g' | '#' | 'O' | '0' => continue,
+                _ => return Err(unknown()),
+            };
+            if ["--get", "--insecure", "--netrc", "--head"].contains(&long) {
+                self.option(long, None, words)?;
+                continue;
+            }
+            let glued = (!cluster.is_empty()).then(|| Zeroizing::new(cluster.to_owned()));
+            return self.option(long, glued, words);
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, name: &str, glued: Option<Word>, words: &mut impl Iterator<Item = Word>) -> Result<()> {
+        if FLAGS.contains(&name) {
+            return Ok(());
+        }
+        let why = match name {
+            "--form" | "--form-string" => "sends multipart/form-data (-F), which a profile cannot",
+            "--get" => {
+                "puts its data into the address (-G), where logs keep it; a profile sends secrets in the body or a header"
+            }
+            "--upload-file" => "sends a file (-T)",
+            "--config" => "takes its options from a file (-K), and no file is read here",
+            "--netrc" | "--netrc-file" | "--netrc-optional" => {
+                "takes the password from a .netrc file, and no file is read here"
+            }
+            "--digest" | "--ntlm" | "--negotiate" | "--anyauth" => {
+                "logs in by another scheme than Basic, which a profile cannot"
+            }
+            "--oauth2-bearer" => "carries a token already: this is a call, not a login",
+            "--cert" | "--key" => "shows a client certificate: seal it, and write client_cert and client_key",
+            "--head" => "asks for headers only (-I): this is no login",
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(refused(why));
+        }
+        if name == "--insecure" {
+            self.left_out.push(
+                "-k: a profile always checks who the vendor is; for a certificate of its own there is the key `ca`",
+            );
+            return Ok(());
+        }
+        let takes = [
+            "--request",
+            "--header",
+            "--data",
+            "--data-ascii",
+            "--data-raw",
+            "--data-binary",
+            "--data-urlencode",
+            "--json",
+        ];
+        let more = ["--user", "--url", "--cookie", "--proxy", "--cacert"];
+        if !takes.contains(&name) && !more.contains(&name) && !PASSED_OVER.contains(&name) {
+            return Err(unknown());
+        }
+        let value = glued.or_else(|| words.next()).ok_or_else(|| refused("ends with an option that lacks its word"))?;
+        match name {
+            "--request" => self.method = Some(value.to_ascii_uppercase()),
+            "--header" => self.header(&value)?,
+            "--data" | "--data-ascii" | "--data-binary" => self.data.push(Data::Raw(no_file(value)?)),
+            "--data-raw" => self.data.push(Data::Raw(value)),
+            "--json" => {
+                self.json = true;
+                self.data.push(Data::Raw(no_file(value)?));
+            }
+            "--data-urlencode" => {
+                let (name, content) = match value.find(['=', '@']) {
+                    Some(at) if value[at..].starts_with('=') => (&value[..at], &value[at + 1..]),
+                    Some(_) => return Err(file()),
+                    None => ("", value.as_str()),
+                };
+                self.data.push(Data::Pair(Zeroizing::new(name.to_owned()), Zeroizing::new(content.to_owned())));
+            }
+            "--user" => self.user = Some(value),
+            "--url" => self.address(value)?,
+            "--cookie" => {
+                self.left_out.push("cookies (-b): they are one browser's; `before` fetches what the login itself needs")
+            }
+            "--proxy" => self.proxy = Some(value.to_string()),
+            "--cacert" => self.left_out.push("--cacert: name that file with --ca here"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, text: &str) -> Result<()> {
+        if text.starts_with('@') {
+            return Err(file());
+        }
+        // `Name:` takes a header away, `Name;` sends it empty: neither says anything here.
+        if let Some((name, value)) = text.split_once(':').filter(|(_, value)| !value.trim().is_empty()) {
+            self.headers.push((name.trim().to_owned(), Zeroizing::new(value.trim().to_owned())));
+        }
+        Ok(())
+    }
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::new(Kind::Usage, format!("the curl line {what}"))
+}
+
+/// It is not repeated: a quote that is missing makes options of secrets.
+fn unknown() -> Failure {
+    refused("has an option that is not known here")
+        .with_help("Leave it out if the login works without it. Is a quote missing?")
+}
+
+fn no_file(value: Word) -> Result<Word> {
+    if value.starts_with('@') { Err(file()) } else { Ok(value) }
+}
+
+fn file() -> Failure {
+    refused("takes something from a file (@…), and no file is read here")
+        .with_help("Put what the file holds in its place.")
+}

@@ -1,0 +1,280 @@
+//! Which words does a shell make of a line? Quotes of sh and of cmd.exe, continued lines; what a shell would run is refused.
+
+use crate::exit::{Failure, Result};
+use bootseal_core::Kind;
+use std::iter::Peekable;
+use std::str::Chars;
+use zeroize::Zeroizing;
+
+pub(crate) type Word = Zeroizing<String>;
+
+/// The words of the first command in `text`.
+pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
+    let text = Zeroizing::new(text.replace("\r\n", "\n"));
+    let for_cmd = text.contains("^\"") || text.lines().any(|line| line.trim_end().ends_with('^'));
+    let mut words = if for_cmd { cmd(&text)? } else { sh(&text)? };
+    // A prompt that was copied with it.
+    while words.first().is_some_and(|word| ["$", "%", "#", ">"].contains(&word.as_str())) {
+        words.remove(0);
+    }
+    Ok(words)
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::new(Kind::Usage, format!("the curl line {what}"))
+}
+
+/// A word in the making; quotes make one even where they are empty.
+#[derive(Default)]
+struct Words {
+    done: Vec<Word>,
+    word: Option<Word>,
+}
+
+impl Words {
+    fn push(&mut self, next: char) {
+        let word = self.word.get_or_insert_with(|| Zeroizing::new(String::with_capacity(256)));
+        if word.len() + 4 > word.capacity() {
+            // It grows without leaving a piece of itself behind.
+            let mut larger = Zeroizing::new(String::with_capacity(word.capacity() * 4));
+            larger.push_str(word);
+            *word = larger;
+        }
+        word.push(next);
+    }
+
+    fn begin(&mut self) {
+        self.word.get_or_insert_with(|| Zeroizing::new(String::with_capacity(256)));
+    }
+
+    fn end(&mut self) {
+        self.done.extend(self.word.take());
+    }
+}
+
+fn sh(text: &str) -> Result<Vec<Word>> {
+    let mut words = Words::default();
+    let mut rest = text.chars().peekable();
+    while let Some(next) = rest.next() {
+        match next {
+            '\'' => {
+                words.begin();
+                quoted(&mut rest, &mut words)?;
+            }
+            '"' => {
+                words.begin();
+                double_quoted(&mut rest, &mut words)?;
+            }
+            '$' if rest.peek() == Some(&'\'') => {
+                rest.next();
+                words.begin();
+                ansi_quoted(&mut rest, &mut words)?;
+            }
+            '$' if rest.peek() == Some(&'"') => {}
+            '$' if rest.peek() == Some(&'(') => return Err(runs()),
+            '`' => return Err(runs()),
+            '\\' => match rest.next() {
+                Some('\n') | None => {}
+                Some(escaped) => words.push(escaped),
+            },
+            '\n' => {
+                words.end();
+                // In documents lines are broken without a backslash too: an option goes on.
+                let goes_on = rest.clone().find(|next| !next.is_whitespace()).is_some_and(|next| next == '-');
+                if !words.done.is_empty() && !goes_on {
+                    break;
+                }
+            }
+            '#' if words.word.is_none() && !words.done.is_empty() => {
+                while rest.next_if(|next| *next != '\n').is_some() {}
+            }
+            '|' | ';' | '&' | '>' | '<' if !words.done.is_empty() || words.word.is_some() => break,
+            blank if blank.is_whitespace() => words.end(),
+            other => words.push(other),
+        }
+    }
+    words.end();
+    Ok(words.done)
+}
+
+fn runs() -> Failure {
+    refused("has `$(…)` or a backtick, which a shell would run; nothing is run here")
+        .with_help("Put what it stands for in its place.")
+}
+
+fn open() -> Failure {
+    refused("ends within quotes: a part of it is missing")
+}
+
+fn quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> {
+    loop {
+        match rest.next().ok_or_else(open)? {
+            '\'' => return Ok(()),
+            other => words.push(other),
+        }
+    }
+}
+
+fn double_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> {
+    loop {
+        match rest.next().ok_or_else(open)? {
+            '"' => return Ok(()),
+            '`' => return Err(runs()),
+            '$' if rest.peek() == Some(&'(') => return Err(runs()),
+            '\\' => match rest.next().ok_or_else(open)? {
+                '\n' => {}
+                escaped @ ('"' | '\\' | '$' | '`') => words.push(escaped),
+                other => {
+                    words.push('\\');
+                    words.push(other);
+                }
+            },
+            other => words.push(other),
+        }
+    }
+}
+
+/// `$'…'`, as browsers write what has quotes or line breaks in it.
+fn ansi_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> {
+    let wrong = || refused("has a character in $'…' that is none");
+    loop {
+        match rest.next().ok_or_else(open)? {
+            '\'' => return Ok(()),
+            '\\' => {
+                let (digits, radix, first) = match rest.next().ok_or_else(open)? {
+                    'n' => {
+                        words.push('\n');
+                        continue;
+                    }
+                    't' => {
+                        words.push('\t');
+                        continue;
+                    }
+                    'r' => {
+                        words.push('\r');
+                        continue;
+                    }
+                    'x' => (2, 16, None),
+                    'u' => (4, 16, None),
+                    'U' => (8, 16, None),
+                    octal @ '0'..='7' => (2, 8, Some(octal)),
+                    escaped @ ('\\' | '\'' | '"' | '?' | '`' | '$' | '!') => {
+                        words.push(escaped);
+                        continue;
+                    }
+                    _ => return Err(wrong()),
+                };
+                let mut code = Zeroizing::new(String::from_iter(first));
+                for _ in 0..digits {
+                    code.extend(rest.next_if(|next| next.is_digit(radix)));
+                }
+                let code = u32::from_str_radix(&code, radix).ok();
+                // Above 127 \x is a byte of a character, which nobody writes so.
+                let code = code.filter(|code| digits != 2 || *code < 128);
+                words.push(code.and_then(char::from_u32).ok_or_else(wrong)?);
+            }
+            other => words.push(other),
+        }
+    }
+}
+
+/// First carets go as cmd.exe takes them away, then words are made as a program's start does.
+fn cmd(text: &str) -> Result<Vec<Word>> {
+    let mut plain = Zeroizing::new(String::with_capacity(text.len() + 1));
+    let (mut rest, mut quotes) = (text.chars().peekable(), false);
+    while let Some(next) = rest.next() {
+        match next {
+            '^' if !quotes => match rest.next() {
+                // A caret at the end takes the line break away, and what follows as it is, a second one too.
+                Some('\n') => plain.extend(rest.next_if_eq(&'\n')),
+                other => plain.extend(other),
+            },
+            '"' => {
+                quotes = !quotes;
+                plain.push('"');
+            }
+            '\n' if !quotes => {
+                let goes_on = rest.clone().find(|next| !next.is_whitespace()).is_some_and(|next| next == '-');
+                if !plain.trim().is_empty() && !goes_on {
+                    break;
+                }
+                plain.push(' ');
+            }
+            '|' | '&' | '>' | '<' if !quotes => break,
+            other => plain.push(other),
+        }
+    }
+    let mut words = Words::default();
+    let (mut rest, mut quotes) = (plain.chars().peekable(), false);
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => {
+                let mut slashes = 1;
+                while rest.next_if_eq(&'\\').is_some() {
+                    slashes += 1;
+                }
+                let before_quote = rest.peek() == Some(&'"');
+                (0..if before_quote { slashes / 2 } else { slashes }).for_each(|_| words.push('\\'));
+                if before_quote && slashes % 2 == 1 {
+                    rest.next();
+                    words.push('"');
+                }
+            }
+            '"' if quotes && rest.peek() == Some(&'"') => {
+                rest.next();
+                words.push('"');
+            }
+            '"' => {
+                quotes = !quotes;
+                words.begin();
+            }
+            blank if blank.is_whitespace() && !quotes => words.end(),
+            other => words.push(other),
+        }
+    }
+    if quotes {
+        return Err(open());
+    }
+    words.end();
+    Ok(words.done)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        split(text).unwrap().iter().map(|word| word.to_string()).collect()
+    }
+
+    #[test]
+    fn words_are_those_of_the_shell() {
+        for (line, expected) in [
+            (r"curl -u 'a b':c", vec!["curl", "-u", "a b:c"]),
+            ("$ curl \\\n  -s \\\r\n 'x'", vec!["curl", "-s", "x"]),
+            ("curl https://a.example\n  -H 'A: b'\necho done", vec!["curl", "https://a.example", "-H", "A: b"]),
+            (r#"curl -d "{\"p\":\"a\\b \$x'\"}" u | jq ."#, vec!["curl", "-d", r#"{"p":"a\b $x'"}"#, "u"]),
+            (r"curl -d $'it\'s\n\u00fc\x21\041' ''", vec!["curl", "-d", "it's\nü!!", ""]),
+            ("curl a # b\n", vec!["curl", "a"]),
+            (r"curl -d a\&b\ c", vec!["curl", "-d", "a&b c"]),
+            (
+                "curl ^\"https://a.example/?x=1^&y=2^\" ^\n  -H ^\"A: 50^%^\" ^\n  --data-raw ^\"^{^\\^\"p^\\^\":^\\^\"a^\n\nb^\\^\"^}^\"",
+                vec!["curl", "https://a.example/?x=1&y=2", "-H", "A: 50%", "--data-raw", "{\"p\":\"a\nb\"}"],
+            ),
+            ("curl.exe -d \"{\\\"p\\\":\\\"a^b\\\\\\\\\\\"}\" ^\n -s", vec!["curl.exe", "-d", r#"{"p":"ab\\"}"#, "-s"]),
+        ] {
+            assert_eq!(words(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_would_run_is_refused() {
+        for line in ["curl $(cat x)", "curl \"`id`\"", "curl \"$(id)\"", "curl `id`"] {
+            assert!(split(line).unwrap_err().text().contains("would run"), "{line}");
+        }
+        for line in ["curl 'a", "curl \"a", "curl $'a", "curl ^\"a"] {
+            assert!(split(line).unwrap_err().text().contains("within quotes"), "{line}");
+        }
+    }
+}

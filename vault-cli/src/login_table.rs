@@ -1,0 +1,135 @@
+//! How does a login table get into a file? In the order in which a login goes, and as a person would write it.
+
+use crate::exit::{Failure, Result};
+use bootseal_core::{BasicString, Kind, Profile, PropertyPath, Vault, Writer};
+use toml::{Table, Value};
+use url::Url;
+
+/// The content of `[NAME.login]`.
+#[derive(Clone)]
+pub(crate) struct LoginTable(Table);
+
+/// What is sent, what is read out of the answer, how the token is used; all else behind.
+const ORDER: &[&str] = &[
+    "url",
+    "method",
+    "basic",
+    "json",
+    "form",
+    "headers",
+    "token",
+    "capture",
+    "expiry",
+    "inject",
+    "hosts",
+    "ok_status",
+];
+/// Tables of their own, each under its own header.
+const STEPS: &[&str] = &["before", "refresh", "logout"];
+
+impl LoginTable {
+    pub(crate) fn new(table: Table) -> LoginTable {
+        LoginTable(table)
+    }
+
+    /// What is written of a profile, after `like`.
+    pub(crate) fn of(profile: &Profile) -> Result<LoginTable> {
+        let written: Value = serde_json::from_str(profile.canonical()).map_err(|_| {
+            Failure::new(Kind::Malformed, format!("the profile {} cannot be taken over", profile.table))
+        })?;
+        match written {
+            Value::Table(table) => Ok(LoginTable(table)),
+            _ => Ok(LoginTable(Table::new())),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, key: &str, value: Value) {
+        self.0.insert(key.to_owned(), value);
+    }
+
+    /// Every address of it, at another origin: for a vendor that is set up a second time.
+    pub(crate) fn move_to(&mut self, url: &str) -> Result<()> {
+        let wrong = || {
+            Failure::new(Kind::Usage, "--url is no address of a server").with_help("As in: --url http://127.0.0.1:8600")
+        };
+        let to = Url::parse(url).ok().filter(|url| url.host().is_some()).ok_or_else(wrong)?;
+        if to.path() != "/" || to.query().is_some() {
+            let text = "--url is the address of a server, without a path: those of the profile are kept";
+            return Err(Failure::new(Kind::Usage, text));
+        }
+        let origin = to.origin().ascii_serialization();
+        let moved = |table: &mut Table| {
+            if let Some(Value::String(text)) = table.get_mut("url") {
+                let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+                *text = format!("{origin}{}", rest.find(['/', '?']).map_or("", |at| &rest[at..]));
+            }
+        };
+        moved(&mut self.0);
+        for step in STEPS {
+            if let Some(Value::Table(table)) = self.0.get_mut(*step) {
+                moved(table);
+            }
+        }
+        // They are the vendor's own elsewhere.
+        for key in ["hosts", "ca", "proxy"] {
+            self.0.remove(key);
+        }
+        Ok(())
+    }
+
+    /// The text of the tables, the first of them `path`.
+    pub(crate) fn text(&self, path: &PropertyPath) -> Result<String> {
+        let mut text = format!("[{path}]\n{}", lines(&self.0));
+        for step in STEPS {
+            if let Some(Value::Table(table)) = self.0.get(*step) {
+                text.push_str(&format!("[{}]\n{}", path.child(step)?, lines(table)));
+            }
+        }
+        Ok(text)
+    }
+
+    /// Writes it, at the end; where the file has such a table already, property by property.
+    pub(crate) fn add_to(&self, vault: &mut Vault<Writer>, path: &PropertyPath) -> Result<()> {
+        match vault.append(&self.text(path)?) {
+            Err(error) if error.kind() == Kind::Conflict => set_each(vault, path, &self.0),
+            other => Ok(other?),
+        }
+    }
+}
+
+fn set_each(vault: &mut Vault<Writer>, path: &PropertyPath, table: &Table) -> Result<()> {
+    for (key, value) in table {
+        let path = path.child(key)?;
+        match value {
+            Value::Table(inner) => set_each(vault, &path, inner)?,
+            value => vault.set_readable(&path, value)?,
+        }
+    }
+    Ok(())
+}
+
+fn lines(table: &Table) -> String {
+    let place = |key: &str| ORDER.iter().position(|known| *known == key).unwrap_or(ORDER.len());
+    let mut entries: Vec<_> = table.iter().filter(|(key, _)| !STEPS.contains(&key.as_str())).collect();
+    entries.sort_by_key(|(key, _)| place(key));
+    entries.into_iter().map(|(key, value)| format!("{} = {}\n", name(key), inline(value))).collect()
+}
+
+fn inline(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.contains('\n') && !text.contains('\'') && !text.contains('\r') => {
+            format!("'''\n{text}'''")
+        }
+        Value::String(text) => BasicString(text).to_string(),
+        Value::Array(array) => format!("[{}]", array.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) => {
+            let pairs = table.iter().map(|(key, value)| format!("{} = {}", name(key), inline(value)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn name(key: &str) -> String {
+    PropertyPath::new(vec![key.to_owned()]).map_or_else(|_| BasicString(key).to_string(), |path| path.to_string())
+}

@@ -1,0 +1,154 @@
+//! What does the machine do with memory that holds secrets? Swap, core dumps, tracing, locked memory: facts, and what is wrong with them.
+//!
+//! Our own secret pages reach neither swap nor a core dump; what a program has that was given a value, by `exec` or `get`, may.
+
+use crate::commands::doctor::Finding;
+
+/// What the values of a large file take; a limit below it is one of an old container.
+const LOCKED_BYTES: u64 = 1 << 20;
+
+/// What was read of the system; `None` and empty where it does not say.
+#[derive(Debug, Default)]
+pub(crate) struct Machine {
+    /// Swap that lies on a disk in clear.
+    pub(crate) swap: Vec<String>,
+    /// The greatest core dump that is written, in bytes; `None` is without a limit.
+    pub(crate) core_limit: Option<Option<u64>>,
+    pub(crate) core_pattern: String,
+    pub(crate) ptrace_scope: Option<u8>,
+    pub(crate) locked_limit: Option<Option<u64>>,
+    /// Why secrets do not lie in pages that the kernel itself cannot reach.
+    pub(crate) not_secret: Option<String>,
+}
+
+impl Machine {
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for swap in &self.swap {
+            findings.push(Finding::of_machine(
+                "swap",
+                format!("swap lies in clear on {swap}: what a program was given may be written there"),
+                format!("sudo swapoff {swap}"),
+            ));
+        }
+        if self.core_limit.is_some_and(|limit| limit != Some(0)) {
+            let where_to = match self.core_pattern.trim() {
+                "" => "a file".into(),
+                pattern => format!("`{}`", bootseal_core::Shown(pattern)),
+            };
+            findings.push(Finding::of_machine(
+                "core-dump",
+                format!("a program that crashes has its memory written to {where_to}"),
+                "ulimit -c 0   (for a service: LimitCORE=0 in its unit)".into(),
+            ));
+        }
+        if self.ptrace_scope == Some(0) {
+            findings.push(Finding::of_machine(
+                "ptrace",
+                "every program of a user may read the memory of the user's other programs".into(),
+                "sudo sysctl -w kernel.yama.ptrace_scope=1".into(),
+            ));
+        }
+        if let Some(Some(limit)) = self.locked_limit.filter(|limit| limit.is_some_and(|bytes| bytes < LOCKED_BYTES)) {
+            findings.push(Finding::of_machine(
+                "locked-memory",
+                format!("only {} KiB of memory may be locked: a large file does not fit", limit >> 10),
+                "ulimit -l 8192   (for a service: LimitMEMLOCK=8M in its unit; for a container: --ulimit memlock=8388608)"
+                    .into(),
+            ));
+        }
+        if let Some(reason) = &self.not_secret {
+            let mend = match reason.contains("not permitted") {
+                true => "docker run --security-opt seccomp=PROFILE …   (a profile that allows memfd_secret)",
+                false => {
+                    "sudo grubby --update-kernel=ALL --args=secretmem.enable=1   (or the same in GRUB_CMDLINE_LINUX; Linux 5.14 or later)"
+                }
+            };
+            findings.push(Finding::of_machine(
+                "memory",
+                format!("secrets lie in locked pages, which root can read ({reason})"),
+                mend.into(),
+            ));
+        }
+        findings
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Machine {
+    pub(crate) fn read() -> Machine {
+        use rustix::process::{Resource, getrlimit};
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        Machine {
+            swap: in_clear(&read("/proc/swaps"), |device| {
+                read(&format!("/sys/block/{device}/dm/uuid")).starts_with("CRYPT-")
+            }),
+            core_limit: Some(getrlimit(Resource::Core).current),
+            core_pattern: read("/proc/sys/kernel/core_pattern"),
+            ptrace_scope: read("/proc/sys/kernel/yama/ptrace_scope").trim().parse().ok(),
+            locked_limit: Some(getrlimit(Resource::Memlock).current),
+            not_secret: match bootseal_memory::report() {
+                Ok(report) => report.reason,
+                Err(error) => Some(error.to_string()),
+            },
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Machine {
+    /// macOS and Windows encrypt their swap, and have none of the other settings.
+    pub(crate) fn read() -> Machine {
+        Machine::default()
+    }
+}
+
+/// The lines of /proc/swaps that lie on a disk, and not encrypted there. A blank in a name is written `\040`.
+#[cfg(any(target_os = "linux", test))]
+fn in_clear(swaps: &str, is_encrypted: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+    let on_disk = names.filter(|name| {
+        let device = name.rsplit('/').next().unwrap_or_default();
+        !(device.starts_with("zram") || device.starts_with("dm-") && is_encrypted(device))
+    });
+    on_disk.map(|name| bootseal_core::Shown(name).to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn swap_that_is_encrypted_or_no_disk_is_none() {
+        let swaps = "Filename\t\t\tType\t\tSize\n/dev/zram0 partition 1\n/dev/dm-1 partition 1\n/dev/dm-2 partition 1\n/dev/sda2 partition 1\n/swap\\040file file 1\n";
+        assert_eq!(in_clear(swaps, |device| device == "dm-1"), ["/dev/dm-2", "/dev/sda2", "/swap\\040file"]);
+        assert!(in_clear("Filename Type Size Used Priority\n", |_| false).is_empty());
+    }
+
+    #[test]
+    fn each_fact_is_one_finding_with_a_command_and_a_sound_machine_has_none() {
+        let sound = Machine {
+            core_limit: Some(Some(0)),
+            ptrace_scope: Some(1),
+            locked_limit: Some(Some(8 << 20)),
+            ..Machine::default()
+        };
+        assert!(sound.findings().is_empty());
+        assert!(Machine::default().findings().is_empty());
+        let bad = Machine {
+            swap: vec!["/dev/sda2".into()],
+            core_limit: Some(None),
+            core_pattern: "|/usr/lib/apport %p\n".into(),
+            ptrace_scope: Some(0),
+            locked_limit: Some(Some(64 << 10)),
+            not_secret: Some("memfd_secret: Operation not permitted".into()),
+        };
+        let found = bad.findings();
+        let codes: Vec<&str> = found.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, ["swap", "core-dump", "ptrace", "locked-memory", "memory"]);
+        assert!(found.iter().all(|finding| !finding.mend.is_empty()));
+        assert!(found[1].what.contains("`|/usr/lib/apport %p`"), "{}", found[1].what);
+        assert!(found[3].what.contains("only 64 KiB"), "{}", found[3].what);
+    }
+}

@@ -1,0 +1,298 @@
+//! Where may values lie in clear for a while? In a private folder on a memory file system, which goes when its process ends, however it ends.
+
+use crate::exit::{Failure, Result};
+use crate::world::World;
+use bootseal_core::{Error, Kind, Shown};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder. It goes with this value; where the process is killed, or becomes another program, a process of its own removes it.
+pub(crate) struct MemoryFolder {
+    path: PathBuf,
+}
+
+impl Drop for MemoryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+impl MemoryFolder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it, new or in the place of what an editor or a reader has there: a reader sees the old or the new, whole.
+    pub(crate) fn write(&self, name: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<PathBuf> {
+        let (path, new) = (self.path.join(name), self.path.join(".new"));
+        let failed = |error: std::io::Error| {
+            Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(&path))
+        };
+        let mut out = std::io::BufWriter::new(private().open(&new).map_err(failed)?);
+        let written = write(&mut out).and_then(|()| {
+            out.flush().map_err(failed)?;
+            std::fs::rename(&new, &path).map_err(failed)
+        });
+        if written.is_err() {
+            let _ = std::fs::remove_file(&new);
+        }
+        written.map(|()| path)
+    }
+
+    pub(crate) fn remove(&self, name: &Path) {
+        let _ = std::fs::remove_file(self.path.join(name));
+    }
+
+    /// A folder within it, and those above.
+    pub(crate) fn make_table(&self, name: &Path) -> Result<()> {
+        let path = self.path.join(name);
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(&path)
+            .map_err(|error| Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(&path).into())
+    }
+}
+
+/// Only for us, and never through something that lies there.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Takes from a program that is started what opens vaults here: it gets values, not keys.
+pub(crate) fn without_keys(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("BOOTSEAL_")) else { continue };
+        // What names a file or insists on a vault opens nothing, and a program with a loader of its own goes by it.
+        if !matches!(name, "BOOTSEAL_FILE" | "BOOTSEAL_PIN" | "BOOTSEAL_STATE") {
+            command.env_remove(name);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::sweep;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::fs::{FlockOperation, flock, statfs};
+    use rustix::process::{PidfdFlags, getpid, getuid, pidfd_open};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    use std::process::Stdio;
+
+    const TMPFS: u32 = 0x0102_1994;
+    const RAMFS: u32 = 0x8584_58f6;
+    const NAME: &str = "bootseal.";
+
+    impl World<'_> {
+        /// A new folder in `$XDG_RUNTIME_DIR`, else in /dev/shm.
+        pub(crate) fn memory_folder(&mut self) -> Result<MemoryFolder> {
+            let runtime = self.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
+            let places: Vec<PathBuf> = runtime.into_iter().chain([PathBuf::from("/dev/shm")]).collect();
+            for place in places.iter().filter(|place| in_memory(place)) {
+                remove_left_over(place);
+                // Another user's folder of that name is no obstacle.
+                for _ in 0..8 {
+                    let path = place.join(new_name()?);
+                    match make(&path) {
+                        Ok(()) => return guarded(path),
+                        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                        Err(_) => break,
+                    }
+                }
+            }
+            let tried: Vec<String> = places.iter().map(|place| shown(place)).collect();
+            let what = format!("no memory file system takes a folder of ours: {} (tried)", tried.join(", "));
+            Err(Failure::new(Kind::Io, what).with_help(
+                "Values never go onto a disk in clear. Mount one: mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
+            ))
+        }
+
+        /// The folder that was named: a new one, or one of ours with nothing in it.
+        pub(crate) fn named_memory_folder(&mut self, path: &Path) -> Result<MemoryFolder> {
+            let path = std::path::absolute(path).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
+            let refuse = |kind, what: &str| Error::new(kind, what).in_file(&path);
+            let above = path.parent().unwrap_or(Path::new("/"));
+            if !in_memory(if path.exists() { &path } else { above }) {
+                let error = refuse(
+                    Kind::UnsafeFile,
+                    "is on no memory file system (tmpfs or ramfs), and values never go onto a disk in clear",
+                );
+                return Err(error.with_help("Leave DIR out, or name one below /dev/shm or $XDG_RUNTIME_DIR.").into());
+            }
+            match make(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    let found =
+                        std::fs::symlink_metadata(&path).map_err(|error| refuse(Kind::Io, &error.to_string()))?;
+                    if !found.is_dir() || found.uid() != getuid().as_raw() || found.mode() & 0o077 != 0 {
+                        return Err(refuse(
+                            Kind::UnsafeFile,
+                            "is there, and is no folder that is yours alone (mode 0700)",
+                        )
+                        .into());
+                    }
+                    if std::fs::read_dir(&path).map_or(true, |mut inside| inside.next().is_some()) {
+                        return Err(refuse(Kind::Exists, "is there, and is not empty; nothing was written").into());
+                    }
+                }
+                Err(error) => return Err(refuse(Kind::Io, &format!("cannot be made: {error}")).into()),
+            }
+            guarded(path)
+        }
+    }
+
+    fn shown(path: &Path) -> String {
+        Shown(&path.to_string_lossy()).to_string()
+    }
+
+    fn in_memory(path: &Path) -> bool {
+        // The type of `f_type` differs from one architecture to the next; the numbers do not.
+        statfs(path).is_ok_and(|found| [TMPFS, RAMFS].contains(&(found.f_type as u32)))
+    }
+
+    fn make(path: &Path) -> std::io::Result<()> {
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)?;
+        // A umask may have taken what we need ourselves.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+    }
+
+    /// `bootseal.PID.STARTED.RANDOM`: whose it is can be told after everything else is gone.
+    fn new_name() -> Result<String> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random)
+            .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
+        let pid = getpid().as_raw_nonzero();
+        let started = started(&pid.to_string()).unwrap_or_default();
+        Ok(format!("{NAME}{pid}.{started}.{:016x}", u64::from_ne_bytes(random)))
+    }
+
+    /// When a process was started, in the system's ticks: a number that is used again is another process.
+    fn started(pid: &str) -> Option<String> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Some(stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned())
+    }
+
+    /// Starts the process that removes the folder when this one has ended. It is nobody's child, so a program that waits for all of its children
+    /// does not wait for it.
+    fn guarded(path: PathBuf) -> Result<MemoryFolder> {
+        let folder = MemoryFolder { path };
+        let failed = |what: &str, error: std::io::Error| {
+            Failure::new(
+                Kind::Io,
+                format!("what removes the values in memory when all is over cannot be started: {what}: {error}"),
+            )
+        };
+        let own = pidfd_open(getpid(), PidfdFlags::empty())
+            .map_err(|error| failed("pidfd_open (Linux 5.3)", error.into()))?;
+        let lock = File::open(&folder.path).map_err(|error| failed("the folder", error))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed("its lock", error.into()))?;
+        let status = sweeper().stdin(Stdio::from(own)).stdout(Stdio::from(lock)).status();
+        match status {
+            Ok(status) if status.success() => Ok(folder),
+            Ok(status) => Err(failed("/proc/self/exe", std::io::Error::other(status.to_string()))),
+            Err(error) => Err(failed("/proc/self/exe", error)),
+        }
+    }
+
+    fn sweeper() -> Command {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("sweep").env_clear().current_dir("/").stderr(Stdio::null());
+        command
+    }
+
+    /// Variables of the second of two: the first one starts it and ends, so that it has no parent that would have to wait for it.
+    const DETACHED: &str = "BOOTSEAL_SWEEP";
+
+    /// What `bootseal sweep` does: stdin is the process whose end is waited for, stdout the folder, locked. Without both it does nothing.
+    pub(crate) fn sweep() -> std::io::Result<()> {
+        let process = std::fs::read_link("/proc/self/fd/0")?;
+        let folder = std::fs::read_link("/proc/self/fd/1")?;
+        if !process.to_string_lossy().contains("pidfd") || !folder.is_dir() {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
+        if std::env::var_os(DETACHED).is_none() {
+            // A group of its own: Ctrl-C at the terminal is for the program.
+            return sweeper().env(DETACHED, "1").process_group(0).spawn().map(drop);
+        }
+        // A stop of the whole service reaches this process too, and the program may take its time to end.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let _inside = runtime.enter();
+        let _deaf = [
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?,
+        ];
+        let stdin = std::io::stdin();
+        while let Err(rustix::io::Errno::INTR) = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None) {}
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Folders of processes that are gone, and with them the process that would have removed them: a whole container or session was killed.
+    fn remove_left_over(place: &Path) {
+        for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().and_then(|name| name.strip_prefix(NAME)) else { continue };
+            let mut parts = name.split('.');
+            let (Some(pid), Some(since), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            let ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == getuid().as_raw());
+            if !ours || started(pid).as_deref() == Some(since) {
+                continue;
+            }
+            // In another container the process may live under another number, and somebody then holds the lock.
+            let Ok(folder) = File::open(entry.path()) else { continue };
+            if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use super::*;
+
+    impl World<'_> {
+        /// A new folder in the user's private temporary one: there is no memory file system here.
+        pub(crate) fn memory_folder(&mut self) -> Result<MemoryFolder> {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random)
+                .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
+            let path = std::env::temp_dir().join(format!("bootseal.{:016x}", u64::from_ne_bytes(random)));
+            let mut builder = std::fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder
+                .create(&path)
+                .map_err(|error| Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(&path))?;
+            Ok(MemoryFolder { path })
+        }
+
+        pub(crate) fn named_memory_folder(&mut self, path: &Path) -> Result<MemoryFolder> {
+            let what = format!(
+                "{}: this system has no memory file system, and values never go onto a disk in clear",
+                Shown(&path.to_string_lossy())
+            );
+            Err(Failure::new(Kind::UnsafeFile, what).with_help("Pass them in the environment: leave --files out."))
+        }
+    }
+}

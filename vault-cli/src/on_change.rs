@@ -1,0 +1,226 @@
+//! What does a program learn of a value that changed? It is started anew, or finds new files and gets SIGHUP. A file that does not verify changes nothing.
+
+use crate::cli::OnChange;
+use crate::commands::exec::{NotStarted, Program, Values, Wishes};
+use crate::exit::{Failure, Result};
+use crate::keys::Keys;
+use crate::output::Style;
+use crate::world::World;
+use bootseal_core::{Pin, Shown, VaultId};
+use std::path::{Path, PathBuf};
+
+/// What it takes to read the sealed file again: keys may have come from where nothing comes twice.
+pub(crate) struct Again {
+    pub(crate) path: PathBuf,
+    pub(crate) keys: Keys,
+    /// The vault and its generation.
+    pub(crate) seen: (VaultId, u64),
+    pub(crate) wishes: Wishes,
+}
+
+impl Again {
+    /// The values as they are now; of this vault, and of no older version.
+    fn read(&mut self, style: Style, world: &mut World<'_>) -> Result<Values> {
+        let (vault, floor) = self.seen;
+        let found = world.find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], style)?;
+        let seen = (found.file.vault(), found.file.generation());
+        let values = self.wishes.values_of(found.file, &self.keys)?;
+        self.seen = seen;
+        Ok(values)
+    }
+}
+
+fn same(one: &Values, other: &Values) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.same_as(&other.1))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn look_after(
+    _: &Program<'_>,
+    _: OnChange,
+    _: Values,
+    _: Again,
+    _: Style,
+    _: &mut World<'_>,
+) -> Result<u8, NotStarted> {
+    Err(Failure::new(bootseal_core::Kind::Usage, "--on-change needs signals, which this system does not have").into())
+}
+
+#[cfg(unix)]
+pub(crate) use with_signals::look_after;
+
+#[cfg(unix)]
+mod with_signals {
+    use super::*;
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+    use std::time::Duration;
+    use tokio::process::Child;
+    use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+    /// How often the file is looked at: by name, so that a link that leads elsewhere now counts too.
+    const LOOK: Duration = Duration::from_millis(500);
+    /// How long a program may take to end before it is started anew.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    pub(crate) fn look_after(
+        program: &Program<'_>,
+        how: OnChange,
+        values: Values,
+        again: Again,
+        style: Style,
+        world: &mut World<'_>,
+    ) -> Result<u8, NotStarted> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(bootseal_core::Kind::Io, format!("nothing to wait with: {error}")))?;
+        runtime.block_on(run(program, how, values, again, style, world))
+    }
+
+    async fn run(
+        program: &Program<'_>,
+        how: OnChange,
+        mut values: Values,
+        mut again: Again,
+        style: Style,
+        world: &mut World<'_>,
+    ) -> Result<u8, NotStarted> {
+        let failed = |error: std::io::Error| {
+            Failure::new(bootseal_core::Kind::Io, format!("signals cannot be passed on: {error}"))
+        };
+        let mut signals = Signals::new().map_err(failed)?;
+        // Once at the start: it may have changed since it was read.
+        let mut looked_at = None;
+        let mut child = spawn(program, &values)?;
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                status = child.wait() => return Ok(code(status.map_err(failed)?)),
+                signal = signals.next() => send(&child, signal),
+                _ = look.tick() => {
+                    let now = stamp(&again.path);
+                    if now == looked_at {
+                        continue;
+                    }
+                    looked_at = now;
+                    let new = match again.read(style, world) {
+                        Ok(new) if same(&new, &values) => continue,
+                        Ok(new) => new,
+                        Err(failure) => {
+                            let shown = Shown(&again.path.to_string_lossy()).to_string();
+                            world.warn(style, format_args!("{shown} has changed and is not used; the program keeps what it has: {}", failure.text()));
+                            continue;
+                        }
+                    };
+                    match how {
+                        OnChange::Signal => {
+                            if let Err(failure) = program.put(&new, &values) {
+                                world.warn(style, format_args!("the files are not all new: {}", failure.text()));
+                            }
+                            send(&child, Signal::HUP);
+                        }
+                        OnChange::Restart => {
+                            if let Some(status) = stop(&mut child, &mut signals).await.map_err(failed)? {
+                                return Ok(code(status));
+                            }
+                            program.put(&new, &values)?;
+                            child = spawn(program, &new)?;
+                        }
+                    }
+                    world.detail(style, format_args!("generation {} is in use", again.seen.1));
+                    values = new;
+                }
+            }
+        }
+    }
+
+    fn spawn(program: &Program<'_>, values: &Values) -> Result<Child, NotStarted> {
+        let command = program.command(values);
+        tokio::process::Command::from(command).spawn().map_err(|error| program.not_started(&error))
+    }
+
+    /// Ends the program; a status where it is the end of all, since we were asked to end meanwhile.
+    async fn stop(child: &mut Child, signals: &mut Signals) -> std::io::Result<Option<ExitStatus>> {
+        send(child, Signal::TERM);
+        let (mut ended, patience) = (false, tokio::time::sleep(PATIENCE));
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                status = child.wait() => return Ok(Some(status?).filter(|_| ended)),
+                signal = signals.next() => {
+                    ended |= [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal);
+                    send(child, signal);
+                }
+                () = &mut patience => {
+                    child.kill().await?;
+                }
+            }
+        }
+    }
+
+    fn send(child: &Child, signal: Signal) {
+        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// As a shell has it.
+    fn code(status: ExitStatus) -> u8 {
+        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+    }
+
+    /// Which file it is, and when it was written.
+    fn stamp(path: &Path) -> Option<(u64, u64, i64, i64, u64)> {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
+    }
+
+    /// What is passed on.
+    struct Signals {
+        hangup: Stream,
+        interrupt: Stream,
+        quit: Stream,
+        terminate: Stream,
+        user1: Stream,
+        user2: Stream,
+    }
+
+    impl Signals {
+        fn new() -> std::io::Result<Signals> {
+            Ok(Signals {
+                hangup: signal(SignalKind::hangup())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                quit: signal(SignalKind::quit())?,
+                terminate: signal(SignalKind::terminate())?,
+                user1: signal(SignalKind::user_defined1())?,
+                user2: signal(SignalKind::user_defined2())?,
+            })
+        }
+
+        async fn next(&mut self) -> Signal {
+            loop {
+                tokio::select! {
+                    _ = self.hangup.recv() => return Signal::HUP,
+                    _ = self.terminate.recv() => return Signal::TERM,
+                    _ = self.user1.recv() => return Signal::USR1,
+                    _ = self.user2.recv() => return Signal::USR2,
+                    // What is typed at the terminal reaches the program by itself.
+                    _ = self.interrupt.recv() => if !in_foreground() { return Signal::INT },
+                    _ = self.quit.recv() => if !in_foreground() { return Signal::QUIT },
+                }
+            }
+        }
+    }
+
+    fn in_foreground() -> bool {
+        let terminal = std::fs::File::open("/dev/tty");
+        terminal.is_ok_and(|terminal| {
+            rustix::termios::tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+        })
+    }
+}
