@@ -109,7 +109,7 @@ fn goes_on(path: &Path, everywhere: &Everywhere, style: Style, world: &mut World
 enum Outcome {
     Nothing,
     /// And the generation.
-    Written(Changes, u64),
+    Written(Box<Changes>, u64),
 }
 
 /// One sitting, however often the editor opens.
@@ -357,7 +357,7 @@ impl<'a> Session<'a> {
                         format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)),
                     );
                 }
-                Ok(Outcome::Written(changes, generation))
+                Ok(Outcome::Written(Box::new(changes), generation))
             }
             (Err(failure), Some((_, merged))) => {
                 // From here on it is an edit of what lies there now.
