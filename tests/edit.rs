@@ -257,7 +257,7 @@ fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
 fn killed_in_the_middle_it_leaves_nothing_in_clear_and_loses_nothing() {
     for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-KILL", -1)] {
         let home = Home::with_vault(VAULT);
-        editor(&home, &["sed -i 's/hunter2/hunter3/' \"$1\"; echo ready; exec tail -f /dev/null > /dev/null"]);
+        editor(&home, &["sed -i 's/hunter2/hunter3/' \"$1\"; echo ready; exec tail -f /dev/null > /dev/null 2>&1"]);
         let mut child = command(&home, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
