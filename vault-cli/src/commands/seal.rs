@@ -10,6 +10,7 @@ use crate::world::World;
 use bootseal_core::{FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault, Writer};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 /// Keys of `[x.route]`, `[gateway]` and `[fleet]` that stay readable.
@@ -278,13 +279,20 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
 /// No value that was sealed may stand in a comment: it would lie in git in clear.
 fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     let Some(document) = &input.document else { return Ok(()) };
+    // By a keyed hash of how it begins, so that each comment is gone through once, however many values there are.
+    let hasher = RandomState::new();
+    let mut by_beginning: HashMap<u64, Vec<&InputProperty>> = HashMap::new();
+    let telling = |property: &&InputProperty| sealed.contains(&property.path) && property.value.len() >= TELLING;
+    for property in input.properties.iter().filter(telling) {
+        let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
+        by_beginning.entry(beginning).or_default().push(property);
+    }
     for (line, comment) in document.comments() {
-        for property in input
-            .properties
-            .iter()
-            .filter(|property| sealed.contains(&property.path) && property.value.len() >= TELLING)
-        {
-            if property.value.expose_str(|value| comment.contains(value)).unwrap_or(false) {
+        let comment = comment.as_bytes();
+        for (at, beginning) in comment.windows(TELLING).enumerate() {
+            let alike = by_beginning.get(&hasher.hash_one(beginning)).into_iter().flatten();
+            let mut alike = alike.filter(|property| property.value.expose(|value| comment[at..].starts_with(value)));
+            if let Some(property) = alike.next() {
                 let text = format!(
                     "the comment in line {line} holds the value of {} in clear; nothing was written",
                     property.path
