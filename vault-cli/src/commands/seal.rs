@@ -287,22 +287,17 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
         let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
         by_beginning.entry(beginning).or_default().push(property);
     }
+    let value_in = |comment: &[u8]| {
+        comment.windows(TELLING).enumerate().find_map(|(at, beginning)| {
+            let alike = by_beginning.get(&hasher.hash_one(beginning))?;
+            alike.iter().find(|property| property.value.expose(|value| comment[at..].starts_with(value)))
+        })
+    };
     for (line, comment) in document.comments() {
-        let comment = comment.as_bytes();
-        for (at, beginning) in comment.windows(TELLING).enumerate() {
-            let alike = by_beginning.get(&hasher.hash_one(beginning)).into_iter().flatten();
-            let mut alike = alike.filter(|property| property.value.expose(|value| comment[at..].starts_with(value)));
-            if let Some(property) = alike.next() {
-                let text = format!(
-                    "the comment in line {line} holds the value of {} in clear; nothing was written",
-                    property.path
-                );
-                return Err(Failure::new(Kind::Conflict, text).with_help(format!(
-                    "Take it out of the comment; or, where it is no secret: --plain '{}'",
-                    property.path
-                )));
-            }
-        }
+        let Some(InputProperty { path, .. }) = value_in(comment.as_bytes()) else { continue };
+        let text = format!("the comment in line {line} holds the value of {path} in clear; nothing was written");
+        return Err(Failure::new(Kind::Conflict, text)
+            .with_help(format!("Take it out of the comment; or, where it is no secret: --plain '{path}'")));
     }
     Ok(())
 }
