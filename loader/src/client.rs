@@ -37,12 +37,12 @@ const MAX_REDIRECTS: usize = 10;
 ///   client of your own leaves in memory instead: [`TokenSource::wrap`].
 #[derive(Clone)]
 pub struct Client {
-    source: TokenSource,
-    below: Below,
+    pub(crate) source: TokenSource,
+    pub(crate) below: Below,
 }
 
 #[derive(Clone)]
-enum Below {
+pub(crate) enum Below {
     Guarded(Arc<Connections>),
     Given { http: reqwest::Client, own_redirects: bool },
 }

@@ -147,6 +147,21 @@ impl ClientBuilder {
         self
     }
 
+    /// A limit for each sending, to the head of its answer; its body may take longer. Without it there is none.
+    ///
+    /// ```
+    /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+    /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+    /// # let acme = vault.token_source("acme")?;
+    /// use std::time::Duration;
+    /// let client = acme.client_builder().answer_timeout(Duration::from_secs(60)).build();
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.options.answer_timeout = Some(timeout);
+        self
+    }
+
     /// How long connecting may take.
     ///
     /// ```

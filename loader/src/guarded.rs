@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) idle_per_host: usize,
     pub(crate) idle_for: Duration,
     pub(crate) timeout: Option<Duration>,
+    /// To the head of an answer.
+    pub(crate) answer_timeout: Option<Duration>,
     pub(crate) user_agent: Option<String>,
     pub(crate) proxy: Option<String>,
 }
@@ -48,6 +50,7 @@ impl Default for Options {
             idle_per_host: usize::MAX,
             idle_for: IDLE_FOR,
             timeout: None,
+            answer_timeout: None,
             user_agent: None,
             proxy: None,
         }
@@ -60,6 +63,7 @@ pub(crate) struct Guarded {
     http: legacy::Client<Connector, reqwest::Body>,
     placeholders: Arc<Placeholders>,
     timeout: Option<Duration>,
+    answer_timeout: Option<Duration>,
     user_agent: Option<HeaderValue>,
 }
 
@@ -87,6 +91,7 @@ impl Guarded {
             http,
             placeholders,
             timeout: options.timeout,
+            answer_timeout: options.answer_timeout,
             user_agent: user_agent.map_err(|_| Error::new(Kind::Usage, "the user agent is no header"))?,
         })
     }
@@ -108,6 +113,20 @@ impl Guarded {
         answer
     }
 
+    /// Sends a request once; its answer's head comes in time, or is an error.
+    pub(crate) async fn to_head(
+        &self,
+        request: http::Request<reqwest::Body>,
+        headers: &[(HeaderName, Secret)],
+    ) -> Result<http::Response<Incoming>> {
+        let sent = self.once(request, headers);
+        let answer = match self.answer_timeout {
+            Some(limit) => tokio::time::timeout(limit, sent).await.map_err(|_| late(self.answer_timeout))?,
+            None => sent.await,
+        };
+        answer.map_err(Failed::of_call)
+    }
+
     /// Sends a call, and follows redirects within its origin.
     async fn call(&self, mut call: Call, token: &Token) -> Result<Response> {
         let limit = call.request.timeout().copied().or(self.timeout);
@@ -119,12 +138,12 @@ impl Guarded {
                 None => (Call { request: call.without_body(), make_body: None }, false),
             };
             let url = call.request.url().clone();
-            let sent = self.once(self.dress(call.made())?, &token.0.headers);
+            let sent = self.to_head(self.dress(call.made())?, &token.0.headers);
             let answer = match until {
-                Some(until) => tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit)),
-                None => Ok(sent.await),
+                Some(until) => tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit))?,
+                None => sent.await,
             };
-            let answer = answer?.map_err(|failed| failed.of_call())?;
+            let answer = answer?;
             if token.0.account.profile.rejected_status.contains(&answer.status().as_u16()) {
                 // Some vendors send who has no session to their login page.
                 return Ok(to_response(answer, url, until));

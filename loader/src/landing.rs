@@ -92,6 +92,7 @@ impl Landing {
             Outcome::Token(fresh) => {
                 let (status, life, skew) = (fresh.status, fresh.life, fresh.clock_skew);
                 let recovered = state.error.take();
+                state.last_login = Some((core.clock.wall(), Ok(status)));
                 state.gate.open();
                 if life.born_expired {
                     state.gate.born_expired(core.clock.boot());

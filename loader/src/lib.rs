@@ -57,6 +57,8 @@ mod flight;
 #[cfg(feature = "client")]
 mod follow;
 #[cfg(feature = "client")]
+mod forward;
+#[cfg(feature = "client")]
 mod frames;
 #[cfg(feature = "client")]
 mod gate;
@@ -86,6 +88,8 @@ mod peek;
 mod placeholder;
 #[cfg(feature = "client")]
 mod setback;
+#[cfg(feature = "client")]
+mod status;
 #[cfg(feature = "client")]
 mod steps;
 #[cfg(feature = "client")]
@@ -117,7 +121,7 @@ pub use cookie::fuzzed as fuzzed_cookies;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-pub use bootseal_core::{Identity, Kind, Profile, Secret, VaultId};
+pub use bootseal_core::{Gateway, Identity, Kind, Profile, Secret, VaultId, VerifiedFile};
 #[cfg(target_os = "linux")]
 pub use bootseal_memory::{Audit, AuditError, audit};
 pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, report};
@@ -133,14 +137,18 @@ pub use client_builder::ClientBuilder;
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "client")]
 pub use expiry::ExpiryFrom;
+#[cfg(feature = "client")]
+pub use forward::Payload;
 #[cfg(feature = "tower")]
 pub use layer::{TokenLayer, TokenService};
 #[cfg(feature = "client")]
 pub use login::{LoginAnswer, LoginRequest, Transport, TransportError};
 #[cfg(feature = "middleware")]
 pub use middleware::TokenMiddleware;
-#[cfg(feature = "tower")]
+#[cfg(feature = "client")]
 pub use peek::AnswerBody;
+#[cfg(feature = "client")]
+pub use status::{LastLogin, Status};
 #[cfg(feature = "client")]
 pub use token::Token;
 #[cfg(feature = "client")]

@@ -21,8 +21,7 @@ const DRAIN: usize = 64 * 1024;
 
 /// The body of an answer that may have been looked into: the same bytes, trailers and error as those of `B`.
 ///
-/// It is what answers of the tower layer, `TokenService`, have as a body.
-#[cfg_attr(not(feature = "tower"), allow(unreachable_pub, reason = "the tower layer gives it out"))]
+/// It is what answers of [`Client::forward`](crate::Client::forward) and of the tower layer, `TokenService`, have as a body.
 pub struct AnswerBody<B: Body> {
     read: Bytes,
     after: After<B>,

@@ -206,7 +206,7 @@ impl Secrets {
         };
         let one = lock(&self.0.reloading);
         let (newer, memory) = loader.snapshot()?;
-        let names = self.take(newer, |newer| loader.remember(newer, &memory))?;
+        let names = self.take(newer, |newer| loader.vetted(newer).and_then(|()| loader.remember(newer, &memory)))?;
         drop(one);
         if let Some(names) = &names {
             self.tell(names);
@@ -525,6 +525,30 @@ impl Secrets {
     /// ```
     pub fn vault(&self) -> VaultId {
         self.now().file.vault()
+    }
+
+    /// The routes that the file has for the gateway.
+    ///
+    /// # Errors
+    /// As [`bootseal_core::Gateway::read`].
+    ///
+    /// ```
+    /// let vault = bootseal::testing::vault([], "")?;
+    /// assert!(vault.gateway()?.routes.is_empty());
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn gateway(&self) -> Result<bootseal_core::Gateway> {
+        Ok(bootseal_core::Gateway::read(&self.now().file)?)
+    }
+
+    /// Where the file lies that was opened; `None` for one of a test.
+    ///
+    /// ```
+    /// assert!(bootseal::testing::vault([], "")?.path().is_none());
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn path(&self) -> Option<std::path::PathBuf> {
+        self.now().file.path().map(Path::to_owned)
     }
 
     /// The generation of the file that was opened: it counts the writes, from 1.

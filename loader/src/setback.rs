@@ -21,6 +21,7 @@ impl Core {
         let shut = state.gate.failed(&failure, self.clock.boot(), self.clock.draw());
         let error = self.error(&failure, shut);
         state.error = Some(error.clone());
+        state.last_login = Some((self.clock.wall(), Err(error.clone())));
         Setback { failure, shut, error }
     }
 

@@ -12,6 +12,9 @@ use bootseal_memory::Level;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+type Vet = Arc<dyn Fn(&VerifiedFile) -> Result<()> + Send + Sync>;
 
 /// Opens the sealed file at `path`, or the one that `BOOTSEAL_FILE` names.
 ///
@@ -62,6 +65,7 @@ pub struct Loader {
     pub(crate) proxy: Option<url::Url>,
     #[cfg(feature = "plugin")]
     plugins: Vec<PathBuf>,
+    vet: Option<Vet>,
     env: Env,
 }
 
@@ -88,6 +92,7 @@ impl Loader {
             proxy: None,
             #[cfg(feature = "plugin")]
             plugins: Vec::new(),
+            vet: None,
             env: Env::default(),
         }
     }
@@ -276,6 +281,19 @@ impl Loader {
         Ok(self)
     }
 
+    /// A check of the application's own, that a file has to pass at start and at each reload before anything of it is taken: with its error,
+    /// the file before goes on.
+    ///
+    /// ```
+    /// use bootseal::Loader;
+    /// let vault = Loader::new("app.sealed.toml").vet(|file| bootseal::Gateway::read(file).map(drop).map_err(Into::into));
+    /// ```
+    #[must_use]
+    pub fn vet(mut self, check: impl Fn(&VerifiedFile) -> Result<()> + Send + Sync + 'static) -> Loader {
+        self.vet = Some(Arc::new(check));
+        self
+    }
+
     /// Refuses to start where secrets would lie in memory of a lower level: [`Loader::load`] is then an error of [`Kind::Io`].
     ///
     /// ```no_run
@@ -337,6 +355,7 @@ impl Loader {
         bootseal_memory::scrub_registers();
         bootseal_memory::scrub_stack();
         let (opened, state) = opened?;
+        self.vetted(&opened)?;
         self.remember(&opened, &state)?;
         Ok(Secrets::new(opened, Some(self)))
     }
@@ -354,6 +373,10 @@ impl Loader {
     }
 
     /// After all that can fail: what did not open must not become what is known, or there would be no way back to what did.
+    pub(crate) fn vetted(&self, opened: &Snapshot) -> Result<()> {
+        self.vet.as_ref().map_or(Ok(()), |vet| vet(&opened.file))
+    }
+
     pub(crate) fn remember(&self, opened: &Snapshot, memory: &Option<Memory>) -> Result<()> {
         let Some(Memory { file, place }) = memory else { return Ok(()) };
         match KnownVaults::remember(file, place, &opened.file) {

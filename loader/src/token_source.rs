@@ -69,6 +69,8 @@ pub(crate) struct State {
     /// What shut the gate.
     pub(crate) error: Option<Error>,
     pub(crate) guard: LoopGuard,
+    /// When the last login ended, by the wall clock, and with which status or error.
+    pub(crate) last_login: Option<(Duration, Result<u16>)>,
     pub(crate) last_number: u64,
     /// The profile is no longer in the file.
     pub(crate) gone: bool,

@@ -63,6 +63,7 @@ mod canonical;
 mod error;
 mod place;
 mod profile;
+mod route;
 mod template;
 mod url_template;
 
@@ -89,6 +90,7 @@ pub use plugin::{PluginUser, Plugins};
 pub use profile::{ClientCert, Expiry, Profile, Replay, Totp, TotpHash};
 pub use proposal::Proposal;
 pub use recipient::Recipient;
+pub use route::{Callers, Gateway, Listen, Route};
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
 pub use signature::VaultId;

@@ -618,14 +618,14 @@ impl VerifiedFile {
     }
 
     /// All that lies below `table`, as TOML; `None` where nothing does. A sealed value in it is an error.
-    fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
+    pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
         for (path, property) in self.properties() {
             let Some(inner) = path.segments().strip_prefix(table.segments()).filter(|inner| !inner.is_empty()) else {
                 continue;
             };
             let Property::Readable(value) = property else {
-                return Err(Error::malformed("stands in a login profile and is sealed; profiles are readable, so that a review sees where a password goes").at(path));
+                return Err(Error::malformed("stands in a login profile or a route and is sealed; these are readable, so that a review sees where a password goes").at(path));
             };
             let (last, above) = inner.split_last().unwrap_or((&inner[0], &[]));
             let mut at = &mut whole;
@@ -773,7 +773,7 @@ fn inject(fields: &mut Fields, token: &AnswerPlace) -> Result<Vec<(String, Templ
 }
 
 /// The name in a text that is one `${name}` and nothing else.
-fn one_name(fields: &Fields, key: &str, text: &str) -> Result<String> {
+pub(crate) fn one_name(fields: &Fields, key: &str, text: &str) -> Result<String> {
     let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| is_name(name));
     name.map(str::to_owned)
         .ok_or_else(|| fields.error(key, "must be one ${name} of a value of the table: no profile key names a file"))
@@ -873,7 +873,7 @@ fn statuses(fields: &mut Fields, key: &'static str) -> Result<Option<Vec<u16>>> 
 const NO_DURATION: &str =
     "must be a duration with a unit, as \"500ms\", \"10s\", \"15m\", \"24h\", \"7d\"; more than zero, at most a year";
 
-fn duration(fields: &mut Fields, key: &'static str, default: &str) -> Result<Duration> {
+pub(crate) fn duration(fields: &mut Fields, key: &'static str, default: &str) -> Result<Duration> {
     let text = fields.string(key)?;
     parse_duration(text.as_deref().unwrap_or(default)).ok_or_else(|| fields.error(key, NO_DURATION))
 }

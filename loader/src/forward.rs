@@ -1,0 +1,118 @@
+//! How does a proxy send what it was given? As it is, with the token on it: no redirect is followed, no header of our own put on, and the
+//! answer's body comes as it comes.
+
+use crate::client::{Below, Client};
+use crate::error::{Error, Result};
+use crate::exchange::{self, Outgoing, Sender};
+use crate::guarded::Guarded;
+use crate::peek::AnswerBody;
+use crate::token::Token;
+use bootseal_core::Kind;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use std::borrow::Cow;
+use url::Url;
+
+/// The body of a call that is sent on.
+///
+/// ```
+/// let order = bootseal::Payload::Whole("a lamp".into());
+/// let nothing = bootseal::Payload::default();
+/// let film = bootseal::Payload::Streamed(reqwest::Body::from("or a stream"));
+/// ```
+#[derive(Debug)]
+pub enum Payload {
+    /// In memory, to be sent once more after a rejected token.
+    Whole(Bytes),
+    /// As it comes in, once.
+    Streamed(reqwest::Body),
+}
+
+impl Default for Payload {
+    fn default() -> Payload {
+        Payload::Whole(Bytes::new())
+    }
+}
+
+impl Client {
+    /// Sends what somebody else asked for: for proxies. As [`Client::execute`], but an answer that points elsewhere is the caller's, and so are
+    /// its trailers and its upgrade; `Accept` and `User-Agent` are what the request says.
+    ///
+    /// A whole body is sent once more after a rejected token; of one that streams the first answer is returned, the token already replaced. The
+    /// answer's extensions hold the [`Token`] that it was given for.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] where this client is one of [`TokenSource::wrap`](crate::TokenSource::wrap).
+    ///
+    /// ```
+    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
+    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+    /// # let client = vault.token_source("acme")?.client();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let request = http::Request::get(vendor.url("/orders")).body(bootseal::Payload::default())?;
+    /// let answer = client.forward(request).await?;
+    /// assert_eq!(answer.status(), 200);
+    /// assert!(answer.extensions().get::<bootseal::Token>().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn forward(&self, request: Request<Payload>) -> Result<Response<AnswerBody<Incoming>>> {
+        let Below::Guarded(connections) = &self.below else {
+            return Err(Error::new(
+                Kind::Usage,
+                "a client of your own sends its own requests; forward() is of source.client()",
+            ));
+        };
+        let url = Url::parse(&request.uri().to_string()).map_err(|_| {
+            Error::new(
+                Kind::Usage,
+                "the request's URI has no scheme and host, so it cannot be told where the token would go",
+            )
+        })?;
+        exchange::call(&self.source, &mut As(connections.get(&self.source)?), Forwarded { request, url }).await
+    }
+}
+
+struct As(Guarded);
+
+struct Forwarded {
+    request: Request<Payload>,
+    url: Url,
+}
+
+impl Sender for As {
+    type Request = Forwarded;
+    type Answer = Response<AnswerBody<Incoming>>;
+    type Error = Error;
+
+    async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Answer> {
+        let request = call.request.map(|body| match body {
+            Payload::Whole(bytes) => reqwest::Body::from(bytes),
+            Payload::Streamed(body) => body,
+        });
+        let mut answer = self.0.to_head(request, &token.0.headers).await?;
+        answer.extensions_mut().insert(token.clone());
+        Ok(answer.map(AnswerBody::new))
+    }
+}
+
+impl Outgoing for Forwarded {
+    fn address(&self) -> Result<Cow<'_, Url>> {
+        Ok(Cow::Borrowed(&self.url))
+    }
+
+    fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    fn copy(&self) -> Option<Forwarded> {
+        let Payload::Whole(bytes) = self.request.body() else { return None };
+        let mut again = Request::new(Payload::Whole(bytes.clone()));
+        *again.method_mut() = self.request.method().clone();
+        *again.uri_mut() = self.request.uri().clone();
+        *again.headers_mut() = self.request.headers().clone();
+        Some(Forwarded { request: again, url: self.url.clone() })
+    }
+}
