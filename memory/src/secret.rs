@@ -303,6 +303,22 @@ impl Secret {
         self.0.bytes().is_empty()
     }
 
+    /// Whether `given` is this secret, in a time that tells nothing of where they differ; their lengths may be told.
+    ///
+    /// ```
+    /// let key = bootseal_memory::Secret::copy_of(b"open sesame")?;
+    /// assert!(key.matches(b"open sesame"));
+    /// assert!(!key.matches(b"open sesam!"));
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
+    pub fn matches(&self, given: &[u8]) -> bool {
+        self.expose(|bytes| {
+            let differ =
+                bytes.iter().zip(given).fold(0, |differ, (one, other)| std::hint::black_box(differ | (one ^ other)));
+            bytes.len() == given.len() && differ == 0
+        })
+    }
+
     /// Whether both hold the same bytes. Not in constant time: for secrets of one owner, never against what a stranger sends.
     ///
     /// ```

@@ -1,0 +1,227 @@
+//! Which headers go on, and which end here? Those of one connection (RFC 9110 §7.6.1), the caller's own in the token's place, and whatever
+//! could be taken for ours.
+
+use crate::problem::ERROR;
+use bootseal::Profile;
+use bootseal_core::AnswerPlace;
+use http::header::{
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What a route takes off, beside what every proxy does.
+#[derive(Clone, Debug)]
+pub(crate) struct Headers {
+    /// Where the token is put, in lower case, with `-` for `_`.
+    inject: Vec<HeaderName>,
+    /// The caller's key stands there.
+    callers_key: bool,
+    /// A newer token stands there in answers.
+    token_header: Option<HeaderName>,
+    token_cookie: Option<String>,
+}
+
+impl Headers {
+    pub(crate) fn of(profile: &Profile, callers_key: bool) -> Headers {
+        let names =
+            profile.inject.iter().filter_map(|(name, _)| name.to_ascii_lowercase().replace('_', "-").parse().ok());
+        Headers {
+            inject: names.collect(),
+            callers_key,
+            token_header: match &profile.token {
+                AnswerPlace::Header(name) => name.parse().ok(),
+                _ => None,
+            },
+            token_cookie: match &profile.token {
+                AnswerPlace::Cookie(name) => Some(name.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// Leaves of a caller's headers what goes to the upstream. `upgrade`: it asks for another protocol, and that is passed on.
+    pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, upgrade: bool) {
+        let protocol = if upgrade { headers.get(UPGRADE).cloned() } else { None };
+        let trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        hop_by_hop(headers);
+        for name in [HOST, EXPECT, TE, ERROR] {
+            headers.remove(name);
+        }
+        self.token_places(headers);
+        if self.callers_key {
+            headers.remove(AUTHORIZATION);
+        }
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(protocol) = protocol {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, protocol);
+        }
+    }
+
+    /// As [`Headers::to_upstream`], of what follows a body.
+    pub(crate) fn trailers_to_upstream(&self, trailers: &mut HeaderMap) {
+        hop_by_hop(trailers);
+        for name in [HOST, CONTENT_LENGTH, AUTHORIZATION] {
+            trailers.remove(name);
+        }
+        self.token_places(trailers);
+    }
+
+    /// Who reads a header's name as `X_Token` must not find the caller's beside ours.
+    fn token_places(&self, headers: &mut HeaderMap) {
+        for name in &self.inject {
+            headers.remove(name);
+        }
+        let twin = |name: &HeaderName| {
+            let name = name.as_str();
+            name.contains('_') && self.inject.iter().any(|inject| name.replace('_', "-") == inject.as_str())
+        };
+        let twins: Vec<HeaderName> = headers.keys().filter(|name| twin(name)).cloned().collect();
+        for name in twins {
+            headers.remove(name);
+        }
+    }
+
+    /// Leaves of an answer's headers what goes to the caller.
+    pub(crate) fn to_caller(&self, headers: &mut HeaderMap, upgraded: bool) {
+        let protocol = if upgraded { headers.get(UPGRADE).cloned() } else { None };
+        hop_by_hop(headers);
+        // ERROR is ours alone; ALT_SVC would lead past us.
+        for name in [ERROR, ALT_SVC] {
+            headers.remove(name);
+        }
+        if let Some(name) = &self.token_header {
+            headers.remove(name);
+        }
+        if let Some(cookie) = &self.token_cookie {
+            let is_it = |value: &HeaderValue| {
+                let name = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+                name.trim_ascii() == cookie.as_bytes()
+            };
+            if headers.get_all(SET_COOKIE).iter().any(is_it) {
+                let others: Vec<HeaderValue> =
+                    headers.get_all(SET_COOKIE).iter().filter(|value| !is_it(value)).cloned().collect();
+                headers.remove(SET_COOKIE);
+                for other in others {
+                    headers.append(SET_COOKIE, other);
+                }
+            }
+        }
+        if let Some(protocol) = protocol {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, protocol);
+        }
+    }
+}
+
+/// Takes off what belongs to one connection, and what `Connection` says belongs to it.
+fn hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            // A caller could have its own length, or what says who it is, taken off after it was looked at.
+            .filter(|name| ![HOST, CONTENT_LENGTH, AUTHORIZATION].contains(name))
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+/// Whether a call asks for another protocol on its connection.
+pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+    let says = |value: &HeaderValue| {
+        value.as_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    };
+    headers.contains_key(UPGRADE) && headers.get_all(CONNECTION).iter().any(says)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn headers() -> Headers {
+        Headers {
+            inject: vec!["x-token".parse().unwrap()],
+            callers_key: true,
+            token_header: Some("x-new-token".parse().unwrap()),
+            token_cookie: Some("session".into()),
+        }
+    }
+
+    #[test]
+    fn the_caller_cannot_shape_what_the_token_stands_in() {
+        let mut given = map(&[
+            ("x-token", "mine"),
+            ("x_token", "mine"),
+            ("X-Token", "again"),
+            ("authorization", "Bearer k3y"),
+            ("x-other", "stays"),
+            ("expect", "100-continue"),
+            ("host", "evil.example"),
+            ("x-bootseal-error", "login-down"),
+        ]);
+        headers().to_upstream(&mut given, false);
+        assert_eq!(given, map(&[("x-other", "stays")]));
+        let mut trailers =
+            map(&[("x-token", "mine"), ("x_token", "mine"), ("authorization", "a"), ("grpc-status", "0")]);
+        headers().trailers_to_upstream(&mut trailers);
+        assert_eq!(trailers, map(&[("grpc-status", "0")]));
+    }
+
+    #[test]
+    fn what_belongs_to_one_connection_ends_here() {
+        let mut given = map(&[
+            ("connection", "close, X-Once, content-length"),
+            ("x-once", "1"),
+            ("content-length", "5"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("proxy-authorization", "Basic eA=="),
+        ]);
+        headers().to_upstream(&mut given, false);
+        assert_eq!(given, map(&[("content-length", "5"), ("te", "trailers")]));
+    }
+
+    #[test]
+    fn an_upgrade_is_passed_on_where_it_is_one() {
+        let mut given = map(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+        assert!(asks_for_upgrade(&given));
+        assert!(!asks_for_upgrade(&map(&[("upgrade", "websocket")])));
+        headers().to_upstream(&mut given, true);
+        assert_eq!(given, map(&[("connection", "upgrade"), ("upgrade", "websocket")]));
+    }
+
+    #[test]
+    fn a_newer_token_does_not_go_back() {
+        let mut given = map(&[
+            ("set-cookie", "a=1; Path=/"),
+            ("set-cookie", "session=t0k3n; HttpOnly"),
+            ("set-cookie", "b=2"),
+            ("x-new-token", "t0k3n"),
+            ("x-bootseal-error", "login-down"),
+            ("alt-svc", "h3=\":443\""),
+        ]);
+        headers().to_caller(&mut given, false);
+        assert_eq!(given, map(&[("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2")]));
+    }
+}

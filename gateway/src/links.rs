@@ -1,0 +1,166 @@
+//! How does a client that follows what an answer says come back through the gateway? What names the upstream's origin names the route instead.
+
+use crate::target::Target;
+use http::header::{CONTENT_LOCATION, LINK, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use url::Url;
+
+/// Makes the links of an answer lead to `origin`, as the caller wrote it: `http://127.0.0.1:9301`. `asked`: where the call went.
+pub(crate) fn rewrite(target: &Target, origin: &str, asked: &Uri, headers: &mut HeaderMap) {
+    for name in [LOCATION, CONTENT_LOCATION] {
+        if let Some(value) = headers.get(&name)
+            && let Some(here) = value.to_str().ok().and_then(|link| here(target, origin, asked, link))
+        {
+            put(headers, name, &here);
+        }
+    }
+    each(headers, LINK, |value| links(target, origin, asked, value));
+    each(headers, SET_COOKIE, |value| Some(cookie(target, value)));
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+fn each(headers: &mut HeaderMap, name: HeaderName, change: impl Fn(&str) -> Option<String>) {
+    if !headers.contains_key(&name) {
+        return;
+    }
+    let changed: Vec<HeaderValue> = headers
+        .get_all(&name)
+        .iter()
+        .map(|value| {
+            let text = value.to_str().ok().and_then(&change);
+            text.and_then(|text| HeaderValue::from_str(&text).ok()).unwrap_or_else(|| value.clone())
+        })
+        .collect();
+    headers.remove(&name);
+    for value in changed {
+        headers.append(name.clone(), value);
+    }
+}
+
+/// A link as it leads through the route; `None` where it leads elsewhere, or out of what the route reaches.
+fn here(target: &Target, origin: &str, asked: &Uri, link: &str) -> Option<String> {
+    let to = Url::parse(&asked.to_string()).ok()?.join(link).ok()?;
+    if to.origin() != target.url().origin() {
+        return None;
+    }
+    let rest = to.path().strip_prefix(target.base()).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+    let after = &to[url::Position::AfterPath..];
+    let whole = format!("{}{rest}{after}", target.prefix());
+    // A link that was relative to the host stays so.
+    let absolute = link.contains("://") || link.starts_with("//");
+    Some(if absolute { format!("{origin}{whole}") } else { whole })
+}
+
+/// The targets of a `Link` (RFC 8288): pages of a list are followed by it.
+fn links(target: &Target, origin: &str, asked: &Uri, value: &str) -> Option<String> {
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('<') {
+        let (link, after) = after.split_once('>')?;
+        text.push_str(before);
+        text.push('<');
+        text.push_str(here(target, origin, asked, link).as_deref().unwrap_or(link));
+        text.push('>');
+        rest = after;
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// A cookie of the upstream as one of the route: its host is ours, its path lies below the prefix, and it goes over plain HTTP, which the
+/// route is (RFC 6265 §5.2).
+fn cookie(target: &Target, value: &str) -> String {
+    let host = target.url().host_str().unwrap_or_default();
+    let mut parts = value.split(';');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('=').unwrap_or((part, ""));
+        let (name, rest) = (name.trim(), rest.trim());
+        if name.eq_ignore_ascii_case("secure") {
+            continue;
+        }
+        if name.eq_ignore_ascii_case("domain") {
+            let domain = rest.trim_start_matches('.');
+            let ours = host.eq_ignore_ascii_case(domain)
+                || host.to_ascii_lowercase().ends_with(&format!(".{}", domain.to_ascii_lowercase()));
+            if ours {
+                continue;
+            }
+        }
+        if name.eq_ignore_ascii_case("path")
+            && let Some(rest) = rest.strip_prefix(target.base())
+        {
+            let path = format!("{}{rest}", target.prefix());
+            text.push_str(&format!("; Path={}", if path.is_empty() { "/" } else { &path }));
+            continue;
+        }
+        text.push(';');
+        text.push_str(part);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn rewritten(name: HeaderName, value: &str, upstream: &str, prefix: &str) -> String {
+        let target = Target::of(&upstream.parse().unwrap(), prefix).unwrap();
+        let asked: Uri = format!("{}/orders/7?q=1", upstream.trim_end_matches('/')).parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(name.clone(), value.parse().unwrap());
+        rewrite(&target, "http://127.0.0.1:9301", &asked, &mut headers);
+        headers.get(name).unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn links_of_the_upstream_become_the_routes() {
+        for (prefix, link, expected) in [
+            ("", "https://a.example/base/orders/8?x#y", "http://127.0.0.1:9301/orders/8?x#y"),
+            ("/acme", "https://a.example/base/orders/8", "http://127.0.0.1:9301/acme/orders/8"),
+            ("/acme", "https://A.example:443/base", "http://127.0.0.1:9301/acme"),
+            ("/acme", "//a.example/base/x", "http://127.0.0.1:9301/acme/x"),
+            ("/acme", "/base/x", "/acme/x"),
+            ("", "8", "/orders/8"),
+            ("", "?page=2", "/orders/7?page=2"),
+            // Elsewhere, or out of reach: as it is.
+            ("", "https://a.example/other", "https://a.example/other"),
+            ("", "https://a.example/baseX", "https://a.example/baseX"),
+            ("", "/other", "/other"),
+            ("", "https://b.example/base/x", "https://b.example/base/x"),
+            ("", "http://a.example/base/x", "http://a.example/base/x"),
+            ("", "https://a.example:8443/base/x", "https://a.example:8443/base/x"),
+        ] {
+            assert_eq!(rewritten(LOCATION, link, "https://a.example/base", prefix), expected, "{link}");
+            assert_eq!(rewritten(CONTENT_LOCATION, link, "https://a.example/base", prefix), expected);
+        }
+    }
+
+    #[test]
+    fn pages_of_a_list_are_followed_through_the_route() {
+        let value = "<https://a.example/base/orders?page=2>; rel=\"next\", <https://b.example/>; rel=\"other\", </base/orders?page=9>; rel=last";
+        let expected = "<http://127.0.0.1:9301/acme/orders?page=2>; rel=\"next\", <https://b.example/>; rel=\"other\", </acme/orders?page=9>; rel=last";
+        assert_eq!(rewritten(LINK, value, "https://a.example/base", "/acme"), expected);
+        assert_eq!(rewritten(LINK, "<https://a.example/base", "https://a.example/base", ""), "<https://a.example/base");
+    }
+
+    #[test]
+    fn cookies_become_the_routes() {
+        for (prefix, value, expected) in [
+            ("", "id=1; Domain=a.example; Path=/base/x; Secure; HttpOnly", "id=1; Path=/x; HttpOnly"),
+            ("/acme", "id=1; domain=.example; path=/base", "id=1; Path=/acme"),
+            ("", "id=1; Path=/base", "id=1; Path=/"),
+            ("", "id=1; Path=/; SameSite=Lax", "id=1; Path=/; SameSite=Lax"),
+            ("", "id=1; Domain=b.example", "id=1; Domain=b.example"),
+            ("", "id=a=b", "id=a=b"),
+        ] {
+            assert_eq!(rewritten(SET_COOKIE, value, "https://a.example/base", prefix), expected, "{value}");
+        }
+    }
+}
