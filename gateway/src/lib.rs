@@ -3,9 +3,16 @@
 #![forbid(unsafe_code)]
 #![allow(dead_code)]
 
+mod body;
+mod callers;
+mod exchange;
 mod headers;
+mod history;
 mod links;
+mod live;
 mod mask;
 mod problem;
+mod serve;
+mod sockets;
 pub mod strict;
 mod target;

@@ -74,6 +74,11 @@ impl Mask {
         })
     }
 
+    /// How many bytes are held back.
+    pub(crate) fn held(&self) -> u64 {
+        self.held as u64
+    }
+
     /// What was held back, at the end of a body.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
         let held = std::mem::take(&mut self.held);

@@ -1,0 +1,137 @@
+//! How do bodies pass? Piece by piece, at the pace of who reads them; trailers cleaned, the token starred out, and a call counted as long as its
+//! answer runs.
+
+use crate::live::{InFlight, Live};
+use crate::mask::Mask;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+/// A caller's body on its way to the upstream.
+pub(crate) struct ToUpstream {
+    pub(crate) body: Incoming,
+    pub(crate) live: Arc<Live>,
+}
+
+impl Body for ToUpstream {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            self.live.headers.trailers_to_upstream(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer.
+pub(crate) enum Answer {
+    /// Of the gateway's own.
+    Own(Option<Bytes>),
+    /// The upstream's.
+    Passing(Box<Passing>),
+}
+
+/// An upstream's body on its way to the caller.
+pub(crate) struct Passing {
+    pub(crate) body: bootseal::AnswerBody<Incoming>,
+    pub(crate) mask: Mask,
+    pub(crate) live: Arc<Live>,
+    pub(crate) in_flight: InFlight,
+    /// What comes behind what was held back.
+    pub(crate) after: Option<Frame<Bytes>>,
+}
+
+impl Passing {
+    fn cleaned(&self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(trailers) = frame.trailers_mut() {
+            self.live.headers.to_caller(trailers, false);
+            self.mask.headers(trailers);
+        }
+        frame
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+        if let Some(after) = self.after.take() {
+            return Poll::Ready(Some(Ok(after)));
+        }
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => Some(frame),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => None,
+            };
+            let piece = match frame.map(Frame::into_data) {
+                Some(Ok(piece)) => piece,
+                Some(Err(other)) => {
+                    let other = self.cleaned(other);
+                    return Poll::Ready(Some(Ok(match self.mask.rest() {
+                        Some(rest) => {
+                            self.after = Some(other);
+                            Frame::data(rest)
+                        }
+                        None => other,
+                    })));
+                }
+                None => return Poll::Ready(self.mask.rest().map(|rest| Ok(Frame::data(rest)))),
+            };
+            let last = self.body.is_end_stream();
+            let piece = self.mask.piece(piece, last);
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Boxed;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+        match &mut *self {
+            Answer::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Answer::Passing(passing) => passing.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Answer::Own(text) => text.is_none(),
+            Answer::Passing(passing) => {
+                passing.body.is_end_stream() && passing.mask.held() == 0 && passing.after.is_none()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Answer::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Answer::Passing(passing) => {
+                let hint = passing.body.size_hint();
+                // What is held back is still to come.
+                match hint.exact() {
+                    Some(exact) => SizeHint::with_exact(exact + passing.mask.held()),
+                    None => hint,
+                }
+            }
+        }
+    }
+}

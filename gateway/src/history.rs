@@ -1,0 +1,82 @@
+//! How did the last hour go? Calls and failures of each minute, for a small picture.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub(crate) const MINUTES: usize = 60;
+
+/// What one minute had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Minute {
+    pub(crate) calls: u32,
+    pub(crate) errors: u32,
+}
+
+/// The last hour, minute by minute.
+#[derive(Debug)]
+pub(crate) struct History {
+    since: Instant,
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    minutes: [Minute; MINUTES],
+    /// Of the newest.
+    at: u64,
+}
+
+impl History {
+    pub(crate) fn new(now: Instant) -> History {
+        History { since: now, ring: Mutex::new(Ring { minutes: [Minute::default(); MINUTES], at: 0 }) }
+    }
+
+    pub(crate) fn count(&self, now: Instant, error: bool) {
+        let mut ring = self.turned_to(now);
+        let at = (ring.at % MINUTES as u64) as usize;
+        let minute = &mut ring.minutes[at];
+        minute.calls = minute.calls.saturating_add(1);
+        minute.errors = minute.errors.saturating_add(u32::from(error));
+    }
+
+    /// The oldest first.
+    pub(crate) fn hour(&self, now: Instant) -> Vec<Minute> {
+        let ring = self.turned_to(now);
+        (1..=MINUTES as u64).map(|step| ring.minutes[((ring.at + step) % MINUTES as u64) as usize]).collect()
+    }
+
+    fn turned_to(&self, now: Instant) -> MutexGuard<'_, Ring> {
+        let minute = now.saturating_duration_since(self.since).as_secs() / 60;
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = minute.saturating_sub(ring.at).min(MINUTES as u64);
+        for step in 1..=passed {
+            let at = ((ring.at + step) % MINUTES as u64) as usize;
+            ring.minutes[at] = Minute::default();
+        }
+        ring.at = ring.at.max(minute);
+        ring
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_hour_goes_by() {
+        let start = Instant::now();
+        let history = History::new(start);
+        let at = |minutes: u64| start + Duration::from_secs(60 * minutes + 1);
+        history.count(at(0), false);
+        history.count(at(0), true);
+        history.count(at(2), false);
+        let newest = |now| history.hour(now).split_off(MINUTES - 3);
+        let minute = |calls, errors| Minute { calls, errors };
+        assert_eq!(newest(at(2)), [minute(2, 1), minute(0, 0), minute(1, 0)]);
+        assert_eq!(newest(at(4)), [minute(1, 0), minute(0, 0), minute(0, 0)]);
+        assert_eq!(history.hour(at(59))[0], minute(2, 1), "59 minutes ago");
+        assert_eq!(history.hour(at(60))[..2], [minute(0, 0), minute(1, 0)]);
+        assert!(history.hour(at(500)).iter().all(|minute| minute.calls == 0));
+    }
+}

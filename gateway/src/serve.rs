@@ -1,0 +1,183 @@
+//! How is one address served? Connections are accepted, each call answered by the routes that are in force, and all let end when it is closed.
+
+use crate::body::Answer;
+use crate::callers::Peer;
+use crate::exchange::{self, Came};
+use crate::live::Live;
+use crate::sockets::Socket;
+use crate::strict::Watch;
+use arc_swap::ArcSwap;
+use bootseal_core::Listen;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Where there is no room for a connection, as when the process has no descriptor left.
+const BREATH: Duration = Duration::from_millis(50);
+/// Streams of one HTTP/2 connection.
+const STREAMS: u32 = 256;
+/// Bytes of heads, and of what is read ahead.
+pub(crate) const HEAD: usize = 32 * 1024;
+
+/// What answers the calls of an address.
+pub(crate) trait Answers: Send + Sync + 'static {
+    fn answer(
+        self: Arc<Self>,
+        came: Arc<Came>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Answer>> + Send;
+}
+
+/// The routes of one address.
+pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<Live>>>);
+
+impl Answers for Routes {
+    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Request<Incoming>) -> Response<Answer> {
+        let routes = self.0.load_full();
+        exchange::answer(&came, &routes, request).await
+    }
+}
+
+enum Listener {
+    Tcp(tokio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+impl Listener {
+    fn of(socket: Socket) -> io::Result<Listener> {
+        match socket {
+            Socket::Tcp(socket) => {
+                socket.set_nonblocking(true)?;
+                tokio::net::TcpListener::from_std(socket).map(Listener::Tcp)
+            }
+            #[cfg(unix)]
+            Socket::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                tokio::net::UnixListener::from_std(socket).map(Listener::Unix)
+            }
+        }
+    }
+}
+
+/// Serves one socket until `open` is no longer so, and then lets calls in flight end, for `drain` at most.
+pub(crate) async fn serve<A: Answers>(
+    listen: Listen,
+    socket: Socket,
+    answers: Arc<A>,
+    room: Arc<Semaphore>,
+    mut open: watch::Receiver<Option<Duration>>,
+) {
+    let listener = match Listener::of(socket) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%listen, %error, "this address cannot be served"),
+    };
+    let loopback = matches!(&listen, Listen::Tcp(address) if address.ip().is_loopback());
+    let server = Server { answers, builder: builder(), graceful: GracefulShutdown::new(), loopback };
+    let drain = loop {
+        let permit = tokio::select! {
+            drain = closed(&mut open) => break drain,
+            permit = room.clone().acquire_owned() => permit.ok(),
+        };
+        tokio::select! {
+            drain = closed(&mut open) => break drain,
+            accepted = server.accept(&listener, permit) => if let Err(error) = accepted {
+                tracing::warn!(%listen, %error, "a connection was not accepted");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    };
+    drop(listener);
+    #[cfg(unix)]
+    if let Listen::Unix(path) = &listen {
+        let _ = std::fs::remove_file(path);
+    }
+    if tokio::time::timeout(drain, server.graceful.shutdown()).await.is_err() {
+        tracing::warn!(%listen, "calls were cut off that did not end within {drain:?}");
+    }
+}
+
+/// How long what is in flight may take, once the address is to be closed.
+async fn closed(open: &mut watch::Receiver<Option<Duration>>) -> Duration {
+    match open.wait_for(Option::is_some).await {
+        Ok(drain) => drain.unwrap_or_default(),
+        Err(_) => Duration::ZERO,
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // `strict` has the limits of time; hyper's would need a timer for each call.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD * 2)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD as u32)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buf_size(256 * 1024);
+    builder
+}
+
+struct Server<A> {
+    answers: Arc<A>,
+    builder: Builder<TokioExecutor>,
+    graceful: GracefulShutdown,
+    loopback: bool,
+}
+
+impl<A: Answers> Server<A> {
+    async fn accept(&self, listener: &Listener, permit: Option<OwnedSemaphorePermit>) -> io::Result<()> {
+        match listener {
+            Listener::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                self.connection(stream, Peer::Tcp, permit);
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
+                self.connection(stream, Peer::Unix(uid), permit);
+            }
+        }
+        Ok(())
+    }
+
+    fn connection<S>(&self, stream: S, peer: Peer, permit: Option<OwnedSemaphorePermit>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let watch = Arc::new(Watch::default());
+        let came = Arc::new(Came { peer, loopback: self.loopback, watch });
+        let answers = self.answers.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (answers, came) = (answers.clone(), came.clone());
+            async move { Ok::<_, Infallible>(answers.answer(came, request).await) }
+        });
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = self.graceful.watch(connection.into_owned());
+        tokio::spawn(async move {
+            let _permit = permit;
+            // A caller that goes away is no event.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended");
+            }
+        });
+    }
+}
