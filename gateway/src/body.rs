@@ -54,7 +54,7 @@ pub(crate) struct Passing {
     pub(crate) body: bootseal::AnswerBody<Incoming>,
     pub(crate) mask: Mask,
     pub(crate) live: Arc<Live>,
-    pub(crate) in_flight: InFlight,
+    pub(crate) _in_flight: InFlight,
     /// What comes behind what was held back.
     pub(crate) after: Option<Frame<Bytes>>,
 }

@@ -97,7 +97,7 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
             join(came.watch.clone(), ours, theirs, in_flight);
             Answer::Own(None)
         }
-        _ => Answer::Passing(Box::new(Passing { body, mask, live: live.clone(), in_flight, after: None })),
+        _ => Answer::Passing(Box::new(Passing { body, mask, live: live.clone(), _in_flight: in_flight, after: None })),
     };
     let mut answer = Response::new(body);
     *answer.status_mut() = parts.status;

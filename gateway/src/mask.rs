@@ -112,10 +112,8 @@ mod tests {
     const TOKEN: &str = "eyJ0b2tlbiI6.eyJ0.b2tlbg-eyJ0b2tlbiI6";
 
     fn token(text: &str) -> Token {
-        let vendor = format!(
-            "[acme.login]\nurl = \"https://a.example/\"\nbasic = true\nexpiry = {{ fixed = \"5m\" }}\ntoken = {{ body = \"text\" }}\n"
-        );
-        let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "one")], &vendor).unwrap();
+        let vendor = "[acme.login]\nurl = \"https://a.example/\"\nbasic = true\nexpiry = { fixed = \"5m\" }\ntoken = { body = \"text\" }\n";
+        let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "one")], vendor).unwrap();
         let says = Says(text.to_owned());
         let clock = std::sync::Arc::new(bootseal::SystemClock);
         vault.token_source_with("acme", clock, std::sync::Arc::new(says)).unwrap().token_blocking().unwrap()

@@ -3,7 +3,6 @@
 use bootseal_core::Listen;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// A socket that listens.
@@ -14,7 +13,6 @@ pub(crate) enum Socket {
 }
 
 /// Sockets that nobody serves yet, by their addresses.
-#[derive(Default)]
 pub(crate) struct Sockets(Mutex<HashMap<Listen, Socket>>);
 
 impl Sockets {
@@ -42,14 +40,15 @@ impl Sockets {
         Ok(Sockets(Mutex::new(there)))
     }
 
-    /// Sees to it that there is one of this address.
+    /// Sees to it that there is one of this address. `everyone`: other users of this machine may connect, for they are asked who they are.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn open(&self, listen: &Listen) -> io::Result<()> {
+    pub(crate) fn open(&self, listen: &Listen, everyone: bool) -> io::Result<()> {
         let mut there = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !there.contains_key(listen) {
-            let socket = bind(listen).map_err(|error| io::Error::new(error.kind(), format!("{listen}: {error}")))?;
+            let socket =
+                bind(listen, everyone).map_err(|error| io::Error::new(error.kind(), format!("{listen}: {error}")))?;
             there.insert(listen.clone(), socket);
         }
         Ok(())
@@ -65,19 +64,25 @@ impl Sockets {
     }
 }
 
-fn bind(listen: &Listen) -> io::Result<Socket> {
+fn bind(listen: &Listen, everyone: bool) -> io::Result<Socket> {
     match listen {
-        Listen::Tcp(address) => tcp(*address).map(Socket::Tcp),
+        // Never shared with another process: SO_REUSEPORT would share the calls, too.
+        Listen::Tcp(address) => std::net::TcpListener::bind(address).map(Socket::Tcp),
         #[cfg(unix)]
-        Listen::Unix(path) => unix(path).map(Socket::Unix),
+        Listen::Unix(path) => {
+            let socket = unix(path)?;
+            if everyone {
+                use std::os::unix::fs::PermissionsExt;
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+            }
+            Ok(Socket::Unix(socket))
+        }
         #[cfg(not(unix))]
-        Listen::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
+        Listen::Unix(_) => {
+            let _ = everyone;
+            Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets"))
+        }
     }
-}
-
-/// As std, but never shared with another process: SO_REUSEPORT would share the calls, too.
-fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    std::net::TcpListener::bind(address)
 }
 
 /// A socket that a process left which is gone makes room; one that is served does not.

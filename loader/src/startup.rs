@@ -294,6 +294,39 @@ impl Loader {
         self
     }
 
+    /// The folders that a reload reads in, and the one that it writes in: for a process that gives up all others (Landlock, `ProtectSystem=`).
+    ///
+    /// ```
+    /// let (read, write) = bootseal::Loader::exactly("/etc/acme/app.sealed.toml").state("/var/lib/acme").folders();
+    /// assert!(read.contains(&"/etc/acme".into()));
+    /// assert_eq!(write, Some("/var/lib/acme".into()));
+    /// ```
+    pub fn folders(&self) -> (Vec<PathBuf>, Option<PathBuf>) {
+        let named = match self.env.get(env::FILE) {
+            Some(named) if !self.exactly => PathBuf::from(named),
+            _ => self.path.clone(),
+        };
+        let key = self.identity_file.clone().or_else(|| self.env.get(env::IDENTITY).map(PathBuf::from));
+        let mut files = vec![named];
+        match key {
+            Some(key) => files.push(key),
+            None => {
+                files.extend(["/run/secrets/bootseal.key", "/run/secrets/bootseal/bootseal.key"].map(PathBuf::from));
+                files.extend(self.env.config_folder().map(|folder| folder.join("identity.txt")));
+            }
+        }
+        // A link leads elsewhere, and may lead elsewhere again later: both its folders count.
+        let real: Vec<PathBuf> = files.iter().filter_map(|file| std::fs::canonicalize(file).ok()).collect();
+        let folder = |file: &PathBuf| match file.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+            Some(folder) => folder.to_owned(),
+            None => file.clone(),
+        };
+        let mut read: Vec<PathBuf> = files.iter().chain(&real).map(folder).collect();
+        read.extend(self.env.get(env::CREDENTIALS).map(PathBuf::from));
+        (read, self.state_folder().map(|(folder, _)| folder))
+    }
+
     /// Refuses to start where secrets would lie in memory of a lower level: [`Loader::load`] is then an error of [`Kind::Io`].
     ///
     /// ```no_run

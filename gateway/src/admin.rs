@@ -1,0 +1,75 @@
+//! How does one ask the gateway how it is? Probes, metrics, and a page for people.
+
+use crate::body::Answer;
+use crate::callers::not_led_here;
+use crate::exchange::Came;
+use crate::page;
+use crate::problem::Problem;
+use crate::running::Running;
+use crate::serve::Answers;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::{Arc, OnceLock, Weak};
+
+/// What renders the metrics; set once, at start.
+pub(crate) static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+const SECURITY: [(HeaderName, &str); 3] = [
+    (
+        http::header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (http::header::REFERRER_POLICY, "no-referrer"),
+];
+
+/// The answers of the admin address.
+pub(crate) struct Admin(pub(crate) Weak<Running>);
+
+impl Answers for Admin {
+    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Request<Incoming>) -> Response<Answer> {
+        if came.loopback
+            && let Err(problem) = not_led_here(request.uri(), request.headers(), false)
+        {
+            return problem.answer("").map(|text| Answer::Own(Some(text)));
+        }
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return Problem::method().answer("").map(|text| Answer::Own(Some(text)));
+        }
+        let answer = match (request.uri().path(), self.0.upgrade()) {
+            (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+            ("/live", _) => text(StatusCode::OK, "live\n"),
+            ("/ready", Some(running)) if running.is_ready() => text(StatusCode::OK, "ready\n"),
+            ("/ready", _) => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            ("/metrics", _) => typed(
+                "text/plain; version=0.0.4; charset=utf-8",
+                METRICS.get().map(PrometheusHandle::render).unwrap_or_default(),
+            ),
+            ("/", Some(running)) => typed("text/html; charset=utf-8", page::render(&running)),
+            ("/status.css", _) => typed("text/css; charset=utf-8", page::STYLE),
+            ("/status.js", _) => typed("text/javascript; charset=utf-8", page::SCRIPT),
+            _ => text(StatusCode::NOT_FOUND, "here are: /live, /ready, /metrics and /\n"),
+        };
+        answer.map(|text| Answer::Own(Some(text)))
+    }
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response<Bytes> {
+    let mut answer = typed("text/plain; charset=utf-8", text);
+    *answer.status_mut() = status;
+    answer
+}
+
+fn typed(kind: &'static str, content: impl Into<Bytes>) -> Response<Bytes> {
+    let mut answer = Response::new(content.into());
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in SECURITY {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}

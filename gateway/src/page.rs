@@ -1,0 +1,164 @@
+//! What does the page for people show? Each route's token and how long it still lives, what the last login said, how the last hour went, and which
+//! file is loaded. Plain HTML, that the script only renews.
+
+use crate::history::Minute;
+use crate::live::Live;
+use crate::running::Running;
+use bootseal::Status;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant, SystemTime};
+
+pub(crate) const STYLE: &str = include_str!("page/status.css");
+pub(crate) const SCRIPT: &str = include_str!("page/status.js");
+
+pub(crate) fn render(running: &Running) -> String {
+    let (loaded, disk) = (running.vault.generation(), running.disk());
+    let lives = running.lives();
+    let statuses: Vec<Status> = lives.iter().map(|live| live.source.status()).collect();
+    let without = statuses.iter().filter(|status| status.life.is_none() && status.error.is_some()).count();
+    let title = match without {
+        0 => "bootseal-gateway".to_owned(),
+        count => format!("{count} down: bootseal-gateway"),
+    };
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<link rel=\"stylesheet\" href=\"/status.css\">\n<script src=\"/status.js\" defer></script>\n</head>\n<body>\n<main>\n<h1>bootseal-gateway</h1>\n"
+    );
+    let on_disk = match disk.generation {
+        Some(generation) => format!("generation {generation}"),
+        None => "not readable, or not signed as it should be".into(),
+    };
+    let _ = writeln!(
+        page,
+        "<p>Loaded: generation {loaded} of {}. On disk: {on_disk}.</p>",
+        text(&running.vault.vault().to_string())
+    );
+    if let Some(refused) = &disk.refused {
+        let _ =
+            writeln!(page, "<p class=\"warning\" role=\"alert\">The file on disk is not taken: {}</p>", text(refused));
+    }
+    page.push_str("<section class=\"routes\">\n");
+    for (live, status) in lives.iter().zip(&statuses) {
+        route(&mut page, live, status);
+    }
+    page.push_str("</section>\n</main>\n<p><small id=\"note\">As it was when this page was loaded.</small></p>\n</body>\n</html>\n");
+    page
+}
+
+fn route(page: &mut String, live: &Live, status: &Status) {
+    let class = match (&status.life, &status.error) {
+        (Some(_), None) => "good",
+        (None, None) => "none",
+        (Some(_), Some(_)) => "old",
+        (None, Some(_)) => "bad",
+    };
+    let _ = writeln!(page, "<article class=\"{class}\" id=\"{0}\">\n<h2>{0}</h2>", text(&live.name));
+    let _ = writeln!(
+        page,
+        "<p>{}{} → {}</p>",
+        text(&live.route.listen.to_string()),
+        text(&live.route.prefix),
+        text(live.route.upstream.as_str())
+    );
+    life(page, status);
+    page.push_str("<dl>\n");
+    let token = match (&status.life, status.logging_in) {
+        (Some((life, left)), _) => format!("{} left of {}", span(*left), span(*life)),
+        (None, true) => "being fetched".into(),
+        (None, false) if status.error.is_some() => "none".into(),
+        (None, false) => "none yet: it is fetched for the first call".into(),
+    };
+    row(page, "Token", &token);
+    let login = match &status.last_login {
+        None => "none yet".into(),
+        Some(last) => {
+            let ago = SystemTime::now().duration_since(last.at).unwrap_or_default();
+            match &last.said {
+                Ok(status) => format!("{} ago: a token (status {status})", span(ago)),
+                Err(error) => format!("{} ago: {error}", span(ago)),
+            }
+        }
+    };
+    row(page, "Last login", &login);
+    if let Some(wait) = status.held_for {
+        row(page, "Next login", &format!("in {} at the earliest", span(wait)));
+    }
+    let counts = status.counts;
+    row(
+        page,
+        "Since start",
+        &format!("{} logins, {} refreshes, {} tokens rejected", counts.logins, counts.refreshes, counts.rejections),
+    );
+    let hour = live.counted.history.hour(Instant::now());
+    let (calls, errors) = hour.iter().fold((0u64, 0u64), |(calls, errors), minute| {
+        (calls + u64::from(minute.calls), errors + u64::from(minute.errors))
+    });
+    row(page, "Last hour", &format!("{calls} calls, {errors} errors"));
+    page.push_str("</dl>\n");
+    picture(page, &hour);
+    page.push_str("</article>\n");
+}
+
+fn row(page: &mut String, name: &str, value: &str) {
+    let _ = writeln!(page, "<dt>{name}</dt><dd>{}</dd>", text(value));
+}
+
+/// A bar that runs down.
+fn life(page: &mut String, status: &Status) {
+    let part = match status.life {
+        Some((life, left)) if !life.is_zero() => left.as_secs_f64() / life.as_secs_f64(),
+        _ => 0.0,
+    };
+    let percent = (part.clamp(0.0, 1.0) * 1000.0).round() / 10.0;
+    let _ = writeln!(
+        page,
+        "<svg class=\"life\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{percent} % of the token's life left\"><rect class=\"track\" width=\"100\" height=\"1\"/><rect class=\"left\" width=\"{percent}\" height=\"1\"/></svg>"
+    );
+}
+
+/// A column a minute, the oldest on the left; errors from below in another colour.
+fn picture(page: &mut String, hour: &[Minute]) {
+    let most = hour.iter().map(|minute| minute.calls).max().unwrap_or(0).max(1);
+    let _ = write!(
+        page,
+        "<svg class=\"hour\" viewBox=\"0 0 {} 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Calls of the last hour, at most {most} in a minute\">",
+        hour.len()
+    );
+    let height = |count: u32| (f64::from(count) / f64::from(most) * 100.0).ceil();
+    for (at, minute) in hour.iter().enumerate().filter(|(_, minute)| minute.calls > 0) {
+        for (class, count) in [("calls", minute.calls), ("errors", minute.errors)] {
+            if count > 0 {
+                let height = height(count);
+                let _ = write!(
+                    page,
+                    "<rect class=\"{class}\" x=\"{at}.1\" y=\"{}\" width=\"0.8\" height=\"{height}\"/>",
+                    100.0 - height
+                );
+            }
+        }
+    }
+    page.push_str("</svg>\n");
+}
+
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => format!("{} s", time.as_secs()),
+        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// As text of HTML, also within an attribute.
+fn text(given: &str) -> String {
+    let mut text = String::with_capacity(given.len());
+    for character in given.chars() {
+        match character {
+            '&' => text.push_str("&amp;"),
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            '"' => text.push_str("&quot;"),
+            '\'' => text.push_str("&#39;"),
+            other => text.push(other),
+        }
+    }
+    text
+}

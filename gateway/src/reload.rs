@@ -1,0 +1,98 @@
+//! When is the file read again? When somebody says so (SIGHUP), and when it changes: its folder's link too, as Kubernetes swaps it.
+
+use crate::notify;
+use crate::running::{Disk, Running};
+use bootseal_core::SealedFile;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Reads the file again where it has changed, or somebody asks.
+pub(crate) fn watch(running: &Arc<Running>) -> std::io::Result<Sender<()>> {
+    let (ask, asked) = std::sync::mpsc::channel();
+    let (weak, runtime) = (Arc::downgrade(running), tokio::runtime::Handle::current());
+    let Some(path) = running.vault.path() else { return Ok(ask) };
+    let seen = Look::at(&path);
+    std::thread::Builder::new().name("bootseal-reload".into()).spawn(move || {
+        let _in = runtime.enter();
+        look_on(&weak, &path, seen, &asked);
+    })?;
+    Ok(ask)
+}
+
+fn look_on(weak: &Weak<Running>, path: &Path, mut seen: Option<Look>, asked: &Receiver<()>) {
+    loop {
+        let said = match asked.recv_timeout(LOOK) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let Some(running) = weak.upgrade() else { return };
+        let now = Look::at(path);
+        // A file that is away for a moment is being replaced.
+        if said || now.is_some() && now != seen {
+            seen = now;
+            reload(&running, path, said);
+        }
+    }
+}
+
+/// What changes when another file lies there.
+#[derive(Debug, PartialEq, Eq)]
+struct Look {
+    real: PathBuf,
+    length: u64,
+    modified: Option<SystemTime>,
+    number: u64,
+}
+
+impl Look {
+    fn at(path: &Path) -> Option<Look> {
+        let real = std::fs::canonicalize(path).ok()?;
+        let meta = std::fs::metadata(&real).ok()?;
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino(&meta);
+        #[cfg(not(unix))]
+        let number = 0;
+        Some(Look { real, length: meta.len(), modified: meta.modified().ok(), number })
+    }
+}
+
+fn reload(running: &Arc<Running>, path: &Path, said: bool) {
+    notify::reloading();
+    let before = running.vault.generation();
+    // What lies there, whoever wrote it: for the status page. Nothing else is taken from it.
+    let generation = SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok();
+    let result = match running.vault.reload() {
+        Ok(names) => {
+            let applied = running.apply();
+            let after = running.vault.generation();
+            match (&applied, after == before) {
+                (Err(error), _) => {
+                    tracing::error!(generation = after, %error, "the file was taken, and its routes were not: those before go on")
+                }
+                (Ok(()), true) => {
+                    if said {
+                        tracing::info!(generation = after, "nothing to reload: the file is the one that is loaded");
+                    }
+                }
+                (Ok(()), false) => {
+                    tracing::info!(generation = after, before, changed = names.join(", "), "reloaded")
+                }
+            }
+            running.set_disk(Disk { generation, refused: applied.err().map(|error| error.to_string()) });
+            if after == before { "same" } else { "taken" }
+        }
+        Err(error) => {
+            tracing::warn!(generation = before, on_disk = generation, %error, "the file was not taken; the one before goes on");
+            running.set_disk(Disk { generation, refused: Some(error.to_string()) });
+            "refused"
+        }
+    };
+    metrics::counter!("bootseal_gateway_reloads_total", "result" => result).increment(1);
+    notify::ready(running.vault.generation());
+}
