@@ -53,7 +53,13 @@ fn own(problem: &Problem, route: &str) -> Response<Answer> {
 
 /// The route with the longest prefix that fits.
 fn find<'a>(routes: &'a [Arc<Live>], request: &Request<Incoming>) -> Result<&'a Arc<Live>, Problem> {
+    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
+        return Err(Problem::method());
+    }
     let path = request.uri().path();
+    if !path.starts_with('/') {
+        return Err(Problem::target("The target is no path."));
+    }
     let fits = routes.iter().filter(|live| live.target.is_for(path));
     fits.max_by_key(|live| live.target.prefix().len()).ok_or_else(|| {
         let prefixes: Vec<&str> = routes.iter().map(|live| live.target.prefix()).collect();
@@ -62,9 +68,6 @@ fn find<'a>(routes: &'a [Arc<Live>], request: &Request<Incoming>) -> Result<&'a 
 }
 
 async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> Result<Response<Answer>, Problem> {
-    if *request.method() == Method::TRACE || *request.method() == Method::CONNECT {
-        return Err(Problem::method());
-    }
     if came.loopback {
         not_led_here(request.uri(), request.headers(), live.check.asks_for_key())?;
     }

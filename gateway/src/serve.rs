@@ -5,7 +5,7 @@ use crate::callers::Peer;
 use crate::exchange::{self, Came};
 use crate::live::Live;
 use crate::sockets::Socket;
-use crate::strict::Watch;
+use crate::strict::{Limits, Strict, Watch};
 use arc_swap::ArcSwap;
 use bootseal_core::Listen;
 use http::{Request, Response};
@@ -121,8 +121,7 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // `strict` has the limits of time; hyper's would need a timer for each call.
         .header_read_timeout(None)
-        .max_buf_size(HEAD * 2)
-        .pipeline_flush(true);
+        .max_buf_size(HEAD * 2);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -164,7 +163,8 @@ impl<A: Answers> Server<A> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Arc::new(Watch::default());
-        let came = Arc::new(Came { peer, loopback: self.loopback, watch });
+        let came = Arc::new(Came { peer, loopback: self.loopback, watch: watch.clone() });
+        let stream = Strict::new(stream, Limits::default(), watch.clone());
         let answers = self.answers.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let (answers, came) = (answers.clone(), came.clone());
@@ -177,6 +177,10 @@ impl<A: Answers> Server<A> {
             // A caller that goes away is no event.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended");
+            }
+            if let Some(why) = watch.refused() {
+                metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why).increment(1);
+                tracing::info!(why, "a connection was ended: it was not HTTP by the letter");
             }
         });
     }

@@ -1,0 +1,369 @@
+//! A real `bootseal-gateway` beside a test: its file sealed, started, waited for, asked, and ended.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // each test uses a part of it
+
+use bootseal_core::{Access, Identity, Role, SealedFile, Secret, ValueKind, Vault};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A port that nobody has at the moment.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A sealed file, the key that opens it, and its vault.
+pub struct Sealed {
+    pub folder: TempDir,
+    identity: Identity,
+    pub vault: String,
+}
+
+impl Sealed {
+    /// `values` sealed, and the TOML of `readable`.
+    pub fn new(values: &[(&str, &str)], readable: &str) -> Sealed {
+        let identity = Identity::generate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut key = std::fs::OpenOptions::new();
+        let mut key = key.write(true).create_new(true).mode(0o600).open(folder.path().join("app.key")).unwrap();
+        identity.to_file_text(&[]).unwrap().expose(|text| key.write_all(text)).unwrap();
+        let mut sealed = Sealed { folder, identity, vault: String::new() };
+        let (text, vault) = sealed.text(values, readable);
+        sealed.vault = vault;
+        std::fs::write(sealed.path(), text).unwrap();
+        sealed
+    }
+
+    /// The text of a vault of its own, for this key.
+    pub fn text(&self, values: &[(&str, &str)], readable: &str) -> (String, String) {
+        let access = Access::new("test", Role::Writer, self.identity.recipient()).unwrap();
+        let mut vault = Vault::create(vec![access], readable).unwrap();
+        for (path, value) in values {
+            let value = Secret::copy_of(value.as_bytes()).unwrap();
+            vault.set(&path.parse().unwrap(), ValueKind::Text, &value, 1).unwrap();
+        }
+        let id = vault.file().vault().to_string();
+        (vault.sign().unwrap(), id)
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("app.sealed.toml")
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The next generation of the file, as text.
+    pub fn changed(&self, change: impl FnOnce(&mut Vault<bootseal_core::Writer>)) -> String {
+        let file = SealedFile::read(&self.path()).unwrap().verify(&[]).unwrap();
+        let mut vault = file.open_for_writing(std::slice::from_ref(&self.identity)).unwrap();
+        change(&mut vault);
+        vault.sign().unwrap()
+    }
+
+    /// Puts a text in the file's place, at once.
+    pub fn replace(&self, text: &str) {
+        let beside = self.at("app.sealed.toml.new");
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(beside, self.path()).unwrap();
+    }
+
+    /// The command that serves it.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bootseal-gateway"));
+        command
+            .arg(self.path())
+            .env_clear()
+            .env("BOOTSEAL_IDENTITY", self.at("app.key"))
+            .env("BOOTSEAL_PIN", &self.vault)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+/// A gateway that runs, until it is dropped.
+pub struct Gateway {
+    child: Child,
+    log: Log,
+}
+
+/// What it says, as it says it.
+#[derive(Clone, Default)]
+pub struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
+
+impl Log {
+    pub fn lines(&self) -> Vec<String> {
+        self.0.0.lock().unwrap().clone()
+    }
+
+    /// Waits until a line has this, and returns it; the lines before `from` are passed over.
+    pub fn wait_from(&self, from: usize, text: &str) -> String {
+        let lines = self.0.0.lock().unwrap();
+        let found = |lines: &Vec<String>| lines.iter().skip(from).find(|line| line.contains(text)).cloned();
+        let (lines, _) = self.0.1.wait_timeout_while(lines, LONG, |lines| found(lines).is_none()).unwrap();
+        found(&lines).unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", lines.join("\n")))
+    }
+
+    pub fn wait(&self, text: &str) -> String {
+        self.wait_from(0, text)
+    }
+}
+
+impl Gateway {
+    pub fn start(sealed: &Sealed) -> Gateway {
+        Gateway::run(sealed.command())
+    }
+
+    /// Waits until it is ready.
+    pub fn run(mut command: Command) -> Gateway {
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let (log, stderr) = (Log::default(), child.stderr.take().unwrap());
+        let told = log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                told.0.0.lock().unwrap().push(line);
+                told.0.1.notify_all();
+            }
+        });
+        let gateway = Gateway { child, log };
+        gateway.log.wait(" ready ");
+        gateway
+    }
+
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer, as it came over the wire.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A plain client: what is written is what is sent.
+pub struct Client(pub BufReader<TcpStream>);
+
+impl Client {
+    pub fn connect(port: u16) -> Client {
+        let stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client(BufReader::new(stream))
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// One call, and its answer.
+    pub fn call(&mut self, request: &str) -> Answer {
+        self.send(request);
+        self.answer().unwrap()
+    }
+
+    pub fn answer(&mut self) -> io::Result<Answer> {
+        let mut head = String::new();
+        loop {
+            if self.0.read_line(&mut head)? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the end, after {head:?}")));
+            }
+            if head.ends_with("\r\n\r\n") {
+                // An interim answer stands ahead of the one that counts.
+                if head.starts_with("HTTP/1.1 100") {
+                    head.clear();
+                    continue;
+                }
+                break;
+            }
+        }
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut answer = Answer { status, head, body: Vec::new() };
+        if let Some(length) = answer.header("content-length") {
+            answer.body = vec![0; length.parse().unwrap()];
+            self.0.read_exact(&mut answer.body)?;
+        } else if answer.header("transfer-encoding").is_some() {
+            loop {
+                let mut line = String::new();
+                self.0.read_line(&mut line)?;
+                let length = usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
+                if length == 0 {
+                    while self.0.read_line(&mut line)? > 2 {}
+                    break;
+                }
+                let start = answer.body.len();
+                answer.body.resize(start + length + 2, 0);
+                self.0.read_exact(&mut answer.body[start..])?;
+                answer.body.truncate(start + length);
+            }
+        }
+        Ok(answer)
+    }
+}
+
+pub fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+}
+
+pub fn post(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// One call on a connection of its own.
+pub fn call(port: u16, request: &str) -> Answer {
+    Client::connect(port).call(request)
+}
+
+/// The usual file: `[acme]` at a vendor of this machine, a route, and an admin address.
+pub struct Usual {
+    pub sealed: Sealed,
+    pub port: u16,
+    pub admin: u16,
+}
+
+pub const VALUES: [(&str, &str); 3] =
+    [("acme.username", "quickstart"), ("acme.password", "open sesame"), ("acme.caller_key", "k3y of the caller")];
+
+impl Usual {
+    /// `login` are further lines of [acme.login], `route` of [acme.route].
+    pub fn new(origin: &str, login: &str, route: &str) -> Usual {
+        let (port, admin) = (free_port(), free_port());
+        let readable = format!(
+            "[acme.login]\nurl = \"{origin}/login\"\nbasic = true\n{login}\n[acme.route]\nlisten = \"127.0.0.1:{port}\"\nupstream = \"{origin}\"\n{route}\n[gateway]\nadmin = \"127.0.0.1:{admin}\"\n"
+        );
+        Usual { sealed: Sealed::new(&VALUES, &readable), port, admin }
+    }
+
+    pub fn start(&self) -> Gateway {
+        Gateway::start(&self.sealed)
+    }
+}
+
+/// An upstream that a test answers for itself: each connection is served by `serve`, which gets a head and the stream behind it, and says whether
+/// it goes on. Logins are answered with `t0k3n-…` and a number.
+pub struct Upstream {
+    pub port: u16,
+    pub heads: Arc<Mutex<Vec<String>>>,
+}
+
+pub const TOKEN: &str = "t0k3n-that-nobody-may-see-";
+
+impl Upstream {
+    pub fn start(
+        serve: impl Fn(&str, &mut BufReader<TcpStream>) -> io::Result<bool> + Send + Sync + 'static,
+    ) -> Upstream {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let upstream = Upstream { port: listener.local_addr().unwrap().port(), heads: Arc::default() };
+        let (heads, serve) = (upstream.heads.clone(), Arc::new(serve));
+        let logins = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (heads, serve, logins) = (heads.clone(), serve.clone(), logins.clone());
+                std::thread::spawn(move || -> io::Result<()> {
+                    let mut stream = BufReader::new(stream?);
+                    while let Some(head) = read_head(&mut stream)? {
+                        if head.starts_with("POST /login ") {
+                            let number = logins.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            reply(
+                                &mut stream,
+                                "200 OK",
+                                &format!("{{\"access_token\":\"{TOKEN}{number}\",\"expires_in\":3600}}"),
+                            )?;
+                            continue;
+                        }
+                        heads.lock().unwrap().push(head.clone());
+                        if !serve(&head, &mut stream)? {
+                            break;
+                        }
+                    }
+                    Ok(())
+                });
+            }
+        });
+        upstream
+    }
+
+    pub fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+pub fn reply(stream: &mut BufReader<TcpStream>, status: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    write!(stream.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// The length that a head says.
+pub fn length_of(head: &str) -> usize {
+    let line =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
+    line.map_or(0, |length| length.trim().parse().unwrap())
+}
+
+fn read_head(stream: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut head = String::new();
+    loop {
+        if stream.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+        if head.ends_with("\r\n\r\n") {
+            return Ok(Some(head));
+        }
+    }
+}
+
+/// The certificates that a test's vendor has, for `ca`.
+pub fn ca(pem: &str) -> String {
+    format!("ca = \"\"\"\n{pem}\"\"\"\n")
+}
+
+pub fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
