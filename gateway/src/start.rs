@@ -49,6 +49,7 @@ fn start(serve: &Serve) -> Result<()> {
     let recorder = recorder.set_buckets(&BUCKETS).map_err(|error| ours(error.to_string()))?.build_recorder();
     let _ = METRICS.set(recorder.handle());
     metrics::set_global_recorder(recorder).map_err(|error| ours(error.to_string()))?;
+    describe();
 
     let sockets = Sockets::handed_over().map_err(|error| ours(format!("what systemd handed over: {error}")))?;
     let addresses = Arc::new(Addresses::new(sockets));
@@ -75,6 +76,27 @@ fn start(serve: &Serve) -> Result<()> {
     }
     let runtime = builder.enable_all().build().map_err(|error| ours(format!("no runtime: {error}")))?;
     runtime.block_on(serving(&running, serve.audit))
+}
+
+/// What the gateway itself counts; the loader's are in docs/token-source.md.
+fn describe() {
+    metrics::describe_counter!("bootseal_gateway_calls_total", "Calls, by the status that the caller was given");
+    metrics::describe_histogram!("bootseal_gateway_call_seconds", "From a call's head to its answer's");
+    metrics::describe_gauge!("bootseal_gateway_calls_in_flight", "Calls whose answer has not ended");
+    metrics::describe_counter!(
+        "bootseal_gateway_errors_total",
+        "Calls that the gateway answered itself, by x-bootseal-error"
+    );
+    metrics::describe_counter!(
+        "bootseal_gateway_refused_connections_total",
+        "Connections of callers that were ended, by why"
+    );
+    metrics::describe_counter!("bootseal_gateway_reloads_total", "Files looked at again: taken, same, or refused");
+    metrics::describe_gauge!(
+        "bootseal_gateway_generation",
+        "The file's generation: loaded, and on disk (-1: not readable)"
+    );
+    metrics::describe_gauge!("bootseal_gateway_audit_copies", "Secrets found outside their pages, with --audit");
 }
 
 fn loader(serve: &Serve) -> Result<Loader> {
