@@ -140,7 +140,7 @@ fn measure(program: Program) -> Measured {
     let mut vendor = Vendor::start();
     let password = password();
     vendor.add_user(USER, &password);
-    let sealed = Sealed::make(folder.path(), &mut vendor, &password);
+    let sealed = Sealed::make(folder.path(), &mut vendor, &password, "");
     let mut command = (program.command)();
     let ours = program.says != "no guarded memory";
     if ours {

@@ -45,11 +45,12 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    pub(crate) fn make(folder: &Path, vendor: &mut Vendor, password: &str) -> Sealed {
+    /// `more` is readable, behind the profile.
+    pub(crate) fn make(folder: &Path, vendor: &mut Vendor, password: &str, more: &str) -> Sealed {
         let [login, ca] = ["login", "ca"].map(|name| vendor.text(name));
         let profile = format!(
             "[acme.login]\nurl = '{login}'\njson = {{ username = '${{username}}', password = '${{password}}' }}\nca = '''{ca}'''\n\
-             login_timeout = '1h' # it is scanned while it waits\n"
+             login_timeout = '1h' # it is scanned while it waits\n{more}"
         );
         let (writer, app) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         let access = [("alice", Role::Writer, &writer), ("app", Role::Reader, &app)]
