@@ -174,6 +174,22 @@ fn a_profile_that_cannot_work_is_named_with_what_it_lacks() {
 }
 
 #[test]
+fn a_route_that_the_gateway_could_not_serve_is_named() {
+    let home = Home::with_vault(
+        "[acme]\nusername = \"svc\"\npassword = \"secret:x\"\n[acme.login]\nurl = \"https://acme.example/login\"\nbasic = true\n[acme.route]\nlisten = \"127.0.0.1:9301\"\nupstream = \"https://acme.example\"\ncallers = { bearer = \"${caller_key}\" }\n",
+    );
+    let broken = found(&home, &[]);
+    let (_, _, command) = broken.iter().find(|(code, _, _)| code == "route").unwrap();
+    assert_eq!(command, "bootseal set acme.caller_key --generate -f app.sealed.toml");
+    let ran = home.run(&["verify"]);
+    assert_eq!(ran.code, 0, "what makes a file bad is not known from it");
+    assert!(ran.err.contains("`acme.route.callers.bearer` uses ${caller_key}"), "{ran:?}");
+    mend(&home, command);
+    assert_eq!(codes(&found(&home, &[])), ["one-writer"]);
+    assert!(!home.run(&["verify"]).err.contains("caller_key"));
+}
+
+#[test]
 fn over_many_files_each_finding_names_its_own_and_the_worst_decides() {
     let home = team::team();
     home.ok(&["init", "-f", "single.sealed.toml"]);

@@ -9,7 +9,7 @@ use crate::output::{Style, timestamp};
 use crate::vaults::Found;
 use crate::world::World;
 use bootseal_core::{
-    Cost, IdentityFile, Kind, Profile, Property, PropertyPath, Reader, Role, Shown, Trust, Vault, VerifiedFile,
+    Cost, Gateway, IdentityFile, Kind, Profile, Property, PropertyPath, Reader, Role, Shown, Trust, Vault, VerifiedFile,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -159,7 +159,11 @@ fn file(
     findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
     findings.extend(pins(&path, &file, key_files));
     findings.extend(access(&path, &file));
-    findings.extend(profiles(&path, &file));
+    let broken = profiles(&path, &file);
+    if broken.is_empty() {
+        findings.extend(routes(&path, &file));
+    }
+    findings.extend(broken);
     world.unlock_unasked(&mut keys, &file, everywhere)?;
     if file.role_of(&keys.identities).is_some() {
         findings.extend(values(&path, &file.open(&keys.identities)?, (world.now)())?);
@@ -264,19 +268,28 @@ fn access(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
 }
 
 fn profiles(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
-    let name = word(&path.to_string_lossy());
     let broken = file.profiles().into_iter().filter_map(|table| {
         let error = Profile::read(file, &table).err()?;
-        // The error may name the command itself.
-        let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
-        let mend = format!("bootseal {} -f {name}", command.unwrap_or("edit"));
-        let help = error.help().map_or(String::new(), |help| format!(" ({help})"));
-        let mut finding =
-            Finding::of_file("profile", path, format!("the profile {table} cannot work: {}{help}", error.what()), mend);
-        finding.property = error.property().map(str::to_owned);
-        Some(finding)
+        Some(cannot_work("profile", &format!("the profile {table}"), path, &error))
     });
     broken.collect()
+}
+
+/// Of routes whose profiles can work.
+fn routes(path: &Path, file: &VerifiedFile) -> Option<Finding> {
+    let error = Gateway::read(file).err()?;
+    Some(cannot_work("route", "the gateway", path, &error))
+}
+
+fn cannot_work(what: &'static str, name: &str, path: &Path, error: &bootseal_core::Error) -> Finding {
+    // The error may name the command itself.
+    let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
+    let command = command.map(|rest| rest.split([';', ',']).next().unwrap_or(rest));
+    let mend = format!("bootseal {} -f {}", command.unwrap_or("edit"), word(&path.to_string_lossy()));
+    let help = error.help().map_or(String::new(), |help| format!(" ({help})"));
+    let mut finding = Finding::of_file(what, path, format!("{name} cannot work: {}{help}", error.what()), mend);
+    finding.property = error.property().map(str::to_owned);
+    finding
 }
 
 fn values(path: &Path, vault: &Vault<Reader>, now: u64) -> Result<Vec<Finding>, Failure> {

@@ -7,7 +7,7 @@ use crate::many::{self, Answer};
 use crate::output::Style;
 use crate::vaults::{Found, expand};
 use crate::world::World;
-use bootseal_core::{Identity, Kind, Profile, Property, Role, Shown, Trust};
+use bootseal_core::{Gateway, Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -87,11 +87,12 @@ fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<
         let text = "the signature holds, but nothing says which vault this must be: anyone may have made it";
         world.warn(style, format_args!("{}: {text}. Insist on one: --pin {vault}", Shown(&path.to_string_lossy())));
     }
-    for table in file.profiles() {
-        // A profile may wait for a value that is set later; what makes a file bad is not known from it.
-        if let Err(error) = Profile::read(&file, &table) {
-            world.warn(style, error);
-        }
+    // A profile may wait for a value that is set later; what makes a file bad is not known from it.
+    let broken: Vec<_> = file.profiles().iter().filter_map(|table| Profile::read(&file, table).err()).collect();
+    // A route stands on its profile.
+    let route = if broken.is_empty() { Gateway::read(&file).err() } else { None };
+    for error in broken.into_iter().chain(route) {
+        world.warn(style, error);
     }
     let working = match keys.identities.iter().any(Identity::is_plugin) {
         // A plugin may ask a person.
