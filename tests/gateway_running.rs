@@ -460,3 +460,22 @@ fn what_cannot_be_served_is_told_at_start() {
     let output = usual.sealed.command().env("BOOTSEAL_PIN", "").output().unwrap();
     assert_eq!(output.status.code(), Some(3), "without a pin or a memory nothing is taken");
 }
+
+/// The page's first file, as it stands there.
+#[test]
+fn what_the_docs_show_can_be_served() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gateway.md")).unwrap();
+    let toml = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let marked = |line: &&str| !line.contains("\"secret:");
+    let readable: String = toml.lines().filter(marked).map(|line| format!("{line}\n")).collect();
+    let values = [("acme.password", "x"), ("acme.caller_key", "y")];
+    assert_eq!(toml.lines().filter(|line| !marked(line)).count(), values.len());
+    let (port, admin) = (free_port(), free_port());
+    let readable = readable
+        .replace("127.0.0.1:9301", &format!("127.0.0.1:{port}"))
+        .replace("127.0.0.1:9300", &format!("127.0.0.1:{admin}"));
+    let output = Sealed::new(&values, &readable).command().arg("--check").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains("https://api.acme.example/v1, with its key (bearer)"), "{text}");
+}
