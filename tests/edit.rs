@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use support::{Home, Ran};
+use support::{Home, Ran, unseen};
 
 const VAULT: &str = "# Acme payments\n[acme]\nurl  =  'https://acme.example'   # theirs\nuser = \"secret:bob-of-acme\"\npassword = \"secret:hunter2\"\n\n\
                      [acme.login]\nurl = \"https://acme.example/login\"\njson = { u = \"${user}\", p = \"${password}\" }\ntoken = { json = \"/token\" }\n\n\
@@ -447,10 +447,9 @@ fn strace_sees_no_secret_where_it_should_not_be() {
         let trace = String::from_utf8_lossy(&std::fs::read(home.at("trace")).unwrap()).into_owned();
         assert!(trace.contains("app.sealed.toml"), "{line}: nothing was traced");
         let mut programs = 0;
-        for call in trace
-            .lines()
-            .filter(|call| ["hunter", "bob-of-acme", "line-of-the-key"].iter().any(|secret| call.contains(secret)))
-        {
+        for call in trace.lines().filter(|call| {
+            unseen(call) || ["hunter", "bob-of-acme", "line-of-the-key"].iter().any(|secret| call.contains(secret))
+        }) {
             let what = call.split_once(' ').unwrap().1.trim_start();
             // The editor of this test, a script, has words of its own.
             let by_script = what.starts_with("execve") && what.contains("sed");

@@ -9,7 +9,7 @@ mod support;
 use other_tools::{dotenvx, fed, hard_values, java_sealed, python, said};
 use serde_json::{Map, Value, json};
 use std::process::Command;
-use support::{Home, Ran};
+use support::{Home, Ran, unseen};
 
 const CANARY: &str = "can4ry-s3cret";
 
@@ -722,6 +722,7 @@ fn nothing_in_clear_reaches_a_disk_argv_or_environment() {
     let trace = home.read("trace");
     assert!(trace.contains("a.sealed.toml") && trace.contains("execve") && trace.contains("sealed:"), "{trace}");
     assert!(!trace.contains(CANARY) && !trace.contains("hunter2-passw0rd"), "{trace}");
+    assert!(!trace.lines().any(unseen), "{trace}");
     assert_eq!(home.ok(&["get", "pw", "-f", "a.sealed.toml"]), CANARY);
 }
 

@@ -10,7 +10,7 @@ mod vendor;
 
 use running::Running;
 use serde_json::Value;
-use support::{Home, Ran, at_a_terminal};
+use support::{Home, Ran, at_a_terminal, unseen};
 use vendor::Process;
 
 const USER: [&str; 2] = ["zoë", "p/ä \"s"];
@@ -522,6 +522,34 @@ fn a_line_is_tried_and_its_token_found_at_real_vendors() {
     assert!(ran.code == 5 && ran.err.contains("Nothing was written"), "{}", ran.err);
     assert_eq!(jwt.counts()[1], before[1] + 1, "one login");
     assert!(!home.read("app.sealed.toml").contains("acme"));
+}
+
+/// As the system sees it: the secrets go to the vendor and nowhere else.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environment() {
+    let first = empty();
+    set(&first, "app.sealed.toml", "acme.username", "x");
+    set(&first, "app.sealed.toml", "acme.password", "x");
+    first.ok(&["profile", "acme", "--preset", "directus", "--url", "https://a.example"]);
+    let vendor = Running::start(&first, &["acme"]);
+    let home = empty();
+    let line = format!("curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n", vendor.origin);
+    let mut strace = std::process::Command::new("strace");
+    strace.args(["-f", "-v", "-yy", "-s", "100000", "-o", "trace", "-e"]);
+    strace.arg("trace=write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg,open,openat,creat,execve,rename,renameat,renameat2,mkdir,mkdirat,link,linkat,symlink,symlinkat");
+    strace.arg(env!("CARGO_BIN_EXE_bootseal")).args(["profile", "acme", "--from-curl", "-", "--yes"]);
+    strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("USER", "alice");
+    let mut child = strace.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), line.as_bytes()).unwrap();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert!(ran.code == 0 && ran.err.contains("told by: json"), "{}", ran.err);
+    let trace = String::from_utf8_lossy(&std::fs::read(home.at("trace")).unwrap()).into_owned();
+    assert!(trace.contains("execve(") && trace.contains("app.sealed.toml") && trace.contains("sealed:"), "no trace");
+    let telling = trace.lines().filter(|call| HIDDEN.iter().any(|hidden| call.contains(hidden)) || unseen(call));
+    let (sent, elsewhere): (Vec<&str>, Vec<&str>) = telling.partition(|call| call.contains("<TCP:[127.0.0.1:"));
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    assert_eq!(sent.len(), 1, "one login: {sent:?}");
 }
 
 #[test]

@@ -59,6 +59,9 @@ impl World<'_> {
             paths.extend(self.own_identity_file().ok().filter(|path| path.exists()));
         }
         for path in paths {
+            if let Some(number) = descriptor(&path) {
+                self.keep_from_programs(number)?;
+            }
             let file = match path == Path::new("-") {
                 true => {
                     self.stdin_taken = true;
@@ -77,9 +80,25 @@ impl World<'_> {
         if let Some(descriptor) = everywhere.passphrase_fd {
             keys.named = true;
             // Also where nothing asks for it: what stands there must never be taken for a value.
-            self.stdin_taken |= descriptor == 0;
+            self.keep_from_programs(descriptor)?;
         }
         Ok(keys)
+    }
+
+    /// A descriptor that a key comes from is no value's source and no program's to inherit.
+    fn keep_from_programs(&mut self, descriptor: u32) -> Result<()> {
+        match descriptor {
+            0 => self.stdin_taken = true,
+            1 | 2 => {
+                let what = format!("descriptor {descriptor} is where results and messages go, and no source of a key");
+                return Err(
+                    Failure::new(Kind::Usage, what).with_help("Let the shell open another, for reading: … 3< FILE")
+                );
+            }
+            // What is not open fails below, where it is read, and says so.
+            number => drop(bootseal_memory::keep_from_programs(number)),
+        }
+        Ok(())
     }
 
     /// Adds to `keys` what this very file asks for; called when it is verified and about to be opened.
@@ -194,6 +213,16 @@ impl World<'_> {
         }
         Ok(read_passphrase_from(&mut source)?)
     }
+}
+
+/// The descriptor that a path is another name of.
+fn descriptor(path: &Path) -> Option<u32> {
+    if path == Path::new("/dev/stdin") {
+        return Some(0);
+    }
+    let folder = ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"];
+    let number = folder.iter().find_map(|folder| path.strip_prefix(folder).ok())?;
+    number.to_str()?.parse().ok()
 }
 
 /// Stdin is read to its end by whoever comes first.

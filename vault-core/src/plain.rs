@@ -143,7 +143,11 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.comments.iter().map(|span| (self.text[..span.start].matches('\n').count() + 1, &self.text[span.clone()]))
+        self.comments.iter().scan((0, 1), |(counted, line), span| {
+            *line += self.text[*counted..span.start].matches('\n').count();
+            *counted = span.start;
+            Some((*line, &self.text[span.clone()]))
+        })
     }
 }
 
