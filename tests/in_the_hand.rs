@@ -204,6 +204,29 @@ fn what_was_nearly_right_is_named() {
         let ran = home.run(args);
         assert!(ran.code != 0 && ran.err.contains(meant), "{args:?}: {ran:?}");
     }
+    // What breaks a profile shows when it is done, and not when a service starts.
+    let changed = Home::with_vault(
+        "[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\n",
+    );
+    let ran = changed.run(&["set", "acme.login.expriy.fixed", "--plain", "1h"]);
+    assert!(ran.code == 0 && ran.err.contains("Did you mean `expiry`?"), "{ran:?}");
+    let ran = changed.run(&["set", "acme.login.method", "--plain", "POST"]);
+    assert!(ran.code == 0 && ran.err.is_empty(), "one that is broken already is not told again: {ran:?}");
+    assert!(changed.run(&["unset", "acme.login.expriy.fixed"]).err.is_empty());
+    let ran = changed.run(&["unset", "acme.password"]);
+    assert!(ran.code == 0 && ran.err.contains("acme.password"), "{ran:?}");
+    // An option that was given what it does not take is named, and what it was given is not.
+    for (args, option) in [
+        (&["verify", "--min-generation", "hunter2"][..], "--min-generation"),
+        (&["get", "acme.password", "--clear-after", "hunter2"], "--clear-after"),
+        (&["set", "acme.password", "--generate=hunter2"], "--generate"),
+        (&["list", "--passphrase-fd", "hunter2"], "--passphrase-fd"),
+        (&["vendor", "acme", "--revoke-every", "hunter2"], "--revoke-every"),
+    ] {
+        let ran = home.run(args);
+        let named = ran.err.starts_with(&format!("error: {option}"));
+        assert!(ran.code == 2 && named && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
+    }
     // A word that is near to nothing may be a secret in the wrong place, and is not repeated.
     for args in [&["correct-horse"][..], &["access", "correct-horse"], &["--json", "correct-horse"]] {
         let ran = home.run(args);
@@ -265,4 +288,16 @@ fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
         let keys = trace.lines().filter(|line| line.contains("identity.txt") && !line.contains("ENOENT")).count();
         assert_eq!(keys > 0, key, "{}", if key { "the dates are sealed" } else { "no key is looked for" });
     }
+}
+
+#[test]
+fn what_cannot_be_says_what_can() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
+    home.ok(&["get", "acme.password", "--out", "there"]);
+    let ran = home.run(&["get", "acme.password", "--out", "there", "--json"]);
+    let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+    assert_eq!((ran.code, &error["error"]["kind"]), (1, &"exists".into()), "{error}");
+    assert!(error["error"]["help"].as_str().is_some_and(|help| help.contains("another")), "{error}");
+    let ran = home.run_with(&["set", "bootseal.x"], b"hunter2");
+    assert!(ran.code == 1 && ran.err.contains("`bootseal access`") && !ran.err.contains("by hand"), "{ran:?}");
 }

@@ -1,6 +1,6 @@
 //! `bootseal edit`: the whole file in an editor, sealed values as `"secret:…"`; nothing typed is lost, and nothing in clear is left.
 
-use super::rename::broken_profiles;
+use super::profiles_kept::broken_profiles;
 use crate::cli::Everywhere;
 use crate::editor::{Closed, Editor, Watch};
 use crate::exit::{Done, Failure, Result};
