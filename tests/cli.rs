@@ -483,7 +483,12 @@ fn seal_says_where_an_input_is_wrong_and_never_what_stands_there() {
 fn seal_refuses_a_comment_that_holds_what_it_seals() {
     let home = Home::new();
     home.ok(&["keygen"]);
-    for toml in ["# was hunter2\np = \"hunter2\"\n", "p = \"secret:hunter2\" # hunter2, for now\n"] {
+    for toml in [
+        "# was hunter2\np = \"hunter2\"\n",
+        "p = \"secret:hunter2\" # hunter2, for now\n",
+        // Two that begin alike, at the very end, and after a beginning that went no further.
+        "# hunter1 hunterhunter2\nm = \"hunter22\"\np = \"hunter2\"\n",
+    ] {
         home.write("app.toml", toml);
         let text = fails(&home, &["seal", "app.toml"], "conflict");
         assert!(text.contains("comment in line 1 holds the value of p") && !text.contains("hunter2"), "{text}");

@@ -138,11 +138,13 @@ impl PlainDocument {
     /// The comments, each with its line (from 1).
     ///
     /// ```
-    /// let plain = bootseal_core::PlainDocument::parse("user = \"bob\"\n# the old one was: eve\n".into())?;
-    /// assert_eq!(plain.comments().next(), Some((2, "# the old one was: eve")));
+    /// let plain = bootseal_core::PlainDocument::parse("# who\n\nuser = \"bob\" # for now\n# the old one was: eve\n".into())?;
+    /// let comments: Vec<(usize, &str)> = plain.comments().collect();
+    /// assert_eq!(comments, [(1, "# who"), (3, "# for now"), (4, "# the old one was: eve")]);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
+        // On from the comment before, or a file of comments would be counted through for each.
         self.comments.iter().scan((0, 1), |(counted, line), span| {
             *line += self.text[*counted..span.start].matches('\n').count();
             *counted = span.start;

@@ -12,6 +12,7 @@ use bootseal_core::{FileLock, Kind, Profile, Property, PropertyPath, Secret, Sho
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 /// Shorter values turn up in comments by chance.
@@ -256,24 +257,25 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
 /// No value that was sealed may stand in a comment: it would lie in git in clear.
 fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     let Some(document) = &input.document else { return Ok(()) };
-    // All that a comment ends in, sorted: a value stands in one where an end begins with it, and is found without a look at each.
-    let ends = document.comments().flat_map(|(line, comment)| {
-        (0..comment.len().saturating_sub(TELLING - 1)).map(move |at| (&comment.as_bytes()[at..], line))
-    });
-    let mut ends: Vec<(&[u8], usize)> = ends.collect();
-    ends.sort_unstable();
-    let told = |property: &&InputProperty| sealed.contains(&property.path) && property.value.len() >= TELLING;
-    for property in input.properties.iter().filter(told) {
-        let line = property.value.expose(|value| {
-            let from = ends.partition_point(|(end, _)| *end < value);
-            ends.get(from).filter(|(end, _)| end.starts_with(value)).map(|(_, line)| *line)
-        });
-        if let Some(line) = line {
-            let path = &property.path;
-            let text = format!("the comment in line {line} holds the value of {path} in clear; nothing was written");
-            return Err(Failure::new(Kind::Conflict, text)
-                .with_help(format!("Take it out of the comment; or, where it is no secret: --plain '{path}'")));
-        }
+    // By a keyed hash of how it begins, so that each comment is gone through once, however many values there are.
+    let hasher = RandomState::new();
+    let mut by_beginning: HashMap<u64, Vec<&InputProperty>> = HashMap::new();
+    let telling = |property: &&InputProperty| sealed.contains(&property.path) && property.value.len() >= TELLING;
+    for property in input.properties.iter().filter(telling) {
+        let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
+        by_beginning.entry(beginning).or_default().push(property);
+    }
+    let value_in = |comment: &[u8]| {
+        comment.windows(TELLING).enumerate().find_map(|(at, beginning)| {
+            let alike = by_beginning.get(&hasher.hash_one(beginning))?;
+            alike.iter().find(|property| property.value.expose(|value| comment[at..].starts_with(value)))
+        })
+    };
+    for (line, comment) in document.comments() {
+        let Some(InputProperty { path, .. }) = value_in(comment.as_bytes()) else { continue };
+        let text = format!("the comment in line {line} holds the value of {path} in clear; nothing was written");
+        return Err(Failure::new(Kind::Conflict, text)
+            .with_help(format!("Take it out of the comment; or, where it is no secret: --plain '{path}'")));
     }
     Ok(())
 }
