@@ -408,6 +408,53 @@ fn recipe_pydantic_reads_a_folder_of_secrets() {
 }
 
 #[test]
+fn a_shell_gets_values_by_eval() {
+    // By the name of the variable that it becomes.
+    let values = [
+        ("QUOTES", "it's \"quoted\" 'twice' '' \\ \\' \\n end'"),
+        ("COMMANDS", "$(touch ran) `touch ran` ${HOME} $HOME $$ $'x' ; touch ran & touch ran | cat > ran #no"),
+        ("LINES", "\none\n\n  two\r\nthree\n\n"),
+        ("BLANKS", " \t lead * ? [a-z] ~ !! {a,b} trail \t "),
+        ("UNICODE", "gr\u{fc}n \u{1f511} \u{65e5}\u{672c} \u{202e}x\u{200b}\u{feff}\u{85}\u{2028}"),
+        ("DASH", "-n -e --"),
+        ("EMPTY", ""),
+    ];
+    let home = Home::with_vault("x = \"secret:y\"\n");
+    for (name, value) in values {
+        let path = format!("shop.{}", name.to_lowercase());
+        home.write("value", value);
+        home.ok(&["set", &path, "--from-file", "value", "--empty"]);
+    }
+    std::fs::remove_file(home.at("value")).unwrap();
+    let folder = Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display().to_string();
+    let shell = |shell: &[&str], script: &str| -> Ran {
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]).args(["-c", script]).current_dir(home.path()).env_clear().stdin(Stdio::null());
+        command.env("PATH", format!("{folder}:{PATH}")).env("HOME", home.path()).env("LC_ALL", "C.UTF-8");
+        command.output().unwrap_or_else(|error| panic!("{shell:?}: {error}; scripts/test installs it")).into()
+    };
+    // A program that the shell starts prints them: they are exported, too.
+    let program = "import os, sys\nfor name in sys.argv[1:]: sys.stdout.buffer.write(os.environb[b'SHOP_' + name.encode()] + b'\\0')\n";
+    home.write("print.py", program);
+    let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+    let eval = "eval \"$(bootseal export --format sh)\"";
+    let script = format!("set -eu\n{eval}\npython3 print.py {}", names.join(" "));
+    let wanted: String = values.iter().map(|(_, value)| format!("{value}\0")).collect();
+    for with in [&["sh"][..], &["bash"], &["bash", "-o", "posix"], &["zsh", "-f"]] {
+        let ran = shell(with, &script);
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, wanted.as_str(), ""), "{with:?}");
+        // Nothing is set, and the script ends, where the vault does not open.
+        let without =
+            shell(with, &format!("set -eu\nvalues=\"$({})\"\necho on", "bootseal export --format sh -i none"));
+        assert!(without.code == 1 && without.out.is_empty() && without.err.contains("none"), "{with:?}: {without:?}");
+    }
+    assert!(!home.at("ran").exists(), "a value was run");
+    // To a file is another thing.
+    let ran = shell(&["sh"], "bootseal export --format sh > values");
+    assert!(ran.code == 2 && home.read("values").is_empty() && ran.err.contains("--force"), "{ran:?}");
+}
+
+#[test]
 fn recipe_ansible_looks_values_up() {
     let home = Home::with_vault(VAULT);
     home.write(
