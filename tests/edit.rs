@@ -202,6 +202,37 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
 }
 
 #[test]
+fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
+    let home = Home::with_vault(VAULT);
+    let break_off = || {
+        let ran = edit(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\"", "true"]);
+        assert!(ran.code == 1 && ran.err.contains("is kept, sealed"), "{}", ran.err);
+        runtime(&home)
+    };
+    let memory = break_off();
+    let surroundings = [("EDITOR", "'./the editor'"), ("XDG_RUNTIME_DIR", memory.to_str().unwrap())];
+    let question = "an edit that was broken off is kept. Go on with it? (No gives it up.) [y/N] ";
+    // Broken off once more, at the question: it stays.
+    editor(&home, &[]);
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "\x03")]);
+    assert!(ran.code != 0 && drafts(&home).len() == 1 && !home.at("too-often").exists(), "{ran:?}");
+    // Yes: what was typed lies there again.
+    editor(&home, &["sed -i 's/hunter3\"x/hunter3/' \"$1\""]);
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "y\n")]);
+    assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
+    assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter3", 0));
+    // No: it is given up, and the file as it is lies there.
+    home.ok_with(&["set", "acme.password", "-"], b"hunter2");
+    break_off();
+    editor(&home, &["true"]);
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "\n")]);
+    assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
+    assert!(home.read("seen.1").contains("secret:hunter2") && !home.read("seen.1").contains("hunter3"));
+    assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter2", 0));
+    std::fs::remove_dir(memory).unwrap();
+}
+
+#[test]
 fn what_would_become_readable_is_agreed_to_first() {
     let home = Home::with_vault(VAULT);
     let unseal = "sed -i 's/\"secret:bob-of-acme/\"bob-of-acme/' \"$1\"";

@@ -212,6 +212,27 @@ fn sops_opens_by_an_ssh_key() {
 }
 
 #[test]
+fn sops_opens_by_an_ssh_key_whose_passphrase_is_typed() {
+    let home = Home::new();
+    std::fs::create_dir(home.at(".ssh")).unwrap();
+    let mut ssh_keygen = Command::new("ssh-keygen");
+    said(ssh_keygen.args(["-q", "-t", "ed25519", "-N", "open sesame", "-f"]).arg(home.at(".ssh/id_ed25519")));
+    let public = home.read(".ssh/id_ed25519.pub");
+    home.write("in.yaml", format!("pw: {CANARY}\n"));
+    sops(&home, &["encrypt", "--age", public.trim(), "in.yaml"], "e.yaml");
+    let import = ["import", "--from", "sops", "e.yaml", "-o", "app.sealed.toml"];
+    let question = "*Passphrase of the SSH key ssh-ed25519";
+    for (typed, code) in [("a guess\n", 4), ("\x03", 2)] {
+        let ran = home.typed(&import, &[], &[(question, typed)]);
+        assert!(ran.code == code && !ran.out.contains("guess") && !home.at("app.sealed.toml").exists(), "{ran:?}");
+    }
+    refused(&home, 4, "no-identity", "nobody could be asked for", &["sops", "e.yaml", "-o", "app.sealed.toml"]);
+    let ran = home.typed(&import, &[], &[(question, "open sesame\n")]);
+    assert!(ran.code == 0 && !ran.out.contains("sesame") && !ran.out.contains(CANARY), "{ran:?}");
+    assert_eq!(home.ok(&["get", "pw"]), CANARY);
+}
+
+#[test]
 fn sops_that_was_changed_or_has_another_key_is_refused() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");

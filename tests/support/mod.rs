@@ -93,7 +93,8 @@ impl Home {
     /// echo begins with `*`. Python's `pty` is the person.
     pub fn typed(&self, args: &[&str], variables: &[(&str, &str)], answers: &[(&str, &str)]) -> Ran {
         const DRIVER: &str = r#"
-import os, pty, sys, termios, time
+import os, pty, signal, sys, termios, time
+signal.alarm(120) # what is never asked ends the test
 count = int(sys.argv[1])
 answers, command = sys.argv[2:2 + 2 * count], sys.argv[2 + 2 * count:]
 child, terminal = pty.fork()
