@@ -7,7 +7,9 @@ mod other_tools;
 mod support;
 
 use other_tools::{python, said};
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use support::{Home, root};
 
 const SOPS: &str = "url_unencrypted: https://acme.example/login\nport_unencrypted: \"8443\"\nempty_unencrypted: \"\"\nrate: 1.5\npw: can4ry-s3cret\n\
@@ -204,4 +206,93 @@ fn someone_who_was_removed_and_kept_a_copy() {
     home.write("app.sealed.toml", new.replace(&own(&new), &own(&old)));
     let ran = home.run(&["get", "pw", "-i", "bob.bootseal.key"]);
     assert!(ran.code == 3 && !ran.out.contains("new-can4ry"), "{ran:?}");
+}
+
+// ---- What is left behind
+
+/// As `check`, of a row that says what is left.
+fn check_left(row: u32, left_by_sops: bool) {
+    let (sops, ours) = documented(row);
+    assert_eq!(sops.starts_with("left"), left_by_sops, "row {row} of docs/comparison.md: sops");
+    assert!(ours.starts_with("nothing"), "row {row} of docs/comparison.md: Bootseal");
+}
+
+/// Starts an edit, kills it with -9 while the editor is open, and returns the file that the editor was given.
+fn killed_in_an_edit(mut edit: Command, home: &Home) -> PathBuf {
+    home.write(
+        "editor",
+        "#!/bin/sh\ngrep -q can4ry \"$1\" && echo $$ \"$1\"\nexec tail -f /dev/null > /dev/null 2>&1\n",
+    );
+    std::fs::set_permissions(home.at("editor"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::create_dir_all(home.at("tmp")).unwrap();
+    edit.env("EDITOR", home.at("editor")).env("TMPDIR", home.at("tmp"));
+    let mut child = edit.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (editor, file) = line.trim_end().split_once(' ').unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The person closes what is still on the screen.
+    assert!(Command::new("kill").args(["-KILL", editor]).status().unwrap().success());
+    std::fs::remove_file(home.at("editor")).unwrap();
+    file.into()
+}
+
+/// Files below `folder` that hold the secret.
+fn in_clear(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let found = entries.flat_map(|path| match path.is_dir() {
+        true => in_clear(&path),
+        false => vec![path],
+    });
+    found.filter(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains("can4ry")).collect()
+}
+
+#[test]
+fn an_edit_that_was_killed() {
+    let home = Home::with_vault(OURS);
+    let theirs = of_sops(&home, "");
+    home.write("e.yaml", theirs);
+    std::fs::remove_file(home.at("in.yaml")).unwrap();
+    let mut edit = python(&home, "sops");
+    edit.env("SOPS_AGE_KEY_FILE", home.at("age.key")).args(["edit", "e.yaml"]);
+    let file = killed_in_an_edit(edit, &home);
+    check_left(14, in_clear(&home.at("tmp")) == [file]);
+
+    std::fs::remove_dir_all(home.at("tmp")).unwrap();
+    let mut edit = home.command(&["edit"]);
+    edit.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let file = killed_in_an_edit(edit, &home);
+    assert!(file.starts_with("/dev/shm"), "never on a disk: {}", file.display());
+    assert_eq!(in_clear(home.path()), Vec::<PathBuf>::new());
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while file.exists() || file.parent().unwrap().exists() {
+        assert!(std::time::Instant::now() < end, "{} is still there", file.display());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_key_in_what_a_program_inherits() {
+    let home = Home::with_vault("pw = \"secret:can4ry-s3cret\"\n");
+    let recipient = key(&home, "age.key");
+    home.write("in.yaml", "pw: can4ry-s3cret\n");
+    home.write("e.yaml", said(python(&home, "sops").args(["encrypt", "--age", &recipient, "in.yaml"])));
+    let text = home.read("age.key");
+    let secret = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).unwrap();
+    let seen = said(python(&home, "sops").env("SOPS_AGE_KEY", secret).args(["exec-env", "e.yaml", "env"]));
+    assert!(seen.contains("pw=can4ry-s3cret"), "{seen}");
+    check_left(15, seen.contains(secret));
+
+    // Ours takes no key from a variable, only the name of a file; even that name, and a passphrase, are gone.
+    home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    let mut exec = home.command(&["exec", "--", "env"]);
+    exec.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let exec =
+        exec.envs([("BOOTSEAL_IDENTITY", "web1.key"), ("BOOTSEAL_PASSPHRASE", "pa55"), ("BOOTSEAL_KEY", secret)]);
+    let seen = said(exec);
+    assert!(seen.contains("PW=can4ry-s3cret"), "{seen}");
+    for key in ["web1.key", "pa55", "AGE-SECRET-KEY", "BOOTSEAL_IDENTITY"] {
+        assert!(!seen.contains(key), "{key}");
+    }
 }

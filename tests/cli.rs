@@ -318,6 +318,48 @@ fn seal_keeps_the_kind_of_every_value_and_seals_an_array_whole() {
     assert!(all["properties"].as_array().unwrap().iter().all(|row| row["sealed"] == true), "{all}");
 }
 
+/// What `seal` takes for a profile is what the loader takes for one, also where its `url` is misspelt.
+#[test]
+fn seal_knows_a_profile_by_the_rule_of_the_loader() {
+    let toml = "[acme]\nusername = \"bob\"\npassword = \"hunter2\"\n[acme.login]\nulr = \"https://acme.example\"\njson.login = \"${username}\"\njson.p = \"${password}\"\n\
+                [basic]\nusername = \"bob\"\npassword = \"hunter2\"\n[basic.login]\nURL = \"https://basic.example\"\nbasic = true\n\
+                [sent]\np = \"hunter2\"\n[sent.login]\nurl = \"https://sent.example\"\nform.p = \"${p}\"\njson.login.url = \"none\"\n\
+                [ui.login]\nbasic = true\nform = [\"user\"]\nurl.text = \"Home\"\n";
+    let json = r#"{"acme": {"username": "bob", "password": "hunter2", "login": {"ulr": "https://acme.example", "json": {"login": "${username}", "p": "${password}"}}},
+                "basic": {"username": "bob", "password": "hunter2", "login": {"URL": "https://basic.example", "basic": true}},
+                "sent": {"p": "hunter2", "login": {"url": "https://sent.example", "form": {"p": "${p}"}, "json": {"login": {"url": "none"}}}},
+                "ui": {"login": {"basic": true, "form": ["user"], "url": {"text": "Home"}}}}"#;
+    for (name, text) in [("app.toml", toml), ("app.json", json)] {
+        let home = Home::new();
+        home.write(name, text);
+        let ran = home.run(&["seal", name, "--json"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let lists: Value = serde_json::from_str(&ran.out).unwrap();
+        let readable = [
+            "acme.login.json.login",
+            "acme.login.json.p",
+            "basic.login.basic",
+            "sent.login.url",
+            "sent.login.form.p",
+            "sent.login.json.login.url",
+        ];
+        assert_eq!(lists["readable"], json!(readable), "{name}");
+        for path in ["acme.login.ulr", "basic.login.URL"] {
+            let said = format!("{path} is sealed, and no key of a login profile");
+            let line = ran.err.lines().find(|line| line.contains(&said));
+            assert!(line.is_some_and(|line| line.contains("Did you mean `url`?")), "{name}: {}", ran.err);
+        }
+        assert!(!ran.err.contains("ui.login") && !ran.err.contains("${"), "{}", ran.err);
+        // The loader sees the same three, tells what is wrong with each, and passes over the fourth.
+        let said = home.run(&["verify"]);
+        let told = |table: &str| said.err.lines().filter(|line| line.contains(&format!("{table}.login"))).count();
+        assert_eq!(["acme", "basic", "sent", "ui"].map(told), [1, 1, 1, 0], "{name}: {}", said.err);
+        // And so do those that leave profiles out.
+        let exported = home.ok(&["export"]);
+        assert!(!exported.contains("acme.example") && exported.contains("[ui.login]"), "{exported}");
+    }
+}
+
 #[test]
 fn seal_leaves_a_profile_readable_and_seals_what_is_none_of_its_keys() {
     let home = Home::new();

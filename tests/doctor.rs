@@ -241,3 +241,28 @@ fn the_limits_of_the_process_are_looked_at() {
         assert!(!after("ulimit -c 0").contains(&"swap".into()));
     }
 }
+
+#[test]
+fn an_ssh_key_at_hand_opens_for_it_too_and_a_folder_is_told_once() {
+    let home = Home::with_vault("a = \"secret:x\"\n");
+    std::fs::create_dir(home.at(".ssh")).unwrap();
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(home.at(".ssh/id_ed25519"))
+        .status();
+    assert!(made.unwrap().success());
+    let public = home.read(".ssh/id_ed25519.pub");
+    let recipient = public.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    home.ok(&["access", "add", "ssh", &recipient, "--writer", "--yes"]);
+    home.ok(&["access", "add", "bob", "--new-key", "bob.key", "--yes"]);
+    home.ok(&["access", "remove", "bob", "--yes", "-q"]);
+    std::fs::rename(home.at(".config/bootseal/identity.txt"), home.at("alice.key")).unwrap();
+    std::fs::copy(home.at("app.sealed.toml"), home.at("two.sealed.toml")).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let ran = home.run(&["doctor", "-f", "app.sealed.toml", "-f", "two.sealed.toml"]);
+    assert_eq!(ran.code, 1);
+    assert!(!ran.err.contains("no identity at hand"), "{}", ran.err);
+    assert_eq!(ran.out.matches(": a: is known to bob, who was removed").count(), 2, "{}", ran.out);
+    assert_eq!(ran.out.matches("is a folder that everyone").count(), 1, "{}", ran.out);
+}

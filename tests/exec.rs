@@ -178,17 +178,51 @@ fn key_sources_do_not_reach_the_program() {
     let mut command = exec(&home, &["-i", "-", "--", "cat"]);
     let out: Ran = command.stdin(std::fs::File::open(home.at("web1.key")).unwrap()).output().unwrap().into();
     assert_eq!((out.code, out.out.as_str()), (0, ""), "{}", out.err);
-    // A file behind a descriptor could be read again by the program.
-    let line = format!("{} exec -i /dev/fd/3 -- cat /dev/fd/3 3< web1.key", env!("CARGO_BIN_EXE_bootseal"));
-    let mut shell = Command::new("bash");
-    shell.args(["-c", &line]).current_dir(home.path()).env_clear().env("HOME", home.path()).env("PATH", PATH);
-    let out: Ran = shell.output().unwrap().into();
-    assert!(out.code == 125 && out.err.contains("would inherit") && out.out.is_empty(), "{out:?}");
-    let line = line.replace("3< web1.key", "3< <(cat web1.key)");
-    let mut shell = Command::new("bash");
-    shell.args(["-c", &line]).current_dir(home.path()).env_clear().env("HOME", home.path()).env("PATH", PATH);
-    let out: Ran = shell.output().unwrap().into();
-    assert_eq!((out.code, out.out.as_str()), (0, ""), "{}", out.err);
+    // A file behind stdin's other names too.
+    for name in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+        let mut command = exec(&home, &["-i", name, "--", "cat"]);
+        let out: Ran = command.stdin(std::fs::File::open(home.at("web1.key")).unwrap()).output().unwrap().into();
+        assert_eq!((out.code, out.out.as_str()), (0, ""), "{name}: {}", out.err);
+    }
+}
+
+#[test]
+fn a_descriptor_that_a_key_was_read_from_is_not_inherited() {
+    let home = Home::with_vault(VAULT);
+    home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    home.write("glass", "four-words-are-better\n");
+    let add = ["access", "add", "glass", "--passphrase", "--small", "--passphrase-fd", "0", "--yes"];
+    home.ok_with(&add, b"four-words-are-better");
+    let bash = |line: &str| -> Ran {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", line]).current_dir(home.path()).env_clear();
+        shell.env("HOME", home.path()).env("PATH", PATH).env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
+        shell.output().unwrap().into()
+    };
+    // 8 is the program's own, and stays.
+    let child = "-- sh -c 'cd /proc/self/fd && echo [3-9] && cat <&8 && cat <&7'";
+    for ((source, opened), how) in [
+        ("--passphrase-fd 7", "7< glass"),
+        ("--passphrase-fd 7", "7< <(cat glass)"),
+        ("-i /dev/fd/7", "7< web1.key"),
+        ("-i /proc/self/fd/7", "7< web1.key"),
+        // A key that is not needed, as the file opens by another.
+        ("-i web1.key --passphrase-fd 7", "7< glass"),
+    ]
+    .iter()
+    .flat_map(|(source, opened)| ["", "--on-change restart"].map(|how| ((source, opened), how)))
+    {
+        let line = format!("\"$BOOTSEAL\" exec {how} {source} --only acme.password {child} {opened} 8<<< mine");
+        let out = bash(&line);
+        let listed = out.out.lines().next().unwrap_or_default();
+        assert!(!listed.split(' ').any(|number| number == "7") && listed.contains('8'), "{line}: {out:?}");
+        assert!(out.out.ends_with("mine\n") && out.code != 0 && out.code < 125, "{line}: {out:?}");
+    }
+    let out = bash("BOOTSEAL_IDENTITY=/dev/fd/7 \"$BOOTSEAL\" exec -- cat /dev/fd/7 7< web1.key");
+    assert!(out.code == 1 && out.out.is_empty() && out.err.contains("No such file"), "{out:?}");
+    // Where results go, no key comes from: the program could not do without it.
+    let out = bash("\"$BOOTSEAL\" exec -i /dev/fd/1 -- true 1<> web1.key");
+    assert!(out.code == 125 && out.err.contains("descriptor 1"), "{out:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod support;
 use other_tools::{dotenvx, fed, hard_values, java_sealed, python, said};
 use serde_json::{Map, Value, json};
 use std::process::Command;
-use support::{Home, Ran};
+use support::{Home, Ran, unseen};
 
 const CANARY: &str = "can4ry-s3cret";
 
@@ -209,6 +209,27 @@ fn sops_opens_by_an_ssh_key() {
     sops(&home, &["encrypt", "--age", public.trim(), "in.yaml"], "e.yaml");
     imported(&home, &["sops", "e.yaml", "-o", "a.sealed.toml"]);
     assert_eq!(exported(&home, "a.sealed.toml"), json!({"pw": CANARY}));
+}
+
+#[test]
+fn sops_opens_by_an_ssh_key_whose_passphrase_is_typed() {
+    let home = Home::new();
+    std::fs::create_dir(home.at(".ssh")).unwrap();
+    let mut ssh_keygen = Command::new("ssh-keygen");
+    said(ssh_keygen.args(["-q", "-t", "ed25519", "-N", "open sesame", "-f"]).arg(home.at(".ssh/id_ed25519")));
+    let public = home.read(".ssh/id_ed25519.pub");
+    home.write("in.yaml", format!("pw: {CANARY}\n"));
+    sops(&home, &["encrypt", "--age", public.trim(), "in.yaml"], "e.yaml");
+    let import = ["import", "--from", "sops", "e.yaml", "-o", "app.sealed.toml"];
+    let question = "*Passphrase of the SSH key ssh-ed25519";
+    for (typed, code) in [("a guess\n", 4), ("\x03", 2)] {
+        let ran = home.typed(&import, &[], &[(question, typed)]);
+        assert!(ran.code == code && !ran.out.contains("guess") && !home.at("app.sealed.toml").exists(), "{ran:?}");
+    }
+    refused(&home, 4, "no-identity", "nobody could be asked for", &["sops", "e.yaml", "-o", "app.sealed.toml"]);
+    let ran = home.typed(&import, &[], &[(question, "open sesame\n")]);
+    assert!(ran.code == 0 && !ran.out.contains("sesame") && !ran.out.contains(CANARY), "{ran:?}");
+    assert_eq!(home.ok(&["get", "pw"]), CANARY);
 }
 
 #[test]
@@ -722,6 +743,7 @@ fn nothing_in_clear_reaches_a_disk_argv_or_environment() {
     let trace = home.read("trace");
     assert!(trace.contains("a.sealed.toml") && trace.contains("execve") && trace.contains("sealed:"), "{trace}");
     assert!(!trace.contains(CANARY) && !trace.contains("hunter2-passw0rd"), "{trace}");
+    assert!(!trace.lines().any(unseen), "{trace}");
     assert_eq!(home.ok(&["get", "pw", "-f", "a.sealed.toml"]), CANARY);
 }
 

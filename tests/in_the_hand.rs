@@ -7,7 +7,6 @@ mod support;
 use serde_json::Value;
 use std::io::Read;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 use support::{Home, Ran, at_a_terminal, team};
 
 #[test]
@@ -150,26 +149,41 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
         format!("[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"{url}\"\nallow_http = true\nform = {{ p = \"${{password}}\" }}\ntoken = {{ json = \"/t\" }}\n"),
     );
     home.ok(&["seal", "slow.toml"]);
-    // The vendor answers only after a word was said of it, or where none may be said, after longer than it would have taken.
-    let vendor = std::thread::spawn(move || {
-        for stream in listener.incoming().take(2) {
-            let mut stream = stream.unwrap();
-            let mut buffer = [0; 4096];
-            let read = stream.read(&mut buffer).unwrap();
-            assert!(read > 0);
-            let began = Instant::now();
-            while began.elapsed() < Duration::from_millis(1200) {
-                std::thread::park_timeout(Duration::from_millis(100));
-            }
-            std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{\"t\":\"abc\"}").unwrap();
-        }
-    });
-    let seen = home.typed(&["login", "acme", "-f", "slow.sealed.toml"], &[], &[]);
-    assert!(seen.code == 0 && seen.out.contains("bootseal: logging in … 0 s"), "{seen:?}");
-    assert!(seen.out.contains("\r\x1b[K"), "and goes when it is done: {seen:?}");
-    let quiet = home.typed(&["login", "acme", "-f", "slow.sealed.toml", "-q"], &[], &[]);
-    assert!(quiet.code == 0 && !quiet.out.contains("logging in"), "{quiet:?}");
-    vendor.join().unwrap();
+    let login = |more: &[&str]| {
+        const DRIVER: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let mut command = std::process::Command::new("python3");
+        command
+            .args(["-c", DRIVER, env!("CARGO_BIN_EXE_bootseal"), "login", "acme", "-f", "slow.sealed.toml"])
+            .args(more);
+        command.current_dir(home.path()).env("HOME", home.path()).env("USER", "alice");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let asked = || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream
+    };
+    // The quiet one waits for its vendor first, and for longer than the other, which is answered only when it has said that it waits.
+    let mut quiet = login(&["-q"]);
+    let of_quiet = asked();
+    let mut talking = login(&[]);
+    let of_talking = asked();
+    let mut seen = String::new();
+    let mut out = talking.stdout.take().unwrap();
+    while !seen.contains("bootseal: logging in … 0 s") {
+        let mut buffer = [0; 4096];
+        let read = out.read(&mut buffer).unwrap();
+        assert!(read > 0, "ended without a word: {seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    for mut stream in [of_quiet, of_talking] {
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{\"t\":\"abc\"}").unwrap();
+    }
+    out.read_to_string(&mut seen).unwrap();
+    assert!(talking.wait().unwrap().success() && seen.contains("\r\x1b[K"), "and goes when it is done: {seen:?}");
+    let mut seen = String::new();
+    quiet.stdout.take().unwrap().read_to_string(&mut seen).unwrap();
+    assert!(quiet.wait().unwrap().success() && !seen.contains("logging in"), "{seen:?}");
 }
 
 #[test]
@@ -189,6 +203,29 @@ fn what_was_nearly_right_is_named() {
     ] {
         let ran = home.run(args);
         assert!(ran.code != 0 && ran.err.contains(meant), "{args:?}: {ran:?}");
+    }
+    // What breaks a profile shows when it is done, and not when a service starts.
+    let changed = Home::with_vault(
+        "[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\n",
+    );
+    let ran = changed.run(&["set", "acme.login.expriy.fixed", "--plain", "1h"]);
+    assert!(ran.code == 0 && ran.err.contains("Did you mean `expiry`?"), "{ran:?}");
+    let ran = changed.run(&["set", "acme.login.method", "--plain", "POST"]);
+    assert!(ran.code == 0 && ran.err.is_empty(), "one that is broken already is not told again: {ran:?}");
+    assert!(changed.run(&["unset", "acme.login.expriy.fixed"]).err.is_empty());
+    let ran = changed.run(&["unset", "acme.password"]);
+    assert!(ran.code == 0 && ran.err.contains("acme.password"), "{ran:?}");
+    // An option that was given what it does not take is named, and what it was given is not.
+    for (args, option) in [
+        (&["verify", "--min-generation", "hunter2"][..], "--min-generation"),
+        (&["get", "acme.password", "--clear-after", "hunter2"], "--clear-after"),
+        (&["set", "acme.password", "--generate=hunter2"], "--generate"),
+        (&["list", "--passphrase-fd", "hunter2"], "--passphrase-fd"),
+        (&["vendor", "acme", "--revoke-every", "hunter2"], "--revoke-every"),
+    ] {
+        let ran = home.run(args);
+        let named = ran.err.starts_with(&format!("error: {option}"));
+        assert!(ran.code == 2 && named && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
     }
     // A word that is near to nothing may be a secret in the wrong place, and is not repeated.
     for args in [&["correct-horse"][..], &["access", "correct-horse"], &["--json", "correct-horse"]] {
@@ -221,4 +258,46 @@ fn ten_thousand_properties_are_listed_with_a_key_and_without() {
     for home in [&home, &other] {
         assert_eq!(home.ok(&["list"]).lines().count(), 10_000);
     }
+}
+
+/// As the system sees it: the file is opened once, read through once, and for who has no key nothing else is looked at.
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
+    let properties: String = (0..10_000).map(|number| format!("p{number} = \"secret:value-{number}\"\n")).collect();
+    let home = Home::with_vault(&format!("[many]\n{properties}"));
+    let other = team::elsewhere(&home, &[], &home.read(team::FILE));
+    for (home, key) in [(&home, true), (&other, false)] {
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-y", "-s", "0", "-o", "trace"]);
+        strace.args(["-e", "trace=open,openat,read,pread64,readv,preadv,preadv2,mmap"]);
+        strace.arg(env!("CARGO_BIN_EXE_bootseal")).arg("list");
+        strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("USER", "alice");
+        let ran: Ran = strace.output().unwrap().into();
+        assert!(ran.code == 0 && ran.out.lines().count() == 10_000, "{}", ran.err);
+        let trace = home.read("trace");
+        let length = home.read(team::FILE).len();
+        let of_file = |line: &&str| line.contains(team::FILE);
+        let opened = trace.lines().filter(of_file).filter(|line| line.contains("open"));
+        assert_eq!(opened.count(), 1);
+        let mapped = trace.lines().filter(of_file).filter(|line| line.contains("mmap"));
+        assert_eq!(mapped.count(), 0);
+        let reads = trace.lines().filter(of_file).filter(|line| line.contains("read"));
+        let read: usize = reads.map(|line| line.rsplit(" = ").next().unwrap().parse::<usize>().unwrap()).sum();
+        assert_eq!(read, length, "once, from the first byte to the last");
+        let keys = trace.lines().filter(|line| line.contains("identity.txt") && !line.contains("ENOENT")).count();
+        assert_eq!(keys > 0, key, "{}", if key { "the dates are sealed" } else { "no key is looked for" });
+    }
+}
+
+#[test]
+fn what_cannot_be_says_what_can() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
+    home.ok(&["get", "acme.password", "--out", "there"]);
+    let ran = home.run(&["get", "acme.password", "--out", "there", "--json"]);
+    let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+    assert_eq!((ran.code, &error["error"]["kind"]), (1, &"exists".into()), "{error}");
+    assert!(error["error"]["help"].as_str().is_some_and(|help| help.contains("another")), "{error}");
+    let ran = home.run_with(&["set", "bootseal.x"], b"hunter2");
+    assert!(ran.code == 1 && ran.err.contains("`bootseal access`") && !ran.err.contains("by hand"), "{ran:?}");
 }

@@ -7,10 +7,13 @@ mod support;
 #[path = "support/vendor.rs"]
 mod vendor;
 
+use bootseal::testing::Clock;
 use bootseal::{ExpiryFrom, Kind};
 use std::time::Duration;
 use vendor::{Process, get, run};
 
+/// What serving.py gives a token that is not told otherwise.
+const LIFE: Duration = Duration::from_secs(300);
 const USER: [&str; 2] = ["zoë", "p/ä \"s"];
 const CLIENT: [(&str, &str); 2] = [("acme.client_id", "people"), ("acme.client_secret", "cl1ent:s%c+ret")];
 const PASSWORD: &str = r#"
@@ -30,22 +33,28 @@ basic = "oauth"
 form = { grant_type = "refresh_token", refresh_token = "${refresh_token}" }
 "#;
 
-fn oauth_toolkit(options: &[&str]) -> Process {
-    Process::python("oauth_toolkit.py", USER, options)
+fn oauth_toolkit() -> Process {
+    Process::python("oauth_toolkit.py", USER, &[])
+}
+
+/// The life of every token passes, at the vendor and here.
+fn runs_out(process: &mut Process, clock: &Clock) {
+    process.order("expire");
+    clock.advance(LIFE);
 }
 
 #[test]
 fn a_users_password_and_a_client_in_basic_open_calls_until_the_token_is_revoked() {
-    let mut process = oauth_toolkit(&[]);
+    let mut process = oauth_toolkit();
     let source = process.source(PASSWORD, &CLIENT);
     vendor::opens_calls_until_revoked(&mut process, &source, "/api/whoami/");
     let token = source.token_blocking().unwrap();
-    assert_eq!((token.life(), token.expiry_from()), (Duration::from_secs(300), ExpiryFrom::Json));
+    assert_eq!((token.life(), token.expiry_from()), (LIFE, ExpiryFrom::Json));
 }
 
 #[test]
 fn a_client_with_its_own_credentials_needs_no_user() {
-    let mut process = oauth_toolkit(&[]);
+    let mut process = oauth_toolkit();
     let profile = "url = \"URL/o/token/\"\nbasic = \"oauth\"\nform = { grant_type = \"client_credentials\" }\n";
     let values = [("acme.client_id", "machine"), ("acme.client_secret", "cl1ent:s%c+ret")];
     let client = process.source_of(profile, &values).client();
@@ -65,33 +74,33 @@ fn a_client_with_its_own_credentials_needs_no_user() {
 
 #[test]
 fn a_token_that_ran_out_is_replaced_through_its_refresh_token() {
-    let mut process = oauth_toolkit(&["--life", "4"]);
-    let source = process.source(REFRESHING, &CLIENT);
+    let (mut process, clock) = (oauth_toolkit(), Clock::new());
+    let source = process.source_by(&clock, REFRESHING, &CLIENT);
     let (client, url) = (source.client(), process.url("/api/whoami/"));
     for _ in 0..3 {
         assert_eq!(get(&client, &url).unwrap(), 200);
-        std::thread::sleep(source.token_blocking().unwrap().life());
+        runs_out(&mut process, &clock);
     }
     let counted = process.counted(["logins", "refreshes", "refused_refreshes", "rejected"]);
-    assert!(counted[0] == 1 && (2..=4).contains(&counted[1]) && counted[2..] == [0, 0], "{counted:?}");
+    assert_eq!(counted, [1, 2, 0, 0], "the vendor never saw a dead one");
     let counts = source.counts();
-    assert_eq!((counts.logins, counts.refreshes), (1, counted[1]));
+    assert_eq!((counts.logins, counts.refreshes), (1, 2));
 }
 
 #[test]
 fn a_token_that_ran_out_is_replaced_by_a_login_where_nothing_refreshes_it() {
-    let mut process = oauth_toolkit(&["--life", "4"]);
-    let source = process.source(PASSWORD, &CLIENT);
+    let (mut process, clock) = (oauth_toolkit(), Clock::new());
+    let source = process.source_by(&clock, PASSWORD, &CLIENT);
     let (client, url) = (source.client(), process.url("/api/whoami/"));
     assert_eq!(get(&client, &url).unwrap(), 200);
-    std::thread::sleep(Duration::from_secs(4));
+    runs_out(&mut process, &clock);
     assert_eq!(get(&client, &url).unwrap(), 200);
     assert_eq!(process.counts(), [2, 0, 2, 0]);
 }
 
 #[test]
 fn who_logs_out_has_the_token_revoked() {
-    let mut process = oauth_toolkit(&[]);
+    let mut process = oauth_toolkit();
     let logout =
         "[acme.login.logout]\nurl = \"URL/o/revoke_token/\"\nbasic = \"oauth\"\nform = { token = \"${token}\" }\n";
     let source = process.source(&format!("{PASSWORD}{logout}"), &CLIENT);
@@ -113,7 +122,7 @@ fn who_logs_out_has_the_token_revoked() {
 
 #[test]
 fn a_wrong_password_and_a_wrong_client_make_one_login_each() {
-    let mut process = oauth_toolkit(&[]);
+    let mut process = oauth_toolkit();
     for (values, status) in
         [([USER[0], "wrong", "people", "cl1ent:s%c+ret"], 400), ([USER[0], USER[1], "people", "wrong"], 401)]
     {
@@ -126,7 +135,7 @@ fn a_wrong_password_and_a_wrong_client_make_one_login_each() {
 
 #[test]
 fn a_user_who_was_switched_off_is_refused_once_and_again_after_each_revocation() {
-    let mut process = oauth_toolkit(&[]);
+    let mut process = oauth_toolkit();
     let source = process.source(REFRESHING, &CLIENT);
     let (client, url) = (source.client(), process.url("/api/whoami/"));
     assert_eq!(get(&client, &url).unwrap(), 200);

@@ -6,9 +6,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 mod support;
+#[path = "support/vendor.rs"]
+mod vendor;
 
+use bootseal::Loader;
+use std::collections::HashMap;
 use std::process::Command;
 use support::{Home, Ran, root, verbs};
+use vendor::{Process, get};
 
 #[test]
 fn the_page_of_the_command_line_is_the_help_of_the_program() {
@@ -64,32 +69,35 @@ fn sections(page: &str) -> Vec<(String, String, Vec<String>)> {
     sections
 }
 
+fn typed(home: &Home, title: &str, script: &str) {
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display().to_string();
+    let mut bash = Command::new("bash");
+    bash.args(["-euo", "pipefail", "-c", script]).current_dir(home.path()).env_clear();
+    bash.env("HOME", home.path()).env("USER", "alice").env("PATH", format!("{bin}:/usr/bin:/bin"));
+    for (name, value) in [
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_AUTHOR_NAME", "alice"),
+        ("GIT_AUTHOR_EMAIL", "a@example.org"),
+        ("GIT_COMMITTER_NAME", "alice"),
+        ("GIT_COMMITTER_EMAIL", "a@example.org"),
+    ] {
+        bash.env(name, value);
+    }
+    let ran: Ran = bash.stdin(std::process::Stdio::null()).output().unwrap().into();
+    assert_eq!(ran.code, 0, "{title}:\n{script}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
+}
+
 #[test]
 fn every_command_of_operations_runs() {
     let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let sections = sections(&page);
-    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display().to_string();
     let mut left_out = Vec::new();
     for (title, script, why) in sections {
         left_out.extend(why.into_iter().map(|why| format!("{title}: {why}")));
         if script.is_empty() {
             continue;
         }
-        let home = Home::new();
-        let mut bash = Command::new("bash");
-        bash.args(["-euo", "pipefail", "-c", &script]).current_dir(home.path()).env_clear();
-        bash.env("HOME", home.path()).env("USER", "alice").env("PATH", format!("{bin}:/usr/bin:/bin"));
-        for (name, value) in [
-            ("GIT_CONFIG_NOSYSTEM", "1"),
-            ("GIT_AUTHOR_NAME", "alice"),
-            ("GIT_AUTHOR_EMAIL", "a@example.org"),
-            ("GIT_COMMITTER_NAME", "alice"),
-            ("GIT_COMMITTER_EMAIL", "a@example.org"),
-        ] {
-            bash.env(name, value);
-        }
-        let ran: Ran = bash.stdin(std::process::Stdio::null()).output().unwrap().into();
-        assert_eq!(ran.code, 0, "{title}:\n{script}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
+        typed(&Home::new(), &title, &script);
     }
     assert_eq!(
         left_out,
@@ -99,4 +107,53 @@ fn every_command_of_operations_runs() {
             "Kubernetes with GitOps: takes a cluster",
         ]
     );
+}
+
+/// The page's own commands, while a service runs against a vendor that takes the new password between them.
+#[test]
+fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
+    let mut acme = Process::python("simplejwt.py", ["svc", "old"], &[]);
+    let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (friday, rest) = page.split_once("Now it is changed at the vendor.").unwrap();
+    let monday = rest.split("\n## ").next().unwrap();
+    let friday = friday.replace("https://acme.example", &acme.url(""));
+    let (_, script, _) = sections(&friday).pop().unwrap();
+    let (before, script) = script.split_once("rm app.toml\n").unwrap();
+    let before = before.replacen("[acme.login]\n", &format!("[acme.login]\n{}", acme.ca_line()), 1);
+    let (_, after, _) = sections(&format!("\n## Monday\n{monday}")).pop().unwrap();
+
+    let home = Home::new();
+    typed(&home, "before", &before);
+    let key = home.at(".config/bootseal/identity.txt");
+    let start = || {
+        let loader = Loader::exactly(home.at("app.sealed.toml")).identity_file(&key).environment(HashMap::new());
+        loader.pin(&home.vault()).unwrap().load().unwrap()
+    };
+    let login = || home.run(&["login", "acme", "--json"]).code;
+    let service = start();
+    let (client, url) = (service.token_source("acme").unwrap().client(), acme.url("/api/whoami/"));
+    assert_eq!(get(&client, &url).unwrap(), 200);
+
+    typed(&home, "Friday", script);
+    service.reload().unwrap();
+    assert_eq!((get(&client, &url).unwrap(), login()), (200, 0), "nothing has changed at the vendor yet");
+    assert_eq!(acme.counted(["refused"]), [0]);
+
+    let new = home.ok(&["get", "acme.password_next"]);
+    acme.tell(&serde_json::json!({ "do": "password", "password": new }));
+    acme.order("revoke-all");
+    for _ in 0..3 {
+        assert_eq!(get(&client, &url).unwrap(), 200);
+    }
+    assert_eq!(acme.counted(["refused"]), [1], "refused once with the old one");
+    let started_now = start().token_source("acme").unwrap().client();
+    assert_eq!(get(&started_now, &url).unwrap(), 200, "one that starts now goes over as well");
+    assert_eq!(login(), 0, "and so does whoever looks");
+
+    typed(&home, "Monday", &after);
+    let refused = acme.counted(["refused"]);
+    service.reload().unwrap();
+    acme.order("revoke-all");
+    assert_eq!((get(&client, &url).unwrap(), login()), (200, 0));
+    assert_eq!(acme.counted(["refused"]), refused, "the old one is never tried again");
 }

@@ -379,3 +379,132 @@ fn a_passphrase_in_code_is_the_one_or_an_error() {
     let foreign = Home::with_vault("a = \"secret:b\"\n").vault();
     assert_eq!(loader(GLASS).pin(&foreign).unwrap().load().unwrap_err().kind(), Kind::WrongVault);
 }
+
+// An identity that a passphrase locks
+
+/// `keygen --passphrase`: the file says whose it is, and opens by the passphrase, also for age.
+#[test]
+fn an_identity_that_a_passphrase_locks_is_one_all_the_way() {
+    let home = Home::new();
+    home.write("glass", "four words are better\n");
+    let made = shell(&home, "\"$BOOTSEAL\" keygen --passphrase --passphrase-fd 3 3< glass");
+    assert_eq!(made.code, 0, "{}", made.err);
+    let (own, recipient) = (".config/bootseal/identity.txt", made.out.trim());
+    let text = home.read(own);
+    assert!(text.starts_with(&format!("# public key: {recipient}\n-----BEGIN AGE ENCRYPTED FILE-----\n")), "{text}");
+    assert!(!text.contains("AGE-SECRET-KEY"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(home.at(own)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // Whose it is is known without the passphrase: a vault is made, and listed, and nobody is asked.
+    assert_eq!(home.ok(&["keygen", "-y", own]).trim(), recipient);
+    home.ok(&["init"]);
+    assert_eq!(home.ok(&["list"]), "");
+    // To write it takes the passphrase.
+    let ran = home.run_with(&["set", "acme.password"], b"hunter2");
+    assert!(ran.code == 2 && ran.err.contains("--passphrase-fd"), "{}", ran.err);
+    quiet(shell(&home, "printf hunter2 | \"$BOOTSEAL\" set acme.password --passphrase-fd 3 3< glass"));
+    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< glass")), "hunter2");
+    home.write("wrong", "three words are worse\n");
+    let ran = shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< wrong");
+    assert!(ran.code == 4 && ran.err.contains(&format!("not the passphrase of {recipient}")), "{}", ran.err);
+    // The pin goes above what is locked, and it still opens.
+    home.ok(&["access", "pin", own]);
+    assert!(home.read(own).starts_with("# vault: vault1"), "{}", home.read(own));
+    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< glass")), "hunter2");
+    // Asked for at a terminal, once; and when it is made, twice.
+    let asked = [("Passphrase of the identity of alice: ", "four words are better\n")];
+    let (code, seen, echo) = at_a_terminal(&home, &["get", "acme.password"], &asked).unwrap();
+    assert!(code == 0 && seen.contains("hunter2") && !seen.contains("four words") && echo == "echo", "{seen}");
+    let differ = [("Passphrase of other: ", "four words are better\n"), ("again: ", "four words are worse\n")];
+    let (code, seen, _) = at_a_terminal(&home, &["keygen", "--passphrase", "-o", "other"], &differ).unwrap();
+    assert!(code == 2 && seen.contains("differ") && !home.at("other").exists(), "{seen}");
+    let twice = [("Passphrase of other: ", "short one\n"), ("again: ", "short one\n")];
+    let (code, seen, _) = at_a_terminal(&home, &["keygen", "--passphrase", "-o", "other"], &twice).unwrap();
+    assert!(code == 0 && seen.contains("fewer than 12 characters") && home.at("other").exists(), "{seen}");
+    // Without a terminal nothing is made, nor set aside.
+    let ran = home.run(&["keygen", "--passphrase", "--force"]);
+    assert!(ran.code == 2 && ran.err.contains("--passphrase-fd") && home.read(own).contains(recipient), "{}", ran.err);
+    for empty in ["", "\n"] {
+        home.write("nothing", empty);
+        let ran = shell(&home, "\"$BOOTSEAL\" keygen --passphrase --force --passphrase-fd 3 3< nothing");
+        assert!(ran.code == 2 && ran.err.contains("empty") && home.read(own).contains(recipient), "{}", ran.err);
+    }
+}
+
+#[test]
+fn what_is_locked_is_the_identity_that_stands_above_it_or_an_error() {
+    let home = Home::new();
+    home.write("glass", "four words are better\n");
+    quiet(shell(&home, "\"$BOOTSEAL\" keygen --passphrase -o locked --passphrase-fd 3 3< glass"));
+    home.ok(&["keygen", "-o", "other"]);
+    let (locked, other) = (home.read("locked"), home.ok(&["keygen", "-y", "other"]));
+    let own = home.ok(&["keygen", "-y", "locked"]);
+    home.ok(&["init", "--writer", &format!("a={}", own.trim()), "--writer", &format!("b={}", other.trim())]);
+    quiet(shell(&home, "printf x | \"$BOOTSEAL\" set a.b -i other"));
+    // Beside entries that open by a passphrase themselves.
+    let add = ["access", "add", "c", "--passphrase", "--small", "--passphrase-fd", "0", "--yes", "-i", "other"];
+    home.ok_with(&add, WEB.as_bytes());
+    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get a.b -i locked --passphrase-fd 3 3< glass")), "x");
+    let get = "\"$BOOTSEAL\" get a.b -i changed --passphrase-fd 3 3< glass";
+    for (changed, code, said) in [
+        (locked.replace(own.trim(), other.trim()), 1, "is not the identity of"),
+        (locked.lines().skip(1).map(|line| format!("{line}\n")).collect(), 1, "does not say whose it is"),
+        (locked.replace("-----END", "-----"), 1, "is cut"),
+        (locked.replacen("\n", "\n# a word\n", 1).replace("\n", "\r\n"), 0, ""),
+    ] {
+        support::team::private(&home, "changed", changed);
+        let ran = shell(&home, get);
+        assert!(ran.code == code && ran.err.contains(said), "{said}: {}", ran.err);
+    }
+    // One bit of what is locked.
+    let middle = locked.lines().nth(6).unwrap();
+    let flipped = middle.replacen(&middle[..1], if middle.starts_with('A') { "B" } else { "A" }, 1);
+    support::team::private(&home, "changed", locked.replace(middle, &flipped));
+    let ran = shell(&home, get);
+    assert!(ran.code == 1 || ran.code == 4, "{}", ran.err);
+    assert!(ran.out.is_empty() && !ran.err.contains("panicked"), "{}", ran.err);
+}
+
+/// What age wrote, with the line above it that says whose it is; and what we wrote, by age.
+#[cfg(target_os = "linux")]
+#[test]
+fn age_itself_opens_and_makes_what_a_passphrase_locks() {
+    let home = Home::new();
+    home.write("glass", "four words are better\n");
+    quiet(shell(&home, "\"$BOOTSEAL\" keygen --passphrase -o locked --passphrase-fd 3 3< glass"));
+    let age = |args: &[&str], answers: &[&str]| {
+        const DRIVER: &str = r#"
+import os, pty, sys
+answers, command = sys.argv[1].split("|"), sys.argv[2:]
+child, terminal = pty.fork()
+if child == 0: os.execvp(command[0], command)
+seen = b""
+for answer in answers:
+    start = len(seen)
+    while b": " not in seen[start:]: seen += os.read(terminal, 4096)
+    os.write(terminal, answer.encode() + b"\n")
+while True:
+    try: part = os.read(terminal, 4096)
+    except OSError: break
+    if not part: break
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", DRIVER, &answers.join("|"), "age"]).args(args).current_dir(home.path());
+        assert!(command.status().unwrap().success(), "age {args:?}; scripts/test installs it");
+    };
+    let armor = home.read("locked").lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
+    home.write("armor", armor);
+    age(&["-d", "-o", "opened", "armor"], &["four words are better"]);
+    assert!(home.read("opened").contains("AGE-SECRET-KEY-1"));
+    home.ok(&["keygen", "-o", "plain"]);
+    let recipient = home.ok(&["keygen", "-y", "plain"]);
+    age(&["-p", "-a", "-o", "by-age", "plain"], &["four words are better", "four words are better"]);
+    support::team::private(&home, "mine", format!("# public key: {recipient}\n{}", home.read("by-age")));
+    home.ok(&["init", "-i", "mine"]);
+    quiet(shell(&home, "printf x | \"$BOOTSEAL\" set a.b -i mine --passphrase-fd 3 3< glass"));
+    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get a.b -i mine --passphrase-fd 3 3< glass")), "x");
+}

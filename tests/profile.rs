@@ -10,7 +10,7 @@ mod vendor;
 
 use running::Running;
 use serde_json::Value;
-use support::{Home, Ran, at_a_terminal};
+use support::{Home, Ran, at_a_terminal, unseen};
 use vendor::Process;
 
 const USER: [&str; 2] = ["zoë", "p/ä \"s"];
@@ -272,6 +272,36 @@ fn user_and_password_are_asked_for_without_echo() {
     );
 }
 
+#[test]
+fn a_setting_without_a_default_is_asked_for_until_it_is_given() {
+    let home = empty();
+    let before = home.read("app.sealed.toml");
+    let args = ["profile", "acme", "--preset", "keystone"];
+    for answers in [
+        &[("Where is the vendor (https://…)? ", "\n")][..],
+        &[("Where is the vendor (https://…)? ", "https://a.example\n"), ("The project's name: ", "\n")],
+        &[("Where is the vendor (https://…)? ", "\x03")],
+    ] {
+        let ran = home.typed(&args, &[], answers);
+        assert!(ran.code != 0 && home.read("app.sealed.toml") == before, "{answers:?}: {ran:?}");
+    }
+    let answers = [
+        ("Where is the vendor (https://…)? ", "https://a.example\n"),
+        ("The project's name: ", "billing\n"),
+        ("The project's domain [Default]: ", "\n"),
+        ("The user's domain [Default]: ", "people\n"),
+        ("*acme.username: ", "zoë\n"),
+        ("*acme.username, again: ", "zoë\n"),
+        ("*acme.password: ", "hunter2\n"),
+        ("*acme.password, again: ", "hunter2\n"),
+    ];
+    let ran = home.typed(&args, &[], &answers);
+    assert!(ran.code == 0 && !ran.out.contains("zoë") && !ran.out.contains("hunter2"), "{ran:?}");
+    for (path, value) in [("project", "billing"), ("project_domain", "Default"), ("user_domain", "people")] {
+        assert_eq!(home.ok(&["get", &format!("acme.{path}")]), value);
+    }
+}
+
 // ---- Another vault
 
 #[test]
@@ -524,6 +554,34 @@ fn a_line_is_tried_and_its_token_found_at_real_vendors() {
     assert!(!home.read("app.sealed.toml").contains("acme"));
 }
 
+/// As the system sees it: the secrets go to the vendor and nowhere else.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environment() {
+    let first = empty();
+    set(&first, "app.sealed.toml", "acme.username", "x");
+    set(&first, "app.sealed.toml", "acme.password", "x");
+    first.ok(&["profile", "acme", "--preset", "directus", "--url", "https://a.example"]);
+    let vendor = Running::start(&first, &["acme"]);
+    let home = empty();
+    let line = format!("curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n", vendor.origin);
+    let mut strace = std::process::Command::new("strace");
+    strace.args(["-f", "-v", "-yy", "-s", "100000", "-o", "trace", "-e"]);
+    strace.arg("trace=write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg,open,openat,creat,execve,rename,renameat,renameat2,mkdir,mkdirat,link,linkat,symlink,symlinkat");
+    strace.arg(env!("CARGO_BIN_EXE_bootseal")).args(["profile", "acme", "--from-curl", "-", "--yes"]);
+    strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("USER", "alice");
+    let mut child = strace.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), line.as_bytes()).unwrap();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert!(ran.code == 0 && ran.err.contains("told by: json"), "{}", ran.err);
+    let trace = String::from_utf8_lossy(&std::fs::read(home.at("trace")).unwrap()).into_owned();
+    assert!(trace.contains("execve(") && trace.contains("app.sealed.toml") && trace.contains("sealed:"), "no trace");
+    let telling = trace.lines().filter(|call| HIDDEN.iter().any(|hidden| call.contains(hidden)) || unseen(call));
+    let (sent, elsewhere): (Vec<&str>, Vec<&str>) = telling.partition(|call| call.contains("<TCP:[127.0.0.1:"));
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    assert_eq!(sent.len(), 1, "one login: {sent:?}");
+}
+
 #[test]
 fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
     let first = empty();
@@ -570,4 +628,51 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
     // Broken off at the prompt, the terminal is as it was.
     let (code, _, echo) = at_a_terminal(&home, &["profile", "y", "--from-curl", "-"], &[("Paste", "\u{3}")]).unwrap();
     assert_eq!((code, echo.as_str()), (2, "echo"));
+}
+
+#[test]
+fn fields_that_could_be_anything_are_asked_for() {
+    let line = "curl https://a.example/enter --json '{\"who\":\"zoe@\",\"what\":\"hun ter2\",\"lang\":\"de\"}'\n\n";
+    let args = ["profile", "acme", "--from-curl", "-", "--no-login"];
+    let (user, password) = ("Which field is the user (", "Which field is the password (");
+    let home = empty();
+    let before = home.read("app.sealed.toml");
+    let wrong = home.typed(&args, &[], &[("*Paste", line), (password, "nobody\n")]);
+    assert!(wrong.code == 2 && wrong.out.contains("there is no such field"), "{wrong:?}");
+    assert_eq!(home.read("app.sealed.toml"), before);
+    let ran = home.typed(&args, &[], &[("*Paste", line), (password, "what\n"), (user, "who\n")]);
+    assert!(ran.code == 0 && !HIDDEN.iter().any(|hidden| ran.out.contains(hidden)), "{ran:?}");
+    assert_eq!(
+        (home.ok(&["get", "acme.username"]), home.ok(&["get", "acme.password"])),
+        ("zoe@".into(), "hun ter2".into())
+    );
+    assert!(readable(&home).contains("lang"), "{}", readable(&home));
+}
+
+#[test]
+fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
+    let first = empty();
+    set(&first, "app.sealed.toml", "acme.username", "x");
+    set(&first, "app.sealed.toml", "acme.password", "x");
+    first.ok(&["profile", "acme", "--preset", "directus", "--url", "https://a.example"]);
+    let vendor = Running::start(&first, &["acme", "--refuse"]);
+    let line =
+        format!("curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n\n", vendor.origin);
+    let home = empty();
+    let before = home.read("app.sealed.toml");
+    let args = ["profile", "acme", "--from-curl", "-"];
+    let answers = |all_the_same| {
+        [
+            ("*Paste", line.as_str()),
+            ("to see what comes back? [y/N] ", "y\n"),
+            ("Write the profile all the same? [y/N] ", all_the_same),
+        ]
+    };
+    let ran = home.typed(&args, &[], &answers("n\n"));
+    assert!(ran.code == 5 && ran.out.contains("the login did not work: ") && ran.out.contains("--no-login"), "{ran:?}");
+    assert_eq!(home.read("app.sealed.toml"), before);
+    let ran = home.typed(&args, &[], &answers("y\n"));
+    assert!(ran.code == 0 && !HIDDEN.iter().any(|hidden| ran.out.contains(hidden)), "{ran:?}");
+    assert_eq!(home.ok(&["get", "acme.password"]), "hun ter2");
+    assert_eq!(first.read("vendor.log").matches("POST /auth/login 401").count(), 2, "one login each");
 }

@@ -353,6 +353,25 @@ fn what_is_no_proposal_is_refused() {
 }
 
 #[test]
+fn at_a_terminal_it_shows_the_proposal_and_asks() {
+    let scene = Scene::new();
+    scene.propose("acme.token", &["--note", "from the vendor's page"], b"canary-new");
+    let before = scene.alice.read("app.sealed.toml");
+    let question = "Seal its value, and sign? [y/N] ";
+    for no in ["n\n", "\n", "\x03"] {
+        let ran = scene.alice.typed(&["accept", "proposal"], &[], &[(question, no)]);
+        assert!(ran.code != 0 && scene.alice.read("app.sealed.toml") == before, "{no:?}: {ran:?}");
+        let shown = ran.out.split(question).next().unwrap();
+        for words in ["acme.token", "from the vendor's page", "app.sealed.toml"] {
+            assert!(shown.contains(words), "{words}: {ran:?}");
+        }
+    }
+    let ran = scene.alice.typed(&["accept", "proposal"], &[], &[(question, "yes\n")]);
+    assert!(ran.code == 0 && !ran.out.contains("canary"), "{ran:?}");
+    assert_eq!(scene.alice.ok(&["get", "acme.token"]), "canary-new");
+}
+
+#[test]
 fn who_may_only_read_accepts_nothing() {
     let scene = Scene::new();
     scene.propose("acme.password", &[], CANARY.as_bytes());

@@ -257,3 +257,27 @@ fn ten_thousand_names_take_no_time() {
     assert_eq!(home.ok(&["get", "t9999.a"]), "9999");
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
+
+/// Each comment is held against each value: not one by one.
+#[test]
+fn ten_thousand_values_with_comments_become_the_same_text_with_sealed_values() {
+    let lines = |value: &dyn Fn(usize) -> String| -> String {
+        (0..10_000).map(|n| format!("# of the vendor number {n}\nname_{n} = \"{}\"\n", value(n))).collect()
+    };
+    let text = lines(&|n| format!("canary of the vendor {n}"));
+    let (home, _) = sealed("big.toml", &text, &["-q"]);
+    let written = home.read("big.sealed.toml");
+    let emptied: String = written.split("\n[bootseal]").next().unwrap().lines().fold(String::new(), |text, line| {
+        let line = line.split_once("\"sealed:").map_or(line.to_owned(), |(name, _)| format!("{name}\"\""));
+        text + &line + "\n"
+    });
+    assert_eq!(emptied, lines(&|_| String::new()));
+    assert_eq!(home.ok(&["get", "name_9999"]), "canary of the vendor 9999");
+    // One that tells is found among them, with its line.
+    let home = Home::new();
+    home.write("big.toml", format!("{text}# was: canary of the vendor 77, I think\n"));
+    let ran = home.run(&["seal", "big.toml"]);
+    silent(&ran);
+    assert!(ran.code == 1 && ran.err.contains("the comment in line 20001 holds the value of name_7"), "{}", ran.err);
+    assert!(!home.at("big.sealed.toml").exists());
+}

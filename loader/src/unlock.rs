@@ -63,7 +63,6 @@ impl Candidate {
     /// The public sides of what it holds.
     pub(crate) fn shown(&self) -> String {
         let ready = self.file.identities.iter().map(Identity::to_string);
-        #[cfg(feature = "ssh")]
         let ready = ready.chain(
             self.file
                 .locked

@@ -44,6 +44,7 @@ mod scrub;
 mod wipe;
 
 mod harden;
+mod inherit;
 
 mod audit;
 #[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
@@ -63,6 +64,7 @@ pub use arena::Arena;
 pub use audit::{Audit, AuditError, audit};
 pub use frees::{ErasedFrees, Erasure, with_erased_frees};
 pub use harden::{Hardened, Setting, harden};
+pub use inherit::keep_from_programs;
 pub use level::{LevelError, require};
 pub use pages::{Level, MemoryError, Report, report};
 pub use room::{Room, room};

@@ -3,11 +3,13 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 
 use crate::support::root;
-use bootseal::{Client, Kind, TokenSource};
+use bootseal::testing::Clock;
+use bootseal::{Client, HttpTransport, Kind, Secrets, TokenSource};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -120,14 +122,28 @@ impl Process {
 
     /// The account `acme` with this profile, whose `URL` is the vendor's origin and which begins within `[acme.login]`.
     pub fn source(&self, profile: &str, more: &[(&str, &str)]) -> TokenSource {
-        let [username, password] = self.user;
-        self.source_of(profile, &[&[("acme.username", username), ("acme.password", password)], more].concat())
+        self.source_of(profile, &self.values(more))
     }
 
     /// The same with other values.
     pub fn source_of(&self, profile: &str, values: &[(&str, &str)]) -> TokenSource {
+        self.vault_of(profile, values).token_source("acme").unwrap()
+    }
+
+    /// The same with a clock that the test moves.
+    pub fn source_by(&self, clock: &Clock, profile: &str, more: &[(&str, &str)]) -> TokenSource {
+        let vault = self.vault_of(profile, &self.values(more));
+        vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(HttpTransport)).unwrap()
+    }
+
+    fn values<'a>(&self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let [username, password] = self.user;
+        [&[("acme.username", username), ("acme.password", password)], more].concat()
+    }
+
+    fn vault_of(&self, profile: &str, values: &[(&str, &str)]) -> Secrets {
         let readable = format!("[acme.login]\n{}{}", self.ca_line(), profile.replace("URL", &self.origin));
-        bootseal::testing::vault(values.to_vec(), &readable).unwrap().token_source("acme").unwrap()
+        bootseal::testing::vault(values.to_vec(), &readable).unwrap()
     }
 }
 

@@ -243,6 +243,9 @@ pub(crate) struct Keygen {
     /// Where the identity goes [default: your own, bootseal/identity.txt in the configuration folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Lock it by a passphrase, which is asked for wherever it is to open something
+    #[arg(long, conflicts_with = "of")]
+    pub(crate) passphrase: bool,
     /// Put a new identity in the place of one that is there, which is set aside
     #[arg(long, conflicts_with = "of")]
     pub(crate) force: bool,

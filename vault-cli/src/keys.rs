@@ -17,7 +17,7 @@ const DERIVING: &str = "making a key of the passphrase";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) identities: Vec<Identity>,
-    /// SSH keys whose passphrase was not asked for yet.
+    /// Identities and SSH keys whose passphrase was not asked for yet.
     pub(crate) locked: Vec<LockedKey>,
     pub(crate) pins: Vec<Pin>,
     /// Where the programs of plugins may be found.
@@ -33,6 +33,11 @@ impl Keys {
         self.identities.extend(file.identities.into_iter().map(|identity| identity.with_plugins(&self.plugins)));
         self.locked.extend(file.locked);
         self.pins.extend(file.pins);
+    }
+
+    fn any_locked_in(&self, file: &VerifiedFile) -> bool {
+        let recipients = || self.locked.iter().map(LockedKey::recipient);
+        file.access().iter().any(|access| recipients().any(|recipient| *recipient == access.recipient))
     }
 }
 
@@ -59,6 +64,9 @@ impl World<'_> {
             paths.extend(self.own_identity_file().ok().filter(|path| path.exists()));
         }
         for path in paths {
+            if let Some(number) = descriptor(&path) {
+                self.keep_from_programs(number)?;
+            }
             let file = match path == Path::new("-") {
                 true => {
                     self.stdin_taken = true;
@@ -77,9 +85,25 @@ impl World<'_> {
         if let Some(descriptor) = everywhere.passphrase_fd {
             keys.named = true;
             // Also where nothing asks for it: what stands there must never be taken for a value.
-            self.stdin_taken |= descriptor == 0;
+            self.keep_from_programs(descriptor)?;
         }
         Ok(keys)
+    }
+
+    /// A descriptor that a key comes from is no value's source and no program's to inherit.
+    fn keep_from_programs(&mut self, descriptor: u32) -> Result<()> {
+        match descriptor {
+            0 => self.stdin_taken = true,
+            1 | 2 => {
+                let what = format!("descriptor {descriptor} is where results and messages go, and no source of a key");
+                return Err(
+                    Failure::new(Kind::Usage, what).with_help("Let the shell open another, for reading: … 3< FILE")
+                );
+            }
+            // What is not open fails below, where it is read, and says so.
+            number => drop(bootseal_memory::keep_from_programs(number)),
+        }
+        Ok(())
     }
 
     /// Adds to `keys` what this very file asks for; called when it is verified and about to be opened.
@@ -105,12 +129,12 @@ impl World<'_> {
         everywhere: &Everywhere,
     ) -> Result<()> {
         self.unlock_by_given(keys, file, everywhere)?;
-        if keys.named { self.unlock_ssh(Role::Reader, keys, file, everywhere) } else { Ok(()) }
+        if keys.named { self.unlock_locked(Role::Reader, keys, file, everywhere) } else { Ok(()) }
     }
 
     fn unlock_as(&mut self, need: Role, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
         self.unlock_by_given(keys, file, everywhere)?;
-        self.unlock_ssh(need, keys, file, everywhere)?;
+        self.unlock_locked(need, keys, file, everywhere)?;
         let enough = |role: Role| need == Role::Reader || role == Role::Writer;
         if everywhere.passphrase_fd.is_some() || file.role_of(&keys.identities).is_some_and(enough) {
             return Ok(());
@@ -135,12 +159,23 @@ impl World<'_> {
         let passphrase = self.passphrase("", keys, everywhere)?;
         // In front, so that it is what opens, and a passphrase that is tried out is tried.
         let _working = self.working_unless(everywhere.quiet || everywhere.json, DERIVING);
-        keys.identities.insert(0, file.identity_by_any_passphrase(&passphrase)?);
+        match file.identity_by_any_passphrase(&passphrase) {
+            Ok(identity) => keys.identities.insert(0, identity),
+            // It may be that of a locked key.
+            Err(error) if error.kind() == Kind::WrongPassphrase && keys.any_locked_in(file) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 
-    /// SSH keys that are in access and locked, where what is open already does not do.
-    fn unlock_ssh(&mut self, need: Role, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
+    /// Keys that are in access and locked, where what is open already does not do.
+    fn unlock_locked(
+        &mut self,
+        need: Role,
+        keys: &mut Keys,
+        file: &VerifiedFile,
+        everywhere: &Everywhere,
+    ) -> Result<()> {
         for key in keys.locked.clone() {
             let Some(access) = file.access().iter().find(|access| access.recipient == *key.recipient()) else {
                 continue;
@@ -148,7 +183,7 @@ impl World<'_> {
             let role = file.role_of(&keys.identities);
             // Nobody is asked for what would open no more than what is open already.
             if role != Some(Role::Writer) && role != Some(access.role) && (role.is_none() || need == Role::Writer) {
-                let prompt = format!("Passphrase of the SSH key of {}: ", access.name);
+                let prompt = format!("Passphrase of the {} of {}: ", key.what(), access.name);
                 let passphrase = self.passphrase(&prompt, keys, everywhere)?;
                 keys.identities.push(key.unlock(&passphrase)?);
             }
@@ -164,7 +199,10 @@ impl World<'_> {
                 let passphrase = self.passphrase_from(descriptor)?;
                 Ok(keys.passphrase.get_or_init(|| passphrase).clone())
             }
-            (None, _) => self.terminal()?.secret(prompt).map_err(no_answer),
+            (None, _) => self.terminal()?.secret(prompt).map_err(|error| {
+                no_answer(error)
+                    .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
+            }),
         }
     }
 
@@ -194,6 +232,16 @@ impl World<'_> {
         }
         Ok(read_passphrase_from(&mut source)?)
     }
+}
+
+/// The descriptor that a path is another name of.
+fn descriptor(path: &Path) -> Option<u32> {
+    if path == Path::new("/dev/stdin") {
+        return Some(0);
+    }
+    let folder = ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"];
+    let number = folder.iter().find_map(|folder| path.strip_prefix(folder).ok())?;
+    number.to_str()?.parse().ok()
 }
 
 /// Stdin is read to its end by whoever comes first.

@@ -46,6 +46,7 @@ mod progress;
 mod prompt;
 mod report;
 mod run;
+mod special_tables;
 mod target;
 mod vaults;
 mod versions;

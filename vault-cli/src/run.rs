@@ -43,7 +43,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
     };
     let style = Style { json: everywhere.json, quiet: everywhere.quiet, verbose: everywhere.verbose, colour };
     let done = match &cli.verb {
-        Verb::Keygen(options) => keygen::run(options, style, world),
+        Verb::Keygen(options) => keygen::run(options, everywhere, style, world),
         Verb::Init(options) => init::run(options, everywhere, style, world),
         Verb::Seal(options) => seal::run(options, everywhere, style, world),
         Verb::Set(options) => set::run(options, everywhere, style, world),
@@ -102,7 +102,7 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
         let _ = write!(world.stdout, "{error}");
         return 0;
     }
-    let known = choices(error).or_else(|| near_verb(error));
+    let known = choices(error).or_else(|| near_verb(error)).or_else(|| wrong_value(error));
     let text = match (known, names_only_options(error)) {
         (Some(known), _) => known,
         (None, true) => error.to_string(),
@@ -165,6 +165,18 @@ fn choices(error: &clap::Error) -> Option<String> {
         return None;
     }
     Some(format!("error: {option} takes one of: {}\n\nFor more information, try '--help'.\n", choices.join(", ")))
+}
+
+/// Which option, or argument, was given what it does not take.
+fn wrong_value(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let (ErrorKind::ValueValidation, Some(ContextValue::String(option))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
+    let what = "does not take what it was given (which is not repeated: it may be a secret)";
+    Some(format!("error: {option} {what}\n\nFor more information, try '--help'.\n"))
 }
 
 /// Whether what the error would repeat of the command line are names of options and verbs, and nothing else.

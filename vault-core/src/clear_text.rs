@@ -94,6 +94,17 @@ impl ClearText {
     pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
         self.document.properties().iter().map(|property| &property.path)
     }
+
+    /// The same with their values, of which `marked` ones are secret.
+    ///
+    /// ```
+    /// let edit = bootseal_core::ClearText::parse("a = 'secret:x'\nb = 1\n".into())?;
+    /// assert_eq!(edit.properties()[1].value, toml::Value::Integer(1));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn properties(&self) -> &[PlainProperty] {
+        self.document.properties()
+    }
 }
 
 impl<Role> Vault<Role> {

@@ -280,6 +280,11 @@ impl Document {
     }
 
     fn cannot(path: Option<&PropertyPath>) -> Error {
+        if let Some(path) = path.filter(|path| path.segments().first().is_some_and(|name| name == "bootseal")) {
+            return Error::new(Kind::Conflict, "the table [bootseal] is the vault's own, and holds no properties")
+                .at(path)
+                .with_help("Who may read or write is changed by `bootseal access`. Another name does for a property.");
+        }
         let error = Error::new(Kind::Conflict, "this file's tables do not let it be changed here");
         let error = match path {
             Some(path) => error.at(path),

@@ -113,7 +113,7 @@ impl Fields {
 }
 
 /// The one of `names` that `name` may be misspelt for.
-fn nearest<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Option<&'a str> {
+pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let score = |other: &str| {
         let other = other.to_lowercase();

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind, Result, Typed};
 use crate::keys::random;
+use crate::locked::{self, LockedKey};
 use crate::pin::Pin;
 #[cfg(feature = "plugin")]
 use crate::plugin::PluginIdentity;
@@ -292,9 +293,8 @@ impl X25519 {
 pub struct IdentityFile {
     /// In the order of the file.
     pub identities: Vec<Identity>,
-    /// SSH keys that a passphrase locks.
-    #[cfg(feature = "ssh")]
-    pub locked: Vec<crate::ssh::LockedKey>,
+    /// Identities and SSH keys that a passphrase locks.
+    pub locked: Vec<LockedKey>,
     /// From lines `# vault: vault1…`.
     pub pins: Vec<Pin>,
 }
@@ -334,11 +334,12 @@ impl IdentityFile {
         IdentityFile::parse(&page_from(source)?)
     }
 
-    fn parse(page: &SecretBuf) -> Result<IdentityFile> {
+    pub(crate) fn parse(page: &SecretBuf) -> Result<IdentityFile> {
         page.expose(|bytes| {
             let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?;
             let mut file = IdentityFile::default();
             let mut ssh = SshText::default();
+            let (mut public, mut armored): (Option<Recipient>, Option<String>) = (None, None);
             for (index, line) in text.lines().enumerate() {
                 if ssh.takes(index, line) {
                     if let Some((first, pem)) = ssh.whole(text) {
@@ -347,8 +348,18 @@ impl IdentityFile {
                     continue;
                 }
                 let line = line.trim();
+                if let Some(text) = &mut armored {
+                    text.push_str(line);
+                    text.push('\n');
+                    if let (true, Some(text), Some(public)) = (line == locked::END, &armored, public.clone()) {
+                        file.locked.push(LockedKey::of_age(text, public));
+                        armored = None;
+                    }
+                    continue;
+                }
                 let place = |what: &str| Error::malformed(format!("line {}: {what}", index + 1));
                 if let Some(comment) = line.strip_prefix('#') {
+                    public = comment.trim().strip_prefix("public key:").map_or(public, |key| key.trim().parse().ok());
                     let mut words = comment.split_whitespace();
                     // A typo in a pin must not open the door, so such a comment is a pin or an error.
                     let first = words.next().unwrap_or_default();
@@ -356,12 +367,19 @@ impl IdentityFile {
                         let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
                         file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`"))?);
                     }
+                } else if line == locked::BEGIN && public.is_some() {
+                    armored = Some(format!("{line}\n"));
                 } else if line.starts_with("-----BEGIN AGE") || line.starts_with("age-encryption.org/") {
-                    return Err(place("an encrypted identity file").with_help("Decrypt it with `age -d` into a pipe, and give it with `-i -`."));
+                    return Err(place("an encrypted identity file that does not say whose it is").with_help(
+                        "Where it is armored (age -p -a), write above it: # public key: age1… Or decrypt it with `age -d` into a pipe, and give it with `-i -`.",
+                    ));
                 } else if !line.is_empty() {
                     let identity = Identity::parse(line).ok_or_else(|| place("not an age identity (AGE-SECRET-KEY-1…), nor an SSH key or a plugin's"))?;
                     file.identities.push(identity?);
                 }
+            }
+            if armored.is_some() {
+                return Err(Error::malformed("holds an encrypted identity that is cut"));
             }
             if ssh.is_open() {
                 return Err(Error::malformed("holds an SSH key that is cut"));
@@ -374,11 +392,7 @@ impl IdentityFile {
     }
 
     fn is_empty(&self) -> bool {
-        #[cfg(feature = "ssh")]
-        if !self.locked.is_empty() {
-            return false;
-        }
-        self.identities.is_empty()
+        self.identities.is_empty() && self.locked.is_empty()
     }
 
     #[cfg(feature = "ssh")]

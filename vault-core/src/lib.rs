@@ -38,6 +38,7 @@ mod ssh;
 
 mod key_block;
 mod keys;
+mod locked;
 mod value;
 
 mod pin;
@@ -79,6 +80,7 @@ pub use header::{Access, Role};
 pub use identity::{Identity, IdentityFile};
 pub use key_block::open_age_file;
 pub use keys::CredentialKey;
+pub use locked::LockedKey;
 pub use merge::{Clash, Merged, Side, Taken};
 pub use passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
 pub use path::{BasicString, PropertyPath};
@@ -94,8 +96,6 @@ pub use route::{Callers, Gateway, Listen, Route};
 pub use save::FileLock;
 pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
 pub use signature::VaultId;
-#[cfg(feature = "ssh")]
-pub use ssh::LockedKey;
 pub use state::{KnownVaults, Place};
 pub use template::{JsonTemplate, Part, Template};
 pub use url_template::UrlTemplate;

@@ -64,7 +64,7 @@ impl Pin {
         let kept = page.expose(|bytes| {
             let lines = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?.lines();
             for line in lines {
-                if line.starts_with("-----BEGIN") {
+                if line.starts_with("-----BEGIN") && line.trim_end() != crate::locked::BEGIN {
                     return Err(Error::malformed("has no place for comments").with_help(
                         "Pin what is opened with it by BOOTSEAL_PIN, or by bootseal.pin among the service's credentials.",
                     ));

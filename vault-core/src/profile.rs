@@ -4,12 +4,14 @@ use crate::call::{Basic, Call, is_loopback, template};
 use crate::canonical::canonical;
 use crate::document::Property;
 use crate::error::{Error, Kind, Result};
-use crate::fields::Fields;
+use crate::fields::{Fields, nearest};
 use crate::path::PropertyPath;
 use crate::place::{AnswerPlace, Field, When, is_name, is_token};
 use crate::sealed_file::VerifiedFile;
 use crate::template::Template;
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::cell::LazyCell;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 use toml::{Table, Value};
 use url::{Host, Url};
@@ -248,6 +250,71 @@ impl Profile {
         "next",
         "totp",
     ];
+
+    /// The key of a login table that `name` may be misspelt for.
+    ///
+    /// ```
+    /// assert_eq!(bootseal_core::Profile::near_key("ulr"), Some("url"));
+    /// assert_eq!(bootseal_core::Profile::near_key("colour"), None);
+    /// ```
+    pub fn near_key(name: &str) -> Option<&'static str> {
+        nearest(name, Profile::KEYS)
+    }
+
+    /// The tables among `names` that hold a login profile, by the rule of [`VerifiedFile::profiles`]: for text that is no sealed file yet.
+    /// `property` is asked for what stands in a table that may be one.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// use std::borrow::Cow;
+    ///
+    /// let plain = PlainDocument::parse("[acme.login]\nulr = \"https://a.example/\"\nform = { user = \"${username}\" }\n".into())?;
+    /// let names: Vec<_> = plain.properties().iter().map(|property| &property.path).collect();
+    /// let property = |path: &PropertyPath| {
+    ///     let found = plain.properties().iter().find(|property| property.path == *path)?;
+    ///     Some(Cow::Owned(Property::Readable(found.value.clone())))
+    /// };
+    /// let tables: Vec<_> = Profile::tables(&names, property).iter().map(ToString::to_string).collect();
+    /// assert_eq!(tables, ["acme"]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn tables<'a>(
+        names: &[&'a PropertyPath],
+        property: impl Fn(&PropertyPath) -> Option<Cow<'a, Property>>,
+    ) -> BTreeSet<PropertyPath> {
+        let all = LazyCell::new(|| names.iter().copied().collect::<HashSet<_>>());
+        let has_all = |table: &[String], needed: [&str; 2]| {
+            let path = |name: &str| PropertyPath::new([table, &[name.to_owned()]].concat());
+            needed.iter().all(|name| path(name).is_ok_and(|path| all.contains(&path)))
+        };
+        let tells = |path: &PropertyPath, at: usize| {
+            let (table, [_, key, below @ ..]) = path.segments().split_at(at) else { return false };
+            match key.as_str() {
+                "url" | "like" => below.is_empty(),
+                "json" | "form" | "headers" | "basic" => match property(path).as_deref() {
+                    Some(Property::Readable(Value::Boolean(true))) if key == "basic" => {
+                        has_all(table, Basic::Plain.names())
+                    }
+                    Some(Property::Readable(Value::String(_))) if key == "basic" => {
+                        has_all(table, Basic::OAuth.names())
+                    }
+                    Some(Property::Readable(value)) if key != "basic" => holds_a_name(value),
+                    _ => false,
+                },
+                key => ONLY_OURS.contains(&key),
+            }
+        };
+        let logins = |path: &'a PropertyPath| {
+            let segments = path.segments().iter().enumerate().skip(1);
+            segments.filter(|(_, segment)| *segment == "login").map(move |(at, _)| (path, at))
+        };
+        let found = names.iter().copied().flat_map(logins).filter(|(path, at)| tells(path, *at));
+        let found: HashSet<&[String]> = found.map(|(path, at)| &path.segments()[..at]).collect();
+        // What a login sends may itself have a part of that name.
+        let sent = |table: &[String]| (1..table.len()).any(|at| table[at] == "login" && found.contains(&table[..at]));
+        let own = found.iter().filter(|table| !sent(table));
+        own.filter_map(|table| PropertyPath::new(table.to_vec()).ok()).collect()
+    }
 
     /// Reads the profile of `table`, `[table.login]`, and checks that it can work.
     ///
@@ -596,25 +663,8 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn profiles(&self) -> BTreeSet<PropertyPath> {
-        let login = |(path, property): (&PropertyPath, &Property)| {
-            let segments = path.segments();
-            let at = segments.iter().rposition(|segment| segment == "login").filter(|at| *at > 0)?;
-            let table = PropertyPath::new(segments[..at].to_vec()).ok()?;
-            let [key, below @ ..] = &segments[at + 1..] else { return None };
-            let found = match (key.as_str(), property) {
-                ("url" | "like", _) => below.is_empty(),
-                ("json" | "form" | "headers", Property::Readable(value)) => holds_a_name(value),
-                ("basic", Property::Readable(Value::Boolean(true))) => self.has_all(&table, Basic::Plain.names()),
-                ("basic", Property::Readable(Value::String(_))) => self.has_all(&table, Basic::OAuth.names()),
-                (key, _) => ONLY_OURS.contains(&key),
-            };
-            found.then_some(table)
-        };
-        self.properties().filter_map(login).collect()
-    }
-
-    fn has_all(&self, table: &PropertyPath, names: [&str; 2]) -> bool {
-        names.iter().all(|name| table.child(name).is_ok_and(|path| self.property(&path).is_some()))
+        let names: Vec<_> = self.properties().map(|(path, _)| path).collect();
+        Profile::tables(&names, |path| self.property(path).map(Cow::Borrowed))
     }
 
     /// All that lies below `table`, as TOML; `None` where nothing does. A sealed value in it is an error.

@@ -1,9 +1,7 @@
 //! How does an SSH key open and receive? Public keys held to one text; private keys, and those that a passphrase still locks.
 
 #[cfg(feature = "ssh")]
-pub use private::LockedKey;
-#[cfg(feature = "ssh")]
-pub(crate) use private::{Key, read};
+pub(crate) use private::{Key, read, unlock};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -59,14 +57,13 @@ fn is_useful_point(bytes: &[u8]) -> bool {
 
 #[cfg(feature = "ssh")]
 mod private {
-    use crate::error::{Brief, Error, Kind, Result};
+    use crate::error::{Brief, Error, Result};
     use crate::identity::Identity;
+    use crate::locked::LockedKey;
     use crate::recipient::Recipient;
     use age::secrecy::SecretString;
     use age::ssh::UnsupportedKey;
     use age_core::format::{FileKey, Stanza};
-    use bootseal_memory::Secret;
-    use std::fmt;
     use std::sync::Arc;
 
     /// A private key that is ready to open. age keeps it on the heap, and wipes it when it is dropped.
@@ -83,46 +80,13 @@ mod private {
         }
     }
 
-    /// An SSH key that a passphrase locks. Whether it is wanted at all is known before the passphrase is.
-    ///
-    /// ```no_run
-    /// # fn ask(what: &str) -> bootseal_core::Secret { bootseal_core::Secret::copy_of(what.as_bytes()).unwrap() }
-    /// let file = bootseal_core::IdentityFile::read("id_ed25519".as_ref())?;
-    /// for key in &file.locked {
-    ///     let identity = key.unlock(&ask(&format!("Passphrase of {}: ", key.recipient())))?;
-    ///     assert_eq!(identity.recipient().as_ref(), Some(key.recipient()));
-    /// }
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    #[derive(Clone)]
-    pub struct LockedKey {
-        key: Arc<age::ssh::EncryptedKey>,
-        recipient: Recipient,
-    }
-
-    impl LockedKey {
-        /// The public side, which stands in the file in clear. See the example of [`LockedKey`].
-        pub fn recipient(&self) -> &Recipient {
-            &self.recipient
-        }
-
-        /// The identity, unlocked. See the example of [`LockedKey`].
-        ///
-        /// # Errors
-        /// [`Kind::WrongPassphrase`].
-        pub fn unlock(&self, passphrase: &Secret) -> Result<Identity> {
-            let wrong = || Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", self.recipient));
-            let passphrase = passphrase.expose_str(|text| SecretString::from(text.to_owned())).map_err(|_| wrong())?;
-            let key = self.key.decrypt(passphrase).map_err(|_| wrong())?;
-            let recipient = self.recipient.clone();
-            Ok(Identity::from_ssh(Key { key: Arc::new(key.into()), recipient }))
-        }
-    }
-
-    impl fmt::Debug for LockedKey {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "LockedKey({})", self.recipient)
-        }
+    pub(crate) fn unlock(
+        key: &age::ssh::EncryptedKey,
+        passphrase: SecretString,
+        recipient: &Recipient,
+    ) -> Option<Identity> {
+        let key = key.decrypt(passphrase).ok()?;
+        Some(Identity::from_ssh(Key { key: Arc::new(key.into()), recipient: recipient.clone() }))
     }
 
     /// Reads a private key in PEM: ready, or locked by a passphrase.
@@ -135,7 +99,7 @@ mod private {
         let recipient = age::ssh::Recipient::try_from(key.clone()).map_err(|_| broken())?;
         let recipient: Recipient = recipient.to_string().parse()?;
         Ok(match key {
-            age::ssh::Identity::Encrypted(key) => Err(LockedKey { key: Arc::new(key), recipient }),
+            age::ssh::Identity::Encrypted(key) => Err(LockedKey::of_ssh(key, recipient)),
             ready => Ok(Identity::from_ssh(Key { key: Arc::new(ready), recipient })),
         })
     }

@@ -175,7 +175,7 @@ fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Resu
 }
 
 /// In characters. A passphrase that is shorter is warned of: who has the file can try as many as they can pay for.
-const SHORT: usize = 12;
+pub(super) const SHORT: usize = 12;
 
 fn by_passphrase(
     options: &AccessAdd,
@@ -192,10 +192,7 @@ fn by_passphrase(
     let passphrase = match descriptor {
         Some(descriptor) => world.passphrase_from(descriptor)?,
         None if world.can_ask_passphrase() => world.ask_secret(&format!("Passphrase of {}", options.name))?,
-        None => {
-            return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase at")
-                .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin"));
-        }
+        None => return Err(no_passphrase()),
     };
     let cost = if options.small { Cost::Small } else { Cost::Full };
     let access = Access::by_passphrase(&options.name, role, cost, &passphrase)?;
@@ -204,6 +201,11 @@ fn by_passphrase(
         world.warn(style, format_args!("{text}. Six words drawn by chance are a good one"));
     }
     Ok(access)
+}
+
+pub(super) fn no_passphrase() -> Failure {
+    Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase at")
+        .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
 }
 
 fn described(plans: &[&Plan]) -> String {

@@ -20,7 +20,7 @@ const FOUND: u8 = 1;
 const OLD_AFTER: u64 = 365 * 24 * 60 * 60;
 
 /// One thing that is wrong, and the command that mends it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) code: &'static str,
     pub(crate) file: Option<String>,
@@ -75,6 +75,14 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
         failures.extend(looked.err().map(|failure| (path, failure)));
     }
     findings.extend(Machine::read().findings());
+    // A folder of several files is looked at for each.
+    let mut told: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !told.contains(&finding) {
+            told.push(finding);
+        }
+    }
+    let findings = told;
     bootseal_memory::harden();
 
     let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
@@ -109,6 +117,7 @@ fn keys(everywhere: &Everywhere, findings: &mut Vec<Finding>, world: &mut World<
     let variable = world.var("BOOTSEAL_IDENTITY").map(PathBuf::from);
     let named = if everywhere.identity.is_empty() { Vec::from_iter(variable) } else { everywhere.identity.clone() };
     let own = world.own_identity_file().ok().filter(|path| named.is_empty() && path.exists());
+    let looked_at = !named.is_empty() || own.is_some();
     let mut useful = Vec::new();
     for path in named.iter().cloned().chain(own).filter(|path| path != Path::new("-")) {
         findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
@@ -119,11 +128,12 @@ fn keys(everywhere: &Everywhere, findings: &mut Vec<Finding>, world: &mut World<
     }
     let stdin = named.iter().filter(|path| *path == Path::new("-")).cloned();
     let usable: Vec<PathBuf> = useful.iter().cloned().chain(stdin).collect();
-    if usable.is_empty() && everywhere.passphrase_fd.is_none() {
+    if looked_at && usable.is_empty() && everywhere.passphrase_fd.is_none() {
         return Ok((Keys::default(), useful));
     }
-    let mut keys = world.keys(&Everywhere { identity: usable, ..everywhere.clone() })?;
-    keys.named = !named.is_empty() || everywhere.passphrase_fd.is_some();
+    // Without anything named the user's SSH keys are at hand too.
+    let identity = if named.is_empty() { Vec::new() } else { usable };
+    let keys = world.keys(&Everywhere { identity, ..everywhere.clone() })?;
     Ok((keys, useful))
 }
 

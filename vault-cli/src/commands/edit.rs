@@ -1,13 +1,13 @@
 //! `bootseal edit`: the whole file in an editor, sealed values as `"secret:…"`; nothing typed is lost, and nothing in clear is left.
 
-use super::rename::broken_profiles;
-use super::seal::stays_readable;
+use super::profiles_kept::broken_profiles;
 use crate::cli::Everywhere;
 use crate::editor::{Closed, Editor, Watch};
 use crate::exit::{Done, Failure, Result};
 use crate::memory_folder::MemoryFolder;
 use crate::output::Style;
 use crate::report;
+use crate::special_tables::SpecialTables;
 use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{
@@ -370,9 +370,9 @@ impl<'a> Session<'a> {
 
     /// What says where a secret goes stays readable, as in `seal`.
     fn check_tables(&self, edit: &ClearText) -> Result<(), Mistake> {
-        let readable = stays_readable(edit.names());
+        let special = SpecialTables::of_edit(edit);
         let was_sealed = |path: &PropertyPath| matches!(self.base.file().property(path), Some(Property::Sealed(_)));
-        match edit.marked().find(|path| readable(path) && !was_sealed(path)) {
+        match edit.marked().find(|path| special.keep_readable(path) && !was_sealed(path)) {
             None => Ok(()),
             Some(path) => Err(Error::new(
                 Kind::Conflict,

@@ -1,12 +1,12 @@
 //! `bootseal exec`: runs a program with values in its environment, or as files in memory.
 
-use super::seal::in_special_tables;
 use crate::cli::{Everywhere, Exec, Format, OnChange};
 use crate::exit::{Done, Failure, Result};
 use crate::formats;
 use crate::keys::Keys;
 use crate::memory_folder::{MemoryFolder, without_keys};
 use crate::output::Style;
+use crate::special_tables::SpecialTables;
 use crate::vaults::Found;
 use crate::world::World;
 use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, Trust, VerifiedFile};
@@ -57,7 +57,6 @@ fn start(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut Worl
     if wanted.iter().any(|(_, source)| matches!(source, Source::Property(path) if is_sealed(&file, path))) {
         world.unlock(&mut keys, &file, everywhere)?;
     }
-    refuse_inherited_key(everywhere)?;
     let seen = (file.vault(), file.generation());
     let values = values(wanted, file, &keys)?;
     let folder = match &options.files {
@@ -79,24 +78,6 @@ fn start(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut Worl
 
 fn is_sealed(file: &VerifiedFile, path: &PropertyPath) -> bool {
     matches!(file.property(path), Some(Property::Sealed(_)))
-}
-
-/// A descriptor that the shell opened is the program's too; what came through a pipe is gone when it was read, and a file is not.
-fn refuse_inherited_key(everywhere: &Everywhere) -> Result<()> {
-    let passphrase =
-        everywhere.passphrase_fd.filter(|number| *number > 2).map(|number| PathBuf::from(format!("/dev/fd/{number}")));
-    let opened = |path: &&PathBuf| path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
-    for path in everywhere.identity.iter().filter(opened).chain(&passphrase) {
-        if std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
-            let what = format!(
-                "{} is a file that the program would inherit, and so could read the key",
-                Shown(&path.to_string_lossy())
-            );
-            return Err(Failure::new(Kind::UnsafeFile, what)
-                .with_help("Let it come through a pipe: … 3< <(cat FILE), or name the file with -i."));
-        }
-    }
-    Ok(())
 }
 
 /// Where a value goes.
@@ -176,7 +157,7 @@ impl Wishes {
 
     /// Each value's place and source, by what this file has.
     fn wanted(&self, file: &VerifiedFile) -> Result<Vec<(Slot, Source)>> {
-        let special = in_special_tables(file.properties().map(|(path, _)| path));
+        let special = SpecialTables::of_file(file);
         let mut wanted: Vec<(Slot, Source)> = Vec::new();
         for (name, source) in &self.named {
             let source = match source {
@@ -193,7 +174,7 @@ impl Wishes {
         }
         let meant = |path: &PropertyPath| {
             let under = self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only.segments()));
-            self.general && under && !special(path)
+            self.general && under && !special.hold(path)
         };
         for (path, _) in file.properties().filter(|(path, _)| meant(path)) {
             let slot = match (self.files, self.flat) {

@@ -1,10 +1,10 @@
 //! `bootseal export`: every value in clear, into a pipe.
 
-use super::seal::in_special_tables;
 use crate::cli::{Everywhere, Export, ExportFormat};
 use crate::exit::{Done, Failure, Result};
 use crate::export::{self, Clear};
 use crate::output::Style;
+use crate::special_tables::SpecialTables;
 use crate::vaults::Found;
 use crate::world::World;
 use bootseal_core::{Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile};
@@ -77,13 +77,13 @@ fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
 
 /// What is printed: names, and what stands readable.
 fn wanted(file: &VerifiedFile, only: &[PropertyPath]) -> Result<Vec<(PropertyPath, Option<Value>)>> {
-    let special = in_special_tables(file.properties().map(|(path, _)| path));
+    let special = SpecialTables::of_file(file);
     let nothing = only.iter().find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())));
     if let Some(nothing) = nothing {
         return Err(file.not_found(nothing).into());
     }
     let meant = |path: &PropertyPath| {
-        !special(path) && (only.is_empty() || only.iter().any(|only| path.starts_with(only.segments())))
+        !special.hold(path) && (only.is_empty() || only.iter().any(|only| path.starts_with(only.segments())))
     };
     let each = file.properties().filter(|(path, _)| meant(path)).map(|(path, property)| match property {
         Property::Readable(value) => (path.clone(), Some(value.clone())),

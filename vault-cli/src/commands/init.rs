@@ -81,12 +81,12 @@ pub(crate) fn access_list(
     if writers.is_empty() {
         let keys = world.keys(everywhere)?;
         let mut own = keys.identities.first().map(Identity::recipient);
-        if keys.named {
+        if keys.named || world.own_identity_file().is_ok_and(|path| path.exists()) {
             own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
-        } else if !world.own_identity_file().is_ok_and(|path| path.exists()) {
+        } else {
             // An SSH key that happens to be there was not meant to be all that opens a vault.
             let path = world.own_identity_file()?;
-            own = Some(keygen::make(&path)?.recipient());
+            own = Some(keygen::make(&path, None)?.recipient());
             world.note(
                 style,
                 format_args!(

@@ -1,15 +1,16 @@
 //! `bootseal keygen`: makes an age identity, and prints its recipient.
 
+use super::access_add::{SHORT, no_passphrase};
 use super::write_private;
-use crate::cli::Keygen;
+use crate::cli::{Everywhere, Keygen};
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
-use bootseal_core::{Identity, IdentityFile, Kind, Shown};
+use bootseal_core::{Identity, IdentityFile, Kind, Secret, Shown};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Keygen, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Keygen, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     if let Some(path) = &options.of {
         let file = if path == Path::new("-") {
             IdentityFile::from_reader(&mut world.stdin)?
@@ -34,10 +35,17 @@ pub(crate) fn run(options: &Keygen, style: Style, world: &mut World<'_>) -> Resu
         Some(path) => path.clone(),
         None => world.own_identity_file()?,
     };
-    if options.force && path.exists() {
+    if path.exists() && !options.force {
+        return Err(exists(&path).into());
+    }
+    let passphrase = match options.passphrase {
+        true => Some(passphrase(&path, everywhere, style, world)?),
+        false => None,
+    };
+    if path.exists() {
         set_aside(&path, style, world)?;
     }
-    let identity = make(&path)?;
+    let identity = make(&path, passphrase.as_ref())?;
     world.note(style, format_args!("made {}; keep it, for nothing opens without it", Shown(&path.to_string_lossy())));
     let recipient = identity.to_string();
     world.answer(style, &json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
@@ -54,8 +62,29 @@ fn set_aside(path: &Path, style: Style, world: &mut World<'_>) -> Result<()> {
     Ok(())
 }
 
+/// What will lock it: from the descriptor, else typed twice.
+fn passphrase(path: &Path, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Secret> {
+    let passphrase = match everywhere.passphrase_fd {
+        Some(descriptor) => world.passphrase_from(descriptor)?,
+        None if world.can_ask_passphrase() => {
+            world.ask_secret(&format!("Passphrase of {}", Shown(&path.to_string_lossy())))?
+        }
+        None => return Err(no_passphrase()),
+    };
+    let characters =
+        passphrase.expose_str(|text| text.strip_suffix('\n').unwrap_or(text).chars().count()).unwrap_or(SHORT);
+    if characters == 0 {
+        return Err(Failure::new(Kind::Usage, "the passphrase is empty; nothing was made"));
+    }
+    if characters < SHORT {
+        let text = "the passphrase has fewer than 12 characters: whoever gets hold of the file can try out many";
+        world.warn(style, format_args!("{text}. Six words drawn by chance are a good one"));
+    }
+    Ok(passphrase)
+}
+
 /// Makes an identity at `path`, with the folders above it; never over one that is there.
-pub(crate) fn make(path: &Path) -> Result<Identity> {
+pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity> {
     let identity = Identity::generate()?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let mut builder = std::fs::DirBuilder::new();
@@ -66,16 +95,19 @@ pub(crate) fn make(path: &Path) -> Result<Identity> {
             Failure::from(bootseal_core::Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder))
         })?;
     }
-    write_private(path, &identity.to_file_text(&[])?).map_err(|failure| match failure.kind() {
-        Kind::Exists => Failure::new(
-            Kind::Exists,
-            format!(
-                "{}: exists already, and may be all that opens something; it stays as it is",
-                Shown(&path.to_string_lossy())
-            ),
-        )
-        .with_help("Its recipient: bootseal keygen -y FILE. Another one beside it: bootseal keygen -o OTHER; in its place: --force"),
+    let text = match passphrase {
+        Some(passphrase) => Secret::copy_of(identity.to_locked_text(passphrase)?.as_bytes())?,
+        None => identity.to_file_text(&[])?,
+    };
+    write_private(path, &text).map_err(|failure| match failure.kind() {
+        Kind::Exists => exists(path),
         _ => failure,
     })?;
     Ok(identity)
+}
+
+fn exists(path: &Path) -> Failure {
+    let shown = Shown(&path.to_string_lossy()).to_string();
+    Failure::new(Kind::Exists, format!("{shown}: exists already, and may be all that opens something; it stays as it is"))
+        .with_help("Its recipient: bootseal keygen -y FILE. Another one beside it: bootseal keygen -o OTHER; in its place: --force")
 }

@@ -25,6 +25,7 @@ pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod profile;
 mod profile_from_curl;
+mod profiles_kept;
 pub(crate) mod propose;
 pub(crate) mod rename;
 pub(crate) mod resolve;
@@ -62,11 +63,13 @@ pub(crate) fn write_private(path: &Path, content: &bootseal_core::Secret) -> Res
         file.sync_all()
     };
     write().map_err(|error: std::io::Error| {
-        let kind = if error.kind() == std::io::ErrorKind::AlreadyExists {
-            bootseal_core::Kind::Exists
-        } else {
-            bootseal_core::Kind::Io
+        let error = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                bootseal_core::Error::new(bootseal_core::Kind::Exists, "exists already, and stays as it is")
+                    .with_help("Name another one, or take it away first.")
+            }
+            _ => bootseal_core::Error::new(bootseal_core::Kind::Io, format!("cannot be made: {error}")),
         };
-        bootseal_core::Error::new(kind, format!("cannot be made: {error}")).in_file(path).into()
+        error.in_file(path).into()
     })
 }

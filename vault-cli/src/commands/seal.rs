@@ -5,28 +5,16 @@ use crate::cli::{Everywhere, Seal};
 use crate::exit::{Done, Failure, Result};
 use crate::formats::{Input, InputProperty, read};
 use crate::output::Style;
+use crate::special_tables::SpecialTables;
 use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault, Writer};
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
-/// Keys of `[x.route]`, `[gateway]` and `[fleet]` that stay readable.
-const ROUTE_KEYS: &[&str] = &[
-    "listen",
-    "upstream",
-    "like",
-    "prefix",
-    "callers",
-    "replay_body_limit",
-    "connect_timeout",
-    "answer_timeout",
-    "login",
-];
-const GATEWAY_KEYS: &[&str] = &["admin"];
-const FLEET_KEYS: &[&str] = &["store", "own_login_when_store_down"];
 /// Shorter values turn up in comments by chance.
 const TELLING: usize = 6;
 
@@ -38,11 +26,12 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
     for remark in &input.remarks {
         world.warn(style, remark);
     }
-    for path in unexpanded(&input) {
+    let special = special_tables(&input);
+    for path in unexpanded(&input, &special) {
         let text = "the value holds `${` or `$(`; it is taken as it is, nothing is expanded";
         world.warn(style, format_args!("{path}: {text}"));
     }
-    let sealed = choose(&input, options)?;
+    let sealed = choose(&input, &special, options)?;
     let named = |wanted: bool| -> Vec<String> {
         let paths = input.properties.iter().map(|property| &property.path);
         paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
@@ -91,12 +80,17 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
             if readable.is_empty() { "nothing".into() } else { readable.join(", ") }
         ))?;
     }
-    for property in literal_credentials(&input, &sealed) {
+    for property in literal_credentials(&input, &special, &sealed) {
         let text = "looks like a credential, and stays readable: it stands in a login profile itself";
         world.warn(
             style,
             format_args!("{property} {text}. Make it a value of the table above, and use it as ${{name}}"),
         );
+    }
+    for (path, near) in unknown_to_profiles(&input, &special, &sealed) {
+        let meant = near.map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
+        let text = "is sealed, and no key of a login profile: nothing in a profile may be sealed, so it will not work";
+        world.warn(style, format_args!("{path} {text}.{meant}"));
     }
     let into_another =
         named_file.is_some() && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
@@ -129,10 +123,10 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
 }
 
 /// What another tool would have filled in; a profile's `${name}` is meant for the login.
-fn unexpanded(input: &Input) -> Vec<&PropertyPath> {
+fn unexpanded<'a>(input: &'a Input, special: &SpecialTables) -> Vec<&'a PropertyPath> {
     let looks = |property: &&InputProperty| {
         let holds = |what: &str| property.value.expose_str(|text| text.contains(what)).unwrap_or(false);
-        holds("$(") || holds("${") && !in_special_table(&property.path)
+        holds("$(") || holds("${") && !special.hold(&property.path)
     };
     match input.document {
         Some(_) => Vec::new(),
@@ -140,24 +134,16 @@ fn unexpanded(input: &Input) -> Vec<&PropertyPath> {
     }
 }
 
-/// `x.login.url` → (`login`, `url`): the first key below a table that has a meaning of its own.
-fn special(path: &PropertyPath) -> Option<(&str, &str, &[String])> {
-    let segments = path.segments();
-    if let [top, key, ..] = segments
-        && (top == "gateway" || top == "fleet")
-    {
-        return Some((top, key, &segments[..1]));
-    }
-    let at = segments.iter().skip(1).position(|segment| segment == "login" || segment == "route")? + 1;
-    Some((&segments[at], segments.get(at + 1)?, &segments[..=at]))
-}
-
-fn in_special_table(path: &PropertyPath) -> bool {
-    special(path).is_some()
+fn special_tables(input: &Input) -> SpecialTables {
+    let all: HashMap<&PropertyPath, &InputProperty> =
+        input.properties.iter().map(|property| (&property.path, property)).collect();
+    SpecialTables::of(input.properties.iter().map(|property| &property.path), |path| {
+        all.get(path).map(|property| Cow::Owned(property.as_it_will_stand()))
+    })
 }
 
 /// Which properties are sealed.
-fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
+fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<HashSet<PropertyPath>> {
     let globs = |patterns: &[String]| {
         let compile = |pattern: &String| {
             glob::Pattern::new(pattern)
@@ -172,13 +158,12 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
                 .with_help("Patterns are held against whole names: '*.url', 'acme.*'"));
         }
     }
-    let keeps_readable = stays_readable(input.properties.iter().map(|property| &property.path));
     let marks = input.properties.iter().any(|property| property.marked);
     let wanted = |property: &&InputProperty| {
         let name = property.path.to_string();
         let named = only.iter().any(|pattern| pattern.matches(&name)) || only.is_empty() && !marks;
         property.marked
-            || named && !keeps_readable(&property.path) && !plain.iter().any(|pattern| pattern.matches(&name))
+            || named && !special.keep_readable(&property.path) && !plain.iter().any(|pattern| pattern.matches(&name))
     };
     let both = |property: &&InputProperty| {
         property.marked && plain.iter().any(|pattern| pattern.matches(&property.path.to_string()))
@@ -187,7 +172,9 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
         let text = format!("{} is marked secret: in the input, and named by --plain", property.path);
         return Err(Failure::new(Kind::Usage, text).with_help("Take away the mark, or the option."));
     }
-    if let Some(property) = input.properties.iter().find(|property| property.marked && keeps_readable(&property.path)) {
+    if let Some(property) =
+        input.properties.iter().find(|property| property.marked && special.keep_readable(&property.path))
+    {
         let text = format!("{} is marked secret:, and belongs to a login profile, which stays readable", property.path);
         return Err(
             Failure::new(Kind::Conflict, text).with_help("Make it a value of the table above, and use it as ${name}.")
@@ -196,43 +183,34 @@ fn choose(input: &Input, options: &Seal) -> Result<HashSet<PropertyPath>> {
     Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
 }
 
-/// Whether a property stands in a profile, a route, the gateway's table or the fleet's.
-pub(super) fn in_special_tables<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> impl Fn(&PropertyPath) -> bool {
-    let anchored = special_tables(paths);
-    move |path| special(path).is_some_and(|(_, _, table)| anchored.contains(table))
-}
-
-/// A table is a profile or a route when it says where to go.
-fn special_tables<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> HashSet<Vec<String>> {
-    paths
-        .filter_map(special)
-        .filter(|(kind, key, _)| matches!(*kind, "gateway" | "fleet") || matches!(*key, "url" | "upstream" | "like"))
-        .map(|(_, _, table)| table.to_vec())
-        .collect()
-}
-
-/// Whether a property belongs to a profile, a route or the gateway, where what says where a secret goes stays readable.
-pub(super) fn stays_readable<'a>(paths: impl Iterator<Item = &'a PropertyPath>) -> impl Fn(&PropertyPath) -> bool {
-    let anchored = special_tables(paths);
-    move |path| match special(path) {
-        Some((kind, key, table)) if anchored.contains(table) => match kind {
-            "login" => Profile::KEYS.contains(&key),
-            "route" => ROUTE_KEYS.contains(&key),
-            "gateway" => GATEWAY_KEYS.contains(&key),
-            _ => FLEET_KEYS.contains(&key),
-        },
-        _ => false,
-    }
+/// What a profile does not know and is sealed: it would keep the profile from working.
+fn unknown_to_profiles<'a>(
+    input: &'a Input,
+    special: &SpecialTables,
+    sealed: &HashSet<PropertyPath>,
+) -> Vec<(&'a PropertyPath, Option<&'static str>)> {
+    let sealed = input.properties.iter().map(|property| &property.path).filter(|path| sealed.contains(*path));
+    let unknown = |path: &'a PropertyPath| {
+        let place = special.place(path).filter(|place| place.kind == "login" && !place.is_known())?;
+        Some((path, Profile::near_key(place.key)))
+    };
+    sealed.filter_map(unknown).collect()
 }
 
 /// What is written out in a profile, has a name that tells, and is no `${name}`.
-fn literal_credentials<'a>(input: &'a Input, sealed: &HashSet<PropertyPath>) -> Vec<&'a PropertyPath> {
+fn literal_credentials<'a>(
+    input: &'a Input,
+    special: &SpecialTables,
+    sealed: &HashSet<PropertyPath>,
+) -> Vec<&'a PropertyPath> {
     let tells = |name: &str| {
         ["pass", "pwd", "secret", "token", "key", "credential"].iter().any(|word| name.to_lowercase().contains(word))
     };
     let literal = |property: &&InputProperty| {
         let segments = property.path.segments();
-        let carried = matches!(special(&property.path), Some(("login", "json" | "form" | "headers", _)));
+        let carried = special
+            .place(&property.path)
+            .is_some_and(|place| place.kind == "login" && matches!(place.key, "json" | "form" | "headers"));
         carried
             && !sealed.contains(&property.path)
             && property.kind == ValueKind::Text

@@ -35,10 +35,10 @@ pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &
         match (&options.plain, &value) {
             (Some(text), _) => {
                 let text = toml::Value::String(text.clone());
-                target.change(style, world, |vault| Ok(vault.set_readable(&path, &text)?))?;
+                target.change_and_tell(style, world, |vault| Ok(vault.set_readable(&path, &text)?))?;
             }
             (None, Some((kind, value))) => {
-                target.change(style, world, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
+                target.change_and_tell(style, world, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
                 if matches!(before, Some(Property::Readable(_))) {
                     let text = "was readable until now: what it was stands in git's history, so give a new value";
                     world.note(style, format_args!("{path} {text}"));

@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
                 headline.push_str(&missing);
             }
             let basis_text = basis.text();
-            let mut vault = basis.open_for_writing(&keys.identities)?;
+            let mut vault = basis.open_for_writing(&keys.identities).map_err(|error| error.in_file(&path))?;
             let versions = versions.opened(&keys, &on_disk, &basis_text);
             let changes = vault.adopt(&edit, &versions).map_err(|error| error.in_file(&path))?;
             (vault, changes, headline, above)

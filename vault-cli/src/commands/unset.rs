@@ -14,7 +14,7 @@ pub(crate) fn run(options: &Unset, everywhere: &Everywhere, style: Style, world:
     let path: PropertyPath = options.path.parse()?;
     let targets = having(&path, Target::find_all(everywhere, style, world)?, style, world)?;
     many::each(targets, style, world, |(target, _), world| {
-        target.change(style, world, |vault| Ok(vault.unset(&path)?))?;
+        target.change_and_tell(style, world, |vault| Ok(vault.unset(&path)?))?;
         world.detail(style, format_args!("{}: {path} is gone", Shown(&target.path().to_string_lossy())));
         Ok(Answer { document: json!({ "name": path.to_string() }), text: String::new() })
     })

@@ -12,7 +12,7 @@ pub(crate) use entries::{Entries, documents, entries, shown};
 pub(crate) use input::{Input, by_name, parse_named, read, whole};
 pub(crate) use tree::{Node, Table, property};
 
-use bootseal_core::{BasicString, PropertyPath, Secret, ValueKind};
+use bootseal_core::{BasicString, Property, PropertyPath, Secret, ValueKind};
 
 /// One property of an input, with its value as it would be sealed and as it would stand readable.
 pub(crate) struct InputProperty {
@@ -24,6 +24,18 @@ pub(crate) struct InputProperty {
 }
 
 impl InputProperty {
+    /// What a reader of the sealed file sees of it, where it is sealed only if it is marked.
+    pub(crate) fn as_it_will_stand(&self) -> Property {
+        if self.marked {
+            return Property::Sealed(String::new());
+        }
+        let text = self.value.expose_str(str::to_owned).unwrap_or_default();
+        Property::Readable(match self.kind {
+            ValueKind::Toml => text.parse().unwrap_or(toml::Value::String(text)),
+            _ => toml::Value::String(text),
+        })
+    }
+
     /// As it stands in a file where it stays readable.
     pub(crate) fn readable(&self) -> String {
         let write = |text: &str| match self.kind {

@@ -303,11 +303,13 @@ fn identities(
     };
     for key in found.locked.iter().filter(|key| wanted(key)) {
         if world.can_ask_passphrase() {
-            let passphrase =
-                world.terminal()?.secret(&format!("Passphrase of the SSH key {}: ", short(key))).map_err(no_answer)?;
+            let passphrase = world
+                .terminal()?
+                .secret(&format!("Passphrase of the {} {}: ", key.what(), short(key)))
+                .map_err(no_answer)?;
             found.identities.push(key.unlock(&passphrase)?);
         } else {
-            tried.push("an SSH key whose passphrase nobody could be asked for".into());
+            tried.push(format!("an {} whose passphrase nobody could be asked for", key.what()));
         }
     }
     Ok((found.identities, tried.join(", ")))

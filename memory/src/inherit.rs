@@ -1,0 +1,84 @@
+//! What do the programs that this process starts not get? A descriptor that a key was read from.
+
+use std::io;
+
+/// Keeps descriptor `number` from every program that this process starts or becomes from here on; here it stays open.
+///
+/// A shell's `3< FILE` opens it for the program that is started, and for all that this one starts in turn. Whoever owns the descriptor loses
+/// nothing: it is not closed, nor taken over.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for 0, 1 and 2, which a program takes for granted: in their place it would get whatever is opened next. The
+/// system's error where nothing is open there.
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use std::os::fd::AsRawFd;
+///
+/// let (_reader, writer) = std::io::pipe()?;
+/// bootseal_memory::keep_from_programs(writer.as_raw_fd().unsigned_abs())?;
+/// assert!(bootseal_memory::keep_from_programs(0).is_err());
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[cfg(unix)]
+pub fn keep_from_programs(number: u32) -> io::Result<()> {
+    if number < 3 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let number = i32::try_from(number).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: F_GETFD takes no pointer and changes nothing; a number that is not open gives an error.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: F_SETFD takes no pointer; the descriptor stays open and whose it was, so that no owner of it is deceived.
+    match unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// As on Unix; here no program inherits a descriptor by its number.
+///
+/// # Errors
+/// None here.
+///
+/// ```
+/// assert!(cfg!(unix) || bootseal_memory::keep_from_programs(3).is_ok());
+/// ```
+#[cfg(not(unix))]
+pub fn keep_from_programs(_: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix, not(miri)))]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn what_is_kept_from_programs_stays_open_here() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        // A number without the flag, as a shell leaves it: dup clears it.
+        // SAFETY: the descriptor is open, and dup takes no pointer; what it gives is ours alone, and closed below.
+        let plain = unsafe { libc::dup(writer.as_raw_fd()) };
+        drop(writer);
+        let seen = || {
+            let list = std::process::Command::new("/bin/ls").arg("-l").arg("/proc/self/fd").output().unwrap();
+            let number = plain.to_string();
+            String::from_utf8_lossy(&list.stdout).lines().any(|line| line.contains(&format!(" {number} ->")))
+        };
+        assert!(!cfg!(target_os = "linux") || seen());
+        keep_from_programs(plain.unsigned_abs()).unwrap();
+        assert!(!cfg!(target_os = "linux") || !seen());
+        // SAFETY: `plain` is open and ours; it is closed here and not used again.
+        unsafe { assert_eq!((libc::write(plain, b"x".as_ptr().cast(), 1), libc::close(plain)), (1, 0)) };
+        let mut read = String::new();
+        io::Read::read_to_string(&mut reader, &mut read).unwrap();
+        assert_eq!(read, "x");
+        assert_eq!(keep_from_programs(plain.unsigned_abs()).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(keep_from_programs(2).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(keep_from_programs(u32::MAX).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

@@ -1,0 +1,34 @@
+//! Does a change keep a login profile from working? That is told: it would show only when a service starts.
+
+use crate::exit::Result;
+use crate::output::Style;
+use crate::target::Target;
+use crate::world::World;
+use bootseal_core::{Error, Profile, PropertyPath, Vault, VerifiedFile, Writer};
+
+impl Target {
+    /// [`Target::change`], and a word for each profile that worked before and does not any more.
+    pub(super) fn change_and_tell<R>(
+        &self,
+        style: Style,
+        world: &mut World<'_>,
+        change: impl FnOnce(&mut Vault<Writer>) -> Result<R>,
+    ) -> Result<R> {
+        let (result, broken) = self.change(style, world, |vault| {
+            let (all, broken) = (vault.file().profiles(), broken_profiles(vault.file()));
+            let result = change(vault)?;
+            let worked = |table: &PropertyPath| all.contains(table) && !broken.iter().any(|(other, _)| other == table);
+            let now = broken_profiles(vault.file()).into_iter().filter(|(table, _)| worked(table));
+            Ok((result, now.collect::<Vec<_>>()))
+        })?;
+        for (_, error) in broken {
+            world.warn(style, error);
+        }
+        Ok(result)
+    }
+}
+
+pub(super) fn broken_profiles(file: &VerifiedFile) -> Vec<(PropertyPath, Error)> {
+    let read = |table: PropertyPath| Profile::read(file, &table).err().map(|error| (table, error));
+    file.profiles().into_iter().filter_map(read).collect()
+}

@@ -1,0 +1,98 @@
+//! Which tables say where a secret goes? Login profiles, routes, the gateway's own and the fleet's: what they say stays readable.
+
+use bootseal_core::{ClearText, PlainProperty, Profile, Property, PropertyPath, VerifiedFile};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+const ROUTE_KEYS: &[&str] = &[
+    "listen",
+    "upstream",
+    "like",
+    "prefix",
+    "callers",
+    "replay_body_limit",
+    "connect_timeout",
+    "answer_timeout",
+    "login",
+];
+const GATEWAY_KEYS: &[&str] = &["admin"];
+const FLEET_KEYS: &[&str] = &["store", "own_login_when_store_down"];
+
+/// The special tables of one text.
+pub(crate) struct SpecialTables(HashSet<Vec<String>>);
+
+/// Where a property stands in a special table.
+pub(crate) struct Place<'a> {
+    /// The last name of the table, which says what it is: `login`, `route`, `gateway` or `fleet`.
+    pub(crate) kind: &'a str,
+    /// The first key below it.
+    pub(crate) key: &'a str,
+}
+
+impl Place<'_> {
+    /// Whether this version knows the key, so that it stays readable.
+    pub(crate) fn is_known(&self) -> bool {
+        match self.kind {
+            "login" => Profile::KEYS.contains(&self.key),
+            "route" => ROUTE_KEYS.contains(&self.key),
+            "gateway" => GATEWAY_KEYS.contains(&self.key),
+            _ => FLEET_KEYS.contains(&self.key),
+        }
+    }
+}
+
+impl SpecialTables {
+    /// What a profile is, the core says, so that what is sealed here is what the loader reads.
+    pub(crate) fn of<'a>(
+        names: impl Iterator<Item = &'a PropertyPath>,
+        property: impl Fn(&PropertyPath) -> Option<Cow<'a, Property>>,
+    ) -> SpecialTables {
+        let names: Vec<_> = names.collect();
+        let logins = Profile::tables(&names, property);
+        let logins = logins.iter().map(|table| [table.segments(), &["login".to_owned()]].concat());
+        let others = names.into_iter().filter_map(other_table).map(<[String]>::to_vec);
+        SpecialTables(logins.chain(others).collect())
+    }
+
+    pub(crate) fn of_file(file: &VerifiedFile) -> SpecialTables {
+        SpecialTables::of(file.properties().map(|(path, _)| path), |path| file.property(path).map(Cow::Borrowed))
+    }
+
+    pub(crate) fn of_edit(edit: &ClearText) -> SpecialTables {
+        let all: HashMap<&PropertyPath, &PlainProperty> =
+            edit.properties().iter().map(|property| (&property.path, property)).collect();
+        SpecialTables::of(edit.names(), |path| {
+            Some(Cow::Owned(match all.get(path)? {
+                property if property.marked => Property::Sealed(String::new()),
+                property => Property::Readable(property.value.clone()),
+            }))
+        })
+    }
+
+    pub(crate) fn place<'a>(&self, path: &'a PropertyPath) -> Option<Place<'a>> {
+        let segments = path.segments();
+        let at = (1..segments.len()).find(|length| self.0.contains(&segments[..*length]))?;
+        Some(Place { kind: &segments[at - 1], key: &segments[at] })
+    }
+
+    pub(crate) fn hold(&self, path: &PropertyPath) -> bool {
+        self.place(path).is_some()
+    }
+
+    /// Whether a property belongs to what such a table knows.
+    pub(crate) fn keep_readable(&self, path: &PropertyPath) -> bool {
+        self.place(path).is_some_and(|place| place.is_known())
+    }
+}
+
+/// The route that this property makes one, or the table at the top that it stands in.
+fn other_table(path: &PropertyPath) -> Option<&[String]> {
+    let segments = path.segments();
+    if let [top, _, ..] = segments
+        && (top == "gateway" || top == "fleet")
+    {
+        return Some(&segments[..1]);
+    }
+    let at = segments.iter().skip(1).position(|segment| segment == "route")? + 1;
+    matches!(segments.get(at + 1)?.as_str(), "url" | "upstream" | "like").then(|| &segments[..=at])
+}
