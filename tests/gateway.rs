@@ -47,7 +47,7 @@ fn a_call_goes_with_the_token_and_comes_back_without() {
 #[test]
 fn a_token_that_is_revoked_is_replaced_and_the_call_sent_once_more() {
     let vendor = Vendor::start().unwrap();
-    let usual = Usual::new(&vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "replay_body_limit = \"1KiB\"");
+    let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "replay_body_limit = \"1KiB\"");
     let _gateway = usual.start();
     let mut client = Client::connect(usual.port);
     assert_eq!(client.call(&get("/orders")).status, 200);
@@ -79,7 +79,6 @@ fn the_caller_cannot_shape_what_the_upstream_reads() {
         ("Keep-Alive: timeout=5", "keep-alive"),
         ("TE: gzip", "te: gzip"),
     ] {
-        println!("{header}");
         let answer = client.call(&format!("GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n\r\n"));
         if answer.status == 400 {
             client = Client::connect(usual.port);
@@ -232,7 +231,7 @@ fn a_client_that_follows_a_link_comes_back() {
 fn a_wrong_password_is_sent_once_and_everybody_is_told() {
     let vendor = Vendor::start_plain().unwrap();
     vendor.refuse(true);
-    let usual = Usual::new(&vendor.url("").trim_end_matches('/'), "refused_status = [401]", "");
+    let usual = Usual::new(vendor.url("").trim_end_matches('/'), "refused_status = [401]", "");
     let _gateway = usual.start();
     let callers: Vec<_> = (0..8)
         .map(|_| {
@@ -258,7 +257,7 @@ fn a_wrong_password_is_sent_once_and_everybody_is_told() {
 #[test]
 fn a_vendor_that_is_down_is_told_by_503_and_an_old_token_is_used_while_it_lives() {
     let vendor = Vendor::start_plain().unwrap();
-    let usual = Usual::new(&vendor.url("").trim_end_matches('/'), "", "");
+    let usual = Usual::new(vendor.url("").trim_end_matches('/'), "", "");
     vendor.down(true);
     {
         let _gateway = usual.start();
