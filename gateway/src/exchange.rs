@@ -84,7 +84,8 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     *out.uri_mut() = asked.clone();
     *out.headers_mut() = parts.headers;
     live.headers.to_upstream(out.headers_mut(), upgrade);
-    let mut answer = client.forward(out).await.map_err(|error| Problem::of(&error))?;
+    let mut answer =
+        client.forward(out).await.map_err(|error| Problem::of(&error, || live.source.status().held_for))?;
     let Some(token) = answer.extensions_mut().remove::<Token>() else {
         return Err(Problem::body("The call went without a token.".into()));
     };

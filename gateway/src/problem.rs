@@ -70,8 +70,8 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "body-incomplete", "The call did not come in whole", what)
     }
 
-    /// Why a call came to nothing.
-    pub(crate) fn of(error: &Error) -> Problem {
+    /// Why a call came to nothing. `held`: how long no login is made; who waited for one that failed is not told by the error.
+    pub(crate) fn of(error: &Error, held: impl FnOnce() -> Option<Duration>) -> Problem {
         let (status, name, title) = match error.kind() {
             Kind::LoginRefused => {
                 (StatusCode::SERVICE_UNAVAILABLE, "login-refused", "The vendor refuses the credentials")
@@ -100,7 +100,7 @@ impl Problem {
         };
         let mut problem = Problem::new(status, name, title, error.to_string());
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            problem.retry_after = Some(error.retry_after().unwrap_or(Duration::from_secs(1)));
+            problem.retry_after = error.retry_after().or_else(held).or(Some(Duration::from_secs(1)));
         }
         problem.help = error.help().unwrap_or_default().to_owned();
         // The text of an error says its help at its end.

@@ -22,9 +22,6 @@ impl Core {
         let error = self.error(&failure, shut);
         state.error = Some(error.clone());
         state.last_login = Some((self.clock.wall(), Err(error.clone())));
-        // Who waited for this login is told as much as who comes later.
-        let wait = state.gate.wait(self.clock.boot());
-        let error = wait.map_or(error.clone(), |wait| error.with_retry_after(wait));
         Setback { failure, shut, error }
     }
 
