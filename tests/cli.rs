@@ -368,7 +368,7 @@ fn seal_leaves_a_profile_readable_and_seals_what_is_none_of_its_keys() {
         "[acme]\nusername = \"bob\"\npassword = \"hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\njson.u = \"${username}\"\njson.p = \"${password}\"\nlogin_timeout = \"5s\"\nsesame = \"x\"\n\
          [user.login]\nname = \"no profile\"\nmethod = \"POST\"\n\
          [pay.route]\nupstream = \"https://pay.example\"\ncallers = [\"shop\"]\nkey = \"k\"\n\
-         [gateway]\nadmin = \"127.0.0.1:1\"\npass = \"p\"\n[fleet]\nstore = \"s\"\npass = \"p\"\n[login]\nurl = \"https://top.example\"\n[x.gateway]\nadmin = \"a\"\n",
+         [gateway]\nadmin = \"127.0.0.1:1\"\ndrain = \"5s\"\npass = \"p\"\n[fleet]\nstore = \"s\"\npass = \"p\"\n[login]\nurl = \"https://top.example\"\n[x.gateway]\nadmin = \"a\"\n",
     );
     let lists = document(&home, &["seal", "app.toml"]);
     assert_eq!(
@@ -381,6 +381,7 @@ fn seal_leaves_a_profile_readable_and_seals_what_is_none_of_its_keys() {
             "pay.route.upstream",
             "pay.route.callers",
             "gateway.admin",
+            "gateway.drain",
             "fleet.store"
         ])
     );

@@ -1,21 +1,11 @@
 //! Which tables say where a secret goes? Login profiles, routes, the gateway's own and the fleet's: what they say stays readable.
 
-use bootseal_core::{ClearText, PlainProperty, Profile, Property, PropertyPath, VerifiedFile};
+use bootseal_core::{ClearText, Gateway, PlainProperty, Profile, Property, PropertyPath, Route, VerifiedFile};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-const ROUTE_KEYS: &[&str] = &[
-    "listen",
-    "upstream",
-    "like",
-    "prefix",
-    "callers",
-    "replay_body_limit",
-    "connect_timeout",
-    "answer_timeout",
-    "login",
-];
-const GATEWAY_KEYS: &[&str] = &["admin"];
+/// Of a route, beside what this version reads.
+const MORE_ROUTE_KEYS: &[&str] = &["like", "login"];
 const FLEET_KEYS: &[&str] = &["store", "own_login_when_store_down"];
 
 /// The special tables of one text.
@@ -34,8 +24,8 @@ impl Place<'_> {
     pub(crate) fn is_known(&self) -> bool {
         match self.kind {
             "login" => Profile::KEYS.contains(&self.key),
-            "route" => ROUTE_KEYS.contains(&self.key),
-            "gateway" => GATEWAY_KEYS.contains(&self.key),
+            "route" => Route::KEYS.contains(&self.key) || MORE_ROUTE_KEYS.contains(&self.key),
+            "gateway" => Gateway::KEYS.contains(&self.key),
             _ => FLEET_KEYS.contains(&self.key),
         }
     }
