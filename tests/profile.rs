@@ -554,15 +554,21 @@ fn a_line_is_tried_and_its_token_found_at_real_vendors() {
     assert!(!home.read("app.sealed.toml").contains("acme"));
 }
 
+/// A vendor as Directus is, and the home that it runs in.
+fn directus(args: &[&str]) -> (Home, Running) {
+    let home = empty();
+    set(&home, "app.sealed.toml", "acme.username", "x");
+    set(&home, "app.sealed.toml", "acme.password", "x");
+    home.ok(&["profile", "acme", "--preset", "directus", "--url", "https://a.example"]);
+    let vendor = Running::start(&home, &[&["acme"], args].concat());
+    (home, vendor)
+}
+
 /// As the system sees it: the secrets go to the vendor and nowhere else.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environment() {
-    let first = empty();
-    set(&first, "app.sealed.toml", "acme.username", "x");
-    set(&first, "app.sealed.toml", "acme.password", "x");
-    first.ok(&["profile", "acme", "--preset", "directus", "--url", "https://a.example"]);
-    let vendor = Running::start(&first, &["acme"]);
+    let (_first, vendor) = directus(&[]);
     let home = empty();
     let line = format!("curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n", vendor.origin);
     let mut strace = std::process::Command::new("strace");
@@ -584,11 +590,7 @@ fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environmen
 
 #[test]
 fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
-    let first = empty();
-    set(&first, "app.sealed.toml", "acme.username", "x");
-    set(&first, "app.sealed.toml", "acme.password", "x");
-    first.ok(&["profile", "acme", "--preset", "directus", "--url", "https://a.example"]);
-    let vendor = Running::start(&first, &["acme"]);
+    let (first, vendor) = directus(&[]);
     let home = empty();
     let line = format!(
         "curl {}/auth/login \\\n -H 'Content-Type: application/json' \\\n -d '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n\n",
@@ -651,11 +653,7 @@ fn fields_that_could_be_anything_are_asked_for() {
 
 #[test]
 fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
-    let first = empty();
-    set(&first, "app.sealed.toml", "acme.username", "x");
-    set(&first, "app.sealed.toml", "acme.password", "x");
-    first.ok(&["profile", "acme", "--preset", "directus", "--url", "https://a.example"]);
-    let vendor = Running::start(&first, &["acme", "--refuse"]);
+    let (first, vendor) = directus(&["--refuse"]);
     let line =
         format!("curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n\n", vendor.origin);
     let home = empty();

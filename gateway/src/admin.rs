@@ -34,10 +34,10 @@ impl Answers for Admin {
         if came.loopback
             && let Err(problem) = not_led_here(request.uri(), request.headers(), false)
         {
-            return problem.answer("").map(|text| Answer::Own(Some(text)));
+            return Answer::own(problem.answer(""));
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            return Problem::method().answer("").map(|text| Answer::Own(Some(text)));
+            return Answer::own(Problem::method().answer(""));
         }
         let answer = match (request.uri().path(), self.0.upgrade()) {
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
@@ -53,7 +53,7 @@ impl Answers for Admin {
             ("/status.js", _) => typed("text/javascript; charset=utf-8", page::SCRIPT),
             _ => text(StatusCode::NOT_FOUND, "here are: /live, /ready, /metrics and /\n"),
         };
-        answer.map(|text| Answer::Own(Some(text)))
+        Answer::own(answer)
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::live::{InFlight, Live};
 use crate::mask::Mask;
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -47,6 +48,13 @@ pub(crate) enum Answer {
     Own(Option<Bytes>),
     /// The upstream's.
     Passing(Box<Passing>),
+}
+
+impl Answer {
+    /// A whole answer of the gateway's own.
+    pub(crate) fn own(answer: Response<Bytes>) -> Response<Answer> {
+        answer.map(|text| Answer::Own(Some(text)))
+    }
 }
 
 /// An upstream's body on its way to the caller.

@@ -34,21 +34,17 @@ pub(crate) async fn answer(came: &Came, routes: &[Arc<Live>], request: Request<I
     let since = Instant::now();
     let live = match find(routes, &request) {
         Ok(live) => live,
-        Err(problem) => return own(&problem, ""),
+        Err(problem) => return Answer::own(problem.answer("")),
     };
     let answer = match pass(came, live, request).await {
         Ok(answer) => answer,
         Err(problem) => {
             live.counted.failed(&problem);
-            own(&problem, &live.name)
+            Answer::own(problem.answer(&live.name))
         }
     };
     live.counted.answered(answer.status().as_u16(), since);
     answer
-}
-
-fn own(problem: &Problem, route: &str) -> Response<Answer> {
-    problem.answer(route).map(|text| Answer::Own(Some(text)))
 }
 
 /// The route with the longest prefix that fits.

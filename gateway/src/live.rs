@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::strict::Watch;
 use crate::target::Target;
 use bootseal::{Client, Result, Secrets, TokenSource};
-use bootseal_core::{Profile, Route};
+use bootseal_core::Route;
 use metrics::{Counter, Gauge, Histogram};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +52,7 @@ impl Live {
         Ok(Arc::new(Live {
             client: builder().build(),
             upgrades: builder().http1_only().build(),
-            headers: headers(&profile, &check),
+            headers: Headers::of(&profile, check.asks_for_key()),
             counted: was.map_or_else(|| Arc::new(Counted::of(&name)), |was| was.counted.clone()),
             profile: profile.canonical().to_owned(),
             route: route.clone(),
@@ -62,10 +62,6 @@ impl Live {
             target,
         }))
     }
-}
-
-fn headers(profile: &Profile, check: &Check) -> Headers {
-    Headers::of(profile, check.asks_for_key())
 }
 
 fn cannot(route: &Route) -> bootseal::Error {

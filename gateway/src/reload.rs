@@ -65,8 +65,6 @@ impl Look {
 fn reload(running: &Arc<Running>, path: &Path, said: bool) {
     notify::reloading();
     let before = running.vault.generation();
-    // What lies there, whoever wrote it: for the status page. Nothing else is taken from it.
-    let generation = SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok();
     let result = match running.vault.reload() {
         Ok(names) => {
             let applied = running.apply();
@@ -84,10 +82,13 @@ fn reload(running: &Arc<Running>, path: &Path, said: bool) {
                     tracing::info!(generation = after, before, changed = names.join(", "), "reloaded")
                 }
             }
-            running.set_disk(Disk { generation, refused: applied.err().map(|error| error.to_string()) });
+            running.set_disk(Disk { generation: Some(after), refused: applied.err().map(|error| error.to_string()) });
             if after == before { "same" } else { "taken" }
         }
         Err(error) => {
+            // What lies there, whoever wrote it: for the status page. Nothing else is taken from it.
+            let generation =
+                SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok();
             tracing::warn!(generation = before, on_disk = generation, %error, "the file was not taken; the one before goes on");
             running.set_disk(Disk { generation, refused: Some(error.to_string()) });
             "refused"

@@ -21,7 +21,7 @@ pub(crate) struct Running {
     room: Arc<Semaphore>,
     served: Mutex<Served>,
     stopping: AtomicBool,
-    pub(crate) disk: Mutex<Disk>,
+    disk: Mutex<Disk>,
 }
 
 /// The addresses in force, and the sockets that wait to be served.
@@ -93,14 +93,13 @@ fn addresses(gateway: &Gateway) -> HashSet<Listen> {
 
 impl Running {
     pub(crate) fn new(vault: Secrets, addresses: Arc<Addresses>, connections: usize) -> Arc<Running> {
-        let disk = Disk { generation: Some(vault.generation()), refused: None };
         Arc::new(Running {
             vault,
             addresses,
             room: Arc::new(Semaphore::new(connections)),
             served: Mutex::default(),
             stopping: AtomicBool::new(false),
-            disk: Mutex::new(disk),
+            disk: Mutex::default(),
         })
     }
 
@@ -211,7 +210,7 @@ impl Running {
 
 impl Served {
     fn lives(&self) -> Vec<Arc<Live>> {
-        self.routes.values().flat_map(|(routes, _)| routes.0.load().iter().cloned().collect::<Vec<_>>()).collect()
+        self.routes.values().flat_map(|(routes, _)| routes.0.load().to_vec()).collect()
     }
 }
 

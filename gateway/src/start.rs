@@ -3,7 +3,7 @@
 use crate::admin::METRICS;
 use crate::args::{Cli, Serve, Verb};
 use crate::harden::{self, Needs};
-use crate::running::{Addresses, Running};
+use crate::running::{Addresses, Disk, Running};
 use crate::sockets::Sockets;
 use crate::{healthy, notify, reload};
 use bootseal::{Error, Kind, Loader, Result, Secrets};
@@ -71,10 +71,12 @@ fn start(serve: &Serve) -> Result<()> {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    if serve.workers > 1 {
-        builder.worker_threads(serve.workers.into());
-    }
-    let runtime = builder.enable_all().build().map_err(|error| ours(format!("no runtime: {error}")))?;
+    // Of no effect on the one thread.
+    let runtime = builder
+        .worker_threads(serve.workers.into())
+        .enable_all()
+        .build()
+        .map_err(|error| ours(format!("no runtime: {error}")))?;
     runtime.block_on(serving(&running, serve.audit))
 }
 
@@ -115,7 +117,7 @@ fn loader(serve: &Serve) -> Result<Loader> {
 
 async fn serving(running: &Arc<Running>, audit: Option<Duration>) -> Result<()> {
     running.apply()?;
-    running.set_disk(running.disk());
+    running.set_disk(Disk { generation: Some(running.vault.generation()), refused: None });
     let ask = reload::watch(running).map_err(|error| ours(format!("no thread to watch the file: {error}")))?;
     if let Some(every) = audit {
         auditing(every)?;

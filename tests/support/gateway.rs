@@ -6,7 +6,7 @@ use bootseal_core::{Access, Identity, Role, SealedFile, Secret, ValueKind, Vault
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -362,8 +362,4 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<Option<String>> {
 /// The certificates that a test's vendor has, for `ca`.
 pub fn ca(pem: &str) -> String {
     format!("ca = \"\"\"\n{pem}\"\"\"\n")
-}
-
-pub fn exists(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
 }

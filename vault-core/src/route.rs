@@ -133,7 +133,11 @@ impl Gateway {
         };
         let drain = duration(&mut fields, "drain", "10s")?;
         fields.finish()?;
-        let routes = file.routes().iter().map(|table| Route::read(file, table)).collect::<Result<Vec<_>>>()?;
+        let profiles = file.profiles();
+        let routes = routes(file, &profiles)
+            .iter()
+            .map(|table| Route::read(file, table, &profiles))
+            .collect::<Result<Vec<_>>>()?;
         let gateway = Gateway { admin, drain, routes };
         gateway.check_addresses()?;
         Ok(gateway)
@@ -168,12 +172,12 @@ impl Route {
     pub const KEYS: &[&str] =
         &["listen", "prefix", "upstream", "callers", "replay_body_limit", "connect_timeout", "answer_timeout"];
 
-    fn read(file: &VerifiedFile, table: &PropertyPath) -> Result<Route> {
+    fn read(file: &VerifiedFile, table: &PropertyPath, profiles: &BTreeSet<PropertyPath>) -> Result<Route> {
         let path = table.child("route")?;
         let mut fields = Fields::of(path.to_string(), file.readable_table(&path)?.unwrap_or_default());
-        if !file.profiles().contains(table) {
+        if !profiles.contains(table) {
             return Err(Error::malformed(format!("`{path}` has no login beside it: there is no `{table}.login`"))
-                .with_help(format!("Say how one logs in: bootseal profile add {table}")));
+                .with_help(format!("Say how one logs in: bootseal profile {table}")));
         }
         let profile = Profile::read(file, table)?;
         let at = fields.string("listen")?;
@@ -229,20 +233,24 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn routes(&self) -> BTreeSet<PropertyPath> {
-        let profiles = self.profiles();
-        let has = |table: &PropertyPath, key: &str| {
-            table.child("route").and_then(|route| route.child(key)).is_ok_and(|path| self.property(&path).is_some())
-        };
-        let route = |(path, _): (&PropertyPath, &Property)| {
-            let segments = path.segments();
-            let at = segments.iter().rposition(|segment| segment == "route").filter(|at| *at > 0)?;
-            let table = PropertyPath::new(segments[..at].to_vec()).ok()?;
-            let is = at + 1 < segments.len()
-                && (profiles.contains(&table) || has(&table, "listen") && has(&table, "upstream"));
-            is.then_some(table)
-        };
-        self.properties().filter_map(route).collect()
+        routes(self, &self.profiles())
     }
+}
+
+/// [`VerifiedFile::routes`], where the profiles are known.
+fn routes(file: &VerifiedFile, profiles: &BTreeSet<PropertyPath>) -> BTreeSet<PropertyPath> {
+    let has = |table: &PropertyPath, key: &str| {
+        table.child("route").and_then(|route| route.child(key)).is_ok_and(|path| file.property(&path).is_some())
+    };
+    let route = |(path, _): (&PropertyPath, &Property)| {
+        let segments = path.segments();
+        let at = segments.iter().rposition(|segment| segment == "route").filter(|at| *at > 0)?;
+        let table = PropertyPath::new(segments[..at].to_vec()).ok()?;
+        let is =
+            at + 1 < segments.len() && (profiles.contains(&table) || has(&table, "listen") && has(&table, "upstream"));
+        is.then_some(table)
+    };
+    file.properties().filter_map(route).collect()
 }
 
 fn listen(fields: &Fields, key: &str, text: &str) -> Result<Listen> {

@@ -12,6 +12,7 @@ use bootseal_core::{
     Cost, Gateway, IdentityFile, Kind, Profile, Property, PropertyPath, Reader, Role, Shown, Trust, Vault, VerifiedFile,
 };
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// What is found makes the program end with this.
@@ -20,7 +21,7 @@ const FOUND: u8 = 1;
 const OLD_AFTER: u64 = 365 * 24 * 60 * 60;
 
 /// One thing that is wrong, and the command that mends it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Finding {
     pub(crate) code: &'static str,
     pub(crate) file: Option<String>,
@@ -76,13 +77,8 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
     }
     findings.extend(Machine::read().findings());
     // A folder of several files is looked at for each.
-    let mut told: Vec<Finding> = Vec::with_capacity(findings.len());
-    for finding in findings {
-        if !told.contains(&finding) {
-            told.push(finding);
-        }
-    }
-    let findings = told;
+    let mut told = HashSet::new();
+    findings.retain(|finding| told.insert(finding.clone()));
     bootseal_memory::harden();
 
     let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
