@@ -130,6 +130,50 @@ fn who_cannot_read_proposes_and_a_writer_accepts() {
 }
 
 #[test]
+fn what_only_java_can_read_comes_into_a_proposal_by_the_example() {
+    let scene = Scene::new();
+    let classes = scene.bob.at("classes");
+    scene.bob.write(
+        "Caller.java",
+        r#"class Caller {
+            public static void main(String[] arguments) throws Exception {
+                char[] password = "canary-\u00e4\u20ac".toCharArray();
+                try {
+                    Propose.propose(java.nio.file.Path.of(arguments[0]), "acme.password", password, java.nio.file.Path.of("acme.proposal"));
+                } finally {
+                    if (password[0] != 0) throw new AssertionError("not zeroed");
+                }
+            }
+        }"#,
+    );
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/java/Propose.java");
+    let javac = Command::new("javac")
+        .args(["-Xlint:all", "-Werror", "-encoding", "UTF-8", "-d"])
+        .args([classes.as_os_str(), example.as_ref(), scene.bob.at("Caller.java").as_os_str()])
+        .output()
+        .expect("javac; scripts/test installs what the tests need");
+    assert!(javac.status.success(), "{}", String::from_utf8_lossy(&javac.stderr));
+
+    let bootseal = std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap();
+    let java = |vault: &str| {
+        let mut command = Command::new("java");
+        command.arg("-cp").arg(&classes).args(["Caller", vault]).current_dir(scene.bob.path());
+        command.env("HOME", scene.bob.path()).env("BOOTSEAL_PIN", scene.alice.vault());
+        command.env("PATH", format!("{}:{}", bootseal.display(), std::env::var("PATH").unwrap()));
+        command.output().unwrap()
+    };
+    let missing = java("none.sealed.toml");
+    let said = String::from_utf8_lossy(&missing.stderr);
+    assert!(!missing.status.success() && said.contains("none.sealed.toml") && !said.contains("canary"), "{said}");
+
+    let done = java("app.sealed.toml");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    scene.alice.write("proposal", std::fs::read(scene.bob.at("acme.proposal")).unwrap());
+    scene.alice.ok(&["accept", "proposal", "--yes"]);
+    assert_eq!(scene.alice.ok(&["get", "acme.password"]), "canary-\u{e4}\u{20ac}");
+}
+
+#[test]
 fn what_stands_there_is_shown_and_the_date_is_that_of_the_proposal() {
     let scene = Scene::new();
     let proposed = from_now(30);

@@ -114,7 +114,14 @@ async fn payload(live: &Arc<Live>, body: Incoming) -> Result<Payload, Problem> {
             let whole =
                 whole.map_err(|_| Problem::body(format!("Its body did not come in within {WHOLE_WITHIN:?}.")))?;
             let whole = whole.map_err(|error| Problem::body(format!("Its body broke off: {error}")))?;
-            Ok(Payload::Whole(whole.to_bytes()))
+            let trailers = whole.trailers().cloned();
+            Ok(match trailers {
+                None => Payload::Whole(whole.to_bytes()),
+                Some(mut trailers) => {
+                    live.headers.trailers_to_upstream(&mut trailers);
+                    Payload::Trailed(whole.to_bytes(), trailers)
+                }
+            })
         }
         _ => Ok(Payload::Streamed(reqwest::Body::wrap(ToUpstream { body, live: live.clone() }))),
     }

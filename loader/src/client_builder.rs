@@ -8,8 +8,9 @@ use crate::steps::Account;
 use crate::token_source::TokenSource;
 use crate::transport::Way;
 use bootseal_core::{Kind, Secret};
+use http::uri::{self, Uri};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use url::Url;
 
@@ -213,13 +214,15 @@ impl std::fmt::Debug for ClientBuilder {
 pub(crate) struct Connections {
     options: Options,
     made: Mutex<(Arc<Account>, Result<Guarded>)>,
+    /// The origin of the first call that was sent on: a proxy's calls all go there.
+    first: OnceLock<(Uri, Arc<Url>)>,
 }
 
 impl Connections {
     fn new(source: &TokenSource, options: Options) -> Connections {
         let account = source.account();
         let guarded = make(&options, &account);
-        Connections { options, made: Mutex::new((account, guarded)) }
+        Connections { options, made: Mutex::new((account, guarded)), first: OnceLock::new() }
     }
 
     pub(crate) fn get(&self, source: &TokenSource) -> Result<Guarded> {
@@ -233,6 +236,24 @@ impl Connections {
             made.0 = account;
         }
         made.1.clone()
+    }
+
+    /// Scheme, host and port of `uri` as a URL, which takes its time and is therefore done once for calls that all go to one place. `None`
+    /// where it has none.
+    pub(crate) fn origin(&self, uri: &Uri) -> Option<Arc<Url>> {
+        if let Some((known, url)) = self.first.get()
+            && (known.scheme(), known.authority()) == (uri.scheme(), uri.authority())
+        {
+            return Some(url.clone());
+        }
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(uri.scheme()?.clone());
+        parts.authority = Some(uri.authority()?.clone());
+        parts.path_and_query = Some(uri::PathAndQuery::from_static("/"));
+        let origin = Uri::from_parts(parts).ok()?;
+        let url = Arc::new(Url::parse(&origin.to_string()).ok()?);
+        let _ = self.first.set((origin, url.clone()));
+        Some(url)
     }
 }
 

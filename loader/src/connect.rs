@@ -51,7 +51,8 @@ pub(crate) struct Reach {
 pub(crate) struct Connector {
     tcp: Tcp,
     proxy: Option<Uri>,
-    reach: Reach,
+    // hyper's client copies its connector for each call.
+    reach: Arc<Reach>,
     tls: TlsConnector,
     allowed: Allowed,
 }
@@ -86,7 +87,7 @@ impl Connector {
             None => None,
         };
         let tcp = Tcp { connector: tcp, placeholders };
-        Ok(Connector { tcp, proxy, reach: reach.clone(), tls: TlsConnector::from(Arc::new(tls)), allowed })
+        Ok(Connector { tcp, proxy, reach: Arc::new(reach.clone()), tls: TlsConnector::from(Arc::new(tls)), allowed })
     }
 
     async fn connect(mut self, uri: Uri) -> std::result::Result<Link, Boxed> {

@@ -9,9 +9,11 @@ use crate::peek::AnswerBody;
 use crate::token::Token;
 use bootseal_core::Kind;
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::borrow::Cow;
+use std::sync::Arc;
 use url::Url;
 
 /// The body of a call that is sent on.
@@ -25,6 +27,8 @@ use url::Url;
 pub enum Payload {
     /// In memory, to be sent once more after a rejected token.
     Whole(Bytes),
+    /// The same, with trailers behind it.
+    Trailed(Bytes, HeaderMap),
     /// As it comes in, once.
     Streamed(reqwest::Body),
 }
@@ -65,13 +69,13 @@ impl Client {
                 "a client of your own sends its own requests; forward() is of source.client()",
             ));
         };
-        let url = Url::parse(&request.uri().to_string()).map_err(|_| {
-            Error::new(
+        let Some(origin) = connections.origin(request.uri()) else {
+            return Err(Error::new(
                 Kind::Usage,
                 "the request's URI has no scheme and host, so it cannot be told where the token would go",
-            )
-        })?;
-        exchange::call(&self.source, &mut As(connections.get(&self.source)?), Forwarded { request, url }).await
+            ));
+        };
+        exchange::call(&self.source, &mut As(connections.get(&self.source)?), Forwarded { request, origin }).await
     }
 }
 
@@ -79,7 +83,7 @@ struct As(Guarded);
 
 struct Forwarded {
     request: Request<Payload>,
-    url: Url,
+    origin: Arc<Url>,
 }
 
 impl Sender for As {
@@ -90,6 +94,10 @@ impl Sender for As {
     async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Answer> {
         let request = call.request.map(|body| match body {
             Payload::Whole(bytes) => reqwest::Body::from(bytes),
+            Payload::Trailed(bytes, trailers) => {
+                let body = Full::new(bytes).with_trailers(async { Some(Ok(trailers)) });
+                reqwest::Body::wrap(body)
+            }
             Payload::Streamed(body) => body,
         });
         let mut answer = self.0.to_head(request, &token.0.headers).await?;
@@ -100,7 +108,7 @@ impl Sender for As {
 
 impl Outgoing for Forwarded {
     fn address(&self) -> Result<Cow<'_, Url>> {
-        Ok(Cow::Borrowed(&self.url))
+        Ok(Cow::Borrowed(&self.origin))
     }
 
     fn method(&self) -> &Method {
@@ -108,11 +116,14 @@ impl Outgoing for Forwarded {
     }
 
     fn copy(&self) -> Option<Forwarded> {
-        let Payload::Whole(bytes) = self.request.body() else { return None };
-        let mut again = Request::new(Payload::Whole(bytes.clone()));
+        let mut again = Request::new(match self.request.body() {
+            Payload::Whole(bytes) => Payload::Whole(bytes.clone()),
+            Payload::Trailed(bytes, trailers) => Payload::Trailed(bytes.clone(), trailers.clone()),
+            Payload::Streamed(_) => return None,
+        });
         *again.method_mut() = self.request.method().clone();
         *again.uri_mut() = self.request.uri().clone();
         *again.headers_mut() = self.request.headers().clone();
-        Some(Forwarded { request: again, url: self.url.clone() })
+        Some(Forwarded { request: again, origin: self.origin.clone() })
     }
 }
