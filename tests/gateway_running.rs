@@ -102,7 +102,7 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
     assert!(say(&foreign, "not taken").contains("vault"));
     assert!(say(&first, "not taken").contains("generation 1"));
     let page = call(usual.admin, &get("/")).text();
-    assert!(page.contains("Loaded: generation 2") && page.contains("On disk: generation 1"), "{page}");
+    assert!(page.contains("Loaded: generation 2.") && page.contains("On disk: generation 1"), "{page}");
     assert!(page.contains("is not taken"), "{page}");
 
     // Signed, and with a route that cannot be.
@@ -335,7 +335,7 @@ fn one_can_ask_how_it_is() {
     let page = call(usual.admin, &get("/"));
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
     assert!(page.text().contains("1 down") && page.text().contains("class=\"bad\""), "{}", page.text());
-    assert!(page.text().contains("1 calls, 1 errors"), "{}", page.text());
+    assert!(page.text().contains("1 call, 1 error"), "{}", page.text());
     let metrics = call(usual.admin, &get("/metrics")).text();
     for name in [
         "bootseal_gateway_calls_total{route=\"acme\",status=\"503\"} 1",

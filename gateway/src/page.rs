@@ -29,7 +29,7 @@ pub(crate) fn render(running: &Running) -> String {
     };
     let _ = writeln!(
         page,
-        "<p>Loaded: generation {loaded} of {}. On disk: {on_disk}.</p>",
+        "<p>Loaded: generation {loaded}. On disk: {on_disk}.</p>\n<p><small>{}</small></p>",
         text(&running.vault.vault().to_string())
     );
     if let Some(refused) = &disk.refused {
@@ -86,13 +86,18 @@ fn route(page: &mut String, live: &Live, status: &Status) {
     row(
         page,
         "Since start",
-        &format!("{} logins, {} refreshes, {} tokens rejected", counts.logins, counts.refreshes, counts.rejections),
+        &format!(
+            "{}, {}, {} rejected",
+            many(counts.logins, "login"),
+            many(counts.refreshes, "refresh"),
+            many(counts.rejections, "token")
+        ),
     );
     let hour = live.counted.history.hour(Instant::now());
     let (calls, errors) = hour.iter().fold((0u64, 0u64), |(calls, errors), minute| {
         (calls + u64::from(minute.calls), errors + u64::from(minute.errors))
     });
-    row(page, "Last hour", &format!("{calls} calls, {errors} errors"));
+    row(page, "Last hour", &format!("{}, {}", many(calls, "call"), many(errors, "error")));
     page.push_str("</dl>\n");
     picture(page, &hour);
     page.push_str("</article>\n");
@@ -141,10 +146,21 @@ fn picture(page: &mut String, hour: &[Minute]) {
 
 fn span(time: Duration) -> String {
     match time.as_secs() {
-        0..60 => format!("{} s", time.as_secs()),
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
         seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds if seconds / 60 % 60 == 0 => format!("{} h", seconds / 3600),
         seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
+}
+
+fn many(count: u64, one: &str) -> String {
+    let plural = match (count, one.strip_suffix('h')) {
+        (1, _) => "",
+        (_, Some(_)) => "es",
+        (_, None) => "s",
+    };
+    format!("{count} {one}{plural}")
 }
 
 /// As text of HTML, also within an attribute.
