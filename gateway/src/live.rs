@@ -9,7 +9,7 @@ use crate::target::Target;
 use bootseal::{Client, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge, Histogram};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ fn cannot(route: &Route) -> bootseal::Error {
 
 /// What a route has counted since the start; it outlives a reload.
 pub(crate) struct Counted {
-    calls: Mutex<HashMap<u16, Counter>>,
+    calls: Mutex<BTreeMap<u16, Counter>>,
     seconds: Histogram,
     in_flight: Gauge,
     pub(crate) history: History,

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Seconds; from a call within one machine to the limit of an answer.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// How often what was recorded is summed up.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Runs the gateway until it is told to stop. What it returns is the exit code: 0; 1 to 6 as of `bootseal`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {

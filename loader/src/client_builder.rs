@@ -213,7 +213,7 @@ impl std::fmt::Debug for ClientBuilder {
 /// The connections of a client, made anew where a reload changed the way to the vendor, or the hosts.
 pub(crate) struct Connections {
     options: Options,
-    made: Mutex<(Arc<Account>, Result<Guarded>)>,
+    made: Mutex<(Arc<Account>, Result<Arc<Guarded>>)>,
     /// The origin of the first call that was sent on: a proxy's calls all go there.
     first: OnceLock<(Uri, Arc<Url>)>,
 }
@@ -225,7 +225,7 @@ impl Connections {
         Connections { options, made: Mutex::new((account, guarded)), first: OnceLock::new() }
     }
 
-    pub(crate) fn get(&self, source: &TokenSource) -> Result<Guarded> {
+    pub(crate) fn get(&self, source: &TokenSource) -> Result<Arc<Guarded>> {
         let account = source.account();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&made.0, &account) {
@@ -257,7 +257,7 @@ impl Connections {
     }
 }
 
-fn make(options: &Options, account: &Arc<Account>) -> Result<Guarded> {
+fn make(options: &Options, account: &Arc<Account>) -> Result<Arc<Guarded>> {
     let proxy = options.proxy.as_deref().map(|proxy| {
         let url = Url::parse(proxy).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
@@ -268,5 +268,5 @@ fn make(options: &Options, account: &Arc<Account>) -> Result<Guarded> {
     });
     let way = Way::of(account).with_roots(options.roots.as_deref()).with_proxy(proxy.transpose()?);
     let owner = account.clone();
-    Guarded::new(&way, options, move |url| exchange::allow(&owner.profile, url))
+    Guarded::new(&way, options, move |url| exchange::allow(&owner.profile, url)).map(Arc::new)
 }

@@ -46,13 +46,15 @@ pub(crate) struct Reach {
     pub(crate) http1_only: bool,
 }
 
-/// Makes connections, to the hosts that it was told of.
+/// Makes connections, to the hosts that it was told of. hyper's client copies it for each call.
 #[derive(Clone)]
-pub(crate) struct Connector {
+pub(crate) struct Connector(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
     tcp: Tcp,
     proxy: Option<Uri>,
-    // hyper's client copies its connector for each call.
-    reach: Arc<Reach>,
+    reach: Reach,
     tls: TlsConnector,
     allowed: Allowed,
 }
@@ -87,9 +89,12 @@ impl Connector {
             None => None,
         };
         let tcp = Tcp { connector: tcp, placeholders };
-        Ok(Connector { tcp, proxy, reach: Arc::new(reach.clone()), tls: TlsConnector::from(Arc::new(tls)), allowed })
+        let tls = TlsConnector::from(Arc::new(tls));
+        Ok(Connector(Arc::new(Parts { tcp, proxy, reach: reach.clone(), tls, allowed })))
     }
+}
 
+impl Parts {
     async fn connect(mut self, uri: Uri) -> std::result::Result<Link, Boxed> {
         let to = Url::parse(&uri.to_string())?;
         // No connection exists on which the token could go elsewhere.
@@ -143,9 +148,9 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let (connector, limit) = (self.clone(), self.reach.connect_timeout);
+        let (parts, limit) = (Parts::clone(&self.0), self.0.reach.connect_timeout);
         Box::pin(async move {
-            let connecting = connector.connect(uri);
+            let connecting = parts.connect(uri);
             let link = match limit {
                 Some(limit) => tokio::time::timeout(limit, connecting)
                     .await

@@ -79,7 +79,7 @@ impl Client {
     }
 }
 
-struct As(Guarded);
+struct As(Arc<Guarded>);
 
 struct Forwarded {
     request: Request<Payload>,

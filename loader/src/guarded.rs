@@ -58,7 +58,6 @@ impl Default for Options {
 }
 
 /// Connections on which secrets are put in their places as they are written.
-#[derive(Clone)]
 pub(crate) struct Guarded {
     http: legacy::Client<Connector, reqwest::Body>,
     placeholders: Arc<Placeholders>,
@@ -168,7 +167,7 @@ impl Guarded {
     }
 }
 
-impl Sender for Guarded {
+impl Sender for Arc<Guarded> {
     type Request = Call;
     type Answer = Response;
     type Error = Error;
