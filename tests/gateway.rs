@@ -97,6 +97,8 @@ fn methods_hosts_pages_and_paths_that_are_refused_reach_nobody() {
     let _gateway = usual.start();
     for (request, status, name) in [
         ("TRACE / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405, "method-refused"),
+        ("trace / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405, "method-refused"),
+        ("TRACK / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405, "method-refused"),
         ("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n", 405, "method-refused"),
         ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "host-refused"),
         ("GET http://evil.example/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 421, "host-refused"),

@@ -48,7 +48,8 @@ fn the_manifest_gives_the_gateway_nothing_that_it_does_not_need() {
     let file = &gateway["args"][0];
     assert!(file.as_str().unwrap().starts_with(mounts[0]["mountPath"].as_str().unwrap()));
     for probe in ["startupProbe", "readinessProbe"] {
-        assert_eq!(gateway[probe]["exec"]["command"], json!(["bootseal-gateway", "healthy", file]), "{probe}");
+        let asks = json!(["bootseal-gateway", "healthy", "--admin", "127.0.0.1:9300"]);
+        assert_eq!(gateway[probe]["exec"]["command"], asks, "{probe}");
     }
     // The application has no key, and neither has anybody but the gateway.
     let key = json!("key");

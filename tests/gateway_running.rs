@@ -332,6 +332,15 @@ fn one_can_ask_how_it_is() {
     assert_eq!(call(usual.admin, &get("/ready")).status, 200);
     assert_eq!(call(usual.admin, &get("/live")).status, 200);
     assert_eq!(healthy().status.code(), Some(0));
+    // A file that is broken meanwhile is not taken, and ends nothing; asked by its address it is not even read.
+    let good = std::fs::read_to_string(usual.sealed.path()).unwrap();
+    usual.sealed.replace("broken");
+    let after = healthy();
+    assert!(String::from_utf8_lossy(&after.stderr).contains("--admin"), "{after:?}");
+    let mut by_address = Command::new(env!("CARGO_BIN_EXE_bootseal-gateway"));
+    by_address.args(["healthy", "--admin", &format!("127.0.0.1:{}", usual.admin)]);
+    assert_eq!(by_address.output().unwrap().status.code(), Some(0));
+    usual.sealed.replace(&good);
     let page = call(usual.admin, &get("/"));
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
     assert!(page.text().contains("1 down") && page.text().contains("class=\"bad\""), "{}", page.text());
@@ -443,12 +452,29 @@ fn what_cannot_be_served_is_told_at_start() {
         "{text}"
     );
     let taken = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
-    for args in [&["--check"][..], &[]] {
-        let (code, text) = says(&usual.sealed, args);
-        assert_eq!(code, Some(1));
-        assert!(text.contains(&format!("cannot listen at 127.0.0.1:{}", usual.port)), "{text}");
-    }
+    let (code, text) = says(&usual.sealed, &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&format!("cannot listen at 127.0.0.1:{}", usual.port)), "{text}");
+    // As a gateway that runs has it, while a newer file is looked at.
+    let (code, text) = says(&usual.sealed, &["--check"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("in use now"), "{text}");
     drop(taken);
+    let mut values = VALUES;
+    values[2].1 = "";
+    let everybody = Sealed::new(
+        &values,
+        &format!(
+            "[acme.login]\nurl = \"{0}/login\"\nbasic = true\n[acme.route]\nlisten = \"127.0.0.1:{1}\"\nupstream = \"{0}\"\ncallers = {{ bearer = \"${{caller_key}}\" }}\n",
+            upstream.origin(),
+            free_port()
+        ),
+    );
+    for args in [&["--check"][..], &[]] {
+        let (code, text) = says(&everybody, args);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("`acme.caller_key` is empty"), "{text}");
+    }
     let none = Sealed::new(&VALUES, &format!("[acme.login]\nurl = \"{}/login\"\nbasic = true\n", upstream.origin()));
     let (code, text) = says(&none, &[]);
     assert_eq!(code, Some(1));

@@ -112,7 +112,7 @@ fn no_form_of_smuggling_reaches_the_upstream() {
         assert!(!heads[before..].iter().any(|head| head.contains("/smuggled")), "{request:?}\n{heads:?}");
         assert!(!answer.contains("200 OK"), "{request:?}: {answer}");
         if in_head {
-            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
             assert_eq!(heads.len(), before, "{request:?}");
         }
     }
@@ -329,7 +329,8 @@ fn a_connection_that_is_upgraded_goes_both_ways() {
         assert!(head.contains("authorization: Bearer"), "{head}");
         write!(
             stream.get_mut(),
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nwelcome\n"
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nwelcome {}0\n",
+            support::TOKEN
         )?;
         let mut line = String::new();
         while stream.read_line(&mut line)? > 0 {
@@ -339,7 +340,7 @@ fn a_connection_that_is_upgraded_goes_both_ways() {
         Ok(false)
     });
     let usual = Usual::new(&upstream.origin(), "", "");
-    let _gateway = usual.start();
+    let mut gateway = usual.start();
     let mut client = Client::connect(usual.port);
     client.send("GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n");
     let mut head = String::new();
@@ -350,15 +351,101 @@ fn a_connection_that_is_upgraded_goes_both_ways() {
     assert!(head.to_ascii_lowercase().contains("upgrade: websocket"), "{head}");
     let mut line = String::new();
     client.0.read_line(&mut line).unwrap();
-    assert_eq!(line, "welcome\n");
+    // What it repeats is starred out here, too.
+    assert_eq!(line, format!("welcome {}\n", "*".repeat(support::TOKEN.len() + 1)));
     // No HTTP any more: nothing is looked at.
     client.send("\0 anything\n");
     line.clear();
     client.0.read_line(&mut line).unwrap();
     assert_eq!(line, "you said \0 anything\n");
+    // An end lets it come to its own.
+    gateway.signal("TERM");
+    gateway.log().wait("stopping");
+    client.send("more\n");
+    line.clear();
+    client.0.read_line(&mut line).unwrap();
+    assert_eq!(line, "you said more\n");
     client.0.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
     line.clear();
     assert_eq!(client.0.read_line(&mut line).unwrap(), 0);
+    assert_eq!(gateway.ended(), Some(0));
+}
+
+#[test]
+fn no_other_protocol_is_passed_on() {
+    let upstream = Upstream::start(|head, stream| {
+        if head.starts_with("GET /unasked ") {
+            write!(
+                stream.get_mut(),
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )?;
+            return Ok(false);
+        }
+        assert!(!head.to_ascii_lowercase().contains("upgrade"), "{head}");
+        reply(stream, "200 OK", "ok")?;
+        Ok(true)
+    });
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let _gateway = usual.start();
+    let ask = |path: &str, protocol: &str| {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: {protocol}\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n"
+        );
+        call(usual.port, &request)
+    };
+    for protocol in ["h2c", "TLS/1.0", "websocket, h2c"] {
+        assert_eq!(ask("/x", protocol).text(), "ok", "{protocol}");
+    }
+    let answer = call(usual.port, &get("/unasked"));
+    assert_eq!((answer.status, answer.header("x-bootseal-error")), (502, Some("upstream-broken")));
+}
+
+#[test]
+fn a_body_on_a_get_goes_along_and_one_that_breaks_off_is_the_callers_fault() {
+    let bodies: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+    let kept = bodies.clone();
+    let upstream = Upstream::start(move |head, stream| {
+        let body = read_body(head, stream)?;
+        kept.lock().unwrap().push(body);
+        reply(stream, "200 OK", "ok")?;
+        Ok(true)
+    });
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let gateway = usual.start();
+    let chunked = "GET /search HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(call(usual.port, &format!("{chunked}5\r\nquery\r\n0\r\n\r\n")).status, 200);
+    assert_eq!(*bodies.lock().unwrap(), [b"query"]);
+    let answer = call(usual.port, &format!("{chunked}5\r\nquery\r\nX\r\n"));
+    assert_eq!((answer.status, answer.header("x-bootseal-error")), (400, Some("body-incomplete")));
+    gateway.log().wait("body-incomplete");
+    assert_eq!(bodies.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_caller_that_sends_slowly_is_waited_for_and_an_upstream_is_not() {
+    let upstream = Upstream::start(|head, stream| {
+        let body = read_body(head, stream)?;
+        if body == b"slow" {
+            reply(stream, "200 OK", "ok")?;
+        }
+        // Else it says nothing.
+        Ok(true)
+    });
+    let usual = Usual::new(&upstream.origin(), "", "answer_timeout = \"200ms\"");
+    let _gateway = usual.start();
+    let mut client = Client::connect(usual.port);
+    client.send("POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for letter in ["s", "l", "o", "w"] {
+        std::thread::park_timeout(Duration::from_millis(300));
+        client.send(format!("1\r\n{letter}\r\n"));
+    }
+    client.send("0\r\n\r\n");
+    assert_eq!(client.answer().unwrap().status, 200);
+    let silent = call(
+        usual.port,
+        "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+    );
+    assert_eq!((silent.status, silent.header("x-bootseal-error")), (504, Some("upstream-timeout")));
 }
 
 #[test]

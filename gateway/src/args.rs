@@ -23,7 +23,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Asks a running gateway whether it is ready, for probes that run a program
-    #[command(after_help = "Exit code 0: ready. 1: not ready, or nobody answers within 2 s.")]
+    #[command(
+        after_help = "Exit code 0: ready. 1: not ready, or nobody answers within 2 s.\n\nA probe should say --admin: then a broken file, which the running gateway does not take, does not end it.\n  bootseal-gateway healthy --admin 127.0.0.1:9300"
+    )]
     Healthy {
         /// The file that it serves, for its `gateway.admin`
         #[arg(default_value = "app.sealed.toml", env = "BOOTSEAL_FILE", hide_env = true)]
@@ -48,7 +50,7 @@ pub(crate) struct Serve {
     /// The folder in which it is remembered what was opened
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// Says what would be served, opens each address, and ends
+    /// Says what would be served, tries each address, and ends; beside one that runs, too
     #[arg(long)]
     pub(crate) check: bool,
     /// Threads that pass calls on

@@ -7,30 +7,70 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Sleep;
 
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
+/// A caller may send slowly; it may not stand still.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Whether, and how, a caller's body broke off: then the upstream is not to blame.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Broken(Arc<OnceLock<String>>);
+
+impl Broken {
+    pub(crate) fn why(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
 /// A caller's body on its way to the upstream.
 pub(crate) struct ToUpstream {
-    pub(crate) body: Incoming,
-    pub(crate) live: Arc<Live>,
+    body: Incoming,
+    live: Arc<Live>,
+    broken: Broken,
+    /// Runs while the next piece is waited for.
+    idle: Option<Pin<Box<Sleep>>>,
+}
+
+impl ToUpstream {
+    pub(crate) fn of(body: Incoming, live: &Arc<Live>, broken: &Broken) -> ToUpstream {
+        ToUpstream { body, live: live.clone(), broken: broken.clone(), idle: None }
+    }
+
+    fn break_off(&self, why: String) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+        let error = io::Error::other(format!("the caller's body {why}"));
+        let _ = self.broken.0.set(why);
+        Poll::Ready(Some(Err(error.into())))
+    }
 }
 
 impl Body for ToUpstream {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Boxed;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            self.live.headers.trailers_to_upstream(trailers);
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE)));
+            ready!(idle.as_mut().poll(cx));
+            return self.break_off(format!("did not go on within {IDLE:?}"));
+        };
+        self.idle = None;
+        match frame {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    self.live.headers.trailers_to_upstream(trailers);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => self.break_off(format!("broke off: {error}")),
+            None => Poll::Ready(None),
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Who may use a route? Who holds its key, or is the right user of this machine; and no page of a browser that was led here.
 
 use crate::problem::Problem;
-use bootseal::{Result, Secret, Secrets};
+use bootseal::{Kind, Result, Secret, Secrets};
 use bootseal_core::{Callers, Route};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -32,7 +32,20 @@ pub(crate) enum Peer {
 
 impl Check {
     pub(crate) fn of(vault: &Secrets, route: &Route) -> Result<Check> {
-        let secret = |name: &str| vault.secret(&route.table.child(name)?.to_string());
+        let secret = |name: &str| -> Result<Secret> {
+            let path = route.table.child(name)?.to_string();
+            let key = vault.secret(&path)?;
+            if key.is_empty() {
+                let error = bootseal_core::Error::new(
+                    Kind::Malformed,
+                    format!("`{path}` is empty, and would let everybody in"),
+                );
+                return Err(error
+                    .with_help(format!("Give callers a key to show: bootseal set {path} --generate"))
+                    .into());
+            }
+            Ok(key)
+        };
         Ok(match &route.callers {
             None => Check::Nobody,
             Some(Callers::Bearer(name)) => Check::Bearer(secret(name)?),

@@ -1,8 +1,8 @@
 //! What becomes of one call? Looked at, sent on with the token, answered; or a problem that says whose fault it is.
 
-use crate::body::{Answer, Passing, ToUpstream};
+use crate::body::{Answer, Broken, Passing, ToUpstream};
 use crate::callers::{Peer, not_led_here};
-use crate::headers::asks_for_upgrade;
+use crate::headers::{asks_for_upgrade, is_websocket};
 use crate::links;
 use crate::live::{InFlight, Live};
 use crate::mask::Mask;
@@ -10,13 +10,16 @@ use crate::problem::Problem;
 use crate::strict::Watch;
 use bootseal::{Payload, Token};
 use http::header::HOST;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
 
 /// A body that is kept for a replay has to come in within this time.
 const WHOLE_WITHIN: Duration = Duration::from_secs(60);
@@ -27,6 +30,8 @@ pub(crate) struct Came {
     /// Only this machine can reach the address, so `Host` names it.
     pub(crate) loopback: bool,
     pub(crate) watch: Arc<Watch>,
+    /// Changes, or has no sender any more, when all has to end.
+    pub(crate) until: watch::Receiver<()>,
 }
 
 /// Answers one call by one of the routes of its address.
@@ -34,7 +39,10 @@ pub(crate) async fn answer(came: &Came, routes: &[Arc<Live>], request: Request<I
     let since = Instant::now();
     let live = match find(routes, &request) {
         Ok(live) => live,
-        Err(problem) => return Answer::own(problem.answer("")),
+        Err(problem) => {
+            metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
+            return Answer::own(problem.answer(""));
+        }
     };
     let answer = match pass(came, live, request).await {
         Ok(answer) => answer,
@@ -49,7 +57,9 @@ pub(crate) async fn answer(came: &Came, routes: &[Arc<Live>], request: Request<I
 
 /// The route with the longest prefix that fits.
 fn find<'a>(routes: &'a [Arc<Live>], request: &Request<Incoming>) -> Result<&'a Arc<Live>, Problem> {
-    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
+    // TRACK is TRACE by another name; and some servers read a method in any case.
+    let refused = ["TRACE", "TRACK", "CONNECT"];
+    if refused.iter().any(|method| request.method().as_str().eq_ignore_ascii_case(method)) {
         return Err(Problem::method());
     }
     let path = request.uri().path();
@@ -75,17 +85,23 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     let upgraded = upgrade.then(|| hyper::upgrade::on(&mut request));
     let client = if upgrade { &live.upgrades } else { &live.client };
     let (parts, body) = request.into_parts();
-    let mut out = Request::new(payload(live, body).await?);
+    let (payload, broken) = payload(live, body).await?;
+    let mut out = Request::new(payload);
     *out.method_mut() = parts.method;
     *out.uri_mut() = asked.clone();
     *out.headers_mut() = parts.headers;
     live.headers.to_upstream(out.headers_mut(), upgrade);
-    let mut answer =
-        client.forward(out).await.map_err(|error| Problem::of(&error, || live.source.status().held_for))?;
+    let mut answer = client.forward(out).await.map_err(|error| match broken.why() {
+        Some(why) => Problem::body(format!("Its body {why}.")),
+        None => Problem::of(&error, || live.source.status().held_for),
+    })?;
     let Some(token) = answer.extensions_mut().remove::<Token>() else {
         return Err(Problem::body("The call went without a token.".into()));
     };
     let theirs = (answer.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut answer));
+    if theirs.is_some() && !(upgrade && is_websocket(answer.headers())) {
+        return Err(Problem::unasked());
+    }
     let mask = Mask::of(token);
     let (parts, body) = answer.into_parts();
     let mut headers = parts.headers;
@@ -94,7 +110,7 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     mask.headers(&mut headers);
     let body = match (theirs, upgraded) {
         (Some(theirs), Some(ours)) => {
-            join(came.watch.clone(), ours, theirs, in_flight);
+            join(came, ours, theirs, mask, in_flight);
             Answer::Own(None)
         }
         _ => Answer::Passing(Box::new(Passing { body, mask, live: live.clone(), _in_flight: in_flight, after: None })),
@@ -106,25 +122,27 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
 }
 
 /// A body up to the route's limit whole, so that it can be sent once more; a longer one, or one of unknown length, as it comes in.
-async fn payload(live: &Arc<Live>, body: Incoming) -> Result<Payload, Problem> {
-    match body.size_hint().exact() {
-        Some(0) => Ok(Payload::default()),
+async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Broken), Problem> {
+    let broken = Broken::default();
+    let payload = match body.size_hint().exact() {
+        Some(0) => Payload::default(),
         Some(length) if length <= live.route.replay_body_limit as u64 => {
             let whole = tokio::time::timeout(WHOLE_WITHIN, body.collect()).await;
             let whole =
                 whole.map_err(|_| Problem::body(format!("Its body did not come in within {WHOLE_WITHIN:?}.")))?;
             let whole = whole.map_err(|error| Problem::body(format!("Its body broke off: {error}")))?;
             let trailers = whole.trailers().cloned();
-            Ok(match trailers {
+            match trailers {
                 None => Payload::Whole(whole.to_bytes()),
                 Some(mut trailers) => {
                     live.headers.trailers_to_upstream(&mut trailers);
                     Payload::Trailed(whole.to_bytes(), trailers)
                 }
-            })
+            }
         }
-        _ => Ok(Payload::Streamed(reqwest::Body::wrap(ToUpstream { body, live: live.clone() }))),
-    }
+        _ => Payload::Streamed(reqwest::Body::wrap(ToUpstream::of(body, live, &broken))),
+    };
+    Ok((payload, broken))
 }
 
 /// The gateway as the caller calls it.
@@ -134,14 +152,25 @@ fn origin(uri: &Uri, headers: &HeaderMap) -> String {
     format!("http://{}", authority.unwrap_or("localhost"))
 }
 
-/// Two connections that speak another protocol now.
-fn join(watch: Arc<Watch>, ours: hyper::upgrade::OnUpgrade, theirs: hyper::upgrade::OnUpgrade, in_flight: InFlight) {
-    watch.upgraded();
+/// Two connections that speak another protocol now, until either goes away.
+fn join(came: &Came, ours: OnUpgrade, theirs: OnUpgrade, mask: Mask, in_flight: InFlight) {
+    came.watch.upgraded();
+    let mut until = came.until.clone();
     tokio::spawn(async move {
         let _in_flight = in_flight;
-        let (Ok(ours), Ok(theirs)) = tokio::join!(ours, theirs) else { return };
-        let (mut ours, mut theirs) = (TokioIo::new(ours), TokioIo::new(theirs));
-        // Either end may go away at any time.
-        let _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs).await;
+        let both = async {
+            let (Ok(ours), Ok(theirs)) = tokio::join!(ours, theirs) else { return };
+            let (mut from_caller, to_caller) = tokio::io::split(TokioIo::new(ours));
+            let (from_upstream, mut to_upstream) = tokio::io::split(TokioIo::new(theirs));
+            let up = async {
+                tokio::io::copy(&mut from_caller, &mut to_upstream).await?;
+                to_upstream.shutdown().await
+            };
+            let _ = tokio::try_join!(up, mask.stream(from_upstream, to_caller));
+        };
+        tokio::select! {
+            () = both => {}
+            _ = until.changed() => {}
+        }
     });
 }

@@ -141,12 +141,20 @@ fn hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a call asks for another protocol on its connection.
+/// Whether the protocol that is asked for, or agreed on, is the one that is passed on: what else there is, as h2c or TLS, would hide calls in
+/// a connection that has the token.
+pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
+    let mut named = headers.get_all(UPGRADE).iter();
+    let websocket = named.next().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    websocket && named.next().is_none()
+}
+
+/// Whether a call asks for another protocol on its connection, one that is passed on.
 pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
     let says = |value: &HeaderValue| {
         value.as_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
     };
-    headers.contains_key(UPGRADE) && headers.get_all(CONNECTION).iter().any(says)
+    is_websocket(headers) && headers.get_all(CONNECTION).iter().any(says)
 }
 
 #[cfg(test)]
@@ -207,6 +215,9 @@ mod tests {
         let mut given = map(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
         assert!(asks_for_upgrade(&given));
         assert!(!asks_for_upgrade(&map(&[("upgrade", "websocket")])));
+        for other in ["h2c", "TLS/1.0", "websocket, h2c", "connect-ip"] {
+            assert!(!asks_for_upgrade(&map(&[("connection", "upgrade"), ("upgrade", other)])), "{other}");
+        }
         headers().to_upstream(&mut given, true);
         assert_eq!(given, map(&[("connection", "upgrade"), ("upgrade", "websocket")]));
     }

@@ -25,10 +25,9 @@ pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
 /// Where the file says that it can be asked. Its signature has to hold; whose it is does not matter for a question.
 fn admin_of(file: &Path) -> Result<Listen, String> {
     let gateway = SealedFile::read(file).and_then(|file| file.verify(&[])).and_then(|file| Gateway::read(&file));
-    let admin = gateway.map_err(|error| error.to_string())?.admin;
-    admin.ok_or_else(|| {
-        format!("{} has no gateway.admin; say where it can be asked: --admin 127.0.0.1:9300", file.display())
-    })
+    let help = "say where it can be asked, and no file is read: --admin 127.0.0.1:9300";
+    let admin = gateway.map_err(|error| format!("{error}\nOr {help}"))?.admin;
+    admin.ok_or_else(|| format!("{} has no gateway.admin; {help}", file.display()))
 }
 
 trait Stream: Read + Write {}

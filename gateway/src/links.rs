@@ -50,10 +50,11 @@ fn here(target: &Target, origin: &str, asked: &Uri, link: &str) -> Option<String
     }
     let rest = to.path().strip_prefix(target.base()).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
     let after = &to[url::Position::AfterPath..];
-    let whole = format!("{}{rest}{after}", target.prefix());
-    // A link that was relative to the host stays so.
-    let absolute = link.contains("://") || link.starts_with("//");
-    Some(if absolute { format!("{origin}{whole}") } else { whole })
+    let path = format!("{}{rest}", target.prefix());
+    let path = if path.is_empty() { "/" } else { &path };
+    // A link that was relative to the host stays so, but where its path would be read as another host.
+    let names_host = link.contains("://") || [link, path].iter().any(|text| text.starts_with("//"));
+    Some(if names_host { format!("{origin}{path}{after}") } else { format!("{path}{after}") })
 }
 
 /// The targets of a `Link` (RFC 8288): pages of a list are followed by it.
@@ -73,15 +74,23 @@ fn links(target: &Target, origin: &str, asked: &Uri, value: &str) -> Option<Stri
 }
 
 /// A cookie of the upstream as one of the route: its host is ours, its path lies below the prefix, and it goes over plain HTTP, which the
-/// route is (RFC 6265 §5.2).
+/// route is (RFC 6265 §5.2). What no browser takes without `Secure`, or with a path, keeps it as it is (RFC 6265bis §4.1.3, §5.7).
 fn cookie(target: &Target, value: &str) -> String {
     let host = target.url().host_str().unwrap_or_default();
     let mut parts = value.split(';');
     let mut text = parts.next().unwrap_or_default().to_owned();
+    let begins =
+        |prefix: &str| text.trim_start().get(..prefix.len()).is_some_and(|name| name.eq_ignore_ascii_case(prefix));
+    let to_any_site = value.split(';').any(|part| {
+        let (name, rest) = part.split_once('=').unwrap_or((part, ""));
+        name.trim().eq_ignore_ascii_case("samesite") && rest.trim().eq_ignore_ascii_case("none")
+    });
+    let of_host = begins("__Host-");
+    let secure = of_host || begins("__Secure-") || to_any_site;
     for part in parts {
         let (name, rest) = part.split_once('=').unwrap_or((part, ""));
         let (name, rest) = (name.trim(), rest.trim());
-        if name.eq_ignore_ascii_case("secure") {
+        if name.eq_ignore_ascii_case("secure") && !secure {
             continue;
         }
         if name.eq_ignore_ascii_case("domain") {
@@ -93,9 +102,9 @@ fn cookie(target: &Target, value: &str) -> String {
             }
         }
         if name.eq_ignore_ascii_case("path")
-            && let Some(rest) = rest.strip_prefix(target.base())
+            && !of_host
+            && let Some(path) = cookie_path(target, rest)
         {
-            let path = format!("{}{rest}", target.prefix());
             text.push_str(&format!("; Path={}", if path.is_empty() { "/" } else { &path }));
             continue;
         }
@@ -103,6 +112,18 @@ fn cookie(target: &Target, value: &str) -> String {
         text.push_str(part);
     }
     text
+}
+
+/// Where of the route a cookie for `path` of the upstream goes; `None` where the route does not reach there.
+fn cookie_path(target: &Target, path: &str) -> Option<String> {
+    let lies_in = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || outer.ends_with('/'))
+    };
+    let base = if target.base().is_empty() { "/" } else { target.base() };
+    if lies_in(base, path) {
+        return Some(target.prefix().to_owned());
+    }
+    lies_in(path, base).then(|| format!("{}{}", target.prefix(), path.strip_prefix(target.base()).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -129,6 +150,12 @@ mod tests {
             ("/acme", "/base/x", "/acme/x"),
             ("", "8", "/orders/8"),
             ("", "?page=2", "/orders/7?page=2"),
+            ("", "/base", "/"),
+            ("", "/base?x", "/?x"),
+            // Not as a host: `/base//evil.example` is no more than a path.
+            ("", "/base//evil.example", "http://127.0.0.1:9301//evil.example"),
+            ("", "/base/\\evil.example", "http://127.0.0.1:9301//evil.example"),
+            ("/acme", "/base//evil.example", "/acme//evil.example"),
             // Elsewhere, or out of reach: as it is.
             ("", "https://a.example/other", "https://a.example/other"),
             ("", "https://a.example/baseX", "https://a.example/baseX"),
@@ -157,6 +184,12 @@ mod tests {
             ("/acme", "id=1; domain=.example; path=/base", "id=1; Path=/acme"),
             ("", "id=1; Path=/base", "id=1; Path=/"),
             ("", "id=1; Path=/; SameSite=Lax", "id=1; Path=/; SameSite=Lax"),
+            ("/acme", "id=1; Path=/; SameSite=Lax", "id=1; Path=/acme; SameSite=Lax"),
+            ("/acme", "id=1; Path=/base10", "id=1; Path=/base10"),
+            ("/acme", "id=1; Path=/ba", "id=1; Path=/ba"),
+            ("/acme", "id=1; SameSite=None; Secure", "id=1; SameSite=None; Secure"),
+            ("/acme", "__Host-id=1; Path=/; Secure", "__Host-id=1; Path=/; Secure"),
+            ("/acme", "__Secure-id=1; Path=/base/x; Secure", "__Secure-id=1; Path=/acme/x; Secure"),
             ("", "id=1; Domain=b.example", "id=1; Domain=b.example"),
             ("", "id=a=b", "id=a=b"),
         ] {

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the same kind of failure of a route is written to the log.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How often the same kind of failure is written to the log.
+pub(crate) const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A route in force.
 pub(crate) struct Live {

@@ -1,10 +1,12 @@
 //! How is it kept from the caller? An upstream that repeats what it was sent repeats the token: it is starred out, in heads and in bodies as
-//! they stream by.
+//! they stream by, and in what a WebSocket says.
 
 use bootseal::Token;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use memchr::memmem;
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const STAR: u8 = b'*';
 /// A shorter token would be found by chance.
@@ -12,6 +14,9 @@ const SHORTEST: usize = 8;
 /// The beginning of a token is held back from this length on, until it is known how it goes on: a stream that pauses is not kept waiting for
 /// less.
 const HOLD: usize = 16;
+
+/// Bytes that are read at once of another protocol.
+const READ: usize = 8 * 1024;
 
 /// Stars out one token.
 pub(crate) struct Mask {
@@ -72,6 +77,27 @@ impl Mask {
             whole.truncate(whole.len() - *held);
             whole.split_off(unsent).freeze()
         })
+    }
+
+    /// All that `from` says, to `to`, which is then shut down: for connections that speak another protocol.
+    pub(crate) async fn stream(
+        mut self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+    ) -> io::Result<()> {
+        let mut read = BytesMut::new();
+        loop {
+            read.reserve(READ);
+            if from.read_buf(&mut read).await? == 0 {
+                break;
+            }
+            to.write_all(&self.piece(read.split().freeze(), false)).await?;
+            to.flush().await?;
+        }
+        if let Some(rest) = self.rest() {
+            to.write_all(&rest).await?;
+        }
+        to.shutdown().await
     }
 
     /// How many bytes are held back.

@@ -70,6 +70,11 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "body-incomplete", "The call did not come in whole", what)
     }
 
+    pub(crate) fn unasked() -> Problem {
+        let text = "It answered 101 (Switching Protocols) to what asked for no WebSocket.";
+        Problem::new(StatusCode::BAD_GATEWAY, "upstream-broken", "The upstream gave no answer that can be used", text)
+    }
+
     /// Why a call came to nothing. `held`: how long no login is made; who waited for one that failed is not told by the error.
     pub(crate) fn of(error: &Error, held: impl FnOnce() -> Option<Duration>) -> Problem {
         let (status, name, title) = match error.kind() {

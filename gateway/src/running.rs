@@ -5,7 +5,7 @@ use crate::live::Live;
 use crate::serve::{self, Answers, Routes};
 use crate::sockets::Sockets;
 use arc_swap::ArcSwap;
-use bootseal::{Error, Gateway, Kind, Result, Secrets, VerifiedFile};
+use bootseal::{Gateway, Kind, Result, Secrets, VerifiedFile};
 use bootseal_core::Listen;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+
+/// Connections of the admin address.
+const ADMIN_CONNECTIONS: usize = 32;
 
 /// The gateway, as all its parts know it.
 pub(crate) struct Running {
@@ -28,6 +31,8 @@ pub(crate) struct Running {
 pub(crate) struct Addresses {
     sockets: Sockets,
     taken: Mutex<HashSet<Listen>>,
+    /// Where one only looks: addresses that somebody else has now.
+    busy: Option<Mutex<HashSet<Listen>>>,
 }
 
 #[derive(Default)]
@@ -57,9 +62,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Addresses {
-    /// `sockets`: those that were handed over.
-    pub(crate) fn new(sockets: Sockets) -> Addresses {
-        Addresses { sockets, taken: Mutex::default() }
+    /// `sockets`: those that were handed over. `look`: an address that somebody has is no error, as when the gateway runs beside us.
+    pub(crate) fn new(sockets: Sockets, look: bool) -> Addresses {
+        Addresses { sockets, taken: Mutex::default(), busy: look.then(Mutex::default) }
+    }
+
+    pub(crate) fn is_busy(&self, listen: &Listen) -> bool {
+        self.busy.as_ref().is_some_and(|busy| lock(busy).contains(listen))
     }
 
     /// Whether the routes of a file can be served: an address that is not, as one that another process has, is told before anything of the
@@ -78,10 +87,21 @@ impl Addresses {
         let taken = lock(&self.taken);
         for listen in addresses(&gateway).iter().filter(|listen| !taken.contains(listen)) {
             let asked = gateway.routes.iter().any(|route| route.listen == *listen && route.callers.is_some());
-            self.sockets.open(listen, asked).map_err(|error| {
-                let help = "Another process may have it; or give the route another `listen`.";
-                Error::from(bootseal_core::Error::new(Kind::Io, format!("cannot listen at {error}")).with_help(help))
-            })?;
+            let Err(error) = self.sockets.open(listen, asked) else { continue };
+            let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
+            if in_use && let Some(busy) = &self.busy {
+                lock(busy).insert(listen.clone());
+                continue;
+            }
+            let help = match error.kind() {
+                _ if in_use => "Another process has it; or give the route another `listen`.",
+                std::io::ErrorKind::NotFound => {
+                    "Its folder has to be there: under systemd, RuntimeDirectory= makes one."
+                }
+                _ => "Give the route another `listen`.",
+            };
+            let error = bootseal_core::Error::new(Kind::Io, format!("cannot listen at {error}"));
+            return Err(error.with_help(help).into());
         }
         Ok(())
     }
@@ -137,7 +157,7 @@ impl Running {
                     let names: Vec<&str> = lives.iter().map(|live| live.name.as_str()).collect();
                     tracing::info!(%listen, routes = names.join(", "), "listening");
                     let routes = Arc::new(Routes(ArcSwap::from_pointee(lives)));
-                    if let Some(open) = self.open(&listen, routes.clone()) {
+                    if let Some(open) = self.open(&listen, routes.clone(), self.room.clone()) {
                         served.routes.insert(listen, (routes, open));
                     }
                 }
@@ -145,7 +165,9 @@ impl Running {
         }
         if let Some(listen) = gateway.admin.clone().filter(|_| served.admin.is_none()) {
             tracing::info!(%listen, "admin: /live, /ready, /metrics, /");
-            let open = self.open(&listen, Arc::new(Admin(Arc::downgrade(self))));
+            // Of its own: one can ask how it is when callers have taken all other room.
+            let room = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+            let open = self.open(&listen, Arc::new(Admin(Arc::downgrade(self))), room);
             served.admin = open.map(|open| (listen, open));
         }
         *lock(&self.addresses.taken) = addresses(&gateway);
@@ -154,14 +176,14 @@ impl Running {
         Ok(())
     }
 
-    fn open<A: Answers>(&self, listen: &Listen, answers: Arc<A>) -> Option<Open> {
+    fn open<A: Answers>(&self, listen: &Listen, answers: Arc<A>, room: Arc<Semaphore>) -> Option<Open> {
         // It was opened when the file was vetted.
         let Some(socket) = self.addresses.sockets.take(listen) else {
             tracing::error!(%listen, "this address is not served: its socket is missing");
             return None;
         };
         let (close, open) = watch::channel(None);
-        let task = tokio::spawn(serve::serve(listen.clone(), socket, answers, self.room.clone(), open));
+        let task = tokio::spawn(serve::serve(listen.clone(), socket, answers, room, open));
         Some(Open { close, task })
     }
 

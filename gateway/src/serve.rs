@@ -3,7 +3,7 @@
 use crate::body::Answer;
 use crate::callers::Peer;
 use crate::exchange::{self, Came};
-use crate::live::Live;
+use crate::live::{Live, TELL_EVERY};
 use crate::sockets::Socket;
 use crate::strict::{Limits, Strict, Watch};
 use arc_swap::ArcSwap;
@@ -17,9 +17,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
 /// Where there is no room for a connection, as when the process has no descriptor left.
 const BREATH: Duration = Duration::from_millis(50);
@@ -69,7 +69,7 @@ impl Listener {
     }
 }
 
-/// Serves one socket until `open` is no longer so, and then lets calls in flight end, for `drain` at most.
+/// Serves one socket until `open` is no longer so, and then lets calls in flight end, and connections that were upgraded, for `drain` at most.
 pub(crate) async fn serve<A: Answers>(
     listen: Listen,
     socket: Socket,
@@ -82,11 +82,13 @@ pub(crate) async fn serve<A: Answers>(
         Err(error) => return tracing::error!(%listen, %error, "this address cannot be served"),
     };
     let loopback = matches!(&listen, Listen::Tcp(address) if address.ip().is_loopback());
-    let server = Server { answers, builder: builder(), graceful: GracefulShutdown::new(), loopback };
+    let (over, until) = watch::channel(());
+    let server = Server { answers, builder: builder(), graceful: GracefulShutdown::new(), loopback, until };
+    let mut full = None;
     let drain = loop {
         let permit = tokio::select! {
             drain = closed(&mut open) => break drain,
-            permit = room.clone().acquire_owned() => permit.ok(),
+            permit = place(&room, &listen, &mut full) => permit,
         };
         tokio::select! {
             drain = closed(&mut open) => break drain,
@@ -101,9 +103,30 @@ pub(crate) async fn serve<A: Answers>(
     if let Listen::Unix(path) = &listen {
         let _ = std::fs::remove_file(path);
     }
-    if tokio::time::timeout(drain, server.graceful.shutdown()).await.is_err() {
+    let Server { graceful, until, .. } = server;
+    drop(until);
+    let all = async {
+        graceful.shutdown().await;
+        // Each connection, upgraded or not, holds the other end.
+        over.closed().await;
+    };
+    if tokio::time::timeout(drain, all).await.is_err() {
         tracing::warn!(%listen, "calls were cut off that did not end within {drain:?}");
     }
+}
+
+/// Waits until there is room for one more connection. `full`: when it was last told that there is none.
+async fn place(room: &Arc<Semaphore>, listen: &Listen, full: &mut Option<Instant>) -> Option<OwnedSemaphorePermit> {
+    match room.clone().try_acquire_owned() {
+        Ok(permit) => return Some(permit),
+        Err(TryAcquireError::Closed) => return None,
+        Err(TryAcquireError::NoPermits) if full.is_some_and(|told| told.elapsed() < TELL_EVERY) => {}
+        Err(TryAcquireError::NoPermits) => {
+            *full = Some(Instant::now());
+            tracing::warn!(%listen, "as many connections as are allowed: more have to wait. The limit of open files (ulimit -n, LimitNOFILE=) says how many");
+        }
+    }
+    room.clone().acquire_owned().await.ok()
 }
 
 /// How long what is in flight may take, once the address is to be closed.
@@ -138,6 +161,7 @@ struct Server<A> {
     builder: Builder<TokioExecutor>,
     graceful: GracefulShutdown,
     loopback: bool,
+    until: watch::Receiver<()>,
 }
 
 impl<A: Answers> Server<A> {
@@ -163,7 +187,8 @@ impl<A: Answers> Server<A> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Arc::new(Watch::default());
-        let came = Arc::new(Came { peer, loopback: self.loopback, watch: watch.clone() });
+        let mut until = self.until.clone();
+        let came = Arc::new(Came { peer, loopback: self.loopback, watch: watch.clone(), until: until.clone() });
         let stream = Strict::new(stream, Limits::default(), watch.clone());
         let answers = self.answers.clone();
         let service = service_fn(move |request: Request<Incoming>| {
@@ -174,9 +199,12 @@ impl<A: Answers> Server<A> {
         let connection = self.graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             let _permit = permit;
-            // A caller that goes away is no event.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    // A caller that goes away is no event.
+                    tracing::debug!(%error, "a connection ended");
+                },
+                _ = until.changed() => {}
             }
             if let Some(why) = watch.refused() {
                 metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why).increment(1);

@@ -2,6 +2,7 @@
 
 use crate::admin::METRICS;
 use crate::args::{Cli, Serve, Verb};
+use crate::callers::Check;
 use crate::harden::{self, Needs};
 use crate::running::{Addresses, Disk, Running};
 use crate::sockets::Sockets;
@@ -52,14 +53,14 @@ fn start(serve: &Serve) -> Result<()> {
     describe();
 
     let sockets = Sockets::handed_over().map_err(|error| ours(format!("what systemd handed over: {error}")))?;
-    let addresses = Arc::new(Addresses::new(sockets));
+    let addresses = Arc::new(Addresses::new(sockets, serve.check));
     let vets = addresses.clone();
     let loader = loader(serve)?.vet(move |file| vets.vet(file));
     let folders = loader.clone();
     let vault = loader.load()?;
     let gateway = vault.gateway()?;
     if serve.check {
-        return check(&vault);
+        return check(&vault, &addresses);
     }
     tracing::info!("{hardened}");
     let listens = gateway.routes.iter().map(|route| &route.listen).chain(&gateway.admin);
@@ -190,22 +191,32 @@ impl Signals {
     }
 }
 
-fn check(vault: &Secrets) -> Result<()> {
+fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
     let gateway = vault.gateway()?;
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| writeln!(out, "{line}").map_err(|error| ours(format!("stdout: {error}")));
     say(format!("{}, generation {}", vault.vault(), vault.generation()))?;
+    let busy = |listen| if addresses.is_busy(listen) { " (in use now, as by a gateway that runs)" } else { "" };
     for route in &gateway.routes {
+        // The callers' keys are looked at, too.
+        Check::of(vault, route)?;
         let callers = match &route.callers {
             None => "whoever reaches it",
             Some(bootseal_core::Callers::Bearer(_)) => "with its key (bearer)",
             Some(bootseal_core::Callers::Basic { .. }) => "with its password (basic)",
             Some(bootseal_core::Callers::Uid(_)) => "of its users (uid)",
         };
-        say(format!("{}: {}{} -> {}, {callers}", route.table, route.listen, route.prefix, route.upstream))?;
+        say(format!(
+            "{}: {}{} -> {}, {callers}{}",
+            route.table,
+            route.listen,
+            route.prefix,
+            route.upstream,
+            busy(&route.listen)
+        ))?;
     }
     match &gateway.admin {
-        Some(admin) => say(format!("admin: {admin}")),
+        Some(admin) => say(format!("admin: {admin}{}", busy(admin))),
         None => say("admin: none; with gateway.admin it could be asked how it is".into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Is what a caller sends HTTP/1.1 that everyone reads alike? What two readers could take for different requests ends here.
 //!
 //! A stream below the HTTP library, which is lenient as libraries have to be: it takes bare line feeds, and passes over a length beside chunks. Here
-//! each request is framed by the letter of RFC 9112, and where one breaks it, the byte that does is replaced by one that no parser takes: the
+//! each request is framed by the letter of RFC 9112, and where one breaks it, the byte that does is replaced by what no parser takes: the
 //! library answers 400, and nothing behind it is read.
 
 use memchr::memchr;
@@ -16,6 +16,8 @@ use tokio::time::{Instant, Sleep};
 
 /// What a client of HTTP/2 says first (RFC 9113 §3.4). Its frames have lengths of their own.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Where one breaks it: no parser takes the first byte, and what follows ends the head, for which the library waits.
+const BREAK: &[u8] = b"\0\r\n\r\n";
 /// A chunk's size: 8 digits, and the end of the line.
 const SIZE_LINE: usize = 10;
 
@@ -89,12 +91,22 @@ pub struct Strict<S> {
     /// Something came in since the timer was set.
     progress: bool,
     head_since: Option<Instant>,
+    /// Of [`BREAK`], what is still to be read.
+    end: &'static [u8],
 }
 
 impl<S> Strict<S> {
     /// Holds what comes from `stream` to `limits`.
     pub fn new(stream: S, limits: Limits, watch: Arc<Watch>) -> Strict<S> {
-        Strict { stream, watch, framing: Framing::new(limits), timer: None, progress: false, head_since: None }
+        Strict {
+            stream,
+            watch,
+            framing: Framing::new(limits),
+            timer: None,
+            progress: false,
+            head_since: None,
+            end: &[],
+        }
     }
 
     fn refuse(&self, why: &'static str) {
@@ -104,15 +116,15 @@ impl<S> Strict<S> {
     /// Nothing is there to be read: is it time to give up? `true`: the stream ends.
     fn waits(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limits = self.framing.limits;
+        let in_flight = self.watch.in_flight.load(Ordering::Relaxed) > 0;
         let (limit, what) = match &self.framing.at {
-            At::Opaque | At::Refused => return Poll::Pending,
-            At::Line { .. } if self.framing.head_is_empty() => {
-                if self.watch.in_flight.load(Ordering::Relaxed) > 0 {
-                    return Poll::Pending;
-                }
-                (limits.keep_idle, None)
-            }
-            At::Line { trailers: false, .. } => (limits.head_within, Some("a head that does not end")),
+            At::Refused => return Poll::Pending,
+            _ if self.watch.opaque.load(Ordering::Relaxed) => return Poll::Pending,
+            At::Line { .. } if self.framing.head_is_empty() && in_flight => return Poll::Pending,
+            // Of HTTP/2 all that is known is whether a call runs.
+            At::Opaque | At::Preface(0) => (limits.keep_idle, None),
+            At::Line { .. } if self.framing.head_is_empty() => (limits.keep_idle, None),
+            At::Preface(_) | At::Line { trailers: false, .. } => (limits.head_within, Some("a head that does not end")),
             _ => (limits.body_idle, Some("a body that does not go on")),
         };
         // A head has its time as a whole; for all else each byte starts it anew.
@@ -137,7 +149,7 @@ impl<S> Strict<S> {
             let now = Instant::now();
             let left = match since {
                 Some(since) => since + limit > now,
-                None => std::mem::take(&mut self.progress),
+                None => std::mem::take(&mut self.progress) || what.is_none() && in_flight,
             };
             if !left {
                 break;
@@ -158,6 +170,9 @@ impl<S> Strict<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if matches!(self.framing.at, At::Refused) {
+            let (now, later) = self.end.split_at(self.end.len().min(into.remaining()));
+            into.put_slice(now);
+            self.end = later;
             return Poll::Ready(Ok(()));
         }
         let before = into.filled().len();
@@ -166,6 +181,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             Poll::Pending => return self.waits(cx),
         }
         let this = &mut *self;
+        this.progress = true;
         if matches!(this.framing.at, At::Opaque) {
             return Poll::Ready(Ok(()));
         }
@@ -174,12 +190,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             return Poll::Ready(Ok(()));
         }
         let came = into.filled_mut().get_mut(before..).unwrap_or_default();
-        this.progress = true;
         if let Err((at, why)) = this.framing.feed(came) {
-            if let Some(byte) = came.get_mut(at) {
-                *byte = 0;
-            }
-            into.set_filled(before + at + 1);
+            into.set_filled(before + at);
+            let (now, later) = BREAK.split_at(BREAK.len().min(into.remaining()));
+            into.put_slice(now);
+            this.end = later;
             this.framing.at = At::Refused;
             this.refuse(why);
         } else if this.framing.in_head() {
@@ -404,7 +419,8 @@ impl Framing {
         if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
             return Err("a method that is none");
         }
-        if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+        // A fragment is for the caller alone (RFC 9112 §3.2): one reader would cut it off, another not.
+        if target.is_empty() || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
             return Err("a target that is none");
         }
         self.head.http_1_0 = match version {
@@ -826,6 +842,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_is_let_go_in_http_2_too() {
+        for first in [&b""[..], PREFACE] {
+            let (mut caller, mut strict, watch) = pair(Limits::default());
+            caller.write_all(first).await.unwrap();
+            let mut bytes = [0; 100];
+            if !first.is_empty() {
+                assert_eq!(strict.read(&mut bytes).await.unwrap(), first.len());
+                watch.begin();
+                let hours = tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
+                assert!(hours.is_err(), "an answer may take hours");
+                watch.end();
+            }
+            let start = Instant::now();
+            assert_eq!(strict.read(&mut bytes).await.unwrap(), 0);
+            assert!(start.elapsed().as_secs() <= 600, "{:?}", start.elapsed());
+            assert_eq!(watch.refused(), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn after_an_upgrade_anything_goes() {
         let (mut caller, mut strict, watch) = pair(Limits::default());
         caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n").await.unwrap();
@@ -837,12 +873,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refusal_ends_the_head_however_little_is_read_at_once() {
+        let (mut caller, mut strict, _) = pair(Limits::default());
+        caller.write_all(b"GET / HTTP/1.1\r\nX: a\nY: b\r\n\r\n").await.unwrap();
+        let mut read = Vec::new();
+        loop {
+            let mut bytes = [0; 1];
+            match strict.read(&mut bytes).await.unwrap() {
+                0 => break,
+                _ => read.push(bytes[0]),
+            }
+        }
+        assert_eq!(read, b"GET / HTTP/1.1\r\nX: a\0\r\n\r\n");
+    }
+
+    #[tokio::test]
     async fn the_byte_that_breaks_it_is_the_last_that_is_read() {
         let (mut caller, mut strict, watch) = pair(Limits::default());
         caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\nGET /2 HTTP/1.1\r\n").await.unwrap();
         let mut read = Vec::new();
         strict.read_to_end(&mut read).await.unwrap();
-        assert_eq!(read, b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0");
+        assert_eq!(read, b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0\r\n\r\n");
         assert_eq!(watch.refused(), Some("a line that ends without a carriage return"));
     }
 }

@@ -5,11 +5,14 @@ use crate::client::{Below, Client};
 use crate::error::{Error, Result};
 use crate::exchange::{self, Outgoing, Sender};
 use crate::guarded::Guarded;
+use crate::pace::Paced;
 use crate::peek::AnswerBody;
 use crate::token::Token;
 use bootseal_core::Kind;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::borrow::Cow;
@@ -92,15 +95,26 @@ impl Sender for As {
     type Error = Error;
 
     async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Answer> {
-        let request = call.request.map(|body| match body {
+        let mut pace = None;
+        let (mut parts, body) = call.request.into_parts();
+        let body = match body {
             Payload::Whole(bytes) => reqwest::Body::from(bytes),
             Payload::Trailed(bytes, trailers) => {
                 let body = Full::new(bytes).with_trailers(async { Some(Ok(trailers)) });
                 reqwest::Body::wrap(body)
             }
-            Payload::Streamed(body) => body,
-        });
-        let mut answer = self.0.to_head(request, &token.0.headers).await?;
+            Payload::Streamed(body) => {
+                // hyper takes it that these have none, unless it is said.
+                if [Method::GET, Method::HEAD].contains(&parts.method) && body.size_hint().exact().is_none() {
+                    parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                }
+                let (body, watched) = Paced::of(body);
+                pace = Some(watched);
+                reqwest::Body::wrap(body)
+            }
+        };
+        let request = Request::from_parts(parts, body);
+        let mut answer = self.0.to_head(request, &token.0.headers, pace.as_deref()).await?;
         answer.extensions_mut().insert(token.clone());
         Ok(answer.map(AnswerBody::new))
     }

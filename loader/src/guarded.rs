@@ -4,6 +4,7 @@ use crate::client::Call;
 use crate::connect::{Connector, Reach};
 use crate::error::{Error, Result, chain};
 use crate::exchange::{Outgoing, Sender};
+use crate::pace::Pace;
 use crate::placeholder::{Placeholders, StandIn};
 use crate::token::Token;
 use crate::transport::{HTTP_1, HTTP_2, Way};
@@ -112,16 +113,19 @@ impl Guarded {
         answer
     }
 
-    /// Sends a request once; its answer's head comes in time, or is an error.
+    /// Sends a request once; its answer's head comes in time, or is an error. `pace`: of a body that comes from somebody else, whose time does
+    /// not count.
     pub(crate) async fn to_head(
         &self,
         request: http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
+        pace: Option<&Pace>,
     ) -> Result<http::Response<Incoming>> {
         let sent = self.once(request, headers);
-        let answer = match self.answer_timeout {
-            Some(limit) => tokio::time::timeout(limit, sent).await.map_err(|_| late(self.answer_timeout))?,
-            None => sent.await,
+        let answer = match (self.answer_timeout, pace) {
+            (None, _) => sent.await,
+            (Some(limit), None) => tokio::time::timeout(limit, sent).await.map_err(|_| late(limit))?,
+            (Some(limit), Some(pace)) => pace.within(limit, sent).await.ok_or_else(|| late(limit))?,
         };
         answer.map_err(Failed::of_call)
     }
@@ -137,9 +141,12 @@ impl Guarded {
                 None => (Call { request: call.without_body(), make_body: None }, false),
             };
             let url = call.request.url().clone();
-            let sent = self.to_head(self.dress(call.made())?, &token.0.headers);
+            let sent = self.to_head(self.dress(call.made())?, &token.0.headers, None);
             let answer = match until {
-                Some(until) => tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit))?,
+                Some(until) => {
+                    let limit = limit.unwrap_or_default();
+                    tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit))?
+                }
                 None => sent.await,
             };
             let answer = answer?;
@@ -215,8 +222,8 @@ pub(crate) fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-fn late(limit: Option<Duration>) -> Error {
-    Error::of_call(format!("no answer within {:?}", limit.unwrap_or_default()), false, true)
+fn late(limit: Duration) -> Error {
+    Error::of_call(format!("no answer within {limit:?}"), false, true)
 }
 
 /// What is asked next, where the answer says so and names a place of the same origin (RFC 9110 §15.4).

@@ -83,6 +83,8 @@ mod metrics;
 #[cfg(feature = "middleware")]
 mod middleware;
 #[cfg(feature = "client")]
+mod pace;
+#[cfg(feature = "client")]
 mod peek;
 #[cfg(feature = "client")]
 mod placeholder;

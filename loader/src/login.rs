@@ -192,9 +192,9 @@ impl LoginRequest {
             _ => (None, None),
         };
         if let Some(content_type) = content_type {
-            headers.push((http::header::CONTENT_TYPE, Secret::copy_of(content_type.as_bytes())?));
+            headers.push((http::header::CONTENT_TYPE, Secret::of_public(content_type.as_bytes())?));
         }
-        headers.push((http::header::ACCEPT, Secret::copy_of(b"application/json, */*;q=0.5")?));
+        headers.push((http::header::ACCEPT, Secret::of_public(b"application/json, */*;q=0.5")?));
         if let Some(basic) = call.basic {
             headers.push((AUTHORIZATION, basic_header(profile, basic, values)?));
         }

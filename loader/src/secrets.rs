@@ -127,8 +127,8 @@ impl Snapshot {
     fn login_value(&self, path: &PropertyPath) -> Result<Secret> {
         match (self.values.get(path), self.file.property(path)) {
             (Some(value), _) => Ok(value.secret.clone()),
-            (None, Some(Property::Readable(toml::Value::String(text)))) => Ok(Secret::copy_of(text.as_bytes())?),
-            (None, Some(Property::Readable(other))) => Ok(Secret::copy_of(other.to_string().as_bytes())?),
+            (None, Some(Property::Readable(toml::Value::String(text)))) => Ok(Secret::of_public(text.as_bytes())?),
+            (None, Some(Property::Readable(other))) => Ok(Secret::of_public(other.to_string().as_bytes())?),
             (None, _) => Err(self.placed(self.file.not_found(path))),
         }
     }

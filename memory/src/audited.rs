@@ -83,6 +83,19 @@ fn what_would_be_found_everywhere_is_not_searched_for() {
 }
 
 #[test]
+fn what_everybody_may_know_is_not_searched_for() {
+    if !is("public") {
+        again("audited::what_everybody_may_know_is_not_searched_for", "public");
+        return;
+    }
+    let user = b"a user's name that stands in the file, too".to_vec();
+    let held = (Secret::of_public(&user).unwrap(), random(38));
+    let found = audit().unwrap();
+    assert_eq!((found.secrets, found.full, found.fragments), (1, 0, 0));
+    assert!(held.0.matches(&user));
+}
+
+#[test]
 fn secret_pages_are_not_counted_where_the_kernel_would_show_them() {
     if !is("fallback") {
         again("audited::secret_pages_are_not_counted_where_the_kernel_would_show_them", "fallback");

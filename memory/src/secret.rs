@@ -243,6 +243,22 @@ impl Secret {
         Ok(buffer.freeze())
     }
 
+    /// Copies what everybody may know, for a place where else a secret stands: [`audit`](crate::audit) does not search for it.
+    ///
+    /// # Errors
+    /// As [`Secret::copy_of`].
+    ///
+    /// ```
+    /// let user = bootseal_memory::Secret::of_public(b"shop")?;
+    /// # Ok::<(), bootseal_memory::MemoryError>(())
+    /// ```
+    pub fn of_public(bytes: &[u8]) -> Result<Secret, MemoryError> {
+        let mut buffer = SecretBuf::with_capacity(bytes.len())?;
+        buffer.push(bytes)?;
+        let len = buffer.len;
+        Ok(Secret(Arc::new(buffer.slot.freeze_unshown(len))))
+    }
+
     /// Lends the bytes for the time of one call.
     ///
     /// ```

@@ -47,6 +47,12 @@ impl Slot {
         slab().show(self.start, Some(range.clone()));
         Frozen { slot: self, range }
     }
+
+    /// As [`Slot::freeze`], of what is no secret: [`Live`] does not show it.
+    pub(crate) fn freeze_unshown(self, len: usize) -> Frozen {
+        let range = 0..len.min(self.capacity);
+        Frozen { slot: self, range }
+    }
 }
 
 impl Drop for Slot {
