@@ -9,6 +9,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::{BufRead, Write};
 use std::path::Path;
 use support::{Home, Ran, at_a_terminal, root};
 
@@ -1088,6 +1089,40 @@ fn login_says_what_came_back_and_shows_the_token_only_when_told() {
     assert!(ran.out.starts_with("acme: logged in, status 200\n  the token lives "), "{}", ran.out);
     assert!(!ran.out.contains("eyJ") && !ran.out.contains("sesame"), "{}", ran.out);
     assert_eq!(vendor.logins(), 4, "one for each run");
+}
+
+#[test]
+fn a_vendor_that_asks_for_patience_is_quoted() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/login", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = std::io::BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while stream.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            let answer =
+                "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let home = Home::new();
+    home.write(
+        "app.toml",
+        format!(
+            "[acme]\nusername = \"bob\"\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"{url}\"\nbasic = true\n"
+        ),
+    );
+    home.ok(&["seal", "app.toml"]);
+    let ran = home.run(&["login", "acme", "--json"]);
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(document["class"], "throttled");
+    // A little later than was asked for: not all come back at once.
+    let seconds = document["retry_after_seconds"].as_u64().unwrap();
+    assert!((90..=99).contains(&seconds), "{document}");
+    let ran = home.run(&["login", "acme"]);
+    assert!(ran.err.contains("it may be tried again in 9"), "{}", ran.err);
 }
 
 #[test]

@@ -211,7 +211,8 @@ fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
     };
     let memory = break_off();
     let surroundings = [("EDITOR", "'./the editor'"), ("XDG_RUNTIME_DIR", memory.to_str().unwrap())];
-    let question = "an edit that was broken off is kept. Go on with it? (No gives it up.) [y/N] ";
+    let question = "an edit that was broken off is kept. Go on with it? [y/N] ";
+    let for_good = "Give it up, and with it what was typed? [y/N] ";
     // Broken off once more, at the question: it stays.
     editor(&home, &[]);
     let ran = home.typed(&["edit"], &surroundings, &[(question, "\x03")]);
@@ -221,11 +222,13 @@ fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
     let ran = home.typed(&["edit"], &surroundings, &[(question, "y\n")]);
     assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
     assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter3", 0));
-    // No: it is given up, and the file as it is lies there.
+    // No: it is given up, where that is meant, and the file as it is lies there.
     home.ok_with(&["set", "acme.password", "-"], b"hunter2");
     break_off();
     editor(&home, &["true"]);
-    let ran = home.typed(&["edit"], &surroundings, &[(question, "\n")]);
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "\n"), (for_good, "\n")]);
+    assert!(ran.code == 2 && drafts(&home).len() == 1 && ran.out.contains("is still kept"), "{ran:?}");
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "n\n"), (for_good, "y\n")]);
     assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
     assert!(home.read("seen.1").contains("secret:hunter2") && !home.read("seen.1").contains("hunter3"));
     assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter2", 0));

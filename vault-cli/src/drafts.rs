@@ -1,5 +1,6 @@
 //! What becomes of text that was typed and could not be written? It is kept, sealed by the vault's own keys, until `edit` goes on with it.
 
+use crate::commands::doctor::word;
 use crate::exit::{Failure, Result};
 use crate::keys::Keys;
 use crate::world::World;
@@ -25,6 +26,11 @@ impl World<'_> {
 }
 
 impl Drafts {
+    /// Its file, as a shell takes it.
+    pub(crate) fn word(&self) -> String {
+        word(&self.path.to_string_lossy())
+    }
+
     pub(crate) fn is_there(&self) -> bool {
         self.path.exists()
     }

@@ -163,7 +163,7 @@ fn file(
     let Found { path, mut keys, file, .. } = found;
     findings.extend(open_to_others(&path));
     findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
-    findings.extend(pins(&path, &file, key_files));
+    findings.extend(pins(&path, &file, key_files, !everywhere.identity.is_empty()));
     findings.extend(access(&path, &file));
     let broken = profiles(&path, &file);
     if broken.is_empty() {
@@ -227,7 +227,8 @@ fn open_to_others(_: &Path) -> Option<Finding> {
     None
 }
 
-fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf]) -> Option<Finding> {
+/// `named`: the keys were named for this file; one of a person's own opens other vaults, too, and is not pinned to one.
+fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) -> Option<Finding> {
     let name = word(&path.to_string_lossy());
     let key = key_files.first().map_or("KEYFILE".into(), |key| word(&key.to_string_lossy()));
     if let Some(old) = file.handed_over_from() {
@@ -239,8 +240,11 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf]) -> Option<Findi
     }
     (file.trust() == Trust::Nothing).then(|| {
         let what = format!("nothing vouches for it: {} is neither pinned nor known on this machine", file.vault());
-        let mend =
-            format!("bootseal access pin {key} -f {name} --pin {}   (if a colleague has the same id)", file.vault());
+        let mend = match named {
+            true => format!("bootseal access pin {key} -f {name} --pin {}", file.vault()),
+            false => format!("export BOOTSEAL_PIN={}", file.vault()),
+        };
+        let mend = format!("{mend}   (if a colleague has the same id)");
         Finding::of_file("no-pin", path, what, mend)
     })
 }
@@ -321,7 +325,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// One word of a command line that can be copied into a shell.
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_./-=,+%@:".contains(letter);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),

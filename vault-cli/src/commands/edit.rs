@@ -2,6 +2,7 @@
 
 use super::profiles_kept::broken_profiles;
 use crate::cli::Everywhere;
+use crate::drafts::Drafts;
 use crate::editor::{Closed, Editor, Watch};
 use crate::exit::{Done, Failure, Result};
 use crate::memory_folder::MemoryFolder;
@@ -29,11 +30,8 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
     let editor = Editor::find(world)?;
     let drafts = world.drafts(target.path()).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
-        Some(drafts) if goes_on(target.path(), everywhere, style, world)? => {
-            let help = format!(
-                "It is kept for the day when it opens. To give it up: bootseal edit, and answer no ({}).",
-                shown(target.path())
-            );
+        Some(drafts) if goes_on(drafts, target.path(), everywhere, style, world)? => {
+            let help = format!("It is kept for the day when it opens. To give it up: rm {}", drafts.word());
             Some(drafts.open(&file, target.keys()).map_err(|failure| failure.within("the draft").with_help(help))?)
         }
         Some(drafts) => {
@@ -89,8 +87,8 @@ fn shown(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
 }
 
-/// Whether the draft is gone on with.
-fn goes_on(path: &Path, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<bool> {
+/// Whether the draft is gone on with; if not, it is given up. Neither happens without a yes.
+fn goes_on(drafts: &Drafts, path: &Path, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<bool> {
     let text = format!("{}: an edit that was broken off is kept", shown(path));
     if everywhere.yes {
         world.note(style, format_args!("{text}, and goes on"));
@@ -101,9 +99,15 @@ fn goes_on(path: &Path, everywhere: &Everywhere, style: Style, world: &mut World
             Kind::NoTerminal,
             format!("{text}, and there is no terminal to ask at whether it is to go on"),
         )
-        .with_help("To go on with it, add --yes."));
+        .with_help(format!("To go on with it, add --yes. To give it up: rm {}", drafts.word())));
     }
-    world.ask(&format!("{text}. Go on with it? (No gives it up.)"))
+    if world.ask(&format!("{text}. Go on with it?"))? {
+        return Ok(true);
+    }
+    if world.ask("Give it up, and with it what was typed?")? {
+        return Ok(false);
+    }
+    Err(Failure::new(Kind::Usage, format!("{}: nothing was done, and the edit is still kept", shown(path))))
 }
 
 enum Outcome {

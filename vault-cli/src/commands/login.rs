@@ -57,18 +57,24 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
             let class = error.kind().as_str().strip_prefix("login-");
             let Some(class) = class else { return Err(error.into()) };
             let refused = error.kind() == Kind::LoginRefused;
+            // The vendor's word, else what the token source makes of it.
+            let throttled = error.kind() == Kind::LoginThrottled;
+            let held = error.retry_after().or_else(|| source.status().held_for.filter(|_| throttled));
             let values =
                 if refused { looked_at(&source, &file.open(&keys.identities)?, (world.now)()) } else { Vec::new() };
             if style.json {
                 world.document(&json!({
                     "profile": options.profile, "class": class, "status": error.status(), "life_seconds": null, "expiry_from": null,
                     "inject": { "header": source.profile().inject[0].0 }, "claims": null,
-                    "retry_after_seconds": error.retry_after().map(|wait| wait.as_secs()), "call": null,
+                    "retry_after_seconds": held.map(|wait| wait.as_secs_f64().ceil() as u64), "call": null,
                     "values": values.iter().map(LookedAt::json).collect::<Vec<_>>(),
                 }))?;
             }
             for value in &values {
                 world.note(style, value);
+            }
+            if let Some(wait) = held.filter(|_| throttled) {
+                world.note(style, format_args!("it may be tried again in {} s", wait.as_secs_f64().ceil()));
             }
             Err(error.into())
         }
