@@ -202,6 +202,15 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
 }
 
 #[test]
+fn what_is_typed_above_our_lines_is_taken_and_they_are_not() {
+    let home = Home::with_vault(VAULT);
+    let ran = edit(&home, &["sed -i '1i region = \"eu\"' \"$1\""]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let text = home.read("app.sealed.toml");
+    assert!(text.contains("region = \"eu\"\n") && !text.contains("#:"), "{text}");
+}
+
+#[test]
 fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
     let home = Home::with_vault(VAULT);
     let break_off = || {

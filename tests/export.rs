@@ -190,6 +190,16 @@ fn toml_can_be_sealed_again() {
 }
 
 #[test]
+fn json_is_json() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
+    let as_json: Value = serde_json::from_str(&home.ok(&["export", "--json"])).unwrap();
+    assert_eq!(as_json, json!({"acme": {"password": "hunter2"}}));
+    assert_eq!(home.ok(&["export", "--json"]), home.ok(&["export", "--format", "json"]));
+    let ran = home.run(&["export", "--json", "--format", "env"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+}
+
+#[test]
 fn only_into_a_pipe_unless_forced() {
     let home = Home::with_vault("pw = \"can4ry\"\n");
     let to_file = |name: &str, more: &[&str]| {

@@ -596,9 +596,9 @@ pub(crate) struct Login {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// How values are written
-    #[arg(long, value_name = "FORMAT", default_value = "toml")]
-    pub(crate) format: ExportFormat,
+    /// How values are written [default: toml; json with --json]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ExportFormat>,
     /// Only what lies below this name; repeatable
     #[arg(long, value_name = "PREFIX")]
     pub(crate) only: Vec<String>,

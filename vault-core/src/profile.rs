@@ -441,9 +441,12 @@ impl Profile {
             }
         }
         if profile.login.names().is_empty() && profile.client_cert.is_none() {
-            return Err(fields
+            let nothing = fields
                 .error("json", "is missing, and so is anything else that would carry the credentials")
-                .with_help("Say what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true."));
+                .with_help("Say what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true.");
+            // Where a key is misspelt, that is the likelier reason.
+            fields.finish()?;
+            return Err(nothing);
         }
         profile.check_names(file, &fields)?;
         fields.finish()?;
@@ -1053,6 +1056,18 @@ mod tests {
             let error = Profile::read(&file, &"acme".parse().unwrap()).unwrap_err();
             assert_eq!(error.what(), "`acme.login.url` is missing", "{login}");
             assert_eq!(error.help().unwrap_or_default(), help, "{login}");
+        }
+        let file_of = |login: &str| file(&format!("{VALUES}[acme.login]\nurl = \"https://a.example/\"\n{login}\n"));
+        for (login, what, help) in [
+            (
+                "jsn = { a = \"${password}\" }",
+                "`acme.login.jsn` is not a key that this version knows",
+                "Did you mean `json`?",
+            ),
+            ("bsic = true", "`acme.login.bsic` is not a key that this version knows", "Did you mean `basic`?"),
+        ] {
+            let error = Profile::read(&file_of(login), &"acme".parse().unwrap()).unwrap_err();
+            assert_eq!((error.what(), error.help().unwrap_or_default()), (what, help), "{login}");
         }
         for unrelated in [
             "[ui.login]\ntitle = \"Log in\"\nform = { fields = [\"user\"] }\nmethod = \"POST\"\ntimeout = \"5s\"\nmax_age = 7",

@@ -17,6 +17,7 @@ use bootseal_core::{
 };
 use serde_json::json;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -108,6 +109,25 @@ fn goes_on(drafts: &Drafts, path: &Path, everywhere: &Everywhere, style: Style, 
         return Ok(false);
     }
     Err(Failure::new(Kind::Usage, format!("{}: nothing was done, and the edit is still kept", shown(path))))
+}
+
+/// Where our lines stand, which were `head`: on top, or below what was typed above them; never within a text of several lines.
+fn own_lines(text: &[u8], mark: &[u8], head: &[u8]) -> Range<usize> {
+    let (mut start, mut end) = (0, 0);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let goes_on = end > start || start == 0;
+        if line.starts_with(mark) && (goes_on || head.windows(line.len()).any(|own| own == line)) {
+            end += line.len();
+            continue;
+        }
+        let opens = |quotes: &[u8]| line.windows(3).any(|three| three == quotes);
+        if end > start || opens(b"\"\"\"") || opens(b"'''") {
+            break;
+        }
+        end += line.len();
+        start = end;
+    }
+    start..end
 }
 
 enum Outcome {
@@ -220,7 +240,7 @@ impl<'a> Session<'a> {
                 .folder
                 .write(&self.name, |out| Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(&text))?))?;
             let closed = watch.run(editor, &path, self.folder.path())?;
-            let (typed, confirmed) = self.read(&path)?;
+            let (typed, confirmed) = self.read(&path, &head)?;
             let changed = *typed != *before;
             if changed {
                 self.unwritten = Some(typed.clone());
@@ -282,8 +302,8 @@ impl<'a> Session<'a> {
         top.iter().map(|line| format!("{} {line}\n", self.mark)).collect()
     }
 
-    /// What lies there now, without our lines; and whether the line that asks for a yes is gone.
-    fn read(&self, path: &Path) -> Result<(Text, bool)> {
+    /// What lies there now, without our lines, which were `head`; and whether the line that asks for a yes is gone.
+    fn read(&self, path: &Path, head: &str) -> Result<(Text, bool)> {
         let failed = |error: std::io::Error| {
             Failure::from(Error::new(Kind::Io, format!("what the editor left cannot be read: {error}")).in_file(path))
         };
@@ -294,14 +314,15 @@ impl<'a> Session<'a> {
         let length = usize::try_from(found.len()).unwrap_or_default();
         let mut text = Zeroizing::new(Vec::with_capacity(length + 1));
         std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut text)).map_err(failed)?;
-        let (mut at, mut confirmed) = (0, true);
-        for line in
-            text.split_inclusive(|byte| *byte == b'\n').take_while(|line| line.starts_with(self.mark.as_bytes()))
-        {
-            at += line.len();
+        let (ours, mut confirmed) = (own_lines(&text, self.mark.as_bytes(), head.as_bytes()), true);
+        for line in text[ours.clone()].split(|byte| *byte == b'\n') {
             confirmed &= !String::from_utf8_lossy(line).contains(CONFIRM);
         }
-        Ok((Zeroizing::new(text[at..].to_vec()), confirmed))
+        // As long as it can be, so that it leaves no piece of itself behind.
+        let mut typed = Zeroizing::new(Vec::with_capacity(text.len()));
+        typed.extend_from_slice(&text[..ours.start]);
+        typed.extend_from_slice(&text[ours.end..]);
+        Ok((typed, confirmed))
     }
 
     /// Writes what was typed into the file, or says why not.
@@ -431,4 +452,28 @@ fn on_top(mistake: &Mistake) -> Vec<String> {
         lines[0] = format!("line {}, column {column}: {first}", line + lines.len());
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_lines_are_found_below_what_was_typed_above_them_and_nowhere_else() {
+        for (text, left) in [
+            ("#: a\n#: b\nx = 1\n", "x = 1\n"),
+            ("y = 2\n#: a\n#: b\nx = 1\n", "y = 2\nx = 1\n"),
+            ("#: a\nx = 1\n#: typed\n", "x = 1\n#: typed\n"),
+            ("x = \"\"\"\n#: typed\n\"\"\"\n", "x = \"\"\"\n#: typed\n\"\"\"\n"),
+            ("x = '''\n#: typed\n'''\n", "x = '''\n#: typed\n'''\n"),
+            ("x = 1\n#: typed\n", "x = 1\n#: typed\n"),
+            ("x = 1\n", "x = 1\n"),
+            ("x = 1", "x = 1"),
+            ("#: a", ""),
+            ("", ""),
+        ] {
+            let ours = own_lines(text.as_bytes(), b"#:", b"#: a\n#: b\n");
+            assert_eq!([&text[..ours.start], &text[ours.end..]].concat(), left, "{text:?}");
+        }
+    }
 }

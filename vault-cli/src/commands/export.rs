@@ -41,7 +41,13 @@ pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world
             ),
         }
     }
-    let text = match options.format {
+    let format = match (options.format, style.json) {
+        (Some(format), false) => format,
+        (None, false) => ExportFormat::Toml,
+        (None | Some(ExportFormat::Json), true) => ExportFormat::Json,
+        (Some(_), true) => return Err(Failure::new(Kind::Usage, "--json and another --format: one of both").into()),
+    };
+    let text = match format {
         ExportFormat::Toml => export::toml(&values),
         ExportFormat::Properties => export::properties(&values),
         ExportFormat::Env => export::env(&values),
