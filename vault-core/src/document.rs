@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result, is_hidden};
 use crate::outline::{Entry, InlineTable, Outline};
 use crate::path::{BasicString, DottedKey, PropertyPath};
 use crate::value::SEALED_PREFIX;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -76,6 +76,8 @@ pub(crate) struct Document {
     text: String,
     /// In the order of the text.
     properties: IndexMap<PropertyPath, (Property, Range<usize>)>,
+    /// Tables that hold nothing.
+    empty: Vec<Vec<String>>,
 }
 
 impl Document {
@@ -88,8 +90,8 @@ impl Document {
     /// The same for a part of a text whose outline, and so its depth, was looked at already.
     pub(crate) fn parse_bounded(text: String) -> Result<Document> {
         let table = parse_toml(&text)?;
-        let mut found = Vec::new();
-        collect(&text, &mut Vec::new(), table.get_ref(), &mut found, &mut 0)?;
+        let mut found = Found::default();
+        collect(&text, &mut Vec::new(), table.get_ref(), &mut found)?;
         let own = table.get_ref().keys().any(|key| *key.get_ref() == "bootseal");
         drop(table);
         if own {
@@ -97,9 +99,9 @@ impl Document {
                 "the table `bootseal` belongs to the format and stands once, as the last table of the file",
             ));
         }
-        found.sort_by_key(|(_, _, span)| span.start);
-        let properties = found.into_iter().map(|(path, property, span)| (path, (property, span))).collect();
-        Ok(Document { text, properties })
+        found.properties.sort_by_key(|(_, _, span)| span.start);
+        let properties = found.properties.into_iter().map(|(path, property, span)| (path, (property, span))).collect();
+        Ok(Document { text, properties, empty: found.empty })
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -149,13 +151,20 @@ impl Document {
         self.text[at..].find('\n').map_or(self.text.len(), |newline| at + newline + 1)
     }
 
-    /// The headers of tables that hold nothing: no property shows them.
+    /// The paths of tables that hold nothing, not even another table.
+    pub(crate) fn empty(&self) -> &[Vec<String>] {
+        &self.empty
+    }
+
+    /// The names of tables that hold no property, and so are shown by none: headers, and `key = {}`.
     pub(crate) fn empty_tables<'a>(&'a self) -> Vec<String> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
         let prefixes = |path: &'a PropertyPath| (1..=path.segments().len()).map(|length| &path.segments()[..length]);
         let full: HashSet<&[String]> = self.properties.keys().flat_map(prefixes).collect();
         let empty = |section: &&crate::outline::Section| !full.contains(section.path.as_slice());
-        outline.sections.iter().skip(1).filter(empty).map(|section| format!("[{}]", DottedKey(&section.path))).collect()
+        let headers = outline.sections.iter().skip(1).filter(empty).map(|section| &section.path);
+        let names: IndexSet<String> = headers.chain(&self.empty).map(|path| format!("[{}]", DottedKey(path))).collect();
+        names.into_iter().collect()
     }
 
     /// All properties, in the order of the text.
@@ -474,32 +483,37 @@ pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
     })
 }
 
-type Found = Vec<(PropertyPath, Property, Range<usize>)>;
+#[derive(Default)]
+struct Found {
+    properties: Vec<(PropertyPath, Property, Range<usize>)>,
+    empty: Vec<Vec<String>>,
+    /// The length of all their names together, in bytes.
+    names: usize,
+}
 
 /// In bytes, of all paths together. A long header over many short keys would else need memory a hundred times the text's.
 const MAX_NAMES: usize = 64 << 20;
 
-fn collect(
-    text: &str,
-    above: &mut Vec<String>,
-    table: &DeTable<'_>,
-    found: &mut Found,
-    names: &mut usize,
-) -> Result<()> {
+fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut Found) -> Result<()> {
     for (key, value) in table {
         above.push(key.get_ref().to_string());
+        let length = || above.iter().map(String::len).sum::<usize>();
         match value.get_ref() {
-            DeValue::Table(inner) => collect(text, above, inner, found, names)?,
+            DeValue::Table(inner) if inner.is_empty() => {
+                found.names += length();
+                found.empty.push(above.clone());
+            }
+            DeValue::Table(inner) => collect(text, above, inner, found)?,
             other => {
                 let path =
                     PropertyPath::new(above.clone()).map_err(|error| error.at_offset(text, value.span().start))?;
                 let property = property(text, &path, other, value.span())?;
-                *names += path.segments().iter().map(String::len).sum::<usize>();
-                if *names > MAX_NAMES {
-                    return Err(Error::malformed("the names of its properties have more than 64 MiB together"));
-                }
-                found.push((path, property, value.span()));
+                found.names += length();
+                found.properties.push((path, property, value.span()));
             }
+        }
+        if found.names > MAX_NAMES {
+            return Err(Error::malformed("the names of its properties have more than 64 MiB together"));
         }
         above.pop();
     }

@@ -690,6 +690,16 @@ impl VerifiedFile {
             }
             at.insert(last.clone(), value.clone());
         }
+        // `callers = {}` is a mistake to be told, not a key that is not there.
+        for path in self.empty_tables() {
+            let Some(inner) = path.strip_prefix(table.segments()) else { continue };
+            let mut at = &mut whole;
+            for segment in inner {
+                let next = at.entry(segment.clone()).or_insert_with(|| Value::Table(Table::new()));
+                let Value::Table(next) = next else { break };
+                at = next;
+            }
+        }
         Ok((!whole.is_empty()).then_some(whole))
     }
 }

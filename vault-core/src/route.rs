@@ -154,7 +154,8 @@ impl Gateway {
                     true if route.prefix.is_empty() => "has no `prefix`, and neither has",
                     true => "has the `prefix` of",
                     // Else one listener would ask some callers, and not others, who they are.
-                    false if route.callers.is_none() != other.callers.is_none() => "is open, or not, other than",
+                    false if route.callers.is_none() && other.callers.is_some() => "asks nobody who calls, unlike",
+                    false if route.callers.is_some() && other.callers.is_none() => "asks who calls, unlike",
                     false => continue,
                 };
                 let text = format!("{clash} `{}.route`, which has the same `listen`", other.table);
@@ -451,6 +452,9 @@ mod tests {
             (with("callers = { bearer = \"${nobody}\" }"), "has no such value"),
             (with("callers = { bearer = \"${open}\" }"), "is not sealed"),
             (with("callers = { bearer = \"${caller_key}\", uid = [1] }"), "must have one of"),
+            (with("callers = {}"), "must have one of"),
+            (with("[acme.route.callers]"), "must have one of"),
+            (with("callers = { basic = {} }"), "`acme.route.callers.basic.user` is missing"),
             (with("callers = { basic = { user = \"a:b\", password = \"${caller_key}\" } }"), "without a colon"),
             (with("callers = { basic = { user = \"a\" } }"), "`acme.route.callers.basic.password` is missing"),
             (with("prefix = \"acme\""), "`acme.route.prefix` must be as"),

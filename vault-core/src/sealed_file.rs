@@ -548,6 +548,11 @@ impl VerifiedFile {
         self.document.iter()
     }
 
+    /// The paths of tables that hold nothing.
+    pub(crate) fn empty_tables(&self) -> &[Vec<String>] {
+        self.document.empty()
+    }
+
     /// One property; `None` where there is none of that name, as for a table.
     ///
     /// ```
@@ -616,7 +621,7 @@ impl VerifiedFile {
     pub fn open(self, identities: &[Identity]) -> Result<Vault<Reader>> {
         match open_data_key(&self.header.read_key, &self.wanted(identities)) {
             Ok(Some(key)) => Vault::for_reader(self, key),
-            Ok(None) => Err(self.placed(self.no_identity(identities))),
+            Ok(None) => Err(self.none_of(identities)),
             Err(error) => Err(self.placed(error)),
         }
     }
@@ -648,7 +653,7 @@ impl VerifiedFile {
                     .with_help(format!("Writers: {}.", self.header.writers()));
                 Err(self.placed(error))
             }
-            Ok(None) => Err(self.placed(self.no_identity(identities))),
+            Ok(None) => Err(self.none_of(identities)),
             Err(error) => Err(self.placed(error)),
         }
     }
@@ -681,18 +686,34 @@ impl VerifiedFile {
         self
     }
 
-    fn no_identity(&self, identities: &[Identity]) -> Error {
+    fn none_of(&self, identities: &[Identity]) -> Error {
         let tried: Vec<String> = identities.iter().map(Identity::to_string).collect();
-        let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
+        self.no_identity(&if tried.is_empty() { "nothing".into() } else { tried.join(", ") })
+    }
+
+    /// The error of [`VerifiedFile::open`] where no identity does: for a caller that knows where it looked for one, and says so with `tried`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let error = file.no_identity("APP_KEY (unset)");
+    /// assert_eq!(error.kind(), Kind::NoIdentity);
+    /// assert!(error.to_string().ends_with("Tried: APP_KEY (unset)"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn no_identity(&self, tried: &str) -> Error {
         let what = format!(
             "no key opens this file ({}, generation {}). Tried: {tried}",
             self.header.vault, self.header.generation
         );
         let passphrases = self.passphrase_help();
-        Error::new(Kind::NoIdentity, what).with_help(format!(
+        self.placed(Error::new(Kind::NoIdentity, what).with_help(format!(
             "It opens for: {}.{passphrases} On a writer's machine: bootseal access add NAME RECIPIENT",
             self.header.who()
-        ))
+        )))
     }
 
     fn placed(&self, error: Error) -> Error {
