@@ -744,6 +744,11 @@ fn set_adds_a_new_name_in_one_line_where_its_table_is() {
 fn set_leaves_a_login_profile_readable() {
     let home = Home::with_vault(ACME);
     home.ok(&["set", "acme.login.url", "--plain", "https://acme.example/login"]);
+    // Each change that keeps the profile from working, for whatever reason, says which.
+    for (path, what) in [("token", "token"), ("form", "form"), ("url", "is not https")] {
+        let ran = home.run(&["set", &format!("acme.login.{path}"), "--plain", "http://acme.example/"]);
+        assert!(ran.code == 0 && ran.err.contains("warning") && ran.err.contains(what), "{path}: {}", ran.err);
+    }
     let text = fails_with(&home, &["set", "acme.login.url"], b"v", "conflict");
     assert!(text.contains("bootseal set acme.login.url --plain VALUE"), "{text}");
 }
@@ -822,7 +827,12 @@ fn list_works_without_an_identity_and_leaves_the_dates_out() {
     );
     assert_eq!(other.ok(&["get", "acme.user"]), "bob", "what is readable needs none either");
     let text = fails(&other, &["get", "acme.password"], "no-identity");
-    assert!(text.contains("Tried: nothing") && text.contains("It opens for: alice"), "{text}");
+    assert!(
+        text.contains(
+            "Tried: BOOTSEAL_IDENTITY (unset), ~/.config/bootseal/identity.txt (absent), ~/.ssh/id_ed25519 (absent)"
+        ) && text.contains("It opens for: alice"),
+        "{text}"
+    );
 }
 
 // verify
@@ -1132,6 +1142,7 @@ fn login_ends_with_the_class_of_what_went_wrong() {
         let ran = home.run(&["login", "acme", "--json"]);
         let kind = format!("login-{class}");
         assert_eq!(error_in(&ran)["kind"], kind, "{}", ran.err);
+        assert_eq!(error_in(&ran)["file"], "app.sealed.toml", "{}", ran.err);
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!((&document["class"], ran.code), (&json!(class), code_of(&kind)), "{document}");
         for text in [&ran.out, &ran.err] {
@@ -1143,10 +1154,13 @@ fn login_ends_with_the_class_of_what_went_wrong() {
     };
     let text = check(&with_login(&vendor, "/login", "not sesame ", ""), "refused");
     assert!(text.contains("acme.password was given 20") && text.contains("ends in a blank"), "{text}");
-    check(&with_login(&vendor, "/login", "open sesame", "token.json = \"/nope\"\n"), "protocol");
+    let text = check(&with_login(&vendor, "/login", "open sesame", "token.json = \"/nope\"\n"), "protocol");
+    assert!(text.contains("; there is `/access_token`") && text.contains("bootseal edit"), "{text}");
+    assert!(!text.contains("bootseal login"), "it was just run: {text}");
     let home = with_login(&vendor, "/login", "open sesame", "");
     vendor.down(true);
-    check(&home, "down");
+    let text = check(&home, "down");
+    assert!(!text.contains("next attempt") && text.contains("Is the vendor up"), "{text}");
     vendor.down(false);
     let other = bootseal::testing::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");

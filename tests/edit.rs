@@ -211,6 +211,15 @@ fn what_is_typed_above_our_lines_is_taken_and_they_are_not() {
 }
 
 #[test]
+fn a_profile_that_was_broken_before_may_stay_so_and_that_is_said() {
+    let home = Home::with_vault(VAULT);
+    home.ok(&["set", "acme.login.url", "--plain", "http://acme.example/login"]);
+    let ran = ok(&home, &["sed -i 's/hunter2/hunter3/' \"$1\""]);
+    assert!(ran.err.contains("warning: ") && ran.err.contains("is not https"), "{}", ran.err);
+    assert_eq!(home.ok(&["get", "acme.password"]), "hunter3");
+}
+
+#[test]
 fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
     let home = Home::with_vault(VAULT);
     let break_off = || {

@@ -298,6 +298,22 @@ fn what_cannot_be_says_what_can() {
     let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
     assert_eq!((ran.code, &error["error"]["kind"]), (1, &"exists".into()), "{error}");
     assert!(error["error"]["help"].as_str().is_some_and(|help| help.contains("another")), "{error}");
+    for (args, takes) in [
+        (&["vendor", "acme", "--revoke-every", "30"][..], "--revoke-every <TIME> takes a time with a unit"),
+        (&["vendor", "acme", "--port", "99999"], "--port <PORT> takes a number from 0 to 65535"),
+        (&["verify", "--min-generation", "hunter2"], "takes a whole number"),
+        (&["import", "--from", "jasypt", "x", "--iterations", "0"], "takes a number from 1 to 10000000"),
+        (&["exec", "true"], "bootseal exec -- PROGRAM"),
+    ] {
+        let ran = home.run(args);
+        assert!(ran.err.contains(takes) && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
+    }
+    // Scripts are told which file it is about, also where people need not be.
+    for args in [&["verify", "--as-loader"][..], &["edit"]] {
+        let ran = home.run(&[args, &["--json"]].concat());
+        let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+        assert_eq!(error["error"]["file"], "app.sealed.toml", "{args:?}: {error}");
+    }
     let ran = home.run_with(&["set", "bootseal.x"], b"hunter2");
     assert!(ran.code == 1 && ran.err.contains("`bootseal access`") && !ran.err.contains("by hand"), "{ran:?}");
 }

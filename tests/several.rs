@@ -70,6 +70,7 @@ fn one_file_that_fails_keeps_no_other_and_the_worst_is_the_exit_code() {
     let ran = home.run_with(&[&["set", "db.password"], PATTERN].concat(), b"new");
     assert_eq!(ran.code, 3, "{}", ran.err);
     assert!(ran.err.contains(FILES[0]) && !ran.err.contains("new"), "{}", ran.err);
+    assert!(ran.err.contains(&format!("bootseal: changed: {}\n", FILES[1])), "{}", ran.err);
     assert_eq!(home.read(FILES[0]), before[0]);
     assert_eq!(home.ok(&["get", "db.password", "-f", FILES[1]]), "new");
     for verb in [&["verify"][..], &["list"], &["access", "list"], &["rotate"]] {

@@ -29,6 +29,11 @@ impl Broken {
     }
 }
 
+/// What is said of a body that ended before its end.
+pub(crate) fn broke_off(error: &hyper::Error) -> String {
+    format!("broke off: {error}")
+}
+
 /// A caller's body on its way to the upstream.
 pub(crate) struct ToUpstream {
     body: Incoming,
@@ -68,7 +73,7 @@ impl Body for ToUpstream {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => self.break_off(format!("broke off: {error}")),
+            Some(Err(error)) => self.break_off(broke_off(&error)),
             None => Poll::Ready(None),
         }
     }

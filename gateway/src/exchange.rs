@@ -1,6 +1,6 @@
 //! What becomes of one call? Looked at, sent on with the token, answered; or a problem that says whose fault it is.
 
-use crate::body::{Answer, Broken, Passing, ToUpstream};
+use crate::body::{Answer, Broken, Passing, ToUpstream, broke_off};
 use crate::callers::{Peer, not_led_here};
 use crate::headers::{asks_for_upgrade, is_websocket};
 use crate::links;
@@ -92,7 +92,7 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     *out.headers_mut() = parts.headers;
     live.headers.to_upstream(out.headers_mut(), upgrade);
     let mut answer = client.forward(out).await.map_err(|error| match broken.why() {
-        Some(why) => Problem::body(format!("Its body {why}.")),
+        Some(why) => broken_body(why),
         None => Problem::of(&error, || live.source.status().held_for),
     })?;
     let Some(token) = answer.extensions_mut().remove::<Token>() else {
@@ -128,9 +128,8 @@ async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Broken), 
         Some(0) => Payload::default(),
         Some(length) if length <= live.route.replay_body_limit as u64 => {
             let whole = tokio::time::timeout(WHOLE_WITHIN, body.collect()).await;
-            let whole =
-                whole.map_err(|_| Problem::body(format!("Its body did not come in within {WHOLE_WITHIN:?}.")))?;
-            let whole = whole.map_err(|error| Problem::body(format!("Its body broke off: {error}")))?;
+            let whole = whole.map_err(|_| broken_body(&format!("did not come in within {WHOLE_WITHIN:?}")))?;
+            let whole = whole.map_err(|error| broken_body(&broke_off(&error)))?;
             let trailers = whole.trailers().cloned();
             match trailers {
                 None => Payload::Whole(whole.to_bytes()),
@@ -143,6 +142,10 @@ async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Broken), 
         _ => Payload::Streamed(reqwest::Body::wrap(ToUpstream::of(body, live, &broken))),
     };
     Ok((payload, broken))
+}
+
+fn broken_body(why: &str) -> Problem {
+    Problem::body(format!("Its body {why}."))
 }
 
 /// The gateway as the caller calls it.

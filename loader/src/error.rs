@@ -71,7 +71,7 @@ impl Error {
     fn to_own(&self) -> Own {
         match &self.0.what {
             What::Own(own) => own.clone(),
-            _ => Own { kind: self.kind(), text: self.text(), help: self.help().map(str::to_owned), status: None },
+            _ => Own { kind: self.kind(), text: self.what(), help: self.help().map(str::to_owned), status: None },
         }
     }
 
@@ -95,7 +95,13 @@ impl Error {
         Error::own(self.to_own(), Some(retry_after))
     }
 
-    fn text(&self) -> String {
+    /// The fact alone: no file, no next step, no time of the next attempt.
+    ///
+    /// ```
+    /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
+    /// assert!(error.to_string().contains(&error.what()) && !error.what().contains("bootseal init"));
+    /// ```
+    pub fn what(&self) -> String {
         match &self.0.what {
             What::File(error) => error.what().to_owned(),
             What::Own(own) => own.text.clone(),
@@ -260,7 +266,7 @@ impl fmt::Display for Error {
         if let What::File(error) = &self.0.what {
             return fmt::Display::fmt(error, f);
         }
-        f.write_str(&self.text())?;
+        f.write_str(&self.what())?;
         if let Some(wait) = self.0.retry_after {
             write!(f, " (next attempt in {} s)", wait.as_secs().max(1))?;
         }

@@ -173,6 +173,62 @@ impl<'de> Visitor<'de> for Follow<'_> {
     }
 }
 
+/// The places in `document`, by their names alone, to say what is there instead of what was looked for. What is too long or too odd to be
+/// the name of a field is left out, with all in it: it may be a value.
+pub(crate) fn places(document: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut reader = serde_json::Deserializer::from_slice(document);
+    // What is no JSON has no places.
+    let _ = Places { at: String::new(), found: &mut found }.deserialize(&mut reader);
+    found
+}
+
+/// So many are told.
+const MOST_PLACES: usize = 12;
+
+struct Places<'a> {
+    at: String,
+    found: &'a mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Places<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        let written = <&RawValue>::deserialize(reader)?.get();
+        if written.starts_with('{') {
+            return serde_json::Deserializer::from_str(written).deserialize_map(self).map_err(D::Error::custom);
+        }
+        if !self.at.is_empty() && self.found.len() < MOST_PLACES {
+            self.found.push(self.at);
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for Places<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let plain = |name: &str| {
+            (1..=32).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+                && name.bytes().filter(u8::is_ascii_digit).count() <= 2
+        };
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match plain(&key) {
+                true => map.next_value_seed(Places { at: format!("{}/{key}", self.at), found: &mut *self.found })?,
+                false => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +239,22 @@ mod tests {
             Found::Text(text) | Found::Number(text) => text.expose_str(str::to_owned).ok(),
             _ => Some("other".into()),
         }
+    }
+
+    #[test]
+    fn what_is_there_is_told_by_name_and_never_by_value() {
+        let told = |text: &str| places(text.as_bytes()).join(" ");
+        assert_eq!(
+            told(r#"{"a":1,"data":{"access_token":"x","more":[{"b":1}]},"":{"c":1}}"#),
+            "/a /data/access_token /data/more"
+        );
+        assert_eq!(told(r#"{"9f86d081884c7d659a2feaa0c55ad015":1,"hunter 2":{"a":1},"id":null}"#), "/id");
+        assert_eq!(told(r#"{"a":1,"b""#), "");
+        for none in ["", "[{\"a\":1}]", "\"text\"", "{}", "<html>"] {
+            assert_eq!(told(none), "", "{none}");
+        }
+        let many: Vec<String> = (b'a'..=b'z').map(|name| format!("\"{}\":1", name as char)).collect();
+        assert_eq!(places(format!("{{{}}}", many.join(",")).as_bytes()).len(), MOST_PLACES);
     }
 
     #[test]

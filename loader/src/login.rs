@@ -3,7 +3,7 @@
 use crate::cookie;
 use crate::error::Error;
 use crate::expiry::{Evidence, ExpiryFrom, FieldValue, Life, date, http_date, iso8601};
-use crate::json::{Found, find};
+use crate::json::{Found, find, places};
 use crate::jwt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -590,7 +590,9 @@ fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -
             ));
         }
         Ok(None) => {
-            return missing(&format!("nothing stands {}, where the profile expects the token", shown(&profile.token)));
+            let place = shown(&profile.token);
+            let instead = instead(&profile.token, answer, wall);
+            return missing(&format!("nothing stands {place}, where the profile expects the token{instead}"));
         }
         Err(why) => return missing(&why),
     };
@@ -647,9 +649,10 @@ fn at(place: &AnswerPlace, answer: &LoginAnswer, wall: Duration) -> Result<Optio
         secret.map(|secret| Some(Found::Text(secret))).map_err(|error| error.to_string())
     };
     match place {
-        AnswerPlace::Json(pointer) => {
-            answer.body.expose(|body| find(body, pointer)).map_err(|_| "its body is not JSON".into())
-        }
+        AnswerPlace::Json(pointer) => answer
+            .body
+            .expose(|body| find(body, pointer))
+            .map_err(|_| format!("its body is not JSON{}", labelled(answer))),
         AnswerPlace::Header(name) => match answer.headers.get(name.as_str()) {
             Some(value) => text(Secret::copy_of(value.as_bytes())),
             None => Ok(None),
@@ -672,6 +675,33 @@ fn shown(place: &AnswerPlace) -> String {
         AnswerPlace::Header(name) => format!("in a header `{name}`"),
         AnswerPlace::Cookie(name) => format!("in a cookie `{name}`"),
         _ => "in the body".into(),
+    }
+}
+
+/// What there is of the same sort, by name.
+fn instead(place: &AnswerPlace, answer: &LoginAnswer, wall: Duration) -> String {
+    let (what, names) = match place {
+        AnswerPlace::Json(_) => ("field", answer.body.expose(places)),
+        AnswerPlace::Cookie(_) => {
+            let cookies = cookie::set_by(&answer.headers, wall.as_secs_f64()).unwrap_or_default();
+            ("cookie", cookies.into_iter().map(|cookie| cookie.name).collect())
+        }
+        _ => return String::new(),
+    };
+    match names.is_empty() {
+        true => format!("; there is no {what} at all"),
+        false => format!("; there is `{}`", names.join("`, `")),
+    }
+}
+
+/// What the vendor says that the body is, as ` (text/html)`.
+fn labelled(answer: &LoginAnswer) -> String {
+    let label = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = label.map_or("", |label| label.split(';').next().unwrap_or_default().trim());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-.".contains(&byte);
+    match !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(plain) {
+        true => format!(" ({kind})"),
+        false => String::new(),
     }
 }
 
@@ -904,6 +934,26 @@ mod tests {
         assert_eq!(token("token = { json = \"\" }", &[], "\"the body is it\"").0, "the body is it");
         // Then the body need not be JSON, nor be there.
         assert_eq!(token("token = { header = \"X-Subject-Token\" }", &[("x-subject-token", "x")], "").0, "x");
+    }
+
+    #[test]
+    fn where_no_token_is_it_is_told_what_there_is() {
+        let told = |login: &str, fields: &[(&'static str, &str)], body: &str| match met(
+            &profile(&format!("{JSON}\n{login}")),
+            Ok(answer(200, fields, body)),
+            NOW,
+        ) {
+            Outcome::Failed(Failure { text, .. }) => text,
+            other => panic!("{other:?}"),
+        };
+        let text = told("", &[], r#"{"access":"S3cret","refresh":{"token":"S3cret"}}"#);
+        assert!(text.ends_with("; there is `/access`, `/refresh/token`"), "{text}");
+        assert!(told("", &[], "{}").ends_with("; there is no field at all"));
+        let html = [("content-type", "text/html; charset=utf-8")];
+        assert!(told("", &html, "<p>S3cret").ends_with("but its body is not JSON (text/html)"));
+        assert!(told("", &[("content-type", "S3cret of a sort")], "<p>").ends_with("but its body is not JSON"));
+        let text = told("token = { cookie = \"sid\" }", &[("set-cookie", "JSESSIONID=S3cret; Path=/")], "");
+        assert!(text.ends_with("; there is `JSESSIONID`"), "{text}");
     }
 
     #[test]

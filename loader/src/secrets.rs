@@ -205,8 +205,8 @@ impl Secrets {
             return Err(Error::new(Kind::Usage, "this vault was made in a test, and has no file to be read again"));
         };
         let one = lock(&self.0.reloading);
-        let (newer, memory) = loader.snapshot()?;
-        let names = self.take(newer, |newer| loader.vetted(newer).and_then(|()| loader.remember(newer, &memory)))?;
+        let (newer, opening) = loader.snapshot()?;
+        let names = self.take(newer, |newer| loader.accept(newer, &opening))?;
         drop(one);
         if let Some(names) = &names {
             self.tell(names);
@@ -225,7 +225,7 @@ impl Secrets {
     }
 
     /// Puts a newer generation in the place of the present one; `None` where it is the same.
-    fn take(&self, newer: Snapshot, remember: impl FnOnce(&Snapshot) -> Result<()>) -> Result<Option<Vec<String>>> {
+    fn take(&self, newer: Snapshot, accept: impl FnOnce(&Snapshot) -> Result<()>) -> Result<Option<Vec<String>>> {
         let present = self.now();
         let (old, new) = (&present.file, &newer.file);
         if old.vault() != new.vault() && !new.former_ids().contains(&old.vault()) {
@@ -243,7 +243,7 @@ impl Secrets {
         let names = present.changes(&newer);
         #[cfg(feature = "client")]
         let mut accounts = self.all_accounts(&newer)?;
-        remember(&newer)?;
+        accept(&newer)?;
         #[cfg(feature = "client")]
         {
             // Whoever makes a source now finds the newer file, or is told.

@@ -11,7 +11,7 @@ use bootseal_core::{
 use bootseal_memory::Level;
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Vet = Arc<dyn Fn(&VerifiedFile) -> Result<()> + Send + Sync>;
@@ -387,41 +387,39 @@ impl Loader {
         // What ciphers and copies left there.
         bootseal_memory::scrub_registers();
         bootseal_memory::scrub_stack();
-        let (opened, state) = opened?;
-        self.vetted(&opened)?;
-        self.remember(&opened, &state)?;
+        let (opened, opening) = opened?;
+        self.accept(&opened, &opening)?;
         Ok(Secrets::new(opened, Some(self)))
     }
 
-    /// What the file says now. Nothing is remembered yet.
-    pub(crate) fn snapshot(&self) -> Result<(Snapshot, Option<Memory>)> {
-        let opened = self.open()?;
-        let (file, path) = (opened.vault.file(), &opened.path);
-        if let Some(old) = opened.old_id {
-            tracing::warn!(target: "bootseal", file = %path.display(), old = %old, vault = %file.vault(), "the vault goes on under another id; renew the pin");
-        }
-        tracing::info!(target: "bootseal", file = %path.display(), vault = %file.vault(), generation = file.generation(), memory = %opened.report, "opened");
-        let memory = opened.state.map(|(folder, _)| Memory { file: folder.join(STATE_FILE), place: opened.place });
-        Ok((Snapshot::new(opened.vault, &self.only_profiles)?, memory))
+    /// What the file says now. Nothing is remembered yet, and nothing is said.
+    pub(crate) fn snapshot(&self) -> Result<(Snapshot, Opening)> {
+        let Opened { state, place, old_id, report, vault, .. } = self.open()?;
+        let memory = state.map(|(folder, _)| (folder.join(STATE_FILE), place));
+        Ok((Snapshot::new(vault, &self.only_profiles)?, Opening { memory, old_id, report }))
     }
 
     /// After all that can fail: what did not open must not become what is known, or there would be no way back to what did.
-    pub(crate) fn vetted(&self, opened: &Snapshot) -> Result<()> {
-        self.vet.as_ref().map_or(Ok(()), |vet| vet(&opened.file))
-    }
-
-    pub(crate) fn remember(&self, opened: &Snapshot, memory: &Option<Memory>) -> Result<()> {
-        let Some(Memory { file, place }) = memory else { return Ok(()) };
-        match KnownVaults::remember(file, place, &opened.file) {
-            Ok(None) => {}
-            Ok(Some(before)) if opened.file.former_ids().contains(&before) => {}
-            Ok(Some(before)) => {
-                tracing::warn!(target: "bootseal", %before, "another vault was remembered under this file's name; two applications take a state folder each")
+    pub(crate) fn accept(&self, opened: &Snapshot, opening: &Opening) -> Result<()> {
+        let file = &opened.file;
+        self.vet.as_ref().map_or(Ok(()), |vet| vet(file))?;
+        if let Some((known, place)) = &opening.memory {
+            match KnownVaults::remember(known, place, file) {
+                Ok(None) => {}
+                Ok(Some(before)) if file.former_ids().contains(&before) => {}
+                Ok(Some(before)) => {
+                    tracing::warn!(target: "bootseal", %before, "another vault was remembered under this file's name; two applications take a state folder each")
+                }
+                // A first start that is not remembered would be a first start each time.
+                Err(error) if file.trust() == Trust::FirstUse => return Err(error.into()),
+                Err(error) => tracing::warn!(target: "bootseal", %error, "what was opened is not remembered"),
             }
-            // A first start that is not remembered would be a first start each time.
-            Err(error) if opened.file.trust() == Trust::FirstUse => return Err(error.into()),
-            Err(error) => tracing::warn!(target: "bootseal", %error, "what was opened is not remembered"),
         }
+        let path = file.path().unwrap_or(Path::new("")).display();
+        if let Some(old) = opening.old_id {
+            tracing::warn!(target: "bootseal", file = %path, %old, vault = %file.vault(), "the vault goes on under another id; renew the pin");
+        }
+        tracing::info!(target: "bootseal", file = %path, vault = %file.vault(), generation = file.generation(), memory = %opening.report, "opened");
         Ok(())
     }
 
@@ -606,10 +604,11 @@ impl Loader {
 /// The file in the state folder that remembers vaults.
 const STATE_FILE: &str = "known_vaults";
 
-/// Where it is remembered what was opened.
-pub(crate) struct Memory {
-    file: PathBuf,
-    place: Place,
+/// What is said of a file that was opened, and where it is remembered.
+pub(crate) struct Opening {
+    memory: Option<(PathBuf, Place)>,
+    old_id: Option<VaultId>,
+    report: bootseal_memory::Report,
 }
 
 /// A file that was found, vouched for and opened, and what came from where.

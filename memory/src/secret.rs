@@ -214,6 +214,12 @@ impl fmt::Debug for SecretBuf {
     }
 }
 
+fn buffer_of(bytes: &[u8]) -> Result<SecretBuf, MemoryError> {
+    let mut buffer = SecretBuf::with_capacity(bytes.len())?;
+    buffer.push(bytes)?;
+    Ok(buffer)
+}
+
 /// One secret in guarded memory: a handle that is cheap to clone, and that shows nothing of its content.
 ///
 /// There is one way to read it, [`expose`](Secret::expose), so that a search for that word finds every reader.
@@ -238,9 +244,7 @@ impl Secret {
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn copy_of(bytes: &[u8]) -> Result<Secret, MemoryError> {
-        let mut buffer = SecretBuf::with_capacity(bytes.len())?;
-        buffer.push(bytes)?;
-        Ok(buffer.freeze())
+        Ok(buffer_of(bytes)?.freeze())
     }
 
     /// Copies what everybody may know, for a place where else a secret stands: [`audit`](crate::audit) does not search for it.
@@ -253,8 +257,7 @@ impl Secret {
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn of_public(bytes: &[u8]) -> Result<Secret, MemoryError> {
-        let mut buffer = SecretBuf::with_capacity(bytes.len())?;
-        buffer.push(bytes)?;
+        let buffer = buffer_of(bytes)?;
         let len = buffer.len;
         Ok(Secret(Arc::new(buffer.slot.freeze_unshown(len))))
     }

@@ -1,8 +1,8 @@
 //! What becomes of text that was typed and could not be written? It is kept, sealed by the vault's own keys, until `edit` goes on with it.
 
-use crate::commands::doctor::word;
 use crate::exit::{Failure, Result};
 use crate::keys::Keys;
+use crate::shell_word::word;
 use crate::world::World;
 use bootseal_core::{Pin, SealedFile, Secret, Shown, Vault, VerifiedFile, Writer};
 use std::io::Write;

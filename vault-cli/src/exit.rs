@@ -2,6 +2,7 @@
 
 use bootseal_core::{Kind, Shown};
 use serde_json::json;
+use std::path::Path;
 
 /// Why a verb failed.
 #[derive(Debug)]
@@ -39,6 +40,18 @@ impl Failure {
         self
     }
 
+    /// The same, with another next step.
+    pub(crate) fn with_other_help(mut self, help: impl Into<String>) -> Failure {
+        self.0.text = self.0.message.clone();
+        self.with_help(help)
+    }
+
+    /// For scripts: which file it is about, where it does not say so itself.
+    pub(crate) fn in_file(mut self, path: &Path) -> Failure {
+        self.0.file.get_or_insert_with(|| Shown(&path.to_string_lossy()).to_string());
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }
@@ -71,12 +84,10 @@ impl From<bootseal_core::Error> for Failure {
 
 impl From<bootseal::Error> for Failure {
     fn from(error: bootseal::Error) -> Failure {
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().to_owned();
         Failure(Box::new(Facts {
             kind: error.kind(),
-            text,
-            message,
+            text: error.to_string(),
+            message: error.what(),
             file: None,
             property: None,
             help: error.help().map(str::to_owned),
@@ -103,6 +114,16 @@ pub(crate) enum Done {
     Failed(Failure),
     /// All that is to be said was said.
     Quietly(u8),
+}
+
+impl Done {
+    /// As [`Failure::in_file`].
+    pub(crate) fn in_file(self, path: &Path) -> Done {
+        match self {
+            Done::Failed(failure) => Done::Failed(failure.in_file(path)),
+            said => said,
+        }
+    }
 }
 
 impl<E: Into<Failure>> From<E> for Done {

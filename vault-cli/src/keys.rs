@@ -5,7 +5,7 @@ use crate::exit::{Failure, Result};
 use crate::prompt::no_answer;
 use crate::world::World;
 use bootseal_core::{
-    Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, VerifiedFile, read_passphrase_from,
+    Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, Shown, VerifiedFile, read_passphrase_from,
 };
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub(crate) struct Keys {
     pub(crate) pins: Vec<Pin>,
     /// Where the programs of plugins may be found.
     pub(crate) plugins: Plugins,
+    /// Where was looked, and what was there.
+    tried: Vec<String>,
     /// Named by `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd`, so they are meant to open.
     pub(crate) named: bool,
     /// From `--passphrase-fd`, once it was read: for all files that these keys are to open.
@@ -29,6 +31,15 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    fn take_from(&mut self, place: &str, file: IdentityFile) {
+        let open = file.identities.iter().map(Identity::to_string);
+        let locked = file.locked.iter().map(|key| format!("{}, locked", key.recipient()));
+        let held: Vec<String> = open.chain(locked).collect();
+        let held = if held.is_empty() { "no identity".into() } else { held.join(", ") };
+        self.tried.push(format!("{place} ({held})"));
+        self.take(file);
+    }
+
     pub(crate) fn take(&mut self, file: IdentityFile) {
         self.identities.extend(file.identities.into_iter().map(|identity| identity.with_plugins(&self.plugins)));
         self.locked.extend(file.locked);
@@ -57,37 +68,63 @@ impl World<'_> {
         let mut keys = Keys { named: true, plugins: self.plugins()?, ..Keys::default() };
         let mut paths = everywhere.identity.clone();
         if paths.is_empty() {
-            paths.extend(self.var("BOOTSEAL_IDENTITY").map(PathBuf::from));
+            match self.var("BOOTSEAL_IDENTITY") {
+                Some(path) => paths.push(path.into()),
+                None => keys.tried.push("BOOTSEAL_IDENTITY (unset)".into()),
+            }
         }
         if paths.is_empty() {
             keys.named = false;
-            paths.extend(self.own_identity_file().ok().filter(|path| path.exists()));
+            match self.own_identity_file() {
+                Ok(path) if path.exists() => paths.push(path),
+                Ok(path) => keys.tried.push(format!("{} (absent)", self.shown_from_home(&path))),
+                Err(_) => keys.tried.push("your own (neither HOME nor XDG_CONFIG_HOME says where)".into()),
+            }
         }
         for path in paths {
             if let Some(number) = descriptor(&path) {
                 self.keep_from_programs(number)?;
             }
-            let file = match path == Path::new("-") {
-                true => {
-                    self.stdin_taken = true;
-                    IdentityFile::from_reader(&mut self.stdin)?
-                }
-                false => IdentityFile::read(&path)?,
-            };
-            keys.take(file);
+            if path == Path::new("-") {
+                self.stdin_taken = true;
+                keys.take_from("stdin", IdentityFile::from_reader(&mut self.stdin)?);
+            } else {
+                keys.take_from(&self.shown_from_home(&path), IdentityFile::read(&path)?);
+            }
         }
-        if let (false, Some(home)) = (keys.named, self.var("HOME").or_else(|| self.var("USERPROFILE"))) {
-            let folder = PathBuf::from(home).join(".ssh");
+        if let (false, Some(home)) = (keys.named, self.home()) {
             // They are there for something else: one that is of no use here is no mistake.
-            let found = ["id_ed25519", "id_rsa"].map(|name| IdentityFile::read(&folder.join(name)));
-            found.into_iter().flatten().for_each(|file| keys.take(file));
+            for name in ["id_ed25519", "id_rsa"] {
+                let path = home.join(".ssh").join(name);
+                match IdentityFile::read(&path) {
+                    Ok(file) => keys.take_from(&self.shown_from_home(&path), file),
+                    Err(_) if !path.exists() => keys.tried.push(format!("{} (absent)", self.shown_from_home(&path))),
+                    Err(_) => keys.tried.push(format!("{} (of no use here)", self.shown_from_home(&path))),
+                }
+            }
         }
         if let Some(descriptor) = everywhere.passphrase_fd {
             keys.named = true;
+            keys.tried.push(format!("the passphrase on descriptor {descriptor}"));
             // Also where nothing asks for it: what stands there must never be taken for a value.
             self.keep_from_programs(descriptor)?;
         }
         Ok(keys)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.var("HOME").or_else(|| self.var("USERPROFILE")).map(PathBuf::from)
+    }
+
+    /// As people write it: `~` for their home.
+    fn shown_from_home(&self, path: &Path) -> String {
+        let below = self
+            .home()
+            .filter(|home| !home.as_os_str().is_empty())
+            .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf));
+        let text =
+            below.map_or_else(|| path.display().to_string(), |below| Path::new("~").join(below).display().to_string());
+        Shown(&text).to_string()
     }
 
     /// A descriptor that a key comes from is no value's source and no program's to inherit.
@@ -136,14 +173,18 @@ impl World<'_> {
         self.unlock_by_given(keys, file, everywhere)?;
         self.unlock_locked(need, keys, file, everywhere)?;
         let enough = |role: Role| need == Role::Reader || role == Role::Writer;
-        if everywhere.passphrase_fd.is_some() || file.role_of(&keys.identities).is_some_and(enough) {
+        let role = file.role_of(&keys.identities);
+        if role.is_some_and(enough) {
             return Ok(());
         }
         let by_passphrase = file.access().iter().filter(|access| access.passphrase.is_some() && enough(access.role));
         let names: Vec<&str> = by_passphrase.map(|access| access.name.as_str()).collect();
-        // Where there is nobody to ask, opening fails, and says who can.
-        if names.is_empty() || !self.can_ask_passphrase() {
-            return Ok(());
+        if names.is_empty() || everywhere.passphrase_fd.is_some() || !self.can_ask_passphrase() {
+            // Who may read and not write is told so where the file is opened.
+            return match role {
+                Some(_) => Ok(()),
+                None => Err(file.no_identity(&keys.tried.join(", ")).into()),
+            };
         }
         let (name, passphrase) = self.ask_passphrase(&names)?;
         let _working = self.working_unless(everywhere.quiet || everywhere.json, DERIVING);

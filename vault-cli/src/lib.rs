@@ -46,6 +46,7 @@ mod progress;
 mod prompt;
 mod report;
 mod run;
+mod shell_word;
 mod special_tables;
 mod target;
 mod vaults;

@@ -3,8 +3,9 @@
 use crate::exit::{Done, Failure, Result};
 use crate::output::Style;
 use crate::world::World;
+use bootseal_core::Shown;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a verb says of one file: for scripts, and for people (nothing, where it is quiet on success).
 pub(crate) struct Answer {
@@ -20,9 +21,9 @@ pub(crate) fn each<T>(
     mut verb: impl FnMut(T, &mut World<'_>) -> Result<Answer>,
 ) -> Result<(), Done> {
     let several = files.len() > 1;
-    let (mut documents, mut worst) = (Vec::new(), 0);
+    let (mut documents, mut worst, mut quiet) = (Vec::new(), 0, Vec::new());
     for (path, found) in files {
-        match found.and_then(|found| verb(found, world)) {
+        match found.and_then(|found| verb(found, world)).map_err(|failure| failure.in_file(&path)) {
             Err(failure) if !several => return Err(failure.into()),
             Err(failure) => {
                 worst = worse(worst, failure.kind().exit_code());
@@ -38,9 +39,13 @@ pub(crate) fn each<T>(
                 }
                 (_, document) => document,
             }),
-            Ok(answer) if answer.text.is_empty() => {}
+            Ok(answer) if answer.text.is_empty() => quiet.push(shown(&path)),
             Ok(answer) => world.line(answer.text)?,
         }
+    }
+    // Of several files it is not clear from silence which of them were changed.
+    if several && !quiet.is_empty() {
+        world.note(style, format_args!("changed: {}", quiet.join(", ")));
     }
     if style.json {
         match (several, documents.pop()) {
@@ -55,9 +60,13 @@ pub(crate) fn each<T>(
 }
 
 /// An error of one among several files says which, where it does not yet.
-fn in_file(failure: Failure, path: &std::path::Path) -> Failure {
-    let name = bootseal_core::Shown(&path.to_string_lossy()).to_string();
+fn in_file(failure: Failure, path: &Path) -> Failure {
+    let name = shown(path);
     if failure.text().contains(&name) { failure } else { failure.within(&name) }
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
 }
 
 /// Not authentic is the worst that a file can be.

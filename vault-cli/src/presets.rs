@@ -334,6 +334,10 @@ impl Preset {
         if url.host().is_none() || !["http", "https"].contains(&url.scheme()) {
             return Err(wrong("is no address of a server").with_help("As in: --url https://api.acme.example"));
         }
+        if url.scheme() == "http" && !is_here(&url) {
+            let help = "A password goes over TLS only. For a test on this machine: http://127.0.0.1:PORT";
+            return Err(wrong("is not https").with_help(help));
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("holds credentials").with_help("Leave them out: they are asked for, and sealed."));
         }
@@ -359,6 +363,11 @@ impl Preset {
         let whole: Vec<&str> = own.iter().chain(&usual[there..]).copied().collect();
         Ok((at(&url, &whole, end), Some(at(&url, &own[..own.len() - there], ""))))
     }
+}
+
+/// By its literal address: a name is what somebody's resolver says.
+pub(crate) fn is_here(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| host == "127.0.0.1" || host == "[::1]")
 }
 
 fn at(url: &Url, steps: &[&str], end: &str) -> String {

@@ -39,7 +39,10 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
     let colour = match everywhere.color {
         When::Always => true,
         When::Never => false,
-        When::Auto => world.stderr_is_terminal && world.var("NO_COLOR").is_none(),
+        When::Auto => {
+            let dumb = world.var("TERM").is_some_and(|kind| kind == "dumb");
+            world.stderr_is_terminal && world.var("NO_COLOR").is_none() && !dumb
+        }
     };
     let style = Style { json: everywhere.json, quiet: everywhere.quiet, verbose: everywhere.verbose, colour };
     let done = match &cli.verb {
@@ -105,6 +108,9 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
     let known = choices(error).or_else(|| near_verb(error)).or_else(|| wrong_value(error));
     let text = match (known, names_only_options(error)) {
         (Some(known), _) => known,
+        _ if args.get(1).is_some_and(|verb| verb == "exec") && !args.iter().any(|arg| arg == "--") => {
+            NO_PROGRAM.to_owned()
+        }
         (None, true) => error.to_string(),
         (None, false) => UNEXPECTED.to_owned(),
     };
@@ -113,6 +119,8 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
 
 const UNEXPECTED: &str = "error: an argument that is not expected here (it is not repeated: it may be a secret, which never belongs onto a \
                           command line)\n\nFor more information, try '--help'.\n";
+
+const NO_PROGRAM: &str = "error: the program to run stands after --: bootseal exec -- PROGRAM ARGUMENTS\n\nFor more information, try '--help'.\n";
 
 fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     if args.iter().any(|arg| arg == "--json") {
@@ -125,8 +133,11 @@ fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
         let _ = write!(world.stderr, "{text}");
     }
     // What wraps a program must not be taken for it: 2 may be the program's own.
-    let wraps = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "exec");
-    if wraps { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
+    if wraps(args) { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
+}
+
+fn wraps(args: &[OsString]) -> bool {
+    args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "exec")
 }
 
 /// `-hunter2`: clap would take it for `-h`, and end well.
@@ -175,8 +186,14 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
     else {
         return None;
     };
-    let what = "does not take what it was given (which is not repeated: it may be a secret)";
-    Some(format!("error: {option} {what}\n\nFor more information, try '--help'.\n"))
+    let takes = match option.rsplit_once('<').map(|(option, name)| (option.trim(), name)) {
+        Some((_, "TIME>")) => "a time with a unit, as 500ms, 30s or 5m",
+        Some((_, "PORT>")) => "a number from 0 to 65535",
+        Some(("--iterations", _)) => "a number from 1 to 10000000",
+        _ => "a whole number",
+    };
+    let not = "what it was given is not repeated: it may be a secret";
+    Some(format!("error: {option} takes {takes} ({not})\n\nFor more information, try '--help'.\n"))
 }
 
 /// Whether what the error would repeat of the command line are names of options and verbs, and nothing else.

@@ -25,7 +25,8 @@ impl Target {
     /// Finds and verifies the one file, and makes sure that someone vouches for it.
     pub(crate) fn find(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(Target, VerifiedFile)> {
         let found = world.find(everywhere, style)?;
-        Target::of(found, everywhere, style, world)
+        let path = found.path.clone();
+        Target::of(found, everywhere, style, world).map_err(|failure| failure.in_file(&path))
     }
 
     /// The same for every file that `-f` names, each with its own outcome.
@@ -65,6 +66,15 @@ impl Target {
 
     /// Locks the file, reads it anew, lets `change` change it, signs it, writes it, and remembers what it has become.
     pub(crate) fn change<R>(
+        &self,
+        style: Style,
+        world: &mut World<'_>,
+        change: impl FnOnce(&mut Vault<Writer>) -> Result<R>,
+    ) -> Result<R> {
+        self.changed(style, world, change).map_err(|failure| failure.in_file(&self.path))
+    }
+
+    fn changed<R>(
         &self,
         style: Style,
         world: &mut World<'_>,

@@ -30,7 +30,7 @@ pub(crate) fn run(files: &[PathBuf], everywhere: &Everywhere, style: Style, worl
         _ => return Err(Failure::new(Kind::Usage, "--as-loader looks at one file: an application opens one").into()),
     };
     let variables = VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), world.var(name)?))).collect();
-    let mut loader = Loader::new(path).environment(variables);
+    let mut loader = Loader::new(&path).environment(variables);
     if let [identity] = everywhere.identity.as_slice() {
         loader = loader.identity_file(identity);
     } else if !everywhere.identity.is_empty() {
@@ -39,7 +39,7 @@ pub(crate) fn run(files: &[PathBuf], everywhere: &Everywhere, style: Style, worl
     for pin in &everywhere.pin {
         loader = loader.pin(pin)?;
     }
-    let check = loader.check()?;
+    let check = loader.check().map_err(|error| Failure::from(error).in_file(&path))?;
     let broken = check.profiles.iter().filter(|(_, error)| error.is_some()).count();
     if style.json {
         let sources: serde_json::Map<_, _> =

@@ -6,6 +6,7 @@ use crate::keys::Keys;
 use crate::machine::Machine;
 use crate::many::worse;
 use crate::output::{Style, timestamp};
+use crate::shell_word::word;
 use crate::vaults::Found;
 use crate::world::World;
 use bootseal_core::{
@@ -322,13 +323,4 @@ fn values(path: &Path, vault: &Vault<Reader>, now: u64) -> Result<Vec<Finding>, 
 
 fn shown(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
-}
-
-/// One word of a command line that can be copied into a shell.
-pub(crate) fn word(text: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_./-=,+%@:".contains(letter);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", Shown(&text.replace('\'', "'\\''"))),
-    }
 }

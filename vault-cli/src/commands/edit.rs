@@ -13,7 +13,7 @@ use crate::target::Target;
 use crate::world::World;
 use bootseal_core::{
     Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side, Taken, Vault,
-    Writer,
+    VerifiedFile, Writer,
 };
 use serde_json::json;
 use std::io::Read;
@@ -28,6 +28,16 @@ type Text = Zeroizing<Vec<u8>>;
 
 pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let (target, file) = Target::find(everywhere, style, world)?;
+    sit_down(&target, file, everywhere, style, world).map_err(|done| done.in_file(target.path()))
+}
+
+fn sit_down(
+    target: &Target,
+    file: VerifiedFile,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
     let editor = Editor::find(world)?;
     let drafts = world.drafts(target.path()).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
@@ -45,7 +55,7 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
         Some((base, typed)) => (base, Some(Zeroizing::new(typed.expose(<[u8]>::to_vec)))),
         None => (file.open_for_writing(&target.keys().identities)?, None),
     };
-    let mut session = Session::begin(&target, base, world)?;
+    let mut session = Session::begin(target, base, world)?;
     if cfg!(not(target_os = "linux")) {
         world.note(style, "this system has no memory file system: the text lies in your temporary folder, and is overwritten and deleted after");
     }
@@ -372,15 +382,19 @@ impl<'a> Session<'a> {
                 }
                 left_out
             };
-            Ok((vault.file().generation() + 1, left_out))
+            Ok((vault.file().generation() + 1, left_out, broken_profiles(vault.file())))
         });
         match (written, clash) {
-            (Ok((generation, left_out)), _) => {
+            (Ok((generation, left_out, broken)), _) => {
                 for comment in left_out {
                     world.warn(
                         style,
                         format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)),
                     );
+                }
+                // They were so before: what breaks one is not taken.
+                for (_, error) in broken {
+                    world.warn(style, error);
                 }
                 Ok(Outcome::Written(Box::new(changes), generation))
             }

@@ -12,6 +12,12 @@ use toml::Value;
 use zeroize::Zeroizing;
 
 pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+    let format = match (options.format, style.json) {
+        (Some(format), false) => format,
+        (None, false) => ExportFormat::Toml,
+        (None | Some(ExportFormat::Json), true) => ExportFormat::Json,
+        (Some(_), true) => return Err(Failure::new(Kind::Usage, "--json and another --format: one of both").into()),
+    };
     if !options.force && (world.stdout_is_terminal || world.stdout_is_file) {
         let what = if world.stdout_is_terminal { "a terminal, which keeps what it shows" } else { "a file, in clear" };
         return Err(Failure::new(Kind::Usage, format!("every value would go to {what}; nothing was printed"))
@@ -41,12 +47,6 @@ pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world
             ),
         }
     }
-    let format = match (options.format, style.json) {
-        (Some(format), false) => format,
-        (None, false) => ExportFormat::Toml,
-        (None | Some(ExportFormat::Json), true) => ExportFormat::Json,
-        (Some(_), true) => return Err(Failure::new(Kind::Usage, "--json and another --format: one of both").into()),
-    };
     let text = match format {
         ExportFormat::Toml => export::toml(&values),
         ExportFormat::Properties => export::properties(&values),

@@ -81,7 +81,10 @@ pub(crate) fn run(
         }
     }
     if style.json {
-        let rows = findings.iter().map(|(name, failure)| json!({ "file": name, "error": failure.json() }));
+        let rows = findings.into_iter().map(|(name, failure)| {
+            let error = failure.in_file(Path::new(&name)).json();
+            json!({ "file": name, "error": error })
+        });
         world.document(&json!({ "findings": rows.collect::<Vec<_>>() }))?;
     }
     if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }

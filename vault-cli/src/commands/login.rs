@@ -11,15 +11,24 @@ use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, Vault, is_hidd
 use serde_json::{Value, json};
 
 pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let Found { path, mut keys, pins, memory, mut file } = world.find(everywhere, style)?;
+    let found = world.find(everywhere, style)?;
+    let path = found.path.clone();
+    log_in(found, options, everywhere, style, world).map_err(|done| done.in_file(&path))
+}
+
+fn log_in(
+    found: Found,
+    options: &Login,
+    everywhere: &Everywhere,
+    style: Style,
+    world: &mut World<'_>,
+) -> Result<(), Done> {
+    let Found { path, mut keys, pins, memory, mut file } = found;
     // A password goes where the file says: only a file that someone vouches for may say it.
     world.vouch(&mut file, &memory, &path, style)?;
     // Says which profiles there are, before anything is opened.
     Profile::read(&file, &options.profile.parse()?)?;
     world.unlock(&mut keys, &file, everywhere)?;
-    if keys.identities.is_empty() {
-        return Err(file.open(&[]).map_or_else(Failure::from, |_| no_identity()).into());
-    }
     let loader =
         keys.identities.iter().fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
     let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
@@ -76,13 +85,24 @@ pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world:
             if let Some(wait) = held.filter(|_| throttled) {
                 world.note(style, format_args!("it may be tried again in {} s", wait.as_secs_f64().ceil()));
             }
-            Err(error.into())
+            Err(here(error, &options.profile).into())
         }
     }
 }
 
-fn no_identity() -> Failure {
-    Failure::new(Kind::NoIdentity, "no identity at hand").with_help("Name one: -i FILE")
+/// The error as it is at a prompt: nothing tries again by itself, and `login` is what was just run.
+fn here(error: bootseal::Error, profile: &str) -> Failure {
+    let help = match error.kind() {
+        Kind::LoginRefused => {
+            format!("The vendor says that these credentials are wrong. Give the right ones: bootseal set {profile}.…")
+        }
+        Kind::LoginDown => "Is the vendor up, and reachable from here?".into(),
+        Kind::LoginProtocol => format!(
+            "[{profile}.login] says what is expected of the answer (token, ok_status and others): bootseal edit"
+        ),
+        _ => return error.into(),
+    };
+    Failure::from(error).with_other_help(help)
 }
 
 async fn call(source: &TokenSource, url: &str) -> Result<u16> {

@@ -5,7 +5,7 @@ use crate::cli::{self, Everywhere};
 use crate::exit::{Done, Failure, Result};
 use crate::login_table::LoginTable;
 use crate::output::Style;
-use crate::presets::{Asked, PRESETS, Preset, Where};
+use crate::presets::{Asked, PRESETS, Preset, Where, is_here};
 use crate::prompt::no_answer;
 use crate::target::Target;
 use crate::world::World;
@@ -257,8 +257,7 @@ pub(super) fn write(
         return Ok(world.document(&document)?);
     }
     world.note(style, format_args!("{}: [{login_path}] logs in at {url}", Shown(&target.path().to_string_lossy())));
-    let local = url.host_str().is_some_and(|host| host == "127.0.0.1" || host == "[::1]");
-    let vendor = if local { "there, in another terminal" } else { "of one's own, without credentials" };
+    let vendor = if is_here(url) { "there, in another terminal" } else { "of one's own, without credentials" };
     world.note(style, format_args!("try it: bootseal login {table}; a vendor {vendor}: bootseal vendor {table}"));
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::world::World;
 use bootseal_core::{Error, Profile, PropertyPath, Vault, VerifiedFile, Writer};
 
 impl Target {
-    /// [`Target::change`], and a word for each profile that worked before and does not any more.
+    /// [`Target::change`], and a word for each profile that cannot work, and could before, or could not for another reason.
     pub(super) fn change_and_tell<R>(
         &self,
         style: Style,
@@ -17,8 +17,12 @@ impl Target {
         let (result, broken) = self.change(style, world, |vault| {
             let (all, broken) = (vault.file().profiles(), broken_profiles(vault.file()));
             let result = change(vault)?;
-            let worked = |table: &PropertyPath| all.contains(table) && !broken.iter().any(|(other, _)| other == table);
-            let now = broken_profiles(vault.file()).into_iter().filter(|(table, _)| worked(table));
+            let told = |table: &PropertyPath, error: &Error| {
+                broken.iter().any(|(other, before)| other == table && before.what() == error.what())
+            };
+            let now = broken_profiles(vault.file())
+                .into_iter()
+                .filter(|(table, error)| all.contains(table) && !told(table, error));
             Ok((result, now.collect::<Vec<_>>()))
         })?;
         for (_, error) in broken {
