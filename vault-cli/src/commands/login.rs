@@ -9,6 +9,7 @@ use crate::world::World;
 use bootseal::{Loader, TokenSource};
 use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, Vault, is_hidden};
 use serde_json::{Value, json};
+use url::Url;
 
 pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let found = world.find(everywhere, style)?;
@@ -33,13 +34,15 @@ fn log_in(
         keys.identities.iter().fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
     let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
     let source = vault.token_source(&options.profile)?;
+    // Before a login is spent on it.
+    let call = options.call.as_deref().map(|text| may_go(&source.profile(), text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let working = world.working(style, "logging in");
     let answer = source.token_blocking();
     drop(working);
     match answer {
         Ok(token) => {
-            let call = options.call.as_deref().map(|url| runtime.block_on(call(&source, url))).transpose();
+            let called = call.map(|url| runtime.block_on(self::call(&source, url))).transpose();
             // Nobody keeps the token: where the vendor counts its sessions, this one must not stay.
             if source.profile().logout.is_some() && !options.reveal {
                 match source.log_out_blocking() {
@@ -47,13 +50,13 @@ fn log_in(
                     Err(error) => world.note(style, format_args!("the logout did not work: {error}")),
                 }
             }
-            let call = call?;
+            let called = called?;
             let document = json!({
                 "profile": options.profile, "class": "ok", "status": token.status(),
                 "life_seconds": token.life().as_secs(), "expiry_from": token.expiry_from().as_str(),
                 "inject": { "header": source.profile().inject[0].0 },
                 "claims": token.claims().and_then(|text| serde_json::from_str::<Value>(&text).ok()),
-                "retry_after_seconds": null, "call": call.map(|status| json!({ "status": status })),
+                "retry_after_seconds": null, "call": called.map(|status| json!({ "status": status })),
             });
             say(
                 document,
@@ -105,7 +108,22 @@ fn here(error: bootseal::Error, profile: &str) -> Failure {
     Failure::from(error).with_other_help(help)
 }
 
-async fn call(source: &TokenSource, url: &str) -> Result<u16> {
+/// The address of `--call`, where the token may go there.
+fn may_go(profile: &Profile, text: &str) -> Result<Url> {
+    let wrong = |what: String| Failure::new(Kind::Usage, format!("--call {what}; nothing was sent"));
+    let url = Url::parse(text).map_err(|error| wrong(format!("is no URL: {error}")))?;
+    if profile.allows(&url) {
+        return Ok(url);
+    }
+    let to = url.origin().ascii_serialization();
+    Err(wrong(format!("goes to {to}, where the token of {} may not go", profile.table)).with_help(format!(
+        "It goes to {}, over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
+        profile.hosts(),
+        profile.table
+    )))
+}
+
+async fn call(source: &TokenSource, url: Url) -> Result<u16> {
     Ok(source.client().get(url).send().await?.status().as_u16())
 }
 

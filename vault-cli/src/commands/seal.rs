@@ -328,6 +328,8 @@ pub(crate) fn add(
                 .with_help("Leave it out of the input, or say --force: bootseal set PATH --plain VALUE --force"));
         }
     }
+    let there = input.properties.iter().filter(|property| file.property(&property.path).is_some());
+    let there: Vec<String> = there.map(|property| property.path.to_string()).collect();
     target.check_writer(file)?;
     let now = (world.now)();
     target.change(style, world, |vault| {
@@ -350,6 +352,9 @@ pub(crate) fn add(
         }
         check(vault, input, sealed)
     })?;
+    if !there.is_empty() {
+        world.note(style, format_args!("in the place of what was there: {}", there.join(", ")));
+    }
     Ok(path.to_path_buf())
 }
 
