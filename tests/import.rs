@@ -368,6 +368,12 @@ fn ansible_vault_passwords_come_from_files_and_descriptors_and_are_never_run() {
         &[&never[..], &["--key-file", "wrong"]].concat(),
     );
     refused(&home, 2, "no-terminal", "Vault password: there is no terminal", &never);
+    let typing = [&import[..], &["typed.sealed.toml"]].concat();
+    for (typed, code) in [("hunter3\n", 4), ("\x03", 2), ("hunter2\n", 0)] {
+        let ran = home.typed(&typing, &[], &[("*Vault password: ", typed)]);
+        assert!(ran.code == code && !ran.out.contains("hunter"), "{typed:?}: {ran:?}");
+        assert_eq!(home.at("typed.sealed.toml").exists(), code == 0, "{typed:?}");
+    }
     let good = home.read("in.yml");
     for (text, words) in [
         (good.replace(";1.1;", ";1.0;"), "ansible-vault 1.0"),
