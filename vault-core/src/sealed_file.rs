@@ -701,7 +701,7 @@ impl VerifiedFile {
     /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
     /// let error = file.no_identity("APP_KEY (unset)");
     /// assert_eq!(error.kind(), Kind::NoIdentity);
-    /// assert!(error.to_string().ends_with("Tried: APP_KEY (unset)"));
+    /// assert!(error.what().ends_with("Tried: APP_KEY (unset)"));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn no_identity(&self, tried: &str) -> Error {
