@@ -304,9 +304,16 @@ fn what_cannot_be_says_what_can() {
         (&["verify", "--min-generation", "hunter2"], "takes a whole number"),
         (&["import", "--from", "jasypt", "x", "--iterations", "0"], "takes a number from 1 to 10000000"),
         (&["exec", "true"], "bootseal exec -- PROGRAM"),
+        (&["access", "add", "bob"], "--new-key FILE, --passphrase"),
+        (&["access", "add", "bob", "--yes"], "--new-key FILE, --passphrase"),
     ] {
         let ran = home.run(args);
         assert!(ran.err.contains(takes) && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
+    }
+    // Where a wrong name came from.
+    for (name, value) in [("BOOTSEAL_PIN", "bogus"), ("BOOTSEAL_IDENTITY", "none.key")] {
+        let ran: Ran = home.command(&["get", "acme.password"]).env(name, value).output().unwrap().into();
+        assert!(ran.err.starts_with(&format!("bootseal: {name}: ")), "{}", ran.err);
     }
     // Scripts are told which file it is about, also where people need not be.
     for args in [&["verify", "--as-loader"][..], &["edit"]] {

@@ -66,10 +66,13 @@ impl World<'_> {
     pub(crate) fn keys(&mut self, everywhere: &Everywhere) -> Result<Keys> {
         one_on_stdin(everywhere)?;
         let mut keys = Keys { named: true, plugins: self.plugins()?, ..Keys::default() };
-        let mut paths = everywhere.identity.clone();
+        let (mut paths, mut from_variable) = (everywhere.identity.clone(), false);
         if paths.is_empty() {
             match self.var("BOOTSEAL_IDENTITY") {
-                Some(path) => paths.push(path.into()),
+                Some(path) => {
+                    paths.push(path.into());
+                    from_variable = true;
+                }
                 None => keys.tried.push("BOOTSEAL_IDENTITY (unset)".into()),
             }
         }
@@ -89,7 +92,11 @@ impl World<'_> {
                 self.stdin_taken = true;
                 keys.take_from("stdin", IdentityFile::from_reader(&mut self.stdin)?);
             } else {
-                keys.take_from(&self.shown_from_home(&path), IdentityFile::read(&path)?);
+                let file = IdentityFile::read(&path).map_err(|error| match from_variable {
+                    true => Failure::from(error).within("BOOTSEAL_IDENTITY"),
+                    false => error.into(),
+                })?;
+                keys.take_from(&self.shown_from_home(&path), file);
             }
         }
         if let (false, Some(home)) = (keys.named, self.home()) {

@@ -105,7 +105,8 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
         let _ = write!(world.stdout, "{error}");
         return 0;
     }
-    let known = choices(error).or_else(|| near_verb(error)).or_else(|| wrong_value(error));
+    let known =
+        choices(error).or_else(|| near_verb(error)).or_else(|| wrong_value(error)).or_else(|| no_recipient(error));
     let text = match (known, names_only_options(error)) {
         (Some(known), _) => known,
         _ if args.get(1).is_some_and(|verb| verb == "exec") && !args.iter().any(|arg| arg == "--") => {
@@ -194,6 +195,17 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
     };
     let not = "what it was given is not repeated: it may be a secret";
     Some(format!("error: {option} takes {takes} ({not})\n\nFor more information, try '--help'.\n"))
+}
+
+/// Whose key, where `access add` was given a name alone.
+fn no_recipient(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue};
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return None };
+    if missing.as_slice() != ["<RECIPIENT>"] {
+        return None;
+    }
+    let what = "the RECIPIENT is missing: what `bootseal keygen` printed for them, or an SSH public key; or one of --new-key FILE, --passphrase";
+    Some(format!("error: {what}\n\nFor more information, try '--help'.\n"))
 }
 
 /// Whether what the error would repeat of the command line are names of options and verbs, and nothing else.

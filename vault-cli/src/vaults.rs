@@ -153,7 +153,8 @@ impl World<'_> {
         }
         if let Some(text) = self.var("BOOTSEAL_PIN") {
             let text = text.to_str().ok_or_else(|| Failure::new(Kind::Usage, "BOOTSEAL_PIN is not text"))?;
-            let pins = text.split_whitespace().map(parse).collect::<Result<Vec<_>>>()?;
+            let pins = text.split_whitespace().map(parse).collect::<Result<Vec<_>>>();
+            let pins = pins.map_err(|failure| failure.within("BOOTSEAL_PIN"))?;
             // Set and empty must not open the door that the key file's pin keeps shut.
             return match pins.is_empty() {
                 true => Err(Failure::new(Kind::Usage, "BOOTSEAL_PIN is set, and holds no pin")),
@@ -183,11 +184,11 @@ impl World<'_> {
         self.detail(
             style,
             format_args!(
-                "{}: {}, generation {}, {:?}",
+                "{}: {}, generation {}, {}",
                 Shown(&path.to_string_lossy()),
                 file.vault(),
                 file.generation(),
-                file.trust()
+                trusted(&file)
             ),
         );
         Ok(file)
@@ -289,4 +290,13 @@ pub(crate) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut seen = std::collections::HashSet::new();
     files.retain(|path| seen.insert(path.clone()));
     Ok(files)
+}
+
+/// Who says that it is the right one?
+pub(crate) fn trusted(file: &VerifiedFile) -> &'static str {
+    match file.trust() {
+        Trust::Pinned => "pinned",
+        Trust::Nothing => "not pinned",
+        _ => "remembered",
+    }
 }

@@ -5,7 +5,7 @@ use crate::cli::{Everywhere, SinceFormat, Verify};
 use crate::exit::{Done, Failure, Result};
 use crate::many::{self, Answer};
 use crate::output::Style;
-use crate::vaults::{Found, expand};
+use crate::vaults::{Found, expand, trusted};
 use crate::world::World;
 use bootseal_core::{Gateway, Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
@@ -78,11 +78,7 @@ fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
     let (vault, generation) = (file.vault(), file.generation());
-    let trust = match file.trust() {
-        Trust::Pinned => "pinned",
-        Trust::Nothing => "not pinned",
-        _ => "remembered",
-    };
+    let trust = trusted(&file);
     if file.trust() == Trust::Nothing {
         let text = "the signature holds, but nothing says which vault this must be: anyone may have made it";
         world.warn(style, format_args!("{}: {text}. Insist on one: --pin {vault}", Shown(&path.to_string_lossy())));
