@@ -731,7 +731,9 @@ fn holds_a_name(value: &Value) -> bool {
 fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
     let known: Vec<String> = file.profiles().iter().map(ToString::to_string).collect();
     let help = match known.as_slice() {
-        [] => format!("Write one: a table [{table}.login] with `url` and `json`. See docs/profile.md."),
+        [] => format!(
+            "Write one: bootseal profile {table} --preset KIND (bootseal profile --list shows them), or a table [{table}.login] by hand."
+        ),
         known => format!("The file has profiles for: {}.", known.join(", ")),
     };
     Error::new(Kind::NotFound, format!("no login profile `{table}`: the file has no table [{table}.login]"))
