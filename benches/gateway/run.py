@@ -1,4 +1,4 @@
-"""What does a call through the gateway cost, beside nginx and Envoy? And what becomes of calls when the vendor revokes a token?
+"""What does a call through the gateway cost, beside nginx, Envoy, and a bare proxy on hyper? And what becomes of calls when the vendor revokes a token?
 
     scripts/bench-gateway                 installs what it takes, builds, and runs both parts
     python3 benches/gateway/run.py        the cost, as a Markdown table
@@ -32,7 +32,7 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TICK = os.sysconf("SC_CLK_TCK")
 TOKEN = "Zm9yIHRoZSBiZW5jaG1hcmsgb25seSwgbm90IGEgc2VjcmV0"  # as long as many are; the same for all
 BODY = "0123456789abcdef" * 64
-BOOTSEAL, NGINX, ENVOY = "bootseal-gateway", "nginx", "Envoy"
+BOOTSEAL, NGINX, ENVOY, BARE = "bootseal-gateway", "nginx", "Envoy", "bare hyper"
 
 
 class Failed(Exception):
@@ -66,6 +66,10 @@ def envoy():
     return program("envoy", *(TARGET / "python-bench").glob("lib/python*/site-packages/envoy/_bin/envoy"))
 
 
+def bare():
+    return program("bare", TARGET / "bare/release/bare")
+
+
 def wrk():
     return program("wrk")
 
@@ -82,6 +86,7 @@ def versions():
         BOOTSEAL: f"{said(gateway(), '--version').split()[-1]} ({commit})",
         NGINX: said(nginx(), "-v").rpartition("/")[2],
         ENVOY: re.search(r"/(\d+\.\d+\.\d+)/", build)[1],
+        BARE: re.search(r'name = "hyper"\nversion = "(.*)"', (HERE / "bare/Cargo.lock").read_text("utf-8"))[1],
         "wrk": re.search(r"\d+\.\d+\.\d+", said(wrk(), "-v"))[0],
     }
 
@@ -222,6 +227,10 @@ def start_bootseal(stack, home, port, upstream):
 # The cost of a call.
 
 
+def start_bare(stack, home, port, upstream):
+    return Program(stack, home, BARE, port, [bare(), str(port), str(upstream), TOKEN])
+
+
 def generic():
     kind = "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic"
     return {"name": "generic", "typed_config": {"@type": kind, "credential": {"name": "token"}}}
@@ -263,6 +272,7 @@ def start_peers(stack, home, names):
         BOOTSEAL: lambda: start_bootseal(stack, home, free_port(), upstream),
         NGINX: lambda: start_nginx(stack, home, NGINX, "nginx.conf", free_port(), upstream=upstream),
         ENVOY: lambda: start_envoy(stack, home, ENVOY, free_port(), upstream, f"Bearer {TOKEN}", generic()),
+        BARE: lambda: start_bare(stack, home, free_port(), upstream),
     }
     peers = [starts[name]() for name in names]
     for peer in peers:
@@ -474,7 +484,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 32])
-    parser.add_argument("--peers", nargs="+", choices=[BOOTSEAL, NGINX, ENVOY], default=[BOOTSEAL, NGINX, ENVOY])
+    parser.add_argument("--peers", nargs="+", choices=[BOOTSEAL, NGINX, ENVOY, BARE], default=[BOOTSEAL, NGINX, ENVOY, BARE])
     parser.add_argument("--pids", action="store_true", help="says which processes are measured, to look into them")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--calls", type=int, default=200, help="each second, of all clients")
