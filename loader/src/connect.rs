@@ -10,9 +10,9 @@ use crate::writer::Writer;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
 use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ pub(crate) struct Reach {
     pub(crate) http1_only: bool,
 }
 
-/// Makes connections, to the hosts that it was told of. hyper's client copies it for each call.
+/// Makes connections, to the hosts that it was told of.
 #[derive(Clone)]
 pub(crate) struct Connector(Arc<Parts>);
 
@@ -221,9 +221,10 @@ pub(crate) struct Link {
     http2: bool,
 }
 
-impl Connection for Link {
-    fn connected(&self) -> Connected {
-        if self.http2 { Connected::new().negotiated_h2() } else { Connected::new() }
+impl Link {
+    /// Whether HTTP/2 was agreed on.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2
     }
 }
 

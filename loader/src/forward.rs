@@ -7,6 +7,7 @@ use crate::exchange::{self, Outgoing, Sender};
 use crate::guarded::Guarded;
 use crate::pace::Paced;
 use crate::peek::AnswerBody;
+use crate::pool::ConnectionBody;
 use crate::token::Token;
 use bootseal_core::Kind;
 use bytes::Bytes;
@@ -14,7 +15,6 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::sync::Arc;
 use url::Url;
@@ -65,7 +65,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn forward(&self, request: Request<Payload>) -> Result<Response<AnswerBody<Incoming>>> {
+    pub async fn forward(&self, request: Request<Payload>) -> Result<Response<AnswerBody<ConnectionBody>>> {
         let Below::Guarded(connections) = &self.below else {
             return Err(Error::new(
                 Kind::Usage,
@@ -91,7 +91,7 @@ struct Forwarded {
 
 impl Sender for As {
     type Request = Forwarded;
-    type Answer = Response<AnswerBody<Incoming>>;
+    type Answer = Response<AnswerBody<ConnectionBody>>;
     type Error = Error;
 
     async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Answer> {

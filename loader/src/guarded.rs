@@ -6,6 +6,7 @@ use crate::error::{Error, Result, chain};
 use crate::exchange::{Outgoing, Sender};
 use crate::pace::Pace;
 use crate::placeholder::{Placeholders, StandIn};
+use crate::pool::{ConnectionBody, Failed, Pool};
 use crate::token::Token;
 use crate::transport::{HTTP_1, HTTP_2, Way};
 use bootseal_core::{Kind, Secret};
@@ -13,9 +14,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::{Request, Response, ResponseBuilderExt};
 use std::io;
 use std::pin::Pin;
@@ -60,7 +58,7 @@ impl Default for Options {
 
 /// Connections on which secrets are put in their places as they are written.
 pub(crate) struct Guarded {
-    http: legacy::Client<Connector, reqwest::Body>,
+    pool: Pool,
     placeholders: Arc<Placeholders>,
     timeout: Option<Duration>,
     answer_timeout: Option<Duration>,
@@ -81,14 +79,8 @@ impl Guarded {
         let protocols: &[&[u8]] = if options.reach.http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
         let connector = Connector::new(way, &options.reach, protocols, placeholders.clone(), Arc::new(allowed))?;
         let user_agent = options.user_agent.as_deref().map(HeaderValue::from_str).transpose();
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(options.idle_per_host)
-            .pool_idle_timeout(options.idle_for)
-            .build(connector);
         Ok(Guarded {
-            http,
+            pool: Pool::new(connector, options.idle_per_host, options.idle_for),
             placeholders,
             timeout: options.timeout,
             answer_timeout: options.answer_timeout,
@@ -101,14 +93,14 @@ impl Guarded {
         &self,
         mut request: http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
-    ) -> Result<http::Response<Incoming>, Failed> {
+    ) -> Result<http::Response<ConnectionBody>, Failed> {
         let mut stand_ins: Vec<StandIn> = Vec::with_capacity(headers.len());
         for (name, secret) in headers {
             let stand_in = self.placeholders.stand_in(secret);
             request.headers_mut().insert(name.clone(), stand_in.header().map_err(Failed::Ours)?);
             stand_ins.push(stand_in);
         }
-        let answer = self.http.request(request).await.map_err(Failed::Http);
+        let answer = self.pool.send(request).await;
         drop(stand_ins);
         answer
     }
@@ -120,7 +112,7 @@ impl Guarded {
         request: http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
         pace: Option<&Pace>,
-    ) -> Result<http::Response<Incoming>> {
+    ) -> Result<http::Response<ConnectionBody>> {
         let sent = self.once(request, headers);
         let answer = match (self.answer_timeout, pace) {
             (None, _) => sent.await,
@@ -184,28 +176,22 @@ impl Sender for Arc<Guarded> {
     }
 }
 
-/// Why nothing came back.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    Ours(Error),
-    Http(legacy::Error),
-}
-
 impl Failed {
     fn of_call(self) -> Error {
         match self {
             Failed::Ours(error) => error,
-            Failed::Http(error) => {
+            Failed::Connect(error) => {
                 // What the connector itself said.
-                let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+                let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
                 while let Some(at) = cause {
                     if let Some(ours) = at.downcast_ref::<Error>() {
                         return ours.clone();
                     }
                     cause = at.source();
                 }
-                Error::of_call(chain(&error), error.is_connect(), timed_out(&error))
+                Error::of_call(chain(&*error), true, timed_out(&*error))
             }
+            Failed::Http(error) => Error::of_call(chain(&error), false, timed_out(&error)),
         }
     }
 }
@@ -227,7 +213,7 @@ fn late(limit: Duration) -> Error {
 }
 
 /// What is asked next, where the answer says so and names a place of the same origin (RFC 9110 §15.4).
-fn redirected(mut again: Call, whole: bool, answer: &http::Response<Incoming>) -> Option<Call> {
+fn redirected(mut again: Call, whole: bool, answer: &http::Response<ConnectionBody>) -> Option<Call> {
     let request = &mut again.request;
     let status = answer.status();
     let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && whole;
@@ -258,7 +244,7 @@ fn redirected(mut again: Call, whole: bool, answer: &http::Response<Incoming>) -
     Some(again)
 }
 
-fn to_response(answer: http::Response<Incoming>, url: Url, until: Option<Instant>) -> Response {
+fn to_response(answer: http::Response<ConnectionBody>, url: Url, until: Option<Instant>) -> Response {
     let (parts, body) = answer.into_parts();
     let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
     again.status = parts.status;
@@ -274,7 +260,7 @@ fn to_response(answer: http::Response<Incoming>, url: Url, until: Option<Instant
 
 /// A body that has to be there in time.
 struct Timed {
-    body: Incoming,
+    body: ConnectionBody,
     until: Pin<Box<Sleep>>,
 }
 

@@ -89,6 +89,8 @@ mod peek;
 #[cfg(feature = "client")]
 mod placeholder;
 #[cfg(feature = "client")]
+mod pool;
+#[cfg(feature = "client")]
 mod setback;
 #[cfg(feature = "client")]
 mod status;
@@ -149,6 +151,8 @@ pub use login::{LoginAnswer, LoginRequest, Transport, TransportError};
 pub use middleware::TokenMiddleware;
 #[cfg(feature = "client")]
 pub use peek::AnswerBody;
+#[cfg(feature = "client")]
+pub use pool::ConnectionBody;
 #[cfg(feature = "client")]
 pub use status::{LastLogin, Status};
 #[cfg(feature = "client")]

@@ -2,14 +2,14 @@
 
 use crate::connect::Reach;
 use crate::error::Error;
-use crate::guarded::{Failed, Guarded, Options};
+use crate::guarded::{Guarded, Options};
 use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
+use crate::pool::{ConnectionBody, Failed};
 use crate::steps::Account;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -74,7 +74,7 @@ impl Transport for HttpTransport {
     }
 }
 
-async fn read(answer: http::Response<Incoming>) -> Result<LoginAnswer, TransportError> {
+async fn read(answer: http::Response<ConnectionBody>) -> Result<LoginAnswer, TransportError> {
     let no_memory = |error: bootseal_memory::MemoryError| TransportError::Broken(error.to_string());
     let (parts, mut stream) = answer.into_parts();
     let mut body = SecretBuf::with_capacity(4096).map_err(no_memory)?;
@@ -97,17 +97,13 @@ fn ours(error: Error) -> TransportError {
 }
 
 fn understand(failed: Failed) -> TransportError {
-    let error = match failed {
-        Failed::Ours(error) => return ours(error),
-        Failed::Http(error) => error,
-    };
-    let text = crate::error::chain(&error);
-    if tls_cause(&error) {
-        TransportError::Tls(text)
-    } else if error.is_connect() {
-        TransportError::Connect(text)
-    } else {
-        TransportError::Broken(text)
+    match failed {
+        Failed::Ours(error) => ours(error),
+        Failed::Connect(error) if tls_cause(&*error) => TransportError::Tls(crate::error::chain(&*error)),
+        Failed::Connect(error) => TransportError::Connect(crate::error::chain(&*error)),
+        // TLS 1.3 refuses a client's certificate after the handshake.
+        Failed::Http(error) if tls_cause(&error) => TransportError::Tls(crate::error::chain(&error)),
+        Failed::Http(error) => TransportError::Broken(crate::error::chain(&error)),
     }
 }
 

@@ -1,0 +1,324 @@
+//! On which connection does a call go? On one that is idle, else on a new one; it comes back when the answer's body has ended.
+
+use crate::connect::Connector;
+use crate::error::Error;
+use bootseal_core::Kind;
+use bytes::Bytes;
+use http::header::{Entry, HOST};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri, uri};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tower_service::Service;
+
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+/// The connections of one client.
+pub(crate) struct Pool(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    idle_per_host: usize,
+    idle_for: Duration,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// None is ever taken out: a profile has few.
+    hosts: Vec<Host>,
+    /// Ends what was idle for too long.
+    reaper: Option<JoinHandle<()>>,
+}
+
+struct Host {
+    origin: Origin,
+    name: Option<HeaderValue>,
+    /// The newest last.
+    idle: VecDeque<(http1::SendRequest<reqwest::Body>, Instant)>,
+    /// All calls go on one, which was last asked for then.
+    http2: Option<(http2::SendRequest<reqwest::Body>, Instant)>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+enum Connection {
+    /// With the place of its host, and that one's name.
+    Http1(http1::SendRequest<reqwest::Body>, usize, Option<HeaderValue>),
+    Http2(http2::SendRequest<reqwest::Body>),
+}
+
+/// Why nothing came back.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Ours(Error),
+    /// No byte of the call was sent.
+    Connect(Boxed),
+    Http(hyper::Error),
+}
+
+impl Pool {
+    pub(crate) fn new(connector: Connector, idle_per_host: usize, idle_for: Duration) -> Pool {
+        let idle_per_host = if idle_for.is_zero() { 0 } else { idle_per_host };
+        Pool(Arc::new(Inner { connector, idle_per_host, idle_for, kept: Mutex::default() }))
+    }
+
+    /// Sends `request`. Where an idle connection turns out to have been closed before any of it was written, it goes on another.
+    pub(crate) async fn send(&self, mut request: Request<reqwest::Body>) -> Result<Response<ConnectionBody>, Failed> {
+        let uri = request.uri();
+        let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
+            return Err(Failed::Ours(Error::new(Kind::Usage, "the call's URL has no scheme and host")));
+        };
+        let origin = Origin { scheme, authority };
+        let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        // As HTTP/1.1 asks: by the path, the host in a header (RFC 9112 §3.2.1).
+        *request.uri_mut() = Uri::from(path);
+        loop {
+            let (connection, reused) = match self.0.take(&origin) {
+                Some(connection) => (connection, true),
+                None => (self.connect(&origin).await?, false),
+            };
+            let mut refused = match connection {
+                Connection::Http1(mut connection, host, name) => {
+                    if let (Entry::Vacant(place), Some(name)) = (request.headers_mut().entry(HOST), name) {
+                        place.insert(name);
+                    }
+                    match connection.try_send_request(request).await {
+                        Ok(answer) => {
+                            let lease = Lease { pool: self.0.clone(), host, connection };
+                            return Ok(answer.map(|body| ConnectionBody { body, lease: Some(lease) }));
+                        }
+                        Err(refused) => refused,
+                    }
+                }
+                Connection::Http2(mut connection) => {
+                    if let Some(path) = request.uri().path_and_query().filter(|_| request.uri().authority().is_none()) {
+                        *request.uri_mut() = origin.with_path(path.clone())?;
+                    }
+                    match connection.try_send_request(request).await {
+                        Ok(answer) => return Ok(answer.map(|body| ConnectionBody { body, lease: None })),
+                        Err(refused) => refused,
+                    }
+                }
+            };
+            match refused.take_message() {
+                Some(unsent) if reused => request = unsent,
+                _ => return Err(Failed::Http(refused.into_error())),
+            }
+        }
+    }
+
+    async fn connect(&self, origin: &Origin) -> Result<Connection, Failed> {
+        let to = origin.with_path(PathAndQuery::from_static("/"))?;
+        let link = self.0.connector.clone().call(to).await.map_err(Failed::Connect)?;
+        let failed = |error: hyper::Error| Failed::Connect(error.into());
+        if !link.inner().is_http2() {
+            let (connection, driven) = http1::handshake(link).await.map_err(failed)?;
+            tokio::spawn(driven.with_upgrades());
+            let mut kept = self.0.kept();
+            self.keep_reaping(&mut kept);
+            let at = kept.host(origin);
+            return Ok(Connection::Http1(connection, at, kept.hosts[at].name.clone()));
+        }
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let (connection, driven) = builder.timer(TokioTimer::new()).handshake(link).await.map_err(failed)?;
+        let mut kept = self.0.kept();
+        self.keep_reaping(&mut kept);
+        let at = kept.host(origin);
+        let host = &mut kept.hosts[at];
+        match &host.http2 {
+            // Another call was faster: this connection is not needed.
+            Some((other, _)) if !other.is_closed() => Ok(Connection::Http2(other.clone())),
+            _ => {
+                tokio::spawn(driven);
+                host.http2 = Some((connection.clone(), Instant::now()));
+                Ok(Connection::Http2(connection))
+            }
+        }
+    }
+
+    /// Here, for a connection may come back where there is no runtime.
+    fn keep_reaping(&self, kept: &mut Kept) {
+        if kept.reaper.as_ref().is_none_or(JoinHandle::is_finished) {
+            kept.reaper = Some(tokio::spawn(reap(Arc::downgrade(&self.0), self.0.idle_for)));
+        }
+    }
+}
+
+/// Ends, time and again, what was idle for so long; until there is no pool any more.
+async fn reap(pool: Weak<Inner>, idle_for: Duration) {
+    // As long as tokio's timers can wait.
+    let most = Duration::from_secs(365 * 24 * 60 * 60);
+    let mut next = Instant::now() + idle_for.min(most);
+    loop {
+        tokio::time::sleep_until(next).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let now = Instant::now();
+        let oldest = pool.kept().end_idle(now.checked_sub(idle_for));
+        next = oldest.unwrap_or(now) + idle_for.min(most);
+    }
+}
+
+impl Kept {
+    /// The place of a host.
+    fn host(&mut self, origin: &Origin) -> usize {
+        match self.hosts.iter().position(|host| host.origin == *origin) {
+            Some(at) => at,
+            None => {
+                let name = origin.name();
+                self.hosts.push(Host { origin: origin.clone(), name, idle: VecDeque::new(), http2: None });
+                self.hosts.len() - 1
+            }
+        }
+    }
+
+    /// Drops what is idle since `since` or longer; since when the longest of the rest is.
+    fn end_idle(&mut self, since: Option<Instant>) -> Option<Instant> {
+        let old = |idle: Instant| since.is_some_and(|since| idle <= since);
+        let mut oldest: Option<Instant> = None;
+        for host in &mut self.hosts {
+            let ended = host.idle.iter().take_while(|(_, idle)| old(*idle)).count();
+            host.idle.drain(..ended);
+            host.http2.take_if(|(_, idle)| old(*idle));
+            let left =
+                host.idle.front().map(|(_, idle)| *idle).into_iter().chain(host.http2.as_ref().map(|(_, idle)| *idle));
+            oldest = oldest.into_iter().chain(left).min();
+        }
+        oldest
+    }
+}
+
+impl Inner {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest that is idle: the others may become old.
+    fn take(&self, origin: &Origin) -> Option<Connection> {
+        let mut kept = self.kept();
+        let (at, host) = kept.hosts.iter_mut().enumerate().find(|(_, host)| host.origin == *origin)?;
+        if let Some((connection, asked)) = &mut host.http2 {
+            if !connection.is_closed() {
+                *asked = Instant::now();
+                return Some(Connection::Http2(connection.clone()));
+            }
+            host.http2 = None;
+        }
+        for place in (0..host.idle.len()).rev() {
+            let connection = &host.idle[place].0;
+            // Neither: what it was used for last has not quite ended.
+            if (connection.is_closed() || connection.is_ready())
+                && let Some((connection, _)) = host.idle.remove(place)
+                && connection.is_ready()
+            {
+                return Some(Connection::Http1(connection, at, host.name.clone()));
+            }
+        }
+        None
+    }
+}
+
+impl Origin {
+    /// What HTTP/1.1 says in `Host`; `None` for what is no header.
+    fn name(&self) -> Option<HeaderValue> {
+        let usual = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
+        match self.authority.port_u16().filter(|port| *port != usual) {
+            Some(port) => HeaderValue::from_str(&format!("{}:{port}", self.authority.host())).ok(),
+            None => HeaderValue::from_str(self.authority.host()).ok(),
+        }
+    }
+
+    fn with_path(&self, path: PathAndQuery) -> Result<Uri, Failed> {
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|error| Failed::Connect(error.into()))
+    }
+}
+
+/// A connection that is in use.
+struct Lease {
+    pool: Arc<Inner>,
+    host: usize,
+    connection: http1::SendRequest<reqwest::Body>,
+}
+
+impl Lease {
+    fn give_back(self) {
+        if self.connection.is_closed() {
+            return;
+        }
+        let mut kept = self.pool.kept();
+        let most = self.pool.idle_per_host;
+        if let Some(host) = kept.hosts.get_mut(self.host).filter(|host| host.idle.len() < most) {
+            host.idle.push_back((self.connection, Instant::now()));
+        }
+    }
+}
+
+/// The body of an answer, as its connection gives it: what [`Client::forward`](crate::Client::forward) has inside.
+///
+/// ```
+/// fn length(body: &bootseal::ConnectionBody) -> Option<u64> {
+///     http_body::Body::size_hint(body).exact()
+/// }
+/// ```
+pub struct ConnectionBody {
+    body: Incoming,
+    /// Its end gives the connection back; where it is dropped before, the connection is closed.
+    lease: Option<Lease>,
+}
+
+impl Drop for ConnectionBody {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.body.is_end_stream()
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl fmt::Debug for ConnectionBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectionBody(…)")
+    }
+}
+
+impl Body for ConnectionBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
