@@ -6,6 +6,7 @@ use crate::exchange::Came;
 use crate::page;
 use crate::problem::Problem;
 use crate::running::Running;
+use crate::seconds;
 use crate::serve::Answers;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -44,10 +45,7 @@ impl Answers for Admin {
             ("/live", _) => text(StatusCode::OK, "live\n"),
             ("/ready", Some(running)) if running.is_ready() => text(StatusCode::OK, "ready\n"),
             ("/ready", _) => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            ("/metrics", _) => typed(
-                "text/plain; version=0.0.4; charset=utf-8",
-                METRICS.get().map(PrometheusHandle::render).unwrap_or_default(),
-            ),
+            ("/metrics", Some(running)) => typed("text/plain; version=0.0.4; charset=utf-8", metrics(&running)),
             ("/", Some(running)) => typed("text/html; charset=utf-8", page::render(&running)),
             ("/status.css", _) => typed("text/css; charset=utf-8", page::STYLE),
             ("/status.js", _) => typed("text/javascript; charset=utf-8", page::SCRIPT),
@@ -55,6 +53,15 @@ impl Answers for Admin {
         };
         Answer::own(answer)
     }
+}
+
+fn metrics(running: &Running) -> String {
+    let mut text = METRICS.get().map(PrometheusHandle::render).unwrap_or_default();
+    text.push_str(&seconds::heading());
+    for live in running.lives() {
+        text.push_str(&live.counted.seconds.render(&live.name));
+    }
+    text
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response<Bytes> {

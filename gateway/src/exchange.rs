@@ -8,9 +8,10 @@ use crate::live::{InFlight, Live};
 use crate::mask::Mask;
 use crate::problem::Problem;
 use crate::strict::Watch;
-use bootseal::{Payload, Token};
+use bootseal::Payload;
 use http::header::HOST;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
+use http::uri::Authority;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -80,7 +81,7 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     live.check.lets(came.peer, request.headers())?;
     let asked = live.target.uri(request.uri()).map_err(Problem::target)?;
     let in_flight = InFlight::of(&live.counted, &came.watch);
-    let origin = origin(request.uri(), request.headers());
+    let (named, authority) = (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
     let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
     let upgraded = upgrade.then(|| hyper::upgrade::on(&mut request));
     let client = if upgrade { &live.upgrades } else { &live.client };
@@ -91,13 +92,11 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     *out.uri_mut() = asked.clone();
     *out.headers_mut() = parts.headers;
     live.headers.to_upstream(out.headers_mut(), upgrade);
-    let mut answer = client.forward(out).await.map_err(|error| match broken.why() {
-        Some(why) => broken_body(why),
-        None => Problem::of(&error, || live.source.status().held_for),
-    })?;
-    let Some(token) = answer.extensions_mut().remove::<Token>() else {
-        return Err(Problem::body("The call went without a token.".into()));
-    };
+    let (mut answer, token) =
+        client.forward(out).await.map_err(|error| match broken.as_ref().and_then(Broken::why) {
+            Some(why) => broken_body(why),
+            None => Problem::of(&error, || live.source.status().held_for),
+        })?;
     let theirs = (answer.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut answer));
     if theirs.is_some() && !(upgrade && is_websocket(answer.headers())) {
         return Err(Problem::unasked());
@@ -106,7 +105,9 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     let (parts, body) = answer.into_parts();
     let mut headers = parts.headers;
     live.headers.to_caller(&mut headers, theirs.is_some());
-    links::rewrite(&live.target, &origin, &asked, &mut headers);
+    if links::lead_somewhere(&headers) {
+        links::rewrite(&live.target, &origin(named, authority), &asked, &mut headers);
+    }
     mask.headers(&mut headers);
     let body = match (theirs, upgraded) {
         (Some(theirs), Some(ours)) => {
@@ -122,8 +123,7 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
 }
 
 /// A body up to the route's limit whole, so that it can be sent once more; a longer one, or one of unknown length, as it comes in.
-async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Broken), Problem> {
-    let broken = Broken::default();
+async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Option<Broken>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
         Some(length) if length <= live.route.replay_body_limit as u64 => {
@@ -139,9 +139,13 @@ async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Broken), 
                 }
             }
         }
-        _ => Payload::Streamed(reqwest::Body::wrap(ToUpstream::of(body, live, &broken))),
+        _ => {
+            let broken = Broken::default();
+            let body = reqwest::Body::wrap(ToUpstream::of(body, live, &broken));
+            return Ok((Payload::Streamed(body), Some(broken)));
+        }
     };
-    Ok((payload, broken))
+    Ok((payload, None))
 }
 
 fn broken_body(why: &str) -> Problem {
@@ -149,9 +153,9 @@ fn broken_body(why: &str) -> Problem {
 }
 
 /// The gateway as the caller calls it.
-fn origin(uri: &Uri, headers: &HeaderMap) -> String {
-    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let authority = named.or(uri.authority().map(|authority| authority.as_str()));
+fn origin(named: Option<HeaderValue>, authority: Option<Authority>) -> String {
+    let named = named.as_ref().and_then(|host| host.to_str().ok());
+    let authority = named.or(authority.as_ref().map(Authority::as_str));
     format!("http://{}", authority.unwrap_or("localhost"))
 }
 

@@ -46,10 +46,14 @@ impl Headers {
     /// Leaves of a caller's headers what goes to the upstream. `upgrade`: it asks for another protocol, and that is passed on.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, upgrade: bool) {
         let protocol = if upgrade { headers.get(UPGRADE).cloned() } else { None };
-        let trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        let trailers = any(headers, |name| name == "te")
+            && headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
         hop_by_hop(headers);
-        for name in [HOST, EXPECT, TE, ERROR] {
-            headers.remove(name);
+        headers.remove(HOST);
+        if any(headers, |name| matches!(name, "expect" | "te" | "x-bootseal-error")) {
+            for name in [EXPECT, TE, ERROR] {
+                headers.remove(name);
+            }
         }
         self.token_places(headers);
         if self.callers_key {
@@ -93,8 +97,10 @@ impl Headers {
         let protocol = if upgraded { headers.get(UPGRADE).cloned() } else { None };
         hop_by_hop(headers);
         // ERROR is ours alone; ALT_SVC would lead past us.
-        for name in [ERROR, ALT_SVC] {
-            headers.remove(name);
+        if any(headers, |name| matches!(name, "x-bootseal-error" | "alt-svc")) {
+            for name in [ERROR, ALT_SVC] {
+                headers.remove(name);
+            }
         }
         if let Some(name) = &self.token_header {
             headers.remove(name);
@@ -120,8 +126,29 @@ impl Headers {
     }
 }
 
+/// Whether one of the names is so. A head has few, of which nearly none is looked for: to pass over them takes less than to hash each name that
+/// could be there.
+pub(crate) fn any(headers: &HeaderMap, is: impl Fn(&str) -> bool) -> bool {
+    headers.keys().any(|name| is(name.as_str()))
+}
+
 /// Takes off what belongs to one connection, and what `Connection` says belongs to it.
 fn hop_by_hop(headers: &mut HeaderMap) {
+    let of_one_connection = |name: &str| {
+        matches!(
+            name,
+            "connection"
+                | "keep-alive"
+                | "proxy-connection"
+                | "proxy-authenticate"
+                | "proxy-authorization"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+    };
+    if !any(headers, of_one_connection) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)

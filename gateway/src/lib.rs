@@ -28,6 +28,7 @@ mod page;
 mod problem;
 mod reload;
 mod running;
+mod seconds;
 mod serve;
 mod sockets;
 mod start;

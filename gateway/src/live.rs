@@ -4,11 +4,12 @@ use crate::callers::Check;
 use crate::headers::Headers;
 use crate::history::History;
 use crate::problem::Problem;
+use crate::seconds::Seconds;
 use crate::strict::Watch;
 use crate::target::Target;
 use bootseal::{Client, Result, Secrets, TokenSource};
 use bootseal_core::Route;
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,7 +73,7 @@ fn cannot(route: &Route) -> bootseal::Error {
 /// What a route has counted since the start; it outlives a reload.
 pub(crate) struct Counted {
     calls: Mutex<BTreeMap<u16, Counter>>,
-    seconds: Histogram,
+    pub(crate) seconds: Seconds,
     in_flight: Gauge,
     pub(crate) history: History,
     told: Mutex<HashMap<&'static str, (Instant, u64)>>,
@@ -83,7 +84,7 @@ impl Counted {
     fn of(name: &str) -> Counted {
         Counted {
             calls: Mutex::default(),
-            seconds: metrics::histogram!("bootseal_gateway_call_seconds", "route" => name.to_owned()),
+            seconds: Seconds::default(),
             in_flight: metrics::gauge!("bootseal_gateway_calls_in_flight", "route" => name.to_owned()),
             history: History::new(Instant::now()),
             told: Mutex::default(),
@@ -95,7 +96,7 @@ impl Counted {
     pub(crate) fn answered(&self, status: u16, since: Instant) {
         let now = Instant::now();
         self.history.count(now, status >= 500);
-        self.seconds.record(now.saturating_duration_since(since).as_secs_f64());
+        self.seconds.record(now.saturating_duration_since(since));
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls
             .entry(status)

@@ -15,6 +15,9 @@ const SHORTEST: usize = 8;
 /// less.
 const HOLD: usize = 16;
 
+/// Bytes in which a search of any kind is soon over.
+const SHORT: usize = 8 * 1024;
+
 /// Bytes that are read at once of another protocol.
 const READ: usize = 8 * 1024;
 
@@ -39,7 +42,7 @@ impl Mask {
                 return;
             }
             for value in headers.values_mut() {
-                if value.len() >= token.len() && memmem::find(value.as_bytes(), token).is_some() {
+                if value.len() >= token.len() && find(value.as_bytes(), token).is_some() {
                     let mut bytes = BytesMut::from(value.as_bytes());
                     star(&mut bytes, token);
                     *value = HeaderValue::from_maybe_shared(bytes.freeze()).unwrap_or(HeaderValue::from_static("***"));
@@ -53,13 +56,13 @@ impl Mask {
     pub(crate) fn piece(&mut self, piece: Bytes, last: bool) -> Bytes {
         let Mask { token, before, held } = self;
         token.expose(|token| {
-            if token.len() < SHORTEST || before.is_empty() && last && memmem::find(&piece, token).is_none() {
+            if token.len() < SHORTEST || before.is_empty() && last && find(&piece, token).is_none() {
                 return piece;
             }
             let border = token.len() - 1;
             let mut around = before.clone();
             around.extend_from_slice(&piece[..border.min(piece.len())]);
-            let clean = memmem::find(&around, token).is_none() && memmem::find(&piece, token).is_none();
+            let clean = find(&around, token).is_none() && find(&piece, token).is_none();
             let unsent = before.len() - *held;
             if clean && *held == 0 && piece.len() >= border {
                 // Nearly always: nothing is copied but the end.
@@ -110,6 +113,19 @@ impl Mask {
         let held = std::mem::take(&mut self.held);
         (held > 0).then(|| self.before.split_off(self.before.len() - held).freeze())
     }
+}
+
+/// Where the token is. In what is short, by its least common byte: to prepare the search that is linear whatever it meets takes longer than
+/// this does.
+fn find(bytes: &[u8], token: &[u8]) -> Option<usize> {
+    if bytes.len() > SHORT {
+        return memmem::find(bytes, token);
+    }
+    let rare = |byte: &u8| byte.is_ascii_uppercase() && !b"ETZ".contains(byte);
+    let at = token.iter().position(rare).unwrap_or(0);
+    let byte = *token.get(at)?;
+    let begins = memchr::memchr_iter(byte, bytes).filter_map(|found| found.checked_sub(at));
+    begins.into_iter().find(|begin| bytes[*begin..].starts_with(token))
 }
 
 fn star(bytes: &mut [u8], token: &[u8]) {

@@ -15,10 +15,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Seconds; from a call within one machine to the limit of an answer.
+/// Seconds, of what the loader measures.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// How often what was recorded is summed up.
-const UPKEEP: Duration = Duration::from_secs(1);
+/// How often what was recorded of logins is summed up.
+const UPKEEP: Duration = Duration::from_secs(10);
 
 /// Runs the gateway until it is told to stop. What it returns is the exit code: 0; 1 to 6 as of `bootseal`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -84,7 +84,6 @@ fn start(serve: &Serve) -> Result<()> {
 /// What the gateway itself counts; the loader's are in docs/token-source.md.
 fn describe() {
     metrics::describe_counter!("bootseal_gateway_calls_total", "Calls, by the status that the caller was given");
-    metrics::describe_histogram!("bootseal_gateway_call_seconds", "From a call's head to its answer's");
     metrics::describe_gauge!("bootseal_gateway_calls_in_flight", "Calls whose answer has not ended");
     metrics::describe_counter!(
         "bootseal_gateway_errors_total",

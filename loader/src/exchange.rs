@@ -13,6 +13,7 @@ use bootseal_memory::SecretBuf;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::borrow::Cow;
+use std::sync::Arc;
 use url::Url;
 
 /// A request of an HTTP library.
@@ -56,10 +57,15 @@ pub(crate) async fn call<S: Sender>(
     request: S::Request,
 ) -> std::result::Result<S::Answer, S::Error> {
     // Before a login is made for a call that may not be.
-    allow(&source.account().profile, &*request.address()?)?;
+    let account = source.account();
+    allow(&account.profile, &*request.address()?)?;
     let token = source.token().await?;
-    let again = checked(&token, &request)?;
     let profile = &token.0.account.profile;
+    // By the account that the token was made with: the file may have changed while we waited for it.
+    if !Arc::ptr_eq(&account, &token.0.account) {
+        allow(profile, &*request.address()?)?;
+    }
+    let again = if may_replay(profile, request.method()) { request.copy() } else { None };
     let late = Late::new(source, &token, false);
     let sent = late.sent;
     let (answer, rejected) = look(profile, sender.send(request, &token).await?, late).await;
@@ -126,14 +132,6 @@ impl Late {
             self.source.accepted(&self.token, self.sent.boot);
         }
     }
-}
-
-/// An error where `token` may not go where `request` goes; else the request once more, where it may be sent again. By the account that the
-/// token was made with: the file may have changed while we waited for it.
-fn checked<R: Outgoing>(token: &Token, request: &R) -> Result<Option<R>> {
-    let profile = &token.0.account.profile;
-    allow(profile, &*request.address()?)?;
-    Ok(if may_replay(profile, request.method()) { request.copy() } else { None })
 }
 
 /// An error where the token may not go to `url`.

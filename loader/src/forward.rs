@@ -3,16 +3,16 @@
 
 use crate::client::{Below, Client};
 use crate::error::{Error, Result};
-use crate::exchange::{self, Outgoing, Sender};
+use crate::exchange::{self, Incoming, Late, Outgoing, Sender};
 use crate::guarded::Guarded;
 use crate::pace::Paced;
 use crate::peek::AnswerBody;
 use crate::pool::ConnectionBody;
 use crate::token::Token;
-use bootseal_core::Kind;
+use bootseal_core::{Kind, When};
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use std::borrow::Cow;
@@ -46,8 +46,8 @@ impl Client {
     /// Sends what somebody else asked for: for proxies. As [`Client::execute`], but an answer that points elsewhere is the caller's, and so are
     /// its trailers and its upgrade; `Accept` and `User-Agent` are what the request says.
     ///
-    /// A whole body is sent once more after a rejected token; of one that streams the first answer is returned, the token already replaced. The
-    /// answer's extensions hold the [`Token`] that it was given for.
+    /// A whole body is sent once more after a rejected token; of one that streams the first answer is returned, the token already replaced.
+    /// With the answer comes the token that it was given for.
     ///
     /// # Errors
     /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] where this client is one of [`TokenSource::wrap`](crate::TokenSource::wrap).
@@ -59,13 +59,13 @@ impl Client {
     /// # let client = vault.token_source("acme")?.client();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let request = http::Request::get(vendor.url("/orders")).body(bootseal::Payload::default())?;
-    /// let answer = client.forward(request).await?;
+    /// let (answer, token) = client.forward(request).await?;
     /// assert_eq!(answer.status(), 200);
-    /// assert!(answer.extensions().get::<bootseal::Token>().is_some());
+    /// assert!(format!("{token:?}").starts_with("Token(#1, "));
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn forward(&self, request: Request<Payload>) -> Result<Response<AnswerBody<ConnectionBody>>> {
+    pub async fn forward(&self, request: Request<Payload>) -> Result<(Response<AnswerBody<ConnectionBody>>, Token)> {
         let Below::Guarded(connections) = &self.below else {
             return Err(Error::new(
                 Kind::Usage,
@@ -78,20 +78,47 @@ impl Client {
                 "the request's URI has no scheme and host, so it cannot be told where the token would go",
             ));
         };
-        exchange::call(&self.source, &mut As(connections.get(&self.source)?), Forwarded { request, origin }).await
+        let call = Forwarded { request: Box::new(request), origin };
+        let returned = exchange::call(&self.source, &mut As(connections.get(&self.source)?), call).await?;
+        Ok((returned.answer, returned.token))
     }
 }
 
 struct As(Arc<Guarded>);
 
 struct Forwarded {
-    request: Request<Payload>,
+    request: Box<Request<Payload>>,
     origin: Arc<Url>,
+}
+
+/// An answer, with what it was given for.
+struct Returned {
+    answer: Response<AnswerBody<ConnectionBody>>,
+    token: Token,
+}
+
+impl Incoming for Returned {
+    fn status(&self) -> StatusCode {
+        self.answer.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.answer.headers()
+    }
+
+    async fn says(self, when: &When, late: Late) -> (Returned, Option<bool>) {
+        let (answer, says) = self.answer.says(when, late).await;
+        (Returned { answer, token: self.token }, says)
+    }
+
+    async fn leave(self) {
+        self.answer.leave().await;
+    }
 }
 
 impl Sender for As {
     type Request = Forwarded;
-    type Answer = Response<AnswerBody<ConnectionBody>>;
+    type Answer = Returned;
     type Error = Error;
 
     async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Answer> {
@@ -113,10 +140,9 @@ impl Sender for As {
                 reqwest::Body::wrap(body)
             }
         };
-        let request = Request::from_parts(parts, body);
-        let mut answer = self.0.to_head(request, &token.0.headers, pace.as_deref()).await?;
-        answer.extensions_mut().insert(token.clone());
-        Ok(answer.map(AnswerBody::new))
+        let mut request = Request::from_parts(parts, body);
+        let answer = self.0.to_head(&mut request, &token.0.headers, pace.as_deref()).await?;
+        Ok(Returned { answer: answer.map(AnswerBody::new), token: token.clone() })
     }
 }
 
@@ -138,6 +164,6 @@ impl Outgoing for Forwarded {
         *again.method_mut() = self.request.method().clone();
         *again.uri_mut() = self.request.uri().clone();
         *again.headers_mut() = self.request.headers().clone();
-        Some(Forwarded { request: again, origin: self.origin.clone() })
+        Some(Forwarded { request: Box::new(again), origin: self.origin.clone() })
     }
 }

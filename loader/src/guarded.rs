@@ -88,10 +88,10 @@ impl Guarded {
         })
     }
 
-    /// Sends a request once, with `headers` on it whose values nobody sees.
+    /// Sends a request once, and takes it out of `request`, with `headers` on it whose values nobody sees.
     pub(crate) async fn once(
         &self,
-        mut request: http::Request<reqwest::Body>,
+        request: &mut http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
     ) -> Result<http::Response<ConnectionBody>, Failed> {
         let mut stand_ins: Vec<StandIn> = Vec::with_capacity(headers.len());
@@ -109,7 +109,7 @@ impl Guarded {
     /// not count.
     pub(crate) async fn to_head(
         &self,
-        request: http::Request<reqwest::Body>,
+        request: &mut http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
         pace: Option<&Pace>,
     ) -> Result<http::Response<ConnectionBody>> {
@@ -133,7 +133,8 @@ impl Guarded {
                 None => (Call { request: call.without_body(), make_body: None }, false),
             };
             let url = call.request.url().clone();
-            let sent = self.to_head(self.dress(call.made())?, &token.0.headers, None);
+            let mut request = self.dress(call.made())?;
+            let sent = self.to_head(&mut request, &token.0.headers, None);
             let answer = match until {
                 Some(until) => {
                     let limit = limit.unwrap_or_default();
@@ -310,7 +311,7 @@ mod tests {
         let mut request = http::Request::new(reqwest::Body::default());
         *request.uri_mut() = url(&other).parse().unwrap();
         let secret = Secret::copy_of(b"token").unwrap();
-        let failed = guarded.once(request, &[(http::header::AUTHORIZATION, secret)]).await.unwrap_err();
+        let failed = guarded.once(&mut request, &[(http::header::AUTHORIZATION, secret)]).await.unwrap_err();
         assert_eq!(failed.of_call().kind(), Kind::Usage);
         other.set_nonblocking(true).unwrap();
         assert!(other.accept().is_err(), "nobody came");

@@ -78,7 +78,7 @@ where
     B: Clone + Send + 'static,
     A: Body<Data: Send, Error: Send> + Send + 'static,
 {
-    type Response = Response<AnswerBody<A>>;
+    type Response = Response<AnswerBody<Pin<Box<A>>>>;
     type Error = Boxed;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Boxed>> + Send>>;
 
@@ -107,14 +107,14 @@ where
     A: Body<Data: Send, Error: Send> + Send,
 {
     type Request = Request<B>;
-    type Answer = Response<AnswerBody<A>>;
+    type Answer = Response<AnswerBody<Pin<Box<A>>>>;
     type Error = Boxed;
 
     async fn send(&mut self, mut request: Request<B>, token: &Token) -> Result<Self::Answer, Boxed> {
         exchange::put_on(token, request.headers_mut())?;
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
         let answer = self.0.call(request).await.map_err(Into::into)?;
-        Ok(answer.map(AnswerBody::new))
+        Ok(answer.map(|body| AnswerBody::new(Box::pin(body))))
     }
 }
 

@@ -22,7 +22,7 @@ const DRAIN: usize = 64 * 1024;
 /// The body of an answer that may have been looked into: the same bytes, trailers and error as those of `B`.
 ///
 /// It is what answers of [`Client::forward`](crate::Client::forward) and of the tower layer, `TokenService`, have as a body.
-pub struct AnswerBody<B: Body> {
+pub struct AnswerBody<B: Body + Unpin> {
     read: Bytes,
     after: After<B>,
     /// Looks on while it is read, where what it says was not known when it was handed on.
@@ -30,15 +30,15 @@ pub struct AnswerBody<B: Body> {
 }
 
 enum After<B: Body> {
-    Rest(Pin<Box<B>>),
+    Rest(B),
     Trailers(HeaderMap),
     Error(B::Error),
     End,
 }
 
-impl<B: Body> AnswerBody<B> {
+impl<B: Body + Unpin> AnswerBody<B> {
     pub(crate) fn new(body: B) -> AnswerBody<B> {
-        AnswerBody { read: Bytes::new(), after: After::Rest(Box::pin(body)), look: None }
+        AnswerBody { read: Bytes::new(), after: After::Rest(body), look: None }
     }
 
     /// Whether `when` holds for the first JSON value of the body. A body that has a length is waited for; of another one, which may be a
@@ -49,7 +49,7 @@ impl<B: Body> AnswerBody<B> {
         let mut look = Look::new(when);
         let mut says = None;
         while says.is_none() {
-            let frame = std::future::poll_fn(|cx| match rest.as_mut().poll_frame(cx) {
+            let frame = std::future::poll_fn(|cx| match Pin::new(&mut *rest).poll_frame(cx) {
                 Poll::Pending if !waits => Poll::Ready(None),
                 polled => polled.map(Some),
             });
@@ -133,15 +133,15 @@ fn to_bytes(mut data: impl Buf) -> Bytes {
     data.copy_to_bytes(data.remaining())
 }
 
-impl<B: Body> fmt::Debug for AnswerBody<B> {
+impl<B: Body + Unpin> fmt::Debug for AnswerBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AnswerBody(…)")
     }
 }
 
-impl<B: Body> Unpin for AnswerBody<B> {}
+impl<B: Body + Unpin> Unpin for AnswerBody<B> {}
 
-impl<B: Body> Body for AnswerBody<B> {
+impl<B: Body + Unpin> Body for AnswerBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -150,7 +150,7 @@ impl<B: Body> Body for AnswerBody<B> {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))));
         }
         if let After::Rest(rest) = &mut self.after {
-            let frame = ready!(rest.as_mut().poll_frame(cx)).map(|frame| Ok(frame?.map_data(to_bytes)));
+            let frame = ready!(Pin::new(&mut *rest).poll_frame(cx)).map(|frame| Ok(frame?.map_data(to_bytes)));
             if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
                 self.passes(data);
             }
@@ -185,7 +185,7 @@ impl<B: Body> Body for AnswerBody<B> {
     }
 }
 
-impl<B: Body<Data: Send, Error: Send> + Send> Incoming for http::Response<AnswerBody<B>> {
+impl<B: Body<Data: Send, Error: Send> + Unpin + Send> Incoming for http::Response<AnswerBody<B>> {
     fn status(&self) -> StatusCode {
         self.status()
     }

@@ -6,7 +6,7 @@ use bootseal_core::{Kind, Secret};
 use bootseal_memory::Exposed;
 use http::HeaderValue;
 use memchr::memmem::Finder;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ pub(crate) struct Placeholders {
     pub(crate) prefix: [u8; PREFIX],
     pub(crate) find: Finder<'static>,
     /// Those that are not written yet.
-    waiting: Mutex<BTreeMap<u64, Secret>>,
+    waiting: Mutex<HashMap<u64, Secret>>,
     count: AtomicUsize,
     last: AtomicU64,
 }
@@ -73,7 +73,7 @@ impl Placeholders {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, Secret>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Secret>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -77,8 +77,8 @@ impl Pool {
         Pool(Arc::new(Inner { connector, idle_per_host, idle_for, kept: Mutex::default() }))
     }
 
-    /// Sends `request`. Where an idle connection turns out to have been closed before any of it was written, it goes on another.
-    pub(crate) async fn send(&self, mut request: Request<reqwest::Body>) -> Result<Response<ConnectionBody>, Failed> {
+    /// Sends `request`, which it takes out of its place: what is passed on by value is copied at each step. Where an idle connection turns out to have been closed before any of it was written, it goes on another.
+    pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<ConnectionBody>, Failed> {
         let uri = request.uri();
         let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
             return Err(Failed::Ours(Error::new(Kind::Usage, "the call's URL has no scheme and host")));
@@ -97,7 +97,7 @@ impl Pool {
                     if let (Entry::Vacant(place), Some(name)) = (request.headers_mut().entry(HOST), name) {
                         place.insert(name);
                     }
-                    match connection.try_send_request(request).await {
+                    match connection.try_send_request(std::mem::take(request)).await {
                         Ok(answer) => {
                             let lease = Lease { pool: self.0.clone(), host, connection };
                             return Ok(answer.map(|body| ConnectionBody { body, lease: Some(lease) }));
@@ -109,14 +109,14 @@ impl Pool {
                     if let Some(path) = request.uri().path_and_query().filter(|_| request.uri().authority().is_none()) {
                         *request.uri_mut() = origin.with_path(path.clone())?;
                     }
-                    match connection.try_send_request(request).await {
+                    match connection.try_send_request(std::mem::take(request)).await {
                         Ok(answer) => return Ok(answer.map(|body| ConnectionBody { body, lease: None })),
                         Err(refused) => refused,
                     }
                 }
             };
             match refused.take_message() {
-                Some(unsent) if reused => request = unsent,
+                Some(unsent) if reused => *request = unsent,
                 _ => return Err(Failed::Http(refused.into_error())),
             }
         }

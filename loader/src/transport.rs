@@ -65,7 +65,7 @@ impl Transport for HttpTransport {
             if let Some(body) = request.body {
                 *call.body_mut() = Bytes::from_owner(body.exposed()).into();
             }
-            let exchange = async { read(guarded.once(call, &request.headers).await.map_err(understand)?).await };
+            let exchange = async { read(guarded.once(&mut call, &request.headers).await.map_err(understand)?).await };
             match tokio::time::timeout(request.timeout, exchange).await {
                 Ok(answer) => answer,
                 Err(_) => Err(TransportError::Timeout),

@@ -622,8 +622,12 @@ impl Profile {
         let clear =
             self.login.url.base().scheme() == "http" && url.scheme() == "http" && (self.allow_http || is_loopback(url));
         let secure = url.scheme() == "https" || clear;
-        let origin = url.host().map(|host| host.to_owned()).zip(url.port_or_known_default());
-        secure && origin.is_some_and(|origin| self.hosts.contains(&origin))
+        let (asked, port) = (url.host(), url.port_or_known_default());
+        secure
+            && self
+                .hosts
+                .iter()
+                .any(|(host, at)| asked.as_ref().is_some_and(|asked| host == asked) && Some(*at) == port)
     }
 
     /// The origins where the token may go, for messages: `api.acme.example, api.acme.example:8443`.
