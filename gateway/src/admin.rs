@@ -31,7 +31,7 @@ const SECURITY: [(HeaderName, &str); 3] = [
 pub(crate) struct Admin(pub(crate) Weak<Running>);
 
 impl Answers for Admin {
-    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Request<Incoming>) -> Response<Answer> {
+    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Box<Request<Incoming>>) -> Response<Answer> {
         if came.loopback
             && let Err(problem) = not_led_here(request.uri(), request.headers(), false)
         {

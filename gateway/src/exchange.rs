@@ -10,8 +10,9 @@ use crate::problem::Problem;
 use crate::strict::Watch;
 use bootseal::Payload;
 use http::header::HOST;
+use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -36,7 +37,7 @@ pub(crate) struct Came {
 }
 
 /// Answers one call by one of the routes of its address.
-pub(crate) async fn answer(came: &Came, routes: &[Arc<Live>], request: Request<Incoming>) -> Response<Answer> {
+pub(crate) async fn answer(came: &Came, routes: &[Arc<Live>], request: Box<Request<Incoming>>) -> Response<Answer> {
     let since = Instant::now();
     let live = match find(routes, &request) {
         Ok(live) => live,
@@ -74,7 +75,7 @@ fn find<'a>(routes: &'a [Arc<Live>], request: &Request<Incoming>) -> Result<&'a 
     })
 }
 
-async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> Result<Response<Answer>, Problem> {
+async fn pass(came: &Came, live: &Arc<Live>, mut request: Box<Request<Incoming>>) -> Result<Response<Answer>, Problem> {
     if came.loopback {
         not_led_here(request.uri(), request.headers(), live.check.asks_for_key())?;
     }
@@ -83,19 +84,16 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     let in_flight = InFlight::of(&live.counted, &came.watch);
     let (named, authority) = (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
     let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
-    let upgraded = upgrade.then(|| hyper::upgrade::on(&mut request));
+    let upgraded = upgrade.then(|| hyper::upgrade::on(&mut *request));
     let client = if upgrade { &live.upgrades } else { &live.client };
     let (parts, body) = request.into_parts();
     let (payload, broken) = payload(live, body).await?;
-    let mut out = Request::new(payload);
-    *out.method_mut() = parts.method;
-    *out.uri_mut() = asked.clone();
-    *out.headers_mut() = parts.headers;
-    live.headers.to_upstream(out.headers_mut(), upgrade);
     let (mut answer, token) =
-        client.forward(out).await.map_err(|error| match broken.as_ref().and_then(Broken::why) {
-            Some(why) => broken_body(why),
-            None => Problem::of(&error, || live.source.status().held_for),
+        client.forward(outgoing(live, parts, payload, &asked, upgrade)).await.map_err(|error| {
+            match broken.as_ref().and_then(Broken::why) {
+                Some(why) => broken_body(why),
+                None => Problem::of(&error, || live.source.status().held_for),
+            }
         })?;
     let theirs = (answer.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut answer));
     if theirs.is_some() && !(upgrade && is_websocket(answer.headers())) {
@@ -122,12 +120,21 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Request<Incoming>) -> 
     Ok(answer)
 }
 
+fn outgoing(live: &Live, parts: Parts, payload: Payload, to: &Uri, upgrade: bool) -> Request<Payload> {
+    let mut out = Request::new(payload);
+    *out.method_mut() = parts.method;
+    *out.uri_mut() = to.clone();
+    *out.headers_mut() = parts.headers;
+    live.headers.to_upstream(out.headers_mut(), upgrade);
+    out
+}
+
 /// A body up to the route's limit whole, so that it can be sent once more; a longer one, or one of unknown length, as it comes in.
 async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Option<Broken>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
         Some(length) if length <= live.route.replay_body_limit as u64 => {
-            let whole = tokio::time::timeout(WHOLE_WITHIN, body.collect()).await;
+            let whole = Box::pin(tokio::time::timeout(WHOLE_WITHIN, body.collect())).await;
             let whole = whole.map_err(|_| broken_body(&format!("did not come in within {WHOLE_WITHIN:?}")))?;
             let whole = whole.map_err(|error| broken_body(&broke_off(&error)))?;
             let trailers = whole.trailers().cloned();

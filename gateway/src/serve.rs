@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
+use tokio::task::JoinSet;
 
 /// Where there is no room for a connection, as when the process has no descriptor left.
 const BREATH: Duration = Duration::from_millis(50);
@@ -33,7 +34,7 @@ pub(crate) trait Answers: Send + Sync + 'static {
     fn answer(
         self: Arc<Self>,
         came: Arc<Came>,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
     ) -> impl Future<Output = Response<Answer>> + Send;
 }
 
@@ -41,7 +42,7 @@ pub(crate) trait Answers: Send + Sync + 'static {
 pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<Live>>>);
 
 impl Answers for Routes {
-    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Request<Incoming>) -> Response<Answer> {
+    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Box<Request<Incoming>>) -> Response<Answer> {
         let routes = self.0.load_full();
         exchange::answer(&came, &routes, request).await
     }
@@ -67,6 +68,20 @@ impl Listener {
             }
         }
     }
+
+    async fn accept(&self) -> io::Result<Accepted> {
+        Ok(match self {
+            Listener::Tcp(listener) => Accepted::Tcp(listener.accept().await?.0),
+            #[cfg(unix)]
+            Listener::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
+        })
+    }
+}
+
+enum Accepted {
+    Tcp(tokio::net::TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
 }
 
 /// Serves one socket until `open` is no longer so, and then lets calls in flight end, and connections that were upgraded, for `drain` at most.
@@ -83,7 +98,14 @@ pub(crate) async fn serve<A: Answers>(
     };
     let loopback = matches!(&listen, Listen::Tcp(address) if address.ip().is_loopback());
     let (over, until) = watch::channel(());
-    let server = Server { answers, builder: builder(), graceful: GracefulShutdown::new(), loopback, until };
+    let mut server = Server {
+        answers,
+        builder: builder(),
+        graceful: GracefulShutdown::new(),
+        loopback,
+        until,
+        connections: JoinSet::new(),
+    };
     let mut full = None;
     let drain = loop {
         let permit = tokio::select! {
@@ -92,10 +114,14 @@ pub(crate) async fn serve<A: Answers>(
         };
         tokio::select! {
             drain = closed(&mut open) => break drain,
-            accepted = server.accept(&listener, permit) => if let Err(error) = accepted {
-                tracing::warn!(%listen, %error, "a connection was not accepted");
-                tokio::time::sleep(BREATH).await;
+            accepted = listener.accept() => {
+                if let Err(error) = accepted.and_then(|accepted| server.accepted(accepted, permit)) {
+                    tracing::warn!(%listen, %error, "a connection was not accepted");
+                    tokio::time::sleep(BREATH).await;
+                }
             }
+            // What ended gives its memory back.
+            Some(_) = server.connections.join_next() => {}
         }
     };
     drop(listener);
@@ -103,7 +129,8 @@ pub(crate) async fn serve<A: Answers>(
     if let Listen::Unix(path) = &listen {
         let _ = std::fs::remove_file(path);
     }
-    let Server { graceful, until, .. } = server;
+    // Dropped, and with it ended, when this returns.
+    let Server { graceful, until, connections: _connections, .. } = server;
     drop(until);
     let all = async {
         graceful.shutdown().await;
@@ -162,19 +189,18 @@ struct Server<A> {
     graceful: GracefulShutdown,
     loopback: bool,
     until: watch::Receiver<()>,
+    connections: JoinSet<()>,
 }
 
 impl<A: Answers> Server<A> {
-    async fn accept(&self, listener: &Listener, permit: Option<OwnedSemaphorePermit>) -> io::Result<()> {
-        match listener {
-            Listener::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+    fn accepted(&mut self, accepted: Accepted, permit: Option<OwnedSemaphorePermit>) -> io::Result<()> {
+        match accepted {
+            Accepted::Tcp(stream) => {
                 stream.set_nodelay(true)?;
                 self.connection(stream, Peer::Tcp, permit);
             }
             #[cfg(unix)]
-            Listener::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
+            Accepted::Unix(stream) => {
                 let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
                 self.connection(stream, Peer::Unix(uid), permit);
             }
@@ -182,29 +208,27 @@ impl<A: Answers> Server<A> {
         Ok(())
     }
 
-    fn connection<S>(&self, stream: S, peer: Peer, permit: Option<OwnedSemaphorePermit>)
+    fn connection<S>(&mut self, stream: S, peer: Peer, permit: Option<OwnedSemaphorePermit>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Arc::new(Watch::default());
-        let mut until = self.until.clone();
-        let came = Arc::new(Came { peer, loopback: self.loopback, watch: watch.clone(), until: until.clone() });
+        let came = Arc::new(Came { peer, loopback: self.loopback, watch: watch.clone(), until: self.until.clone() });
         let stream = Strict::new(stream, Limits::default(), watch.clone());
         let answers = self.answers.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let (answers, came) = (answers.clone(), came.clone());
+            // Once, in place of with each future that it goes through.
+            let request = Box::new(request);
             async move { Ok::<_, Infallible>(answers.answer(came, request).await) }
         });
         let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection.into_owned());
-        tokio::spawn(async move {
+        self.connections.spawn(async move {
             let _permit = permit;
-            tokio::select! {
-                ended = connection => if let Err(error) = ended {
-                    // A caller that goes away is no event.
-                    tracing::debug!(%error, "a connection ended");
-                },
-                _ = until.changed() => {}
+            if let Err(error) = connection.await {
+                // A caller that goes away is no event.
+                tracing::debug!(%error, "a connection ended");
             }
             if let Some(why) = watch.refused() {
                 metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why).increment(1);

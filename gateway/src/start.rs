@@ -43,6 +43,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn start(serve: &Serve) -> Result<()> {
+    if serve.workers == 1 {
+        // Before there is another thread.
+        bootseal::one_heap();
+    }
     let hardened = harden::process();
     let connections = harden::connections();
     log(&serve.log);

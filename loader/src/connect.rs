@@ -120,7 +120,7 @@ impl Parts {
             }
         };
         if uri.scheme_str() != Some("https") {
-            return Ok(Link { stream: Box::new(Writer::new(tcp.into_inner(), placeholders)), http2: false });
+            return Ok(Link { stream: Box::new(tcp.into_inner()), http2: false });
         }
         let name = match to.host() {
             Some(url::Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::from(address)),
@@ -128,7 +128,7 @@ impl Parts {
             Some(url::Host::Domain(domain)) => ServerName::try_from(domain.to_owned())?,
             None => return Err("the URL has no host".into()),
         };
-        let stream = self.tls.connect(name, tcp.into_inner()).await?;
+        let stream = self.tls.connect(name, tcp.into_inner().into_below()?).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
         let stream: Box<dyn Stream> = match http2 {
             true => Box::new(FrameWriter::new(stream, placeholders)),

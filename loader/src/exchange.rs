@@ -83,7 +83,20 @@ pub(crate) async fn call<S: Sender>(
     if !source.reject(&token) {
         return Ok(answer);
     }
-    let Some(again) = again else { return Ok(answer) };
+    match again {
+        // On the heap, as what is rare: room for it would be made, and moved, for each call.
+        Some(again) => Box::pin(replay(source, sender, again, answer)).await,
+        None => Ok(answer),
+    }
+}
+
+/// The call once more, with another token than the one that `answer` rejects.
+async fn replay<S: Sender>(
+    source: &TokenSource,
+    sender: &mut S,
+    again: S::Request,
+    answer: S::Answer,
+) -> std::result::Result<S::Answer, S::Error> {
     let token = source.token().await?;
     let profile = &token.0.account.profile;
     allow(profile, &*again.address()?)?;
@@ -191,7 +204,7 @@ async fn look<A: Incoming>(profile: &Profile, answer: A, mut late: Late) -> (A, 
     match &profile.rejected_when {
         Some(when) => {
             late.took = took(answer.status());
-            answer.says(when, late).await
+            Box::pin(answer.says(when, late)).await
         }
         None => (answer, Some(false)),
     }

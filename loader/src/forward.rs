@@ -5,7 +5,7 @@ use crate::client::{Below, Client};
 use crate::error::{Error, Result};
 use crate::exchange::{self, Incoming, Late, Outgoing, Sender};
 use crate::guarded::Guarded;
-use crate::pace::Paced;
+use crate::pace::{Pace, Paced};
 use crate::peek::AnswerBody;
 use crate::pool::ConnectionBody;
 use crate::token::Token;
@@ -65,7 +65,19 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn forward(&self, request: Request<Payload>) -> Result<(Response<AnswerBody<ConnectionBody>>, Token)> {
+    pub fn forward(
+        &self,
+        request: Request<Payload>,
+    ) -> impl Future<Output = Result<(Response<AnswerBody<ConnectionBody>>, Token)>> + Send {
+        // Once, in place of with each future that it goes through.
+        let request = Box::new(request);
+        self.forward_boxed(request)
+    }
+
+    async fn forward_boxed(
+        &self,
+        request: Box<Request<Payload>>,
+    ) -> Result<(Response<AnswerBody<ConnectionBody>>, Token)> {
         let Below::Guarded(connections) = &self.below else {
             return Err(Error::new(
                 Kind::Usage,
@@ -78,7 +90,7 @@ impl Client {
                 "the request's URI has no scheme and host, so it cannot be told where the token would go",
             ));
         };
-        let call = Forwarded { request: Box::new(request), origin };
+        let call = Forwarded { request, origin };
         let returned = exchange::call(&self.source, &mut As(connections.get(&self.source)?), call).await?;
         Ok((returned.answer, returned.token))
     }
@@ -122,27 +134,32 @@ impl Sender for As {
     type Error = Error;
 
     async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Answer> {
-        let mut pace = None;
-        let (mut parts, body) = call.request.into_parts();
-        let body = match body {
-            Payload::Whole(bytes) => reqwest::Body::from(bytes),
+        let (mut request, pace) = call.made();
+        let answer = self.0.to_head(&mut request, &token.0.headers, pace.as_deref()).await?;
+        Ok(Returned { answer: answer.map(AnswerBody::new), token: token.clone() })
+    }
+}
+
+impl Forwarded {
+    /// The request as it is sent, and of a body that streams how it comes in.
+    fn made(self) -> (Request<reqwest::Body>, Option<Arc<Pace>>) {
+        let (mut parts, body) = self.request.into_parts();
+        let (body, pace) = match body {
+            Payload::Whole(bytes) => (reqwest::Body::from(bytes), None),
             Payload::Trailed(bytes, trailers) => {
                 let body = Full::new(bytes).with_trailers(async { Some(Ok(trailers)) });
-                reqwest::Body::wrap(body)
+                (reqwest::Body::wrap(body), None)
             }
             Payload::Streamed(body) => {
                 // hyper takes it that these have none, unless it is said.
                 if [Method::GET, Method::HEAD].contains(&parts.method) && body.size_hint().exact().is_none() {
                     parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
                 }
-                let (body, watched) = Paced::of(body);
-                pace = Some(watched);
-                reqwest::Body::wrap(body)
+                let (body, pace) = Paced::of(body);
+                (reqwest::Body::wrap(body), Some(pace))
             }
         };
-        let mut request = Request::from_parts(parts, body);
-        let answer = self.0.to_head(&mut request, &token.0.headers, pace.as_deref()).await?;
-        Ok(Returned { answer: answer.map(AnswerBody::new), token: token.clone() })
+        (Request::from_parts(parts, body), pace)
     }
 }
 

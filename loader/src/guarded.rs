@@ -15,6 +15,7 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCAT
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::{Request, Response, ResponseBuilderExt};
+use smallvec::SmallVec;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -94,7 +95,7 @@ impl Guarded {
         request: &mut http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
     ) -> Result<http::Response<ConnectionBody>, Failed> {
-        let mut stand_ins: Vec<StandIn> = Vec::with_capacity(headers.len());
+        let mut stand_ins: SmallVec<[StandIn; 2]> = SmallVec::new();
         for (name, secret) in headers {
             let stand_in = self.placeholders.stand_in(secret);
             request.headers_mut().insert(name.clone(), stand_in.header().map_err(Failed::Ours)?);
@@ -113,11 +114,15 @@ impl Guarded {
         headers: &[(HeaderName, Secret)],
         pace: Option<&Pace>,
     ) -> Result<http::Response<ConnectionBody>> {
-        let sent = self.once(request, headers);
         let answer = match (self.answer_timeout, pace) {
-            (None, _) => sent.await,
-            (Some(limit), None) => tokio::time::timeout(limit, sent).await.map_err(|_| late(limit))?,
-            (Some(limit), Some(pace)) => pace.within(limit, sent).await.ok_or_else(|| late(limit))?,
+            (None, _) => self.once(request, headers).await,
+            (Some(limit), None) => {
+                tokio::time::timeout(limit, self.once(request, headers)).await.map_err(|_| late(limit))?
+            }
+            (Some(limit), Some(pace)) => {
+                let sent = Box::pin(self.once(request, headers));
+                pace.within(limit, sent).await.ok_or_else(|| late(limit))?
+            }
         };
         answer.map_err(Failed::of_call)
     }

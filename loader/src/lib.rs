@@ -128,7 +128,7 @@ struct Readme;
 pub use bootseal_core::{Gateway, Identity, Kind, Profile, Secret, VaultId, VerifiedFile};
 #[cfg(target_os = "linux")]
 pub use bootseal_memory::{Audit, AuditError, audit};
-pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, report};
+pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report};
 pub use error::{Error, Result};
 pub use secrets::Secrets;
 pub use startup::{Check, Loader, load};

@@ -77,7 +77,8 @@ impl Pool {
         Pool(Arc::new(Inner { connector, idle_per_host, idle_for, kept: Mutex::default() }))
     }
 
-    /// Sends `request`, which it takes out of its place: what is passed on by value is copied at each step. Where an idle connection turns out to have been closed before any of it was written, it goes on another.
+    /// Sends `request`, which it takes out of its place: what is passed on by value is copied at each step. Where a connection turns out to have
+    /// been closed before any of it was written, it goes on another.
     pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<ConnectionBody>, Failed> {
         let uri = request.uri();
         let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
@@ -90,7 +91,8 @@ impl Pool {
         loop {
             let (connection, reused) = match self.0.take(&origin) {
                 Some(connection) => (connection, true),
-                None => (self.connect(&origin).await?, false),
+                // On the heap, as what is rare: room for it would be made, and moved, for each call.
+                None => Box::pin(self.connect(&origin)).await?,
             };
             let mut refused = match connection {
                 Connection::Http1(mut connection, host, name) => {
@@ -122,7 +124,8 @@ impl Pool {
         }
     }
 
-    async fn connect(&self, origin: &Origin) -> Result<Connection, Failed> {
+    /// A connection, and whether it was there already.
+    async fn connect(&self, origin: &Origin) -> Result<(Connection, bool), Failed> {
         let to = origin.with_path(PathAndQuery::from_static("/"))?;
         let link = self.0.connector.clone().call(to).await.map_err(Failed::Connect)?;
         let failed = |error: hyper::Error| Failed::Connect(error.into());
@@ -132,7 +135,7 @@ impl Pool {
             let mut kept = self.0.kept();
             self.keep_reaping(&mut kept);
             let at = kept.host(origin);
-            return Ok(Connection::Http1(connection, at, kept.hosts[at].name.clone()));
+            return Ok((Connection::Http1(connection, at, kept.hosts[at].name.clone()), false));
         }
         let mut builder = http2::Builder::new(TokioExecutor::new());
         let (connection, driven) = builder.timer(TokioTimer::new()).handshake(link).await.map_err(failed)?;
@@ -142,11 +145,11 @@ impl Pool {
         let host = &mut kept.hosts[at];
         match &host.http2 {
             // Another call was faster: this connection is not needed.
-            Some((other, _)) if !other.is_closed() => Ok(Connection::Http2(other.clone())),
+            Some((other, _)) if !other.is_closed() => Ok((Connection::Http2(other.clone()), true)),
             _ => {
                 tokio::spawn(driven);
                 host.http2 = Some((connection.clone(), Instant::now()));
-                Ok(Connection::Http2(connection))
+                Ok((Connection::Http2(connection), false))
             }
         }
     }
@@ -320,5 +323,146 @@ impl Body for ConnectionBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::guarded::{Guarded, Options};
+    use crate::transport::Way;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A vendor that answers each head that it reads with `answer`, and after `calls` of them closes the connection.
+    struct Scripted {
+        url: String,
+        connections: Arc<AtomicUsize>,
+        /// How often a connection was seen to end.
+        ended: tokio::sync::mpsc::UnboundedReceiver<()>,
+    }
+
+    async fn scripted(answer: &'static str, calls: usize) -> Scripted {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (end, ended) = tokio::sync::mpsc::unbounded_channel();
+        let count = connections.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+                let end = end.clone();
+                tokio::spawn(async move {
+                    let mut read = Vec::new();
+                    for _ in 0..calls {
+                        while !read.ends_with(b"\r\n\r\n") {
+                            if stream.read_buf(&mut read).await.unwrap_or(0) == 0 {
+                                return end.send(());
+                            }
+                        }
+                        read.clear();
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            break;
+                        }
+                    }
+                    end.send(())
+                });
+            }
+        });
+        Scripted { url, connections, ended }
+    }
+
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok";
+
+    fn guarded(options: Options) -> Guarded {
+        Guarded::new(&Way::default(), &options, |_| Ok(())).unwrap()
+    }
+
+    async fn call(guarded: &Guarded, vendor: &Scripted) -> Response<ConnectionBody> {
+        let mut request = Request::post(&vendor.url).body(reqwest::Body::default()).unwrap();
+        guarded.once(&mut request, &[]).await.unwrap()
+    }
+
+    async fn read(answer: Response<ConnectionBody>) {
+        use http_body_util::BodyExt;
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_when_its_answer_has_ended() {
+        let vendor = scripted(OK, usize::MAX).await;
+        let guarded = guarded(Options::default());
+        for _ in 0..3 {
+            read(call(&guarded, &vendor).await).await;
+        }
+        assert_eq!(vendor.connections.load(Ordering::Relaxed), 1);
+        // While one answer is not read, another call does not wait for it.
+        let unread = call(&guarded, &vendor).await;
+        read(call(&guarded, &vendor).await).await;
+        read(unread).await;
+        assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_to_its_end_closes_its_connection() {
+        let mut vendor = scripted(HALF, usize::MAX).await;
+        let guarded = guarded(Options::default());
+        drop(call(&guarded, &vendor).await);
+        vendor.ended.recv().await.unwrap();
+        drop(call(&guarded, &vendor).await);
+        assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_closed_while_idle_fails_no_call() {
+        let vendor = scripted(OK, 1).await;
+        let guarded = guarded(Options::default());
+        for _ in 0..20 {
+            read(call(&guarded, &vendor).await).await;
+        }
+        assert_eq!(vendor.connections.load(Ordering::Relaxed), 20);
+    }
+
+    #[tokio::test]
+    async fn what_is_idle_for_too_long_is_closed() {
+        let mut vendor = scripted(OK, usize::MAX).await;
+        let guarded = guarded(Options { idle_for: Duration::from_millis(20), ..Options::default() });
+        read(call(&guarded, &vendor).await).await;
+        vendor.ended.recv().await.unwrap();
+        read(call(&guarded, &vendor).await).await;
+        vendor.ended.recv().await.unwrap();
+        assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn no_more_are_kept_than_may_be() {
+        let mut vendor = scripted(OK, usize::MAX).await;
+        let guarded = guarded(Options { idle_per_host: 1, ..Options::default() });
+        let (one, other) = (call(&guarded, &vendor).await, call(&guarded, &vendor).await);
+        read(one).await;
+        read(other).await;
+        vendor.ended.recv().await.unwrap();
+        read(call(&guarded, &vendor).await).await;
+        assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_host_is_named_as_it_is_asked_for() {
+        for (url, name) in [
+            ("http://a.example", "a.example"),
+            ("http://a.example:80", "a.example"),
+            ("https://a.example:443", "a.example"),
+            ("https://a.example:80", "a.example:80"),
+            ("http://[::1]:8080", "[::1]:8080"),
+        ] {
+            let uri: Uri = url.parse().unwrap();
+            let origin = Origin { scheme: uri.scheme().unwrap().clone(), authority: uri.authority().unwrap().clone() };
+            assert_eq!(origin.name().unwrap(), name, "{url}");
+        }
     }
 }

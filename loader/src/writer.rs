@@ -3,6 +3,7 @@
 
 use crate::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
 use bootseal_memory::Exposed;
+use smallvec::SmallVec;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -49,11 +50,14 @@ struct Piece<'a> {
 }
 
 struct Plan<'a> {
-    pieces: Vec<Piece<'a>>,
+    pieces: SmallVec<[Piece<'a>; USUAL]>,
     /// What is held after all of them, and how many of this call's bytes are in it.
     held: Held,
     taken: usize,
 }
+
+/// A head before its placeholder, the secret, the head after it; a body's pieces.
+const USUAL: usize = 6;
 
 const NOTHING: Held = Held { bytes: [0; LENGTH], len: 0 };
 
@@ -62,12 +66,23 @@ impl<T> Writer<T> {
         Writer { below, placeholders, held: NOTHING, rest: None }
     }
 
+    /// What it writes to, for what needs no placeholders.
+    ///
+    /// # Errors
+    /// Where something is still to be written.
+    pub(crate) fn into_below(self) -> io::Result<T> {
+        match (self.held.len, self.rest) {
+            (0, None) => Ok(self.below),
+            _ => Err(io::Error::other("what was written before is not through yet")),
+        }
+    }
+
     fn may_follow(&self, at: usize, byte: u8) -> bool {
         self.placeholders.prefix.get(at).map_or_else(|| DIGITS.contains(&byte), |expected| *expected == byte)
     }
 
     fn plan<'a>(&self, given: &'a [IoSlice<'a>]) -> Plan<'a> {
-        let mut plan = Plan { pieces: Vec::with_capacity(2 * given.len() + 3), held: self.held, taken: 0 };
+        let mut plan = Plan { pieces: SmallVec::new(), held: self.held, taken: 0 };
         for slice in given {
             let mut bytes: &[u8] = slice;
             while !bytes.is_empty() {
@@ -221,7 +236,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Writer<T> {
             let written = if plan.pieces.is_empty() {
                 0
             } else {
-                let out: Vec<IoSlice<'_>> = plan.pieces.iter().map(|piece| IoSlice::new(piece.what.bytes())).collect();
+                let out: SmallVec<[IoSlice<'_>; USUAL]> =
+                    plan.pieces.iter().map(|piece| IoSlice::new(piece.what.bytes())).collect();
                 let written = Pin::new(&mut self.below).poll_write_vectored(cx, &out);
                 // memcpy and ciphers leave pieces of what they moved in the vector registers.
                 bootseal_memory::scrub_registers();

@@ -40,6 +40,7 @@ mod slab;
 mod secret;
 
 mod frees;
+mod heap;
 mod scrub;
 mod wipe;
 
@@ -64,6 +65,7 @@ pub use arena::Arena;
 pub use audit::{Audit, AuditError, audit};
 pub use frees::{ErasedFrees, Erasure, with_erased_frees};
 pub use harden::{Hardened, Setting, harden};
+pub use heap::one_heap;
 pub use inherit::keep_from_programs;
 pub use level::{LevelError, require};
 pub use pages::{Level, MemoryError, Report, report};
