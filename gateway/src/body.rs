@@ -3,7 +3,6 @@
 
 use crate::live::{InFlight, Live};
 use crate::mask::Mask;
-use bootseal::ConnectionBody;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -105,7 +104,7 @@ impl Answer {
 
 /// An upstream's body on its way to the caller.
 pub(crate) struct Passing {
-    pub(crate) body: bootseal::AnswerBody<ConnectionBody>,
+    pub(crate) body: bootseal::AnswerBody<Incoming>,
     pub(crate) mask: Mask,
     pub(crate) live: Arc<Live>,
     pub(crate) _in_flight: InFlight,

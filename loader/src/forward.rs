@@ -7,7 +7,6 @@ use crate::exchange::{self, Incoming, Late, Outgoing, Sender};
 use crate::guarded::Guarded;
 use crate::pace::{Pace, Paced};
 use crate::peek::AnswerBody;
-use crate::pool::ConnectionBody;
 use crate::token::Token;
 use bootseal_core::{Kind, When};
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming as Arriving;
 use std::borrow::Cow;
 use std::sync::Arc;
 use url::Url;
@@ -68,16 +68,13 @@ impl Client {
     pub fn forward(
         &self,
         request: Request<Payload>,
-    ) -> impl Future<Output = Result<(Response<AnswerBody<ConnectionBody>>, Token)>> + Send {
+    ) -> impl Future<Output = Result<(Response<AnswerBody<Arriving>>, Token)>> + Send {
         // Once, in place of with each future that it goes through.
         let request = Box::new(request);
         self.forward_boxed(request)
     }
 
-    async fn forward_boxed(
-        &self,
-        request: Box<Request<Payload>>,
-    ) -> Result<(Response<AnswerBody<ConnectionBody>>, Token)> {
+    async fn forward_boxed(&self, request: Box<Request<Payload>>) -> Result<(Response<AnswerBody<Arriving>>, Token)> {
         let Below::Guarded(connections) = &self.below else {
             return Err(Error::new(
                 Kind::Usage,
@@ -105,7 +102,7 @@ struct Forwarded {
 
 /// An answer, with what it was given for.
 struct Returned {
-    answer: Response<AnswerBody<ConnectionBody>>,
+    answer: Response<AnswerBody<Arriving>>,
     token: Token,
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, chain};
 use crate::exchange::{Outgoing, Sender};
 use crate::pace::Pace;
 use crate::placeholder::{Placeholders, StandIn};
-use crate::pool::{ConnectionBody, Failed, Pool};
+use crate::pool::{Failed, Pool};
 use crate::token::Token;
 use crate::transport::{HTTP_1, HTTP_2, Way};
 use bootseal_core::{Kind, Secret};
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use reqwest::{Request, Response, ResponseBuilderExt};
 use smallvec::SmallVec;
 use std::io;
@@ -94,7 +95,7 @@ impl Guarded {
         &self,
         request: &mut http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
-    ) -> Result<http::Response<ConnectionBody>, Failed> {
+    ) -> Result<http::Response<Incoming>, Failed> {
         let mut stand_ins: SmallVec<[StandIn; 2]> = SmallVec::new();
         for (name, secret) in headers {
             let stand_in = self.placeholders.stand_in(secret);
@@ -113,7 +114,7 @@ impl Guarded {
         request: &mut http::Request<reqwest::Body>,
         headers: &[(HeaderName, Secret)],
         pace: Option<&Pace>,
-    ) -> Result<http::Response<ConnectionBody>> {
+    ) -> Result<http::Response<Incoming>> {
         let answer = match (self.answer_timeout, pace) {
             (None, _) => self.once(request, headers).await,
             (Some(limit), None) => {
@@ -219,7 +220,7 @@ fn late(limit: Duration) -> Error {
 }
 
 /// What is asked next, where the answer says so and names a place of the same origin (RFC 9110 §15.4).
-fn redirected(mut again: Call, whole: bool, answer: &http::Response<ConnectionBody>) -> Option<Call> {
+fn redirected(mut again: Call, whole: bool, answer: &http::Response<Incoming>) -> Option<Call> {
     let request = &mut again.request;
     let status = answer.status();
     let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && whole;
@@ -250,7 +251,7 @@ fn redirected(mut again: Call, whole: bool, answer: &http::Response<ConnectionBo
     Some(again)
 }
 
-fn to_response(answer: http::Response<ConnectionBody>, url: Url, until: Option<Instant>) -> Response {
+fn to_response(answer: http::Response<Incoming>, url: Url, until: Option<Instant>) -> Response {
     let (parts, body) = answer.into_parts();
     let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
     again.status = parts.status;
@@ -266,7 +267,7 @@ fn to_response(answer: http::Response<ConnectionBody>, url: Url, until: Option<I
 
 /// A body that has to be there in time.
 struct Timed {
-    body: ConnectionBody,
+    body: Incoming,
     until: Pin<Box<Sleep>>,
 }
 

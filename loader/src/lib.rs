@@ -152,8 +152,6 @@ pub use middleware::TokenMiddleware;
 #[cfg(feature = "client")]
 pub use peek::AnswerBody;
 #[cfg(feature = "client")]
-pub use pool::ConnectionBody;
-#[cfg(feature = "client")]
 pub use status::{LastLogin, Status};
 #[cfg(feature = "client")]
 pub use token::Token;

@@ -1,21 +1,16 @@
-//! On which connection does a call go? On one that is idle, else on a new one; it comes back when the answer's body has ended.
+//! On which connection does a call go? On the newest whose last answer has come in, else on a new one.
 
 use crate::connect::Connector;
 use crate::error::Error;
 use bootseal_core::Kind;
-use bytes::Bytes;
 use http::header::{Entry, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, uri};
-use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::collections::VecDeque;
-use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -79,7 +74,7 @@ impl Pool {
 
     /// Sends `request`, which it takes out of its place: what is passed on by value is copied at each step. Where a connection turns out to have
     /// been closed before any of it was written, it goes on another.
-    pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<ConnectionBody>, Failed> {
+    pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<Incoming>, Failed> {
         let uri = request.uri();
         let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
             return Err(Failed::Ours(Error::new(Kind::Usage, "the call's URL has no scheme and host")));
@@ -101,8 +96,8 @@ impl Pool {
                     }
                     match connection.try_send_request(std::mem::take(request)).await {
                         Ok(answer) => {
-                            let lease = Lease { pool: self.0.clone(), host, connection };
-                            return Ok(answer.map(|body| ConnectionBody { body, lease: Some(lease) }));
+                            self.0.keep(connection, host);
+                            return Ok(answer);
                         }
                         Err(refused) => refused,
                     }
@@ -112,7 +107,7 @@ impl Pool {
                         *request.uri_mut() = origin.with_path(path.clone())?;
                     }
                     match connection.try_send_request(std::mem::take(request)).await {
-                        Ok(answer) => return Ok(answer.map(|body| ConnectionBody { body, lease: None })),
+                        Ok(answer) => return Ok(answer),
                         Err(refused) => refused,
                     }
                 }
@@ -210,7 +205,18 @@ impl Inner {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest that is idle: the others may become old.
+    /// For the next call, once the answer of this one has come in; until then it is not ready.
+    fn keep(&self, connection: http1::SendRequest<reqwest::Body>, host: usize) {
+        if self.idle_per_host == 0 {
+            return;
+        }
+        let mut kept = self.kept();
+        if let Some(host) = kept.hosts.get_mut(host).filter(|host| host.idle.len() < self.idle_per_host) {
+            host.idle.push_back((connection, Instant::now()));
+        }
+    }
+
+    /// The newest that is ready: the others may become old. Those whose answers are long sink below it.
     fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut kept = self.kept();
         let (at, host) = kept.hosts.iter_mut().enumerate().find(|(_, host)| host.origin == *origin)?;
@@ -223,7 +229,7 @@ impl Inner {
         }
         for place in (0..host.idle.len()).rev() {
             let connection = &host.idle[place].0;
-            // Neither: what it was used for last has not quite ended.
+            // Neither: its last answer has not ended.
             if (connection.is_closed() || connection.is_ready())
                 && let Some((connection, _)) = host.idle.remove(place)
                 && connection.is_ready()
@@ -251,78 +257,6 @@ impl Origin {
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).map_err(|error| Failed::Connect(error.into()))
-    }
-}
-
-/// A connection that is in use.
-struct Lease {
-    pool: Arc<Inner>,
-    host: usize,
-    connection: http1::SendRequest<reqwest::Body>,
-}
-
-impl Lease {
-    fn give_back(self) {
-        if self.connection.is_closed() {
-            return;
-        }
-        let mut kept = self.pool.kept();
-        let most = self.pool.idle_per_host;
-        if let Some(host) = kept.hosts.get_mut(self.host).filter(|host| host.idle.len() < most) {
-            host.idle.push_back((self.connection, Instant::now()));
-        }
-    }
-}
-
-/// The body of an answer, as its connection gives it: what [`Client::forward`](crate::Client::forward) has inside.
-///
-/// ```
-/// fn length(body: &bootseal::ConnectionBody) -> Option<u64> {
-///     http_body::Body::size_hint(body).exact()
-/// }
-/// ```
-pub struct ConnectionBody {
-    body: Incoming,
-    /// Its end gives the connection back; where it is dropped before, the connection is closed.
-    lease: Option<Lease>,
-}
-
-impl Drop for ConnectionBody {
-    fn drop(&mut self) {
-        if let Some(lease) = self.lease.take()
-            && self.body.is_end_stream()
-        {
-            lease.give_back();
-        }
-    }
-}
-
-impl fmt::Debug for ConnectionBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConnectionBody(…)")
-    }
-}
-
-impl Body for ConnectionBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none()
-            && let Some(lease) = self.lease.take()
-        {
-            lease.give_back();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -383,12 +317,12 @@ mod tests {
         Guarded::new(&Way::default(), &options, |_| Ok(())).unwrap()
     }
 
-    async fn call(guarded: &Guarded, vendor: &Scripted) -> Response<ConnectionBody> {
+    async fn call(guarded: &Guarded, vendor: &Scripted) -> Response<Incoming> {
         let mut request = Request::post(&vendor.url).body(reqwest::Body::default()).unwrap();
         guarded.once(&mut request, &[]).await.unwrap()
     }
 
-    async fn read(answer: Response<ConnectionBody>) {
+    async fn read(answer: Response<Incoming>) {
         use http_body_util::BodyExt;
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
     }
@@ -401,21 +335,23 @@ mod tests {
             read(call(&guarded, &vendor).await).await;
         }
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 1);
-        // While one answer is not read, another call does not wait for it.
+        // Nobody has to read it, where it has come in.
         let unread = call(&guarded, &vendor).await;
+        drop(call(&guarded, &vendor).await);
         read(call(&guarded, &vendor).await).await;
         read(unread).await;
-        assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
+        assert_eq!(vendor.connections.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
-    async fn an_answer_that_nobody_reads_to_its_end_closes_its_connection() {
+    async fn no_call_waits_for_an_answer_that_has_not_ended_and_who_gives_one_up_closes_its_connection() {
         let mut vendor = scripted(HALF, usize::MAX).await;
         let guarded = guarded(Options::default());
-        drop(call(&guarded, &vendor).await);
-        vendor.ended.recv().await.unwrap();
-        drop(call(&guarded, &vendor).await);
+        let (one, other) = (call(&guarded, &vendor).await, call(&guarded, &vendor).await);
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
+        drop((one, other));
+        vendor.ended.recv().await.unwrap();
+        vendor.ended.recv().await.unwrap();
     }
 
     #[tokio::test]
@@ -443,7 +379,7 @@ mod tests {
     async fn no_more_are_kept_than_may_be() {
         let mut vendor = scripted(OK, usize::MAX).await;
         let guarded = guarded(Options { idle_per_host: 1, ..Options::default() });
-        let (one, other) = (call(&guarded, &vendor).await, call(&guarded, &vendor).await);
+        let (one, other) = tokio::join!(call(&guarded, &vendor), call(&guarded, &vendor));
         read(one).await;
         read(other).await;
         vendor.ended.recv().await.unwrap();

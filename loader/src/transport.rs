@@ -4,12 +4,13 @@ use crate::connect::Reach;
 use crate::error::Error;
 use crate::guarded::{Guarded, Options};
 use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
-use crate::pool::{ConnectionBody, Failed};
+use crate::pool::Failed;
 use crate::steps::Account;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
 use bytes::Bytes;
 use http_body::Body;
+use hyper::body::Incoming;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -74,7 +75,7 @@ impl Transport for HttpTransport {
     }
 }
 
-async fn read(answer: http::Response<ConnectionBody>) -> Result<LoginAnswer, TransportError> {
+async fn read(answer: http::Response<Incoming>) -> Result<LoginAnswer, TransportError> {
     let no_memory = |error: bootseal_memory::MemoryError| TransportError::Broken(error.to_string());
     let (parts, mut stream) = answer.into_parts();
     let mut body = SecretBuf::with_capacity(4096).map_err(no_memory)?;
