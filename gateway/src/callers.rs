@@ -1,6 +1,5 @@
 //! Who may use a route? Who holds its key, or is the right user of this machine; and no page of a browser that was led here.
 
-use crate::headers::any;
 use crate::problem::Problem;
 use bootseal::{Kind, Result, Secret, Secrets};
 use bootseal_core::{Callers, Route};
@@ -75,9 +74,6 @@ impl Check {
     /// # Errors
     /// 403, never 401: that would be the vendor's word.
     pub(crate) fn lets(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
-        if matches!(self, Check::Nobody) {
-            return Ok(());
-        }
         let mut given = headers.get_all(AUTHORIZATION).iter();
         // Of two one cannot tell which is meant.
         let given = given.next().filter(|_| given.next().is_none()).map(HeaderValue::as_bytes);
@@ -132,9 +128,6 @@ pub(crate) fn not_led_here(uri: &Uri, headers: &HeaderMap, with_key: bool) -> Re
     if with_key {
         return Ok(());
     }
-    if !any(headers, |name| matches!(name, "origin" | "sec-fetch-site")) {
-        return Ok(());
-    }
     let own = |origin: &HeaderValue| {
         let host = origin.as_bytes().strip_prefix(b"http://");
         host.is_some_and(|host| named.or(authority).is_some_and(|named| named.eq_ignore_ascii_case(host)))
@@ -148,14 +141,6 @@ pub(crate) fn not_led_here(uri: &Uri, headers: &HeaderMap, with_key: bool) -> Re
 }
 
 fn is_this_machine(authority: &[u8]) -> bool {
-    // As nearly all callers name it.
-    let rest = authority.strip_prefix(b"127.0.0.1").or(authority.strip_prefix(b"localhost"));
-    if let Some([b':', port @ ..]) = rest
-        && (1..=5).contains(&port.len())
-        && port.iter().all(u8::is_ascii_digit)
-    {
-        return true;
-    }
     let Ok(text) = std::str::from_utf8(authority) else { return false };
     let Ok(authority) = text.parse::<http::uri::Authority>() else { return false };
     if text.contains('@') {

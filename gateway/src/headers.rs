@@ -46,15 +46,9 @@ impl Headers {
     /// Leaves of a caller's headers what goes to the upstream. `upgrade`: it asks for another protocol, and that is passed on.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, upgrade: bool) {
         let protocol = if upgrade { headers.get(UPGRADE).cloned() } else { None };
-        let trailers = any(headers, |name| name == "te")
-            && headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        let trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
         hop_by_hop(headers);
-        headers.remove(HOST);
-        if any(headers, |name| matches!(name, "expect" | "te" | "x-bootseal-error")) {
-            for name in [EXPECT, TE, ERROR] {
-                headers.remove(name);
-            }
-        }
+        take_off(headers, &[HOST, EXPECT, TE, ERROR]);
         self.token_places(headers);
         if self.callers_key {
             headers.remove(AUTHORIZATION);
@@ -71,9 +65,7 @@ impl Headers {
     /// As [`Headers::to_upstream`], of what follows a body.
     pub(crate) fn trailers_to_upstream(&self, trailers: &mut HeaderMap) {
         hop_by_hop(trailers);
-        for name in [HOST, CONTENT_LENGTH, AUTHORIZATION] {
-            trailers.remove(name);
-        }
+        take_off(trailers, &[HOST, CONTENT_LENGTH, AUTHORIZATION]);
         self.token_places(trailers);
     }
 
@@ -97,11 +89,7 @@ impl Headers {
         let protocol = if upgraded { headers.get(UPGRADE).cloned() } else { None };
         hop_by_hop(headers);
         // ERROR is ours alone; ALT_SVC would lead past us.
-        if any(headers, |name| matches!(name, "x-bootseal-error" | "alt-svc")) {
-            for name in [ERROR, ALT_SVC] {
-                headers.remove(name);
-            }
-        }
+        take_off(headers, &[ERROR, ALT_SVC]);
         if let Some(name) = &self.token_header {
             headers.remove(name);
         }
@@ -126,29 +114,22 @@ impl Headers {
     }
 }
 
-/// Whether one of the names is so. A head has few, of which nearly none is looked for: to pass over them takes less than to hash each name that
+/// Whether one of `names` is there. A head has few, of which nearly none is looked for: to pass over them takes less than to hash each name that
 /// could be there.
-pub(crate) fn any(headers: &HeaderMap, is: impl Fn(&str) -> bool) -> bool {
-    headers.keys().any(|name| is(name.as_str()))
+pub(crate) fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
+    headers.keys().any(|name| names.contains(name))
+}
+
+fn take_off(headers: &mut HeaderMap, names: &[HeaderName]) {
+    if has_any(headers, names) {
+        for name in names {
+            headers.remove(name);
+        }
+    }
 }
 
 /// Takes off what belongs to one connection, and what `Connection` says belongs to it.
 fn hop_by_hop(headers: &mut HeaderMap) {
-    let of_one_connection = |name: &str| {
-        matches!(
-            name,
-            "connection"
-                | "keep-alive"
-                | "proxy-connection"
-                | "proxy-authenticate"
-                | "proxy-authorization"
-                | "transfer-encoding"
-                | "upgrade"
-        )
-    };
-    if !any(headers, of_one_connection) {
-        return;
-    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -163,9 +144,8 @@ fn hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
-        headers.remove(name);
-    }
+    let rest = [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE];
+    take_off(headers, &rest);
 }
 
 /// Whether the protocol that is asked for, or agreed on, is the one that is passed on: what else there is, as h2c or TLS, would hide calls in

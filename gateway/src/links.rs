@@ -1,6 +1,6 @@
 //! How does a client that follows what an answer says come back through the gateway? What names the upstream's origin names the route instead.
 
-use crate::headers::any;
+use crate::headers::has_any;
 use crate::target::Target;
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -8,7 +8,7 @@ use url::Url;
 
 /// Whether an answer has what could lead somewhere.
 pub(crate) fn lead_somewhere(headers: &HeaderMap) -> bool {
-    any(headers, |name| matches!(name, "location" | "content-location" | "link" | "set-cookie"))
+    has_any(headers, &[LOCATION, CONTENT_LOCATION, LINK, SET_COOKIE])
 }
 
 /// Makes the links of an answer lead to `origin`, as the caller wrote it: `http://127.0.0.1:9301`. `asked`: where the call went.

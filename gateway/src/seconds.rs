@@ -1,26 +1,14 @@
 //! How long do calls take? Counted by buckets, in place: a recorder that keeps each value until it is asked needs memory for each call.
 
+use metrics_exporter_prometheus::formatting::sanitize_label_value;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// As it is named in the metrics.
 const NAME: &str = "bootseal_gateway_call_seconds";
-/// Microseconds, and as seconds say it: from a call within one machine to the limit of an answer.
-const BUCKETS: [(u64, &str); 12] = [
-    (1_000, "0.001"),
-    (2_500, "0.0025"),
-    (5_000, "0.005"),
-    (10_000, "0.01"),
-    (25_000, "0.025"),
-    (50_000, "0.05"),
-    (100_000, "0.1"),
-    (250_000, "0.25"),
-    (500_000, "0.5"),
-    (1_000_000, "1"),
-    (5_000_000, "5"),
-    (30_000_000, "30"),
-];
+/// Seconds; from a call within one machine to the limit of an answer.
+pub(crate) const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// What stands above the lines of all routes.
 pub(crate) fn heading() -> String {
@@ -37,17 +25,18 @@ pub(crate) struct Seconds {
 
 impl Seconds {
     pub(crate) fn record(&self, took: Duration) {
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let at = BUCKETS.iter().take_while(|(limit, _)| limit * 1_000 < nanoseconds).count();
+        let at = BUCKETS.iter().take_while(|limit| **limit < took.as_secs_f64()).count();
         self.counts[at].fetch_add(1, Ordering::Relaxed);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Its lines in the text format of Prometheus. `route` is the name of a table, in which nothing has to be escaped.
+    /// Its lines in the text format of Prometheus.
     pub(crate) fn render(&self, route: &str) -> String {
+        let route = sanitize_label_value(route);
         let mut text = String::new();
         let mut sum = 0;
-        let limits = BUCKETS.iter().map(|(_, limit)| *limit).chain(["+Inf"]);
+        let limits = BUCKETS.iter().map(f64::to_string).chain(["+Inf".into()]);
         for (count, limit) in self.counts.iter().zip(limits) {
             sum += count.load(Ordering::Relaxed);
             let _ = writeln!(text, "{NAME}_bucket{{route=\"{route}\",le=\"{limit}\"}} {sum}");
@@ -80,5 +69,11 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn a_routes_name_may_have_quotes() {
+        let text = Seconds::default().render(r#""a.b""#);
+        assert!(text.ends_with("_count{route=\"\\\"a.b\\\"\"} 0\n"), "{text}");
     }
 }

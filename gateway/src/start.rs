@@ -5,6 +5,7 @@ use crate::args::{Cli, Serve, Verb};
 use crate::callers::Check;
 use crate::harden::{self, Needs};
 use crate::running::{Addresses, Disk, Running};
+use crate::seconds::BUCKETS;
 use crate::sockets::Sockets;
 use crate::{healthy, notify, reload};
 use bootseal::{Error, Kind, Loader, Result, Secrets};
@@ -15,8 +16,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Seconds, of what the loader measures.
-const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// How often what was recorded of logins is summed up.
 const UPKEEP: Duration = Duration::from_secs(10);
 

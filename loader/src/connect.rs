@@ -47,8 +47,7 @@ pub(crate) struct Reach {
 }
 
 /// Makes connections, to the hosts that it was told of.
-#[derive(Clone)]
-pub(crate) struct Connector(Arc<Parts>);
+pub(crate) struct Connector(Parts);
 
 #[derive(Clone)]
 struct Parts {
@@ -90,7 +89,17 @@ impl Connector {
         };
         let tcp = Tcp { connector: tcp, placeholders };
         let tls = TlsConnector::from(Arc::new(tls));
-        Ok(Connector(Arc::new(Parts { tcp, proxy, reach: reach.clone(), tls, allowed })))
+        Ok(Connector(Parts { tcp, proxy, reach: reach.clone(), tls, allowed }))
+    }
+
+    pub(crate) async fn connect(&self, uri: Uri) -> std::result::Result<Link, Boxed> {
+        let connecting = self.0.clone().connect(uri);
+        match self.0.reach.connect_timeout {
+            Some(limit) => tokio::time::timeout(limit, connecting)
+                .await
+                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")))?,
+            None => connecting.await,
+        }
     }
 }
 
@@ -135,30 +144,6 @@ impl Parts {
             false => Box::new(Writer::new(stream, placeholders)),
         };
         Ok(Link { stream, http2 })
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Link>;
-    type Error = Boxed;
-    type Future = Later<std::result::Result<TokioIo<Link>, Boxed>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Boxed>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let (parts, limit) = (Parts::clone(&self.0), self.0.reach.connect_timeout);
-        Box::pin(async move {
-            let connecting = parts.connect(uri);
-            let link = match limit {
-                Some(limit) => tokio::time::timeout(limit, connecting)
-                    .await
-                    .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")))?,
-                None => connecting.await,
-            };
-            Ok(TokioIo::new(link?))
-        })
     }
 }
 

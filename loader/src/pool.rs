@@ -8,13 +8,12 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, uri};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tower_service::Service;
 
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -122,9 +121,11 @@ impl Pool {
     /// A connection, and whether it was there already.
     async fn connect(&self, origin: &Origin) -> Result<(Connection, bool), Failed> {
         let to = origin.with_path(PathAndQuery::from_static("/"))?;
-        let link = self.0.connector.clone().call(to).await.map_err(Failed::Connect)?;
+        let link = self.0.connector.connect(to).await.map_err(Failed::Connect)?;
         let failed = |error: hyper::Error| Failed::Connect(error.into());
-        if !link.inner().is_http2() {
+        let is_http2 = link.is_http2();
+        let link = TokioIo::new(link);
+        if !is_http2 {
             let (connection, driven) = http1::handshake(link).await.map_err(failed)?;
             tokio::spawn(driven.with_upgrades());
             let mut kept = self.0.kept();
@@ -207,9 +208,6 @@ impl Inner {
 
     /// For the next call, once the answer of this one has come in; until then it is not ready.
     fn keep(&self, connection: http1::SendRequest<reqwest::Body>, host: usize) {
-        if self.idle_per_host == 0 {
-            return;
-        }
         let mut kept = self.kept();
         if let Some(host) = kept.hosts.get_mut(host).filter(|host| host.idle.len() < self.idle_per_host) {
             host.idle.push_back((connection, Instant::now()));

@@ -6,7 +6,7 @@
 /// wait for each other.
 ///
 /// ```
-/// assert_eq!(bootseal_memory::one_heap(), cfg!(all(target_os = "linux", target_env = "gnu")));
+/// assert_eq!(bootseal_memory::one_heap(), cfg!(all(target_os = "linux", target_env = "gnu", not(miri))));
 /// ```
 pub fn one_heap() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]

@@ -176,11 +176,12 @@ impl From<Output> for Ran {
 /// Returns the exit code, what the terminal showed, and `echo` or `mute` as it was left. `None` where no Python is.
 pub fn at_a_terminal(home: &Home, args: &[&str], answers: &[(&str, &str)]) -> Option<(i32, String, String)> {
     const DRIVER: &str = r#"
-import json, os, pty, select, sys, termios, time
+import json, os, pty, select, signal, sys, termios, time
 home, answers, command = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
 child, terminal = pty.fork()
 if child == 0:
     os.chdir(home)
+    signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell's background job is born deaf to Ctrl-C
     os.execve(command[0], command, {"HOME": home, "USER": "alice"})
 seen = b""
 def read_on(word):
@@ -199,6 +200,8 @@ for words, answer in answers:
         time.sleep(0.01)
     os.write(terminal, answer.encode())
 read_on(None)
+signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+signal.alarm(30) # what does not end fails, and does not hang
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 print(code, "echo" if termios.tcgetattr(terminal)[3] & termios.ECHO else "mute", flush=True)
 sys.stdout.buffer.write(seen)
