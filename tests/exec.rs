@@ -385,10 +385,11 @@ fn the_terminal_and_its_job_control_are_the_programs() {
     let home = Home::with_vault(VAULT);
     // Ctrl-C, Ctrl-Z and `fg` of a shell with job control, as typed.
     const PERSON: &str = r#"
-import os, pty, sys
+import os, pty, signal, sys
 shell = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
 child, terminal = pty.fork()
 if child == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell's background job is born deaf to Ctrl-C
     os.execvpe(shell[0], shell, os.environ)
 seen = b""
 def wait_for(words):

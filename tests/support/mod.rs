@@ -99,6 +99,7 @@ count = int(sys.argv[1])
 answers, command = sys.argv[2:2 + 2 * count], sys.argv[2 + 2 * count:]
 child, terminal = pty.fork()
 if child == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell's background job is born deaf to Ctrl-C
     os.execve(command[0], command, os.environ)
 seen = b""
 def more():
