@@ -99,7 +99,7 @@ fn it_runs_as_the_manifest_says_with_nothing_that_it_could_write() {
     }
     // Where the test's binary lies another user may not look.
     let binary = usual.sealed.at("bootseal-gateway");
-    std::fs::copy(env!("CARGO_BIN_EXE_bootseal-gateway"), &binary).unwrap();
+    std::fs::copy(support::program(), &binary).unwrap();
     let mut program = Command::new(&binary);
     program.arg(usual.sealed.path()).env("BOOTSEAL_IDENTITY", &key).env("BOOTSEAL_PIN", &usual.sealed.vault);
 

@@ -102,7 +102,7 @@ fn nothing_is_found_whatever_it_does() {
     let sealed = Sealed::make(folder.path(), &mut vendor, &password, &route);
     let mut needles = Needles::from([("password", vec![password.into_bytes()])]);
     needles.extend(sealed.needles);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bootseal-gateway"));
+    let mut command = Command::new(gateway::program());
     command
         .arg(&sealed.file)
         .arg("--identity")

@@ -320,9 +320,7 @@ fn one_can_ask_how_it_is() {
     let vendor = Vendor::start_plain().unwrap();
     vendor.down(true);
     let usual = Usual::new(vendor.url("").trim_end_matches('/'), "", "");
-    let healthy = || {
-        Command::new(env!("CARGO_BIN_EXE_bootseal-gateway")).arg("healthy").arg(usual.sealed.path()).output().unwrap()
-    };
+    let healthy = || Command::new(support::program()).arg("healthy").arg(usual.sealed.path()).output().unwrap();
     let before = healthy();
     assert_eq!(before.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&before.stderr).contains(&format!("127.0.0.1:{}", usual.admin)));
@@ -337,7 +335,7 @@ fn one_can_ask_how_it_is() {
     usual.sealed.replace("broken");
     let after = healthy();
     assert!(String::from_utf8_lossy(&after.stderr).contains("--admin"), "{after:?}");
-    let mut by_address = Command::new(env!("CARGO_BIN_EXE_bootseal-gateway"));
+    let mut by_address = Command::new(support::program());
     by_address.args(["healthy", "--admin", &format!("127.0.0.1:{}", usual.admin)]);
     assert_eq!(by_address.output().unwrap().status.code(), Some(0));
     usual.sealed.replace(&good);

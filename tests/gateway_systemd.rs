@@ -32,7 +32,7 @@ fn systemd_takes_the_units_without_a_word() {
     for name in ["bootseal-gateway.service", "bootseal-gateway.socket"] {
         let text = read_to_string(example(name)).unwrap();
         // Where a package would put it, there is none here.
-        write(unit(name), text.replace("/usr/bin/bootseal-gateway", env!("CARGO_BIN_EXE_bootseal-gateway"))).unwrap();
+        write(unit(name), text.replace("/usr/bin/bootseal-gateway", support::program().to_str().unwrap())).unwrap();
     }
     let output = analyze(&["verify", &unit("bootseal-gateway.service"), &unit("bootseal-gateway.socket")]);
     let ours: Vec<String> =
@@ -79,7 +79,7 @@ fn the_filter_of_the_service_lets_through_each_system_call_that_is_made() {
     let (trace, state) = (usual.sealed.at("trace"), usual.sealed.at("state"));
     create_dir(&state).unwrap();
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_bootseal-gateway")).arg(usual.sealed.path());
+    strace.args(["-f", "-qq", "-o"]).arg(&trace).arg(support::program()).arg(usual.sealed.path());
     strace.args(["--audit", "1"]).env_clear().env("BOOTSEAL_IDENTITY", usual.sealed.at("app.key"));
     strace.env("BOOTSEAL_PIN", &usual.sealed.vault).env("STATE_DIRECTORY", &state);
     let mut gateway = Gateway::run(strace);

@@ -32,7 +32,8 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TICK = os.sysconf("SC_CLK_TCK")
 TOKEN = "Zm9yIHRoZSBiZW5jaG1hcmsgb25seSwgbm90IGEgc2VjcmV0"  # as long as many are; the same for all
 BODY = "0123456789abcdef" * 64
-BOOTSEAL, NGINX, ENVOY, BARE = "bootseal-gateway", "nginx", "Envoy", "bare hyper"
+BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE = "bootseal-gateway", "the same, untrained", "nginx", "Envoy", "bare hyper"
+PEERS = [BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE]
 
 
 class Failed(Exception):
@@ -54,6 +55,10 @@ def cli():
 
 
 def gateway():
+    return program("bootseal-gateway", TARGET / "trained/bootseal-gateway")
+
+
+def untrained():
     return program("bootseal-gateway", TARGET / "release/bootseal-gateway")
 
 
@@ -84,6 +89,7 @@ def versions():
     build = said(envoy(), "--version")
     return {
         BOOTSEAL: f"{said(gateway(), '--version').split()[-1]} ({commit})",
+        UNTRAINED: said(untrained(), "--version").split()[-1],
         NGINX: said(nginx(), "-v").rpartition("/")[2],
         ENVOY: re.search(r"/(\d+\.\d+\.\d+)/", build)[1],
         BARE: re.search(r'name = "hyper"\nversion = "(.*)"', (HERE / "bare/Cargo.lock").read_text("utf-8"))[1],
@@ -129,7 +135,7 @@ class Program:
             self.process.kill()
             self.process.wait()
 
-    def answers(self, seconds=15):
+    def answers(self, seconds=15, path="/"):
         """Waits until a call is answered with 200 and the whole body: the token was put on."""
         until = time.monotonic() + seconds
         last = "nothing"
@@ -137,7 +143,7 @@ class Program:
             if self.process.poll() is not None:
                 raise Failed(f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()[-2000:]}")
             try:
-                last, body = call(self.port)
+                last, body = call(self.port, path=path)
                 if last == 200 and body:
                     return body
             except OSError as error:
@@ -174,10 +180,10 @@ class Program:
         return peak / 1024, resident / 1024, proportional / 1024
 
 
-def call(port, headers=None):
+def call(port, headers=None, path="/"):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):
-        connection.request("GET", "/", headers=headers or {})
+        connection.request("GET", path, headers=headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read()
 
@@ -187,7 +193,7 @@ def user():
 
 
 def start_nginx(stack, home, name, template, port, **values):
-    config = home / template
+    config = home / f"{name}.conf"
     config.write_text(filled(template, dir=home, user=user(), port=port, token=TOKEN, **values), "utf-8")
     return Program(stack, home, name, port, [nginx(), "-e", "stderr", "-p", str(home), "-c", str(config)])
 
@@ -200,7 +206,8 @@ def start_envoy(stack, home, name, port, upstream, secret, credential, retry="")
     return Program(stack, home, name, port, [envoy(), "-c", str(config), *options])
 
 
-def start_bootseal(stack, home, port, upstream):
+def start_bootseal(stack, home, binary, port, tables="bootseal.toml", names=("acme",), options=(), name=BOOTSEAL, **values):
+    """With the profiles and routes of `tables`, and a user and a password for each of `names`."""
     place = home / f"bootseal-{port}"
     place.mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("BOOTSEAL_")}
@@ -212,16 +219,17 @@ def start_bootseal(stack, home, port, upstream):
             raise Failed(f"bootseal {' '.join(command)}: {done.stderr}")
 
     run("init")
-    run("set", "acme.username", input="svc")
-    run("set", "acme.password", input="correct horse")
-    tables, editor = place / "tables.toml", place / "editor"
-    tables.write_text(filled("bootseal.toml", port=port, upstream=upstream), "utf-8")
-    editor.write_text(f'#!/bin/sh\ncat "{tables}" >> "$1"\n', "utf-8")
+    for table in names:
+        run("set", f"{table}.username", input="svc")
+        run("set", f"{table}.password", input="correct horse")
+    more, editor = place / "tables.toml", place / "editor"
+    more.write_text(filled(tables, port=port, **values), "utf-8")
+    editor.write_text(f'#!/bin/sh\ncat "{more}" >> "$1"\n', "utf-8")
     editor.chmod(0o700)
     run("edit", "--yes", env={"EDITOR": str(editor)})
     file = place / "app.sealed.toml"
     environment["BOOTSEAL_PIN"] = re.search(r'^vault = "(\w+)"', file.read_text("utf-8"), re.MULTILINE)[1]
-    return Program(stack, home, BOOTSEAL, port, [gateway(), str(file), "--log", "warn"], environment)
+    return Program(stack, home, name, port, [binary, str(file), "--log", "warn", *options], environment)
 
 
 # The cost of a call.
@@ -269,7 +277,8 @@ def start_peers(stack, home, names):
     if status != 401 or call(upstream, {"Authorization": f"Bearer {TOKEN}"}) != (200, BODY.encode()):
         raise Failed("the upstream does not look at the token")
     starts = {
-        BOOTSEAL: lambda: start_bootseal(stack, home, free_port(), upstream),
+        BOOTSEAL: lambda: start_bootseal(stack, home, gateway(), free_port(), upstream=upstream),
+        UNTRAINED: lambda: start_bootseal(stack, home, untrained(), free_port(), upstream=upstream, name=UNTRAINED),
         NGINX: lambda: start_nginx(stack, home, NGINX, "nginx.conf", free_port(), upstream=upstream),
         ENVOY: lambda: start_envoy(stack, home, ENVOY, free_port(), upstream, f"Bearer {TOKEN}", generic()),
         BARE: lambda: start_bare(stack, home, free_port(), upstream),
@@ -457,7 +466,7 @@ def revocations(options):
     print("| | calls | revocations | failed (status ≠ 200) | failed per revocation | logins | statuses |")
     print("|---|--:|--:|--:|--:|--:|---|")
     starts = {
-        BOOTSEAL: lambda stack, home, vendor: start_bootseal(stack, home, free_port(), vendor.port),
+        BOOTSEAL: lambda stack, home, vendor: start_bootseal(stack, home, gateway(), free_port(), upstream=vendor.port),
         f"{ENVOY}, oauth2": lambda stack, home, vendor: start_envoy(stack, home, ENVOY, free_port(), vendor.port, "correct horse", oauth2(vendor.port)),
         f"{ENVOY}, oauth2, 401 retried": lambda stack, home, vendor: start_envoy(
             stack, home, ENVOY, free_port(), vendor.port, "correct horse", oauth2(vendor.port), RETRY
@@ -484,7 +493,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 32])
-    parser.add_argument("--peers", nargs="+", choices=[BOOTSEAL, NGINX, ENVOY, BARE], default=[BOOTSEAL, NGINX, ENVOY, BARE])
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--pids", action="store_true", help="says which processes are measured, to look into them")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--calls", type=int, default=200, help="each second, of all clients")

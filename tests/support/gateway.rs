@@ -14,6 +14,12 @@ use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(30);
 
+/// The gateway under test: the one that cargo has just built, or, as for a release, the one that BOOTSEAL_TEST_GATEWAY names.
+pub fn program() -> PathBuf {
+    let named = std::env::var_os("BOOTSEAL_TEST_GATEWAY");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_bootseal-gateway").into(), PathBuf::from)
+}
+
 /// A port that nobody has at the moment.
 pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
@@ -78,7 +84,7 @@ impl Sealed {
 
     /// The command that serves it.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bootseal-gateway"));
+        let mut command = Command::new(program());
         command
             .arg(self.path())
             .env_clear()

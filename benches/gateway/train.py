@@ -1,0 +1,80 @@
+"""What does the compiler have to know of the gateway's work? Leads an instrumented build through calls as applications make them, over HTTP/1.1 and
+HTTP/2, in clear and over TLS. It is not the load of run.py, which measures what comes of it.
+
+    scripts/build-gateway     builds, calls this, and builds again
+    train.py PROGRAM FOLDER   the counts of what ran, to FOLDER
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import run
+
+TRAINING = run.HERE / "training"
+
+
+def certificate(home):
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    extensions = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:false"]
+    subprocess.run([*command, *extensions, "-keyout", home / "tls.key", "-out", home / "tls.crt"], check=True, capture_output=True)
+    return (home / "tls.crt").read_text("utf-8")
+
+
+def http_1(gateway, prefix, connections, seconds):
+    url = f"http://127.0.0.1:{gateway.port}/"
+    command = [run.wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", TRAINING / "calls.lua", url, "--", prefix]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    failed = re.search(r"Socket errors.*|Non-2xx.*", said)
+    if failed or not re.search(r"[1-9]\d* requests in", said):
+        raise run.Failed(f"{prefix}: {said}")
+
+
+def http_2(gateway, prefix, calls):
+    urls = [f"http://127.0.0.1:{gateway.port}{prefix}/{path}" for path in ("items?page=2", "items/7", "report", "items/9")]
+    command = [run.program("h2load"), f"-n{calls}", "-c8", "-m4", *urls]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if f"{calls} succeeded, 0 failed, 0 errored" not in said or f"{calls} 2xx" not in said:
+        raise run.Failed(f"{prefix}: {said}")
+
+
+def train(program, counts):
+    with tempfile.TemporaryDirectory(prefix="train-gateway-") as home, contextlib.ExitStack() as stack:
+        home = pathlib.Path(home)
+        (home / "report").write_text('{"name":"lamp","price":"19.90","stock":12}\n' * 1500, "utf-8")
+        ports = {"clear": run.free_port(), "tls": run.free_port(), "h2": run.free_port()}
+        values = {"ca": certificate(home), **ports}
+        run.start_nginx(stack, home, "upstream", "training/upstream.conf", ports["clear"], **values)
+        state = home / "state"
+        state.mkdir()
+        os.environ["LLVM_PROFILE_FILE"] = str(state / "%p.profraw")  # where the gateway may write: it gives up all other places
+        gateway = run.start_bootseal(
+            stack, home, program, run.free_port(), "training/tables.toml", names=ports, options=["--state", state], **values
+        )
+        gateway.answers(path="/clear/items")
+        for prefix in ports:
+            http_1(gateway, f"/{prefix}", 24, 3)
+            http_1(gateway, f"/{prefix}", 1, 2)
+            http_2(gateway, f"/{prefix}", 20_000)
+        stack.close()  # as it ends it writes what it counted
+        written = [file for file in state.glob("*.profraw") if file.stat().st_size]
+        if not written:
+            raise run.Failed(f"{program} has counted nothing: it was built without -Cprofile-generate")
+        for file in written:
+            shutil.copy(file, counts)
+
+
+def main():
+    try:
+        train(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    except run.Failed as failure:
+        sys.exit(f"train.py: {failure}")
+
+
+if __name__ == "__main__":
+    main()
