@@ -161,12 +161,12 @@ class Program:
         return found
 
     def cpu(self):
-        """Seconds of CPU time so far, in user and kernel."""
-        ticks = 0
+        """Seconds of CPU time so far: in the program, and in the kernel for it."""
+        user = kernel = 0
         for pid in self.pids():
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICK
+            user, kernel = user + int(fields[11]), kernel + int(fields[12])
+        return user / TICK, kernel / TICK
 
     def memory(self):
         """MiB: the peak, and now as it is and with what is shared divided."""
@@ -249,7 +249,7 @@ def load(peer, connections, seconds):
     url = f"http://127.0.0.1:{peer.port}/things/1"
     command = [wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(HERE / "report.lua"), url]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    cpu = peer.cpu() - before
+    user, kernel = (after - earlier for after, earlier in zip(peer.cpu(), before))
     found = re.search(r"^REPORT (.*)$", done.stdout, re.MULTILINE)
     if not found:
         raise Failed(f"{peer.name}: wrk said {done.stdout}")
@@ -257,7 +257,8 @@ def load(peer, connections, seconds):
     if report["status"] or report["broken"] or not report["requests"]:
         raise Failed(f"{peer.name}: calls failed: {report}")
     return {
-        "cpu": cpu * 1e6 / report["requests"],
+        "cpu": (user + kernel) * 1e6 / report["requests"],
+        "kernel": kernel * 1e6 / report["requests"],
         "p50": report["p50"],
         "p99": report["p99"],
         "rate": report["requests"] * 1e6 / report["microseconds"],
@@ -315,15 +316,15 @@ def show(options, peers, measured, idle, before):
     which = versions()
     print(f"{before}.\n")
     print(", ".join(f"{name} {which[name]}" for name in [*names, "wrk"]) + f". {options.rounds} rounds of {options.seconds} s; medians, and of the CPU time the least and the most.\n")
-    print("| connections | | CPU µs per call | (range) | p50 µs | p99 µs | calls/s |")
-    print("|--:|---|--:|--:|--:|--:|--:|")
+    print("| connections | | CPU µs per call | (range) | of it kernel | p50 µs | p99 µs | calls/s |")
+    print("|--:|---|--:|--:|--:|--:|--:|--:|")
     medians = {}
     for count in options.connections:
         for name in names:
             rounds = measured[name, count]
             medians[name, count] = {key: statistics.median(values[key] for values in rounds) for key in rounds[0]}
             of, costs = medians[name, count], [values["cpu"] for values in rounds]
-            print(f"| {count} | {name} | {of['cpu']:.1f} | {min(costs):.1f}–{max(costs):.1f} | {of['p50']:.0f} | {of['p99']:.0f} | {of['rate']:.0f} |")
+            print(f"| {count} | {name} | {of['cpu']:.1f} | {min(costs):.1f}–{max(costs):.1f} | {of['kernel']:.1f} | {of['p50']:.0f} | {of['p99']:.0f} | {of['rate']:.0f} |")
     print("\n| MiB | peak (VmHWM) | resident | proportional (PSS) | resident before the load |")
     print("|---|--:|--:|--:|--:|")
     for peer in peers:
