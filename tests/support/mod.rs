@@ -89,43 +89,11 @@ impl Home {
         ran.out
     }
 
-    /// Runs the binary on a terminal of its own, with these variables, and types each answer once its words have appeared. What is asked without
-    /// echo begins with `*`. Python's `pty` is the person.
+    /// Runs the binary on a terminal of its own, with these variables, and types `answers`: see [`person`].
     pub fn typed(&self, args: &[&str], variables: &[(&str, &str)], answers: &[(&str, &str)]) -> Ran {
-        const DRIVER: &str = r#"
-import os, pty, signal, sys, termios, time
-signal.alarm(120) # what is never asked ends the test
-count = int(sys.argv[1])
-answers, command = sys.argv[2:2 + 2 * count], sys.argv[2 + 2 * count:]
-child, terminal = pty.fork()
-if child == 0:
-    signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell's background job is born deaf to Ctrl-C
-    os.execve(command[0], command, os.environ)
-seen = b""
-def more():
-    global seen
-    try: part = os.read(terminal, 65536)
-    except OSError: part = b""
-    seen += part
-    return part
-at = 0
-for words, answer in zip(answers[::2], answers[1::2]):
-    mute, words = words.startswith("*"), words.lstrip("*").encode()
-    while words not in seen[at:] and more(): pass
-    at = len(seen)
-    while mute and termios.tcgetattr(terminal)[3] & termios.ECHO: time.sleep(0.001)
-    os.write(terminal, answer.encode())
-while more(): pass
-sys.stdout.buffer.write(seen)
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"#;
-        let mut command = Command::new("python3");
-        command.args(["-c", DRIVER, &answers.len().to_string()]);
-        command.args(answers.iter().flat_map(|(words, answer)| [words, answer]));
-        command.arg(env!("CARGO_BIN_EXE_bootseal")).args(args).current_dir(self.path());
-        command.env("HOME", self.path()).env("USER", "alice").envs(variables.iter().copied());
-        command.output().unwrap().into()
+        let command = [&[env!("CARGO_BIN_EXE_bootseal")], args].concat();
+        let (code, out, _) = person(self, &command, variables, answers).unwrap();
+        Ran { code, out, err: String::new() }
     }
 
     /// The id of `app.sealed.toml`.
@@ -173,55 +141,59 @@ impl From<Output> for Ran {
     }
 }
 
-/// Runs the binary on a terminal of its own, and types `answers`, each once its words have appeared.
-/// Returns the exit code, what the terminal showed, and `echo` or `mute` as it was left. `None` where no Python is.
+/// Runs the binary on a terminal of its own, with no variables but HOME and USER, and types `answers`: see [`person`].
 pub fn at_a_terminal(home: &Home, args: &[&str], answers: &[(&str, &str)]) -> Option<(i32, String, String)> {
+    let folder = format!("HOME={}", home.path().display());
+    let command = [&["env", "-i", &folder, "USER=alice", env!("CARGO_BIN_EXE_bootseal")], args].concat();
+    let (code, seen, echo) = person(home, &command, &[], answers)?;
+    Some((code, seen.replace("\r\n", "\n"), echo))
+}
+
+/// Runs `command` on a terminal of its own, and types each answer once its words have appeared; what has to be asked without echo begins with
+/// `*`. Returns the exit code, what the terminal showed, and `echo` or `mute` as it was left. Python's `pty` is the person: `None` where it is not.
+fn person(
+    home: &Home,
+    command: &[&str],
+    variables: &[(&str, &str)],
+    answers: &[(&str, &str)],
+) -> Option<(i32, String, String)> {
     const DRIVER: &str = r#"
-import json, os, pty, select, signal, sys, termios, time
-home, answers, command = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
+import os, pty, signal, sys, termios, time
+signal.alarm(120) # what is never asked, or does not end, ends the test
+count = int(sys.argv[1])
+answers, command = sys.argv[2:2 + 2 * count], sys.argv[2 + 2 * count:]
 child, terminal = pty.fork()
 if child == 0:
-    os.chdir(home)
     signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell's background job is born deaf to Ctrl-C
-    os.execve(command[0], command, {"HOME": home, "USER": "alice"})
+    os.execvp(command[0], command)
 seen = b""
-def read_on(word):
+def more():
     global seen
-    start, end = len(seen), time.time() + 30
-    while time.time() < end and not (word and word in seen[start:]):
-        if select.select([terminal], [], [], 0.1)[0]:
-            try: more = os.read(terminal, 65536)
-            except OSError: return
-            if not more: return
-            seen += more
-for words, answer in answers:
-    read_on(words.encode())
-    deadline = time.time() + 2 # the echo goes off only after the prompt for a secret has come
-    while "[y/N]" not in words and time.time() < deadline and termios.tcgetattr(terminal)[3] & termios.ECHO:
-        time.sleep(0.01)
+    try: part = os.read(terminal, 65536)
+    except OSError: part = b""
+    seen += part
+    return part
+at = 0
+for words, answer in zip(answers[::2], answers[1::2]):
+    mute, words = words.startswith("*"), words.lstrip("*").encode()
+    while words not in seen[at:] and more(): pass
+    at = len(seen)
+    while mute and termios.tcgetattr(terminal)[3] & termios.ECHO: time.sleep(0.001)
     os.write(terminal, answer.encode())
-read_on(None)
-signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
-signal.alarm(30) # what does not end fails, and does not hang
+while more(): pass
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 print(code, "echo" if termios.tcgetattr(terminal)[3] & termios.ECHO else "mute", flush=True)
 sys.stdout.buffer.write(seen)
 "#;
-    let run = std::process::Command::new("python3")
-        .args([
-            "-c",
-            DRIVER,
-            home.path().to_str().unwrap(),
-            &serde_json::json!(answers).to_string(),
-            env!("CARGO_BIN_EXE_bootseal"),
-        ])
-        .args(args)
-        .output();
-    let Ok(run) = run else { return None };
+    let mut driver = Command::new("python3");
+    driver.args(["-c", DRIVER, &answers.len().to_string()]);
+    driver.args(answers.iter().flat_map(|(words, answer)| [words, answer])).args(command).current_dir(home.path());
+    driver.env("HOME", home.path()).env("USER", "alice").envs(variables.iter().copied());
+    let run = driver.output().ok()?;
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
     let (end, seen) = text.split_once('\n').unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&run.stderr)));
     let (code, echo) = end.split_once(' ').unwrap();
-    Some((code.parse().unwrap(), seen.replace("\r\n", "\n"), echo.to_owned()))
+    Some((code.parse().unwrap(), seen.to_owned(), echo.to_owned()))
 }
 
 /// Whether a line of strace's writes what strace could not read: memory that is not even for a debugger holds secrets.
