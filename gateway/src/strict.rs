@@ -4,7 +4,7 @@
 //! each request is framed by the letter of RFC 9112, and where one breaks it, the byte that does is replaced by what no parser takes: the
 //! library answers 400, and nothing behind it is read.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +16,8 @@ use tokio::time::{Instant, Sleep};
 
 /// What a client of HTTP/2 says first (RFC 9113 §3.4). Its frames have lengths of their own.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How much of it a request line is.
+const REQUEST_LINE: usize = 16;
 /// Where one breaks it: no parser takes the first byte, and what follows ends the head, for which the library waits.
 const BREAK: &[u8] = b"\0\r\n\r\n";
 /// A chunk's size: 8 digits, and the end of the line.
@@ -312,6 +314,10 @@ impl Framing {
             }
             // It is HTTP/1 that begins alike, as POST does.
             self.at = At::Line { trailers: false };
+            if said > REQUEST_LINE {
+                // Its request line has passed, whichever piece that came in: what is refused is the byte that differs.
+                return Err((same, "another version than HTTP/1.1 and 1.0"));
+            }
             self.lines(&PREFACE[..said - same]).map_err(|(_, why)| (0, why))?;
         }
         while from < bytes.len() {
@@ -347,23 +353,30 @@ impl Framing {
         At::Line { trailers: false }
     }
 
-    /// One line, or the beginning of one. How many bytes it has.
+    /// Reads one line, or the beginning of one, and returns how many bytes it has.
+    ///
+    /// # Errors
+    /// The first byte that cannot stand there. It is the same byte however the stream is cut into pieces: what was refused later in one cut than in
+    /// another would let bytes through that the caller could choose.
     fn lines(&mut self, bytes: &[u8]) -> Result<usize, (usize, Wrong)> {
-        let end = memchr(b'\n', bytes);
-        let length = end.map_or(bytes.len(), |end| end + 1);
-        let whole = self.line.len() + length;
-        let most = match self.at {
-            At::Size => SIZE_LINE,
-            _ if self.head.lines == 0 => self.limits.line,
-            _ => self.limits.head,
+        let in_head = self.limits.head - self.head.bytes;
+        let room = match self.at {
+            At::Size => SIZE_LINE - self.line.len(),
+            _ if self.head.lines == 0 => in_head.min(self.limits.line - self.line.len()),
+            _ => in_head,
         };
-        if whole > most || self.head.bytes + length > self.limits.head {
-            return Err((length.saturating_sub(1), "more than fits"));
+        let end = self.end_of_line(bytes);
+        let length = match end {
+            Ok(Some(at)) | Err((at, _)) => at + 1,
+            Ok(None) => bytes.len(),
+        };
+        if length > room {
+            return Err((room, "more than fits"));
         }
         if !matches!(self.at, At::Size) {
             self.head.bytes += length;
         }
-        let Some(end) = end else {
+        let Some(end) = end? else {
             self.line.extend_from_slice(bytes);
             return Ok(length);
         };
@@ -374,14 +387,28 @@ impl Framing {
             carried.extend_from_slice(&bytes[..end]);
             &carried
         };
-        let read = match line.strip_suffix(b"\r") {
-            Some(line) => self.line(line),
-            None => Err("a line that ends without a carriage return"),
-        };
+        let read = self.line(line.strip_suffix(b"\r").unwrap_or(line));
         carried.clear();
         self.line = carried;
         read.map_err(|why| (end, why))?;
         Ok(length)
+    }
+
+    /// The line feed that ends the current line, where it is among `bytes`. A carriage return and a line feed stand in a line only as its end.
+    fn end_of_line(&self, bytes: &[u8]) -> Result<Option<usize>, (usize, Wrong)> {
+        let returned = match self.line.last() {
+            Some(b'\r') => 0,
+            _ => match memchr2(b'\r', b'\n', bytes) {
+                None => return Ok(None),
+                Some(at) if bytes[at] == b'\n' => return Err((at, "a line that ends without a carriage return")),
+                Some(at) => at + 1,
+            },
+        };
+        match bytes.get(returned) {
+            None => Ok(None),
+            Some(b'\n') => Ok(Some(returned)),
+            Some(_) => Err((returned, "a carriage return within a line")),
+        }
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Wrong> {
@@ -624,8 +651,11 @@ mod tests {
             (get(": a\r\n"), "a header's name that is none"),
             (get("X\r\n"), "a header without a colon"),
             (get("X: a\nContent-Length: 5\r\n"), "a line that ends without a carriage return"),
-            (get("X: a\rContent-Length: 5\r\n"), "a control character in a header"),
-            (get("X: a\r\r\n"), "a control character in a header"),
+            (get("X: a\rContent-Length: 5\r\n"), "a carriage return within a line"),
+            (get("X: a\r\r\n"), "a carriage return within a line"),
+            (get("\r\r\n"), "a carriage return within a line"),
+            (chunks("A\r\r0123456789\r\n"), "a carriage return within a line"),
+            (chunks("0\r\nX: a\rb\r\n"), "a carriage return within a line"),
             (get("X: a\0\r\n"), "a control character in a header"),
             (get("X: a\x7f\r\n"), "a control character in a header"),
             (get("Host: b\r\n"), "two hosts"),
@@ -768,6 +798,44 @@ mod tests {
         cuts.push(stream.len());
         let mut from = 0;
         cuts.into_iter().map(|cut| &stream[std::mem::replace(&mut from, cut)..cut]).collect()
+    }
+
+    /// Each was refused at another byte where it came in other pieces.
+    #[test]
+    fn a_wrong_byte_is_refused_at_the_same_place_however_the_stream_is_cut() {
+        let chunks = |chunks: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        let long = "y".repeat(40 * 1024);
+        for stream in [
+            chunks("3\r\nabc\r\nA\r\r0123456789\r\n0\r\nX: y\r\n\r\n"),
+            chunks("5;aaaaaaaaaaaaaaaaaaaaaaaa"),
+            chunks("000000005\r\nhello"),
+            format!("GET /{long} HTTP/1.1\r\n"),
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"),
+            chunks(&format!("0\r\nX: {long}\r\n\r\n")),
+            "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n".into(),
+            "GET /\r HTTP/1.1\r\n\r\n".into(),
+            "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".into(),
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\rX".into(),
+            "PRI * HTTP/2.0\rX".into(),
+            "PRI * HTTP/2.1\r\n\r\n".into(),
+        ] {
+            let stream = stream.as_bytes();
+            let whole = fuzzed(&[stream]);
+            assert!(whole.1);
+            for at in (1..stream.len()).step_by(1 + stream.len() / 200) {
+                assert!(fuzzed(&[&stream[..at], &stream[at..]]) == whole, "cut at {at}");
+            }
+            assert!(fuzzed(&stream.chunks(1).collect::<Vec<_>>()) == whole, "in single bytes");
+        }
+    }
+
+    /// A head of the greatest length leaves room for what its body needs.
+    #[test]
+    fn chunks_behind_the_longest_head_pass() {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nX: ";
+        let pad = "y".repeat(Limits::default().head - head.len() - 4);
+        assert_eq!(refusal(&format!("{head}{pad}\r\n\r\n5\r\nhello\r\n0\r\n\r\n")), None);
+        assert_eq!(refusal(&format!("{head}{pad}y\r\n\r\n")), Some("more than fits"));
     }
 
     proptest! {
