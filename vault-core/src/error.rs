@@ -1,6 +1,6 @@
 //! What went wrong, where, and what to do next? The facts that reach an operator's log.
 
-use crate::path::PropertyPath;
+use crate::text::path::PropertyPath;
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -22,82 +22,53 @@
 
 #![forbid(unsafe_code)]
 
-mod document;
-mod outline;
-mod path;
-mod plain;
+mod proposal;
+mod review;
 
-mod identity;
-mod passphrase;
-#[cfg(feature = "plugin")]
-mod plugin;
-#[cfg(feature = "plugin")]
-mod plugin_protocol;
-mod recipient;
-mod ssh;
+mod profile;
 
-mod key_block;
-mod keys;
-mod locked;
-mod value;
-
-mod pin;
-mod signature;
-mod state;
-
-mod fields;
-mod header;
-mod save;
-mod sealed_file;
 mod vault;
 
-mod access;
-mod changes;
-mod clear_text;
-mod hand_edit;
-mod merge;
-mod proposal;
-mod proposal_text;
+mod file;
 
-mod call;
-mod canonical;
+mod access;
+mod keys;
+
+mod disk;
+mod text;
+
 mod error;
-mod place;
-mod profile;
-mod route;
-mod template;
-mod url_template;
 
 pub use bootseal_memory::Secret;
 
-pub use call::{Basic, Body, Call};
-pub use changes::{AccessChange, Change, Changes};
-pub use clear_text::{ClearText, Edited};
-pub use document::{Property, SECRET_PREFIX};
-pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
-pub use hand_edit::HandEdit;
-pub use header::{Access, Role};
-pub use identity::{Identity, IdentityFile};
-pub use key_block::open_age_file;
-pub use keys::CredentialKey;
-pub use locked::LockedKey;
-pub use merge::{Clash, Merged, Side, Taken};
-pub use passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
-pub use path::{BasicString, PropertyPath};
-pub use pin::Pin;
-pub use place::{AnswerPlace, Capture, Field, Test, Unit, When};
-pub use plain::{PlainDocument, PlainProperty};
+pub use access::identity::{Identity, IdentityFile};
+pub use access::locked::LockedKey;
+pub use access::passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
 #[cfg(feature = "plugin")]
-pub use plugin::{PluginUser, Plugins};
+pub use access::plugin::{PluginUser, Plugins};
+pub use access::recipient::Recipient;
+pub use access::wrap::open_age_file;
+pub use disk::lock::FileLock;
+pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
+pub use file::header::{Access, Role};
+pub use file::known_vaults::{KnownVaults, Place};
+pub use file::sealed::{MAX_FILE, SealedFile, Trust, VerifiedFile};
+pub use keys::derive::CredentialKey;
+pub use keys::pin::Pin;
+pub use keys::signing::VaultId;
+pub use profile::extract::{AnswerPlace, Capture, Field, Test, Unit, When};
+pub use profile::request::{Basic, Body, Call};
+pub use profile::route::{Callers, Gateway, Listen, Route};
+pub use profile::template::{JsonTemplate, Part, Template};
+pub use profile::url_template::UrlTemplate;
 pub use profile::{ClientCert, Expiry, Profile, Replay, Totp, TotpHash};
 pub use proposal::Proposal;
-pub use recipient::Recipient;
-pub use route::{Callers, Gateway, Listen, Route};
-pub use save::FileLock;
-pub use sealed_file::{MAX_FILE, SealedFile, Trust, VerifiedFile};
-pub use signature::VaultId;
-pub use state::{KnownVaults, Place};
-pub use template::{JsonTemplate, Part, Template};
-pub use url_template::UrlTemplate;
-pub use value::{OpenedValue, ValueKind};
+pub use review::changes::{AccessChange, Change, Changes};
+pub use review::clear_text::{ClearText, Edited};
+pub use review::hand_edit::HandEdit;
+pub use review::merge::{Clash, Merged, Side, Taken};
+pub use text::document::{Property, SECRET_PREFIX};
+pub use text::path::{BasicString, PropertyPath};
+pub use text::plain::{PlainDocument, PlainProperty};
+pub use vault::value::{OpenedValue, ValueKind};
 pub use vault::{Reader, Vault, Writer};

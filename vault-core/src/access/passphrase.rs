@@ -1,0 +1,519 @@
+//! How does a passphrase open? Argon2id makes the key of an age identity from it; whose it is, a verified file says.
+
+use crate::access::identity::{Identity, check_mode};
+use crate::error::{Error, Kind, Result};
+use crate::file::header::{Access, Role};
+use crate::file::sealed::VerifiedFile;
+use crate::keys::derive::random;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bootseal_memory::{Arena, Room, Secret, SecretBuf};
+use icu_normalizer::ComposingNormalizerBorrowed;
+use std::fmt;
+use std::path::Path;
+
+const PASSES: u32 = 3;
+const LANES: u32 = 4;
+const SALT_BYTES: usize = 16;
+/// Nobody types more; what is longer is another file.
+const MAX_PASSPHRASE: usize = 4096;
+/// Entries that are tried with one passphrase: half a second each, and a file that nothing pins may have been made to waste them.
+const MAX_TRIED: usize = 16;
+
+/// How much one guess costs, to us and to whoever guesses. Both are fixed by the format: nothing in a file can ask for more.
+///
+/// ```
+/// use bootseal_core::Cost;
+/// assert_eq!((Cost::Full.mebibytes(), Cost::Small.mebibytes()), (256, 64));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cost {
+    /// `argon2id-1s`: 64 MiB, three passes, four lanes. For services, which may have no more.
+    Small,
+    /// `argon2id-1`: 256 MiB, three passes, four lanes. For people.
+    Full,
+}
+
+impl Cost {
+    /// The memory that a derivation takes while it runs, in MiB.
+    ///
+    /// ```
+    /// println!("needs {} MiB", bootseal_core::Cost::Small.mebibytes());
+    /// ```
+    pub fn mebibytes(self) -> u32 {
+        match self {
+            Cost::Small => 64,
+            Cost::Full => 256,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Cost::Small => "argon2id-1s",
+            Cost::Full => "argon2id-1",
+        }
+    }
+}
+
+/// How an identity follows from a passphrase: the cost, and the salt of this entry alone. Its text is `argon2id-1:SALT`.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+/// let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
+/// let how = glass.passphrase.as_ref().map(|how| (how.cost(), how.to_string().starts_with("argon2id-1s:")));
+/// assert_eq!(how, Some((Cost::Small, true)));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derivation {
+    cost: Cost,
+    salt: [u8; SALT_BYTES],
+}
+
+impl Derivation {
+    /// With a salt that nobody had before.
+    fn fresh(cost: Cost) -> Result<Derivation> {
+        let mut salt = [0; SALT_BYTES];
+        random(&mut salt)?;
+        Ok(Derivation { cost, salt })
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Derivation> {
+        let (profile, salt) = text.split_once(':')?;
+        let cost = [Cost::Small, Cost::Full].into_iter().find(|cost| cost.as_str() == profile)?;
+        let salt = BASE64_URL_SAFE_NO_PAD.decode(salt).ok()?.try_into().ok()?;
+        Some(Derivation { cost, salt })
+    }
+
+    /// What a guess costs.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let costs: Vec<Cost> = file.access().iter().filter_map(|access| Some(access.passphrase.as_ref()?.cost())).collect();
+    /// assert!(costs.is_empty()); // nobody opens this file by passphrase
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    fn identity(&self, passphrase: &Text) -> Result<Identity> {
+        let identity = self.key(passphrase, bootseal_memory::room()).map(Identity::from_key);
+        clear_stack();
+        identity
+    }
+
+    /// The 32 bytes of the X25519 secret key, straight onto a guarded page.
+    #[inline(never)]
+    fn key(&self, passphrase: &Text, room: Option<Room>) -> Result<Secret> {
+        let mebibytes = self.cost.mebibytes();
+        if let Some(room) = room.filter(|room| room.free < u64::from(mebibytes) << 20) {
+            let (free, limit) = (room.free >> 20, room.limit >> 20);
+            return Err(self.no_room(&format!("this container has {free} left of {limit}")));
+        }
+        let failed = |error: argon2::Error| Error::new(Kind::Io, format!("no key from the passphrase: {error}"));
+        let params = Params::new(mebibytes * 1024, PASSES, LANES, Some(32)).map_err(failed)?;
+        let mut blocks = Arena::filled(params.block_count(), Block::new())
+            .map_err(|error| self.no_room(&format!("the system does not give it: {error}")))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let mut key = SecretBuf::zeroed(32)?;
+        let derive = |bytes: &[u8]| {
+            key.expose_mut(|key| argon2.hash_password_into_with_memory(bytes, &self.salt, key, blocks.as_mut()))
+        };
+        passphrase.0.expose(derive).map_err(failed)?;
+        Ok(key.freeze())
+    }
+
+    fn no_room(&self, why: &str) -> Error {
+        let what =
+            format!("a passphrase of {} needs {} MiB of memory; {why}", self.cost.as_str(), self.cost.mebibytes());
+        let smaller = match self.cost {
+            Cost::Full => "; or a passphrase that needs 64 MiB: bootseal access add NAME --passphrase --small",
+            Cost::Small => "",
+        };
+        Error::new(Kind::Io, what)
+            .with_help(format!("Give the service a key: bootseal access add NAME --new-key FILE{smaller}"))
+    }
+}
+
+impl fmt::Display for Derivation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.cost.as_str(), BASE64_URL_SAFE_NO_PAD.encode(self.salt))
+    }
+}
+
+impl Access {
+    /// A line for someone who has a passphrase instead of a key, with a fresh salt. Takes the memory that `cost` says, and a tenth
+    /// of a second ([`Cost::Small`]) to half a second ([`Cost::Full`]).
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] as [`Access::new`], and where the passphrase is empty, is not UTF-8, or has a control character, as a line
+    /// break, which nobody could type; [`Kind::Io`] without random numbers or that much memory.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
+    /// let text = Vault::create(vec![glass], "")?.sign()?;
+    ///
+    /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let identity = file.identity_by_passphrase("break-glass", &passphrase)?;
+    /// file.open(&[identity])?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn by_passphrase(name: &str, role: Role, cost: Cost, passphrase: &Secret) -> Result<Access> {
+        let text = Text::of(passphrase)?;
+        if text.0.is_empty() {
+            return Err(Error::new(Kind::Usage, "the passphrase is empty"));
+        }
+        if text.0.expose_str(|text| text.chars().any(char::is_control)).unwrap_or(true) {
+            let what = "the passphrase holds a line break or another control character, which nobody can type";
+            return Err(Error::new(Kind::Usage, what));
+        }
+        let how = Derivation::fresh(cost)?;
+        let access = Access::new(name, role, how.identity(&text)?.recipient())?;
+        Ok(Access { passphrase: Some(how), ..access })
+    }
+}
+
+/// Only here a passphrase meets a file: its signature holds, so nobody but a writer chose what the passphrase is worked on with.
+impl VerifiedFile {
+    /// The identity of the entry `name` of the access list, made from its passphrase, in as much time and memory as its [`Cost`] says.
+    ///
+    /// # Errors
+    /// [`Kind::WrongPassphrase`] where it is not the one; [`Kind::NotFound`] where access has no such entry with a passphrase;
+    /// [`Kind::Usage`] where it is not UTF-8; [`Kind::Io`] without as much memory as the entry's [`Cost`] says.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
+    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
+    /// let identity = file.identity_by_passphrase("break-glass", &passphrase)?;
+    /// assert_eq!(file.role_of(&[identity]), Some(Role::Writer));
+    ///
+    /// let error = file.identity_by_passphrase("break-glass", &Secret::copy_of(b"a guess")?).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::WrongPassphrase);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn identity_by_passphrase(&self, name: &str, passphrase: &Secret) -> Result<Identity> {
+        let entries: Vec<&Access> = self.by_passphrase().into_iter().filter(|access| access.name == name).collect();
+        self.first_that_fits(&entries, passphrase)
+    }
+
+    /// The same where nobody says whose passphrase it is: each entry that has one is tried, those of 64 MiB first.
+    ///
+    /// # Errors
+    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] where more than 16 entries would have to be tried.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
+    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
+    /// let identity = file.identity_by_any_passphrase(&passphrase)?;
+    /// file.open(&[identity])?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn identity_by_any_passphrase(&self, passphrase: &Secret) -> Result<Identity> {
+        let entries = self.by_passphrase();
+        if entries.len() > MAX_TRIED {
+            let what = format!("{} entries have a passphrase; at most {MAX_TRIED} are tried", entries.len());
+            return Err(Error::new(Kind::Usage, what).with_help("At a terminal one is asked for by name."));
+        }
+        self.first_that_fits(&entries, passphrase)
+    }
+
+    /// " By passphrase: break-glass (--passphrase-fd)." for messages; nothing where there is no such entry.
+    pub(crate) fn passphrase_help(&self) -> String {
+        let names =
+            self.access().iter().filter(|access| access.passphrase.is_some()).map(|access| access.name.as_str());
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" By passphrase: {} (--passphrase-fd).", names.join(", "))
+        }
+    }
+
+    fn by_passphrase(&self) -> Vec<&Access> {
+        let mut entries: Vec<&Access> = self.access().iter().filter(|access| access.passphrase.is_some()).collect();
+        entries.sort_by_key(|access| access.passphrase.as_ref().map(Derivation::cost));
+        entries
+    }
+
+    fn first_that_fits(&self, entries: &[&Access], passphrase: &Secret) -> Result<Identity> {
+        let found = || -> Result<Identity> {
+            let text = Text::of(passphrase)?;
+            if text.0.is_empty() {
+                return Err(Error::new(Kind::WrongPassphrase, "the passphrase is empty"));
+            }
+            for access in entries {
+                let Some(how) = &access.passphrase else { continue };
+                let identity = how.identity(&text)?;
+                if identity.recipient().as_ref() == Some(&access.recipient) {
+                    return Ok(identity);
+                }
+            }
+            let names: Vec<&str> = entries.iter().map(|access| access.name.as_str()).collect();
+            if names.is_empty() {
+                let what = "a passphrase was given, and access has no entry with one for it";
+                return Err(Error::new(Kind::NotFound, what).with_help(format!("It opens for: {}.", self.who())));
+            }
+            Err(Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", names.join(", "))))
+        };
+        found().map_err(|error| match self.path() {
+            Some(path) => error.in_file(path),
+            None => error,
+        })
+    }
+}
+
+/// Reads a passphrase from a file, onto a guarded page; a newline at its end does not belong to it.
+///
+/// # Errors
+/// As [`IdentityFile::read`](crate::IdentityFile::read); [`Kind::Usage`] for more than 4 KiB.
+///
+/// ```no_run
+/// let passphrase = bootseal_core::read_passphrase("/run/credentials/payments/bootseal.passphrase".as_ref())?;
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn read_passphrase(path: &Path) -> Result<Secret> {
+    let read = || {
+        let mut file = std::fs::File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
+            _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
+        })?;
+        check_mode(&file, path)?;
+        read_passphrase_from(&mut file)
+    };
+    read().map_err(|error: Error| error.in_file(path))
+}
+
+/// The same from a pipe or a descriptor, read to its end.
+///
+/// # Errors
+/// As [`read_passphrase`], but for modes.
+///
+/// ```
+/// let passphrase = bootseal_core::read_passphrase_from(&mut &b"correct horse battery staple\n"[..])?;
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn read_passphrase_from(source: &mut impl std::io::Read) -> Result<Secret> {
+    let mut page = SecretBuf::with_capacity(256)?;
+    match page.read_to_end(source, MAX_PASSPHRASE) {
+        Ok(true) => Ok(page.freeze()),
+        Ok(false) => Err(Error::new(Kind::Usage, "longer than 4 KiB: this is no passphrase")),
+        Err(error) => Err(Error::new(Kind::Io, format!("the passphrase cannot be read: {error}"))),
+    }
+}
+
+/// A passphrase as it is worked on: UTF-8 in the form NFC, so that one `ü` is another, without one newline at the end.
+struct Text(Secret);
+
+impl Text {
+    fn of(passphrase: &Secret) -> Result<Text> {
+        let mut page = Page { bytes: SecretBuf::with_capacity(passphrase.len())?, failed: None };
+        let normalised = passphrase.expose_str(|text| {
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            ComposingNormalizerBorrowed::new_nfc().normalize_to(text, &mut page)
+        });
+        match (normalised, page.failed) {
+            (_, Some(error)) => Err(error.into()),
+            (Ok(Ok(())), None) => Ok(Text(page.bytes.freeze())),
+            _ => Err(Error::new(Kind::Usage, "the passphrase is not UTF-8")),
+        }
+    }
+}
+
+struct Page {
+    bytes: SecretBuf,
+    failed: Option<bootseal_memory::MemoryError>,
+}
+
+impl fmt::Write for Page {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes.push(text.as_bytes()).map_err(|error| {
+            self.failed = Some(error);
+            fmt::Error
+        })
+    }
+}
+
+/// Overwrites what the functions that were called before have left below on the stack.
+#[inline(never)]
+fn clear_stack() {
+    std::hint::black_box(&mut [0_u8; 64 * 1024]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn text(passphrase: &str) -> Text {
+        Text::of(&Secret::copy_of(passphrase.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn known_answers_of_both_profiles() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/primitives.json");
+        let all: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let rows = all["passphrase"].as_array().unwrap();
+        assert_eq!(rows.len(), 2);
+        for row in rows {
+            let how = Derivation::parse(row["entry"].as_str().unwrap()).unwrap();
+            assert_eq!(Some(how.to_string().as_str()), row["entry"].as_str());
+            let text = text(row["passphrase"].as_str().unwrap());
+            assert!(text.0.expose(|bytes| Some(bytes) == row["passphrase_nfc"].as_str().map(str::as_bytes)));
+            assert_eq!(Some(how.key(&text, None).unwrap().expose(hex).as_str()), row["secret"].as_str());
+            let identity = how.identity(&text).unwrap();
+            assert_eq!(Some(identity.to_string().as_str()), row["recipient"].as_str());
+        }
+    }
+
+    #[test]
+    fn the_reference_implementation_agrees() {
+        for (cost, kibibytes) in [(Cost::Small, "65536"), (Cost::Full, "262144")] {
+            let how = Derivation { cost, salt: *b"sixteen bytes of" };
+            let mut child = Command::new("argon2")
+                .args(["sixteen bytes of", "-id", "-v", "13", "-t", "3", "-p", "4", "-l", "32", "-r", "-k", kibibytes])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("argon2 runs; scripts/test installs what the tests need");
+            child.stdin.take().unwrap().write_all("größer als 1".as_bytes()).unwrap();
+            let said = child.wait_with_output().unwrap();
+            let key = how.key(&text("gro\u{308}ßer als 1\n"), None).unwrap();
+            assert_eq!(String::from_utf8(said.stdout).unwrap().trim(), key.expose(hex));
+        }
+    }
+
+    /// The places in this process's memory, as the kernel shows it, where `secret` stands.
+    #[cfg(target_os = "linux")]
+    fn places(secret: &Secret) -> Vec<u64> {
+        use std::os::unix::fs::FileExt;
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let spans = maps.lines().filter(|line| line.contains(" rw")).map(|line| {
+            let (from, to) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+            (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap())
+        });
+        let mut found = Vec::new();
+        // What is larger is the work of Argon2 in another test. Piece by piece: other tests take and give back memory meanwhile.
+        const PIECE: u64 = 1 << 20;
+        for (from, to) in spans.filter(|(from, to)| to - from < 64 << 20) {
+            for start in (from..to).step_by(PIECE as usize) {
+                let end = to.min(start + PIECE + secret.len() as u64);
+                let mut bytes = vec![0; (end - start) as usize];
+                // Secret pages cannot be read this way.
+                if memory.read_exact_at(&mut bytes, start).is_ok() {
+                    secret.expose(|secret| {
+                        let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == secret[0]).map(|(at, _)| at);
+                        found.extend(starts.filter(|at| bytes[*at..].starts_with(secret)).map(|at| start + at as u64));
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn nothing_of_it_is_left_in_memory() {
+        if bootseal_memory::report().unwrap().level != bootseal_memory::Level::MemfdSecret {
+            return; // locked pages show up in the search
+        }
+        let mut typed = SecretBuf::zeroed(40).unwrap();
+        typed.expose_mut(random).unwrap();
+        typed.expose_mut(|bytes| bytes.iter_mut().for_each(|byte| *byte = b'a' + *byte % 26));
+        let typed = typed.freeze();
+        let how = Derivation::fresh(Cost::Small).unwrap();
+        let text = Text::of(&typed).unwrap();
+        let identity = how.identity(&text).unwrap();
+        let key = how.key(&text, None).unwrap();
+        clear_stack();
+        assert_eq!(Identity::from_key(key.clone()).recipient(), identity.recipient());
+        clear_stack();
+        assert!(places(&typed).is_empty() && places(&key).is_empty());
+        // The search finds what is planted.
+        let planted = typed.expose(<[u8]>::to_vec);
+        let found = || places(&typed).contains(&(planted.as_ptr() as u64));
+        // Other tests may give back memory beside it while it is read.
+        assert!((0..20).any(|_| found()));
+    }
+
+    #[test]
+    fn exactly_one_newline_goes_and_only_at_the_end() {
+        for (given, worked_on) in
+            [("a", "a"), ("a\n", "a"), ("a\n\n", "a\n"), ("a\r\n", "a\r"), ("\na", "\na"), (" a ", " a "), ("\n", "")]
+        {
+            assert!(text(given).0.expose(|bytes| bytes == worked_on.as_bytes()), "{given:?}");
+        }
+        let error = Text::of(&Secret::copy_of(b"gr\xfcn").unwrap()).err().unwrap();
+        assert_eq!((error.kind(), error.to_string().contains("UTF-8")), (Kind::Usage, true));
+    }
+
+    #[test]
+    fn a_container_that_is_too_small_is_told_before_it_is_ended() {
+        let room = |mebibytes: u64| Some(Room { free: mebibytes << 20, limit: 200 << 20 });
+        let full = Derivation::fresh(Cost::Full).unwrap();
+        let error = full.key(&text("a"), room(128)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        let what = "a passphrase of argon2id-1 needs 256 MiB of memory; this container has 128 left of 200";
+        assert_eq!(error.what(), what);
+        assert!(error.help().unwrap().contains("--new-key") && error.help().unwrap().contains("--small"));
+        let small = Derivation::fresh(Cost::Small).unwrap();
+        assert!(!small.key(&text("a"), room(63)).unwrap_err().help().unwrap().contains("--small"));
+        assert!(small.key(&text("a"), room(64)).is_ok());
+    }
+
+    #[test]
+    fn a_file_cannot_ask_for_hours_of_trying() {
+        let entries = (0..17).map(|index| {
+            let access = Access::new(&format!("a{index}"), Role::Writer, Identity::generate().unwrap().recipient());
+            Access { passphrase: Some(Derivation::fresh(Cost::Full).unwrap()), ..access.unwrap() }
+        });
+        let text = crate::Vault::create(entries.collect(), "").unwrap().sign().unwrap();
+        let file = crate::SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
+        let passphrase = Secret::copy_of(b"a").unwrap();
+        assert_eq!(file.identity_by_any_passphrase(&passphrase).unwrap_err().kind(), Kind::Usage);
+        assert_eq!(file.identity_by_passphrase("b", &passphrase).unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(file.identity_by_passphrase("a1", &passphrase).unwrap_err().kind(), Kind::WrongPassphrase);
+    }
+
+    #[test]
+    fn what_nobody_can_type_makes_no_entry() {
+        for (passphrase, words) in [("", "empty"), ("\n", "empty"), ("a\nb", "nobody can type"), ("a\0", "nobody can")]
+        {
+            let passphrase = Secret::copy_of(passphrase.as_bytes()).unwrap();
+            let error = Access::by_passphrase("a", Role::Writer, Cost::Small, &passphrase).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn salts_are_fresh_and_only_the_two_profiles_parse() {
+        let (one, other) = (Derivation::fresh(Cost::Full).unwrap(), Derivation::fresh(Cost::Full).unwrap());
+        assert_ne!(one, other);
+        assert_eq!(Derivation::parse(&one.to_string()), Some(one));
+        for bad in
+            ["argon2id-1", "argon2id-2:AAAAAAAAAAAAAAAAAAAAAA", "argon2id-1:AAAAAAAAAAAAAAAAAAAAAB", "argon2id-1:AAAA"]
+        {
+            assert_eq!(Derivation::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What goes over the pipes of a plugin? The stanzas of C2SP age-plugin, bounded in size, number and silence.
+
+use crate::access::plugin::PluginUser;
+use crate::error::{Brief, Error, Kind, Result, Shown};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+const MAX_LINE: usize = 16 * 1024;
+const MAX_BODY: usize = 64 * 1024;
+const MAX_MESSAGES: usize = 1000;
+/// base64 stands in lines of this length; a shorter one ends a body.
+const COLUMNS: usize = 64;
+/// How long a plugin may take to end after it said that it is done.
+const TO_END: Duration = Duration::from_secs(2);
+
+/// One stanza of the protocol.
+pub(crate) struct Message {
+    words: Vec<String>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Message {
+    pub(crate) fn tag(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+
+    pub(crate) fn args(&self) -> &[String] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    fn text(&self) -> String {
+        Shown(&String::from_utf8_lossy(&self.body)).to_string()
+    }
+}
+
+/// How a message is answered.
+pub(crate) enum Reply {
+    Ok,
+    Fail,
+    Unsupported,
+}
+
+/// A plugin that runs. Two threads stand between its pipes and us, so that one that neither reads nor writes holds nobody.
+pub(crate) struct Conversation {
+    child: Child,
+    input: Option<Sender<Zeroizing<Vec<u8>>>>,
+    output: Receiver<std::io::Result<Message>>,
+    patience: Duration,
+    /// What it said went wrong.
+    pub(crate) complaints: Vec<String>,
+    /// It asked, and nobody was there.
+    unanswered: bool,
+}
+
+impl Conversation {
+    pub(crate) fn start(program: &Path, machine: &str, patience: Duration) -> std::io::Result<Conversation> {
+        let mut command = Command::new(program);
+        command.arg(format!("--age-plugin={machine}"));
+        // Not in the current folder, where anyone may have put what a program looks for.
+        command.current_dir(program.ancestors().last().unwrap_or(program));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().to_ascii_uppercase().starts_with("BOOTSEAL_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command.spawn()?;
+        let (input, to_write) = channel::<Zeroizing<Vec<u8>>>();
+        let (heard, output) = sync_channel(1);
+        if let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) {
+            std::thread::spawn(move || write_all(stdin, &to_write));
+            std::thread::spawn(move || read_all(stdout, &heard));
+        }
+        Ok(Conversation { child, input: Some(input), output, patience, complaints: Vec::new(), unanswered: false })
+    }
+
+    /// Queues one message. That a plugin has ended is seen when it is listened to.
+    pub(crate) fn say(&self, tag: &str, args: &[&str], body: &[u8]) {
+        if let Some(input) = &self.input {
+            let _ = input.send(written(tag, args, body));
+        }
+    }
+
+    fn hear(&self) -> std::result::Result<Message, String> {
+        use std::sync::mpsc::RecvTimeoutError;
+        match self.output.recv_timeout(self.patience) {
+            Ok(message) => message.map_err(|error| error.to_string()),
+            Err(RecvTimeoutError::Timeout) => Err(format!("it said nothing for {} s", self.patience.as_secs_f32())),
+            Err(RecvTimeoutError::Disconnected) => Err("it ended before it was done".into()),
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.input = None; // closes its stdin
+        let started = Instant::now();
+        while started.elapsed() < TO_END && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn write_all(mut stdin: ChildStdin, to_write: &Receiver<Zeroizing<Vec<u8>>>) {
+    while let Ok(bytes) = to_write.recv() {
+        if stdin.write_all(&bytes).and_then(|()| stdin.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_all(stdout: ChildStdout, heard: &SyncSender<std::io::Result<Message>>) {
+    let mut stdout = BufReader::new(stdout);
+    for _ in 0..MAX_MESSAGES {
+        match read(&mut stdout) {
+            Ok(None) => return,
+            Ok(Some(message)) => {
+                if heard.send(Ok(message)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let _ = heard.send(Err(error));
+                return;
+            }
+        }
+    }
+}
+
+fn written(tag: &str, args: &[&str], body: &[u8]) -> Zeroizing<Vec<u8>> {
+    let base64 = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(body));
+    // As large as it will be, so that no copy of a secret stays behind where it grew.
+    let words: usize = args.iter().map(|word| word.len() + 1).sum();
+    let mut text = Vec::with_capacity(tag.len() + words + base64.len() + base64.len() / COLUMNS + 8);
+    text.extend_from_slice(b"-> ");
+    text.extend_from_slice(tag.as_bytes());
+    for word in args {
+        text.push(b' ');
+        text.extend_from_slice(word.as_bytes());
+    }
+    text.push(b'\n');
+    for line in base64.as_bytes().chunks(COLUMNS) {
+        text.extend_from_slice(line);
+        text.push(b'\n');
+    }
+    if base64.len().is_multiple_of(COLUMNS) {
+        text.push(b'\n');
+    }
+    Zeroizing::new(text)
+}
+
+fn read(source: &mut impl BufRead) -> std::io::Result<Option<Message>> {
+    let broken =
+        || std::io::Error::new(std::io::ErrorKind::InvalidData, "what it says is not the protocol of age plugins");
+    let Some(first) = line(source)? else { return Ok(None) };
+    let words = std::str::from_utf8(&first).ok().and_then(|text| text.strip_prefix("-> ")).ok_or_else(broken)?;
+    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    if !words.iter().all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(broken());
+    }
+    let mut base64 = Zeroizing::new(Vec::with_capacity(4096));
+    loop {
+        let line = line(source)?.ok_or_else(broken)?;
+        if line.len() > COLUMNS || base64.len() + line.len() > MAX_BODY {
+            return Err(broken());
+        }
+        base64.extend_from_slice(&line);
+        if line.len() < COLUMNS {
+            break;
+        }
+    }
+    let body = BASE64_STANDARD_NO_PAD.decode(&*base64).map_err(|_| broken())?;
+    Ok(Some(Message { words, body: Zeroizing::new(body) }))
+}
+
+/// One line without its newline; `None` at the end.
+fn line(source: &mut impl BufRead) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(128));
+    let read = source.take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
+    match line.pop() {
+        Some(b'\n') => Ok(Some(line)),
+        None if read == 0 => Ok(None),
+        _ => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "what it says is cut, or has too long a line")),
+    }
+}
+
+/// A conversation in which the plugin may ask.
+pub(crate) struct Session {
+    pub(crate) talk: Conversation,
+    pub(crate) plugin: String,
+    pub(crate) user: Option<Arc<dyn PluginUser>>,
+}
+
+impl Session {
+    /// Listens until the plugin is done. What asks a person, or complains, is answered here; the rest by `take`.
+    pub(crate) fn answer(&mut self, mut take: impl FnMut(&Message) -> Reply) -> Result<()> {
+        loop {
+            let message = self.talk.hear().map_err(|what| self.failed(&what))?;
+            let reply = match message.tag() {
+                "done" => return Ok(()),
+                "msg" => {
+                    if let Some(user) = &self.user {
+                        user.show(&self.plugin, &message.text());
+                    }
+                    Reply::Ok
+                }
+                "confirm" => match self.confirm(&message) {
+                    Some(yes) => {
+                        self.talk.say("ok", &[if yes { "yes" } else { "no" }], &[]);
+                        continue;
+                    }
+                    None => Reply::Fail,
+                },
+                tag @ ("request-public" | "request-secret") => {
+                    let asked = self.user.as_ref().and_then(|user| match tag {
+                        "request-secret" => user.ask_secret(&self.plugin, &message.text()),
+                        _ => user.ask(&self.plugin, &message.text()),
+                    });
+                    match asked {
+                        Some(answer) => {
+                            answer.expose(|answer| self.talk.say("ok", &[], answer));
+                            continue;
+                        }
+                        None => self.unanswered(&message),
+                    }
+                }
+                "error" => {
+                    self.talk.complaints.push(Brief(&String::from_utf8_lossy(&message.body)).to_string());
+                    Reply::Ok
+                }
+                _ => take(&message),
+            };
+            let word = match reply {
+                Reply::Ok => "ok",
+                Reply::Fail => "fail",
+                Reply::Unsupported => "unsupported",
+            };
+            self.talk.say(word, &[], &[]);
+        }
+    }
+
+    fn confirm(&mut self, message: &Message) -> Option<bool> {
+        let label = |index: usize| {
+            let bytes = BASE64_STANDARD_NO_PAD.decode(message.args().get(index)?).ok()?;
+            Some(Shown(&String::from_utf8_lossy(&bytes)).to_string())
+        };
+        let (yes, no) = (label(0)?, label(1));
+        let user = self.user.as_ref();
+        let answer = user.and_then(|user| user.confirm(&self.plugin, &message.text(), &yes, no.as_deref()));
+        if answer.is_none() {
+            self.unanswered(message);
+        }
+        answer
+    }
+
+    fn unanswered(&mut self, message: &Message) -> Reply {
+        let asked = message.text();
+        self.talk.unanswered = true;
+        self.talk.complaints.push(format!("nobody is there to answer what it asked: {}", Brief(&asked)));
+        Reply::Fail
+    }
+
+    /// Why nothing came of it.
+    pub(crate) fn failed(&self, what: &str) -> Error {
+        let said = match self.talk.complaints.as_slice() {
+            [] => what.to_owned(),
+            said => said.join("; "),
+        };
+        let kind = if self.talk.unanswered { Kind::NoTerminal } else { Kind::NoIdentity };
+        Error::new(kind, format!("the plugin {} failed: {said}", self.plugin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &[u8]) -> std::io::Result<Option<Message>> {
+        read(&mut BufReader::new(text))
+    }
+
+    #[test]
+    fn what_is_said_is_read_again() {
+        for length in [0, 1, 47, 48, 49, 96, 500] {
+            let body = vec![7; length];
+            let text = written("file-key", &["0", "x"], &body);
+            let message = read_text(&text).unwrap().unwrap();
+            assert_eq!((message.tag(), message.args().len(), message.body.to_vec()), ("file-key", 2, body));
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_cut_or_no_stanza_is_refused() {
+        let long = [b"-> x\n".as_slice(), &[b'A'; 70]].concat();
+        let endless = [b"-> x\n".to_vec(), [vec![b'A'; 64], b"\n".to_vec()].concat().repeat(2000)].concat();
+        let line = vec![b'-'; MAX_LINE + 1];
+        for bad in [
+            b"hello\n\n".as_slice(),
+            b"-> \n\n",
+            b"-> a  b\n\n",
+            b"-> a\n",
+            b"-> a\n!!\n",
+            b"-> a\n\xff\n",
+            &long,
+            &endless,
+            &line,
+        ] {
+            assert!(read_text(bad).is_err(), "{:?}", String::from_utf8_lossy(&bad[..bad.len().min(20)]));
+        }
+        assert!(read_text(b"").unwrap().is_none());
+    }
+
+    /// `cat` says back what it hears, which is no plugin's talk; one that hears nothing says nothing.
+    #[cfg(unix)]
+    #[test]
+    fn who_says_nothing_is_not_waited_for() {
+        let talk = Conversation::start("/bin/cat".as_ref(), "identity-v1", Duration::from_millis(20)).unwrap();
+        let started = Instant::now();
+        assert!(talk.hear().is_err());
+        drop(talk);
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,170 @@
+//! How does an SSH key open and receive? Public keys held to one text; private keys, and those that a passphrase still locks.
+
+#[cfg(feature = "ssh")]
+pub(crate) use private::{Key, read, unlock};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ed25519_dalek::VerifyingKey;
+
+/// `ssh-ed25519 BASE64` or `ssh-rsa BASE64` without its comment, where it is a key that can be wrapped to. Everything is checked here,
+/// before age reads it: its parser takes bytes after the key, and panics at an mpint of zeros.
+pub(crate) fn canonical(text: &str) -> Option<String> {
+    let mut words = text.split_ascii_whitespace();
+    let (kind, base64) = (words.next()?, words.next()?);
+    let blob = BASE64_STANDARD.decode(base64).ok()?;
+    let mut rest = blob.as_slice();
+    let sound = string(&mut rest)? == kind.as_bytes()
+        && match kind {
+            "ssh-ed25519" => is_useful_point(string(&mut rest)?),
+            "ssh-rsa" => is_useful_exponent(mpint(&mut rest)?) && bits(mpint(&mut rest)?) >= 2048,
+            _ => false,
+        };
+    (sound && rest.is_empty()).then(|| format!("{kind} {}", BASE64_STANDARD.encode(&blob)))
+}
+
+/// An SSH `string`: its length in four bytes, then itself.
+fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let length = u32::from_be_bytes(*length) as usize;
+    let (string, after) = after.split_at_checked(length)?;
+    *rest = after;
+    Some(string)
+}
+
+/// A positive `mpint` in its only encoding, without the zero that may stand before it.
+fn mpint<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    match string(rest)? {
+        [0, number @ ..] if number.first().is_some_and(|byte| byte & 0x80 != 0) => Some(number),
+        number => number.first().is_some_and(|byte| (1..0x80).contains(byte)).then_some(number),
+    }
+}
+
+fn bits(number: &[u8]) -> usize {
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
+}
+
+/// With exponent 1, what is wrapped lies there in clear.
+fn is_useful_exponent(number: &[u8]) -> bool {
+    bits(number) >= 2 && number.last().is_some_and(|byte| byte & 1 == 1)
+}
+
+/// What is wrapped to a point of small order, anyone opens; one that is not reduced is a second text of one key.
+fn is_useful_point(bytes: &[u8]) -> bool {
+    let Ok(bytes) = <[u8; 32]>::try_from(bytes) else { return false };
+    VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak() && key.to_edwards().compress().to_bytes() == bytes)
+}
+
+#[cfg(feature = "ssh")]
+mod private {
+    use crate::access::identity::Identity;
+    use crate::access::locked::LockedKey;
+    use crate::access::recipient::Recipient;
+    use crate::error::{Brief, Error, Result};
+    use age::secrecy::SecretString;
+    use age::ssh::UnsupportedKey;
+    use age_core::format::{FileKey, Stanza};
+    use std::sync::Arc;
+
+    /// A private key that is ready to open. age keeps it on the heap, and wipes it when it is dropped.
+    #[derive(Clone)]
+    pub(crate) struct Key {
+        key: Arc<age::ssh::Identity>,
+        pub(crate) recipient: Recipient,
+    }
+
+    impl Key {
+        pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
+            let opened = age::Identity::unwrap_stanzas(&*self.key, stanzas);
+            opened.transpose().map_err(|_| Error::malformed("what is wrapped to this SSH key does not open with it"))
+        }
+    }
+
+    pub(crate) fn unlock(
+        key: &age::ssh::EncryptedKey,
+        passphrase: SecretString,
+        recipient: &Recipient,
+    ) -> Option<Identity> {
+        let key = key.decrypt(passphrase).ok()?;
+        Some(Identity::from_ssh(Key { key: Arc::new(key.into()), recipient: recipient.clone() }))
+    }
+
+    /// Reads a private key in PEM: ready, or locked by a passphrase.
+    pub(crate) fn read(pem: &str) -> Result<std::result::Result<Identity, LockedKey>> {
+        let broken = || Error::malformed("is not a whole SSH private key");
+        let key = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|_| broken())?;
+        if let age::ssh::Identity::Unsupported(why) = &key {
+            return Err(unsupported(why));
+        }
+        let recipient = age::ssh::Recipient::try_from(key.clone()).map_err(|_| broken())?;
+        let recipient: Recipient = recipient.to_string().parse()?;
+        Ok(match key {
+            age::ssh::Identity::Encrypted(key) => Err(LockedKey::of_ssh(key, recipient)),
+            ready => Ok(Identity::from_ssh(Key { key: Arc::new(ready), recipient })),
+        })
+    }
+
+    fn unsupported(why: &UnsupportedKey) -> Error {
+        let (what, help) = match why {
+            UnsupportedKey::EncryptedPem => (
+                "is an SSH key in the old encrypted form".into(),
+                "`ssh-keygen -p -f FILE` writes it anew in OpenSSH's own form.",
+            ),
+            UnsupportedKey::EncryptedSsh(cipher) => (
+                format!("is an SSH key encrypted with {}, which is not supported", Brief(cipher)),
+                "`ssh-keygen -p -Z aes256-ctr -f FILE` encrypts it anew.",
+            ),
+            UnsupportedKey::Hardware(kind) => (
+                format!("is an SSH key on hardware ({}), which can sign, not open", Brief(kind)),
+                "An age plugin of that hardware can open; or `bootseal keygen -o FILE` makes an identity.",
+            ),
+            UnsupportedKey::Type(kind) => (
+                format!("is an SSH key of the kind {}; only ssh-ed25519 and ssh-rsa can open", Brief(kind)),
+                "`ssh-keygen -t ed25519` makes one that can; or `bootseal keygen -o FILE`.",
+            ),
+        };
+        Error::malformed(what).with_help(help)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kind: &str, parts: &[&[u8]]) -> String {
+        let mut blob = Vec::new();
+        for part in [&[kind.as_bytes()], parts].concat() {
+            blob.extend_from_slice(&(part.len() as u32).to_be_bytes());
+            blob.extend_from_slice(part);
+        }
+        format!("{kind} {}", BASE64_STANDARD.encode(blob))
+    }
+
+    #[test]
+    fn one_key_has_one_text_and_what_all_can_open_is_none() {
+        let good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
+        assert_eq!(canonical(&format!("{good}  alice@rust more")).unwrap(), good);
+        let modulus = [&[0, 0xC0][..], &[1; 255]].concat();
+        let rsa = key("ssh-rsa", &[&[1, 0, 1], &modulus]);
+        assert_eq!(canonical(&rsa).unwrap(), rsa);
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        for bad in [
+            key("ssh-ed25519", &[&neutral]),
+            key("ssh-ed25519", &[&[7; 31]]),
+            key("ssh-rsa", &[&[1], &modulus]),
+            key("ssh-rsa", &[&[4], &modulus]),
+            key("ssh-rsa", &[&[0], &[0]]),
+            key("ssh-rsa", &[&[0, 3], &modulus]),
+            key("ssh-rsa", &[&[1, 0, 1], &modulus[1..]]),
+            key("ssh-rsa", &[&[1, 0, 1], &[0x7F; 200]]),
+            key("ssh-rsa", &[&[1, 0, 1], &modulus, b"more"]),
+            key("ecdsa-sha2-nistp256", &[b"nistp256"]),
+            "ssh-ed25519".into(),
+            "ssh-ed25519 AAAA".into(),
+            "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN".into(),
+        ] {
+            assert_eq!(canonical(&bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! How do the keys travel in the file? Two armored age files: the data key for all, the signing seed for writers.
+
+use crate::access::identity::Identity;
+use crate::access::recipient::Recipient;
+use crate::error::{Error, Kind, Result};
+use crate::keys::derive::{DataKey, KEY_BYTES, SigningSeed};
+use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use age_core::format::{FileKey, Stanza};
+use bootseal_memory::{Secret, SecretBuf};
+use std::cell::RefCell;
+use std::io::Write;
+
+/// Wraps the data key to everyone in `recipients`.
+pub(crate) fn wrap_data_key(key: &DataKey, recipients: &[Recipient]) -> Result<String> {
+    key.0.expose(|key| wrap(key, recipients))
+}
+
+/// Wraps seed ‖ data key to the writers: both, so that a key on hardware is touched once.
+pub(crate) fn wrap_writer_keys(seed: &SigningSeed, key: &DataKey, writers: &[Recipient]) -> Result<String> {
+    let mut both = SecretBuf::with_capacity(2 * KEY_BYTES)?;
+    seed.0.expose(|seed| both.push(seed))?;
+    key.0.expose(|key| both.push(key))?;
+    both.expose(|both| wrap(both, writers))
+}
+
+/// Encrypts `plain` to `recipients`, armored.
+pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
+    let failed =
+        |error: &dyn std::fmt::Display| Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"));
+    let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
+    let recipients = recipients.iter().map(|recipient| &**recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| match error {
+        // What a plugin could not do comes through age in this wrapping.
+        age::EncryptError::Io(error) => error.downcast().unwrap_or_else(|error| failed(&error)),
+        age::EncryptError::IncompatibleRecipients { .. } => Error::new(
+            Kind::Usage,
+            "a plugin's recipient asks to be alone, or with post-quantum ones only: age does not mix it with the others in access",
+        ),
+        error => failed(&error),
+    })?;
+    let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).map_err(|error| failed(&error))?;
+    let mut writer = encryptor.wrap_output(armored).map_err(|error| failed(&error))?;
+    writer.write_all(plain).map_err(|error| failed(&error))?;
+    let block = writer.finish().and_then(ArmoredWriter::finish).map_err(|error| failed(&error))?;
+    String::from_utf8(block).map_err(|error| failed(&error.utf8_error()))
+}
+
+/// Opens `read_key` with the first identity that can; `None` where none can.
+pub(crate) fn open_data_key(block: &str, identities: &[Identity]) -> Result<Option<DataKey>> {
+    let Some(mut page) = unwrap(block, "read_key", KEY_BYTES, identities)? else { return Ok(None) };
+    page.truncate(KEY_BYTES);
+    Ok(Some(DataKey(page.freeze())))
+}
+
+/// Opens `write_key` with the first identity that can; `None` where none can.
+pub(crate) fn open_writer_keys(block: &str, identities: &[Identity]) -> Result<Option<(SigningSeed, DataKey)>> {
+    let Some(page) = unwrap(block, "write_key", 2 * KEY_BYTES, identities)? else { return Ok(None) };
+    let mut seed = SecretBuf::with_capacity(KEY_BYTES)?;
+    page.expose(|both| seed.push(&both[..KEY_BYTES]))?;
+    let key = page.freeze_range(KEY_BYTES..2 * KEY_BYTES);
+    Ok(Some((SigningSeed(seed.freeze()), DataKey(key))))
+}
+
+fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
+    match unwrap_up_to(block, &format!("`{name}`"), length, identities)? {
+        Some(page) if page.len() < length => Err(Error::malformed(format!("`{name}` holds less than {length} bytes"))),
+        page => Ok(page),
+    }
+}
+
+/// Opens an armored age file that some other tool wrote, of at most `most` bytes; `None` where none of `identities` can. What it holds is
+/// as good as whoever could write it: an age file has no sender.
+///
+/// # Errors
+/// [`Kind::Malformed`] where `block` is no such file, was changed, or holds more; else why an identity failed.
+///
+/// ```
+/// use bootseal_core::{Identity, Kind, open_age_file};
+/// let error = open_age_file("no such file", 32, &[Identity::generate()?]).unwrap_err();
+/// assert_eq!(error.kind(), Kind::Malformed);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn open_age_file(block: &str, most: usize, identities: &[Identity]) -> Result<Option<Secret>> {
+    Ok(unwrap_up_to(block, "the wrapped key", most, identities)?.map(SecretBuf::freeze))
+}
+
+/// Opens an armored age file of at most `most` bytes onto a guarded page; `None` where none of `identities` can.
+pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
+    let broken = |what: String| Error::malformed(format!("{name} {what}"));
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
+        .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
+    // What is at hand before what a program has to be run for, or a key be touched.
+    let (programs, own): (Vec<_>, Vec<_>) = identities.iter().partition(|identity| identity.is_plugin());
+    let failed = RefCell::new(None);
+    let attempts: Vec<_> =
+        own.into_iter().chain(programs).map(|identity| Attempt { identity, failed: &failed }).collect();
+    let opened = decryptor.decrypt(attempts.iter().map(|attempt| attempt as &dyn age::Identity));
+    let mut plain = match opened {
+        Ok(plain) => plain,
+        Err(age::DecryptError::NoMatchingKeys) => return failed.take().map_or(Ok(None), Err),
+        Err(error) => return Err(broken(format!("does not open: {error}"))),
+    };
+    // One byte of room, so that reading on to the end never moves the page.
+    let mut page = SecretBuf::with_capacity(most + 1)?;
+    match page.read_to_end(&mut plain, most) {
+        Ok(true) => Ok(Some(page)),
+        Ok(false) => Err(broken(format!("holds more than {most} bytes"))),
+        Err(_) => Err(broken("is cut or was changed".into())),
+    }
+}
+
+/// One identity, tried. That it failed counts only where no other opens.
+struct Attempt<'a> {
+    identity: &'a Identity,
+    failed: &'a RefCell<Option<Error>>,
+}
+
+impl age::Identity for Attempt<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        match self.identity.file_key(stanzas) {
+            Ok(key) => key.map(Ok),
+            Err(error) => {
+                self.failed.borrow_mut().get_or_insert(error);
+                None
+            }
+        }
+    }
+}

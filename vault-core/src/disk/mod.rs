@@ -1,0 +1,3 @@
+//! Writing to disk: one lock per folder, and atomic replacement.
+
+pub(crate) mod lock;

@@ -1,0 +1,108 @@
+//! Which keys are there, and how does one follow from another? The data key, the signing seed, the value key.
+
+use crate::error::{Error, Kind, Result};
+use crate::keys::signing::VaultId;
+use crate::profile::Profile;
+use bootseal_memory::{Secret, SecretBuf};
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+
+pub(crate) const KEY_BYTES: usize = 32;
+
+/// Opens and seals values; readers and writers have it.
+pub(crate) struct DataKey(pub(crate) Secret);
+
+/// Signs the file; writers have it.
+pub(crate) struct SigningSeed(pub(crate) Secret);
+
+/// What values are sealed under: bound to one vault, so that a value of another one never opens here.
+pub(crate) struct ValueKey(pub(crate) Secret);
+
+impl DataKey {
+    pub(crate) fn generate() -> Result<DataKey> {
+        random_key().map(DataKey)
+    }
+
+    pub(crate) fn value_key(&self, vault: &VaultId) -> Result<ValueKey> {
+        self.derived(vault, b"bootseal 1 value key").map(ValueKey)
+    }
+
+    pub(crate) fn credential_key(&self, vault: &VaultId) -> Result<CredentialKey> {
+        self.derived(vault, b"bootseal 1 credential").map(CredentialKey)
+    }
+
+    /// HKDF-SHA256 (RFC 5869): salt = the vault id, info = the purpose.
+    fn derived(&self, vault: &VaultId, purpose: &[u8]) -> Result<Secret> {
+        let mut okm = SecretBuf::zeroed(KEY_BYTES)?;
+        let done = self
+            .0
+            .expose(|key| okm.expose_mut(|okm| Hkdf::<Sha256>::new(Some(vault.as_bytes()), key).expand(purpose, okm)));
+        done.map_err(|_| Error::new(Kind::Io, "a key could not be derived"))?;
+        Ok(okm.freeze())
+    }
+}
+
+/// Tells by eight bytes whether two logins would be made with the same profile and the same credentials, and nothing else of them.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = "[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+/// # let text = Vault::create(access, text)?.sign()?;
+/// # let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open(&[alice])?;
+/// let key = vault.credential_key();
+/// let profile = Profile::read(vault.file(), &"acme".parse()?)?;
+/// let (old, new) = (Secret::copy_of(b"hunter2")?, Secret::copy_of(b"hunter3")?);
+/// assert_ne!(key.digest(&profile, [("password", &old)])?, key.digest(&profile, [("password", &new)])?);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct CredentialKey(Secret);
+
+impl CredentialKey {
+    /// The first 8 bytes of HMAC-SHA256 over the canonical profile and `values`, each name and value behind its length.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] without guarded memory. See the example of [`CredentialKey`].
+    pub fn digest<'a>(
+        &self,
+        profile: &Profile,
+        values: impl IntoIterator<Item = (&'a str, &'a Secret)>,
+    ) -> Result<[u8; 8]> {
+        let mac = self.0.expose(<Hmac<Sha256> as KeyInit>::new_from_slice);
+        let mut mac = mac.map_err(|_| Error::new(Kind::Io, "a key could not be used"))?;
+        let mut add = |bytes: &[u8]| {
+            mac.update(&(bytes.len() as u64).to_le_bytes());
+            mac.update(bytes);
+        };
+        add(profile.canonical().as_bytes());
+        let values: BTreeMap<&str, &Secret> = values.into_iter().collect();
+        for (name, value) in values {
+            add(name.as_bytes());
+            value.expose(&mut add);
+        }
+        let mut digest = [0; 8];
+        digest.copy_from_slice(&mac.finalize().into_bytes()[..8]);
+        Ok(digest)
+    }
+}
+
+impl SigningSeed {
+    pub(crate) fn generate() -> Result<SigningSeed> {
+        random_key().map(SigningSeed)
+    }
+}
+
+fn random_key() -> Result<Secret> {
+    let mut key = SecretBuf::zeroed(KEY_BYTES)?;
+    key.expose_mut(random)?;
+    Ok(key.freeze())
+}
+
+/// Fills `bytes` from the operating system's generator.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| Error::new(Kind::Io, format!("no random numbers from the system: {error}")))
+}

@@ -1,0 +1,5 @@
+//! Keys: vault ids, pins, derived keys and signatures.
+
+pub(crate) mod derive;
+pub(crate) mod pin;
+pub(crate) mod signing;

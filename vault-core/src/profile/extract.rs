@@ -1,0 +1,243 @@
+//! Where in an answer does something stand, and what does it say there? Tokens, captured values, lives, conditions.
+
+use crate::error::Result;
+use crate::text::table_reader::Fields;
+use std::collections::BTreeSet;
+use toml::Value;
+
+/// Where something is in an answer.
+///
+/// ```
+/// use bootseal_core::AnswerPlace;
+/// // token = { json = "/data/access_token" }
+/// let token = AnswerPlace::Json("/data/access_token".into());
+/// assert_ne!(token, AnswerPlace::Cookie("session".into()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnswerPlace {
+    /// A JSON pointer (RFC 6901).
+    Json(String),
+    /// A header.
+    Header(String),
+    /// A cookie that the answer sets (RFC 6265).
+    Cookie(String),
+    /// The whole body, as text.
+    Body,
+    /// The whole body, which is one JSON string.
+    BodyJsonString,
+}
+
+/// A number or date in an answer, and what it means.
+///
+/// ```
+/// use bootseal_core::{Field, AnswerPlace, Unit};
+/// // expiry = { json = "/data/expires_at", unit = "epoch" }
+/// let field = Field { place: AnswerPlace::Json("/data/expires_at".into()), unit: Unit::Epoch };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Where it is. A cookie's own Max-Age or Expires counts, and no unit.
+    pub place: AnswerPlace,
+    /// What its number means.
+    pub unit: Unit,
+}
+
+/// The unit of a [`Field`].
+///
+/// ```
+/// assert_ne!(bootseal_core::Unit::Seconds, bootseal_core::Unit::Epoch);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Minutes.
+    Minutes,
+    /// Seconds since 1970-01-01 UTC.
+    Epoch,
+    /// Milliseconds since 1970-01-01 UTC.
+    EpochMilliseconds,
+    /// A date and time with an offset (RFC 3339).
+    Iso8601,
+}
+
+/// A value of an answer that is kept beside the token, under a name.
+///
+/// ```
+/// use bootseal_core::{Capture, AnswerPlace};
+/// // capture = [ { cookie = "ROUTEID" } ]
+/// let capture = Capture { place: AnswerPlace::Cookie("ROUTEID".into()), name: "ROUTEID".into() };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Where it is.
+    pub place: AnswerPlace,
+    /// What it is called in `${name}`.
+    pub name: String,
+}
+
+/// A condition on the JSON of an answer.
+///
+/// ```
+/// use bootseal_core::{Test, When};
+/// // rejected_when = { json = "/error/code", equals = "SESSION_EXPIRED" }
+/// let when = When { pointer: "/error/code".into(), test: Test::Equals("SESSION_EXPIRED".into()) };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct When {
+    /// What is looked at (RFC 6901).
+    pub pointer: String,
+    /// What must stand there.
+    pub test: Test,
+}
+
+/// What a [`When`] asks of the place.
+///
+/// ```
+/// use bootseal_core::Test;
+/// assert_ne!(Test::Present, Test::Contains("expired".into()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// Something that is not null, false or an empty text.
+    Present,
+    /// This text, number or boolean.
+    Equals(String),
+    /// A text that holds this one.
+    Contains(String),
+}
+
+impl AnswerPlace {
+    /// The place that the keys of one table name: exactly one of them.
+    pub(crate) fn read(fields: &mut Fields) -> Result<AnswerPlace> {
+        let found = [
+            fields.string("json")?.map(AnswerPlace::Json),
+            fields.string("header")?.map(AnswerPlace::Header),
+            fields.string("cookie")?.map(AnswerPlace::Cookie),
+            match fields.string("body")?.as_deref() {
+                None => None,
+                Some("text") => Some(AnswerPlace::Body),
+                Some("json-string") => Some(AnswerPlace::BodyJsonString),
+                Some(_) => return Err(fields.error("body", "must be \"text\" or \"json-string\"")),
+            },
+        ];
+        let mut found = found.into_iter().flatten();
+        let (Some(place), None) = (found.next(), found.next()) else {
+            return Err(fields.error("json", "or `header`, `cookie` or `body` says where it is: exactly one of them"));
+        };
+        match &place {
+            AnswerPlace::Json(text) if !is_pointer(text) => Err(fields.error("json", NO_POINTER)),
+            AnswerPlace::Header(name) if !is_token(name) => Err(fields.error("header", "must be the name of a header")),
+            AnswerPlace::Cookie(name) if !is_token(name) => Err(fields.error("cookie", "must be the name of a cookie")),
+            _ => Ok(place),
+        }
+    }
+}
+
+impl Field {
+    pub(crate) fn read(fields: &mut Fields) -> Result<Field> {
+        let place = AnswerPlace::read(fields)?;
+        let said = fields.string("unit")?;
+        if matches!(place, AnswerPlace::Cookie(_)) && said.is_some() {
+            return Err(fields.error("unit", "stands beside `cookie`, whose own Max-Age or Expires counts"));
+        }
+        let unit = match said.as_deref() {
+            None | Some("s") => Unit::Seconds,
+            Some("ms") => Unit::Milliseconds,
+            Some("min") => Unit::Minutes,
+            Some("epoch") => Unit::Epoch,
+            Some("epoch-ms") => Unit::EpochMilliseconds,
+            Some("iso8601") => Unit::Iso8601,
+            Some(_) => {
+                return Err(
+                    fields.error("unit", "must be one of \"s\", \"ms\", \"min\", \"epoch\", \"epoch-ms\", \"iso8601\"")
+                );
+            }
+        };
+        Ok(Field { place, unit })
+    }
+
+    pub(crate) fn within(fields: &mut Fields, key: &'static str) -> Result<Option<Field>> {
+        let Some(mut inner) = fields.inner(key)? else { return Ok(None) };
+        let field = Field::read(&mut inner)?;
+        inner.finish()?;
+        Ok(Some(field))
+    }
+}
+
+impl Capture {
+    pub(crate) fn list(fields: &mut Fields) -> Result<Option<Vec<Capture>>> {
+        let Some(list) = fields.array("capture")? else { return Ok(None) };
+        let mut names = BTreeSet::new();
+        let mut captures = Vec::new();
+        for element in list {
+            let Value::Table(table) = element else {
+                return Err(fields.error("capture", "must hold tables, as { cookie = \"ROUTEID\" }"));
+            };
+            let mut inner = fields.inner_of("capture", table);
+            let place = AnswerPlace::read(&mut inner)?;
+            let name = match (inner.string("as")?, &place) {
+                (Some(name), _) => name,
+                (None, AnswerPlace::Header(name) | AnswerPlace::Cookie(name)) => name.clone(),
+                (None, _) => return Err(inner.error("as", "is missing: what is the value called in ${…}?")),
+            };
+            if !is_name(&name) || ["token", "totp"].contains(&name.as_str()) {
+                return Err(
+                    inner.error("as", "must be a name of letters, digits, `_` and `-`, and neither `token` nor `totp`")
+                );
+            }
+            if !names.insert(name.clone()) {
+                return Err(inner.error("as", format_args!("is `{name}` twice")));
+            }
+            inner.finish()?;
+            captures.push(Capture { place, name });
+        }
+        Ok(Some(captures))
+    }
+}
+
+impl When {
+    pub(crate) fn within(fields: &mut Fields, key: &'static str) -> Result<Option<When>> {
+        let Some(mut inner) = fields.inner(key)? else { return Ok(None) };
+        let pointer = inner.string("json")?;
+        let pointer = inner.required("json", pointer)?;
+        if !is_pointer(&pointer) {
+            return Err(inner.error("json", NO_POINTER));
+        }
+        let equals = match inner.take("equals") {
+            None => None,
+            Some(Value::String(text)) => Some(text),
+            Some(value @ (Value::Integer(_) | Value::Boolean(_))) => Some(value.to_string()),
+            Some(_) => return Err(inner.error("equals", "must be text, an integer or a boolean")),
+        };
+        let test = match (equals, inner.string("contains")?) {
+            (None, None) => Test::Present,
+            (Some(text), None) => Test::Equals(text),
+            (None, Some(text)) if !text.is_empty() => Test::Contains(text),
+            (None, Some(_)) => return Err(inner.error("contains", "is empty, which every text contains")),
+            (Some(_), Some(_)) => return Err(inner.error("contains", "stands beside `equals`: one of them")),
+        };
+        inner.finish()?;
+        Ok(Some(When { pointer, test }))
+    }
+}
+
+const NO_POINTER: &str = "must be a JSON pointer (RFC 6901), as \"/data/access_token\"";
+
+fn is_pointer(text: &str) -> bool {
+    let bad_escape = text.split('~').skip(1).any(|after| !after.starts_with(['0', '1']));
+    !bad_escape && (text.is_empty() || text.starts_with('/'))
+}
+
+/// A header's or cookie's name (RFC 9110 §5.6.2).
+pub(crate) fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// What `${…}` can hold.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}

@@ -1,0 +1,230 @@
+//! What is sent in one step of a login? The login itself, and the calls before and after it, all read alike.
+
+use crate::error::{Result, Shown};
+use crate::profile::extract::{Capture, is_token};
+use crate::profile::template::{JsonTemplate, Part, Template};
+use crate::profile::url_template::UrlTemplate;
+use crate::text::table_reader::Fields;
+use std::collections::BTreeSet;
+use toml::Value;
+use url::{Host, Url};
+
+/// One request of a login profile.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/login"
+///     basic = true
+///     headers = { X-Csrf = "${csrf}" }
+///     before = { url = "https://auth.acme.example/csrf", capture = [ { header = "X-Csrf", as = "csrf" } ] }
+/// "#)?;
+/// let before = profile.before.unwrap();
+/// assert_eq!((before.method.as_str(), before.capture[0].name.as_str()), ("GET", "csrf"));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Where it goes.
+    pub url: UrlTemplate,
+    /// Its method.
+    pub method: String,
+    /// What is sent.
+    pub body: Body,
+    /// Two values of the table as HTTP Basic.
+    pub basic: Option<Basic>,
+    /// More headers.
+    pub headers: Vec<(String, Template)>,
+    /// What is kept of the answer.
+    pub capture: Vec<Capture>,
+}
+
+/// The body of the login.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/token"
+///     form = { user = "${username}", password = "${password}" }
+/// "#)?;
+/// let Body::Form(fields) = &profile.login.body else { panic!() };
+/// let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+/// assert_eq!(names, ["user", "password"]);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Body {
+    /// None at all.
+    Empty,
+    /// JSON.
+    Json(JsonTemplate),
+    /// `application/x-www-form-urlencoded`.
+    Form(Vec<(String, Template)>),
+}
+
+/// Which two values become HTTP Basic, and how.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # fn profile(login: &str) -> Result<Profile> {
+/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// #     let text = format!("[acme]\nclient_id = \"bob\"\nclient_secret = \"\"\n[acme.login]\n{login}");
+/// #     let text = Vault::create(access, &text)?.sign()?;
+/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
+/// # }
+/// let profile = profile("url = \"https://auth.acme.example/token\"\nbasic = \"oauth\"\n")?;
+/// assert_eq!(profile.login.basic, Some(Basic::OAuth));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basic {
+    /// As they are (RFC 7617).
+    Plain,
+    /// Form-encoded first (RFC 6749 §2.3.1).
+    OAuth,
+}
+
+impl Basic {
+    /// The names of the two values in the table: who, and what proves it.
+    ///
+    /// ```
+    /// use bootseal_core::Basic;
+    /// assert_eq!(Basic::Plain.names(), ["username", "password"]);
+    /// assert_eq!(Basic::OAuth.names(), ["client_id", "client_secret"]);
+    /// ```
+    pub fn names(self) -> [&'static str; 2] {
+        match self {
+            Basic::Plain => ["username", "password"],
+            Basic::OAuth => ["client_id", "client_secret"],
+        }
+    }
+}
+
+impl Call {
+    /// Reads the keys of a request from `fields`; others are left in it.
+    pub(crate) fn read(fields: &mut Fields, method: &str, allow_http: bool) -> Result<Call> {
+        let text = fields.string("url")?;
+        let text = fields.required("url", text)?;
+        let url = UrlTemplate::parse(&text).map_err(|error| {
+            let told = fields.error("url", format_args!("cannot be used: {}", error.what()));
+            match error.help() {
+                Some(help) => told.with_help(help),
+                None => told,
+            }
+        })?;
+        let clear = url.base().scheme() == "http" && (allow_http || is_loopback(url.base()));
+        if url.base().scheme() != "https" && !clear {
+            return Err(fields
+                .error("url", "is not https")
+                .with_help("A password goes over TLS only. For a test on this machine use the literal 127.0.0.1 or ::1; elsewhere allow_http = true says that you mean it."));
+        }
+        let method = fields.string("method")?.unwrap_or_else(|| method.into());
+        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(fields.error("method", "must be a method in capitals, as \"POST\""));
+        }
+        let body = body(fields)?;
+        let basic = match fields.take("basic") {
+            None | Some(Value::Boolean(false)) => None,
+            Some(Value::Boolean(true)) => Some(Basic::Plain),
+            Some(Value::String(how)) if how == "oauth" => Some(Basic::OAuth),
+            Some(_) => return Err(fields.error("basic", "must be true, false or \"oauth\"")),
+        };
+        let headers = headers(fields)?;
+        let capture = Capture::list(fields)?.unwrap_or_default();
+        Ok(Call { url, method, body, basic, headers, capture })
+    }
+
+    /// The names that it is filled in with.
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        match &self.body {
+            Body::Empty => {}
+            Body::Json(json) => json.names(&mut names),
+            Body::Form(form) => form.iter().for_each(|(_, template)| names.extend(template.names())),
+        }
+        self.headers.iter().for_each(|(_, template)| names.extend(template.names()));
+        if let Some(basic) = self.basic {
+            names.extend(basic.names());
+        }
+        names
+    }
+}
+
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    matches!(url.host(), Some(Host::Ipv4(ip)) if ip.octets() == [127, 0, 0, 1])
+        || matches!(url.host(), Some(Host::Ipv6(ip)) if ip.is_loopback())
+}
+
+pub(crate) fn template(fields: &Fields, key: &str, text: &str) -> Result<Template> {
+    Template::parse(text).map_err(|what| fields.error(key, what))
+}
+
+fn body(fields: &mut Fields) -> Result<Body> {
+    let (json, form) = (fields.take("json"), fields.table("form")?);
+    match (json, form) {
+        (Some(_), Some(_)) => Err(fields.error("form", "stands beside `json`; a request has one body")),
+        (None, None) => Ok(Body::Empty),
+        (Some(json @ Value::Table(_)), None) => Ok(Body::Json(json_template(fields, json)?)),
+        (Some(_), None) => Err(fields.error("json", "must be a table")),
+        (None, Some(form)) => {
+            let pairs = form.into_iter().map(|(name, value)| match scalar(&value) {
+                Some(text) => Ok((name, template(fields, "form", &text)?)),
+                None => Err(fields.error("form", "must hold text, numbers and booleans only")),
+            });
+            Ok(Body::Form(pairs.collect::<Result<_>>()?))
+        }
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn json_template(fields: &Fields, value: Value) -> Result<JsonTemplate> {
+    Ok(match value {
+        Value::String(text) => JsonTemplate::Text(template(fields, "json", &text)?),
+        Value::Float(float) if !float.is_finite() => {
+            return Err(fields.error("json", "holds a number that JSON does not have"));
+        }
+        Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => JsonTemplate::Raw(value.to_string()),
+        Value::Datetime(datetime) => JsonTemplate::Text(Template(vec![Part::Text(datetime.to_string())])),
+        Value::Array(array) => {
+            JsonTemplate::Array(array.into_iter().map(|element| json_template(fields, element)).collect::<Result<_>>()?)
+        }
+        Value::Table(table) => {
+            let members = table.into_iter().map(|(name, member)| Ok((name, json_template(fields, member)?)));
+            JsonTemplate::Object(members.collect::<Result<_>>()?)
+        }
+    })
+}
+
+fn headers(fields: &mut Fields) -> Result<Vec<(String, Template)>> {
+    let table = fields.table("headers")?.unwrap_or_default();
+    let pairs = table.into_iter().map(|(name, value)| match value {
+        Value::String(text) if is_token(&name) && !text.contains(|one: char| one.is_control() && one != '\t') => {
+            Ok((name, template(fields, "headers", &text)?))
+        }
+        _ => Err(fields.error(
+            "headers",
+            format_args!("holds `{}`, which is no header, or whose value is not one line of text", Shown(&name)),
+        )),
+    });
+    pairs.collect()
+}

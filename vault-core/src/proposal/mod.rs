@@ -1,0 +1,320 @@
+//! How does someone give a value who cannot read the vault? A proposal: one value, encrypted to the writers, for one of them to take in.
+//!
+//! Whoever has the file can make one, so nothing in a proposal is believed: not who sent it, not the note, not the time.
+
+pub(crate) mod text;
+
+use crate::access::identity::Identity;
+use crate::access::wrap::{unwrap_up_to, wrap};
+use crate::error::{Error, Kind, Result};
+use crate::file::header::Role;
+use crate::file::sealed::VerifiedFile;
+use crate::keys::signing::VaultId;
+use crate::text::document::Property;
+use crate::text::path::PropertyPath;
+use crate::vault::value::ValueKind;
+use crate::vault::{Vault, Writer};
+use bootseal_memory::Secret;
+
+/// The armor around the 64 KiB that a proposal may say, with a stanza for each of 256 writers.
+const MAX_ARMORED: usize = 256 * 1024;
+/// Clocks differ by so much, in seconds.
+const CLOCKS_DIFFER: u64 = 300;
+
+/// A value that someone proposes: opened, and not believed.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// let (path, value) = ("acme.password".parse()?, Secret::copy_of(b"hunter2")?);
+/// let sent = file.propose(&path, ValueKind::Text, &value, "from the vendor", 1_700_000_000)?;
+///
+/// let proposal = Proposal::open(&sent, &[alice.clone()])?;
+/// let mut vault = file.open_for_writing(&[alice])?;
+/// assert_eq!(vault.consider(&proposal, 1_700_000_060)?, None); // nothing stands there yet
+/// vault.accept(&proposal, 1_700_000_060)?;
+/// assert_eq!(vault.open(&path)?.set_at, 1_700_000_000);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Proposal {
+    pub(crate) vault: VaultId,
+    pub(crate) path: PropertyPath,
+    pub(crate) kind: ValueKind,
+    pub(crate) value: Secret,
+    pub(crate) proposed_at: u64,
+    pub(crate) note: String,
+}
+
+impl VerifiedFile {
+    /// Whether a value may be proposed for the property `path`: asked before someone is asked for the value.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] in `[bootseal]`, login, route, fleet and gateway tables, and where the property is readable.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert!(file.may_be_proposed(&"acme.password".parse()?).is_ok());
+    /// assert!(file.may_be_proposed(&"acme.login.url".parse()?).is_err());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn may_be_proposed(&self, path: &PropertyPath) -> Result<()> {
+        check_place(path)?;
+        // What everybody can read was meant to be readable; a secret that is proposed in its place is a mistake or a trap.
+        match self.property(path) {
+            Some(Property::Readable(_)) => {
+                Err(Error::new(Kind::Conflict, "is readable, and no proposal can change what is readable").at(path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Proposes `value` for the property `path`: an armored age file that only this vault's writers open. `now` in seconds since
+    /// 1970-01-01 UTC; `note` is for whoever accepts, at most 1 KiB. Whether this is the right vault, the caller must know.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where no proposal may go there (`[bootseal]`, login, route, fleet and gateway tables, readable
+    /// properties), or where it is too long; [`Kind::Malformed`] where the bytes are not of `kind`; [`Kind::Usage`] where a
+    /// writer's recipient cannot be wrapped to.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let value = Secret::copy_of(b"hunter2")?;
+    /// let sent = file.propose(&"acme.password".parse()?, ValueKind::Text, &value, "", 1_700_000_000)?;
+    /// assert!(sent.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"));
+    /// let error = file.propose(&"timeout".parse()?, ValueKind::Text, &value, "", 1_700_000_000).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Conflict); // a readable property
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn propose(
+        &self,
+        path: &PropertyPath,
+        kind: ValueKind,
+        value: &Secret,
+        note: &str,
+        now: u64,
+    ) -> Result<String> {
+        self.may_be_proposed(path)?;
+        let proposal = Proposal {
+            vault: self.vault(),
+            path: path.clone(),
+            kind,
+            value: value.clone(),
+            proposed_at: now,
+            note: note.to_owned(),
+        };
+        let page = text::write(&proposal)?;
+        let armored =
+            page.expose(|page| wrap(page, &crate::file::header::recipients(&self.header.access, Some(Role::Writer))))?;
+        match armored.len() > MAX_ARMORED {
+            true => Err(Error::new(Kind::Conflict, "the proposal would be larger than 256 KiB").at(path)),
+            false => Ok(armored),
+        }
+    }
+}
+
+impl Proposal {
+    /// The most bytes that a proposal may have as it is sent: 256 KiB.
+    ///
+    /// ```
+    /// assert!(bootseal_core::Proposal::open(&" ".repeat(bootseal_core::Proposal::MAX_BYTES + 1), &[]).is_err());
+    /// ```
+    pub const MAX_BYTES: usize = MAX_ARMORED;
+
+    /// Opens what [`VerifiedFile::propose`] made, with the first of `identities` that can; its value goes onto a guarded page.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where it is no proposal; [`Kind::NoIdentity`] where none of `identities` opens it.
+    ///
+    /// ```
+    /// use bootseal_core::{Identity, Kind, Proposal};
+    /// let error = Proposal::open("hello", &[Identity::generate()?]).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Malformed);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn open(armored: &str, identities: &[Identity]) -> Result<Proposal> {
+        if armored.len() > MAX_ARMORED {
+            return Err(Error::malformed("larger than 256 KiB: this is no proposal"));
+        }
+        let page = unwrap_up_to(armored, "the proposal", text::MAX_TEXT, identities)?.ok_or_else(|| {
+            Error::new(Kind::NoIdentity, "no key at hand opens this proposal")
+                .with_help("Proposals are encrypted to those who were writers of the vault when it was made.")
+        })?;
+        page.expose(text::read)
+    }
+
+    /// The id of the vault that it is for, as it says.
+    ///
+    /// See the example of [`Proposal`].
+    pub fn vault(&self) -> VaultId {
+        self.vault
+    }
+
+    /// The property that it is for.
+    ///
+    /// See the example of [`Proposal`].
+    pub fn path(&self) -> &PropertyPath {
+        &self.path
+    }
+
+    /// When it was made, in seconds since 1970-01-01 UTC, as it says.
+    ///
+    /// See the example of [`Proposal`].
+    pub fn proposed_at(&self) -> u64 {
+        self.proposed_at
+    }
+
+    /// What its sender wants to say; empty where there is nothing. Show it with [`Shown`](crate::Shown) only: it may hold anything.
+    ///
+    /// See the example of [`Proposal`].
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+}
+
+impl Vault<Writer> {
+    /// Whether `proposal` may be accepted at `now` (seconds since 1970-01-01 UTC), and since when the value is sealed that it
+    /// would replace; `None` where it is a new property.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] where it is for another vault; [`Kind::Conflict`] where no proposal may go there, where it is not
+    /// newer than the value there, or from the future; and what [`Vault::open`] says of the value there.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (path, value) = ("acme.password".parse()?, Secret::copy_of(b"hunter2")?);
+    /// # let sent = file.propose(&path, ValueKind::Text, &value, "", 1_700_000_000)?;
+    /// # let proposal = Proposal::open(&sent, &[alice.clone()])?;
+    /// let mut vault = file.open_for_writing(&[alice])?;
+    /// vault.accept(&proposal, 1_700_000_000)?;
+    /// let again = vault.consider(&proposal, 1_700_000_000).unwrap_err();
+    /// assert_eq!(again.kind(), Kind::Conflict); // a proposal is good for once
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn consider(&self, proposal: &Proposal, now: u64) -> Result<Option<u64>> {
+        let refused = |what: &str| Err(Error::new(Kind::Conflict, what).at(&proposal.path));
+        if proposal.vault != self.file().vault() {
+            let what =
+                format!("this proposal is for the vault {}, and this is {}", proposal.vault, self.file().vault());
+            // Not even for an id that was handed over: who was a writer then, and is not now, could have opened it.
+            let help = match self.file().former_ids().contains(&proposal.vault) {
+                true => "This vault had that id before. Have the value proposed anew, with the file as it is now.",
+                false => "Name the file that it is for with -f, or have the value proposed anew for this one.",
+            };
+            return Err(Error::new(Kind::WrongVault, what).with_help(help));
+        }
+        self.file().may_be_proposed(&proposal.path)?;
+        if proposal.proposed_at > now.saturating_add(CLOCKS_DIFFER) {
+            return refused("the proposal says that it was made in the future; one of the two clocks is wrong");
+        }
+        if self.file().property(&proposal.path).is_none() {
+            return Ok(None);
+        }
+        let set_at = self.open(&proposal.path)?.set_at;
+        // An old proposal that is sent once more must not bring an old value back.
+        match proposal.proposed_at > set_at {
+            true => Ok(Some(set_at)),
+            false => refused("the proposal is not newer than the value that is sealed there"),
+        }
+    }
+
+    /// Takes in what [`Vault::consider`] found nothing against: seals it, with the time at which it was proposed.
+    ///
+    /// # Errors
+    /// As [`Vault::consider`] and [`Vault::set`].
+    ///
+    /// See the example of [`Proposal`].
+    pub fn accept(&mut self, proposal: &Proposal, now: u64) -> Result<()> {
+        self.consider(proposal, now)?;
+        // `set` raises the time to after the newest removal: nobody who was removed can know a value that is made up today. This
+        // value was made up when it was proposed. Whoever has been removed since may have proposed it himself, or been a writer
+        // and opened it on its way; so it must go on counting as known to him, and its time stays.
+        self.set_as_of(&proposal.path, proposal.kind, &proposal.value, proposal.proposed_at)
+    }
+}
+
+/// Where no proposal may go: a stranger's word must not say what the format itself says, nor where logins and calls are sent.
+fn check_place(path: &PropertyPath) -> Result<()> {
+    let refused = |what: &str| Err(Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path));
+    let segments = path.segments();
+    match segments {
+        [top, ..] if top == "bootseal" => refused("belongs to the format"),
+        [top, ..] if top == "fleet" || top == "gateway" => refused("belongs to the fleet's or the gateway's settings"),
+        [_, inner @ .., _] if inner.iter().any(|segment| segment == "login" || segment == "route") => {
+            refused("belongs to a login profile or a route")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::header::Access;
+    use crate::file::sealed::SealedFile;
+
+    #[test]
+    fn where_no_proposal_may_go() {
+        for path in [
+            "bootseal.generation",
+            "bootseal",
+            "fleet.store",
+            "gateway.admin",
+            "a.login.url",
+            "a.b.route.upstream",
+            "a.login.headers.x",
+        ] {
+            assert_eq!(check_place(&path.parse().unwrap()).unwrap_err().kind(), Kind::Conflict, "{path}");
+        }
+        for path in ["a", "a.b", "login.url", "a.login", "a.bootseal", "a.fleet.b", "\"a.login.url\""] {
+            assert!(check_place(&path.parse().unwrap()).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_removal_after_the_proposal_leaves_its_value_known() {
+        let alice = Identity::generate().unwrap();
+        let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
+        let text = Vault::create(access, "").unwrap().sign().unwrap();
+        let mut file = SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
+        let path = "a".parse().unwrap();
+        let value = Secret::copy_of(b"x").unwrap();
+        let sent = file.propose(&path, ValueKind::Text, &value, "", 1000).unwrap();
+        file.header.removed.push(crate::file::header::Removed { name: "bob".into(), at: 2000 });
+        let mut vault = file.open_for_writing(std::slice::from_ref(&alice)).unwrap();
+        vault.accept(&Proposal::open(&sent, &[alice]).unwrap(), 3000).unwrap();
+        let set_at = vault.open(&path).unwrap().set_at;
+        assert_eq!((set_at, vault.file().known_to(set_at)), (1000, vec!["bob"]));
+        vault.set(&path, ValueKind::Text, &value, 1500).unwrap();
+        assert_eq!(vault.open(&path).unwrap().set_at, 2001, "one that is given now is raised");
+    }
+
+    #[test]
+    fn the_future_begins_after_five_minutes() {
+        let alice = Identity::generate().unwrap();
+        let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
+        let text = Vault::create(access, "").unwrap().sign().unwrap();
+        let file = SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
+        let value = Secret::copy_of(b"x").unwrap();
+        let sent = file.propose(&"a".parse().unwrap(), ValueKind::Text, &value, "", 1300).unwrap();
+        let vault = file.open_for_writing(std::slice::from_ref(&alice)).unwrap();
+        let proposal = Proposal::open(&sent, &[alice]).unwrap();
+        assert_eq!(vault.consider(&proposal, 1000).unwrap(), None);
+        assert_eq!(vault.consider(&proposal, 999).unwrap_err().kind(), Kind::Conflict);
+    }
+}

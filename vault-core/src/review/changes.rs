@@ -1,0 +1,323 @@
+//! What has one version that another has not? By name; a value that is sealed is never part of the answer.
+
+use crate::file::header::{Access, Header};
+use crate::file::sealed::VerifiedFile;
+use crate::keys::signing::VaultId;
+use crate::review::hand_edit::HandEdit;
+use crate::text::document::{Document, Property};
+use crate::text::path::PropertyPath;
+use crate::vault::value::OpenedValue;
+use std::collections::HashMap;
+
+/// What changed between two versions of a file.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+/// let old = read(Vault::create(access, "timeout = \"10s\"\n")?.sign()?)?;
+/// # let mut vault = read(old.text())?.open_for_writing(&[alice])?;
+/// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+/// let new = read(vault.sign()?)?;
+/// let changes = Changes::between(&old, &new);
+/// assert_eq!(changes.properties[0].path.to_string(), "acme.password");
+/// assert_eq!(changes.properties[0].what(), "added");
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Changes {
+    /// Login, route and fleet tables first: they say where a secret goes.
+    pub properties: Vec<Change>,
+    /// Who came, went, or has another role or recipient.
+    pub access: Vec<AccessChange>,
+    /// Comment lines that are gone, and that came.
+    pub comments: (Vec<String>, Vec<String>),
+    /// Comments that stand somewhere else: each with the property that it was about, and that it is about now.
+    pub moved: Vec<(String, String, String)>,
+    /// Tables that hold nothing and are gone, and that came.
+    pub empty_tables: (Vec<String>, Vec<String>),
+    /// The vault's id, where it is another.
+    pub vault: Option<(VaultId, VaultId)>,
+    /// Whether there is a new data key, and every value was sealed anew.
+    pub rotated: bool,
+}
+
+/// One property that changed.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let change: Option<Change> = None;
+/// if let Some(change) = change {
+///     println!("{}: {}", change.path, change.what()); // "acme.password: changed"
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Change {
+    /// Its name.
+    pub path: PropertyPath,
+    /// What stood there.
+    pub before: Option<Property>,
+    /// What stands there now.
+    pub after: Option<Property>,
+    /// When a sealed value was given, before and now; in seconds since 1970-01-01 UTC, where it could be opened.
+    pub set_at: (Option<u64>, Option<u64>),
+}
+
+/// One name of the access list that changed.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let change = AccessChange { name: "bob".into(), before: None, after: None };
+/// match (&change.before, &change.after) {
+///     (None, Some(new)) => println!("{} is let in as a {}", change.name, new.role),
+///     (Some(_), None) => println!("{} is removed", change.name),
+///     _ => println!("{} has another role or recipient", change.name),
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct AccessChange {
+    /// The name.
+    pub name: String,
+    /// The entry that was.
+    pub before: Option<Access>,
+    /// The entry that is.
+    pub after: Option<Access>,
+}
+
+impl Change {
+    /// `added`, `removed`, `changed`, `sealed` (it was readable) or `made readable`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let change: Option<Change> = None;
+    /// assert_ne!(change.map(|change| change.what()), Some("unchanged"));
+    /// ```
+    pub fn what(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(Property::Readable(_)), Some(Property::Sealed(_))) => "sealed",
+            (Some(Property::Sealed(_)), Some(Property::Readable(_))) => "made readable",
+            _ => "changed",
+        }
+    }
+
+    /// Whether a sealed value is older than the one that it replaces: someone may have put an old, perhaps known, one back.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let change: Option<Change> = None;
+    /// if change.is_some_and(|change| change.is_older()) {
+    ///     println!("this takes --older");
+    /// }
+    /// ```
+    pub fn is_older(&self) -> bool {
+        matches!(self.set_at, (Some(before), Some(after)) if after < before)
+    }
+}
+
+impl Changes {
+    /// What changed from `old` to `new`. Sealed values are compared by their text, for which no key is needed; after a rotation all
+    /// have another one, and count as unchanged where [`Changes::rotated`] says so.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert!(Changes::between(&file, &file).is_empty());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn between(old: &VerifiedFile, new: &VerifiedFile) -> Changes {
+        let rotated = old.header.epoch != new.header.epoch || old.header.vault != new.header.vault;
+        let mut changes = Changes::of(&old.document, &new.document, |_, _, _| rotated);
+        changes.headers(&old.header, &new.header);
+        changes
+    }
+
+    /// The same for two texts that need not verify: properties and comments only.
+    ///
+    /// ```
+    /// use bootseal_core::{Changes, HandEdit};
+    /// let (old, new) = (HandEdit::parse(b"a = 1\n".to_vec())?, HandEdit::parse(b"a = 2 # why\n".to_vec())?);
+    /// let changes = Changes::between_texts(&old, &new);
+    /// assert_eq!((changes.properties.len(), changes.comments.1), (1, vec!["# why".to_owned()]));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn between_texts(old: &HandEdit, new: &HandEdit) -> Changes {
+        Changes::of(&old.document, &new.document, |_, _, _| false)
+    }
+
+    /// The same with what the sealed values of both hold, so that it is also told what a rotation left as it was.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let read = || SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open(&[alice.clone()]);
+    /// let (old, new): (Vault<Reader>, Vault<Reader>) = (read()?, read()?);
+    /// let changes = Changes::between_opened((old.file(), &old.open_all()?), (new.file(), &new.open_all()?));
+    /// assert!(changes.is_empty());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn between_opened(
+        old: (&VerifiedFile, &[(PropertyPath, OpenedValue)]),
+        new: (&VerifiedFile, &[(PropertyPath, OpenedValue)]),
+    ) -> Changes {
+        let (before, after) = (by_name(old.1), by_name(new.1));
+        let mut changes = Changes::opened(&old.0.document, &before, &new.0.document, &after);
+        changes.headers(&old.0.header, &new.0.header);
+        changes
+    }
+
+    pub(crate) fn opened(old: &Document, before: &Values<'_>, new: &Document, after: &Values<'_>) -> Changes {
+        let mut changes = Changes::of(old, new, |path, _, _| match (before.get(path), after.get(path)) {
+            (Some(before), Some(after)) => before.same_as(after) && before.set_at == after.set_at,
+            _ => false,
+        });
+        for change in &mut changes.properties {
+            let date = |values: &Values<'_>| values.get(&change.path).map(|value| value.set_at);
+            change.set_at = (date(before), date(after));
+        }
+        changes
+    }
+
+    /// Whether nothing changed but the generation.
+    ///
+    /// ```
+    /// assert!(bootseal_core::Changes::default().is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        let (gone, came) = &self.comments;
+        self.properties.is_empty()
+            && self.access.is_empty()
+            && gone.is_empty()
+            && came.is_empty()
+            && self.moved.is_empty()
+            && self.empty_tables.0.is_empty()
+            && self.empty_tables.1.is_empty()
+            && self.vault.is_none()
+            && !self.rotated
+    }
+
+    /// `same` judges two sealed texts that differ.
+    fn of(old: &Document, new: &Document, same: impl Fn(&PropertyPath, &str, &str) -> bool) -> Changes {
+        let mut properties = Vec::new();
+        let unchanged = |path: &PropertyPath, before: &Property, after: &Property| match (before, after) {
+            (Property::Sealed(before), Property::Sealed(after)) => before == after || same(path, before, after),
+            _ => before == after,
+        };
+        for (path, before) in old.iter() {
+            let after = new.get(path);
+            if !after.is_some_and(|after| unchanged(path, before, after)) {
+                let (before, after) = (Some(before.clone()), after.cloned());
+                properties.push(Change { path: path.clone(), before, after, set_at: (None, None) });
+            }
+        }
+        for (path, after) in new.iter().filter(|(path, _)| old.get(path).is_none()) {
+            let after = Some(after.clone());
+            properties.push(Change { path: path.clone(), before: None, after, set_at: (None, None) });
+        }
+        properties.sort_by_key(|change| !change.path.says_where());
+        let (before, after) = (old.comments(), new.comments());
+        let (tables, now) = (old.empty_tables(), new.empty_tables());
+        Changes {
+            properties,
+            comments: (missing(&before, &after), missing(&after, &before)),
+            moved: moved(old, new),
+            empty_tables: (missing(&tables, &now), missing(&now, &tables)),
+            ..Changes::default()
+        }
+    }
+
+    fn headers(&mut self, old: &Header, new: &Header) {
+        self.vault = (old.vault != new.vault).then_some((old.vault, new.vault));
+        self.rotated = old.epoch != new.epoch || old.vault != new.vault;
+        self.access = access_changes(&old.access, &new.access);
+    }
+}
+
+/// Who came, went or changed between two access lists: in the order of the old one, then of the new one.
+pub(crate) fn access_changes(before: &[Access], after: &[Access]) -> Vec<AccessChange> {
+    let names = before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
+    let changes = names.map(|access| AccessChange {
+        name: access.name.clone(),
+        before: find(before, &access.name),
+        after: find(after, &access.name),
+    });
+    changes.filter(|change| change.before != change.after).collect()
+}
+
+/// The entry of this name.
+pub(crate) fn find(list: &[Access], name: &str) -> Option<Access> {
+    list.iter().find(|access| access.name == name).cloned()
+}
+
+pub(crate) type Values<'a> = HashMap<&'a PropertyPath, &'a OpenedValue>;
+
+pub(crate) fn by_name(values: &[(PropertyPath, OpenedValue)]) -> Values<'_> {
+    values.iter().map(|(path, value)| (path, value)).collect()
+}
+
+/// What `one` has that `other` has not, or not as often.
+fn missing(one: &[String], other: &[String]) -> Vec<String> {
+    let mut there: HashMap<&str, usize> = HashMap::new();
+    other.iter().for_each(|line| *there.entry(line).or_default() += 1);
+    let is_missing = |line: &&String| match there.get_mut(line.as_str()) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    };
+    one.iter().filter(is_missing).cloned().collect()
+}
+
+/// Comments that both have, about different properties, though both have both properties: `# never log this` has changed its line.
+fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
+    let (mut before, mut after) = (old.placed_comments(), new.placed_comments());
+    if before == after {
+        return Vec::new();
+    }
+    before.sort();
+    after.sort();
+    let only = |one: &[(String, String)], other: &[(String, String)]| -> Vec<(String, String)> {
+        one.iter().filter(|pair| other.binary_search(pair).is_err()).cloned().collect()
+    };
+    let (gone, came) = (only(&before, &after), only(&after, &before));
+    let now: HashMap<&String, &String> = came.iter().rev().map(|(comment, to)| (comment, to)).collect();
+    let place =
+        |(comment, from): &(String, String)| Some((comment.clone(), from.clone(), (*now.get(comment)?).clone()));
+    let mut stays: Vec<(String, String, String)> = gone.iter().filter_map(place).collect();
+    // Where the property that a comment stood before is gone, or another came between, that is shown already.
+    let names = |document: &Document| -> std::collections::HashSet<String> {
+        document.iter().map(|(path, _)| path.to_string()).collect()
+    };
+    let (before, after) = (names(old), names(new));
+    stays.retain(|(_, from, to)| {
+        (after.contains(from) || from.starts_with('[')) && (before.contains(to) || to.starts_with('['))
+    });
+    stays
+}
+
+impl PropertyPath {
+    /// Whether the property says where a secret goes, or how: it lies in a login or route table, or in `gateway` or `fleet`.
+    ///
+    /// ```
+    /// use bootseal_core::PropertyPath;
+    /// let path = |text: &str| text.parse::<PropertyPath>();
+    /// assert!(path("acme.login.url")?.says_where() && path("fleet.store")?.says_where());
+    /// assert!(!path("acme.password")?.says_where() && !path("login")?.says_where());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn says_where(&self) -> bool {
+        let [top, below @ ..] = self.segments() else { return false };
+        let inside = below.split_last().map_or(&[][..], |(_, tables)| tables);
+        (matches!(top.as_str(), "gateway" | "fleet") && !below.is_empty())
+            || inside.iter().any(|segment| segment == "login" || segment == "route")
+    }
+}

@@ -1,0 +1,499 @@
+//! What does someone edit who may see everything? The user's part of the file with each sealed value as `"secret:…"`, and the way back.
+
+use crate::error::{Error, Kind, Result};
+use crate::review::changes::{Changes, by_name};
+use crate::text::document::{Document, Property, SECRET_PREFIX, quoted, refuse_newer_toml, value_text};
+use crate::text::path::PropertyPath;
+use crate::text::plain::{PlainDocument, PlainProperty};
+use crate::vault::value::{OpenedValue, ValueKind};
+use crate::vault::{Vault, Writer};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bootseal_memory::Secret;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::Write;
+use zeroize::{Zeroize, Zeroizing};
+
+/// How bytes that are no text stand there: `"secret:base64:…"`.
+const BYTES_PREFIX: &str = "base64:";
+/// Shorter values turn up in comments, and as other values, by chance.
+const TELLING: usize = 6;
+
+/// What came back from an editor: TOML in which what is to be sealed is written `"secret:…"`.
+///
+/// ```
+/// use bootseal_core::ClearText;
+///
+/// let edit = ClearText::parse("[acme]\nuser = \"bob\"\npassword = \"secret:hunter2\"\n".into())?;
+/// assert_eq!(edit.marked().map(ToString::to_string).collect::<Vec<_>>(), ["acme.password"]);
+/// assert!(ClearText::parse("[bootseal]\nepoch = 9\n".into()).is_err());
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub struct ClearText {
+    document: PlainDocument,
+}
+
+/// What an edit did.
+///
+/// ```
+/// # let edited: Option<bootseal_core::Edited> = None;
+/// if let Some(edited) = edited {
+///     assert!(edited.made_readable.is_empty(), "who has the file can read these now");
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Edited {
+    /// By name; never a sealed value.
+    pub changes: Changes,
+    /// What was sealed, and now stands where everyone who has the file can read it.
+    pub made_readable: Vec<PropertyPath>,
+}
+
+impl ClearText {
+    /// Reads the text; errors carry line and column, never what stands there.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where it is no TOML 1.0 by the rules of the format; [`Kind::Conflict`] where it has a table `bootseal`.
+    ///
+    /// ```
+    /// let error = bootseal_core::ClearText::parse("a = 1\nb = \n".into()).err().unwrap();
+    /// assert_eq!(error.line().unwrap().0, 2);
+    /// ```
+    pub fn parse(text: String) -> Result<ClearText> {
+        let document = PlainDocument::parse_user(text, || {
+            Error::new(
+                Kind::Conflict,
+                "the table [bootseal] is not edited: keys, access and signature are made by the verbs",
+            )
+            .with_help("Take it out here; who may read or write is changed by `bootseal access`.")
+        })?;
+        refuse_newer_toml(document.text())?;
+        Ok(ClearText { document })
+    }
+
+    /// What is to be sealed, in the order of the text.
+    ///
+    /// ```
+    /// let edit = bootseal_core::ClearText::parse("a = 'secret:x'\nb = 1\n".into())?;
+    /// assert_eq!(edit.marked().count(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn marked(&self) -> impl Iterator<Item = &PropertyPath> {
+        self.document.properties().iter().filter(|property| property.marked).map(|property| &property.path)
+    }
+
+    /// All properties, in the order of the text.
+    ///
+    /// ```
+    /// let edit = bootseal_core::ClearText::parse("a = 'secret:x'\nb = 1\n".into())?;
+    /// assert_eq!(edit.names().count(), 2);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
+        self.document.properties().iter().map(|property| &property.path)
+    }
+
+    /// The same with their values, of which `marked` ones are secret.
+    ///
+    /// ```
+    /// let edit = bootseal_core::ClearText::parse("a = 'secret:x'\nb = 1\n".into())?;
+    /// assert_eq!(edit.properties()[1].value, toml::Value::Integer(1));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn properties(&self) -> &[PlainProperty] {
+        self.document.properties()
+    }
+}
+
+impl<Role> Vault<Role> {
+    /// Writes the user's part with each sealed value as `"secret:…"`; one value at a time is open. Only to where no disk is.
+    ///
+    /// # Errors
+    /// Those of [`Vault::open`]; [`Kind::Io`] where `out` takes no more.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "# of Acme\n[acme]\nuser = \"bob\"\n")?;
+    /// vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+    /// let mut text = Vec::new();
+    /// vault.write_clear(&mut text)?;
+    /// assert_eq!(text, b"# of Acme\n[acme]\nuser = \"bob\"\npassword = \"secret:hunter2\"\n");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn write_clear(&self, out: &mut impl Write) -> Result<()> {
+        let io = |error: std::io::Error| Error::new(Kind::Io, format!("the text in clear cannot be written: {error}"));
+        let document = &self.file.document;
+        let mut done = 0;
+        for (path, span) in document.sealed() {
+            let opened = self.open(path)?;
+            let mut shown = toml::Value::String([SECRET_PREFIX, &shown(&opened)].concat());
+            let text = Zeroizing::new(value_text(&shown));
+            if let toml::Value::String(shown) = &mut shown {
+                shown.zeroize();
+            }
+            out.write_all(&document.text().as_bytes()[done..span.start]).map_err(io)?;
+            out.write_all(text.as_bytes()).map_err(io)?;
+            done = span.end;
+        }
+        out.write_all(&document.text().as_bytes()[done..]).map_err(io)
+    }
+
+    /// Seals what was typed and is not to be in the file yet, so that it can lie on a disk; the same keys open it.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] beyond 16 MiB; [`Kind::Io`] without random numbers or guarded memory.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let vault = Vault::create(access, "")?;
+    /// let draft = vault.seal_draft(b"password = \"secret:hun", 1_700_000_000)?;
+    /// assert!(vault.open_draft(&draft)?.expose(|text| text == b"password = \"secret:hun"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn seal_draft(&self, text: &[u8], now: u64) -> Result<String> {
+        let text = Secret::copy_of(text)?;
+        crate::vault::value::seal(&self.key, &self.file.vault(), &draft_name()?, ValueKind::Bytes, now, &text)
+    }
+
+    /// Opens what [`Vault::seal_draft`] made.
+    ///
+    /// # Errors
+    /// [`Kind::MovedValue`] where other keys made it, or it is none.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let vault = Vault::create(access, "")?;
+    /// assert!(vault.open_draft("sealed:AAAA").is_err());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn open_draft(&self, sealed: &str) -> Result<Secret> {
+        Ok(crate::vault::value::open(&self.key, &self.file.vault(), &draft_name()?, sealed)?.secret)
+    }
+}
+
+/// No property can be called so: a draft can never be put into the file as a value, nor a value be taken for a draft.
+fn draft_name() -> Result<PropertyPath> {
+    PropertyPath::new(vec!["bootseal".into(), "draft".into()])
+}
+
+impl Vault<Writer> {
+    /// Makes the user's part what `edit` says: comments and order are the edit's; a value that did not change keeps its sealed text, one
+    /// that changed or is new is sealed; `now` in seconds since 1970-01-01 UTC. A value that goes on under another name keeps its date.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where a comment holds a sealed value in clear; [`Kind::Malformed`] where a sealed value that was no text is
+    /// none of its kind any more.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "user = \"bob\"\n")?;
+    /// let edit = ClearText::parse("user = \"bob\"\npassword = \"secret:hunter2\" # new\n".into())?;
+    /// let edited = vault.take_edit(&edit, 1_700_000_000)?;
+    /// assert_eq!(edited.changes.properties[0].what(), "added");
+    /// assert!(vault.open(&"password".parse()?)?.secret.expose(|bytes| bytes == b"hunter2"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn take_edit(&mut self, edit: &ClearText, now: u64) -> Result<Edited> {
+        let before = self.open_all()?;
+        let (values, known) = (by_name(&before), Known::of(&before)?);
+        let (mut sealed, mut fresh, mut made_readable) = (Vec::new(), Vec::new(), Vec::new());
+        for property in edit.document.properties() {
+            let (path, old) = (&property.path, values.get(&property.path).copied());
+            let toml::Value::String(text) = &property.value else {
+                if old.is_some() && !property.marked {
+                    made_readable.push(path.clone());
+                }
+                continue;
+            };
+            if !property.marked {
+                // Under another name it is as readable.
+                let was_sealed = old.is_some() || text.len() >= TELLING && known.find(text).is_some();
+                if was_sealed && self.file.document.get(path) != Some(&Property::Readable(property.value.clone())) {
+                    made_readable.push(path.clone());
+                }
+                continue;
+            }
+            let value = match old {
+                Some(opened) if *shown(opened) == *text => {
+                    self.file.document.raw_value(path).unwrap_or_default().to_owned()
+                }
+                _ => {
+                    fresh.push(property);
+                    quoted(&self.seal_edited(property, text, old.or(known.find(text)), known.find(text), now)?)
+                }
+            };
+            sealed.push((property.span.clone(), value));
+        }
+        self.check_comments(edit, &before, &fresh)?;
+        let old = std::mem::take(&mut self.file.document);
+        self.file.document = match Document::parse(with_last_newline(edit.document.with_values(&sealed))) {
+            Ok(document) => document,
+            Err(error) => {
+                self.file.document = old;
+                return Err(error);
+            }
+        };
+        let after = self.open_all()?;
+        let changes = Changes::opened(&old, &values, &self.file.document, &by_name(&after));
+        Ok(Edited { changes, made_readable })
+    }
+
+    /// `like`: what stood there, which says what kind of value it is; `same`: what already was this very value, somewhere.
+    fn seal_edited(
+        &self,
+        property: &PlainProperty,
+        text: &str,
+        like: Option<&OpenedValue>,
+        same: Option<&OpenedValue>,
+        now: u64,
+    ) -> Result<String> {
+        if let Some(same) = same {
+            return self.seal_as_it_was(&property.path, same);
+        }
+        let fail = |what: &str| Error::malformed(what).at(&property.path);
+        let (kind, value) = match like.map(|like| like.kind) {
+            Some(ValueKind::Toml) => (ValueKind::Toml, Secret::copy_of(text.as_bytes())?),
+            Some(ValueKind::Bytes) if text.starts_with(BYTES_PREFIX) => {
+                let decoded = BASE64_STANDARD.decode(&text[BYTES_PREFIX.len()..]).map(Zeroizing::new);
+                let decoded = decoded.map_err(|_| fail("what follows `base64:` is not base64"))?;
+                (ValueKind::Bytes, Secret::copy_of(&decoded)?)
+            }
+            _ => (ValueKind::Text, Secret::copy_of(text.as_bytes())?),
+        };
+        self.seal(&property.path, kind, &value, now).map_err(|error| match kind {
+            ValueKind::Toml => fail("was sealed as a TOML value that is no text (a number, true, an array), and what stands here now is none")
+                .with_help("To make it a text: give it another name, or `bootseal unset` it first."),
+            _ => error,
+        })
+    }
+
+    /// No sealed value may stand in a comment: it would lie in git in clear. A line with a value in it is quickly commented out.
+    fn check_comments(
+        &self,
+        edit: &ClearText,
+        before: &[(PropertyPath, OpenedValue)],
+        fresh: &[&PlainProperty],
+    ) -> Result<()> {
+        let old = self.file.document.comments();
+        let old: std::collections::HashSet<&str> = old.iter().map(String::as_str).collect();
+        let refuse = |line: usize, path: &PropertyPath| {
+            let what =
+                format!("the comment holds the value of {path} in clear, which everyone who has the file could read");
+            Error::new(Kind::Conflict, what).at_line(line, 1).with_help("Take it out of the comment.")
+        };
+        for (line, comment) in edit.document.comments() {
+            // What stood there already was held against the values then.
+            if !old.contains(comment.trim())
+                && let Some((path, _)) = before.iter().find(|(_, opened)| holds(comment, &shown(opened)))
+            {
+                return Err(refuse(line, path));
+            }
+            for property in fresh {
+                if let toml::Value::String(text) = &property.value
+                    && holds(comment, text)
+                {
+                    return Err(refuse(line, &property.path));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a comment tells this value, or a line of it; as it is, or as TOML writes it.
+fn holds(comment: &str, value: &str) -> bool {
+    value.lines().map(str::trim).any(|line| match line.len() {
+        0 => false,
+        1..TELLING => comment.contains(SECRET_PREFIX) && comment.contains(&[SECRET_PREFIX, line, "\""].concat()),
+        _ => {
+            let written = Zeroizing::new(quoted(line));
+            comment.contains(line) || comment.contains(written.trim_matches('"'))
+        }
+    })
+}
+
+/// What stands behind `secret:`.
+fn shown(opened: &OpenedValue) -> Zeroizing<String> {
+    Zeroizing::new(opened.secret.expose(|bytes| match (opened.kind, std::str::from_utf8(bytes)) {
+        (ValueKind::Text | ValueKind::Toml, Ok(text)) => text.to_owned(),
+        _ => format!("{BYTES_PREFIX}{}", BASE64_STANDARD.encode(bytes)),
+    }))
+}
+
+/// The values that were sealed, to be found by what they are.
+struct Known<'a> {
+    /// A digest of its own for each run tells nothing outside of it.
+    salt: [u8; 32],
+    values: HashMap<[u8; 32], &'a OpenedValue>,
+}
+
+impl<'a> Known<'a> {
+    fn of(values: &'a [(PropertyPath, OpenedValue)]) -> Result<Known<'a>> {
+        let mut salt = [0; 32];
+        crate::keys::derive::random(&mut salt)?;
+        let mut known = Known { salt, values: HashMap::with_capacity(values.len()) };
+        for (_, opened) in values {
+            // Of two that are the same, the one that is known for longer.
+            let digest = known.digest(&shown(opened));
+            let older = known.values.get(&digest).is_some_and(|other| other.set_at <= opened.set_at);
+            if !older {
+                known.values.insert(digest, opened);
+            }
+        }
+        Ok(known)
+    }
+
+    fn digest(&self, text: &str) -> [u8; 32] {
+        Sha256::new().chain_update(self.salt).chain_update(text).finalize().into()
+    }
+
+    fn find(&self, text: &str) -> Option<&'a OpenedValue> {
+        self.values.get(&self.digest(text)).copied()
+    }
+}
+
+fn with_last_newline(mut text: String) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::identity::Identity;
+    use crate::file::header::{Access, Role};
+    use crate::file::sealed::SealedFile;
+    use proptest::prelude::*;
+
+    fn vault(text: &str, values: &[(&str, ValueKind, &[u8])]) -> Vault<Writer> {
+        let alice = Identity::generate().unwrap();
+        let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
+        let mut vault = Vault::create(access, text).unwrap();
+        for (name, kind, value) in values {
+            vault.set(&name.parse().unwrap(), *kind, &Secret::copy_of(value).unwrap(), 100).unwrap();
+        }
+        let text = vault.sign().unwrap();
+        SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap().open_for_writing(&[alice]).unwrap()
+    }
+
+    fn clear(vault: &Vault<Writer>) -> String {
+        let mut text = Vec::new();
+        vault.write_clear(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn take(vault: &mut Vault<Writer>, text: &str) -> Result<Edited> {
+        vault.take_edit(&ClearText::parse(text.into())?, 200)
+    }
+
+    fn value(vault: &Vault<Writer>, name: &str) -> (ValueKind, u64, Vec<u8>) {
+        let opened = vault.open(&name.parse().unwrap()).unwrap();
+        (opened.kind, opened.set_at, opened.secret.expose(<[u8]>::to_vec))
+    }
+
+    #[test]
+    fn what_is_not_touched_keeps_every_byte() {
+        let pem = b"-----BEGIN KEY-----\nAb\"c\\\n-----END KEY-----\n".as_slice();
+        let mut vault = vault(
+            "# top\nurl   =  'u' # at Acme\n\n[t]\ni = { x = 1 } # inline\n",
+            &[
+                ("a", ValueKind::Text, b"hunter2"),
+                ("t.i.pem", ValueKind::Text, pem),
+                ("n", ValueKind::Toml, b"[1, 2]"),
+                ("b", ValueKind::Bytes, b"\xff\0"),
+                ("q", ValueKind::Text, "\"\u{202e}\t'''\r\n\"\"\" é".as_bytes()),
+            ],
+        );
+        let (before, text) = (vault.file.text(), clear(&vault));
+        assert!(text.contains("\nn = \"secret:[1, 2]\"\n") && text.contains("b = \"secret:base64:/wA=\""), "{text}");
+        let edited = take(&mut vault, &text).unwrap();
+        assert!(edited.changes.is_empty() && edited.made_readable.is_empty());
+        assert_eq!(vault.file.text(), before);
+        // One changes, and it alone.
+        let text = text.replace("hunter2", "hunter3").replace("[1, 2]", "[1, 2, 3]").replace("/wA=", "/wD/");
+        let edited = take(&mut vault, &text).unwrap();
+        assert_eq!(edited.changes.properties.len(), 3);
+        assert_eq!(value(&vault, "a"), (ValueKind::Text, 200, b"hunter3".to_vec()));
+        assert_eq!(value(&vault, "n"), (ValueKind::Toml, 200, b"[1, 2, 3]".to_vec()));
+        assert_eq!(value(&vault, "b"), (ValueKind::Bytes, 200, b"\xff\0\xff".to_vec()));
+        assert_eq!(value(&vault, "t.i.pem"), (ValueKind::Text, 100, pem.to_vec()));
+        let other =
+            |text: &str| text.lines().filter(|line| !line.starts_with(['a', 'n', 'b'])).collect::<Vec<_>>().join("\n");
+        assert_eq!(other(&vault.file.text()), other(&before));
+    }
+
+    #[test]
+    fn a_value_goes_on_under_another_name_with_its_date_and_kind() {
+        let mut vault = vault("", &[("a", ValueKind::Text, b"hunter2"), ("n", ValueKind::Toml, b"443")]);
+        take(&mut vault, "[acme]\nb = \"secret:hunter2\"\nport = \"secret:443\"\nnew = \"secret:x\"\n").unwrap();
+        assert_eq!(value(&vault, "acme.b"), (ValueKind::Text, 100, b"hunter2".to_vec()));
+        assert_eq!(value(&vault, "acme.port"), (ValueKind::Toml, 100, b"443".to_vec()));
+        assert_eq!(value(&vault, "acme.new"), (ValueKind::Text, 200, b"x".to_vec()));
+    }
+
+    #[test]
+    fn what_becomes_readable_is_said() {
+        let mut vault = vault(
+            "r = 1\n",
+            &[("a", ValueKind::Text, b"hunter2"), ("b", ValueKind::Text, b"x"), ("c", ValueKind::Text, b"y")],
+        );
+        let edited = take(&mut vault, "r = 2\nz = \"hunter2\"\nb = \"other\"\nc = 5\n").unwrap();
+        assert_eq!(edited.made_readable.iter().map(ToString::to_string).collect::<Vec<_>>(), ["z", "b", "c"]);
+        assert!(take(&mut vault, "r = 2\nz = \"hunter2\"\nb = \"other\"\nc = 6\n").unwrap().made_readable.is_empty());
+    }
+
+    #[test]
+    fn mistakes_are_refused_and_change_nothing() {
+        let mut vault = vault(
+            "# see the wiki\n",
+            &[("a", ValueKind::Text, b"hunt\"er2"), ("n", ValueKind::Toml, b"443"), ("pin", ValueKind::Text, b"1234")],
+        );
+        let before = vault.file.text();
+        for (text, line, what) in [
+            ("a = \"secret:x\"\nb = \n", Some(2), "not TOML"),
+            ("a = \"secret:x\"\nb = 1\nb = 2\n", Some(3), "not TOML"),
+            ("[bootseal]\nepoch = 3\n", None, "[bootseal] is not edited"),
+            ("bootseal.epoch = 3\n", None, "[bootseal] is not edited"),
+            ("\na = { b = 1, }\n", Some(2), "TOML 1.1"),
+            ("a = [\"secret:x\"]\n", Some(1), "in an array"),
+            ("a = \"sealed:x\"\n", Some(1), "sealed:"),
+            ("n = \"secret:4 4\"\n", None, "no text (a number"),
+            ("\n# a = \"secret:hunt\\\"er2\"\n", Some(2), "the comment holds the value of a"),
+            ("# was hunt\"er2\n", Some(1), "the comment holds the value of a"),
+            ("# pin = \"secret:1234\"\n", Some(1), "the comment holds the value of pin"),
+            ("# see the wiki\nw = \"secret:see the wiki\"\n", Some(1), "the comment holds the value of w"),
+        ] {
+            let error = take(&mut vault, text).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(error.what().contains(what), "{text}: {error}");
+            assert_eq!(error.line().map(|(line, _)| line), line, "{text}: {error}");
+            assert!(!error.to_string().contains("hunt"), "{error}");
+            assert_eq!(vault.file.text(), before);
+        }
+        assert!(take(&mut vault, "# 1234 reasons\npin = \"secret:1234\"\n").is_ok());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_text_comes_back_as_it_was(value in any::<String>(), lines in "[a\n\"'\\\\]{0,12}") {
+            let values = [("a", ValueKind::Text, value.as_bytes()), ("t.b", ValueKind::Text, lines.as_bytes())];
+            let mut vault = vault("t = { x = 1 }\n", &values);
+            let before = vault.file.text();
+            let text = clear(&vault);
+            prop_assert!(take(&mut vault, &text).unwrap().changes.is_empty());
+            prop_assert_eq!(vault.file.text(), before);
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Where in a TOML text does each header, property and inline table stand? Spans, so that an edit can leave the rest to the byte.
+//!
+//! One pass over the events of `toml_parser`. It also finds what `toml` itself does not say: how deep values nest, how long
+//! keys are, and what only TOML 1.1 allows. Whether the text is valid is the judgement of `toml`, not of this file.
+
+use crate::error::{Error, Result};
+use crate::text::path::{MAX_SEGMENTS, decode_key};
+use std::ops::Range;
+use toml_parser::decoder::Encoding;
+use toml_parser::parser::{EventReceiver, RecursionGuard, parse_document};
+use toml_parser::{ErrorSink, ParseError, Source, Span};
+
+/// Arrays and inline tables nest at most so deep.
+const MAX_NESTING: u32 = 64;
+
+#[derive(Default)]
+pub(crate) struct Outline {
+    /// The part before the first header is `sections[0]`, with an empty path.
+    pub(crate) sections: Vec<Section>,
+    /// Every `key = value` line, in order.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) inline_tables: Vec<InlineTable>,
+    /// The text of each comment, with its offset.
+    pub(crate) comments: Vec<Range<usize>>,
+    /// What TOML 1.0 does not have, where it stands first.
+    pub(crate) newer_toml: Option<(usize, &'static str)>,
+}
+
+pub(crate) struct Section {
+    pub(crate) path: Vec<String>,
+    pub(crate) array: bool,
+    /// From the start of the header's line …
+    pub(crate) start: usize,
+    /// … to the end of the last line that has a value (or of the header's own).
+    pub(crate) end: usize,
+}
+
+pub(crate) struct Entry {
+    pub(crate) section: usize,
+    pub(crate) path: Vec<String>,
+    /// The dotted key as it is written.
+    pub(crate) key: Range<usize>,
+    pub(crate) value: Range<usize>,
+    pub(crate) line_end: usize,
+    pub(crate) array: Option<ArrayEnd>,
+    /// The elements of the array that is its value.
+    pub(crate) elements: Vec<Range<usize>>,
+}
+
+/// How the array that is an entry's value ends, for appending to it.
+#[derive(Clone, Copy)]
+pub(crate) struct ArrayEnd {
+    /// End of the last element; the opening bracket's where there is none.
+    pub(crate) last_element: usize,
+    pub(crate) comma_follows: bool,
+}
+
+pub(crate) struct InlineTable {
+    pub(crate) path: Vec<String>,
+    /// Where its closing brace stands.
+    pub(crate) close: usize,
+    pub(crate) empty: bool,
+    /// What stands directly in it: path, and the span from its key to the end of its value.
+    pub(crate) members: Vec<(Vec<String>, Range<usize>)>,
+}
+
+impl Outline {
+    /// All of it: what an edit needs.
+    pub(crate) fn of(text: &str) -> Result<Outline> {
+        Outline::scan(text, true)
+    }
+
+    /// The sections and the bounds alone: what a reader needs, without a copy of every name.
+    pub(crate) fn bounds(text: &str) -> Result<Outline> {
+        Outline::scan(text, false)
+    }
+
+    fn scan(text: &str, detail: bool) -> Result<Outline> {
+        let source = Source::new(text);
+        let tokens = source.lex().into_vec();
+        let mut scan = Scan {
+            source,
+            detail,
+            out: Outline {
+                sections: vec![Section { path: vec![], array: false, start: 0, end: 0 }],
+                ..Outline::default()
+            },
+            path: Vec::new(),
+            frames: Vec::new(),
+            header: None,
+            in_key: false,
+            key: 0..0,
+            entry_key: 0..0,
+            value_start: 0,
+            array: None,
+            element_start: 0,
+            elements: Vec::new(),
+            problem: None,
+        };
+        let mut errors: Option<ParseError> = None;
+        parse_document(&tokens, &mut RecursionGuard::new(&mut scan, MAX_NESTING), &mut errors);
+        if let Some((offset, what)) = scan.problem {
+            return Err(Error::malformed(what).at_offset(text, offset));
+        }
+        if let Some(error) = errors {
+            let offset = error.unexpected().or(error.context()).map_or(0, |span| span.start());
+            return Err(Error::malformed(format!("not TOML: {}", error.description())).at_offset(text, offset));
+        }
+        Ok(scan.out)
+    }
+}
+
+enum Frame {
+    Array,
+    Inline { base: usize, reachable: bool, open: usize, key: usize, members: Vec<(Vec<String>, Range<usize>)> },
+}
+
+struct Scan<'a> {
+    source: Source<'a>,
+    /// Names, entries, inline tables and comments are wanted; without it a path is only as long as it is.
+    detail: bool,
+    out: Outline,
+    path: Vec<String>,
+    frames: Vec<Frame>,
+    header: Option<(Vec<String>, bool, usize)>,
+    in_key: bool,
+    /// The key that was read last, and that of the line's entry.
+    key: Range<usize>,
+    entry_key: Range<usize>,
+    value_start: usize,
+    array: Option<ArrayEnd>,
+    element_start: usize,
+    elements: Vec<Range<usize>>,
+    problem: Option<(usize, String)>,
+}
+
+impl Scan<'_> {
+    fn reachable(&self) -> bool {
+        !self.frames.iter().any(|frame| matches!(frame, Frame::Array))
+    }
+
+    fn newer(&mut self, offset: usize, what: &'static str) {
+        self.out.newer_toml.get_or_insert((offset, what));
+    }
+
+    fn line_start(&self, offset: usize) -> usize {
+        self.source.input()[..offset].rfind('\n').map_or(0, |newline| newline + 1)
+    }
+
+    fn line_end(&self, offset: usize) -> usize {
+        self.source.input()[offset..].find('\n').map_or(self.source.input().len(), |newline| offset + newline + 1)
+    }
+
+    fn open(&mut self, start: usize) {
+        match self.frames.as_mut_slice() {
+            [] => {
+                self.value_start = start;
+                self.entry_key = self.key.clone();
+                self.array = None;
+                self.elements.clear();
+            }
+            [Frame::Array] => self.element_start = start,
+            [.., Frame::Inline { key, .. }] => *key = self.key.start,
+            _ => {}
+        }
+    }
+
+    fn value_done(&mut self, end: usize) {
+        let reachable = self.reachable();
+        match self.frames.as_mut_slice() {
+            [] if self.detail => {
+                let section = self.out.sections.len() - 1;
+                let line_end = self.line_end(end);
+                let value = self.value_start..end;
+                let array = self.array.take();
+                let (key, elements) = (self.entry_key.clone(), std::mem::take(&mut self.elements));
+                self.out.entries.push(Entry {
+                    section,
+                    path: self.path.clone(),
+                    key,
+                    value,
+                    line_end,
+                    array,
+                    elements,
+                });
+                self.out.sections[section].end = line_end;
+            }
+            [Frame::Array] => {
+                self.array = Some(ArrayEnd { last_element: end, comma_follows: false });
+                if self.detail {
+                    self.elements.push(self.element_start..end);
+                }
+            }
+            [.., Frame::Inline { key, members, .. }] if self.detail && reachable => {
+                members.push((self.path.clone(), *key..end));
+            }
+            _ => {}
+        }
+    }
+
+    fn trailing_comma(&self, close: usize) -> bool {
+        self.source.input()[..close].trim_end().ends_with(',')
+    }
+}
+
+impl EventReceiver for Scan<'_> {
+    fn std_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        self.header = Some((Vec::new(), false, self.line_start(span.start())));
+    }
+    fn std_table_close(&mut self, span: Span, error: &mut dyn ErrorSink) {
+        self.array_table_close(span, error);
+    }
+    fn array_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        self.header = Some((Vec::new(), true, self.line_start(span.start())));
+    }
+    fn array_table_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        let Some((path, array, start)) = self.header.take() else { return };
+        let end = self.line_end(span.end());
+        self.out.sections.push(Section { path, array, start, end });
+        self.in_key = false;
+    }
+
+    fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) {
+        let wanted = self.detail || self.header.is_some();
+        let segment = if wanted { decode_key(self.source, span, encoding, error) } else { String::new() };
+        if encoding.is_some() {
+            let raw = &self.source.input()[span.start()..span.end()];
+            if let Some((offset, what)) = newer_escape(raw, span.start(), encoding) {
+                self.newer(offset, what);
+            }
+        }
+        let length = if let Some((path, ..)) = &mut self.header {
+            path.push(segment);
+            path.len()
+        } else {
+            self.key = if self.in_key { self.key.start..span.end() } else { span.start()..span.end() };
+            if !self.in_key {
+                self.in_key = true;
+                match self.frames.last() {
+                    Some(Frame::Inline { base, .. }) => self.path.truncate(*base),
+                    _ => {
+                        let section = self.out.sections.last().map_or(&[][..], |section| &section.path);
+                        self.path.clear();
+                        match self.detail {
+                            true => self.path.extend_from_slice(section),
+                            false => self.path.resize(section.len(), String::new()),
+                        }
+                    }
+                }
+            }
+            self.path.push(segment);
+            self.path.len()
+        };
+        // Before anything recurses over it: a header of a million segments would overflow the stack of whoever drops the tree.
+        let depth_allowance = if self.reachable() { 0 } else { self.frames.len() * MAX_SEGMENTS };
+        if length > MAX_SEGMENTS + depth_allowance && self.problem.is_none() {
+            self.problem = Some((span.start(), format!("a key of more than {MAX_SEGMENTS} segments")));
+        }
+    }
+    fn key_val_sep(&mut self, _: Span, _: &mut dyn ErrorSink) {
+        self.in_key = false;
+    }
+
+    fn scalar(&mut self, span: Span, encoding: Option<Encoding>, _: &mut dyn ErrorSink) {
+        self.open(span.start());
+        let raw = &self.source.input()[span.start()..span.end()];
+        if let Some((offset, what)) = newer_escape(raw, span.start(), encoding) {
+            self.newer(offset, what);
+        }
+        if encoding.is_none() && time_without_seconds(raw) {
+            self.newer(span.start(), "a time without seconds");
+        }
+        self.value_done(span.end());
+    }
+
+    fn array_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
+        self.open(span.start());
+        if self.frames.is_empty() {
+            self.array = Some(ArrayEnd { last_element: span.end(), comma_follows: true });
+        }
+        self.frames.push(Frame::Array);
+        true
+    }
+    fn array_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        self.frames.pop();
+        self.value_done(span.end());
+    }
+
+    fn inline_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
+        self.open(span.start());
+        let (base, reachable) = (self.path.len(), self.reachable());
+        let frame = Frame::Inline { base, reachable, open: span.end(), key: 0, members: Vec::new() };
+        self.frames.push(frame);
+        true
+    }
+    fn inline_table_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        if let Some(Frame::Inline { base, reachable, open, members, .. }) = self.frames.pop() {
+            self.path.truncate(base);
+            if self.trailing_comma(span.start()) {
+                self.newer(span.start(), "a trailing comma in an inline table");
+            }
+            if reachable && self.detail {
+                let empty = self.source.input()[open..span.start()].trim().is_empty();
+                self.out.inline_tables.push(InlineTable {
+                    path: self.path.clone(),
+                    close: span.start(),
+                    empty,
+                    members,
+                });
+            }
+        }
+        self.in_key = false;
+        self.value_done(span.end());
+    }
+
+    fn value_sep(&mut self, _: Span, _: &mut dyn ErrorSink) {
+        if let ([Frame::Array], Some(array)) = (self.frames.as_slice(), &mut self.array) {
+            array.comma_follows = true;
+        }
+    }
+
+    fn comment(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        if self.detail {
+            self.out.comments.push(span.start()..span.end());
+        }
+    }
+
+    fn newline(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        if let Some(Frame::Inline { .. }) = self.frames.last() {
+            self.newer(span.start(), "a line break in an inline table");
+        }
+    }
+}
+
+/// `\e` and `\x` came with TOML 1.1.
+fn newer_escape(raw: &str, start: usize, encoding: Option<Encoding>) -> Option<(usize, &'static str)> {
+    if !matches!(encoding, Some(Encoding::BasicString | Encoding::MlBasicString)) {
+        return None;
+    }
+    let mut bytes = raw.bytes().enumerate();
+    while let Some((_, byte)) = bytes.next() {
+        if byte == b'\\' {
+            match bytes.next() {
+                Some((offset, b'e')) => return Some((start + offset - 1, "the escape \\e")),
+                Some((offset, b'x')) => return Some((start + offset - 1, "the escape \\x")),
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
+fn time_without_seconds(raw: &str) -> bool {
+    // HH:MM, then anything but another colon; a colon stands nowhere else in a bare value, but in an offset, which follows the time.
+    raw.find(':').is_some_and(|colon| raw.as_bytes().get(colon + 3) != Some(&b':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn newer(text: &str) -> Option<&'static str> {
+        Outline::of(text).unwrap().newer_toml.map(|(_, what)| what)
+    }
+
+    #[test]
+    fn what_only_toml_1_1_allows_is_found() {
+        assert_eq!(newer("a = { b = 1, }\n"), Some("a trailing comma in an inline table"));
+        assert_eq!(newer("a = {\n b = 1 }\n"), Some("a line break in an inline table"));
+        assert_eq!(newer("a = \"\\e\"\n"), Some("the escape \\e"));
+        assert_eq!(newer("a = \"\\x41\"\n"), Some("the escape \\x"));
+        assert_eq!(newer("\"\\x41\" = 1\n"), Some("the escape \\x"));
+        assert_eq!(newer("a = 07:32\n"), Some("a time without seconds"));
+        assert_eq!(newer("a = 1979-05-27T07:32Z\n"), Some("a time without seconds"));
+    }
+
+    #[test]
+    fn what_toml_1_0_allows_is_not() {
+        assert_eq!(
+            newer("a = 1979-05-27T07:32:00-07:00\nb = 07:32:00.5\nc = 1979-05-27 07:32:00Z\nd = 1979-05-27\n"),
+            None
+        );
+        assert_eq!(
+            newer("a = { b = [\n 1,\n 2,\n] }\nc = '\\e\\x'\nd = \"\\\\e \\\\x41\"\ne = { f = \", }\" }\n"),
+            None
+        );
+    }
+
+    #[test]
+    fn depth_is_bounded_before_anything_recurses() {
+        let deep = format!("a = {}{}\n", "[".repeat(65), "]".repeat(65));
+        assert!(Outline::of(&deep).is_err());
+        let allowed = format!("a = {}{}\n", "[".repeat(64), "]".repeat(64));
+        assert!(Outline::of(&allowed).is_ok());
+        assert!(Outline::of(&format!("a = {}\n", "[".repeat(200_000))).is_err());
+        assert!(Outline::of(&format!("[{}a]\n", "a.".repeat(1_000_000))).is_err());
+        assert!(Outline::of(&format!("{}a = 1\n", "a.".repeat(1_000_000))).is_err());
+    }
+
+    #[test]
+    fn spans_are_those_of_the_values() {
+        let text = "a.b = 1 # one\n[c]\nd = { e = \"x\" }\nf = [\n  1, # first\n  2\n]\n";
+        let outline = Outline::of(text).unwrap();
+        let values: Vec<_> =
+            outline.entries.iter().map(|entry| (entry.path.join("."), &text[entry.value.clone()])).collect();
+        assert_eq!(values[0], ("a.b".into(), "1"));
+        assert_eq!(values[1], ("c.d".into(), "{ e = \"x\" }"));
+        assert_eq!(values[2], ("c.f".into(), "[\n  1, # first\n  2\n]"));
+        assert_eq!(outline.inline_tables[0].path.join("."), "c.d");
+        let end = outline.entries[2].array.unwrap();
+        assert!(text[..end.last_element].ends_with("  2") && !end.comma_follows);
+    }
+}
