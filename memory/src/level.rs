@@ -70,7 +70,7 @@ pub fn require(least: Level) -> Result<Report, LevelError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::degraded::{again, is, refuse_memfd_secret};
+    use crate::tests::degraded::{again, is, refuse_memfd_secret};
 
     #[test]
     fn a_level_that_was_not_reached_is_refused_with_the_reason() {

@@ -33,45 +33,33 @@
 //! not look after copies: what a closure given to [`Secret::expose`] copies out is the caller's.
 //! It never falls back to ordinary memory: what cannot be guarded is a [`MemoryError`].
 
-mod level;
-mod pages;
+mod secret;
 mod slab;
 
-mod secret;
+mod arena;
+mod level;
+mod pages;
 
-mod frees;
-mod heap;
-mod scrub;
-mod wipe;
+mod erase;
 
-mod harden;
-mod inherit;
+mod process;
 
 mod audit;
-#[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
-mod own_memory;
-
-mod arena;
-mod room;
 
 #[cfg(all(test, target_os = "linux", not(miri)))]
-mod audited;
-#[cfg(all(test, target_os = "linux", not(miri)))]
-mod degraded;
-#[cfg(all(test, target_os = "linux", not(miri)))]
-mod strained;
+mod tests;
 
 pub use arena::Arena;
 pub use audit::{Audit, AuditError, audit};
-pub use frees::{ErasedFrees, Erasure, with_erased_frees};
-pub use harden::{Hardened, Setting, harden};
-pub use heap::one_heap;
-pub use inherit::keep_from_programs;
+pub use erase::allocator::WipingAllocator;
+pub use erase::freed_blocks::{ErasedFrees, Erasure, with_erased_frees};
+pub use erase::scrub::{scrub_registers, scrub_stack};
 pub use level::{LevelError, require};
 pub use pages::{Level, MemoryError, Report, report};
-pub use room::{Room, room};
-pub use scrub::{scrub_registers, scrub_stack};
+pub use process::cgroup::{Room, room};
+pub use process::close_on_exec::keep_from_programs;
+pub use process::harden::{Hardened, Setting, harden};
+pub use process::malloc::one_heap;
 #[cfg(feature = "serde")]
 pub use secret::SECRET_NAME;
 pub use secret::{Exposed, Secret, SecretBuf};
-pub use wipe::WipingAllocator;

@@ -2,8 +2,8 @@
 //!
 //! A page costs about 75 µs to get and a slot about 50 ns, so each secret gets a slot, not a page.
 
+use crate::erase::allocator::wipe;
 use crate::pages::{MemoryError, Region};
-use crate::wipe::wipe;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::ptr::NonNull;

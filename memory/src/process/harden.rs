@@ -172,7 +172,7 @@ mod sys {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::print_stdout)]
     use super::*;
-    use crate::degraded::{again, is};
+    use crate::tests::degraded::{again, is};
 
     #[test]
     fn a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself() {
@@ -182,7 +182,7 @@ mod tests {
             return;
         }
         // Root may open everything: the case that matters is a user who is not.
-        crate::degraded::allow_locked_bytes(8 << 20);
+        crate::tests::degraded::allow_locked_bytes(8 << 20);
         let hardened = harden();
         println!("{hardened}");
         let done = [&hardened.not_dumpable, &hardened.no_core_files, &hardened.no_new_privileges];

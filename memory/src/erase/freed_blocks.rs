@@ -177,7 +177,7 @@ mod tests {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
     mod glibc {
         use super::*;
-        use crate::degraded::{again, is};
+        use crate::tests::degraded::{again, is};
         use std::os::unix::fs::FileExt;
 
         const SIZES: [usize; 8] = [24, 200, 1000, 1032, 2000, 5000, 70_000, 100_000];
@@ -264,7 +264,7 @@ mod tests {
         fn a_value_that_the_user_set_is_left_alone() {
             const NAME: &str = "frees::tests::glibc::a_value_that_the_user_set_is_left_alone";
             if !is("tunable") {
-                crate::degraded::again_with(NAME, "tunable", "GLIBC_TUNABLES", "glibc.malloc.perturb=90");
+                crate::tests::degraded::again_with(NAME, "tunable", "GLIBC_TUNABLES", "glibc.malloc.perturb=90");
                 return;
             }
             let guard = ErasedFrees::begin();

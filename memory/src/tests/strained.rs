@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use crate::degraded::{again, is, refuse_memfd_secret};
+use crate::tests::degraded::{again, is, refuse_memfd_secret};
 use crate::{Level, Secret, SecretBuf, report};
 
 /// Bytes of this process that are locked or on secret pages.

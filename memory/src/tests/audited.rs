@@ -4,8 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use crate::degraded::{again, is, refuse_memfd_secret};
-use crate::{Secret, SecretBuf, audit};
+use crate::audit;
+use crate::tests::degraded::{again, is, refuse_memfd_secret};
+use crate::{Secret, SecretBuf};
 use std::hint::black_box;
 use std::io::Read;
 use zeroize::Zeroize;

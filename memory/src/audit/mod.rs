@@ -3,7 +3,10 @@
 //! Every window of 8 bytes of every secret goes into a table by a keyed hash; of memory each eighth place is looked up. Whatever 16 bytes
 //! a copy has, one such place lies wholly inside. What a table holds of a window is the bucket it is in: nothing that could be found.
 
-use crate::own_memory::{OwnMemory, written_ranges};
+#[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
+mod own_memory;
+
+use crate::audit::own_memory::{OwnMemory, written_ranges};
 use crate::pages::{MemoryError, page_size};
 use crate::slab::{Key, Live, Slot};
 use std::fmt;
