@@ -27,99 +27,28 @@
 
 #![forbid(unsafe_code)]
 
-mod deserialize;
-mod env;
-pub mod exposed;
-mod secrets;
-mod startup;
-mod unlock;
+mod load;
 
 #[cfg(feature = "client")]
-mod attempts;
-#[cfg(feature = "blocking")]
-pub mod blocking;
-#[cfg(feature = "client")]
-mod client;
-#[cfg(feature = "client")]
-mod client_builder;
-#[cfg(feature = "client")]
-mod clock;
-#[cfg(feature = "client")]
-mod connect;
-#[cfg(feature = "client")]
-mod cookie;
-#[cfg(feature = "client")]
-mod exchange;
-#[cfg(feature = "client")]
-mod expiry;
-#[cfg(feature = "client")]
-mod flight;
-#[cfg(feature = "client")]
-mod follow;
-#[cfg(feature = "client")]
-mod forward;
-#[cfg(feature = "client")]
-mod frames;
-#[cfg(feature = "client")]
-mod gate;
-#[cfg(feature = "client")]
-mod guarded;
-#[cfg(feature = "client")]
-mod json;
-#[cfg(feature = "client")]
-mod jwt;
-#[cfg(feature = "client")]
-mod landing;
-#[cfg(feature = "client")]
-mod last_seen;
-#[cfg(feature = "tower")]
-mod layer;
-#[cfg(feature = "client")]
-mod login;
-#[cfg(feature = "client")]
-mod logout;
-#[cfg(feature = "client")]
-mod metrics;
-#[cfg(feature = "middleware")]
-mod middleware;
-#[cfg(feature = "client")]
-mod pace;
-#[cfg(feature = "client")]
-mod peek;
-#[cfg(feature = "client")]
-mod placeholder;
-#[cfg(feature = "client")]
-mod pool;
-#[cfg(feature = "client")]
-mod setback;
-#[cfg(feature = "client")]
-mod status;
-#[cfg(feature = "client")]
-mod steps;
-#[cfg(feature = "client")]
-mod sync;
+mod call;
+
 #[cfg(feature = "client")]
 mod token;
+
 #[cfg(feature = "client")]
-mod token_source;
+mod login;
+
 #[cfg(feature = "client")]
-mod totp;
-#[cfg(feature = "client")]
-mod transport;
-#[cfg(feature = "client")]
-mod writer;
+mod wire;
 
 mod error;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
-#[cfg(all(test, bootseal_model))]
-mod model;
-
 #[cfg(all(fuzzing, feature = "client"))]
 #[doc(hidden)]
-pub use cookie::fuzzed as fuzzed_cookies;
+pub use login::cookie::fuzzed as fuzzed_cookies;
 
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]
@@ -129,33 +58,36 @@ pub use bootseal_core::{Gateway, Identity, Kind, Profile, Secret, VaultId, Verif
 #[cfg(target_os = "linux")]
 pub use bootseal_memory::{Audit, AuditError, audit};
 pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report};
+#[cfg(feature = "blocking")]
+pub use call::blocking;
 pub use error::{Error, Result};
-pub use secrets::Secrets;
-pub use startup::{Check, Loader, load};
+pub use load::exposed;
+pub use load::loader::{Check, Loader, load};
+pub use load::secrets::Secrets;
 
 #[cfg(feature = "client")]
-pub use client::{Client, RequestBuilder};
+pub use call::builder::ClientBuilder;
 #[cfg(feature = "client")]
-pub use client_builder::ClientBuilder;
+pub use call::client::{Client, RequestBuilder};
 #[cfg(feature = "client")]
-pub use clock::{Clock, SystemClock};
+pub use call::forward::Payload;
+#[cfg(feature = "middleware")]
+pub use call::middleware::TokenMiddleware;
 #[cfg(feature = "client")]
-pub use expiry::ExpiryFrom;
-#[cfg(feature = "client")]
-pub use forward::Payload;
+pub use call::response_body::AnswerBody;
 #[cfg(feature = "tower")]
-pub use layer::{TokenLayer, TokenService};
+pub use call::tower::{TokenLayer, TokenService};
+#[cfg(feature = "client")]
+pub use login::clock::{Clock, SystemClock};
+#[cfg(feature = "client")]
+pub use login::expiry::ExpiryFrom;
+#[cfg(feature = "client")]
+pub use login::http_transport::HttpTransport;
 #[cfg(feature = "client")]
 pub use login::{LoginAnswer, LoginRequest, Transport, TransportError};
-#[cfg(feature = "middleware")]
-pub use middleware::TokenMiddleware;
-#[cfg(feature = "client")]
-pub use peek::AnswerBody;
-#[cfg(feature = "client")]
-pub use status::{LastLogin, Status};
 #[cfg(feature = "client")]
 pub use token::Token;
 #[cfg(feature = "client")]
-pub use token_source::{Counts, TokenSource};
+pub use token::source::{Counts, TokenSource};
 #[cfg(feature = "client")]
-pub use transport::HttpTransport;
+pub use token::status::{LastLogin, Status};

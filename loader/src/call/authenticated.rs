@@ -1,13 +1,13 @@
 //! How does one call go with a token? Where it may go, how it is put on, what the answer says of it, and the one replay. Client and layers
 //! stand on it.
 
-use crate::clock::Moment;
-use crate::cookie;
 use crate::error::{Error, Result};
-use crate::expiry::Life;
+use crate::login::clock::Moment;
+use crate::login::cookie;
+use crate::login::expiry::Life;
 use crate::login::{LoginAnswer, evidence};
 use crate::token::Token;
-use crate::token_source::TokenSource;
+use crate::token::source::TokenSource;
 use bootseal_core::{AnswerPlace, Kind, Profile, Replay, Secret, When};
 use bootseal_memory::SecretBuf;
 use http::header::WWW_AUTHENTICATE;
@@ -108,7 +108,7 @@ async fn replay<S: Sender>(
     match rejected {
         Some(true) => source.replay_rejected(),
         Some(false) => {
-            crate::metrics::replay(&profile.table, "ok");
+            crate::token::metrics::replay(&profile.table, "ok");
             source.took(&token, sent, answer.status(), answer.headers());
         }
         None => source.renew(&token, sent, answer.status(), answer.headers()),

@@ -1,6 +1,6 @@
 //! How does a program without a runtime make a call? The same builder, sent on a runtime of ours, and an answer that blocks.
 
-use crate::client::RequestBuilder;
+use crate::call::client::RequestBuilder;
 use crate::error::{Error, Result};
 use bootseal_core::Kind;
 use bytes::{Buf, Bytes};

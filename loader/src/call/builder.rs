@@ -1,12 +1,12 @@
 //! How does an application shape the connections of its client? What would let the token go astray is not offered.
 
-use crate::client::Client;
+use crate::call::authenticated;
+use crate::call::client::Client;
 use crate::error::{Error, Result};
-use crate::exchange;
-use crate::guarded::{Guarded, Options};
-use crate::steps::Account;
-use crate::token_source::TokenSource;
-use crate::transport::Way;
+use crate::login::http_transport::Way;
+use crate::login::procedure::Account;
+use crate::token::source::TokenSource;
+use crate::wire::client::{Guarded, Options};
 use bootseal_core::{Kind, Secret};
 use http::uri::{self, Uri};
 use std::net::SocketAddr;
@@ -268,5 +268,5 @@ fn make(options: &Options, account: &Arc<Account>) -> Result<Arc<Guarded>> {
     });
     let way = Way::of(account).with_roots(options.roots.as_deref()).with_proxy(proxy.transpose()?);
     let owner = account.clone();
-    Guarded::new(&way, options, move |url| exchange::allow(&owner.profile, url)).map(Arc::new)
+    Guarded::new(&way, options, move |url| authenticated::allow(&owner.profile, url)).map(Arc::new)
 }

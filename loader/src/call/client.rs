@@ -1,10 +1,10 @@
 //! How is a call made with a token? Put on, renewed, replayed once; only to the profile's hosts.
 
-use crate::client_builder::Connections;
+use crate::call::authenticated::{self, Outgoing, Sender};
+use crate::call::builder::Connections;
 use crate::error::{Error, Result};
-use crate::exchange::{self, Outgoing, Sender};
 use crate::token::Token;
-use crate::token_source::TokenSource;
+use crate::token::source::TokenSource;
 use bootseal_core::Kind;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
@@ -285,11 +285,11 @@ impl Client {
         match &self.below {
             Below::Guarded(connections) => {
                 let mut guarded = connections.get(&self.source)?;
-                exchange::call(&self.source, &mut guarded, call).await
+                authenticated::call(&self.source, &mut guarded, call).await
             }
             Below::Given { http, own_redirects } => {
-                exchange::stays_on_redirects(&self.source, *own_redirects)?;
-                exchange::call(&self.source, &mut http.clone(), call).await
+                authenticated::stays_on_redirects(&self.source, *own_redirects)?;
+                authenticated::call(&self.source, &mut http.clone(), call).await
             }
         }
     }
@@ -301,7 +301,7 @@ impl Sender for reqwest::Client {
     type Error = Error;
 
     async fn send(&mut self, mut call: Call, token: &Token) -> Result<Response> {
-        exchange::put_on(token, call.request.headers_mut())?;
+        authenticated::put_on(token, call.request.headers_mut())?;
         Ok(self.execute(call.made()).await?)
     }
 }

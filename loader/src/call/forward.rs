@@ -1,13 +1,13 @@
 //! How does a proxy send what it was given? As it is, with the token on it: no redirect is followed, no header of our own put on, and the
 //! answer's body comes as it comes.
 
-use crate::client::{Below, Client};
+use crate::call::authenticated::{self, Incoming, Late, Outgoing, Sender};
+use crate::call::client::{Below, Client};
+use crate::call::response_body::AnswerBody;
 use crate::error::{Error, Result};
-use crate::exchange::{self, Incoming, Late, Outgoing, Sender};
-use crate::guarded::Guarded;
-use crate::pace::{Pace, Paced};
-use crate::peek::AnswerBody;
 use crate::token::Token;
+use crate::wire::client::Guarded;
+use crate::wire::upload_pace::{Pace, Paced};
 use bootseal_core::{Kind, When};
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
@@ -88,7 +88,7 @@ impl Client {
             ));
         };
         let call = Forwarded { request, origin };
-        let returned = exchange::call(&self.source, &mut As(connections.get(&self.source)?), call).await?;
+        let returned = authenticated::call(&self.source, &mut As(connections.get(&self.source)?), call).await?;
         Ok((returned.answer, returned.token))
     }
 }

@@ -1,9 +1,9 @@
 //! How does a client of `reqwest-middleware` carry the token? As the innermost of its layers.
 
+use crate::call::authenticated::{self, Sender};
 use crate::error::Error;
-use crate::exchange::{self, Sender};
 use crate::token::Token;
-use crate::token_source::TokenSource;
+use crate::token::source::TokenSource;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
@@ -51,8 +51,8 @@ impl TokenMiddleware {
 
     async fn send(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Failed> {
         let source = &self.source;
-        exchange::stays_on_redirects(source, self.own_redirects)?;
-        exchange::call(source, &mut Below { next, extensions }, request).await
+        authenticated::stays_on_redirects(source, self.own_redirects)?;
+        authenticated::call(source, &mut Below { next, extensions }, request).await
     }
 }
 
@@ -67,7 +67,7 @@ impl Sender for Below<'_> {
     type Error = Failed;
 
     async fn send(&mut self, mut request: Request, token: &Token) -> Result<Response, Failed> {
-        exchange::put_on(token, request.headers_mut())?;
+        authenticated::put_on(token, request.headers_mut())?;
         Ok(self.next.clone().run(request, self.extensions).await?)
     }
 }

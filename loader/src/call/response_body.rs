@@ -1,7 +1,7 @@
 //! How is an answer looked into? What its body says of the token is read, and handed on as if it had not been.
 
+use crate::call::authenticated::{Incoming, Late, Outgoing};
 use crate::error::Result;
-use crate::exchange::{Incoming, Late, Outgoing};
 use crate::login::holds;
 use bootseal_core::When;
 use bytes::{Buf, Bytes, BytesMut};

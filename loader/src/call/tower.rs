@@ -1,10 +1,10 @@
 //! How does a service of another HTTP library carry the token? A `tower::Layer` over requests of the crate `http`.
 
+use crate::call::authenticated::{self, Outgoing, Sender};
+use crate::call::response_body::AnswerBody;
 use crate::error::Error;
-use crate::exchange::{self, Outgoing, Sender};
-use crate::peek::AnswerBody;
 use crate::token::Token;
-use crate::token_source::TokenSource;
+use crate::token::source::TokenSource;
 use bootseal_core::Kind;
 use http::{Method, Request, Response};
 use http_body::Body;
@@ -91,7 +91,7 @@ where
         let copy = self.inner.clone();
         let mut below = Below(std::mem::replace(&mut self.inner, copy), PhantomData);
         let source = self.source.clone();
-        Box::pin(async move { exchange::call(&source, &mut below, request).await })
+        Box::pin(async move { authenticated::call(&source, &mut below, request).await })
     }
 }
 
@@ -111,7 +111,7 @@ where
     type Error = Boxed;
 
     async fn send(&mut self, mut request: Request<B>, token: &Token) -> Result<Self::Answer, Boxed> {
-        exchange::put_on(token, request.headers_mut())?;
+        authenticated::put_on(token, request.headers_mut())?;
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
         let answer = self.0.call(request).await.map_err(Into::into)?;
         Ok(answer.map(|body| AnswerBody::new(Box::pin(body))))

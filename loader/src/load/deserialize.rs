@@ -1,6 +1,6 @@
 //! How does a table become the application's own struct? Readable values as they are, sealed ones as [`Secret`] alone, unless exposed.
 
-use crate::exposed;
+use crate::load::exposed;
 use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
@@ -295,7 +295,7 @@ mod tests {
         tags: Vec<String>,
         pool: Pool,
         password: Secret,
-        #[serde(with = "crate::exposed")]
+        #[serde(with = "crate::load::exposed")]
         username: String,
         #[serde(default)]
         absent: Option<Secret>,
@@ -341,13 +341,13 @@ mod tests {
         #[derive(Deserialize, Debug)]
         #[allow(dead_code)]
         struct Number {
-            #[serde(with = "crate::exposed")]
+            #[serde(with = "crate::load::exposed")]
             password: u16,
         }
         #[derive(Deserialize, Debug)]
         #[allow(dead_code)]
         struct Enum {
-            #[serde(with = "crate::exposed")]
+            #[serde(with = "crate::load::exposed")]
             password: Mode,
         }
         for wrong in [error::<Number>("acme").to_string(), error::<Enum>("acme").to_string()] {

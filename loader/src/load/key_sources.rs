@@ -1,7 +1,7 @@
 //! Which key opens the file, and which vault must it be? Sources in their order; what was tried is kept for the error.
 
-use crate::env::{self, Env};
 use crate::error::{Error, Result};
+use crate::load::env::{self, Env};
 #[cfg(feature = "plugin")]
 use bootseal_core::Plugins;
 use bootseal_core::{Identity, IdentityFile, Kind, Pin, Secret, VerifiedFile, read_passphrase};

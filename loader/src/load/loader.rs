@@ -1,9 +1,9 @@
 //! What happens once, at start? Find the file, the key and the pin; verify; open every value; forget the data key.
 
-use crate::env::{self, Env};
 use crate::error::{Error, Result};
-use crate::secrets::{Secrets, Snapshot};
-use crate::unlock::{Tried, candidates, pins};
+use crate::load::env::{self, Env};
+use crate::load::key_sources::{Tried, candidates, pins};
+use crate::load::secrets::{Secrets, Snapshot};
 use bootseal_core::{
     Identity, Kind, KnownVaults, Pin, Place, Profile, PropertyPath, Reader, SealedFile, Secret, Trust, Vault, VaultId,
     VerifiedFile,

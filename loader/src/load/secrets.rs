@@ -1,11 +1,11 @@
 //! What does the application hold after the start? Its secrets by name, and a token source for each login profile.
 
-#[cfg(feature = "client")]
-use crate::attempts::Attempts;
 use crate::error::{Error, Result};
-use crate::startup::Loader;
+use crate::load::loader::Loader;
 #[cfg(feature = "client")]
-use crate::token_source::TokenSource;
+use crate::token::login_history::Attempts;
+#[cfg(feature = "client")]
+use crate::token::source::TokenSource;
 #[cfg(feature = "client")]
 use bootseal_core::CredentialKey;
 use bootseal_core::{Kind, OpenedValue, Profile, Property, PropertyPath, Reader, Secret, Vault, VaultId, VerifiedFile};
@@ -331,7 +331,7 @@ impl Secrets {
     /// The table as the application's own struct; the whole file for `""`. The tables `login` and `route` are left out.
     ///
     /// A field of type [`Secret`] takes a sealed value only. Any other type takes a sealed value only under
-    /// `#[serde(with = "bootseal::exposed")]`: see [`exposed`](crate::exposed).
+    /// `#[serde(with = "bootseal::exposed")]`: see [`exposed`](crate::load::exposed).
     ///
     /// # Errors
     /// [`Kind::Conflict`] where a sealed value meets a field that is no [`Secret`], or a readable one a field that is;
@@ -351,7 +351,7 @@ impl Secrets {
     pub fn deserialize<T: serde::de::DeserializeOwned>(&self, table: &str) -> Result<T> {
         let segments = if table.is_empty() { Vec::new() } else { table.parse::<PropertyPath>()?.segments().to_vec() };
         let now = self.now();
-        let read = crate::deserialize::read(&segments, now.file.properties(), |path| now.values.get(path));
+        let read = crate::load::deserialize::read(&segments, now.file.properties(), |path| now.values.get(path));
         read.map_err(|wrong| {
             let mut error = bootseal_core::Error::new(wrong.kind, wrong.text);
             if let Some(path) = wrong.path.and_then(|path| path.parse::<PropertyPath>().ok()) {
@@ -444,7 +444,11 @@ impl Secrets {
     /// ```
     #[cfg(feature = "client")]
     pub fn token_source(&self, profile: &str) -> Result<TokenSource> {
-        self.token_source_with(profile, Arc::new(crate::clock::SystemClock), Arc::new(crate::transport::HttpTransport))
+        self.token_source_with(
+            profile,
+            Arc::new(crate::login::clock::SystemClock),
+            Arc::new(crate::login::http_transport::HttpTransport),
+        )
     }
 
     /// The same with another clock and another way to the vendor; they count for the first who asks for this profile.
@@ -469,7 +473,7 @@ impl Secrets {
     pub fn token_source_with(
         &self,
         profile: &str,
-        clock: Arc<dyn crate::clock::Clock>,
+        clock: Arc<dyn crate::login::clock::Clock>,
         transport: Arc<dyn crate::login::Transport>,
     ) -> Result<TokenSource> {
         let table: PropertyPath = profile.parse()?;

@@ -1,6 +1,6 @@
 //! Which cookies does an answer set, and for how long? RFC 6265, of which a login needs name, value and life.
 
-use crate::expiry::{date, http_date};
+use crate::login::expiry::{date, http_date};
 use bootseal_core::Secret;
 use bootseal_memory::MemoryError;
 use http::HeaderMap;

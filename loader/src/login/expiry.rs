@@ -1,6 +1,6 @@
 //! How long does a token live, and when is the next one fetched? Pure rules: what the answer says and what time it is go in.
 
-use crate::jwt::Claims;
+use crate::login::jwt::Claims;
 use bootseal_core::{Expiry, Profile, Unit};
 use std::time::Duration;
 

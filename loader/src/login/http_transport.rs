@@ -1,11 +1,11 @@
 //! How does a login reach the vendor? HTTPS by a client of its own, dropped with what it copied when the login is over.
 
-use crate::connect::Reach;
 use crate::error::Error;
-use crate::guarded::{Guarded, Options};
+use crate::login::procedure::Account;
 use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
-use crate::pool::Failed;
-use crate::steps::Account;
+use crate::wire::client::{Guarded, Options};
+use crate::wire::connect::Reach;
+use crate::wire::pool::Failed;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 //!
 //! No signature is checked, for we are not the audience; the vendor checks it at each call (RFC 7519, RFC 7515).
 
-use crate::json::{Found, find};
+use crate::login::json::{Found, find};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::SecretBuf;

@@ -1,10 +1,17 @@
 //! What is sent to log in, and what does the answer mean? Pure functions; the network lies behind [`Transport`].
 
-use crate::cookie;
+pub(crate) mod clock;
+pub(crate) mod cookie;
+pub(crate) mod expiry;
+pub(crate) mod http_transport;
+pub(crate) mod json;
+pub(crate) mod jwt;
+pub(crate) mod procedure;
+pub(crate) mod totp;
+
 use crate::error::Error;
-use crate::expiry::{Evidence, ExpiryFrom, FieldValue, Life, date, http_date, iso8601};
-use crate::json::{Found, find, places};
-use crate::jwt;
+use crate::login::expiry::{Evidence, ExpiryFrom, FieldValue, Life, date, http_date, iso8601};
+use crate::login::json::{Found, find, places};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{

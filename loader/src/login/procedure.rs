@@ -1,17 +1,17 @@
 //! How does one come to a token? The refresh token where there is one, else a call ahead and the password, else the next password.
 
-use crate::attempts::Attempts;
-use crate::clock::Clock;
-use crate::cookie;
 use crate::error::Error;
-use crate::gate::Doubt;
+use crate::login::clock::Clock;
+use crate::login::cookie;
+use crate::login::totp;
 use crate::login::{
     Class, Failure, Fresh, LoginAnswer, LoginRequest, Outcome, Transport, TransportError, Values, arrived, captured,
     failed, header_text, understand,
 };
-use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::token::Entry;
-use crate::totp;
+use crate::token::backoff::Doubt;
+use crate::token::login_history::Attempts;
+use crate::token::sync::{AtomicU64, Mutex, Ordering};
 use bootseal_core::{Call, Kind, Profile, Secret};
 use http::HeaderName;
 use serde::{Deserialize, Serialize};

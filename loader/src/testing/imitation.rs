@@ -3,9 +3,9 @@
 //!
 //! A one-time code is not checked, nor is a client certificate. What is neither of the profile's calls to log in is a call with the token.
 
-use super::answers::{Answer, Answers, Refusal, header_value, json_answer, jwt};
-use super::server::Server;
-use super::shape::{Filled, goes_to, read, read_headers};
+use crate::testing::answers::{Answer, Answers, Refusal, header_value, json_answer, jwt};
+use crate::testing::server::Server;
+use crate::testing::shape::{Filled, goes_to, read, read_headers};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_core::{AnswerPlace, Call, Capture, Expiry, Field, Part, Profile, Test, Unit, When};

@@ -24,7 +24,7 @@ pub use imitation::{Behaviour, Imitation, Served};
 pub use vendor::{Seen, Vendor};
 
 use crate::error::Result;
-use crate::secrets::{Secrets, Snapshot};
+use crate::load::secrets::{Secrets, Snapshot};
 use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, Vault};
 
 /// An opened vault whose sealed values are `values`, and whose readable part is the TOML `readable`. Nothing touches a disk, but

@@ -1,7 +1,7 @@
 //! How do requests reach whoever answers them? An HTTP server on loopback, on a thread of its own, until it is dropped.
 
-use super::answers::{Answer, Answers, Refusal};
-use crate::transport::HTTP_2;
+use crate::login::http_transport::HTTP_2;
+use crate::testing::answers::{Answer, Answers, Refusal};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;

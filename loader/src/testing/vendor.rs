@@ -32,9 +32,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use super::answers::State;
-use super::server::Server;
-use crate::transport::{HTTP_1, HTTP_2};
+use crate::login::http_transport::{HTTP_1, HTTP_2};
+use crate::testing::answers::State;
+use crate::testing::server::Server;
 use hmac::Mac;
 use http::StatusCode;
 use std::io;

@@ -1,11 +1,11 @@
 //! What is told of a login that failed, and of one that is not made? The error for callers, the event for whoever watches.
 
-use crate::attempts::Left;
 use crate::error::Error;
-use crate::gate::{Loop, Shut};
 use crate::login::{Class, Failure};
-use crate::metrics;
-use crate::token_source::{Core, State};
+use crate::token::backoff::{Loop, Shut};
+use crate::token::login_history::Left;
+use crate::token::metrics;
+use crate::token::source::{Core, State};
 use bootseal_core::{Kind, Profile};
 
 /// A login that failed.

@@ -4,8 +4,8 @@
 //! A small file for each account, in the state folder. Nothing in it is secret: CREDENTIALS are the eight bytes of
 //! [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
 
-use crate::gate::{Doubt, Gate, Kept};
-use crate::steps::Turn;
+use crate::login::procedure::Turn;
+use crate::token::backoff::{Doubt, Gate, Kept};
 use bootseal_core::VaultId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

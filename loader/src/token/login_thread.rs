@@ -1,16 +1,16 @@
 //! How does a login run to its end? On a thread that belongs to no caller; whatever becomes of it, those who wait are told.
 
-use crate::attempts::Attempts;
-use crate::clock::Moment;
 use crate::error::Result;
-use crate::expiry::ExpiryFrom;
-use crate::flight::Flight;
+use crate::login::clock::Moment;
+use crate::login::expiry::ExpiryFrom;
+use crate::login::procedure::{Account, Login};
 use crate::login::{Class, Failure, Outcome};
-use crate::metrics;
-use crate::steps::{Account, Login};
-use crate::sync::{Ordering, Runtime};
+use crate::token::login_history::Attempts;
+use crate::token::metrics;
+use crate::token::single_flight::Flight;
+use crate::token::source::Core;
+use crate::token::sync::{Ordering, Runtime};
 use crate::token::{Published, Token};
-use crate::token_source::Core;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! How does a token end? At its vendor, where the profile says how, with the account that it was made with.
 
 use crate::error::{Error, Result};
-use crate::flight::Flight;
-use crate::steps;
-use crate::sync::{Ordering, Runtime, Thread};
+use crate::login::procedure;
+use crate::token::single_flight::Flight;
+use crate::token::source::{Core, TokenSource};
+use crate::token::sync::{Ordering, Runtime, Thread};
 use crate::token::{Entry, Published};
-use crate::token_source::{Core, TokenSource};
 use bootseal_core::Kind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,7 +124,7 @@ impl Core {
     pub(crate) async fn send_logout(&self, entry: &Entry) -> Result<()> {
         let profile = &entry.account.profile;
         let Some(call) = &profile.logout else { return Ok(()) };
-        let request = steps::logout(call, entry)?;
+        let request = procedure::logout(call, entry)?;
         let answer = self.transport.send(request).await;
         let origin = call.url.base().origin().ascii_serialization();
         match answer {

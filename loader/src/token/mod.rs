@@ -1,10 +1,25 @@
 //! What is a token? The secret, the instants at which it runs out, and a number of its own by which it is rejected.
 
-use crate::clock::{Clock, Moment};
-use crate::expiry::{Deadlines, ExpiryFrom};
+pub(crate) mod backoff;
+pub(crate) mod failure;
+pub(crate) mod login_history;
+pub(crate) mod login_thread;
+pub(crate) mod logout;
+pub(crate) mod metrics;
+#[cfg(all(test, bootseal_model))]
+mod model;
+pub(crate) mod profile_change;
+pub(crate) mod single_flight;
+pub(crate) mod source;
+pub(crate) mod status;
+pub(crate) mod sync;
+pub(crate) mod thread_cache;
+
 use crate::login::Values;
-use crate::steps::Account;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::login::clock::{Clock, Moment};
+use crate::login::expiry::{Deadlines, ExpiryFrom};
+use crate::login::procedure::Account;
+use crate::token::sync::{AtomicBool, AtomicU64, Ordering};
 use bootseal_core::Secret;
 use http::HeaderName;
 use std::fmt;
@@ -214,7 +229,7 @@ impl Token {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn claims(&self) -> Option<String> {
-        let payload = self.expose(crate::jwt::payload)?;
+        let payload = self.expose(crate::login::jwt::payload)?;
         payload.expose(|payload| String::from_utf8(payload.to_vec()).ok())
     }
 

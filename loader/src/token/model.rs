@@ -10,11 +10,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
-use crate::clock::Clock;
 use crate::error::Error;
+use crate::login::clock::Clock;
 use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError, Values};
 use crate::token::Token;
-use crate::token_source::TokenSource;
+use crate::token::source::TokenSource;
 use bootseal_core::{Kind, Profile, Secret};
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};

@@ -1,12 +1,12 @@
 //! What becomes of an account when its file says something else? What is new opens the gate; the token stays only where it is still the
 //! same user's, from the same login, for the same calls.
 
-use crate::attempts::Attempts;
-use crate::gate::LoopGuard;
 use crate::login::Values;
-use crate::metrics;
-use crate::steps::{Account, Turn};
-use crate::token_source::TokenSource;
+use crate::login::procedure::{Account, Turn};
+use crate::token::backoff::LoopGuard;
+use crate::token::login_history::Attempts;
+use crate::token::metrics;
+use crate::token::source::TokenSource;
 use bootseal_core::Profile;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ fn is_same_session(old: &Profile, new: &Profile, changed: &BTreeSet<&str>) -> bo
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::clock::Clock as _;
+    use crate::login::clock::Clock as _;
     use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
     use crate::testing::Clock;
     use crate::token::Token;
@@ -305,17 +305,20 @@ mod tests {
     fn a_late_answer_of_a_rejected_token_brings_nothing_back() {
         let (source, vendor, clock) = acme();
         let token = source.token_blocking().unwrap();
-        let sent = crate::clock::Moment::now(&clock);
+        let sent = crate::login::clock::Moment::now(&clock);
         source.reject(&token);
-        let life =
-            crate::expiry::Life { life: Duration::from_secs(600), from: crate::ExpiryFrom::Json, born_expired: false };
+        let life = crate::login::expiry::Life {
+            life: Duration::from_secs(600),
+            from: crate::ExpiryFrom::Json,
+            born_expired: false,
+        };
         let late = || bootseal_core::Secret::copy_of(b"late").unwrap();
         source.renewed(&token, late(), life, sent);
         assert_ne!(text(&source.token_blocking().unwrap()), "late");
         assert_eq!(vendor.wait_for(2).len(), 2);
         // A token that is good counts from when the call was sent, not from when its answer came.
         let token = source.token_blocking().unwrap();
-        let sent = crate::clock::Moment::now(&clock);
+        let sent = crate::login::clock::Moment::now(&clock);
         clock.advance(Duration::from_secs(300));
         source.renewed(&token, late(), life, sent);
         assert_eq!(text(&source.token_blocking().unwrap()), "late");
@@ -326,7 +329,7 @@ mod tests {
     /// Counts what would have been sent.
     struct Below(Arc<Mutex<u32>>);
 
-    impl crate::exchange::Sender for Below {
+    impl crate::call::authenticated::Sender for Below {
         type Request = reqwest::Request;
         type Answer = reqwest::Response;
         type Error = crate::Error;
@@ -349,7 +352,7 @@ mod tests {
             let waiting = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 let request = reqwest::Request::new(http::Method::GET, "https://old.example/".parse().unwrap());
-                runtime.block_on(crate::exchange::call(&ours, &mut sender, request)).map(drop)
+                runtime.block_on(crate::call::authenticated::call(&ours, &mut sender, request)).map(drop)
             });
             vendor.wait_for(1);
             go(&source, at(after));

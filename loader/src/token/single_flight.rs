@@ -1,8 +1,8 @@
 //! Who waits for the login that is under way? All of them are given its one result; async callers and blocking ones.
 
 use crate::error::Result;
-use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::token::Token;
+use crate::token::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};

@@ -7,21 +7,21 @@
 //!  but the clocks
 //! ```
 
-use crate::attempts::Attempts;
-use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
-use crate::expiry::Deadlines;
-use crate::flight::Flight;
-use crate::gate::{Gate, Loop, LoopGuard};
-use crate::landing::Landing;
-use crate::last_seen;
+use crate::login::clock::{Clock, Moment};
+use crate::login::expiry::Deadlines;
+use crate::login::procedure::{self, Account};
 use crate::login::{Class, Failure, Fresh, Transport, Values};
-use crate::metrics;
-use crate::setback::{Setback, remembered};
-use crate::steps::{self, Account};
-use crate::sync::{
+use crate::token::backoff::{Gate, Loop, LoopGuard};
+use crate::token::failure::{Setback, remembered};
+use crate::token::login_history::Attempts;
+use crate::token::login_thread::Landing;
+use crate::token::metrics;
+use crate::token::single_flight::Flight;
+use crate::token::sync::{
     ArcSwap, ArcSwapOption, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Runtime, Thread, leaving_nothing,
 };
+use crate::token::thread_cache;
 use crate::token::{Entry, Published, Token, fingerprint};
 use bootseal_core::{Kind, Profile};
 use std::sync::{Arc, PoisonError};
@@ -265,7 +265,7 @@ impl TokenSource {
         let worked = token.0.accepted.load(Ordering::Relaxed);
         let mut looped = None;
         if !newer {
-            let young = token.0.age(&*core.clock) < crate::gate::YOUNG;
+            let young = token.0.age(&*core.clock) < crate::token::backoff::YOUNG;
             let young = token.0.rejected_young.fetch_or(young, Ordering::Relaxed) || young;
             if !state.guard.lets(worked, now) {
                 return false;
@@ -444,7 +444,13 @@ impl TokenSource {
     }
 
     /// The answer to a call that was sent at `sent` brought a newer token than `old`, which was on it.
-    pub(crate) fn renewed(&self, old: &Token, secret: bootseal_core::Secret, life: crate::expiry::Life, sent: Moment) {
+    pub(crate) fn renewed(
+        &self,
+        old: &Token,
+        secret: bootseal_core::Secret,
+        life: crate::login::expiry::Life,
+        sent: Moment,
+    ) {
         let core = &self.0;
         let mut state = core.lock();
         // Only the present one is replaced: a late answer brings nothing back.
@@ -455,7 +461,7 @@ impl TokenSource {
             return;
         }
         // What no call could carry renews nothing.
-        let Ok(headers) = steps::headers(&present.account, &secret, &present.captured) else { return };
+        let Ok(headers) = procedure::headers(&present.account, &secret, &present.captured) else { return };
         let (status, captured) = (present.status, present.captured.clone());
         let fresh = Fresh { secret, life, status, captured, headers, clock_skew: None };
         core.put(&mut state, &present.account, fresh, sent);
@@ -534,11 +540,11 @@ impl Core {
 
     /// The token that needs no refresh yet: no lock, no allocation, no system call.
     fn fresh(&self) -> Option<Token> {
-        let token = match last_seen::recall(self.id, self.present.load(Ordering::Acquire)) {
+        let token = match thread_cache::recall(self.id, self.present.load(Ordering::Acquire)) {
             Some(token) => token,
             None => {
                 let token = self.cell.load().as_ref()?.token();
-                last_seen::remember(&token);
+                thread_cache::remember(&token);
                 token
             }
         };

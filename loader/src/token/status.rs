@@ -1,7 +1,7 @@
 //! How does a token source stand? For a status page, a health check, a log line.
 
 use crate::error::Error;
-use crate::token_source::{Counts, TokenSource};
+use crate::token::source::{Counts, TokenSource};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 

@@ -1,14 +1,14 @@
 //! How is a request sent so that no HTTP library holds a secret? hyper's client sees placeholders only; the writer below it has the rest.
 
-use crate::client::Call;
-use crate::connect::{Connector, Reach};
+use crate::call::authenticated::{Outgoing, Sender};
+use crate::call::client::Call;
 use crate::error::{Error, Result, chain};
-use crate::exchange::{Outgoing, Sender};
-use crate::pace::Pace;
-use crate::placeholder::{Placeholders, StandIn};
-use crate::pool::{Failed, Pool};
+use crate::login::http_transport::{HTTP_1, HTTP_2, Way};
 use crate::token::Token;
-use crate::transport::{HTTP_1, HTTP_2, Way};
+use crate::wire::connect::{Connector, Reach};
+use crate::wire::placeholder::{Placeholders, StandIn};
+use crate::wire::pool::{Failed, Pool};
+use crate::wire::upload_pace::Pace;
 use bootseal_core::{Kind, Secret};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, USER_AGENT};

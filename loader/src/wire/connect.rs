@@ -2,11 +2,11 @@
 //! places.
 
 use crate::error::{Error, Result};
-use crate::frames::FrameWriter;
 use crate::login::basic_of;
-use crate::placeholder::Placeholders;
-use crate::transport::{HTTP_2, Way, tls_config};
-use crate::writer::Writer;
+use crate::login::http_transport::{HTTP_2, Way, tls_config};
+use crate::wire::h1_writer::Writer;
+use crate::wire::h2_writer::FrameWriter;
+use crate::wire::placeholder::Placeholders;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
 use http::Uri;

@@ -1,7 +1,7 @@
 //! How does a secret get into a request at last? The writer between HTTP and TLS puts its bytes in the placeholder's place, straight from
 //! the guarded page; everything else it writes as it is given, whatever the cuts between writes.
 
-use crate::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
+use crate::wire::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
 use bootseal_memory::Exposed;
 use smallvec::SmallVec;
 use std::io::{self, IoSlice};
@@ -280,7 +280,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Writer<T> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
-    use crate::placeholder::StandIn;
+    use crate::wire::placeholder::StandIn;
     use bootseal_core::Secret;
     use proptest::prelude::*;
 

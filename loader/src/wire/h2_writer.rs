@@ -1,7 +1,7 @@
 //! How does a secret get into an HTTP/2 request? There a header is a compressed string in a frame: the placeholder's is found by its
 //! Huffman code, and replaced by the secret as a literal that is never indexed (RFC 7541 §6.2.3); the frame's length follows.
 
-use crate::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
+use crate::wire::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
 use bootseal_memory::Exposed;
 use memchr::memmem::Finder;
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! On which connection does a call go? On the newest whose last answer has come in, else on a new one.
 
-use crate::connect::Connector;
 use crate::error::Error;
+use crate::wire::connect::Connector;
 use bootseal_core::Kind;
 use http::header::{Entry, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -263,8 +263,8 @@ impl Origin {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::guarded::{Guarded, Options};
-    use crate::transport::Way;
+    use crate::login::http_transport::Way;
+    use crate::wire::client::{Guarded, Options};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
