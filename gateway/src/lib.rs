@@ -11,28 +11,20 @@
 
 #![forbid(unsafe_code)]
 
-mod admin;
 mod args;
-mod body;
-mod callers;
-mod exchange;
-mod harden;
-mod headers;
-mod healthy;
-mod history;
-mod links;
-mod live;
-mod mask;
-mod notify;
-mod page;
-mod problem;
-mod reload;
-mod running;
-mod seconds;
-mod serve;
-mod sockets;
 mod start;
-pub mod strict;
-mod target;
+
+mod admin;
+mod server;
+
+mod call;
+
+mod route;
+
+mod rules;
+mod stats;
+
+pub mod framing;
+mod startup;
 
 pub use start::run;

@@ -1,12 +1,12 @@
 //! What is a route while it runs? Its client with the connections, who may call, and what was counted.
 
-use crate::callers::Check;
-use crate::headers::Headers;
-use crate::history::History;
-use crate::problem::Problem;
-use crate::seconds::Seconds;
-use crate::strict::Watch;
-use crate::target::Target;
+use crate::framing::strict_stream::Watch;
+use crate::rules::callers::Check;
+use crate::rules::headers::Headers;
+use crate::rules::problem::Problem;
+use crate::rules::target::Target;
+use crate::stats::history::History;
+use crate::stats::latency::Seconds;
 use bootseal::{Client, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge};

@@ -1,13 +1,15 @@
 //! How does the gateway come up? Harden, open, seal off, listen; then serve until it is told to stop.
 
-use crate::admin::METRICS;
+use crate::admin::endpoints::METRICS;
+use crate::admin::probe;
 use crate::args::{Cli, Serve, Verb};
-use crate::callers::Check;
-use crate::harden::{self, Needs};
-use crate::running::{Addresses, Disk, Running};
-use crate::seconds::BUCKETS;
-use crate::sockets::Sockets;
-use crate::{healthy, notify, reload};
+use crate::rules::callers::Check;
+use crate::server::reload;
+use crate::server::table::{Addresses, Disk, Running};
+use crate::startup::harden::{self, Needs};
+use crate::startup::sockets::Sockets;
+use crate::startup::systemd;
+use crate::stats::latency::BUCKETS;
 use bootseal::{Error, Kind, Loader, Result, Secrets};
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -29,7 +31,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let said = match cli.verb {
-        Some(Verb::Healthy { file, admin }) => healthy::ask(&file, admin).map_err(|why| (why, 1)),
+        Some(Verb::Healthy { file, admin }) => probe::ask(&file, admin).map_err(|why| (why, 1)),
         None => start(&cli.serve).map_err(|error| (error.to_string(), error.exit_code())),
     };
     match said {
@@ -125,7 +127,7 @@ async fn serving(running: &Arc<Running>, audit: Option<Duration>) -> Result<()> 
     if let Some(every) = audit {
         auditing(every)?;
     }
-    notify::ready(running.vault.generation());
+    systemd::ready(running.vault.generation());
     tracing::info!(vault = %running.vault.vault(), generation = running.vault.generation(), "ready");
     let mut upkeep = tokio::time::interval(UPKEEP);
     let mut signals = Signals::new().map_err(|error| ours(format!("signals cannot be heard: {error}")))?;
@@ -141,7 +143,7 @@ async fn serving(running: &Arc<Running>, audit: Option<Duration>) -> Result<()> 
             },
         }
     }
-    notify::stopping();
+    systemd::stopping();
     running.stop().await;
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! How does one ask the gateway how it is? Probes, metrics, and a page for people.
 
-use crate::body::Answer;
-use crate::callers::not_led_here;
-use crate::exchange::Came;
-use crate::page;
-use crate::problem::Problem;
-use crate::running::Running;
-use crate::seconds;
-use crate::serve::Answers;
+use crate::admin::page;
+use crate::call::body::Answer;
+use crate::call::forward::Came;
+use crate::rules::callers::not_led_here;
+use crate::rules::problem::Problem;
+use crate::server::listener::Answers;
+use crate::server::table::Running;
+use crate::stats::latency;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -57,7 +57,7 @@ impl Answers for Admin {
 
 fn metrics(running: &Running) -> String {
     let mut text = METRICS.get().map(PrometheusHandle::render).unwrap_or_default();
-    text.push_str(&seconds::heading());
+    text.push_str(&latency::heading());
     for live in running.lives() {
         text.push_str(&live.counted.seconds.render(&live.name));
     }

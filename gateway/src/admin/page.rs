@@ -1,9 +1,9 @@
 //! What does the page for people show? Each route's token and how long it still lives, what the last login said, how the last hour went, and which
 //! file is loaded. Plain HTML, that the script only renews.
 
-use crate::history::Minute;
-use crate::live::Live;
-use crate::running::Running;
+use crate::route::Live;
+use crate::server::table::Running;
+use crate::stats::history::Minute;
 use bootseal::Status;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};

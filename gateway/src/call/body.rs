@@ -1,8 +1,8 @@
 //! How do bodies pass? Piece by piece, at the pace of who reads them; trailers cleaned, the token starred out, and a call counted as long as its
 //! answer runs.
 
-use crate::live::{InFlight, Live};
-use crate::mask::Mask;
+use crate::route::{InFlight, Live};
+use crate::rules::redact::Mask;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};

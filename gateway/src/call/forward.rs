@@ -1,13 +1,13 @@
 //! What becomes of one call? Looked at, sent on with the token, answered; or a problem that says whose fault it is.
 
-use crate::body::{Answer, Broken, Passing, ToUpstream, broke_off};
-use crate::callers::{Peer, not_led_here};
-use crate::headers::{asks_for_upgrade, is_websocket};
-use crate::links;
-use crate::live::{InFlight, Live};
-use crate::mask::Mask;
-use crate::problem::Problem;
-use crate::strict::Watch;
+use crate::call::body::{Answer, Broken, Passing, ToUpstream, broke_off};
+use crate::framing::strict_stream::Watch;
+use crate::route::{InFlight, Live};
+use crate::rules::callers::{Peer, not_led_here};
+use crate::rules::headers::{asks_for_upgrade, is_websocket};
+use crate::rules::problem::Problem;
+use crate::rules::redact::Mask;
+use crate::rules::rewrite;
 use bootseal::Payload;
 use http::header::HOST;
 use http::request::Parts;
@@ -103,8 +103,8 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Box<Request<Incoming>>
     let (parts, body) = answer.into_parts();
     let mut headers = parts.headers;
     live.headers.to_caller(&mut headers, theirs.is_some());
-    if links::lead_somewhere(&headers) {
-        links::rewrite(&live.target, &origin(named, authority), &asked, &mut headers);
+    if rewrite::lead_somewhere(&headers) {
+        rewrite::rewrite(&live.target, &origin(named, authority), &asked, &mut headers);
     }
     mask.headers(&mut headers);
     let body = match (theirs, upgraded) {

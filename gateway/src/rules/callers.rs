@@ -1,6 +1,6 @@
 //! Who may use a route? Who holds its key, or is the right user of this machine; and no page of a browser that was led here.
 
-use crate::problem::Problem;
+use crate::rules::problem::Problem;
 use bootseal::{Kind, Result, Secret, Secrets};
 use bootseal_core::{Callers, Route};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};

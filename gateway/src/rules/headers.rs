@@ -1,7 +1,7 @@
 //! Which headers go on, and which end here? Those of one connection (RFC 9110 §7.6.1), the caller's own in the token's place, and whatever
 //! could be taken for ours.
 
-use crate::problem::ERROR;
+use crate::rules::problem::ERROR;
 use bootseal::Profile;
 use bootseal_core::AnswerPlace;
 use http::header::{

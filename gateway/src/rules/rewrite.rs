@@ -1,7 +1,7 @@
 //! How does a client that follows what an answer says come back through the gateway? What names the upstream's origin names the route instead.
 
-use crate::headers::has_any;
-use crate::target::Target;
+use crate::rules::headers::has_any;
+use crate::rules::target::Target;
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use url::Url;

@@ -1,11 +1,11 @@
 //! How is one address served? Connections are accepted, each call answered by the routes that are in force, and all let end when it is closed.
 
-use crate::body::Answer;
-use crate::callers::Peer;
-use crate::exchange::{self, Came};
-use crate::live::{Live, TELL_EVERY};
-use crate::sockets::Socket;
-use crate::strict::{Limits, Strict, Watch};
+use crate::call::body::Answer;
+use crate::call::forward::{self, Came};
+use crate::framing::strict_stream::{Limits, Strict, Watch};
+use crate::route::{Live, TELL_EVERY};
+use crate::rules::callers::Peer;
+use crate::startup::sockets::Socket;
 use arc_swap::ArcSwap;
 use bootseal_core::Listen;
 use http::{Request, Response};
@@ -44,7 +44,7 @@ pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<Live>>>);
 impl Answers for Routes {
     async fn answer(self: Arc<Self>, came: Arc<Came>, request: Box<Request<Incoming>>) -> Response<Answer> {
         let routes = self.0.load_full();
-        exchange::answer(&came, &routes, request).await
+        forward::answer(&came, &routes, request).await
     }
 }
 

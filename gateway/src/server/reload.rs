@@ -1,7 +1,7 @@
 //! When is the file read again? When somebody says so (SIGHUP), and when it changes: its folder's link too, as Kubernetes swaps it.
 
-use crate::notify;
-use crate::running::{Disk, Running};
+use crate::server::table::{Disk, Running};
+use crate::startup::systemd;
 use bootseal_core::SealedFile;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -63,7 +63,7 @@ impl Look {
 }
 
 fn reload(running: &Arc<Running>, path: &Path, said: bool) {
-    notify::reloading();
+    systemd::reloading();
     let before = running.vault.generation();
     let result = match running.vault.reload() {
         Ok(names) => {
@@ -95,5 +95,5 @@ fn reload(running: &Arc<Running>, path: &Path, said: bool) {
         }
     };
     metrics::counter!("bootseal_gateway_reloads_total", "result" => result).increment(1);
-    notify::ready(running.vault.generation());
+    systemd::ready(running.vault.generation());
 }

@@ -1,9 +1,9 @@
 //! What is in force now? The file's routes, an address for each, and what becomes of both when the file changes.
 
-use crate::admin::Admin;
-use crate::live::Live;
-use crate::serve::{self, Answers, Routes};
-use crate::sockets::Sockets;
+use crate::admin::endpoints::Admin;
+use crate::route::Live;
+use crate::server::listener::{self, Answers, Routes};
+use crate::startup::sockets::Sockets;
 use arc_swap::ArcSwap;
 use bootseal::{Gateway, Kind, Result, Secrets, VerifiedFile};
 use bootseal_core::Listen;
@@ -183,7 +183,7 @@ impl Running {
             return None;
         };
         let (close, open) = watch::channel(None);
-        let task = tokio::spawn(serve::serve(listen.clone(), socket, answers, room, open));
+        let task = tokio::spawn(listener::serve(listen.clone(), socket, answers, room, open));
         Some(Open { close, task })
     }
 

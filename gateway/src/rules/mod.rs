@@ -1,0 +1,8 @@
+//! What may pass, and in which form.
+
+pub(crate) mod callers;
+pub(crate) mod headers;
+pub(crate) mod problem;
+pub(crate) mod redact;
+pub(crate) mod rewrite;
+pub(crate) mod target;
