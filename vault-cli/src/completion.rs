@@ -4,8 +4,8 @@
 //! Whatever goes wrong there is no answer: nobody waits for an error in the middle of a line.
 
 use crate::cli::{Cli, Shell};
-use crate::vaults::expand;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::locate::expand;
 use bootseal_core::{Profile, Property, SealedFile, VerifiedFile};
 use clap::{Arg, Command, CommandFactory, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, complete};

@@ -1,6 +1,6 @@
 //! What does a command see of the world? Streams, environment, time, and perhaps someone at a terminal.
 
-use crate::prompt::Terminal;
+use crate::ui::prompt::Terminal;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,7 +1,7 @@
 //! How is each value written in clear? One function a format, each such that a parser of that format reads the same value again.
 
-use crate::exit::{Failure, Result};
-use crate::output::to_json;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::output::to_json;
 use bootseal_core::{BasicString, Error, Kind, PropertyPath, is_hidden};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;

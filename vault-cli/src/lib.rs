@@ -19,40 +19,26 @@
 
 #![forbid(unsafe_code)]
 
+mod run;
+
 mod cli;
-mod clipboard;
-mod commands;
 mod completion;
-mod curl;
-mod drafts;
-mod editor;
-mod exit;
+mod context;
+
+mod commands;
+
 mod export;
 mod formats;
-mod git;
 mod import;
-mod keys;
-mod login_answer;
-mod login_table;
-mod machine;
-mod many;
-mod memory_folder;
-mod merging;
-mod on_change;
-mod output;
-mod plugins;
-mod presets;
-mod progress;
-mod prompt;
-mod report;
-mod run;
-mod shell_word;
-mod special_tables;
-mod target;
-mod vaults;
-mod versions;
-mod world;
 
-pub use prompt::{Console, Terminal};
+mod profile;
+
+mod git;
+
+mod trust;
+
+mod ui;
+
+pub use context::{World, system_time};
 pub use run::run;
-pub use world::{World, system_time};
+pub use ui::prompt::{Console, Terminal};

@@ -1,15 +1,14 @@
 //! From arguments to an exit code: parse, run the verb, say how it ended.
 
 use crate::cli::{Access, Cli, Git, Verb, When};
-use crate::clipboard;
 use crate::commands::{
-    accept, access_add, access_list, access_pin, access_remove, completions, diff, doctor, edit, exec, export, get,
-    git_check, git_merge, git_setup, git_textconv, import, init, keygen, list, login, man, profile, propose, rename,
-    resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
+    accept, access, completions, diff, doctor, edit, exec, export, get, git, import, init, keygen, list, login, man,
+    profile, propose, rename, resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
 };
-use crate::exit::{Done, Failure};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::clipboard;
+use crate::ui::failure::{Done, Failure};
+use crate::ui::output::Style;
 use bootseal_core::Kind;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -58,18 +57,18 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::List(options) => list::run(options, everywhere, style, world),
         Verb::Edit => edit::run(everywhere, style, world),
         Verb::Verify(options) => verify::run(options, everywhere, style, world),
-        Verb::Access(Access::List) => access_list::run(everywhere, style, world),
-        Verb::Access(Access::Add(options)) => access_add::run(options, everywhere, style, world),
-        Verb::Access(Access::Remove(options)) => access_remove::run(options, everywhere, style, world),
-        Verb::Access(Access::Pin(options)) => access_pin::run(options, everywhere, style, world),
+        Verb::Access(Access::List) => access::list::run(everywhere, style, world),
+        Verb::Access(Access::Add(options)) => access::add::run(options, everywhere, style, world),
+        Verb::Access(Access::Remove(options)) => access::remove::run(options, everywhere, style, world),
+        Verb::Access(Access::Pin(options)) => access::pin::run(options, everywhere, style, world),
         Verb::Rotate(options) => rotate::run(options, everywhere, style, world),
         Verb::Diff(options) => diff::run(options, everywhere, style, world),
         Verb::Sign(options) => sign::run(options, everywhere, style, world),
         Verb::Resolve(options) => resolve::run(options, everywhere, style, world),
-        Verb::Git(Git::Setup) => git_setup::run(everywhere, style, world),
-        Verb::Git(Git::Check(options)) => git_check::run(options, everywhere, style, world),
-        Verb::Git(Git::Textconv(options)) => git_textconv::run(options, world),
-        Verb::Git(Git::Merge(options)) => git_merge::run(options, everywhere, style, world),
+        Verb::Git(Git::Setup) => git::setup::run(everywhere, style, world),
+        Verb::Git(Git::Check(options)) => git::check::run(options, everywhere, style, world),
+        Verb::Git(Git::Textconv(options)) => git::textconv::run(options, world),
+        Verb::Git(Git::Merge(options)) => git::merge::run(options, everywhere, style, world),
         Verb::Profile(options) => profile::run(options, everywhere, style, world),
         Verb::Login(options) => login::run(options, everywhere, style, world),
         Verb::Export(options) => export::run(options, everywhere, style, world),

@@ -2,11 +2,11 @@
 
 use super::unreadable;
 use crate::cli::{Accept, Everywhere};
-use crate::exit::{Done, Failure, Result};
-use crate::output::{Style, timestamp};
-use crate::prompt::Consent;
-use crate::target::Target;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, timestamp};
+use crate::ui::prompt::Consent;
 use bootseal_core::{Error, Kind, Proposal, Shown};
 use serde_json::json;
 use std::io::Read;

@@ -2,9 +2,9 @@
 
 use crate::cli::Completions;
 use crate::completion::script;
-use crate::exit::{Done, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Done, Result};
+use crate::ui::output::Style;
 use serde_json::json;
 
 pub(crate) fn run(options: &Completions, style: Style, world: &mut World<'_>) -> Result<(), Done> {

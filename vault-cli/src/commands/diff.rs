@@ -1,12 +1,12 @@
 //! `bootseal diff`: what changed between two versions, by name.
 
 use crate::cli::{Diff, Everywhere};
-use crate::exit::{Done, Failure, Result};
-use crate::git::Repository;
-use crate::keys::Keys;
-use crate::output::{Style, shown_value};
-use crate::report;
-use crate::world::World;
+use crate::context::World;
+use crate::git::repository::Repository;
+use crate::trust::keyring::Keys;
+use crate::ui::change_report;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, shown_value};
 use bootseal_core::{
     Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, Shown, Typed, ValueKind,
     VerifiedFile,
@@ -77,10 +77,10 @@ fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut Wo
         (Version { verified: Some(one), .. }, Version { verified: Some(other), .. }) => Changes::between(one, other),
         _ => Changes::between_texts(&old.edit, &new.edit),
     };
-    let mut document = report::document(&changes);
+    let mut document = change_report::document(&changes);
     document["old"] = json!(old.name);
     document["new"] = json!(new.name);
-    let mut text = report::text(&changes);
+    let mut text = change_report::text(&changes);
     if options.reveal {
         reveal(&changes, &old, &new, &mut document, &mut text)?;
     }

@@ -1,12 +1,12 @@
 //! `bootseal export`: every value in clear, into a pipe.
 
 use crate::cli::{Everywhere, Export, ExportFormat};
-use crate::exit::{Done, Failure, Result};
+use crate::context::World;
 use crate::export::{self, Clear};
-use crate::output::Style;
-use crate::special_tables::SpecialTables;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::trust::locate::Found;
+use crate::trust::special_tables::SpecialTables;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile};
 use toml::Value;
 use zeroize::Zeroizing;

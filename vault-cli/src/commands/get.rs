@@ -2,11 +2,11 @@
 
 use super::write_private;
 use crate::cli::{Everywhere, Get};
-use crate::clipboard::{Clipboard, clear_later};
-use crate::exit::{Done, Failure, Result};
-use crate::output::{Style, shown_value, to_json};
-use crate::vaults::Found;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::locate::Found;
+use crate::ui::clipboard::{Clipboard, clear_later};
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, shown_value, to_json};
 use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
 use serde_json::json;
 

@@ -1,13 +1,13 @@
 //! `bootseal import`: opens another tool's file, and seals what it holds.
 
-use super::seal::{add, beside, create};
 use super::unreadable;
 use crate::cli::{Everywhere, Import, Tool};
-use crate::exit::{Done, Failure, Result};
+use crate::commands::seal::{add, beside, create};
+use crate::context::World;
 use crate::formats::{Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
-use crate::output::Style;
-use crate::world::World;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -57,13 +57,13 @@ pub(crate) fn run(options: &Import, everywhere: &Everywhere, style: Style, world
 /// The file that is written, and whether it is there and added to.
 fn out(options: &Import, everywhere: &Everywhere, world: &World<'_>) -> Result<(PathBuf, bool)> {
     if let Some(out) = &options.output {
-        super::init::refuse_existing(out)?;
+        crate::commands::init::refuse_existing(out)?;
         return Ok((out.clone(), false));
     }
     match everywhere.file.is_empty() {
         true => {
             let out = beside(&options.input)?;
-            super::init::refuse_existing(&out)?;
+            crate::commands::init::refuse_existing(&out)?;
             Ok((out, false))
         }
         false => {

@@ -1,10 +1,10 @@
 //! `bootseal init`: makes an empty vault, and prints its id.
 
-use super::keygen;
 use crate::cli::{Everywhere, Init};
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::commands::keygen;
+use crate::context::World;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, VerifiedFile};
 use serde_json::json;
 use std::path::Path;

@@ -1,11 +1,11 @@
 //! `bootseal keygen`: makes an age identity, and prints its recipient.
 
-use super::access_add::{SHORT, no_passphrase};
 use super::write_private;
 use crate::cli::{Everywhere, Keygen};
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::commands::access::add::{SHORT, no_passphrase};
+use crate::context::World;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Identity, IdentityFile, Kind, Secret, Shown};
 use serde_json::json;
 use std::path::Path;

@@ -1,11 +1,11 @@
 //! `bootseal list`: names, sealed or readable, and when each value was given.
 
 use crate::cli::{Everywhere, List};
-use crate::exit::{Done, Result};
-use crate::many::{self, Answer};
-use crate::output::{Style, timestamp};
-use crate::vaults::Found;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::each_file::{self, Answer};
+use crate::trust::locate::Found;
+use crate::ui::failure::{Done, Result};
+use crate::ui::output::{Style, timestamp};
 use bootseal_core::{Property, PropertyPath, Shown};
 use serde_json::json;
 
@@ -13,7 +13,7 @@ pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: 
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
     let found = world.find_all(everywhere, style)?;
     let several = found.len() > 1;
-    many::each(found, style, world, |mut found, world| {
+    each_file::each(found, style, world, |mut found, world| {
         world.unlock_unasked(&mut found.keys, &found.file, everywhere)?;
         let heading = if several { format!("{}:\n", Shown(&found.path.to_string_lossy())) } else { String::new() };
         let rows = rows(found, prefix.as_ref())?;

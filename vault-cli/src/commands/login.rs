@@ -1,11 +1,11 @@
 //! `bootseal login`: logs in for real, and says what came back.
 
 use crate::cli::{Everywhere, Login};
-use crate::exit::{Done, Failure, Result};
-use crate::output::{Style, timestamp};
-use crate::target::pin_of;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::locate::Found;
+use crate::trust::target::pin_of;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, timestamp};
 use bootseal::{Loader, TokenSource};
 use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, Vault, is_hidden};
 use serde_json::{Value, json};

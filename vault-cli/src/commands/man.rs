@@ -1,9 +1,9 @@
 //! `bootseal man`: manual pages, made from what `--help` is made from.
 
 use crate::cli::{Cli, Man};
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Shown};
 use clap::{Command, CommandFactory};
 use serde_json::json;

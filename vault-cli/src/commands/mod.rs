@@ -1,11 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod accept;
-pub(crate) mod access_add;
-pub(crate) mod access_list;
-pub(crate) mod access_pin;
-pub(crate) mod access_remove;
-mod as_loader;
+pub(crate) mod access;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
@@ -13,10 +9,7 @@ pub(crate) mod edit;
 pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod get;
-pub(crate) mod git_check;
-pub(crate) mod git_merge;
-pub(crate) mod git_setup;
-pub(crate) mod git_textconv;
+pub(crate) mod git;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keygen;
@@ -24,7 +17,6 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod profile;
-mod profile_from_curl;
 mod profiles_kept;
 pub(crate) mod propose;
 pub(crate) mod rename;
@@ -33,14 +25,13 @@ pub(crate) mod rotate;
 pub(crate) mod seal;
 pub(crate) mod set;
 pub(crate) mod sign;
-mod since;
 pub(crate) mod sweep;
 pub(crate) mod unset;
 mod value;
 pub(crate) mod vendor;
 pub(crate) mod verify;
 
-use crate::exit::Result;
+use crate::ui::failure::Result;
 use std::path::Path;
 
 /// Why a file that was named cannot be read.

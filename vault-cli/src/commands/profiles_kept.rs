@@ -1,9 +1,9 @@
 //! Does a change keep a login profile from working? That is told: it would show only when a service starts.
 
-use crate::exit::Result;
-use crate::output::Style;
-use crate::target::Target;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::target::Target;
+use crate::ui::failure::Result;
+use crate::ui::output::Style;
 use bootseal_core::{Error, Profile, PropertyPath, Vault, VerifiedFile, Writer};
 
 impl Target {

@@ -1,12 +1,12 @@
 //! `bootseal propose`: a value for a vault that one need not be able to open.
 
-use super::value::Source;
 use super::write_private;
 use crate::cli::{Everywhere, Propose};
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::commands::value::Source;
+use crate::context::World;
+use crate::trust::locate::Found;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, PropertyPath, Secret, Shown};
 use serde_json::json;
 

@@ -1,10 +1,10 @@
 //! `bootseal rename`: gives a property another name; a sealed value keeps its date.
 
 use crate::cli::{Everywhere, Rename};
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::target::Target;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, PropertyPath};
 use serde_json::json;
 

@@ -1,15 +1,15 @@
 //! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git, never from the marked text.
 
-use super::sign::refuse_dates;
 use crate::cli::{Everywhere, Resolve, Which};
-use crate::exit::{Done, Failure, Result};
-use crate::git::Repository;
-use crate::merging::{Judged, edited, into_theirs, judge, side};
-use crate::output::{Style, timestamp};
-use crate::prompt::Consent;
-use crate::report;
-use crate::versions::Versions;
-use crate::world::World;
+use crate::commands::sign::refuse_dates;
+use crate::context::World;
+use crate::git::repository::Repository;
+use crate::git::sides::{Judged, edited, into_theirs, judge, side};
+use crate::git::versions::Versions;
+use crate::ui::change_report;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, timestamp};
+use crate::ui::prompt::Consent;
 use bootseal_core::{Changes, Clash, FileLock, HandEdit, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
@@ -138,7 +138,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         let took = merged.took.iter().map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
         world.document(&json!({
             "file": path.to_string_lossy(), "vault": file.vault().to_string(), "generation": file.generation(), "signed": true,
-            "took": took.collect::<Vec<_>>(), "changes": report::document(&changes),
+            "took": took.collect::<Vec<_>>(), "changes": change_report::document(&changes),
         }))?;
     }
     Ok(())
@@ -214,7 +214,7 @@ fn choose(clash: &Clash, options: &Resolve, undecided: &mut Option<Failure>, wor
     }
     let described = |(property, at): &(Option<Property>, Option<u64>)| match property {
         None => "removed".to_owned(),
-        Some(Property::Readable(value)) => report::readable(value),
+        Some(Property::Readable(value)) => change_report::readable(value),
         Some(Property::Sealed(_)) => format!("sealed, given {}", at.map_or("some time".into(), timestamp)),
     };
     let text = format!(
@@ -257,9 +257,10 @@ fn described(path: &Path, merged: &bootseal_core::Merged, changes: &Changes) -> 
     }
     match changes.is_empty() {
         true => text.push_str("nothing changes against the side that it goes on from"),
-        false => {
-            text.push_str(&format!("what changes against the side that it goes on from:\n{}", report::text(changes)))
-        }
+        false => text.push_str(&format!(
+            "what changes against the side that it goes on from:\n{}",
+            change_report::text(changes)
+        )),
     }
     text
 }

@@ -1,17 +1,17 @@
 //! `bootseal rotate`: new keys, every value sealed anew.
 
 use crate::cli::{Everywhere, Rotate};
-use crate::exit::{Done, Result};
-use crate::many::{self, Answer};
-use crate::output::Style;
-use crate::target::Target;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::each_file::{self, Answer};
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Result};
+use crate::ui::output::Style;
 use bootseal_core::Shown;
 use serde_json::json;
 
 pub(crate) fn run(options: &Rotate, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     let targets = Target::find_all(everywhere, style, world)?;
-    many::each(targets, style, world, |(target, _), world| {
+    each_file::each(targets, style, world, |(target, _), world| {
         let (vault, epoch) = target.change(style, world, |vault| {
             vault.rotate(options.signing_key).map_err(|error| error.in_file(target.path()))?;
             Ok((vault.file().vault(), vault.file().epoch()))

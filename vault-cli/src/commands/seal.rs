@@ -1,13 +1,13 @@
 //! `bootseal seal`: turns a settings file in clear into a sealed one.
 
-use super::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
 use crate::cli::{Everywhere, Seal};
-use crate::exit::{Done, Failure, Result};
+use crate::commands::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
+use crate::context::World;
 use crate::formats::{Input, InputProperty, read};
-use crate::output::Style;
-use crate::special_tables::SpecialTables;
-use crate::target::Target;
-use crate::world::World;
+use crate::trust::special_tables::SpecialTables;
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault, Writer};
 use serde_json::json;
 use std::borrow::Cow;

@@ -1,12 +1,12 @@
 //! `bootseal set`: seals one value.
 
-use super::value::Source;
 use crate::cli::{Everywhere, Set};
-use crate::exit::{Done, Result};
-use crate::many::{self, Answer};
-use crate::output::Style;
-use crate::target::{Target, Targets};
-use crate::world::World;
+use crate::commands::value::Source;
+use crate::context::World;
+use crate::trust::each_file::{self, Answer};
+use crate::trust::target::{Target, Targets};
+use crate::ui::failure::{Done, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &
         None => Some(source.read(&path, style, world)?),
     };
     let now = (world.now)();
-    many::each(targets, style, world, |(before, target), world| {
+    each_file::each(targets, style, world, |(before, target), world| {
         match (&options.plain, &value) {
             (Some(text), _) => {
                 let text = toml::Value::String(text.clone());

@@ -1,14 +1,14 @@
 //! `bootseal sign`: accepts what was edited by hand, on the basis of the newest version that verifies.
 
 use crate::cli::{Everywhere, Sign};
-use crate::exit::{Done, Failure, Result};
-use crate::keys::Keys;
-use crate::output::{Style, timestamp};
-use crate::prompt::Consent;
-use crate::report;
-use crate::vaults::Memory;
-use crate::versions::{Versions, in_git};
-use crate::world::World;
+use crate::context::World;
+use crate::git::versions::{Versions, in_git};
+use crate::trust::keyring::Keys;
+use crate::trust::locate::Memory;
+use crate::ui::change_report;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, timestamp};
+use crate::ui::prompt::Consent;
 use bootseal_core::{Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId, Writer};
 use serde_json::json;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     let basis = match &options.against {
         // It was named to be the basis, so nothing else takes its place.
         Some(against) => {
-            let (name, bytes) = super::diff::bytes_of(&against.to_string_lossy(), &path)?;
+            let (name, bytes) = crate::commands::diff::bytes_of(&against.to_string_lossy(), &path)?;
             let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
             let file = world.verified(file, &path, &memory, &pins, style)?;
             Some(file.with_plugins(&keys.plugins))
@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
             }
             let mut headline = format!("{}: against generation {}", shown(&path), basis.generation());
             if let Some(old) = basis.handed_over_from().or(memory.vault()).filter(|old| *old != basis.vault()) {
-                let list = super::access_list::table(basis.access());
+                let list = crate::commands::access::list::table(basis.access());
                 headline.push_str(&format!(
                     " of {}, which {old} was handed over to, with access for\n{list}\n",
                     basis.vault()
@@ -86,7 +86,7 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     refuse_dates(&changes, options.older, (world.now)(), &path)?;
     let what = match changes.is_empty() {
         true => "nothing but the generation changes".into(),
-        false => report::text(&changes),
+        false => change_report::text(&changes),
     };
     let described = format!("{headline}\n{what}");
     world.agree(Consent::to_sign(described), everywhere, style)?;
@@ -151,7 +151,7 @@ fn first(
         .file()
         .properties()
         .map(|(path, property)| match property {
-            bootseal_core::Property::Readable(value) => format!("{path}: {}", report::readable(value)),
+            bootseal_core::Property::Readable(value) => format!("{path}: {}", change_report::readable(value)),
             bootseal_core::Property::Sealed(_) => format!("{path}: sealed"),
         })
         .collect();
@@ -161,7 +161,7 @@ fn first(
     });
     let question = format!(
         "{unknown}.\nIt would be signed as it stands, vault {id}. Its values can be read by:\n{}\nIt holds:\n{}\nSign all of this?",
-        super::access_list::table(vault.file().access()),
+        crate::commands::access::list::table(vault.file().access()),
         properties.join("\n"),
     );
     if !world.ask(&question)? {
@@ -216,7 +216,7 @@ fn said(
     if style.json {
         world.document(&json!({
             "file": path.to_string_lossy(), "vault": vault.to_string(), "generation": generation, "signed": true,
-            "changes": report::document(changes),
+            "changes": change_report::document(changes),
         }))?;
     }
     Ok(())

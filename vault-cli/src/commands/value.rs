@@ -1,9 +1,9 @@
 //! Where does a value come from? A terminal without echo, a pipe, a file, or chance; straight onto a guarded page, never from argv.
 
 use super::unreadable;
-use crate::exit::{Failure, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, PropertyPath, Secret, Shown, ValueKind};
 use bootseal_memory::SecretBuf;
 use std::io::Read;

@@ -1,10 +1,10 @@
 //! `bootseal vendor`: is the vendor of a profile, on this machine.
 
 use crate::cli::{Everywhere, Vendor};
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::locate::Found;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal::testing::{Behaviour, Imitation, Served};
 use bootseal_core::{Kind, Profile, Shown};
 use serde_json::json;

@@ -1,10 +1,11 @@
 //! What does another tool's file hold, value by value, before its importer has opened what is sealed there?
 
-use super::input::{Input, by_name, parse};
-use super::tree::{Node, Table};
-use super::{json, yaml};
 use crate::cli::Format;
-use crate::exit::{Failure, Result};
+use crate::formats::input::{Input, by_name, parse};
+use crate::formats::json;
+use crate::formats::tree::{Node, Table};
+use crate::formats::yaml;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, PropertyPath, Shown, ValueKind};
 use std::path::Path;
 use zeroize::Zeroizing;

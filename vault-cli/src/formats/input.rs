@@ -1,10 +1,15 @@
 //! What does the input of `seal` hold, whatever its format?
 
-use super::{InputProperty, env, json, properties, tree, yaml};
+use super::InputProperty;
 use crate::cli::Format;
 use crate::commands::unreadable;
-use crate::exit::{Failure, Result};
-use crate::world::World;
+use crate::context::World;
+use crate::formats::env;
+use crate::formats::json;
+use crate::formats::properties;
+use crate::formats::tree;
+use crate::formats::yaml;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, PlainDocument, PropertyPath, Secret, Shown, ValueKind};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! What does a JSON file hold? Objects as tables; a name that stands twice, null, and what TOML has no number for are errors.
 
-use super::tree::{Node, Table};
+use crate::formats::tree::{Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! What does a Java `.properties` file hold? The rules of `java.util.Properties.load`; nothing is expanded, nothing is run.
 
-use crate::exit::{Failure, Result};
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
 use zeroize::Zeroizing;
 

@@ -4,7 +4,7 @@
 //! names that stand twice and null are errors. `yes`, `no`, `on`, `off`, `0123`, `1_000`, `12:30` without quotes are text, as 1.2
 //! says, with a remark, for older YAML takes them for booleans and numbers.
 
-use super::tree::{MAX_DEPTH, Node, Table};
+use crate::formats::tree::{MAX_DEPTH, Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use std::borrow::Cow;

@@ -1,6 +1,6 @@
 //! What does git know of a file? Asked through git's own binary; only plumbing that runs no filter, driver or hook.
 
-use crate::exit::{Failure, Result};
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};

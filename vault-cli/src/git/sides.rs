@@ -1,9 +1,9 @@
 //! Which of the sides of a merge can be trusted, and into which is merged? For git's driver and for `resolve`.
 
 use crate::cli::Everywhere;
-use crate::exit::{Failure, Result};
-use crate::keys::Keys;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::keyring::Keys;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{HandEdit, Kind, Pin, Reader, SealedFile, Side, Trust, Vault, VerifiedFile, Writer};
 use std::path::Path;
 

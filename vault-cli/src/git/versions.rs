@@ -1,9 +1,9 @@
 //! Which versions of a file are there, and which is the newest that can be trusted?
 
-use crate::exit::Result;
-use crate::git::Repository;
-use crate::keys::Keys;
-use crate::world::World;
+use crate::context::World;
+use crate::git::repository::Repository;
+use crate::trust::keyring::Keys;
+use crate::ui::failure::Result;
 use bootseal_core::{Kind, Pin, Property, PropertyPath, Reader, SealedFile, Vault, VaultId, VerifiedFile};
 use std::cmp::Reverse;
 use std::collections::HashSet;

@@ -1,11 +1,12 @@
 //! What does ansible-vault keep? A whole file, or single values behind `!vault`; PBKDF2, AES-256-CTR, and an HMAC of the ciphertext.
 
-use super::pbe::Hash;
-use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, key_source, unhex, wrong};
+use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
-use crate::exit::{Failure, Result};
+use crate::context::World;
 use crate::formats::{Entries, Node, by_name, documents};
-use crate::world::World;
+use crate::import::key_source;
+use crate::import::pbe::Hash;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, Secret, Shown};
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use hmac::{Hmac, KeyInit, Mac};

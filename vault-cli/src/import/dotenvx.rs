@@ -3,10 +3,12 @@
 //! The dialect is dotenv's own, which differs from what `seal` reads: an unquoted value ends at the first `#`, `"…"` knows `\n`, `\r` and
 //! `\t` only, and a name may be followed by a colon. Nothing is expanded or run, as dotenvx would do with `${…}` and `$(…)`.
 
-use super::{Imported, KeySource, Leaf, cipher, key_source, unhex, wrong};
-use crate::exit::Result;
+use super::{Imported, KeySource, Leaf, unhex, wrong};
+use crate::context::World;
 use crate::formats::{Entries, Node};
-use crate::world::World;
+use crate::import::cipher;
+use crate::import::key_source;
+use crate::ui::failure::Result;
 use aes_gcm::aead::consts::U16;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -1,10 +1,11 @@
 //! What does a settings file with Jasypt's `ENC(…)` hold? Salt, perhaps IV, and ciphertext; which algorithm stands nowhere in it.
 
-use super::pbe::{Hash, Password, Pbe};
-use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, cipher, unhex, wrong};
-use crate::exit::{Failure, Result};
+use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
+use crate::context::World;
 use crate::formats::{Node, entries};
-use crate::world::World;
+use crate::import::cipher;
+use crate::import::pbe::{Hash, Password, Pbe};
+use crate::ui::failure::{Failure, Result};
 use aes_gcm::aead::consts::U12;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -1,9 +1,9 @@
 //! Where does the other tool's key or password come from? A file, a descriptor, where the tool itself looks, or a prompt; never argv.
 
 use crate::commands::unreadable;
-use crate::exit::{Failure, Result};
-use crate::prompt::no_answer;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::prompt::no_answer;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! How does Jasypt make a key of a password? PKCS#5 v1.5 as the JDK does it, PBKDF2, and PKCS#12.
 
-use super::cipher::{aes_cbc, cbc};
+use crate::import::cipher::{aes_cbc, cbc};
 use bootseal_core::Secret;
 use hmac::Hmac;
 use hmac::digest::{Digest, FixedOutputReset};
@@ -148,7 +148,7 @@ impl Password {
             let _ = ComposingNormalizerBorrowed::new_nfc().normalize_to(text, &mut *normal);
             Password(normal)
         };
-        secret.expose(|bytes| std::str::from_utf8(super::key_source::without_newline(bytes)).ok().map(normal))
+        secret.expose(|bytes| std::str::from_utf8(crate::import::key_source::without_newline(bytes)).ok().map(normal))
     }
 
     /// Java's own providers take nothing else.

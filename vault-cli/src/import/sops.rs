@@ -1,12 +1,15 @@
 //! What does a file of sops hold? Values under one data key, which age has wrapped; and a MAC over all of them, which must hold.
 
-use super::sops_file::SopsFile;
-use super::{Imported, KeySource, Leaf, cipher, key_source, shamir, wrong};
+use super::{Imported, KeySource, Leaf, wrong};
 use crate::cli::Everywhere;
-use crate::exit::{Failure, Result};
+use crate::context::World;
 use crate::formats::Node;
-use crate::prompt::no_answer;
-use crate::world::World;
+use crate::import::cipher;
+use crate::import::key_source;
+use crate::import::shamir;
+use crate::import::sops_file::SopsFile;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::prompt::no_answer;
 use aes_gcm::aead::consts::{U12, U32};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

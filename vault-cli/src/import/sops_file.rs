@@ -1,8 +1,8 @@
 //! How does sops write a file? YAML, JSON, dotenv and INI in its own dialects, each with its metadata; one flat shape for all of them.
 
 use crate::cli::Format;
-use crate::exit::{Failure, Result};
 use crate::formats::{Entries, Node, Table, documents};
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind};
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,10 +1,12 @@
 //! What does a settings file with Spring Cloud Config's `{cipher}…` hold? A random IV and AES-256-CBC, under a key from PBKDF2.
 
-use super::pbe::Hash;
-use super::{Imported, KeySource, Leaf, Weak, cipher, key_source, unhex, wrong};
-use crate::exit::{Failure, Result};
+use super::{Imported, KeySource, Leaf, Weak, unhex, wrong};
+use crate::context::World;
 use crate::formats::{Node, entries};
-use crate::world::World;
+use crate::import::cipher;
+use crate::import::key_source;
+use crate::import::pbe::Hash;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
 use std::path::Path;
 use zeroize::Zeroizing;

@@ -1,6 +1,6 @@
 //! How does a login table get into a file? In the order in which a login goes, and as a person would write it.
 
-use crate::exit::{Failure, Result};
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{BasicString, Kind, Profile, PropertyPath, Vault, Writer};
 use toml::{Table, Value};
 use url::Url;

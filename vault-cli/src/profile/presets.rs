@@ -1,6 +1,6 @@
 //! Which vendors are known, and how does one log in there? One entry each: as the vendor's own documentation describes it.
 
-use crate::exit::{Failure, Result};
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
 use url::Url;
 

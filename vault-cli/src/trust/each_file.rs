@@ -1,8 +1,8 @@
 //! What if `-f` names several files? One after the other, each with its own outcome; the worst decides how the program ends.
 
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::Shown;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! Which identities are at hand? Key files, and what is only asked for once it is known that the file wants it.
 
 use crate::cli::Everywhere;
-use crate::exit::{Failure, Result};
-use crate::prompt::no_answer;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::prompt::no_answer;
 use bootseal_core::{
     Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, Shown, VerifiedFile, read_passphrase_from,
 };

@@ -1,10 +1,10 @@
 //! Which file, and which vault must it be? The choices that stand before every verb.
 
 use crate::cli::Everywhere;
-use crate::exit::{Failure, Result};
-use crate::keys::Keys;
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::keyring::Keys;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, KnownVaults, Pin, Place, SealedFile, Shown, Trust, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
@@ -214,7 +214,7 @@ impl World<'_> {
             return Err(Failure::new(Kind::WrongVault, unknown)
                 .with_help(format!("If it is the right one, say so: --pin {}", file.vault())));
         }
-        let who = crate::commands::access_list::table(file.access());
+        let who = crate::commands::access::list::table(file.access());
         let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");
         if !self.ask(&question)? {
             return Err(Failure::new(Kind::WrongVault, "not the right vault; nothing was changed"));

@@ -1,8 +1,8 @@
 //! Where does the command line look for plugins, and how do they ask a person? In fixed folders, never on PATH; at the terminal.
 
-use crate::exit::Result;
-use crate::prompt::{Console, Terminal};
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::Result;
+use crate::ui::prompt::{Console, Terminal};
 use bootseal_core::{PluginUser, Plugins, Secret};
 use std::io::Write;
 use std::path::{Path, PathBuf};

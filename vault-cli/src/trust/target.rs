@@ -1,11 +1,11 @@
 //! How is a file changed? Found, vouched for, locked, read anew, changed, signed, written, remembered.
 
 use crate::cli::Everywhere;
-use crate::exit::{Failure, Result};
-use crate::keys::Keys;
-use crate::output::Style;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::keyring::Keys;
+use crate::trust::locate::Found;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{FileLock, Kind, Pin, Vault, VaultId, VerifiedFile, Writer};
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! How is a change shown to someone who is to accept it? Names, readable values, dates, people; everything unseen escaped.
 
-use crate::output::{timestamp, to_json};
+use crate::ui::output::{timestamp, to_json};
 use bootseal_core::{Access, BasicString, Change, Changes, Property, Shown};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! How does a value get into the clipboard, and out of it again? Through the system's own programs, and only ever through a pipe.
 
-use crate::exit::{Failure, Result};
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Secret, Shown};
 use bootseal_memory::SecretBuf;
 use std::path::PathBuf;

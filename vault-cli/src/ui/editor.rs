@@ -1,8 +1,8 @@
 //! Which editor, and how is it started so that it leaves nothing behind? By an absolute path, without swap, undo, backup and history files.
 
-use crate::exit::{Failure, Result};
-use crate::memory_folder::without_keys;
-use crate::world::World;
+use crate::commands::exec::memory_folder::without_keys;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

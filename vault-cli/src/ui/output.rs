@@ -1,7 +1,7 @@
 //! How does a result reach its reader? stdout for results, stderr for all else; nothing unseen in either.
 
-use crate::exit::{Failure, Result};
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Shown, is_hidden};
 use serde_json::{Value, json};
 

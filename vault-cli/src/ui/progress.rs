@@ -1,7 +1,7 @@
 //! What does a person see while they wait? From half a second on one line on their terminal, which is gone when the work is done.
 
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::output::Style;
 use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;

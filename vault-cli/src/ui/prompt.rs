@@ -1,9 +1,9 @@
 //! How is a person asked? Without echo for secrets, and never where nobody is.
 
 use crate::cli::Everywhere;
-use crate::exit::{Failure, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, Secret};
 use std::io::{BufRead, Write};
 

@@ -1,16 +1,16 @@
 //! `bootseal access add`: lets someone in.
 
-use super::access_list::{document, table};
-use super::access_remove::{report, same_list};
-use super::write_private;
 use crate::cli::{AccessAdd, Everywhere};
-use crate::exit::{Done, Failure, Result};
-use crate::keys::one_on_stdin;
-use crate::many::{self, Answer};
-use crate::output::Style;
-use crate::prompt::Consent;
-use crate::target::Target;
-use crate::world::World;
+use crate::commands::access::list::{document, table};
+use crate::commands::access::remove::{report, same_list};
+use crate::commands::write_private;
+use crate::context::World;
+use crate::trust::each_file::{self, Answer};
+use crate::trust::keyring::one_on_stdin;
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
+use crate::ui::prompt::Consent;
 use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown, VaultId};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ pub(crate) fn run(
     targets.iter_mut().filter_map(|(_, plan)| plan.as_mut().ok()).for_each(|plan| plan.several = several);
     let plans: Vec<&Plan> = targets.iter().filter_map(|(_, plan)| plan.as_ref().ok()).collect();
     if plans.is_empty() {
-        return many::each(targets, style, world, |plan, world| Ok(add(plan, &access, style, world)?.0));
+        return each_file::each(targets, style, world, |plan, world| Ok(add(plan, &access, style, world)?.0));
     }
     let consent = Consent {
         shown: described(&plans),
@@ -83,7 +83,7 @@ pub(crate) fn run(
         write_private(path, &identity.to_file_text(&pins)?)?;
     }
     let mut added: Vec<Pin> = Vec::new();
-    let done = many::each(targets, style, world, |plan, world| {
+    let done = each_file::each(targets, style, world, |plan, world| {
         let (answer, vault) = add(plan, &access, style, world)?;
         added.push(vault.into());
         Ok(answer)
@@ -175,7 +175,7 @@ fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Resu
 }
 
 /// In characters. A passphrase that is shorter is warned of: who has the file can try as many as they can pay for.
-pub(super) const SHORT: usize = 12;
+pub(crate) const SHORT: usize = 12;
 
 fn by_passphrase(
     options: &AccessAdd,
@@ -203,7 +203,7 @@ fn by_passphrase(
     Ok(access)
 }
 
-pub(super) fn no_passphrase() -> Failure {
+pub(crate) fn no_passphrase() -> Failure {
     Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase at")
         .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
 }

@@ -1,10 +1,10 @@
 //! `bootseal access list`: who may.
 
 use crate::cli::Everywhere;
-use crate::exit::{Done, Result};
-use crate::many::{self, Answer};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::each_file::{self, Answer};
+use crate::ui::failure::{Done, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Access, Shown};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,19 +15,19 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
     if found.len() > 1 && !style.json {
         return over_many(found, style, world);
     }
-    many::each(found, style, world, |found, _| {
+    each_file::each(found, style, world, |found, _| {
         Ok(Answer { document: document(found.file.access()), text: table(found.file.access()) })
     })
 }
 
 /// Who may what: by name, and which files.
 fn over_many(
-    found: Vec<(PathBuf, Result<crate::vaults::Found>)>,
+    found: Vec<(PathBuf, Result<crate::trust::locate::Found>)>,
     style: Style,
     world: &mut World<'_>,
 ) -> Result<(), Done> {
     let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    let done = many::each(found, style, world, |found, _| {
+    let done = each_file::each(found, style, world, |found, _| {
         let file = Shown(&found.path.to_string_lossy()).to_string();
         for access in found.file.access() {
             let what = format!("{} of {file}", access.role);

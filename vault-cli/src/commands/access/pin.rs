@@ -1,11 +1,11 @@
 //! `bootseal access pin`: writes a vault's id into key files, so that nothing else is opened with them.
 
 use crate::cli::{AccessPin, Everywhere};
-use crate::exit::{Done, Result};
-use crate::keys::Keys;
-use crate::output::Style;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::keyring::Keys;
+use crate::trust::locate::Found;
+use crate::ui::failure::{Done, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Pin, Shown};
 use serde_json::json;
 

@@ -1,14 +1,14 @@
 //! `bootseal access remove`: new keys for all but one, and the list of what that one knew.
 
-use super::access_list::{document, table};
-use super::rotate::say_new_id;
 use crate::cli::{AccessRemove, Everywhere};
-use crate::exit::{Done, Failure, Result};
-use crate::many::{self, Answer};
-use crate::output::Style;
-use crate::prompt::Consent;
-use crate::target::Target;
-use crate::world::World;
+use crate::commands::access::list::{document, table};
+use crate::commands::rotate::say_new_id;
+use crate::context::World;
+use crate::trust::each_file::{self, Answer};
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
+use crate::ui::prompt::Consent;
 use bootseal_core::{Access, Kind, PropertyPath, Shown, Typed, VaultId, VerifiedFile};
 
 pub(crate) fn run(
@@ -44,7 +44,7 @@ pub(crate) fn run(
         world.agree(consent, everywhere, style)?;
     }
     let now = (world.now)();
-    many::each(targets, style, world, |(target, file), world| {
+    each_file::each(targets, style, world, |(target, file), world| {
         let seen = file.access().to_vec();
         let (exposed, vault, access) = target.change(style, world, |vault| {
             same_list(vault.file().access(), &seen)?;

@@ -1,14 +1,16 @@
 //! `bootseal doctor`: what is easily overlooked, in the files, their keys and the machine; each with the command that mends it.
 
+pub(crate) mod machine;
+
 use crate::cli::Everywhere;
-use crate::exit::{Done, Failure, Result};
-use crate::keys::Keys;
-use crate::machine::Machine;
-use crate::many::worse;
-use crate::output::{Style, timestamp};
-use crate::shell_word::word;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::commands::doctor::machine::Machine;
+use crate::context::World;
+use crate::trust::each_file::worse;
+use crate::trust::keyring::Keys;
+use crate::trust::locate::Found;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, timestamp};
+use crate::ui::shell_quote::word;
 use bootseal_core::{
     Cost, Gateway, IdentityFile, Kind, Profile, Property, PropertyPath, Reader, Role, Shown, Trust, Vault, VerifiedFile,
 };

@@ -1,9 +1,9 @@
 //! What becomes of text that was typed and could not be written? It is kept, sealed by the vault's own keys, until `edit` goes on with it.
 
-use crate::exit::{Failure, Result};
-use crate::keys::Keys;
-use crate::shell_word::word;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::keyring::Keys;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::shell_quote::word;
 use bootseal_core::{Pin, SealedFile, Secret, Shown, Vault, VerifiedFile, Writer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ impl World<'_> {
     /// Beside what this machine remembers; none without a home.
     pub(crate) fn drafts(&self, file: &Path) -> Result<Drafts> {
         let folder = self.known_vaults()?.with_file_name("drafts");
-        let real = file.canonicalize().map_err(|error| super::commands::unreadable(&error).in_file(file))?;
+        let real = file.canonicalize().map_err(|error| crate::commands::unreadable(&error).in_file(file))?;
         let name: String = real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         // A name has at most 255 bytes, and a path may have more: its end tells files apart.
         let name = &name[name.len().saturating_sub(200)..];
@@ -63,7 +63,7 @@ impl Drafts {
     /// The version that was edited, and the text; only of the vault that the file is now, or was before.
     pub(crate) fn open(&self, file: &VerifiedFile, keys: &Keys) -> Result<(Vault<Writer>, Secret)> {
         let kept = std::fs::read_to_string(&self.path)
-            .map_err(|error| super::commands::unreadable(&error).in_file(&self.path))?;
+            .map_err(|error| crate::commands::unreadable(&error).in_file(&self.path))?;
         let (sealed, base) = kept.split_once('\n').unwrap_or_default();
         let pins: Vec<Pin> = std::iter::once(file.vault()).chain(file.former_ids()).map(Pin::from).collect();
         let base = SealedFile::parse(base.as_bytes().to_vec())?.verify(&pins)?.with_plugins(&keys.plugins);

@@ -1,16 +1,18 @@
 //! `bootseal edit`: the whole file in an editor, sealed values as `"secret:…"`; nothing typed is lost, and nothing in clear is left.
 
-use super::profiles_kept::broken_profiles;
+pub(crate) mod draft;
+
 use crate::cli::Everywhere;
-use crate::drafts::Drafts;
-use crate::editor::{Closed, Editor, Watch};
-use crate::exit::{Done, Failure, Result};
-use crate::memory_folder::MemoryFolder;
-use crate::output::Style;
-use crate::report;
-use crate::special_tables::SpecialTables;
-use crate::target::Target;
-use crate::world::World;
+use crate::commands::edit::draft::Drafts;
+use crate::commands::exec::memory_folder::MemoryFolder;
+use crate::commands::profiles_kept::broken_profiles;
+use crate::context::World;
+use crate::trust::special_tables::SpecialTables;
+use crate::trust::target::Target;
+use crate::ui::change_report;
+use crate::ui::editor::{Closed, Editor, Watch};
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{
     Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side, Taken, Vault,
     VerifiedFile, Writer,
@@ -79,7 +81,10 @@ fn sit_down(
             said(path, session.base.file().generation(), &Changes::default(), style, world)
         }
         Outcome::Written(changes, generation) => {
-            world.note(style, format_args!("{}: generation {generation}\n{}", shown(path), report::text(&changes)));
+            world.note(
+                style,
+                format_args!("{}: generation {generation}\n{}", shown(path), change_report::text(&changes)),
+            );
             said(path, generation, &changes, style, world)
         }
     }
@@ -88,7 +93,7 @@ fn sit_down(
 fn said(path: &Path, generation: u64, changes: &Changes, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     if style.json {
         world.document(&json!({
-            "file": path.to_string_lossy(), "generation": generation, "changes": report::document(changes),
+            "file": path.to_string_lossy(), "generation": generation, "changes": change_report::document(changes),
         }))?;
     }
     Ok(())

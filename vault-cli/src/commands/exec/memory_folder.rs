@@ -1,7 +1,7 @@
 //! Where may values lie in clear for a while? In a private folder on a memory file system, which goes when its process ends, however it ends.
 
-use crate::exit::{Failure, Result};
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, Shown};
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -1,14 +1,17 @@
 //! `bootseal exec`: runs a program with values in its environment, or as files in memory.
 
+pub(crate) mod memory_folder;
+pub(crate) mod on_change;
+
 use crate::cli::{Everywhere, Exec, Format, OnChange};
-use crate::exit::{Done, Failure, Result};
+use crate::commands::exec::memory_folder::{MemoryFolder, without_keys};
+use crate::context::World;
 use crate::formats;
-use crate::keys::Keys;
-use crate::memory_folder::{MemoryFolder, without_keys};
-use crate::output::Style;
-use crate::special_tables::SpecialTables;
-use crate::vaults::Found;
-use crate::world::World;
+use crate::trust::keyring::Keys;
+use crate::trust::locate::Found;
+use crate::trust::special_tables::SpecialTables;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, Trust, VerifiedFile};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -70,8 +73,8 @@ fn start(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut Worl
     match options.on_change {
         None => program.become_it(&values),
         Some(how) => {
-            let again = crate::on_change::Again { path, keys, seen, wishes };
-            crate::on_change::look_after(&program, how, values, again, style, world)
+            let again = crate::commands::exec::on_change::Again { path, keys, seen, wishes };
+            crate::commands::exec::on_change::look_after(&program, how, values, again, style, world)
         }
     }
 }

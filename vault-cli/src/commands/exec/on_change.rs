@@ -2,10 +2,10 @@
 
 use crate::cli::OnChange;
 use crate::commands::exec::{NotStarted, Program, Values, Wishes};
-use crate::exit::{Failure, Result};
-use crate::keys::Keys;
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::trust::keyring::Keys;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Pin, Shown, VaultId};
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,12 @@
 //! `bootseal git check`: nothing in clear and nothing that does not verify goes into a commit.
 
-use super::since::Since;
 use crate::cli::{Everywhere, GitCheck};
-use crate::exit::{Done, Failure, Result};
+use crate::commands::verify::since::Since;
+use crate::context::World;
 use crate::formats::parse_named;
-use crate::git::Repository;
-use crate::output::Style;
-use crate::world::World;
+use crate::git::repository::Repository;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -188,7 +188,7 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyP
         }
     }
     // What a sealed file was made from: settings beside it are none of our business, unless they hold what is sealed there.
-    let beside = super::seal::beside(path).ok()?;
+    let beside = crate::commands::seal::beside(path).ok()?;
     let secret = sealed.get(&beside.to_str()?.to_lowercase())?;
     let beside = Shown(&beside.to_string_lossy()).to_string();
     match parse_named(&text, path)? {

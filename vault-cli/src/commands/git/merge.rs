@@ -1,11 +1,11 @@
 //! `bootseal git merge`: git's merge driver. By itself only where all three versions are this vault's; else a plain conflict.
 
 use crate::cli::{Everywhere, GitMerge};
-use crate::exit::{Done, Failure, Result};
-use crate::git::Repository;
-use crate::merging::{Judged, into_theirs, judge, side};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::git::repository::Repository;
+use crate::git::sides::{Judged, into_theirs, judge, side};
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, VerifiedFile};
 use std::path::Path;
 use std::process::Command;
@@ -35,8 +35,9 @@ pub(crate) fn run(
 fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<u64> {
     let mut keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
-    let read =
-        |path: &Path| std::fs::read(path).map_err(|error| Failure::from(super::unreadable(&error).in_file(path)));
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| Failure::from(crate::commands::unreadable(&error).in_file(path)))
+    };
     let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
     let ours = match judge(&ours, &options.path, &keys, &pins, world)? {
         Judged::Trusted(file) => *file,

@@ -1,10 +1,10 @@
 //! `bootseal git setup`: teaches a repository to show, merge and check sealed files.
 
 use crate::cli::Everywhere;
-use crate::exit::{Done, Failure, Result};
-use crate::git::Repository;
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::git::repository::Repository;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};

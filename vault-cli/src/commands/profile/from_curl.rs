@@ -1,15 +1,15 @@
 //! `bootseal profile --from-curl -`: a profile of the vendor's own curl line. Nothing in it is run; a login is made after a yes.
 
-use super::profile::{Draft, ask_missing, begin, trust, write};
 use crate::cli::{self, Everywhere};
-use crate::curl::{self, Field, Line, Login, Wanted};
-use crate::exit::{Done, Failure, Result};
-use crate::login_answer::{self, Guess};
-use crate::login_table::LoginTable;
-use crate::output::{Style, shown_value};
-use crate::prompt::no_answer;
-use crate::target::Target;
-use crate::world::World;
+use crate::commands::profile::{Draft, ask_missing, begin, trust, write};
+use crate::context::World;
+use crate::profile::answer_guess::{self, Guess};
+use crate::profile::curl::{self, Field, Line, Login, Wanted};
+use crate::profile::login_table::LoginTable;
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::{Style, shown_value};
+use crate::ui::prompt::no_answer;
 use bootseal::{
     HttpTransport, LoginAnswer, LoginRequest, Secrets, SystemClock, TokenSource, Transport, TransportError,
 };
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const MAX_LINE: usize = 256 << 10;
 
-pub(super) fn run(
+pub(crate) fn run(
     options: &cli::Profile,
     table: &PropertyPath,
     everywhere: &Everywhere,
@@ -205,7 +205,7 @@ fn look(
     }
     let Some(answer) = recorded else { return Ok(()) };
     let status = answer.status;
-    let Some(Guess { token, expiry, inject }) = login_answer::look(&answer) else {
+    let Some(Guess { token, expiry, inject }) = answer_guess::look(&answer) else {
         world.note(
             style,
             format_args!("answered {status}, and nothing in it looks like a token: set {}.login.token", trial.table),

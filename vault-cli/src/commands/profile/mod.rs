@@ -1,14 +1,16 @@
 //! `bootseal profile`: writes how to log in at a vendor.
 
-use super::{profile_from_curl, unreadable};
+mod from_curl;
+
+use super::unreadable;
 use crate::cli::{self, Everywhere};
-use crate::exit::{Done, Failure, Result};
-use crate::login_table::LoginTable;
-use crate::output::Style;
-use crate::presets::{Asked, PRESETS, Preset, Where, is_here};
-use crate::prompt::no_answer;
-use crate::target::Target;
-use crate::world::World;
+use crate::context::World;
+use crate::profile::login_table::LoginTable;
+use crate::profile::presets::{Asked, PRESETS, Preset, Where, is_here};
+use crate::trust::target::Target;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
+use crate::ui::prompt::no_answer;
 use bootseal_core::{Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
@@ -37,7 +39,7 @@ pub(crate) fn run(
             trust(&mut draft.login, options)?;
             write(&target, draft, options, style, world)
         }
-        (None, None, Some(_)) => profile_from_curl::run(options, &table, everywhere, style, world),
+        (None, None, Some(_)) => from_curl::run(options, &table, everywhere, style, world),
         _ => Err(Failure::new(Kind::Usage, "it is not said what the profile is made from")
             .with_help("--preset KIND (bootseal profile --list shows them), --from FILE, or --from-curl - for a curl line on stdin")
             .into()),

@@ -1,9 +1,9 @@
 //! `bootseal verify --as-loader`: what would a start of the application find? The loader's own search, said line by line.
 
 use crate::cli::Everywhere;
-use crate::exit::{Done, Failure, Result};
-use crate::output::Style;
-use crate::world::World;
+use crate::context::World;
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal::Loader;
 use bootseal_core::{Kind, Shown};
 use serde_json::json;

@@ -1,19 +1,22 @@
 //! `bootseal verify`: signature, pin, shape; with an identity also every value.
 
-use super::since::Since;
+mod as_loader;
+pub(crate) mod since;
+
 use crate::cli::{Everywhere, SinceFormat, Verify};
-use crate::exit::{Done, Failure, Result};
-use crate::many::{self, Answer};
-use crate::output::Style;
-use crate::vaults::{Found, expand, trusted};
-use crate::world::World;
+use crate::commands::verify::since::Since;
+use crate::context::World;
+use crate::trust::each_file::{self, Answer};
+use crate::trust::locate::{Found, expand, trusted};
+use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::output::Style;
 use bootseal_core::{Gateway, Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
     if options.as_loader {
-        return super::as_loader::run(&options.files, everywhere, style, world);
+        return crate::commands::verify::as_loader::run(&options.files, everywhere, style, world);
     }
     let mut named = everywhere.file.clone();
     named.extend(options.files.iter().cloned());
@@ -33,7 +36,7 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
         None => vec![world.sealed_file(everywhere)?],
     };
     let found = world.find_each(files, everywhere, style)?;
-    many::each(found, style, world, |found, world| {
+    each_file::each(found, style, world, |found, world| {
         let path = found.path.clone();
         if let Some(least) = options.min_generation.filter(|least| found.file.generation() < *least) {
             let what = format!(

@@ -1,10 +1,10 @@
 //! `bootseal verify --since REV`: is each file the successor of the one that it was there? What CI asks of a pull request, with no key.
 
-use crate::exit::{Failure, Result};
-use crate::git::Repository;
-use crate::keys::Keys;
-use crate::report;
-use crate::versions::Versions;
+use crate::git::repository::Repository;
+use crate::git::versions::Versions;
+use crate::trust::keyring::Keys;
+use crate::ui::change_report;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Changes, Error, HandEdit, Kind, Shown, VaultId, VerifiedFile};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -153,16 +153,16 @@ fn sealed_names(list: &[u8]) -> impl Iterator<Item = String> {
 
 impl Became {
     pub(crate) fn text(&self) -> String {
-        let changes = report::text(&self.changes);
+        let changes = change_report::text(&self.changes);
         let indented: String = changes.lines().map(|line| format!("\n  {line}")).collect();
         format!("  {}{indented}", self.headline)
     }
 
     pub(crate) fn markdown(&self, file: &str) -> String {
-        report::markdown(file, &self.headline, &self.changes)
+        change_report::markdown(file, &self.headline, &self.changes)
     }
 
     pub(crate) fn document(&self) -> Value {
-        json!({ "generation_before": self.before, "new": self.before.is_none(), "changes": report::document(&self.changes) })
+        json!({ "generation_before": self.before, "new": self.before.is_none(), "changes": change_report::document(&self.changes) })
     }
 }

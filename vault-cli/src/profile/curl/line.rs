@@ -1,7 +1,7 @@
 //! What do curl's options say? What a profile cannot say is refused with its reason; what only shows or stores is passed over.
 
-use super::words::Word;
-use crate::exit::{Failure, Result};
+use crate::profile::curl::words::Word;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
 use zeroize::Zeroizing;
 
@@ -22,7 +22,7 @@ pub(crate) struct Line {
     pub(crate) left_out: Vec<&'static str>,
 }
 
-pub(super) enum Data {
+pub(crate) enum Data {
     /// As it is sent.
     Raw(Word),
     /// Of a form, not encoded yet.

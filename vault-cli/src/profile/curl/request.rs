@@ -1,8 +1,8 @@
 //! What of a request is secret, and what would a profile send in its place? User and password become `${username}` and `${password}`.
 
-use super::line::{Data, Line};
-use super::words::Word;
-use crate::exit::{Failure, Result};
+use crate::profile::curl::line::{Data, Line};
+use crate::profile::curl::words::Word;
+use crate::ui::failure::{Failure, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{Kind, Secret, Shown};
@@ -493,8 +493,8 @@ fn choose(leaves: &[Leaf], named: &[usize], field: Field, ask: &mut Ask<'_>) -> 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::split;
     use super::*;
+    use crate::profile::curl::split;
     use proptest::prelude::*;
 
     fn made_of(text: &str) -> Result<Login> {

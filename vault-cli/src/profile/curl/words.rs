@@ -1,6 +1,6 @@
 //! Which words does a shell make of a line? Quotes of sh and of cmd.exe, continued lines; what a shell would run is refused.
 
-use crate::exit::{Failure, Result};
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
 use std::iter::Peekable;
 use std::str::Chars;

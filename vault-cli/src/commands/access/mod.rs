@@ -1,0 +1,6 @@
+//! `bootseal access`: who may open and change a vault.
+
+pub(crate) mod add;
+pub(crate) mod list;
+pub(crate) mod pin;
+pub(crate) mod remove;

@@ -1,0 +1,6 @@
+//! Writing login profiles: presets, curl lines and the login table.
+
+pub(crate) mod answer_guess;
+pub(crate) mod curl;
+pub(crate) mod login_table;
+pub(crate) mod presets;

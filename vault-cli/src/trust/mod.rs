@@ -1,0 +1,8 @@
+//! Finding the file and the keys, and deciding whether this is the right vault.
+
+pub(crate) mod each_file;
+pub(crate) mod keyring;
+pub(crate) mod locate;
+pub(crate) mod plugins;
+pub(crate) mod special_tables;
+pub(crate) mod target;
