@@ -10,5 +10,5 @@ fuzz_target!(|input: (Vec<u8>, Vec<u16>)| {
     cuts.push(stream.len());
     let mut from = 0;
     let pieces: Vec<&[u8]> = cuts.into_iter().map(|cut| &stream[std::mem::replace(&mut from, cut)..cut]).collect();
-    assert_eq!(bootseal_gateway::strict::fuzzed(&pieces), bootseal_gateway::strict::fuzzed(&[&stream]));
+    assert_eq!(bootseal_gateway::framing::strict_stream::fuzzed(&pieces), bootseal_gateway::framing::strict_stream::fuzzed(&[&stream]));
 });
