@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Somebody else's service: HTTPS on loopback, a login resource that answers with a JWT, and calls that need it.
     let vendor = Vendor::start()?;
-    vendor.life(LIFE);
+    vendor.lifetime(LIFE);
     step(&format!("vendor      an HTTPS service on {}, tokens live {} s", vendor.url(""), LIFE.as_secs()));
 
     // Operations: a settings file in clear becomes a sealed one, and the application gets a key of its own.
@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     step(&format!("expiry      the token ran out; 100 more calls, {} logins", source.counts().logins));
 
-    vendor.life(Duration::from_secs(60));
+    vendor.lifetime(Duration::from_secs(60));
     vendor.revoke_all();
     for _ in 0..100 {
         answered += u32::from(client.get(&orders).send().await?.status().is_success());

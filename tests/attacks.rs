@@ -68,7 +68,7 @@ impl Scene {
         let reader = format!("payments-app={}", ours["payments-app"]);
         let own = format!("mallory={}", mallory.ok(&["keygen"]).trim());
         mallory.ok(&["seal", "app.toml", "--writer", &own, "--writer", &writer, "--reader", &reader]);
-        Scene { text: alice.read(FILE), pin: alice.vault(), foreign: mallory.read(FILE), alice, older }
+        Scene { text: alice.read(FILE), pin: alice.vault_id(), foreign: mallory.read(FILE), alice, older }
     }
 
     /// How each reader takes `bytes` in the place of the file, under `pin`.
@@ -421,7 +421,7 @@ fn every_flipped_byte_is_refused() {
     let home = Home::with_vault("# a\n[acme]\nurl = \"x\"\nkey = \"secret:hunter2\"\n");
     let text = home.read(FILE);
     let (pin, identities) = (
-        home.vault().parse::<Pin>().unwrap(),
+        home.vault_id().parse::<Pin>().unwrap(),
         IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap().identities,
     );
     let values = |bytes: Vec<u8>| -> bootseal_core::Result<Vec<(String, String)>> {
@@ -624,7 +624,7 @@ fn a_reader_cannot_change_the_file() {
         0
     );
 
-    // In the library: a reader's identity opens no signing seed. `Vault<Reader>` has nothing to sign with.
+    // In the library: a reader's identity opens no signing seed. `Vault<CanRead>` has nothing to sign with.
     let identities = IdentityFile::read(&web.at("app.key")).unwrap().identities;
     let verified = || SealedFile::parse(scene.text.clone().into_bytes()).unwrap().verify(&[scene.pinned()]).unwrap();
     assert_eq!(verified().role_of(&identities), Some(Role::Reader));
@@ -894,7 +894,7 @@ fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
     home.write("app.sealed.toml", std::fs::read(root().join("tests/vectors").join(handed_over)).unwrap());
     home.write("alice.key", std::fs::read(root().join("tests/vectors/alice.key")).unwrap());
     std::fs::set_permissions(home.at("alice.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let id = home.vault();
+    let id = home.vault_id();
     let old = pins.iter().find(|pin| **pin != id).unwrap();
     // The writer's machine knew the old id, took the handover, and now knows that the old one is dead.
     let ran = home.run_with(&["set", "note", "-i", "alice.key", "--pin", old], b"x");
@@ -910,7 +910,7 @@ fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
 #[test]
 fn a_pin_never_makes_a_new_vault() {
     let home = Home::with_vault("password = \"hunter2\"\n");
-    let id = home.vault();
+    let id = home.vault_id();
     home.write("in.toml", "a = \"b\"\n");
     for args in [
         &["init", "-f", "new.sealed.toml", "--pin", &id][..],

@@ -179,7 +179,7 @@ fn keygen_never_writes_over_what_is_there() {
 fn init_makes_an_empty_vault_with_an_identity_where_there_was_none_and_says_so() {
     let home = Home::new();
     let ran = home.run(&["init"]);
-    assert_eq!((ran.code, ran.out), (0, format!("{}\n", home.vault())));
+    assert_eq!((ran.code, ran.out), (0, format!("{}\n", home.vault_id())));
     let identity = home.at(".config/bootseal/identity.txt");
     assert_eq!(
         ran.err,
@@ -845,7 +845,7 @@ fn list_works_without_an_identity_and_leaves_the_dates_out() {
 #[test]
 fn verify_says_what_it_is_how_it_is_trusted_and_whether_the_values_open() {
     let home = Home::with_vault(ACME);
-    let vault = home.vault();
+    let vault = home.vault_id();
     let good = |trust: &str, generation: u64, values: &str| {
         format!("app.sealed.toml: good, {trust}. {vault}, generation {generation}, 3 properties, 1 sealed; {values}\n")
     };
@@ -875,7 +875,7 @@ fn verify_holds_a_file_against_pins_with_and_without_a_floor() {
     home.ok(&["set", "acme.x", "--plain", "1"]);
     home.ok(&["init", "-f", "other.sealed.toml"]);
     let (vault, other) =
-        (home.vault(), document(&home, &["verify", "other.sealed.toml"])["vault"].as_str().unwrap().to_owned());
+        (home.vault_id(), document(&home, &["verify", "other.sealed.toml"])["vault"].as_str().unwrap().to_owned());
     let verify = |pins: &[&str]| -> Vec<String> {
         let pins = pins.iter().flat_map(|pin| ["--pin", pin]);
         ["verify", "app.sealed.toml"].into_iter().chain(pins).map(str::to_owned).collect()
@@ -1023,12 +1023,12 @@ fn access_add_makes_a_key_file_that_opens_and_carries_the_pin() {
     #[cfg(unix)]
     assert_eq!(mode(&home.at("web1.key")), 0o600);
     let key = home.read("web1.key");
-    assert_eq!(key.lines().next().unwrap(), format!("# vault: {}", home.vault()));
+    assert_eq!(key.lines().next().unwrap(), format!("# vault: {}", home.vault_id()));
     assert_eq!(home.ok(&["get", "acme.password", "-i", "web1.key"]), "hunter2");
     // To stdout: the same, and nothing else there.
     let ran = home.run(&["access", "add", "web2", "--new-key", "-", "--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert_eq!(ran.out.lines().next().unwrap(), format!("# vault: {}", home.vault()));
+    assert_eq!(ran.out.lines().next().unwrap(), format!("# vault: {}", home.vault_id()));
     assert_eq!(home.ok_with(&["get", "acme.password", "-i", "-"], ran.out.as_bytes()), "hunter2");
     assert!(!ran.err.contains("AGE-SECRET-KEY") && !home.read("app.sealed.toml").contains("AGE-SECRET"));
     // The pin in it holds: another vault is refused with it.
@@ -1187,7 +1187,7 @@ fn login_asks_for_a_profile_that_can_work_an_identity_and_someone_who_vouches() 
     let stranger = Home::new();
     std::fs::copy(home.at("app.sealed.toml"), stranger.at("app.sealed.toml")).unwrap();
     assert!(fails(&stranger, &["login", "acme"], "wrong-vault").contains("--pin vault1"));
-    fails(&stranger, &["login", "acme", "--pin", &home.vault()], "no-identity");
+    fails(&stranger, &["login", "acme", "--pin", &home.vault_id()], "no-identity");
     assert_eq!(vendor.logins() + vendor.refused_logins(), 0, "nothing was sent");
     let broken = with_login(&vendor, "/login", "open sesame", "unknown_key = 1\n");
     fails(&broken, &["login", "acme"], "malformed");
@@ -1244,7 +1244,7 @@ fn a_pin_comes_from_the_option_else_the_variable_else_the_key_file() {
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     home.ok(&["init", "-f", "other.sealed.toml"]);
     let other = document(&home, &["verify", "other.sealed.toml"])["vault"].as_str().unwrap().to_owned();
-    let vault = home.vault();
+    let vault = home.vault_id();
     let list = |pin: &str, args: &[&str]| -> i32 {
         home.command(&[&["list", "-f", "app.sealed.toml"], args].concat())
             .env("BOOTSEAL_PIN", pin)
@@ -1442,7 +1442,7 @@ fn a_link_stays_a_link_a_file_keeps_its_mode_and_nothing_is_left_beside_it() {
     std::fs::rename(home.at("app.sealed.toml"), home.at("etc/real.sealed.toml")).unwrap();
     std::os::unix::fs::symlink("etc/real.sealed.toml", home.at("app.sealed.toml")).unwrap();
     chmod(&home.at("etc/real.sealed.toml"), 0o640);
-    let vault = home.vault();
+    let vault = home.vault_id();
     home.ok_with(&["set", "acme.password", "--pin", &vault], b"new");
     home.ok_with(&["set", "acme.password"], b"newer");
     assert!(home.at("app.sealed.toml").symlink_metadata().unwrap().is_symlink());
@@ -1522,7 +1522,7 @@ fn a_vault_that_nothing_vouches_for_takes_a_secret_only_under_a_pin_which_is_rem
     let alice = Home::with_vault(ACME);
     std::fs::create_dir(alice.at("clone")).unwrap();
     std::fs::copy(alice.at("app.sealed.toml"), alice.at("clone/app.sealed.toml")).unwrap();
-    let (bytes, vault) = (alice.read("app.sealed.toml"), alice.vault());
+    let (bytes, vault) = (alice.read("app.sealed.toml"), alice.vault_id());
     for args in [&["set", "acme.password"][..], &["set", "acme.password", "--yes"], &["set", "acme.password", "-q"]] {
         let text = fails_with(&alice, &[args, &["-f", "clone/app.sealed.toml"]].concat(), b"new", "wrong-vault");
         assert!(text.contains(&format!("--pin {vault}")), "{text}");
@@ -1539,10 +1539,10 @@ fn a_vault_that_nothing_vouches_for_takes_a_secret_only_under_a_pin_which_is_rem
 #[test]
 fn a_vault_made_anew_in_the_same_place_replaces_what_was_remembered_and_says_so() {
     let home = Home::with_vault(ACME);
-    let before = home.vault();
+    let before = home.vault_id();
     std::fs::remove_file(home.at("app.sealed.toml")).unwrap();
     let ran = home.run(&["init"]);
-    assert!(ran.err.contains(&format!("was known as {before}; from now on it is {}", home.vault())), "{}", ran.err);
+    assert!(ran.err.contains(&format!("was known as {before}; from now on it is {}", home.vault_id())), "{}", ran.err);
     home.ok_with(&["set", "x"], b"v");
     home.write(".local/state/bootseal/known_vaults", "nonsense");
     assert!(fails_with(&home, &["set", "x"], b"v", "malformed").contains("known_vaults"));
@@ -1858,7 +1858,7 @@ mod found {
     #[test]
     fn a_pin_vouches_where_nothing_can_be_remembered() {
         let home = Home::with_vault(ACME);
-        let args = ["set", "acme.x", "--plain", "1", "-i", ".config/bootseal/identity.txt", "--pin", &home.vault()];
+        let args = ["set", "acme.x", "--plain", "1", "-i", ".config/bootseal/identity.txt", "--pin", &home.vault_id()];
         let ran: Ran = home.command(&args).env_remove("HOME").output().unwrap().into();
         assert_eq!(ran.code, 0, "{}", ran.err);
         let nowhere = "/proc/nowhere"; // a folder in which root can make nothing either

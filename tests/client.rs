@@ -4,7 +4,7 @@
 
 use bootseal::testing::{Clock, Vendor};
 use bootseal::{
-    Client, Error, ExpiryFrom, HttpTransport, Kind, LoginAnswer, LoginRequest, Secrets, TokenSource, Transport,
+    Client, Error, ExpiryFrom, HttpTransport, Kind, LoginRequest, LoginResponse, Secrets, TokenSource, Transport,
     TransportError,
 };
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION};
@@ -742,7 +742,7 @@ async fn where_no_new_token_is_to_be_had_the_call_fails_with_the_logins_error_an
     }
     assert_eq!((acme.vendor.refused_logins(), acme.vendor.calls()), (1, 2), "nothing is sent without a token");
     acme.vendor.refuse(false);
-    acme.source.retry_now();
+    acme.source.reset_backoff();
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
 }
 
@@ -797,7 +797,7 @@ impl Transport for Counted {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>>;
 
 #[tokio::test]
 async fn a_vendor_that_is_down_is_an_error_and_calls_go_on_with_a_living_token() {
@@ -949,9 +949,9 @@ async fn the_answer_says_how_long_the_token_lives_in_every_unit() {
         let header = if header.is_empty() { "X-No: 1" } else { header };
         let raw = Raw::start(move |_| reply(200, &[header], &body));
         let token = raw.source(expiry).token().await.unwrap();
-        let life = token.life().as_secs_f64();
+        let lifetime = token.lifetime().as_secs_f64();
         // A moment has passed since `now`; on a machine under load a long one.
-        assert!((1740.0..=1800.5).contains(&life), "{expiry}: {life}");
+        assert!((1740.0..=1800.5).contains(&lifetime), "{expiry}: {lifetime}");
         assert_eq!(token.expiry_from(), from, "{expiry}");
     }
 }
@@ -973,9 +973,9 @@ fn iso(at: u64, ahead: u64, end: &str) -> String {
 #[tokio::test]
 async fn a_token_that_runs_out_is_never_sent_afterwards() {
     let acme = acme("");
-    acme.vendor.life(Duration::from_secs(3)); // a login may take a third of it, on a machine under load
+    acme.vendor.lifetime(Duration::from_secs(3)); // a login may take a third of it, on a machine under load
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
-    tokio::time::sleep(acme.source.token().await.unwrap().life()).await;
+    tokio::time::sleep(acme.source.token().await.unwrap().lifetime()).await;
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
     assert_eq!(acme.vendor.logins(), 2);
     assert_eq!((acme.vendor.rejected_calls(), acme.source.counts().rejections), (0, 0));

@@ -100,7 +100,7 @@ fn whole(home: &Home, alice: &[Identity], id: &str) -> (u64, bool) {
         assert_eq!(name.to_string(), format!("v{at}"));
         assert!(opened.secret.expose(|bytes| bytes == value(at).as_bytes()), "{name}");
     }
-    (generation, writer.file().vault().to_string() == id)
+    (generation, writer.file().vault_id().to_string() == id)
 }
 
 /// Temporary files of dead commands: they are sealed as the file itself is.
@@ -121,7 +121,7 @@ fn random() -> f64 {
 fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
     let home = vault();
     let alice = IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap().identities;
-    let (first, memory, id) = (home.read(FILE), home.read(MEMORY), home.vault());
+    let (first, memory, id) = (home.read(FILE), home.read(MEMORY), home.vault_id());
     let (generation, _) = whole(&home, &alice, &id);
     // As it was at first, but for what dead commands left beside it.
     let restore = || {

@@ -114,7 +114,7 @@ fn a_pin_that_is_missing_or_old_is_renewed() {
     let old = found(&other, &["-i", "app.key"]);
     assert!(codes(&old).contains(&"old-pin"), "{old:?}");
     let command = &old.iter().find(|(code, _, _)| code == "old-pin").unwrap().2;
-    mend(&other, &format!("{command} --pin {}", home.vault()));
+    mend(&other, &format!("{command} --pin {}", home.vault_id()));
     assert!(!codes(&found(&other, &["-i", "app.key"])).contains(&"old-pin"));
 }
 

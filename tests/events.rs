@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test
 
 use bootseal::testing::Clock;
-use bootseal::{LoginAnswer, LoginRequest, Secret, TokenSource, Transport, TransportError};
+use bootseal::{LoginRequest, LoginResponse, Secret, TokenSource, Transport, TransportError};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::pin::Pin;
@@ -43,10 +43,10 @@ impl Log {
 struct Vendor(Arc<Mutex<VecDeque<(u16, &'static str)>>>);
 
 impl Transport for Vendor {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let (status, body) = self.0.lock().unwrap().pop_front().unwrap();
         let body = Secret::copy_of(body.as_bytes()).unwrap();
-        Box::pin(async move { Ok(LoginAnswer { status, headers: Default::default(), body }) })
+        Box::pin(async move { Ok(LoginResponse { status, headers: Default::default(), body }) })
     }
 }
 

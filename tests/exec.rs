@@ -168,12 +168,12 @@ fn key_sources_do_not_reach_the_program() {
         ("BOOTSEAL_PASSPHRASE", "x"),
         ("BOOTSEAL_FILES", "/x"),
     ]);
-    command.env("BOOTSEAL_FILE", "app.sealed.toml").env("BOOTSEAL_PIN", home.vault());
+    command.env("BOOTSEAL_FILE", "app.sealed.toml").env("BOOTSEAL_PIN", home.vault_id());
     let out: Ran = command.output().unwrap().into();
     assert_eq!(out.code, 0, "{}", out.err);
     let mut ours: Vec<&str> = out.out.lines().filter(|line| line.starts_with("BOOTSEAL")).collect();
     ours.sort_unstable();
-    assert_eq!(ours, ["BOOTSEAL_FILE=app.sealed.toml", &format!("BOOTSEAL_PIN={}", home.vault())]);
+    assert_eq!(ours, ["BOOTSEAL_FILE=app.sealed.toml", &format!("BOOTSEAL_PIN={}", home.vault_id())]);
     // A key or a passphrase from stdin: the program reads nothing there, even where it is a file.
     let mut command = exec(&home, &["-i", "-", "--", "cat"]);
     let out: Ran = command.stdin(std::fs::File::open(home.at("web1.key")).unwrap()).output().unwrap().into();

@@ -199,7 +199,7 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
     const CALLS: usize = 10_000;
     const AT_A_TIME: usize = 256;
     let vendor = Arc::new(Vendor::start().unwrap());
-    vendor.life(Duration::from_secs(2));
+    vendor.lifetime(Duration::from_secs(2));
     let usual = Usual::new(
         vendor.url("").trim_end_matches('/'),
         &format!("{}expiry = {{ json = \"/expires_in\" }}\n", ca(vendor.ca_pem())),

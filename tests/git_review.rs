@@ -810,7 +810,7 @@ fn as_loader_ends_as_the_loader_does() {
     let repo = Repo::new();
     let (key, state) = (repo.home.at("app.key"), repo.home.at("state"));
     let (key, state) = (key.to_str().unwrap(), state.to_str().unwrap());
-    let foreign = Home::with_vault("a = \"secret:x\"\n").vault();
+    let foreign = Home::with_vault("a = \"secret:x\"\n").vault_id();
     let path = repo.home.at(FILE);
     let compare = |variables: &[(&str, &str)], code: i32| {
         let ran = as_loader(&repo, variables, &[path.to_str().unwrap()]);

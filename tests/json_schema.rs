@@ -114,7 +114,7 @@ fn documents() -> Documents {
     documents.of(&home, "verify", &["verify", "app.sealed.toml", "empty.sealed.toml"]);
     documents.of(&home, "doctor", &["doctor", "-f", "*.sealed.toml"]);
     documents.of(&home, "rotate", &with(&["rotate"]));
-    documents.of(&home, "verify-as-loader", &["verify", "--as-loader", "app.sealed.toml", "--pin", &home.vault()]);
+    documents.of(&home, "verify-as-loader", &["verify", "--as-loader", "app.sealed.toml", "--pin", &home.vault_id()]);
     documents.of(&home, "completions", &["completions", "bash"]);
     documents.of(&home, "man", &["man"]);
     documents.of(&home, "man", &["man", "--out", "pages"]);

@@ -30,7 +30,7 @@ fn a_token_under_its_own_word_opens_calls_until_it_is_revoked() {
     let source = process.source(PROFILE, &[]);
     vendor::opens_calls_until_revoked(&mut process, &source, "/api/whoami/");
     let token = source.token_blocking().unwrap();
-    assert!((298..=300).contains(&token.life().as_secs()), "{:?}", token.life());
+    assert!((298..=300).contains(&token.lifetime().as_secs()), "{:?}", token.lifetime());
     assert_eq!(token.expiry_from(), ExpiryFrom::Json);
 }
 
@@ -54,7 +54,7 @@ fn where_only_one_token_may_be_the_old_one_makes_room_or_the_login_is_refused_on
     assert_eq!(process.counts(), [1, 1, 1, 0]);
     source.log_out_blocking().unwrap();
     assert_eq!(process.counted(["logouts", "refused_logouts"]), [1, 0]);
-    another.retry_now();
+    another.reset_backoff();
     assert_eq!(get(&another.client(), &url).unwrap(), 200);
     assert_eq!(process.counts(), [2, 1, 2, 0]);
 }

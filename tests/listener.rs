@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test
 
 use bootseal::testing::Clock;
-use bootseal::{LoginAnswer, LoginRequest, Secret, TokenSource, Transport, TransportError};
+use bootseal::{LoginRequest, LoginResponse, Secret, TokenSource, Transport, TransportError};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -59,10 +59,10 @@ impl Subscriber for Asks {
 struct Script(Mutex<VecDeque<u16>>);
 
 impl Transport for Script {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let status = self.0.lock().unwrap().pop_front().unwrap_or(200);
         let body = Secret::copy_of(br#"{"access_token":"t","expires_in":600}"#).unwrap();
-        Box::pin(async move { Ok(LoginAnswer { status, headers: Default::default(), body }) })
+        Box::pin(async move { Ok(LoginResponse { status, headers: Default::default(), body }) })
     }
 }
 
@@ -77,7 +77,7 @@ fn who_hears_an_event_may_ask_for_a_token() {
     source.token_blocking().unwrap_err();
     clock.advance(Duration::from_secs(1));
     source.token_blocking().unwrap_err();
-    source.retry_now();
+    source.reset_backoff();
     // Three in a row are rejected before they work: the loop guard speaks too.
     for _ in 0..3 {
         source.reject(&source.token_blocking().unwrap());

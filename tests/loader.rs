@@ -96,7 +96,7 @@ fn the_file_of_the_environment_comes_before_the_path_in_code_unless_it_insists()
     let host = Host::new();
     let other = Host::new();
     let variables = [("BOOTSEAL_FILE", other.path("app.sealed.toml")), ("BOOTSEAL_IDENTITY", other.path("app.key"))];
-    assert_eq!(host.loader(&variables).load().unwrap().vault().to_string(), other.home.vault());
+    assert_eq!(host.loader(&variables).load().unwrap().vault_id().to_string(), other.home.vault_id());
     let error =
         Loader::exactly(host.home.at("app.sealed.toml")).identity_file(other.home.at("app.key")).load().unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault, "{error}");
@@ -105,7 +105,7 @@ fn the_file_of_the_environment_comes_before_the_path_in_code_unless_it_insists()
 #[test]
 fn keys_are_looked_for_in_their_order() {
     let host = Host::new();
-    let pin = ("BOOTSEAL_PIN", OsString::from(host.home.vault()));
+    let pin = ("BOOTSEAL_PIN", OsString::from(host.home.vault_id()));
     // The credential folder of systemd.
     let credentials = host.credentials();
     let vault = host.loader(&[("CREDENTIALS_DIRECTORY", credentials.clone()), pin.clone()]).load().unwrap();
@@ -138,7 +138,7 @@ fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
          /run/secrets/bootseal/bootseal.key (absent), {} (absent), $CREDENTIALS_DIRECTORY/bootseal.key ({}: not in access).\n  \
          It opens for: alice (writers), app. On a writer's machine: bootseal access add NAME RECIPIENT",
         host.home.at("app.sealed.toml").display(),
-        host.home.vault(),
+        host.home.vault_id(),
         host.home.at("nowhere/.config/bootseal/identity.txt").display(),
         stranger.trim(),
     );
@@ -156,19 +156,19 @@ fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     assert_eq!(error.kind(), Kind::WrongVault);
     assert!(
         error.to_string().contains("nothing says which vault this must be")
-            && error.help().unwrap().contains(&host.home.vault()),
+            && error.help().unwrap().contains(&host.home.vault_id()),
         "{error}"
     );
     with(&[]).allow_unpinned().load().unwrap();
-    with(&[("BOOTSEAL_PIN", host.home.vault().into())]).load().unwrap();
-    with(&[]).pin(&host.home.vault()).unwrap().load().unwrap();
-    let foreign = Host::new().home.vault();
+    with(&[("BOOTSEAL_PIN", host.home.vault_id().into())]).load().unwrap();
+    with(&[]).pin(&host.home.vault_id()).unwrap().load().unwrap();
+    let foreign = Host::new().home.vault_id();
     // Code decides before the environment, the environment before the folder.
-    with(&[("BOOTSEAL_PIN", foreign.clone().into())]).pin(&host.home.vault()).unwrap().load().unwrap();
+    with(&[("BOOTSEAL_PIN", foreign.clone().into())]).pin(&host.home.vault_id()).unwrap().load().unwrap();
     assert_eq!(with(&[("BOOTSEAL_PIN", foreign.clone().into())]).load().unwrap_err().kind(), Kind::WrongVault);
-    host.home.write("credentials/bootseal.pin", format!("# payments\n{foreign}\n{}@2\n", host.home.vault()));
+    host.home.write("credentials/bootseal.pin", format!("# payments\n{foreign}\n{}@2\n", host.home.vault_id()));
     with(&[]).load().unwrap();
-    host.home.write("credentials/bootseal.pin", format!("{}@3\n", host.home.vault()));
+    host.home.write("credentials/bootseal.pin", format!("{}@3\n", host.home.vault_id()));
     let error = with(&[]).load().unwrap_err();
     assert_eq!(error.kind(), Kind::OldGeneration, "{error}");
     host.home.write("credentials/bootseal.pin", "vault1typo\n");
@@ -231,7 +231,7 @@ fn a_profile_that_cannot_work_is_told_at_start() {
         let home = Home::with_vault(&format!("[acme]\npassword = \"secret:hunter2\"\n\n[acme.login]\n{line}\n"));
         let error = Loader::exactly(home.at("app.sealed.toml"))
             .identity_file(home.at(".config/bootseal/identity.txt"))
-            .pin(&home.vault())
+            .pin(&home.vault_id())
             .unwrap()
             .load()
             .unwrap_err();
@@ -339,7 +339,7 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
     host.home.ok_with(&["set", "acme.password"], b"hunter3");
     start().token_blocking().unwrap_err();
     assert_eq!(vendor.refused_logins(), 2);
-    start().retry_now();
+    start().reset_backoff();
     start().token_blocking().unwrap_err();
     assert_eq!(vendor.refused_logins(), 3);
     let files: Vec<_> = std::fs::read_dir(host.home.at("state/logins")).unwrap().collect();
@@ -487,12 +487,12 @@ impl bootseal::Transport for Script {
     fn send(
         &self,
         request: bootseal::LoginRequest,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginAnswer, bootseal::TransportError>> + Send>> {
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginResponse, bootseal::TransportError>> + Send>> {
         self.sent.lock().unwrap().push(request);
         let status = self.answers.lock().unwrap().pop_front();
         let body = if status.is_none() { &br#"{"access_token":"t","expires_in":600}"#[..] } else { b"{}" };
         let body = bootseal::Secret::copy_of(body).unwrap();
-        let answer = bootseal::LoginAnswer { status: status.unwrap_or(200), headers: Default::default(), body };
+        let answer = bootseal::LoginResponse { status: status.unwrap_or(200), headers: Default::default(), body };
         Box::pin(async { Ok(answer) })
     }
 }
@@ -627,24 +627,24 @@ fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
 struct Reloads(bootseal::testing::Clock, std::sync::Mutex<Option<bootseal::Secrets>>);
 
 impl bootseal::Clock for Reloads {
-    fn boot(&self) -> std::time::Duration {
+    fn monotonic(&self) -> std::time::Duration {
         let vault = self.1.lock().unwrap().take();
         if let Some(vault) = vault {
             assert_eq!(vault.reload().unwrap(), ["acme.password"]);
         }
-        self.0.boot()
+        self.0.monotonic()
     }
 
-    fn wall(&self) -> std::time::Duration {
-        self.0.wall()
+    fn unix_time(&self) -> std::time::Duration {
+        self.0.unix_time()
     }
 
     fn sleep(&self, time: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
         self.0.sleep(time)
     }
 
-    fn draw(&self) -> f64 {
-        self.0.draw()
+    fn jitter(&self) -> f64 {
+        self.0.jitter()
     }
 }
 

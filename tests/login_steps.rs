@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 use bootseal::testing::Clock;
-use bootseal::{ExpiryFrom, Kind, LoginAnswer, LoginRequest, Secret, Token, TokenSource, Transport, TransportError};
+use bootseal::{ExpiryFrom, Kind, LoginRequest, LoginResponse, Secret, Token, TokenSource, Transport, TransportError};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -65,7 +65,7 @@ fn a_cookie_says_how_long_it_lives() {
     ] {
         let profile = format!("{BODY}token = {{ cookie = \"s\" }}\nexpiry = {{ cookie = \"s\" }}\n");
         let acme = Acme::with(&profile, &[], [answer(200, "").with("set-cookie", cookie)]);
-        assert_eq!(acme.source.token_blocking().unwrap().life(), seconds * SECOND, "{cookie}");
+        assert_eq!(acme.source.token_blocking().unwrap().lifetime(), seconds * SECOND, "{cookie}");
     }
 }
 
@@ -87,7 +87,7 @@ fn a_jwt_that_is_none_gives_no_expiry_and_costs_nothing() {
         for profile in [BODY.to_owned(), format!("{BODY}expiry = {{ jwt = true }}\n")] {
             let acme = Acme::with(&profile, &[], [answer(200, &format!("{{\"access_token\":\"{token}\"}}"))]);
             let token = acme.source.token_blocking().unwrap();
-            assert_eq!((token.expiry_from(), token.life()), (ExpiryFrom::Default, 300 * SECOND), "{what}");
+            assert_eq!((token.expiry_from(), token.lifetime()), (ExpiryFrom::Default, 300 * SECOND), "{what}");
         }
     }
 }
@@ -759,7 +759,10 @@ impl Vendor {
 }
 
 impl Transport for Vendor {
-    fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    fn send(
+        &self,
+        request: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         self.sent.lock().unwrap().push(request);
         self.came.notify_all();
         let reply = self.replies.lock().unwrap().pop_front().unwrap_or_else(|| token("more", 600));
@@ -771,7 +774,7 @@ impl Transport for Vendor {
                 std::future::pending::<()>().await;
             }
             let body = Secret::copy_of(reply.body.as_bytes()).unwrap();
-            Ok(LoginAnswer { status: reply.status, headers: reply.headers, body })
+            Ok(LoginResponse { status: reply.status, headers: reply.headers, body })
         })
     }
 }

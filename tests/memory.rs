@@ -196,9 +196,9 @@ impl Scene {
         assert_eq!(self.vendor.count("logins"), logins + 30);
         self.look("after 30 logins, calls running");
 
-        self.vendor.life(Duration::from_secs(2));
+        self.vendor.lifetime(Duration::from_secs(2));
         assert_eq!(self.app.number("renew"), 1);
-        self.vendor.life(QUARTER);
+        self.vendor.lifetime(QUARTER);
         assert_eq!(self.app.number("call 8 8"), 8);
         self.app.ask("sleep 3000");
         self.look("the token has expired");

@@ -49,7 +49,7 @@ fn a_users_password_and_a_client_in_basic_open_calls_until_the_token_is_revoked(
     let source = process.source(PASSWORD, &CLIENT);
     vendor::opens_calls_until_revoked(&mut process, &source, "/api/whoami/");
     let token = source.token_blocking().unwrap();
-    assert_eq!((token.life(), token.expiry_from()), (LIFE, ExpiryFrom::Json));
+    assert_eq!((token.lifetime(), token.expiry_from()), (LIFE, ExpiryFrom::Json));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_user_who_was_switched_off_is_refused_once_and_again_after_each_revocation()
     }
     assert_eq!(process.counted(["logins", "refused", "refused_refreshes"]), [1, 1, 1], "neither one nor the other");
     process.order("activate");
-    source.retry_now();
+    source.reset_backoff();
     assert_eq!(get(&client, &url).unwrap(), 200);
     assert_eq!(process.counts()[..2], [2, 1]);
 }

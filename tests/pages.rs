@@ -143,7 +143,7 @@ fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
     let key = home.at(".config/bootseal/identity.txt");
     let start = || {
         let loader = Loader::exactly(home.at("app.sealed.toml")).identity_file(&key).environment(HashMap::new());
-        loader.pin(&home.vault()).unwrap().load().unwrap()
+        loader.pin(&home.vault_id()).unwrap().load().unwrap()
     };
     let login = || home.run(&["login", "acme", "--json"]).code;
     let service = start();

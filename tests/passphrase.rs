@@ -318,9 +318,11 @@ fn host(home: &Home, passphrase: &str, mode: u32) -> Loader {
     home.write("credentials/bootseal.passphrase", passphrase);
     let permissions = PermissionsExt::from_mode(mode);
     std::fs::set_permissions(home.at("credentials/bootseal.passphrase"), permissions).unwrap();
-    let variables: HashMap<String, OsString> =
-        [("CREDENTIALS_DIRECTORY".into(), home.at("credentials").into()), ("BOOTSEAL_PIN".into(), home.vault().into())]
-            .into();
+    let variables: HashMap<String, OsString> = [
+        ("CREDENTIALS_DIRECTORY".into(), home.at("credentials").into()),
+        ("BOOTSEAL_PIN".into(), home.vault_id().into()),
+    ]
+    .into();
     Loader::exactly(home.at("app.sealed.toml")).environment(variables)
 }
 
@@ -370,13 +372,13 @@ fn a_passphrase_in_code_is_the_one_or_an_error() {
         let loader = Loader::exactly(home.at("app.sealed.toml")).environment(HashMap::new());
         loader.passphrase(bootseal::Secret::copy_of(passphrase.as_bytes()).unwrap())
     };
-    loader(GLASS).pin(&home.vault()).unwrap().load().unwrap();
-    let error = loader("x").pin(&home.vault()).unwrap().load().unwrap_err();
+    loader(GLASS).pin(&home.vault_id()).unwrap().load().unwrap();
+    let error = loader("x").pin(&home.vault_id()).unwrap().load().unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (Kind::WrongPassphrase, 4));
     // It pins nothing.
     assert_eq!(loader(GLASS).load().unwrap_err().kind(), Kind::WrongVault);
     loader(GLASS).allow_unpinned().load().unwrap();
-    let foreign = Home::with_vault("a = \"secret:b\"\n").vault();
+    let foreign = Home::with_vault("a = \"secret:b\"\n").vault_id();
     assert_eq!(loader(GLASS).pin(&foreign).unwrap().load().unwrap_err().kind(), Kind::WrongVault);
 }
 

@@ -75,7 +75,7 @@ fn a_second_reader_written_from_the_document_alone_opens_what_the_cli_wrote() {
     for identity in [".config/bootseal/identity.txt", "app.key"] {
         let output = Command::new(&python)
             .arg(root().join("tests/support/reader.py"))
-            .args(["app.sealed.toml", "--pin", &home.vault(), "--identity", identity])
+            .args(["app.sealed.toml", "--pin", &home.vault_id(), "--identity", identity])
             .current_dir(home.path())
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}; scripts/test makes it", python.display()));

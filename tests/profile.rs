@@ -116,7 +116,7 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
         assert_eq!((ran.code, &document(&ran)["class"]), (5, &"refused".into()), "{name} {}", ran.err);
         drop(vendor);
     }
-    home.ok(&["verify", "--as-loader", "-f", "app.sealed.toml", "--pin", &home.vault()]);
+    home.ok(&["verify", "--as-loader", "-f", "app.sealed.toml", "--pin", &home.vault_id()]);
 }
 
 fn port(url: &str) -> &str {

@@ -40,7 +40,7 @@ impl Scene {
 
     /// A proposal of Bob's, for Alice.
     fn propose(&self, path: &str, more: &[&str], value: &[u8]) {
-        let pin = self.alice.vault();
+        let pin = self.alice.vault_id();
         let args = [&["propose", path, "--to", "app.sealed.toml", "--pin", &pin], more].concat();
         self.alice.write("proposal", self.bob.ok_with(&args, value));
     }
@@ -63,7 +63,7 @@ impl Scene {
         let now = from_now(0);
         self.forge(&change(format!(
             "vault = \"{}\"\npath = {path}\nkind = \"text\"\nproposed_at = {now}\nvalue = \"{CANARY}\"\n",
-            self.alice.vault()
+            self.alice.vault_id()
         )));
     }
 
@@ -106,7 +106,7 @@ fn silent(ran: &Ran) {
 #[test]
 fn who_cannot_read_proposes_and_a_writer_accepts() {
     let scene = Scene::new();
-    let pin = scene.alice.vault();
+    let pin = scene.alice.vault_id();
     let to = ["--to", "app.sealed.toml", "--pin", &pin];
     let sent = scene.bob.ok_with(
         &[&["propose", "acme.\"api.key\""], &to[..], &["--note", "from the vendor"]].concat(),
@@ -158,7 +158,7 @@ fn what_only_java_can_read_comes_into_a_proposal_by_the_example() {
     let java = |vault: &str| {
         let mut command = Command::new("java");
         command.arg("-cp").arg(&classes).args(["Caller", vault]).current_dir(scene.bob.path());
-        command.env("HOME", scene.bob.path()).env("BOOTSEAL_PIN", scene.alice.vault());
+        command.env("HOME", scene.bob.path()).env("BOOTSEAL_PIN", scene.alice.vault_id());
         command.env("PATH", format!("{}:{}", bootseal.display(), std::env::var("PATH").unwrap()));
         command.output().unwrap()
     };
@@ -206,7 +206,7 @@ fn the_value_comes_as_in_set_and_the_result_goes_to_a_file_of_ones_own() {
     scene.alice.ok(&["accept", "proposal", "--yes"]);
     assert_eq!(scene.alice.ok(&["get", "acme.made"]).len(), 40);
 
-    let pin = scene.alice.vault();
+    let pin = scene.alice.vault_id();
     let to = ["propose", "acme.new", "--to", "app.sealed.toml", "--pin", &pin];
     assert_eq!(scene.bob.run_with(&[&to[..], &["-o", "out"]].concat(), CANARY.as_bytes()).code, 0);
     #[cfg(unix)]
@@ -246,7 +246,7 @@ fn what_is_sent_is_what_the_document_says() {
     let string = |key: &str| table[key].as_str().unwrap().to_owned();
     assert_eq!(
         (string("vault"), string("path"), string("kind")),
-        (scene.alice.vault(), "acme.\"a.b\"".into(), "text".into())
+        (scene.alice.vault_id(), "acme.\"a.b\"".into(), "text".into())
     );
     assert_eq!((string("note"), string("value")), ("n \u{202e}".into(), "two\nlines \"'''\u{7f}".into()));
 }
@@ -265,7 +265,7 @@ fn nobody_proposes_to_a_vault_that_nothing_vouches_for() {
     std::fs::copy(mallory.at("app.sealed.toml"), scene.bob.at("app.sealed.toml")).unwrap();
     let ran = scene.bob.run_with(&args, CANARY.as_bytes());
     assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{}", ran.err);
-    let pin = scene.alice.vault();
+    let pin = scene.alice.vault_id();
     let ran = scene.bob.run_with(&[&args[..], &["--pin", &pin]].concat(), CANARY.as_bytes());
     assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{}", ran.err);
     silent(&ran);
@@ -279,7 +279,7 @@ fn a_proposal_for_another_vault_is_refused() {
     other.ok(&["access", "add", "alice2", own.trim(), "--writer", "--yes"]);
     let sent = other.ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
     scene.alice.write("proposal", sent);
-    assert!(scene.refused("wrong-vault", "another vault").contains(&other.vault()));
+    assert!(scene.refused("wrong-vault", "another vault").contains(&other.vault_id()));
     // One that she cannot open, too.
     let stranger = Home::with_vault(INPUT);
     let sent = stranger.ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
@@ -290,7 +290,7 @@ fn a_proposal_for_another_vault_is_refused() {
 #[test]
 fn what_a_stranger_may_not_touch() {
     let scene = Scene::new();
-    let pin = scene.alice.vault();
+    let pin = scene.alice.vault_id();
     for path in [
         "bootseal.generation",
         "bootseal.access",
@@ -357,7 +357,7 @@ fn a_note_cannot_play_with_the_terminal() {
 #[test]
 fn what_is_too_long_is_refused_at_both_ends() {
     let scene = Scene::new();
-    let (long, pin) = ("canary".repeat(12_000), scene.alice.vault());
+    let (long, pin) = ("canary".repeat(12_000), scene.alice.vault_id());
     let args = ["propose", "acme.password", "--to", "app.sealed.toml", "--pin", &pin];
     let ran = scene.bob.run_with(&args, long.as_bytes());
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));

@@ -71,7 +71,7 @@ fn made_elsewhere(home: &Home) -> String {
 fn what_it_makes_the_cli_opens_changes_and_hands_back() {
     let home = Home::new();
     let pin = made_elsewhere(&home);
-    assert_eq!(home.vault(), pin);
+    assert_eq!(home.vault_id(), pin);
     let verified: Value = serde_json::from_str(&home.ok(&["verify", "--pin", &pin, "--json"])).unwrap();
     assert_eq!(
         (&verified["role"], &verified["generation"], &verified["sealed"]),
@@ -115,7 +115,7 @@ fn what_the_cli_makes_it_changes_and_hands_back() {
     let home = Home::with_vault(
         "# Acme\ntitle = \"shop\"\n\n[acme]\nuser = \"bob\"  # who\npassword = \"secret:hunter2\"\n\n[acme.login]\nurl = \"https://a.example\"\njson = { user = \"${user}\", password = \"${password}\" }\n",
     );
-    let pin = home.vault();
+    let pin = home.vault_id();
     let set = |path: Value, kind: &str, value: &[u8]| {
         home.write("path.json", json!({ "path": path, "kind": kind }).to_string());
         write(&home, &["set", "app.sealed.toml", "path.json", "--pin", &pin, "--identity", OWN], value);
@@ -158,7 +158,7 @@ fn what_the_cli_makes_it_changes_and_hands_back() {
 #[test]
 fn both_write_at_once_and_nothing_is_lost() {
     let home = Home::with_vault("[a]\nx = \"secret:1\"\n");
-    let pin = home.vault();
+    let pin = home.vault_id();
     let mut children = Vec::new();
     for n in 0..4 {
         home.write(&format!("{n}.json"), json!({ "path": ["a", format!("python{n}")], "kind": "text" }).to_string());
@@ -180,7 +180,7 @@ fn both_write_at_once_and_nothing_is_lost() {
 #[test]
 fn what_it_proposes_is_accepted() {
     let home = Home::with_vault("title = \"shop\"\n");
-    let pin = home.vault();
+    let pin = home.vault_id();
     for (path, kind, value, name, wanted) in [
         (json!(["acme", "user.name"]), "text", &b"b\xc3\xbc\n\"\\ \x7f"[..], "acme.\"user.name\"", "bü\n\"\\ \u{7f}"),
         (json!(["acme", "port"]), "toml", b"8443", "acme.port", "8443"),

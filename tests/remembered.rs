@@ -70,9 +70,9 @@ fn pin_own_key(home: &Home, id: &str) {
 #[test]
 fn a_file_from_before_a_removal_takes_nothing_in_whatever_is_pinned() {
     let home = at_work();
-    let (old, id) = (home.read(FILE), home.vault());
+    let (old, id) = (home.read(FILE), home.vault_id());
     home.ok(&["access", "remove", "app", "--yes"]);
-    assert_eq!(home.vault(), id);
+    assert_eq!(home.vault_id(), id);
     home.write(FILE, &old);
     let why = "epoch 2 was seen here";
     nothing_goes_in(&home, &[], why);
@@ -89,7 +89,7 @@ fn a_file_from_before_a_removal_takes_nothing_in_whatever_is_pinned() {
 #[test]
 fn a_file_from_before_a_removal_takes_nothing_in_at_another_path_either() {
     let home = at_work();
-    let (old, id) = (home.read(FILE), home.vault());
+    let (old, id) = (home.read(FILE), home.vault_id());
     std::fs::create_dir(home.at("moved")).unwrap();
     // While nothing was removed a copy is as good as the file.
     home.write("moved/app.sealed.toml", &old);
@@ -110,7 +110,7 @@ fn a_file_from_before_a_removal_takes_nothing_in_at_another_path_either() {
 #[test]
 fn a_file_signed_by_an_id_that_was_handed_over_takes_nothing_in() {
     let home = at_work();
-    let (before, old) = (home.read(FILE), home.vault());
+    let (before, old) = (home.read(FILE), home.vault_id());
     home.ok(&["access", "remove", "bob", "--yes"]);
     let bob = elsewhere(&home, &["bob.key"], &before);
     for at in 0..5 {
@@ -133,7 +133,7 @@ fn a_foreign_vault_in_place_gets_nothing_sealed_for_it() {
     eve.write("app.toml", "[acme]\nuser = \"svc\"\npassword = \"x\"\nurl = \"secret:u\"\n");
     let (alice, eves) = (format!("alice={}", recipient.trim()), format!("eve={}", own.trim()));
     eve.ok(&["seal", "app.toml", "--writer", &alice, "--writer", &eves]);
-    let id = home.vault();
+    let id = home.vault_id();
     home.write(FILE, eve.read(FILE));
     nothing_goes_in(&home, &[], "another vault lies here");
     nothing_goes_in(&home, &["--pin", &id], &id);

@@ -134,14 +134,14 @@ fn a_removal_is_asked_about_and_shows_who_is_left() {
 #[test]
 fn a_loader_that_pins_the_old_id_takes_the_new_file_and_warns() {
     let home = team();
-    let old = home.vault();
+    let old = home.vault_id();
     let ran = home.run(&["access", "remove", "bob", "--yes"]);
-    let new = home.vault();
+    let new = home.vault_id();
     assert_ne!(old, new);
     assert!(ran.err.contains(&old) && ran.err.contains(&new) && ran.err.contains("access pin"), "{}", ran.err);
     for _ in 0..2 {
         let (loaded, log) = told(|| host(&home, "app.key").load());
-        assert!(loaded.unwrap().vault().to_string() == new && log.contains("renew the pin"), "{log}");
+        assert!(loaded.unwrap().vault_id().to_string() == new && log.contains("renew the pin"), "{log}");
         assert!(log.contains(&old) && log.contains(&new), "{log}");
     }
     home.ok(&["access", "pin", "app.key"]);
@@ -152,7 +152,7 @@ fn a_loader_that_pins_the_old_id_takes_the_new_file_and_warns() {
 #[test]
 fn a_loader_that_remembers_believes_no_former_writer_whatever_the_generation() {
     let home = team();
-    let (before, old) = (home.read(FILE), home.vault());
+    let (before, old) = (home.read(FILE), home.vault_id());
     key_without_pin(&home, "app.key", "bare.key");
     for (key, state) in [("bare.key", "state-of-bare"), ("app.key", "state-of-pinned")] {
         home.write(FILE, &before);
@@ -181,7 +181,7 @@ fn a_loader_that_remembers_believes_no_former_writer_whatever_the_generation() {
 #[test]
 fn a_former_writers_own_handover_leads_nowhere() {
     let home = team();
-    let (before, old) = (home.read(FILE), home.vault());
+    let (before, old) = (home.read(FILE), home.vault_id());
     host(&home, "app.key").state(home.at("state")).load().unwrap();
     home.ok(&["access", "remove", "bob", "--yes"]);
     host(&home, "app.key").state(home.at("state")).load().unwrap();
@@ -195,18 +195,18 @@ fn a_former_writers_own_handover_leads_nowhere() {
         assert!(!text.contains("for-alice-only"));
     }
     // Memory stands in the way of an old pin's reach, not of what someone insists on now.
-    host(&home, "bob.key").pin(&home.vault()).unwrap().state(home.at("state")).load().unwrap();
+    host(&home, "bob.key").pin(&home.vault_id()).unwrap().state(home.at("state")).load().unwrap();
 }
 
 #[test]
 fn two_removals_of_writers_before_the_pin_is_renewed_still_boot() {
     let home = team();
-    let first = home.vault();
+    let first = home.vault_id();
     home.ok(&["access", "add", "carol", "--new-key", "carol.key", "--writer", "--yes"]);
     home.ok(&["access", "remove", "bob", "--yes"]);
-    let second = home.vault();
+    let second = home.vault_id();
     home.ok(&["access", "remove", "carol", "--yes"]);
-    for pin in [&first, &second, &home.vault()] {
+    for pin in [&first, &second, &home.vault_id()] {
         let secrets = host(&home, "app.key").pin(pin).unwrap().load().unwrap();
         assert!(secrets.secret("acme.password").unwrap().expose(|bytes| bytes == b"hunter2"));
         home.ok(&["verify", "--pin", pin]);
@@ -219,11 +219,11 @@ fn two_removals_of_writers_before_the_pin_is_renewed_still_boot() {
 #[test]
 fn after_65_handovers_the_oldest_id_leads_here_no_more() {
     let home = team();
-    let (first, mine) = (home.vault(), IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap());
+    let (first, mine) = (home.vault_id(), IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap());
     let lock = FileLock::acquire(&home.at(FILE)).unwrap();
     let mut vault = lock.read().unwrap().verify(&[]).unwrap().open_for_writing(&mine.identities).unwrap();
     vault.rotate(true).unwrap();
-    let second = vault.file().vault().to_string();
+    let second = vault.file().vault_id().to_string();
     (0..64).for_each(|_| vault.rotate(true).unwrap());
     lock.write(&vault.sign().unwrap()).unwrap();
     let error = host(&home, "app.key").load().unwrap_err();
@@ -233,7 +233,7 @@ fn after_65_handovers_the_oldest_id_leads_here_no_more() {
     // The writer's machine knew the first one: it asks for a pin, and goes on with it.
     let text = refused(&home, &["set", "acme.password"], b"x", 3);
     assert!(text.contains("another vault lies here") && text.contains("--pin"), "{text}");
-    home.ok_with(&["set", "acme.password", "--pin", &home.vault()], b"x");
+    home.ok_with(&["set", "acme.password", "--pin", &home.vault_id()], b"x");
     home.ok_with(&["set", "acme.password"], b"y");
 }
 
@@ -254,11 +254,11 @@ fn a_reader_becomes_a_writer_without_new_keys() {
 #[test]
 fn a_writer_becomes_a_reader_and_can_sign_for_this_vault_no_more() {
     let home = team();
-    let (before, old, recipient) = (home.read(FILE), home.vault(), home.ok(&["keygen", "-y", "bob.key"]));
+    let (before, old, recipient) = (home.read(FILE), home.vault_id(), home.ok(&["keygen", "-y", "bob.key"]));
     refused(&home, &["access", "add", "bob", recipient.trim(), "--yes"], b"", 1);
     let forged = by_bob(&before, &home, &["set", "x", "--plain", "y"]);
     home.ok(&["access", "add", "bob", recipient.trim(), "--replace", "--yes"]);
-    assert_ne!(home.vault(), old);
+    assert_ne!(home.vault_id(), old);
     // He goes on reading, so he learns nothing by the change, and nothing is to be given anew.
     assert_eq!(home.ok(&["get", "acme.password", "-i", "bob.key"]), "hunter2");
     assert!(known_to(&home, "acme.password").is_empty());
@@ -270,17 +270,17 @@ fn a_writer_becomes_a_reader_and_can_sign_for_this_vault_no_more() {
 #[test]
 fn another_recipient_for_a_name_is_a_removal_of_the_old_one() {
     let home = team();
-    let old = home.vault();
+    let old = home.vault_id();
     let recipient = home.ok(&["keygen", "-o", "app2.key"]);
     let known = home.ok(&["access", "add", "app", recipient.trim(), "--replace", "--yes"]);
     assert_eq!(known.lines().collect::<Vec<_>>(), SEALED);
-    assert_eq!((home.vault(), known_to(&home, "acme.password")), (old.clone(), vec!["app".to_owned()]));
+    assert_eq!((home.vault_id(), known_to(&home, "acme.password")), (old.clone(), vec!["app".to_owned()]));
     assert_eq!(home.run(&["get", "acme.password", "-i", "app.key"]).code, 4);
     assert_eq!(home.ok(&["get", "acme.password", "-i", "app2.key"]), "hunter2");
     let recipient = home.ok(&["keygen", "-o", "bob2.key"]);
     let answer = home.ok(&["access", "add", "bob", recipient.trim(), "--writer", "--replace", "--yes", "--json"]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&answer).unwrap()["exposed"], json!(SEALED));
-    assert_ne!(home.vault(), old);
+    assert_ne!(home.vault_id(), old);
     assert_eq!(known_to(&home, "acme.password"), ["app", "bob"]);
     // One recipient cannot have two names.
     refused(&home, &["access", "add", "app", recipient.trim(), "--replace", "--yes"], b"", 1);
@@ -305,12 +305,12 @@ fn the_last_writer_can_be_neither_removed_nor_demoted() {
 #[test]
 fn the_only_writer_replaces_her_own_key() {
     let home = Home::with_vault("a = \"1\"\n");
-    let (before, old) = (home.read(FILE), home.vault());
+    let (before, old) = (home.read(FILE), home.vault_id());
     home.ok(&["access", "add", "alice", "--new-key", "new.key", "--writer", "--replace", "--yes"]);
-    assert_ne!(home.vault(), old);
+    assert_ne!(home.vault_id(), old);
     assert_eq!(home.run(&["get", "a", "-i", ".config/bootseal/identity.txt"]).code, 4);
     // The pin that comes with the new key is not the one that the old key can sign for.
-    assert!(home.read("new.key").contains(&format!("# vault: {}\n", home.vault())), "made with the old id");
+    assert!(home.read("new.key").contains(&format!("# vault: {}\n", home.vault_id())), "made with the old id");
     let ran = home.run_with(&["set", "a", "-i", "new.key"], b"2");
     assert!(ran.code == 0 && !ran.err.contains("renew the pin"), "{}", ran.err);
     assert_eq!(home.ok(&["get", "a", "-i", "new.key"]), "2");
@@ -331,7 +331,7 @@ fn a_writer_can_remove_herself_while_another_one_stays() {
 fn a_new_key_that_goes_to_stdout_has_the_new_id_too() {
     let home = team();
     let key = home.ok(&["access", "add", "bob", "--new-key", "-", "--writer", "--replace", "--yes"]);
-    assert!(key.contains(&format!("# vault: {}\n", home.vault())), "made with the old id");
+    assert!(key.contains(&format!("# vault: {}\n", home.vault_id())), "made with the old id");
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn nobody_is_removed_while_64_who_were_still_know_values() {
     for reader in &readers[..64] {
         vault.remove_access(reader, 1_700_000_000).unwrap();
     }
-    let pin = vault.file().vault().to_string();
+    let pin = vault.file().vault_id().to_string();
     FileLock::acquire(&home.at(FILE)).unwrap().create(&vault.sign().unwrap()).unwrap();
     let remove = |name| ["access", "remove", name, "--yes", "-i", "me.key", "--pin", &pin].map(str::to_owned);
     let args = remove("reader64");

@@ -111,7 +111,7 @@ fn no_verb_shows_a_value_that_was_not_asked_for_by_name() {
         &["set", "acme.password.x", "--generate"],
         &["set", "acme.password", "--plain", "readable"],
         &["login", "acme"],
-        &["verify", "--pin", &stranger.vault()],
+        &["verify", "--pin", &stranger.vault_id()],
     ];
     for args in runs {
         let ran = home.command(args).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1").output().unwrap();

@@ -154,7 +154,7 @@ fn a_vault_like_another_has_its_people_and_keys_of_its_own() {
     let recipient = home.ok(&["keygen", "-o", "carol.key"]);
     let carol = format!("carol={}", recipient.trim());
     let id = home.ok(&["init", "-f", new, "--like", FILE, "--reader", &carol]);
-    assert_ne!(id.trim(), home.vault());
+    assert_ne!(id.trim(), home.vault_id());
     let table = |file| home.ok(&["access", "list", "-f", file]);
     assert_eq!(table(new).lines().take(2).collect::<Vec<_>>(), table(FILE).lines().collect::<Vec<_>>());
     assert!(table(new).lines().nth(2).unwrap().starts_with("carol"));
@@ -185,8 +185,8 @@ fn whom_nobody_vouches_for_is_no_model_for_a_new_vault() {
 #[test]
 fn a_key_file_is_pinned_and_all_else_in_it_stays() {
     let home = team();
-    let (id, secret) = (home.vault(), home.read("app.key").lines().last().unwrap().to_owned());
-    let foreign = Home::with_vault("a = \"1\"\n").vault();
+    let (id, secret) = (home.vault_id(), home.read("app.key").lines().last().unwrap().to_owned());
+    let foreign = Home::with_vault("a = \"1\"\n").vault_id();
     let old = format!(
         "# payments, on web1\n# vault: {foreign}\n#vault: vault1typo\n# vault:\n  # VAULT: {id}@999999\n\n# vaults are nice\n{secret}\n# end"
     );

@@ -444,7 +444,7 @@ fn a_foreign_vault_in_gits_history_is_no_basis() {
     repo.write(&Home::with_vault("[acme]\npassword = \"secret:x\"\n").read(FILE));
     repo.commit("replaced");
     repo.write(&good.replace("\"10s\"", "\"20s\""));
-    let pin = read(&good).vault().to_string();
+    let pin = read(&good).vault_id().to_string();
     repo.ok(&["sign", "--yes"]);
     assert_eq!(repo.pin(), pin);
     // The same with nothing remembered and a pin.
@@ -470,7 +470,7 @@ fn a_reader_and_a_stranger_cannot_sign() {
     std::fs::create_dir(repo.home.at("eve")).unwrap();
     repo.edit("\"10s\"", "\"20s\"");
     let before = repo.text();
-    let pin = read(&repo.git_ok(&["show", &format!("HEAD:{FILE}")])).vault().to_string();
+    let pin = read(&repo.git_ok(&["show", &format!("HEAD:{FILE}")])).vault_id().to_string();
     let reader = repo.run(&["sign", "--yes", "-i", "app.key"]);
     let stranger = repo.run_as("eve", &["sign", "--yes", "--pin", &pin], b"");
     for ran in [reader, stranger] {

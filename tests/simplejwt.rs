@@ -20,8 +20,8 @@ const USER: &str = "zoë";
 /// What JSON, forms and TOML each escape in their own way.
 const PASSWORD: &str = "Straße/7 \"ü\" & 50%+1 \\ 'x'";
 
-fn simplejwt(life: &str) -> Process {
-    Process::python("simplejwt.py", [USER, PASSWORD], &["--life", life])
+fn simplejwt(lifetime: &str) -> Process {
+    Process::python("simplejwt.py", [USER, PASSWORD], &["--life", lifetime])
 }
 
 fn profile(process: &Process, lines: &str) -> String {
@@ -107,7 +107,7 @@ fn a_login_by_json_or_by_form_opens_its_calls() {
             );
             let token = source.token().await.unwrap();
             assert_eq!((token.expiry_from(), token.status()), (ExpiryFrom::Jwt, 200));
-            assert!((290..=300).contains(&token.life().as_secs()), "{:?}", token.life());
+            assert!((290..=300).contains(&token.lifetime().as_secs()), "{:?}", token.lifetime());
         });
         assert_eq!(turn.counts(), [index, 0, 2 * index, 0]);
     }
@@ -121,7 +121,7 @@ fn a_token_that_has_run_out_is_replaced_before_the_vendor_sees_it() {
     let url = process.url("/api/whoami/");
     run(async {
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
-        tokio::time::sleep(source.token().await.unwrap().life()).await;
+        tokio::time::sleep(source.token().await.unwrap().lifetime()).await;
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
     });
     assert_eq!(process.counts(), [2, 0, 2, 0]);
@@ -152,7 +152,7 @@ fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
     });
     assert_eq!(turn.counts(), [0, 1, 0, 0]);
     turn.tell("activate");
-    source.retry_now();
+    source.reset_backoff();
     let url = turn.process.url("/api/whoami/");
     let answer = run(async { source.client().get(url).send().await.unwrap() });
     assert_eq!(answer.status().as_u16(), 200);

@@ -5,7 +5,7 @@
 
 use bootseal::testing::Clock;
 use bootseal::{
-    Error, ExpiryFrom, Kind, LoginAnswer, LoginRequest, Secret, Token, TokenSource, Transport, TransportError,
+    Error, ExpiryFrom, Kind, LoginRequest, LoginResponse, Secret, Token, TokenSource, Transport, TransportError,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::VecDeque;
@@ -245,12 +245,12 @@ fn the_profile_says_which_answers_are_success() {
 fn retry_now_opens_the_gate_and_forgets_what_was() {
     let acme = Acme::new([answer(401, ""), answer(401, ""), answer(429, ""), token("at last", 60)]);
     acme.error();
-    acme.source.retry_now();
+    acme.source.reset_backoff();
     acme.error();
     assert_eq!(acme.sends(), 2);
     assert_eq!(acme.error().retry_after(), Some(15 * MINUTE), "not the second in a row");
     for _ in 0..2 {
-        acme.source.retry_now();
+        acme.source.reset_backoff();
         let _ = acme.source.token_blocking();
     }
     assert_eq!((acme.token().as_str(), acme.sends()), ("at last", 4));
@@ -533,7 +533,7 @@ fn without_refresh_ahead_a_login_is_made_only_when_the_token_is_dead() {
 fn a_token_without_an_expiry_of_its_own_lives_until_a_call_is_rejected_or_a_day() {
     let acme = Acme::with("expiry = \"on-reject\"", []);
     let first = acme.source.token_blocking().unwrap();
-    assert_eq!((first.life(), first.expiry_from()), (24 * 60 * MINUTE, ExpiryFrom::OnReject));
+    assert_eq!((first.lifetime(), first.expiry_from()), (24 * 60 * MINUTE, ExpiryFrom::OnReject));
     acme.clock.advance(23 * 60 * MINUTE + 58 * MINUTE);
     assert_eq!((acme.token().as_str(), acme.sends()), ("token-1", 1));
     assert!(acme.source.reject(&first));
@@ -580,15 +580,15 @@ fn a_token_grows_old_by_the_clock_that_moved_whichever_it_was() {
 
 #[test]
 fn tokens_of_a_second_or_less_make_a_login_a_second_at_most() {
-    for life in ["1", "0.5", "0.001", "1.9"] {
-        let body = format!(r#"{{"access_token":"x","expires_in":{life}}}"#);
+    for lifetime in ["1", "0.5", "0.001", "1.9"] {
+        let body = format!(r#"{{"access_token":"x","expires_in":{lifetime}}}"#);
         let acme = Acme::new(vec![answer(200, &body); 20]);
         // Under load: a call each fifty milliseconds for ten seconds.
         for _ in 0..200 {
             acme.token();
             acme.clock.advance(50 * MILLISECOND);
         }
-        assert!((9..=11).contains(&acme.sends()), "{life}: {}", acme.sends());
+        assert!((9..=11).contains(&acme.sends()), "{lifetime}: {}", acme.sends());
     }
 }
 
@@ -641,7 +641,7 @@ fn a_host_whose_clock_is_wrong_by_an_hour_neither_loops_nor_serves_dead_tokens()
         let jwt = jwt(&format!(r#"{{"exp":{}}}"#, there.as_secs() + 600));
         let acme = Acme::new(vec![answer(200, &format!(r#"{{"access_token":"{jwt}"}}"#)).with("date", date); 2]);
         let first = acme.source.token_blocking().unwrap();
-        assert_eq!((first.life(), first.expiry_from()), (10 * MINUTE, ExpiryFrom::Jwt));
+        assert_eq!((first.lifetime(), first.expiry_from()), (10 * MINUTE, ExpiryFrom::Jwt));
         acme.clock.advance(7 * MINUTE);
         acme.token();
         assert_eq!(acme.sends(), 1);
@@ -772,7 +772,7 @@ fn retry_now_ends_the_hold_on_rejections_too() {
     }
     let third = acme.source.token_blocking().unwrap();
     assert!(!acme.source.reject(&third));
-    acme.source.retry_now();
+    acme.source.reset_backoff();
     assert!(acme.source.reject(&third));
     assert_eq!(acme.token(), "token-4");
 }
@@ -964,7 +964,7 @@ fn a_login_that_was_never_sent_is_not_counted() {
 fn an_answer_does_not_show_the_token_in_its_header() {
     let mut headers = HeaderMap::new();
     headers.insert("x-subject-token", HeaderValue::from_static("canary"));
-    let answer = LoginAnswer { status: 201, headers, body: Secret::copy_of(b"canary").unwrap() };
+    let answer = LoginResponse { status: 201, headers, body: Secret::copy_of(b"canary").unwrap() };
     assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
 }
 
@@ -1062,23 +1062,23 @@ struct Watched {
 }
 
 impl bootseal::Clock for Watched {
-    fn boot(&self) -> Duration {
+    fn monotonic(&self) -> Duration {
         self.reads.add();
         self.time.pass();
-        self.clock.boot()
+        self.clock.monotonic()
     }
 
-    fn wall(&self) -> Duration {
-        self.clock.wall()
+    fn unix_time(&self) -> Duration {
+        self.clock.unix_time()
     }
 
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         self.clock.sleep(time)
     }
 
-    fn draw(&self) -> f64 {
+    fn jitter(&self) -> f64 {
         self.landings.add();
-        self.clock.draw()
+        self.clock.jitter()
     }
 }
 
@@ -1137,7 +1137,10 @@ impl Vendor {
 }
 
 impl Transport for Vendor {
-    fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    fn send(
+        &self,
+        request: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let reply = self.replies.lock().unwrap().pop_front();
         self.requests.lock().unwrap().push(request);
         let number = self.sent.add();
@@ -1148,7 +1151,7 @@ impl Transport for Vendor {
         Box::pin(async move {
             match reply {
                 Reply::Answer { status, headers, body } => {
-                    Ok(LoginAnswer { status, headers, body: Secret::copy_of(body.as_bytes()).unwrap() })
+                    Ok(LoginResponse { status, headers, body: Secret::copy_of(body.as_bytes()).unwrap() })
                 }
                 Reply::Error(error) => Err(error),
                 Reply::Hang => std::future::pending().await,

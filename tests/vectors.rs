@@ -23,7 +23,7 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
     let pins: Vec<Pin> = row["pin"].as_str().map(|pin| pin.parse().unwrap()).into_iter().collect();
     let path = folder().join(row["file"].as_str().unwrap());
     let file = SealedFile::read(&path).and_then(|file| file.verify(&pins)).map_err(fail)?;
-    let facts = (file.generation(), file.epoch(), file.vault().to_string());
+    let facts = (file.generation(), file.epoch(), file.vault_id().to_string());
     let identities = match (row["identity"].as_str(), row["passphrase"].as_str()) {
         (Some(identity), _) => {
             IdentityFile::from_reader(&mut std::fs::File::open(folder().join(identity)).unwrap()).unwrap().identities

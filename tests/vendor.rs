@@ -48,7 +48,7 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
                   headers = { X-CSRF = \"${csrf}\", X-Client = \"bootseal\" }\ntoken = { cookie = \"sid\" }\n\
                   inject = [{ header = \"Cookie\", value = \"sid=${token}; seen=${csrf}\" }, { header = \"X-Api-Key\", value = \"${api_key}\" }]\n\
                   [acme.login.before]\nurl = \"URL/csrf?fresh=1\"\nheaders = { X-CSRF-Token = \"Fetch\" }\ncapture = [{ header = \"X-CSRF-Token\", as = \"csrf\" }]\n";
-    for (profile, more, from, life) in [
+    for (profile, more, from, lifetime) in [
         (JSON, "", "jwt", 900),
         (JSON, "expiry = { jwt = true }", "jwt", 900),
         (form, "token = { json = \"/data/a~1b/token\" }\nexpiry = { json = \"/data/exp\" }", "json", 900),
@@ -115,7 +115,7 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
             (&from.into(), Some(200)),
             "{profile}{answer}{log}"
         );
-        assert!((life - 2..=life).contains(&seconds), "{profile}{answer}");
+        assert!((lifetime - 2..=lifetime).contains(&seconds), "{profile}{answer}");
         assert!(log.contains("200 call: token #1\n"), "{log}");
         assert!(!SECRETS.iter().any(|secret| log.contains(secret)), "{log}");
         if profile.contains("logout") {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 use bootseal::testing::{Clock, Vendor};
-use bootseal::{Error, HttpTransport, Kind, LoginAnswer, LoginRequest, TokenSource, Transport, TransportError};
+use bootseal::{Error, HttpTransport, Kind, LoginRequest, LoginResponse, TokenSource, Transport, TransportError};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::Pin;
@@ -130,7 +130,10 @@ fn an_answer_to_a_login_is_read_up_to_a_mebibyte_and_no_further() {
 struct Keeps(Arc<Mutex<Option<LoginRequest>>>);
 
 impl Transport for Keeps {
-    fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    fn send(
+        &self,
+        request: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         *self.0.lock().unwrap() = Some(request);
         Box::pin(async { Err(TransportError::Timeout) })
     }

@@ -1,7 +1,7 @@
 //! A text that nobody signed: what is taken of it, and every edit of what was taken. Nothing panics, nothing else moves.
 #![no_main]
 
-use bootseal_core::{Access, HandEdit, Identity, Property, Role, SealedFile, Vault, VerifiedFile, Writer};
+use bootseal_core::{Access, HandEdit, Identity, Property, Role, SealedFile, Vault, VerifiedFile, CanWrite};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ static BASIS: LazyLock<String> = LazyLock::new(|| {
     Vault::create(access, "kept = 1\n").and_then(Vault::sign).expect("an empty vault")
 });
 
-fn basis() -> Vault<Writer> {
+fn basis() -> Vault<CanWrite> {
     let file = SealedFile::parse(BASIS.clone().into_bytes()).and_then(|file| file.verify(&[])).expect("our own");
     file.open_for_writing(std::slice::from_ref(&ALICE)).expect("our own")
 }
@@ -23,11 +23,11 @@ fn readable(file: &VerifiedFile) -> Vec<(String, Property)> {
 fuzz_target!(|bytes: Vec<u8>| {
     let Ok(edit) = HandEdit::parse(bytes) else { return };
     let mut vault = basis();
-    let (id, access) = (vault.file().vault(), vault.file().access().to_vec());
+    let (id, access) = (vault.file().vault_id(), vault.file().access().to_vec());
     if vault.adopt(&edit, &[]).is_err() {
         return;
     }
-    assert_eq!((vault.file().vault(), vault.file().access()), (id, access.as_slice()));
+    assert_eq!((vault.file().vault_id(), vault.file().access()), (id, access.as_slice()));
     let paths: Vec<_> = vault.file().properties().map(|(path, _)| path.clone()).collect();
     for path in paths.iter().take(4) {
         let mut vault = basis();

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(crate) const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A route in force.
-pub(crate) struct Live {
+pub(crate) struct ActiveRoute {
     pub(crate) route: Route,
     /// The name of its table.
     pub(crate) name: String,
@@ -33,9 +33,9 @@ pub(crate) struct Live {
     pub(crate) counted: Arc<Counted>,
 }
 
-impl Live {
+impl ActiveRoute {
     /// `before`: the routes that were in force, of which connections and counts are kept where nothing else was asked for.
-    pub(crate) fn of(vault: &Secrets, route: &Route, before: &[Arc<Live>]) -> Result<Arc<Live>> {
+    pub(crate) fn of(vault: &Secrets, route: &Route, before: &[Arc<ActiveRoute>]) -> Result<Arc<ActiveRoute>> {
         let name = route.table.to_string();
         let (source, check) = (vault.token_source(&name)?, Check::of(vault, route)?);
         let profile = source.profile();
@@ -50,7 +50,7 @@ impl Live {
         let builder =
             || source.client_builder().connect_timeout(route.connect_timeout).answer_timeout(route.answer_timeout);
         let target = Target::of(&route.upstream, &route.prefix).ok_or_else(|| cannot(route))?;
-        Ok(Arc::new(Live {
+        Ok(Arc::new(ActiveRoute {
             client: builder().build(),
             upgrades: builder().http1_only().build(),
             headers: Headers::of(&profile, check.asks_for_key()),
@@ -93,7 +93,7 @@ impl Counted {
     }
 
     /// A call has its answer's head.
-    pub(crate) fn answered(&self, status: u16, since: Instant) {
+    pub(crate) fn responded(&self, status: u16, since: Instant) {
         let now = Instant::now();
         self.history.count(now, status >= 500);
         self.seconds.record(now.saturating_duration_since(since));

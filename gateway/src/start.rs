@@ -60,7 +60,7 @@ fn start(serve: &Serve) -> Result<()> {
     let sockets = Sockets::handed_over().map_err(|error| ours(format!("what systemd handed over: {error}")))?;
     let addresses = Arc::new(Addresses::new(sockets, serve.check));
     let vets = addresses.clone();
-    let loader = loader(serve)?.vet(move |file| vets.vet(file));
+    let loader = loader(serve)?.validate_with(move |file| vets.vet(file));
     let folders = loader.clone();
     let vault = loader.load()?;
     let gateway = vault.gateway()?;
@@ -128,7 +128,7 @@ async fn serving(running: &Arc<Running>, audit: Option<Duration>) -> Result<()> 
         auditing(every)?;
     }
     systemd::ready(running.vault.generation());
-    tracing::info!(vault = %running.vault.vault(), generation = running.vault.generation(), "ready");
+    tracing::info!(vault = %running.vault.vault_id(), generation = running.vault.generation(), "ready");
     let mut upkeep = tokio::time::interval(UPKEEP);
     let mut signals = Signals::new().map_err(|error| ours(format!("signals cannot be heard: {error}")))?;
     loop {
@@ -199,7 +199,7 @@ fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
     let gateway = vault.gateway()?;
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| writeln!(out, "{line}").map_err(|error| ours(format!("stdout: {error}")));
-    say(format!("{}, generation {}", vault.vault(), vault.generation()))?;
+    say(format!("{}, generation {}", vault.vault_id(), vault.generation()))?;
     let busy = |listen| if addresses.is_busy(listen) { " (in use now, as by a gateway that runs)" } else { "" };
     for route in &gateway.routes {
         // The callers' keys are looked at, too.

@@ -74,7 +74,7 @@ pub use call::forward::Payload;
 #[cfg(feature = "middleware")]
 pub use call::middleware::TokenMiddleware;
 #[cfg(feature = "client")]
-pub use call::response_body::AnswerBody;
+pub use call::response_body::ResponseBody;
 #[cfg(feature = "tower")]
 pub use call::tower::{TokenLayer, TokenService};
 #[cfg(feature = "client")]
@@ -84,7 +84,7 @@ pub use login::expiry::ExpiryFrom;
 #[cfg(feature = "client")]
 pub use login::http_transport::HttpTransport;
 #[cfg(feature = "client")]
-pub use login::{LoginAnswer, LoginRequest, Transport, TransportError};
+pub use login::{LoginRequest, LoginResponse, Transport, TransportError};
 #[cfg(feature = "client")]
 pub use token::Token;
 #[cfg(feature = "client")]

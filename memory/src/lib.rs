@@ -33,18 +33,19 @@
 //! not look after copies: what a closure given to [`Secret::expose`] copies out is the caller's.
 //! It never falls back to ordinary memory: what cannot be guarded is a [`MemoryError`].
 
+mod audit;
+
 mod secret;
+
+mod level;
 mod slab;
 
 mod arena;
-mod level;
 mod pages;
 
 mod erase;
 
 mod process;
-
-mod audit;
 
 #[cfg(all(test, target_os = "linux", not(miri)))]
 mod tests;

@@ -60,7 +60,7 @@ impl Sealed {
             let value = Secret::copy_of(value.as_bytes()).unwrap();
             vault.set(&path.parse().unwrap(), ValueKind::Text, &value, 0).unwrap();
         }
-        let pin = Pin::from(vault.file().vault());
+        let pin = Pin::from(vault.file().vault_id());
         let (file, key) = (folder.join("app.sealed.toml"), folder.join("app.key"));
         FileLock::acquire(&file).unwrap().create(&vault.sign().unwrap()).unwrap();
         let text = app.to_file_text(&[pin]).unwrap().expose(<[u8]>::to_vec);

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let (name, password) = (told["name"].as_str(), told["password"].as_str());
                 vendor = vendor.with_user(name.ok_or("no name")?, password.ok_or("no password")?);
             }
-            Some("life") => vendor.life(milliseconds()?),
+            Some("life") => vendor.lifetime(milliseconds()?),
             Some("slow") => vendor.slow(milliseconds()?),
             Some("revoke") => vendor.revoke_all(),
             Some("tell") => {}

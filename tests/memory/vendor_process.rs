@@ -24,8 +24,8 @@ impl Vendor {
     }
 
     /// How long tokens live that are issued from now on.
-    pub(crate) fn life(&mut self, life: Duration) {
-        self.tell(json!({ "do": "life", "ms": life.as_millis() }));
+    pub(crate) fn lifetime(&mut self, lifetime: Duration) {
+        self.tell(json!({ "do": "life", "ms": lifetime.as_millis() }));
     }
 
     /// How long answers take from now on.

@@ -55,7 +55,7 @@ impl Sealed {
             let value = Secret::copy_of(value.as_bytes()).unwrap();
             vault.set(&path.parse().unwrap(), ValueKind::Text, &value, 1).unwrap();
         }
-        let id = vault.file().vault().to_string();
+        let id = vault.file().vault_id().to_string();
         (vault.sign().unwrap(), id)
     }
 
@@ -68,7 +68,7 @@ impl Sealed {
     }
 
     /// The next generation of the file, as text.
-    pub fn changed(&self, change: impl FnOnce(&mut Vault<bootseal_core::Writer>)) -> String {
+    pub fn changed(&self, change: impl FnOnce(&mut Vault<bootseal_core::CanWrite>)) -> String {
         let file = SealedFile::read(&self.path()).unwrap().verify(&[]).unwrap();
         let mut vault = file.open_for_writing(std::slice::from_ref(&self.identity)).unwrap();
         change(&mut vault);

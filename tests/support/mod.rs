@@ -97,7 +97,7 @@ impl Home {
     }
 
     /// The id of `app.sealed.toml`.
-    pub fn vault(&self) -> String {
+    pub fn vault_id(&self) -> String {
         let text = self.read("app.sealed.toml");
         let line = text.lines().rev().nth(1).unwrap();
         line.strip_prefix("vault = \"").unwrap().trim_end_matches('"').to_owned()

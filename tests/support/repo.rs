@@ -1,7 +1,7 @@
 //! A git repository with a vault in it: real git, real drivers and hooks, no settings but its own.
 
 use super::{Home, Ran};
-use bootseal_core::{IdentityFile, PropertyPath, SealedFile, Secret, ValueKind, Vault, VerifiedFile, Writer};
+use bootseal_core::{CanWrite, IdentityFile, PropertyPath, SealedFile, Secret, ValueKind, Vault, VerifiedFile};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -163,12 +163,12 @@ impl Repo {
 
     /// The pin of today, to be given to someone of another home.
     pub fn pin(&self) -> String {
-        self.home.vault()
+        self.home.vault_id()
     }
 
     /// The pin of the vault that lies at `main`'s first parent: where the file itself is full of markers.
     pub fn file_pin(&self) -> String {
-        read(&self.git_ok(&["show", &format!("HEAD^1:{FILE}")])).vault().to_string()
+        read(&self.git_ok(&["show", &format!("HEAD^1:{FILE}")])).vault_id().to_string()
     }
 
     pub fn text(&self) -> String {
@@ -195,7 +195,7 @@ impl Repo {
     }
 
     /// Changes and signs the file through the library, as alice: where a date is to be chosen.
-    pub fn change(&self, change: impl FnOnce(&mut Vault<Writer>)) {
+    pub fn change(&self, change: impl FnOnce(&mut Vault<CanWrite>)) {
         let identities = IdentityFile::read(&self.identity()).unwrap().identities;
         let mut vault = self.file().open_for_writing(&identities).unwrap();
         change(&mut vault);

@@ -227,20 +227,20 @@ pub fn is_switched_off_and_on(process: &mut Process, source: &TokenSource, path:
     }
     assert_eq!(process.counts(), [1, 1, 1, 1]);
     process.order("activate");
-    source.retry_now();
+    source.reset_backoff();
     assert_eq!(get(&client, &url).unwrap(), 200);
     assert_eq!(process.counts()[..2], [2, 1]);
 }
 
 /// A token that slides lives on while each second brings a call, and dies once for longer than its life none comes.
-pub fn slides(process: &mut Process, source: &TokenSource, path: &str, life: u64) {
+pub fn slides(process: &mut Process, source: &TokenSource, path: &str, lifetime: u64) {
     let (client, url) = (source.client(), process.url(path));
     for _ in 0..8 {
         assert_eq!(get(&client, &url).unwrap(), 200);
         std::thread::sleep(Duration::from_secs(1));
     }
     assert_eq!(process.counts(), [1, 0, 8, 0], "used for longer than it lives");
-    std::thread::sleep(Duration::from_secs(life));
+    std::thread::sleep(Duration::from_secs(lifetime));
     assert_eq!(get(&client, &url).unwrap(), 200);
     assert_eq!(process.counts(), [2, 0, 9, 0], "the vendor never saw the dead one");
 }

@@ -21,15 +21,14 @@
 
 mod run;
 
-mod cli;
 mod completion;
-mod context;
 
 mod commands;
 
 mod export;
-mod formats;
 mod import;
+
+mod formats;
 
 mod profile;
 
@@ -37,7 +36,10 @@ mod git;
 
 mod trust;
 
+mod context;
 mod ui;
+
+mod cli;
 
 pub use context::{World, system_time};
 pub use run::run;

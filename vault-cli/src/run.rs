@@ -7,7 +7,7 @@ use crate::commands::{
 };
 use crate::context::World;
 use crate::ui::clipboard;
-use crate::ui::failure::{Done, Failure};
+use crate::ui::failure::{Exit, Failure};
 use crate::ui::output::Style;
 use bootseal_core::Kind;
 use clap::{CommandFactory, Parser};
@@ -91,8 +91,8 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
             }
             _ => 0,
         },
-        Err(Done::Quietly(code)) => code,
-        Err(Done::Failed(failure)) => {
+        Err(Exit::Reported(code)) => code,
+        Err(Exit::Failed(failure)) => {
             world.failure(style, &failure);
             failure.kind().exit_code()
         }

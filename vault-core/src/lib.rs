@@ -7,8 +7,8 @@
 //! |---|---|
 //! | [`SealedFile`] | size, bytes and the last two lines have the shape of a sealed file; nothing is parsed or trusted |
 //! | [`VerifiedFile`] | the signature holds, under the pin where there is one; names and readable values may be used |
-//! | [`Vault<Reader>`](Vault) | an identity opened the data key: values can be opened |
-//! | [`Vault<Writer>`](Vault) | an identity opened the signing seed: values can be sealed, the file signed |
+//! | [`Vault<CanRead>`](Vault) | an identity opened the data key: values can be opened |
+//! | [`Vault<CanWrite>`](Vault) | an identity opened the signing seed: values can be sealed, the file signed |
 //! | [`Secret`] | one opened value, in guarded memory |
 //! | [`Profile`] | a login profile that can work |
 //!
@@ -51,12 +51,12 @@ pub use access::wrap::open_age_file;
 pub use disk::lock::FileLock;
 pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use file::header::{Access, Role};
-pub use file::known_vaults::{KnownVaults, Place};
+pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::sealed::{MAX_FILE, SealedFile, Trust, VerifiedFile};
 pub use keys::derive::CredentialKey;
 pub use keys::pin::Pin;
 pub use keys::signing::VaultId;
-pub use profile::extract::{AnswerPlace, Capture, Field, Test, Unit, When};
+pub use profile::extract::{Capture, Field, ResponsePlace, Test, Unit, When};
 pub use profile::request::{Basic, Body, Call};
 pub use profile::route::{Callers, Gateway, Listen, Route};
 pub use profile::template::{JsonTemplate, Part, Template};
@@ -71,4 +71,4 @@ pub use text::document::{Property, SECRET_PREFIX};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainDocument, PlainProperty};
 pub use vault::value::{OpenedValue, ValueKind};
-pub use vault::{Reader, Vault, Writer};
+pub use vault::{CanRead, CanWrite, Vault};

@@ -1,11 +1,11 @@
 //! How does one ask the gateway how it is? Probes, metrics, and a page for people.
 
 use crate::admin::page;
-use crate::call::body::Answer;
-use crate::call::forward::Came;
+use crate::call::body::ToCaller;
+use crate::call::forward::CallerInfo;
 use crate::rules::callers::not_led_here;
 use crate::rules::problem::Problem;
-use crate::server::listener::Answers;
+use crate::server::listener::Responses;
 use crate::server::table::Running;
 use crate::stats::latency;
 use bytes::Bytes;
@@ -30,17 +30,17 @@ const SECURITY: [(HeaderName, &str); 3] = [
 /// The answers of the admin address.
 pub(crate) struct Admin(pub(crate) Weak<Running>);
 
-impl Answers for Admin {
-    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Box<Request<Incoming>>) -> Response<Answer> {
+impl Responses for Admin {
+    async fn response(self: Arc<Self>, came: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
         if came.loopback
             && let Err(problem) = not_led_here(request.uri(), request.headers(), false)
         {
-            return Answer::own(problem.answer(""));
+            return ToCaller::own(problem.response(""));
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            return Answer::own(Problem::method().answer(""));
+            return ToCaller::own(Problem::method().response(""));
         }
-        let answer = match (request.uri().path(), self.0.upgrade()) {
+        let response = match (request.uri().path(), self.0.upgrade()) {
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
             ("/live", _) => text(StatusCode::OK, "live\n"),
             ("/ready", Some(running)) if running.is_ready() => text(StatusCode::OK, "ready\n"),
@@ -51,7 +51,7 @@ impl Answers for Admin {
             ("/status.js", _) => typed("text/javascript; charset=utf-8", page::SCRIPT),
             _ => text(StatusCode::NOT_FOUND, "here are: /live, /ready, /metrics and /\n"),
         };
-        Answer::own(answer)
+        ToCaller::own(response)
     }
 }
 
@@ -65,18 +65,18 @@ fn metrics(running: &Running) -> String {
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response<Bytes> {
-    let mut answer = typed("text/plain; charset=utf-8", text);
-    *answer.status_mut() = status;
-    answer
+    let mut response = typed("text/plain; charset=utf-8", text);
+    *response.status_mut() = status;
+    response
 }
 
 fn typed(kind: &'static str, content: impl Into<Bytes>) -> Response<Bytes> {
-    let mut answer = Response::new(content.into());
-    let headers = answer.headers_mut();
+    let mut response = Response::new(content.into());
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for (name, value) in SECURITY {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }

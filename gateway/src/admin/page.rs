@@ -1,7 +1,7 @@
 //! What does the page for people show? Each route's token and how long it still lives, what the last login said, how the last hour went, and which
 //! file is loaded. Plain HTML, that the script only renews.
 
-use crate::route::Live;
+use crate::route::ActiveRoute;
 use crate::server::table::Running;
 use crate::stats::history::Minute;
 use bootseal::Status;
@@ -15,7 +15,7 @@ pub(crate) fn render(running: &Running) -> String {
     let (loaded, disk) = (running.vault.generation(), running.disk());
     let lives = running.lives();
     let statuses: Vec<Status> = lives.iter().map(|live| live.source.status()).collect();
-    let without = statuses.iter().filter(|status| status.life.is_none() && status.error.is_some()).count();
+    let without = statuses.iter().filter(|status| status.lifetime.is_none() && status.error.is_some()).count();
     let title = match without {
         0 => "bootseal-gateway".to_owned(),
         count => format!("{count} down: bootseal-gateway"),
@@ -30,7 +30,7 @@ pub(crate) fn render(running: &Running) -> String {
     let _ = writeln!(
         page,
         "<p>Loaded: generation {loaded}. On disk: {on_disk}.</p>\n<p><small>{}</small></p>",
-        text(&running.vault.vault().to_string())
+        text(&running.vault.vault_id().to_string())
     );
     if let Some(refused) = &disk.refused {
         let _ =
@@ -44,8 +44,8 @@ pub(crate) fn render(running: &Running) -> String {
     page
 }
 
-fn route(page: &mut String, live: &Live, status: &Status) {
-    let class = match (&status.life, &status.error) {
+fn route(page: &mut String, live: &ActiveRoute, status: &Status) {
+    let class = match (&status.lifetime, &status.error) {
         (Some(_), None) => "good",
         (None, None) => "none",
         (Some(_), Some(_)) => "old",
@@ -59,10 +59,10 @@ fn route(page: &mut String, live: &Live, status: &Status) {
         text(&live.route.prefix),
         text(live.route.upstream.as_str())
     );
-    life(page, status);
+    lifetime(page, status);
     page.push_str("<dl>\n");
-    let token = match (&status.life, status.logging_in) {
-        (Some((life, left)), _) => format!("{} left of {}", span(*left), span(*life)),
+    let token = match (&status.lifetime, status.logging_in) {
+        (Some((lifetime, left)), _) => format!("{} left of {}", span(*left), span(*lifetime)),
         (None, true) => "being fetched".into(),
         (None, false) if status.error.is_some() => "none".into(),
         (None, false) => "none yet: it is fetched for the first call".into(),
@@ -108,9 +108,9 @@ fn row(page: &mut String, name: &str, value: &str) {
 }
 
 /// A bar that runs down.
-fn life(page: &mut String, status: &Status) {
-    let part = match status.life {
-        Some((life, left)) if !life.is_zero() => left.as_secs_f64() / life.as_secs_f64(),
+fn lifetime(page: &mut String, status: &Status) {
+    let part = match status.lifetime {
+        Some((lifetime, left)) if !lifetime.is_zero() => left.as_secs_f64() / lifetime.as_secs_f64(),
         _ => 0.0,
     };
     let percent = (part.clamp(0.0, 1.0) * 1000.0).round() / 10.0;

@@ -17,8 +17,8 @@ pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
         Some(admin) => admin,
         None => admin_of(file)?,
     };
-    let answer = get(&admin).map_err(|error| format!("{admin}: {error}"))?;
-    let status = answer.split(' ').nth(1).unwrap_or_default();
+    let response = get(&admin).map_err(|error| format!("{admin}: {error}"))?;
+    let status = response.split(' ').nth(1).unwrap_or_default();
     if status == "200" { Ok(()) } else { Err(format!("{admin}: not ready (status {status})")) }
 }
 
@@ -59,7 +59,7 @@ fn get(admin: &Listen) -> io::Result<String> {
         Listen::Unix(_) => return Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
     };
     stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = [0; 64];
-    let length = stream.read(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+    let mut response = [0; 64];
+    let length = stream.read(&mut response)?;
+    Ok(String::from_utf8_lossy(&response[..length]).into_owned())
 }

@@ -1,7 +1,7 @@
 //! How do bodies pass? Piece by piece, at the pace of who reads them; trailers cleaned, the token starred out, and a call counted as long as its
 //! answer runs.
 
-use crate::route::{InFlight, Live};
+use crate::route::{ActiveRoute, InFlight};
 use crate::rules::redact::Mask;
 use bytes::Bytes;
 use http::Response;
@@ -37,14 +37,14 @@ pub(crate) fn broke_off(error: &hyper::Error) -> String {
 /// A caller's body on its way to the upstream.
 pub(crate) struct ToUpstream {
     body: Incoming,
-    live: Arc<Live>,
+    live: Arc<ActiveRoute>,
     broken: Broken,
     /// Runs while the next piece is waited for.
     idle: Option<Pin<Box<Sleep>>>,
 }
 
 impl ToUpstream {
-    pub(crate) fn of(body: Incoming, live: &Arc<Live>, broken: &Broken) -> ToUpstream {
+    pub(crate) fn of(body: Incoming, live: &Arc<ActiveRoute>, broken: &Broken) -> ToUpstream {
         ToUpstream { body, live: live.clone(), broken: broken.clone(), idle: None }
     }
 
@@ -88,25 +88,25 @@ impl Body for ToUpstream {
 }
 
 /// The body of an answer.
-pub(crate) enum Answer {
+pub(crate) enum ToCaller {
     /// Of the gateway's own.
     Own(Option<Bytes>),
     /// The upstream's.
     Passing(Box<Passing>),
 }
 
-impl Answer {
+impl ToCaller {
     /// A whole answer of the gateway's own.
-    pub(crate) fn own(answer: Response<Bytes>) -> Response<Answer> {
-        answer.map(|text| Answer::Own(Some(text)))
+    pub(crate) fn own(response: Response<Bytes>) -> Response<ToCaller> {
+        response.map(|text| ToCaller::Own(Some(text)))
     }
 }
 
 /// An upstream's body on its way to the caller.
 pub(crate) struct Passing {
-    pub(crate) body: bootseal::AnswerBody<Incoming>,
+    pub(crate) body: bootseal::ResponseBody<Incoming>,
     pub(crate) mask: Mask,
-    pub(crate) live: Arc<Live>,
+    pub(crate) live: Arc<ActiveRoute>,
     pub(crate) _in_flight: InFlight,
     /// What comes behind what was held back.
     pub(crate) after: Option<Frame<Bytes>>,
@@ -154,21 +154,21 @@ impl Passing {
     }
 }
 
-impl Body for Answer {
+impl Body for ToCaller {
     type Data = Bytes;
     type Error = Boxed;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
         match &mut *self {
-            Answer::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Answer::Passing(passing) => passing.poll(cx),
+            ToCaller::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            ToCaller::Passing(passing) => passing.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Answer::Own(text) => text.is_none(),
-            Answer::Passing(passing) => {
+            ToCaller::Own(text) => text.is_none(),
+            ToCaller::Passing(passing) => {
                 passing.body.is_end_stream() && passing.mask.held() == 0 && passing.after.is_none()
             }
         }
@@ -176,8 +176,8 @@ impl Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Answer::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-            Answer::Passing(passing) => {
+            ToCaller::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            ToCaller::Passing(passing) => {
                 let hint = passing.body.size_hint();
                 // What is held back is still to come.
                 match hint.exact() {

@@ -1,8 +1,8 @@
 //! What becomes of one call? Looked at, sent on with the token, answered; or a problem that says whose fault it is.
 
-use crate::call::body::{Answer, Broken, Passing, ToUpstream, broke_off};
+use crate::call::body::{Broken, Passing, ToCaller, ToUpstream, broke_off};
 use crate::framing::strict_stream::Watch;
-use crate::route::{InFlight, Live};
+use crate::route::{ActiveRoute, InFlight};
 use crate::rules::callers::{Peer, not_led_here};
 use crate::rules::headers::{asks_for_upgrade, is_websocket};
 use crate::rules::problem::Problem;
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 const WHOLE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where a call came in.
-pub(crate) struct Came {
+pub(crate) struct CallerInfo {
     pub(crate) peer: Peer,
     /// Only this machine can reach the address, so `Host` names it.
     pub(crate) loopback: bool,
@@ -37,28 +37,32 @@ pub(crate) struct Came {
 }
 
 /// Answers one call by one of the routes of its address.
-pub(crate) async fn answer(came: &Came, routes: &[Arc<Live>], request: Box<Request<Incoming>>) -> Response<Answer> {
+pub(crate) async fn response(
+    came: &CallerInfo,
+    routes: &[Arc<ActiveRoute>],
+    request: Box<Request<Incoming>>,
+) -> Response<ToCaller> {
     let since = Instant::now();
     let live = match find(routes, &request) {
         Ok(live) => live,
         Err(problem) => {
             metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
-            return Answer::own(problem.answer(""));
+            return ToCaller::own(problem.response(""));
         }
     };
-    let answer = match pass(came, live, request).await {
-        Ok(answer) => answer,
+    let response = match pass(came, live, request).await {
+        Ok(response) => response,
         Err(problem) => {
             live.counted.failed(&problem);
-            Answer::own(problem.answer(&live.name))
+            ToCaller::own(problem.response(&live.name))
         }
     };
-    live.counted.answered(answer.status().as_u16(), since);
-    answer
+    live.counted.responded(response.status().as_u16(), since);
+    response
 }
 
 /// The route with the longest prefix that fits.
-fn find<'a>(routes: &'a [Arc<Live>], request: &Request<Incoming>) -> Result<&'a Arc<Live>, Problem> {
+fn find<'a>(routes: &'a [Arc<ActiveRoute>], request: &Request<Incoming>) -> Result<&'a Arc<ActiveRoute>, Problem> {
     // TRACK is TRACE by another name; and some servers read a method in any case.
     let refused = ["TRACE", "TRACK", "CONNECT"];
     if refused.iter().any(|method| request.method().as_str().eq_ignore_ascii_case(method)) {
@@ -75,7 +79,11 @@ fn find<'a>(routes: &'a [Arc<Live>], request: &Request<Incoming>) -> Result<&'a 
     })
 }
 
-async fn pass(came: &Came, live: &Arc<Live>, mut request: Box<Request<Incoming>>) -> Result<Response<Answer>, Problem> {
+async fn pass(
+    came: &CallerInfo,
+    live: &Arc<ActiveRoute>,
+    mut request: Box<Request<Incoming>>,
+) -> Result<Response<ToCaller>, Problem> {
     if came.loopback {
         not_led_here(request.uri(), request.headers(), live.check.asks_for_key())?;
     }
@@ -88,19 +96,19 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Box<Request<Incoming>>
     let client = if upgrade { &live.upgrades } else { &live.client };
     let (parts, body) = request.into_parts();
     let (payload, broken) = payload(live, body).await?;
-    let (mut answer, token) =
+    let (mut response, token) =
         client.forward(outgoing(live, parts, payload, &asked, upgrade)).await.map_err(|error| {
             match broken.as_ref().and_then(Broken::why) {
                 Some(why) => broken_body(why),
                 None => Problem::of(&error, || live.source.status().held_for),
             }
         })?;
-    let theirs = (answer.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut answer));
-    if theirs.is_some() && !(upgrade && is_websocket(answer.headers())) {
+    let theirs = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
+    if theirs.is_some() && !(upgrade && is_websocket(response.headers())) {
         return Err(Problem::unasked());
     }
     let mask = Mask::of(token);
-    let (parts, body) = answer.into_parts();
+    let (parts, body) = response.into_parts();
     let mut headers = parts.headers;
     live.headers.to_caller(&mut headers, theirs.is_some());
     if rewrite::lead_somewhere(&headers) {
@@ -110,17 +118,19 @@ async fn pass(came: &Came, live: &Arc<Live>, mut request: Box<Request<Incoming>>
     let body = match (theirs, upgraded) {
         (Some(theirs), Some(ours)) => {
             join(came, ours, theirs, mask, in_flight);
-            Answer::Own(None)
+            ToCaller::Own(None)
         }
-        _ => Answer::Passing(Box::new(Passing { body, mask, live: live.clone(), _in_flight: in_flight, after: None })),
+        _ => {
+            ToCaller::Passing(Box::new(Passing { body, mask, live: live.clone(), _in_flight: in_flight, after: None }))
+        }
     };
-    let mut answer = Response::new(body);
-    *answer.status_mut() = parts.status;
-    *answer.headers_mut() = headers;
-    Ok(answer)
+    let mut response = Response::new(body);
+    *response.status_mut() = parts.status;
+    *response.headers_mut() = headers;
+    Ok(response)
 }
 
-fn outgoing(live: &Live, parts: Parts, payload: Payload, to: &Uri, upgrade: bool) -> Request<Payload> {
+fn outgoing(live: &ActiveRoute, parts: Parts, payload: Payload, to: &Uri, upgrade: bool) -> Request<Payload> {
     let mut out = Request::new(payload);
     *out.method_mut() = parts.method;
     *out.uri_mut() = to.clone();
@@ -130,7 +140,7 @@ fn outgoing(live: &Live, parts: Parts, payload: Payload, to: &Uri, upgrade: bool
 }
 
 /// A body up to the route's limit whole, so that it can be sent once more; a longer one, or one of unknown length, as it comes in.
-async fn payload(live: &Arc<Live>, body: Incoming) -> Result<(Payload, Option<Broken>), Problem> {
+async fn payload(live: &Arc<ActiveRoute>, body: Incoming) -> Result<(Payload, Option<Broken>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
         Some(length) if length <= live.route.replay_body_limit as u64 => {
@@ -167,7 +177,7 @@ fn origin(named: Option<HeaderValue>, authority: Option<Authority>) -> String {
 }
 
 /// Two connections that speak another protocol now, until either goes away.
-fn join(came: &Came, ours: OnUpgrade, theirs: OnUpgrade, mask: Mask, in_flight: InFlight) {
+fn join(came: &CallerInfo, ours: OnUpgrade, theirs: OnUpgrade, mask: Mask, in_flight: InFlight) {
     came.watch.upgraded();
     let mut until = came.until.clone();
     tokio::spawn(async move {

@@ -3,7 +3,7 @@
 
 use crate::rules::problem::ERROR;
 use bootseal::Profile;
-use bootseal_core::AnswerPlace;
+use bootseal_core::ResponsePlace;
 use http::header::{
     ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
@@ -33,11 +33,11 @@ impl Headers {
             inject: names.collect(),
             callers_key,
             token_header: match &profile.token {
-                AnswerPlace::Header(name) => name.parse().ok(),
+                ResponsePlace::Header(name) => name.parse().ok(),
                 _ => None,
             },
             token_cookie: match &profile.token {
-                AnswerPlace::Cookie(name) => Some(name.clone()),
+                ResponsePlace::Cookie(name) => Some(name.clone()),
                 _ => None,
             },
         }

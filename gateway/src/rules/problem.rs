@@ -119,7 +119,7 @@ impl Problem {
         &self.detail
     }
 
-    pub(crate) fn answer(&self, route: &str) -> Response<Bytes> {
+    pub(crate) fn response(&self, route: &str) -> Response<Bytes> {
         let body = serde_json::json!({
             "title": self.title,
             "status": self.status.as_u16(),
@@ -127,9 +127,9 @@ impl Problem {
             "detail": self.detail,
             "help": self.help,
         });
-        let mut answer = Response::new(Bytes::from(format!("{body}\n")));
-        *answer.status_mut() = self.status;
-        let headers = answer.headers_mut();
+        let mut response = Response::new(Bytes::from(format!("{body}\n")));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(ERROR, HeaderValue::from_static(self.name));
@@ -140,6 +140,6 @@ impl Problem {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
-        answer
+        response
     }
 }

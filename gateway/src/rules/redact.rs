@@ -167,10 +167,10 @@ mod tests {
         fn send(
             &self,
             _: bootseal::LoginRequest,
-        ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginAnswer, bootseal::TransportError>> + Send>>
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginResponse, bootseal::TransportError>> + Send>>
         {
             let body = bootseal::Secret::copy_of(self.0.as_bytes()).unwrap();
-            Box::pin(async move { Ok(bootseal::LoginAnswer { status: 200, headers: HeaderMap::new(), body }) })
+            Box::pin(async move { Ok(bootseal::LoginResponse { status: 200, headers: HeaderMap::new(), body }) })
         }
     }
 

@@ -1,9 +1,9 @@
 //! How is one address served? Connections are accepted, each call answered by the routes that are in force, and all let end when it is closed.
 
-use crate::call::body::Answer;
-use crate::call::forward::{self, Came};
+use crate::call::body::ToCaller;
+use crate::call::forward::{self, CallerInfo};
 use crate::framing::strict_stream::{Limits, Strict, Watch};
-use crate::route::{Live, TELL_EVERY};
+use crate::route::{ActiveRoute, TELL_EVERY};
 use crate::rules::callers::Peer;
 use crate::startup::sockets::Socket;
 use arc_swap::ArcSwap;
@@ -30,21 +30,21 @@ const STREAMS: u32 = 256;
 pub(crate) const HEAD: usize = 32 * 1024;
 
 /// What answers the calls of an address.
-pub(crate) trait Answers: Send + Sync + 'static {
-    fn answer(
+pub(crate) trait Responses: Send + Sync + 'static {
+    fn response(
         self: Arc<Self>,
-        came: Arc<Came>,
+        came: Arc<CallerInfo>,
         request: Box<Request<Incoming>>,
-    ) -> impl Future<Output = Response<Answer>> + Send;
+    ) -> impl Future<Output = Response<ToCaller>> + Send;
 }
 
 /// The routes of one address.
-pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<Live>>>);
+pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<ActiveRoute>>>);
 
-impl Answers for Routes {
-    async fn answer(self: Arc<Self>, came: Arc<Came>, request: Box<Request<Incoming>>) -> Response<Answer> {
+impl Responses for Routes {
+    async fn response(self: Arc<Self>, came: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
         let routes = self.0.load_full();
-        forward::answer(&came, &routes, request).await
+        forward::response(&came, &routes, request).await
     }
 }
 
@@ -85,10 +85,10 @@ enum Accepted {
 }
 
 /// Serves one socket until `open` is no longer so, and then lets calls in flight end, and connections that were upgraded, for `drain` at most.
-pub(crate) async fn serve<A: Answers>(
+pub(crate) async fn serve<A: Responses>(
     listen: Listen,
     socket: Socket,
-    answers: Arc<A>,
+    responses: Arc<A>,
     room: Arc<Semaphore>,
     mut open: watch::Receiver<Option<Duration>>,
 ) {
@@ -99,7 +99,7 @@ pub(crate) async fn serve<A: Answers>(
     let loopback = matches!(&listen, Listen::Tcp(address) if address.ip().is_loopback());
     let (over, until) = watch::channel(());
     let mut server = Server {
-        answers,
+        responses,
         builder: builder(),
         graceful: GracefulShutdown::new(),
         loopback,
@@ -184,7 +184,7 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 struct Server<A> {
-    answers: Arc<A>,
+    responses: Arc<A>,
     builder: Builder<TokioExecutor>,
     graceful: GracefulShutdown,
     loopback: bool,
@@ -192,7 +192,7 @@ struct Server<A> {
     connections: JoinSet<()>,
 }
 
-impl<A: Answers> Server<A> {
+impl<A: Responses> Server<A> {
     fn accepted(&mut self, accepted: Accepted, permit: Option<OwnedSemaphorePermit>) -> io::Result<()> {
         match accepted {
             Accepted::Tcp(stream) => {
@@ -213,14 +213,15 @@ impl<A: Answers> Server<A> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Arc::new(Watch::default());
-        let came = Arc::new(Came { peer, loopback: self.loopback, watch: watch.clone(), until: self.until.clone() });
+        let came =
+            Arc::new(CallerInfo { peer, loopback: self.loopback, watch: watch.clone(), until: self.until.clone() });
         let stream = Strict::new(stream, Limits::default(), watch.clone());
-        let answers = self.answers.clone();
+        let responses = self.responses.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let (answers, came) = (answers.clone(), came.clone());
+            let (responses, came) = (responses.clone(), came.clone());
             // Once, in place of with each future that it goes through.
             let request = Box::new(request);
-            async move { Ok::<_, Infallible>(answers.answer(came, request).await) }
+            async move { Ok::<_, Infallible>(responses.response(came, request).await) }
         });
         let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection.into_owned());

@@ -1,8 +1,8 @@
 //! What is in force now? The file's routes, an address for each, and what becomes of both when the file changes.
 
 use crate::admin::endpoints::Admin;
-use crate::route::Live;
-use crate::server::listener::{self, Answers, Routes};
+use crate::route::ActiveRoute;
+use crate::server::listener::{self, Responses, Routes};
 use crate::startup::sockets::Sockets;
 use arc_swap::ArcSwap;
 use bootseal::{Gateway, Kind, Result, Secrets, VerifiedFile};
@@ -131,10 +131,10 @@ impl Running {
     pub(crate) fn apply(self: &Arc<Running>) -> Result<()> {
         let gateway = self.vault.gateway()?;
         let mut served = lock(&self.served);
-        let before: Vec<Arc<Live>> = served.lives();
-        let mut by_address: BTreeMap<Listen, Vec<Arc<Live>>> = BTreeMap::new();
+        let before: Vec<Arc<ActiveRoute>> = served.lives();
+        let mut by_address: BTreeMap<Listen, Vec<Arc<ActiveRoute>>> = BTreeMap::new();
         for route in &gateway.routes {
-            let live = Live::of(&self.vault, route, &before)?;
+            let live = ActiveRoute::of(&self.vault, route, &before)?;
             by_address.entry(route.listen.clone()).or_default().push(live);
         }
         served.drain = gateway.drain;
@@ -176,19 +176,19 @@ impl Running {
         Ok(())
     }
 
-    fn open<A: Answers>(&self, listen: &Listen, answers: Arc<A>, room: Arc<Semaphore>) -> Option<Open> {
+    fn open<A: Responses>(&self, listen: &Listen, responses: Arc<A>, room: Arc<Semaphore>) -> Option<Open> {
         // It was opened when the file was vetted.
         let Some(socket) = self.addresses.sockets.take(listen) else {
             tracing::error!(%listen, "this address is not served: its socket is missing");
             return None;
         };
         let (close, open) = watch::channel(None);
-        let task = tokio::spawn(listener::serve(listen.clone(), socket, answers, room, open));
+        let task = tokio::spawn(listener::serve(listen.clone(), socket, responses, room, open));
         Some(Open { close, task })
     }
 
     /// All routes in force, by name.
-    pub(crate) fn lives(&self) -> Vec<Arc<Live>> {
+    pub(crate) fn lives(&self) -> Vec<Arc<ActiveRoute>> {
         let mut lives = lock(&self.served).lives();
         lives.sort_by(|one, other| one.name.cmp(&other.name));
         lives
@@ -231,7 +231,7 @@ impl Running {
 }
 
 impl Served {
-    fn lives(&self) -> Vec<Arc<Live>> {
+    fn lives(&self) -> Vec<Arc<ActiveRoute>> {
         self.routes.values().flat_map(|(routes, _)| routes.0.load().to_vec()).collect()
     }
 }

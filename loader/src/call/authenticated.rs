@@ -4,11 +4,11 @@
 use crate::error::{Error, Result};
 use crate::login::clock::Moment;
 use crate::login::cookie;
-use crate::login::expiry::Life;
-use crate::login::{LoginAnswer, evidence};
+use crate::login::expiry::Lifetime;
+use crate::login::{LoginResponse, evidence};
 use crate::token::Token;
 use crate::token::source::TokenSource;
-use bootseal_core::{AnswerPlace, Kind, Profile, Replay, Secret, When};
+use bootseal_core::{Kind, Profile, Replay, ResponsePlace, Secret, When};
 use bootseal_memory::SecretBuf;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -32,7 +32,7 @@ pub(crate) trait Incoming: Sized {
     fn headers(&self) -> &HeaderMap;
     /// Whether the body says what `when` says; and the answer as it was. Where that is not known without waiting for a body that may never
     /// end, `None`: then `late` is told, once whoever reads the body has come so far.
-    fn says(self, when: &When, late: Late) -> impl Future<Output = (Self, Option<bool>)> + Send;
+    fn says(self, when: &When, late: DeferredVerdict) -> impl Future<Output = (Self, Option<bool>)> + Send;
     /// Nobody reads it.
     fn leave(self) -> impl Future<Output = ()> + Send;
 }
@@ -40,14 +40,14 @@ pub(crate) trait Incoming: Sized {
 /// What sends a request of one library.
 pub(crate) trait Sender {
     type Request: Outgoing;
-    type Answer: Incoming;
+    type Response: Incoming;
     type Error: From<Error>;
     /// Sends a request with the token on it, in place of what the caller may have put there.
     fn send(
         &mut self,
         request: Self::Request,
         token: &Token,
-    ) -> impl Future<Output = std::result::Result<Self::Answer, Self::Error>> + Send;
+    ) -> impl Future<Output = std::result::Result<Self::Response, Self::Error>> + Send;
 }
 
 /// A call with the token; where the answer rejects it, one login for all and one more call. The second answer is the caller's.
@@ -55,7 +55,7 @@ pub(crate) async fn call<S: Sender>(
     source: &TokenSource,
     sender: &mut S,
     request: S::Request,
-) -> std::result::Result<S::Answer, S::Error> {
+) -> std::result::Result<S::Response, S::Error> {
     // Before a login is made for a call that may not be.
     let account = source.account();
     allow(&account.profile, &*request.address()?)?;
@@ -66,58 +66,58 @@ pub(crate) async fn call<S: Sender>(
         allow(profile, &*request.address()?)?;
     }
     let again = if may_replay(profile, request.method()) { request.copy() } else { None };
-    let late = Late::new(source, &token, false);
+    let late = DeferredVerdict::new(source, &token, false);
     let sent = late.sent;
-    let (answer, rejected) = look(profile, sender.send(request, &token).await?, late).await;
+    let (response, rejected) = look(profile, sender.send(request, &token).await?, late).await;
     match rejected {
         Some(true) => {}
         Some(false) => {
-            source.took(&token, sent, answer.status(), answer.headers());
-            return Ok(answer);
+            source.took(&token, sent, response.status(), response.headers());
+            return Ok(response);
         }
         None => {
-            source.renew(&token, sent, answer.status(), answer.headers());
-            return Ok(answer);
+            source.renew(&token, sent, response.status(), response.headers());
+            return Ok(response);
         }
     }
     if !source.reject(&token) {
-        return Ok(answer);
+        return Ok(response);
     }
     match again {
         // On the heap, as what is rare: room for it would be made, and moved, for each call.
-        Some(again) => Box::pin(replay(source, sender, again, answer)).await,
-        None => Ok(answer),
+        Some(again) => Box::pin(replay(source, sender, again, response)).await,
+        None => Ok(response),
     }
 }
 
-/// The call once more, with another token than the one that `answer` rejects.
+/// The call once more, with another token than the one that `response` rejects.
 async fn replay<S: Sender>(
     source: &TokenSource,
     sender: &mut S,
     again: S::Request,
-    answer: S::Answer,
-) -> std::result::Result<S::Answer, S::Error> {
+    response: S::Response,
+) -> std::result::Result<S::Response, S::Error> {
     let token = source.token().await?;
     let profile = &token.0.account.profile;
     allow(profile, &*again.address()?)?;
-    answer.leave().await;
+    response.leave().await;
     source.count_replay();
-    let late = Late::new(source, &token, true);
+    let late = DeferredVerdict::new(source, &token, true);
     let sent = late.sent;
-    let (answer, rejected) = look(profile, sender.send(again, &token).await?, late).await;
+    let (response, rejected) = look(profile, sender.send(again, &token).await?, late).await;
     match rejected {
         Some(true) => source.replay_rejected(),
         Some(false) => {
             crate::token::metrics::replay(&profile.table, "ok");
-            source.took(&token, sent, answer.status(), answer.headers());
+            source.took(&token, sent, response.status(), response.headers());
         }
-        None => source.renew(&token, sent, answer.status(), answer.headers()),
+        None => source.renew(&token, sent, response.status(), response.headers()),
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// Who is told what an answer says of its token after the answer was handed on: too late for a replay, as with a streamed body.
-pub(crate) struct Late {
+pub(crate) struct DeferredVerdict {
     source: TokenSource,
     token: Token,
     /// When the call was.
@@ -127,9 +127,15 @@ pub(crate) struct Late {
     took: bool,
 }
 
-impl Late {
-    fn new(source: &TokenSource, token: &Token, replayed: bool) -> Late {
-        Late { source: source.clone(), token: token.clone(), sent: Moment::now(source.clock()), replayed, took: true }
+impl DeferredVerdict {
+    fn new(source: &TokenSource, token: &Token, replayed: bool) -> DeferredVerdict {
+        DeferredVerdict {
+            source: source.clone(),
+            token: token.clone(),
+            sent: Moment::now(source.clock()),
+            replayed,
+            took: true,
+        }
     }
 
     pub(crate) fn rejected(self) {
@@ -142,7 +148,7 @@ impl Late {
 
     pub(crate) fn accepted(self) {
         if self.took {
-            self.source.accepted(&self.token, self.sent.boot);
+            self.source.accepted(&self.token, self.sent.monotonic);
         }
     }
 }
@@ -155,7 +161,7 @@ pub(crate) fn allow(profile: &Profile, url: &Url) -> Result<()> {
     let text = format!("the token of `{}` may not go to {}", profile.table, url.origin().ascii_serialization());
     Err(Error::new(Kind::Usage, text).with_help(format!(
         "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
-        profile.hosts(),
+        profile.hosts_display(),
         profile.table
     )))
 }
@@ -197,16 +203,16 @@ pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
 }
 
 /// The answer, and whether it rejects the token.
-async fn look<A: Incoming>(profile: &Profile, answer: A, mut late: Late) -> (A, Option<bool>) {
-    if is_rejection(profile, answer.status(), answer.headers()) {
-        return (answer, Some(true));
+async fn look<A: Incoming>(profile: &Profile, response: A, mut late: DeferredVerdict) -> (A, Option<bool>) {
+    if is_rejection(profile, response.status(), response.headers()) {
+        return (response, Some(true));
     }
     match &profile.rejected_when {
         Some(when) => {
-            late.took = took(answer.status());
-            Box::pin(answer.says(when, late)).await
+            late.took = took(response.status());
+            Box::pin(response.says(when, late)).await
         }
-        None => (answer, Some(false)),
+        None => (response, Some(false)),
     }
 }
 
@@ -228,7 +234,7 @@ fn took(status: StatusCode) -> bool {
 impl TokenSource {
     fn took(&self, token: &Token, sent: Moment, status: StatusCode, headers: &HeaderMap) {
         if took(status) {
-            self.accepted(token, sent.boot);
+            self.accepted(token, sent.monotonic);
             self.renew(token, sent, status, headers);
         }
     }
@@ -237,25 +243,25 @@ impl TokenSource {
         let profile = &token.0.account.profile;
         if profile.renew_from_answers
             && took(status)
-            && let Some(secret) = newer(&profile.token, headers, self.clock().wall())
+            && let Some(secret) = newer(&profile.token, headers, self.clock().unix_time())
         {
             let (clock, empty) = (self.clock(), SecretBuf::with_capacity(1).map(SecretBuf::freeze));
             let Ok(body) = empty else { return };
-            let answer = LoginAnswer { status: status.as_u16(), headers: headers.clone(), body };
-            let life = Life::of(profile, &evidence(profile, &secret, &answer, clock.wall()));
-            self.renewed(token, secret, life, sent);
+            let response = LoginResponse { status: status.as_u16(), headers: headers.clone(), body };
+            let lifetime = Lifetime::of(profile, &evidence(profile, &secret, &response, clock.unix_time()));
+            self.renewed(token, secret, lifetime, sent);
         }
     }
 }
 
 /// A newer token in an ordinary answer.
-fn newer(place: &AnswerPlace, headers: &HeaderMap, wall: std::time::Duration) -> Option<Secret> {
+fn newer(place: &ResponsePlace, headers: &HeaderMap, unix_time: std::time::Duration) -> Option<Secret> {
     let found = match place {
-        AnswerPlace::Cookie(name) => {
-            let cookie = cookie::named(headers, name, wall.as_secs_f64()).ok()??;
+        ResponsePlace::Cookie(name) => {
+            let cookie = cookie::named(headers, name, unix_time.as_secs_f64()).ok()??;
             Some(cookie.value).filter(|value| value.expose(cookie::can_carry))
         }
-        AnswerPlace::Header(name) => Secret::copy_of(headers.get(name.as_str())?.as_bytes()).ok(),
+        ResponsePlace::Header(name) => Secret::copy_of(headers.get(name.as_str())?.as_bytes()).ok(),
         _ => None,
     };
     found.filter(|value| !value.is_empty() && !value.expose(|value| value.iter().any(u8::is_ascii_control)))

@@ -3,10 +3,10 @@
 use crate::call::authenticated;
 use crate::call::client::Client;
 use crate::error::{Error, Result};
-use crate::login::http_transport::Way;
+use crate::login::http_transport::Endpoint;
 use crate::login::procedure::Account;
 use crate::token::source::TokenSource;
-use crate::wire::client::{Guarded, Options};
+use crate::wire::client::{Options, SecretClient};
 use bootseal_core::{Kind, Secret};
 use http::uri::{self, Uri};
 use std::net::SocketAddr;
@@ -213,7 +213,7 @@ impl std::fmt::Debug for ClientBuilder {
 /// The connections of a client, made anew where a reload changed the way to the vendor, or the hosts.
 pub(crate) struct Connections {
     options: Options,
-    made: Mutex<(Arc<Account>, Result<Arc<Guarded>>)>,
+    made: Mutex<(Arc<Account>, Result<Arc<SecretClient>>)>,
     /// The origin of the first call that was sent on: a proxy's calls all go there.
     first: OnceLock<(Uri, Arc<Url>)>,
 }
@@ -225,12 +225,12 @@ impl Connections {
         Connections { options, made: Mutex::new((account, guarded)), first: OnceLock::new() }
     }
 
-    pub(crate) fn get(&self, source: &TokenSource) -> Result<Arc<Guarded>> {
+    pub(crate) fn get(&self, source: &TokenSource) -> Result<Arc<SecretClient>> {
         let account = source.account();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&made.0, &account) {
-            let same_hosts = made.0.profile.hosts() == account.profile.hosts();
-            if !same_hosts || !Way::of(&made.0).is(&Way::of(&account)) {
+            let same_hosts = made.0.profile.hosts_display() == account.profile.hosts_display();
+            if !same_hosts || !Endpoint::of(&made.0).is(&Endpoint::of(&account)) {
                 made.1 = make(&self.options, &account);
             }
             made.0 = account;
@@ -257,7 +257,7 @@ impl Connections {
     }
 }
 
-fn make(options: &Options, account: &Arc<Account>) -> Result<Arc<Guarded>> {
+fn make(options: &Options, account: &Arc<Account>) -> Result<Arc<SecretClient>> {
     let proxy = options.proxy.as_deref().map(|proxy| {
         let url = Url::parse(proxy).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
@@ -266,7 +266,7 @@ fn make(options: &Options, account: &Arc<Account>) -> Result<Arc<Guarded>> {
                 .with_help("Who one is there: ClientBuilder::proxy_login")
         })
     });
-    let way = Way::of(account).with_roots(options.roots.as_deref()).with_proxy(proxy.transpose()?);
+    let way = Endpoint::of(account).with_roots(options.roots.as_deref()).with_proxy(proxy.transpose()?);
     let owner = account.clone();
-    Guarded::new(&way, options, move |url| authenticated::allow(&owner.profile, url)).map(Arc::new)
+    SecretClient::new(&way, options, move |url| authenticated::allow(&owner.profile, url)).map(Arc::new)
 }

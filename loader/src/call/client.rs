@@ -38,12 +38,12 @@ const MAX_REDIRECTS: usize = 10;
 #[derive(Clone)]
 pub struct Client {
     pub(crate) source: TokenSource,
-    pub(crate) below: Below,
+    pub(crate) below: Backend,
 }
 
 #[derive(Clone)]
-pub(crate) enum Below {
-    Guarded(Arc<Connections>),
+pub(crate) enum Backend {
+    SecretClient(Arc<Connections>),
     Given { http: reqwest::Client, own_redirects: bool },
 }
 
@@ -87,7 +87,7 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wrap(&self, http: reqwest::Client) -> Client {
-        Client { source: self.clone(), below: Below::Given { http, own_redirects: false } }
+        Client { source: self.clone(), below: Backend::Given { http, own_redirects: false } }
     }
 
     /// Redirects within one origin are followed; one to another origin, or one that the profile calls a rejection, is returned as it is:
@@ -125,7 +125,7 @@ impl std::fmt::Debug for Client {
 
 impl Client {
     pub(crate) fn guarded(source: TokenSource, connections: Connections) -> Client {
-        Client { source, below: Below::Guarded(Arc::new(connections)) }
+        Client { source, below: Backend::SecretClient(Arc::new(connections)) }
     }
 
     /// Says that a client that was given to [`TokenSource::wrap`] was built with [`TokenSource::redirect_policy`]. Where the profile's
@@ -142,7 +142,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn with_redirect_policy(mut self) -> Client {
-        if let Below::Given { own_redirects, .. } = &mut self.below {
+        if let Backend::Given { own_redirects, .. } = &mut self.below {
             *own_redirects = true;
         }
         self
@@ -283,11 +283,11 @@ impl Client {
 
     async fn send(&self, call: Call) -> Result<Response> {
         match &self.below {
-            Below::Guarded(connections) => {
+            Backend::SecretClient(connections) => {
                 let mut guarded = connections.get(&self.source)?;
                 authenticated::call(&self.source, &mut guarded, call).await
             }
-            Below::Given { http, own_redirects } => {
+            Backend::Given { http, own_redirects } => {
                 authenticated::stays_on_redirects(&self.source, *own_redirects)?;
                 authenticated::call(&self.source, &mut http.clone(), call).await
             }
@@ -297,7 +297,7 @@ impl Client {
 
 impl Sender for reqwest::Client {
     type Request = Call;
-    type Answer = Response;
+    type Response = Response;
     type Error = Error;
 
     async fn send(&mut self, mut call: Call, token: &Token) -> Result<Response> {

@@ -1,12 +1,12 @@
 //! How does a proxy send what it was given? As it is, with the token on it: no redirect is followed, no header of our own put on, and the
 //! answer's body comes as it comes.
 
-use crate::call::authenticated::{self, Incoming, Late, Outgoing, Sender};
-use crate::call::client::{Below, Client};
-use crate::call::response_body::AnswerBody;
+use crate::call::authenticated::{self, DeferredVerdict, Incoming, Outgoing, Sender};
+use crate::call::client::{Backend, Client};
+use crate::call::response_body::ResponseBody;
 use crate::error::{Error, Result};
 use crate::token::Token;
-use crate::wire::client::Guarded;
+use crate::wire::client::SecretClient;
 use crate::wire::upload_pace::{Pace, Paced};
 use bootseal_core::{Kind, When};
 use bytes::Bytes;
@@ -68,14 +68,14 @@ impl Client {
     pub fn forward(
         &self,
         request: Request<Payload>,
-    ) -> impl Future<Output = Result<(Response<AnswerBody<Arriving>>, Token)>> + Send {
+    ) -> impl Future<Output = Result<(Response<ResponseBody<Arriving>>, Token)>> + Send {
         // Once, in place of with each future that it goes through.
         let request = Box::new(request);
         self.forward_boxed(request)
     }
 
-    async fn forward_boxed(&self, request: Box<Request<Payload>>) -> Result<(Response<AnswerBody<Arriving>>, Token)> {
-        let Below::Guarded(connections) = &self.below else {
+    async fn forward_boxed(&self, request: Box<Request<Payload>>) -> Result<(Response<ResponseBody<Arriving>>, Token)> {
+        let Backend::SecretClient(connections) = &self.below else {
             return Err(Error::new(
                 Kind::Usage,
                 "a client of your own sends its own requests; forward() is of source.client()",
@@ -88,12 +88,13 @@ impl Client {
             ));
         };
         let call = Forwarded { request, origin };
-        let returned = authenticated::call(&self.source, &mut As(connections.get(&self.source)?), call).await?;
-        Ok((returned.answer, returned.token))
+        let returned =
+            authenticated::call(&self.source, &mut ForwardSender(connections.get(&self.source)?), call).await?;
+        Ok((returned.response, returned.token))
     }
 }
 
-struct As(Arc<Guarded>);
+struct ForwardSender(Arc<SecretClient>);
 
 struct Forwarded {
     request: Box<Request<Payload>>,
@@ -102,38 +103,38 @@ struct Forwarded {
 
 /// An answer, with what it was given for.
 struct Returned {
-    answer: Response<AnswerBody<Arriving>>,
+    response: Response<ResponseBody<Arriving>>,
     token: Token,
 }
 
 impl Incoming for Returned {
     fn status(&self) -> StatusCode {
-        self.answer.status()
+        self.response.status()
     }
 
     fn headers(&self) -> &HeaderMap {
-        self.answer.headers()
+        self.response.headers()
     }
 
-    async fn says(self, when: &When, late: Late) -> (Returned, Option<bool>) {
-        let (answer, says) = self.answer.says(when, late).await;
-        (Returned { answer, token: self.token }, says)
+    async fn says(self, when: &When, late: DeferredVerdict) -> (Returned, Option<bool>) {
+        let (response, says) = self.response.says(when, late).await;
+        (Returned { response, token: self.token }, says)
     }
 
     async fn leave(self) {
-        self.answer.leave().await;
+        self.response.leave().await;
     }
 }
 
-impl Sender for As {
+impl Sender for ForwardSender {
     type Request = Forwarded;
-    type Answer = Returned;
+    type Response = Returned;
     type Error = Error;
 
-    async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Answer> {
+    async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Response> {
         let (mut request, pace) = call.made();
-        let answer = self.0.to_head(&mut request, &token.0.headers, pace.as_deref()).await?;
-        Ok(Returned { answer: answer.map(AnswerBody::new), token: token.clone() })
+        let response = self.0.to_head(&mut request, &token.0.headers, pace.as_deref()).await?;
+        Ok(Returned { response: response.map(ResponseBody::new), token: token.clone() })
     }
 }
 

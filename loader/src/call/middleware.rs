@@ -52,18 +52,18 @@ impl TokenMiddleware {
     async fn send(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Failed> {
         let source = &self.source;
         authenticated::stays_on_redirects(source, self.own_redirects)?;
-        authenticated::call(source, &mut Below { next, extensions }, request).await
+        authenticated::call(source, &mut Backend { next, extensions }, request).await
     }
 }
 
-struct Below<'a> {
+struct Backend<'a> {
     next: Next<'a>,
     extensions: &'a mut Extensions,
 }
 
-impl Sender for Below<'_> {
+impl Sender for Backend<'_> {
     type Request = Request;
-    type Answer = Response;
+    type Response = Response;
     type Error = Failed;
 
     async fn send(&mut self, mut request: Request, token: &Token) -> Result<Response, Failed> {
@@ -75,7 +75,7 @@ impl Sender for Below<'_> {
 /// Ours, or what came from below, as it is.
 enum Failed {
     Ours(Error),
-    Below(reqwest_middleware::Error),
+    Backend(reqwest_middleware::Error),
 }
 
 impl From<Error> for Failed {
@@ -86,7 +86,7 @@ impl From<Error> for Failed {
 
 impl From<reqwest_middleware::Error> for Failed {
     fn from(error: reqwest_middleware::Error) -> Failed {
-        Failed::Below(error)
+        Failed::Backend(error)
     }
 }
 
@@ -100,7 +100,7 @@ impl Middleware for TokenMiddleware {
     ) -> reqwest_middleware::Result<Response> {
         self.send(request, extensions, next).await.map_err(|failed| match failed {
             Failed::Ours(error) => reqwest_middleware::Error::middleware(error),
-            Failed::Below(error) => error,
+            Failed::Backend(error) => error,
         })
     }
 }

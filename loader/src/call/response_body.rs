@@ -1,6 +1,6 @@
 //! How is an answer looked into? What its body says of the token is read, and handed on as if it had not been.
 
-use crate::call::authenticated::{Incoming, Late, Outgoing};
+use crate::call::authenticated::{DeferredVerdict, Incoming, Outgoing};
 use crate::error::Result;
 use crate::login::holds;
 use bootseal_core::When;
@@ -22,11 +22,11 @@ const DRAIN: usize = 64 * 1024;
 /// The body of an answer that may have been looked into: the same bytes, trailers and error as those of `B`.
 ///
 /// It is what answers of [`Client::forward`](crate::Client::forward) and of the tower layer, `TokenService`, have as a body.
-pub struct AnswerBody<B: Body + Unpin> {
+pub struct ResponseBody<B: Body + Unpin> {
     read: Bytes,
     after: After<B>,
     /// Looks on while it is read, where what it says was not known when it was handed on.
-    look: Option<Box<(Look, Late)>>,
+    look: Option<Box<(JsonProbe, DeferredVerdict)>>,
 }
 
 enum After<B: Body> {
@@ -36,17 +36,17 @@ enum After<B: Body> {
     End,
 }
 
-impl<B: Body + Unpin> AnswerBody<B> {
-    pub(crate) fn new(body: B) -> AnswerBody<B> {
-        AnswerBody { read: Bytes::new(), after: After::Rest(body), look: None }
+impl<B: Body + Unpin> ResponseBody<B> {
+    pub(crate) fn new(body: B) -> ResponseBody<B> {
+        ResponseBody { read: Bytes::new(), after: After::Rest(body), look: None }
     }
 
     /// Whether `when` holds for the first JSON value of the body. A body that has a length is waited for; of another one, which may be a
     /// stream, only what is there already is looked at now, so that it goes on as one.
-    async fn says(&mut self, when: &When, late: Late) -> Option<bool> {
+    async fn says(&mut self, when: &When, late: DeferredVerdict) -> Option<bool> {
         let After::Rest(rest) = &mut self.after else { return Some(false) };
         let waits = rest.size_hint().exact().is_some();
-        let mut look = Look::new(when);
+        let mut look = JsonProbe::new(when);
         let mut says = None;
         while says.is_none() {
             let frame = std::future::poll_fn(|cx| match Pin::new(&mut *rest).poll_frame(cx) {
@@ -87,7 +87,7 @@ impl<B: Body + Unpin> AnswerBody<B> {
 }
 
 /// The first JSON value of a body, as it comes in.
-struct Look {
+struct JsonProbe {
     when: When,
     read: BytesMut,
     /// How much of it was looked at.
@@ -97,9 +97,9 @@ struct Look {
     escaped: bool,
 }
 
-impl Look {
-    fn new(when: &When) -> Look {
-        Look { when: when.clone(), read: BytesMut::new(), at: 0, depth: 0, in_text: false, escaped: false }
+impl JsonProbe {
+    fn new(when: &When) -> JsonProbe {
+        JsonProbe { when: when.clone(), read: BytesMut::new(), at: 0, depth: 0, in_text: false, escaped: false }
     }
 
     /// Whether the condition holds, once that is known: at the end of the value, or where there is none, or none that ends within 64 KiB.
@@ -133,15 +133,15 @@ fn to_bytes(mut data: impl Buf) -> Bytes {
     data.copy_to_bytes(data.remaining())
 }
 
-impl<B: Body + Unpin> fmt::Debug for AnswerBody<B> {
+impl<B: Body + Unpin> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AnswerBody(…)")
     }
 }
 
-impl<B: Body + Unpin> Unpin for AnswerBody<B> {}
+impl<B: Body + Unpin> Unpin for ResponseBody<B> {}
 
-impl<B: Body + Unpin> Body for AnswerBody<B> {
+impl<B: Body + Unpin> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -185,7 +185,7 @@ impl<B: Body + Unpin> Body for AnswerBody<B> {
     }
 }
 
-impl<B: Body<Data: Send, Error: Send> + Unpin + Send> Incoming for http::Response<AnswerBody<B>> {
+impl<B: Body<Data: Send, Error: Send> + Unpin + Send> Incoming for http::Response<ResponseBody<B>> {
     fn status(&self) -> StatusCode {
         self.status()
     }
@@ -194,7 +194,7 @@ impl<B: Body<Data: Send, Error: Send> + Unpin + Send> Incoming for http::Respons
         self.headers()
     }
 
-    async fn says(mut self, when: &When, late: Late) -> (Self, Option<bool>) {
+    async fn says(mut self, when: &When, late: DeferredVerdict) -> (Self, Option<bool>) {
         if !may_say_something(self.body().size_hint().exact(), self.headers()) {
             return (self, Some(false));
         }
@@ -230,13 +230,13 @@ impl Incoming for Response {
         self.headers()
     }
 
-    async fn says(self, when: &When, late: Late) -> (Response, Option<bool>) {
+    async fn says(self, when: &When, late: DeferredVerdict) -> (Response, Option<bool>) {
         if !may_say_something(self.content_length(), self.headers()) {
             return (self, Some(false));
         }
         let url = self.url().clone();
         let (parts, body) = http::Response::<reqwest::Body>::from(self).into_parts();
-        let mut body = AnswerBody::new(body);
+        let mut body = ResponseBody::new(body);
         let says = body.says(when, late).await;
         let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
         again.status = parts.status;

@@ -1,7 +1,7 @@
 //! How does a service of another HTTP library carry the token? A `tower::Layer` over requests of the crate `http`.
 
 use crate::call::authenticated::{self, Outgoing, Sender};
-use crate::call::response_body::AnswerBody;
+use crate::call::response_body::ResponseBody;
 use crate::error::Error;
 use crate::token::Token;
 use crate::token::source::TokenSource;
@@ -78,7 +78,7 @@ where
     B: Clone + Send + 'static,
     A: Body<Data: Send, Error: Send> + Send + 'static,
 {
-    type Response = Response<AnswerBody<Pin<Box<A>>>>;
+    type Response = Response<ResponseBody<Pin<Box<A>>>>;
     type Error = Boxed;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Boxed>> + Send>>;
 
@@ -89,16 +89,16 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         // The one that is ready is the one that is called; its copy stays here.
         let copy = self.inner.clone();
-        let mut below = Below(std::mem::replace(&mut self.inner, copy), PhantomData);
+        let mut below = Backend(std::mem::replace(&mut self.inner, copy), PhantomData);
         let source = self.source.clone();
         Box::pin(async move { authenticated::call(&source, &mut below, request).await })
     }
 }
 
 /// The service below, and the body that it takes.
-struct Below<S, B>(S, PhantomData<fn(B)>);
+struct Backend<S, B>(S, PhantomData<fn(B)>);
 
-impl<S, B, A> Sender for Below<S, B>
+impl<S, B, A> Sender for Backend<S, B>
 where
     S: Service<Request<B>, Response = Response<A>> + Send,
     S::Error: Into<Boxed>,
@@ -107,14 +107,14 @@ where
     A: Body<Data: Send, Error: Send> + Send,
 {
     type Request = Request<B>;
-    type Answer = Response<AnswerBody<Pin<Box<A>>>>;
+    type Response = Response<ResponseBody<Pin<Box<A>>>>;
     type Error = Boxed;
 
-    async fn send(&mut self, mut request: Request<B>, token: &Token) -> Result<Self::Answer, Boxed> {
+    async fn send(&mut self, mut request: Request<B>, token: &Token) -> Result<Self::Response, Boxed> {
         authenticated::put_on(token, request.headers_mut())?;
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
-        let answer = self.0.call(request).await.map_err(Into::into)?;
-        Ok(answer.map(|body| AnswerBody::new(Box::pin(body))))
+        let response = self.0.call(request).await.map_err(Into::into)?;
+        Ok(response.map(|body| ResponseBody::new(Box::pin(body))))
     }
 }
 

@@ -5,8 +5,8 @@ use crate::load::env::{self, Env};
 use crate::load::key_sources::{Tried, candidates, pins};
 use crate::load::secrets::{Secrets, Snapshot};
 use bootseal_core::{
-    Identity, Kind, KnownVaults, Pin, Place, Profile, PropertyPath, Reader, SealedFile, Secret, Trust, Vault, VaultId,
-    VerifiedFile,
+    CanRead, Identity, Kind, KnownFile, KnownVaults, Pin, Profile, PropertyPath, SealedFile, Secret, Trust, Vault,
+    VaultId, VerifiedFile,
 };
 use bootseal_memory::Level;
 use std::collections::HashMap;
@@ -105,7 +105,7 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// # let identity = Identity::generate()?;
     /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let vault = bootseal::Loader::exactly(&path).identity(identity).pin(&id)?.load()?;
     /// assert_eq!(vault.generation(), 1);
@@ -135,10 +135,10 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// # let identity = Identity::generate()?;
     /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let vault = bootseal::Loader::exactly(&path).pin(&id)?.identity(identity).load()?;
-    /// assert_eq!(vault.vault().to_string(), id);
+    /// assert_eq!(vault.vault_id().to_string(), id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -156,10 +156,10 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// let passphrase = Secret::copy_of(b"correct horse battery staple")?; // as a rule, from where only this program reads
     /// # let vault = Vault::create(vec![Access::by_passphrase("app", Role::Writer, Cost::Small, &passphrase)?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let vault = bootseal::Loader::exactly(&path).pin(&id)?.passphrase(passphrase).load()?;
-    /// assert_eq!(vault.vault().to_string(), id);
+    /// assert_eq!(vault.vault_id().to_string(), id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -194,7 +194,7 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// # let identity = Identity::generate()?;
     /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let at_least_7 = format!("{id}@7"); // this vault, at generation 7 or later
     /// let error = bootseal::Loader::exactly(&path).identity(identity).pin(&at_least_7)?.load().unwrap_err();
@@ -235,11 +235,11 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// # let identity = Identity::generate()?;
     /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let loader = bootseal::Loader::exactly(&path).identity(identity).environment(Default::default());
     /// let vault = loader.allow_unpinned().load()?;
-    /// assert_eq!(vault.vault().to_string(), id);
+    /// assert_eq!(vault.vault_id().to_string(), id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -286,10 +286,10 @@ impl Loader {
     ///
     /// ```
     /// use bootseal::Loader;
-    /// let vault = Loader::new("app.sealed.toml").vet(|file| bootseal::Gateway::read(file).map(drop).map_err(Into::into));
+    /// let vault = Loader::new("app.sealed.toml").validate_with(|file| bootseal::Gateway::read(file).map(drop).map_err(Into::into));
     /// ```
     #[must_use]
-    pub fn vet(mut self, check: impl Fn(&VerifiedFile) -> Result<()> + Send + Sync + 'static) -> Loader {
+    pub fn validate_with(mut self, check: impl Fn(&VerifiedFile) -> Result<()> + Send + Sync + 'static) -> Loader {
         self.vet = Some(Arc::new(check));
         self
     }
@@ -348,11 +348,11 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// # let identity = Identity::generate()?;
     /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let variables = [("BOOTSEAL_PIN".to_owned(), id.clone().into())].into();
     /// let vault = bootseal::Loader::exactly(&path).identity(identity).environment(variables).load()?;
-    /// assert_eq!(vault.vault().to_string(), id);
+    /// assert_eq!(vault.vault_id().to_string(), id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -375,7 +375,7 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// # let identity = Identity::generate()?;
     /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let vault = bootseal::Loader::exactly(&path).identity(identity).pin(&id)?.load()?;
     /// let error = vault.secret("db.password").unwrap_err(); // nothing was sealed yet
@@ -417,9 +417,9 @@ impl Loader {
         }
         let path = file.path().unwrap_or(Path::new("")).display();
         if let Some(old) = opening.old_id {
-            tracing::warn!(target: "bootseal", file = %path, %old, vault = %file.vault(), "the vault goes on under another id; renew the pin");
+            tracing::warn!(target: "bootseal", file = %path, %old, vault = %file.vault_id(), "the vault goes on under another id; renew the pin");
         }
-        tracing::info!(target: "bootseal", file = %path, vault = %file.vault(), generation = file.generation(), memory = %opening.report, "opened");
+        tracing::info!(target: "bootseal", file = %path, vault = %file.vault_id(), generation = file.generation(), memory = %opening.report, "opened");
         Ok(())
     }
 
@@ -434,7 +434,7 @@ impl Loader {
     /// # let path = folder.path().join("app.sealed.toml");
     /// # let identity = Identity::generate()?;
     /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, identity.recipient())?], "")?;
-    /// # let id = vault.file().vault().to_string();
+    /// # let id = vault.file().vault_id().to_string();
     /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
     /// let check = bootseal::Loader::exactly(&path).pin(&id)?.identity(identity).check()?;
     /// assert_eq!(check.generation, 1);
@@ -461,7 +461,7 @@ impl Loader {
         let profiles = tables.map(|table| (table.to_string(), Profile::read(file, &table).err().map(Error::from)));
         Ok(Check {
             path: opened.path.clone(),
-            vault: file.vault(),
+            vault: file.vault_id(),
             generation: file.generation(),
             values,
             profiles: profiles.collect(),
@@ -484,7 +484,7 @@ impl Loader {
             Some(named) if !self.exactly => (PathBuf::from(named), env::FILE),
             _ => (self.path.clone(), "given in code"),
         };
-        let place = Place::named(&path.file_name().unwrap_or_default().to_string_lossy());
+        let place = KnownFile::named(&path.file_name().unwrap_or_default().to_string_lossy());
         let state = self.state_folder();
         // Before the file: else a deployment between the two, which another process has seen already, would look like an older file.
         let known = match &state {
@@ -529,14 +529,14 @@ impl Loader {
             if let Some(known) = &known {
                 known.recognise(&mut verified, &place)?;
                 known.refuse_older_generation(&verified, &place)?;
-                old_id = old_id.or(known.vault_of(&place).filter(|id| *id != verified.vault() && own.is_empty()));
+                old_id = old_id.or(known.vault_of(&place).filter(|id| *id != verified.vault_id() && own.is_empty()));
                 // With a memory and nothing in it yet, the first start decides what is known from then on.
-                if verified.trust() == Trust::Nothing {
-                    tracing::warn!(target: "bootseal", file = %path.display(), vault = %verified.vault(), "first start without a pin: this vault is trusted from now on");
+                if verified.trust() == Trust::Unverified {
+                    tracing::warn!(target: "bootseal", file = %path.display(), vault = %verified.vault_id(), "first start without a pin: this vault is trusted from now on");
                     verified.trusted_by(Trust::FirstUse);
                 }
             }
-            if verified.trust() == Trust::Nothing && !self.allow_unpinned {
+            if verified.trust() == Trust::Unverified && !self.allow_unpinned {
                 return Err(unpinned(&verified, &candidate.name));
             }
             let pin_source = match (verified.trust(), own.is_empty()) {
@@ -577,7 +577,7 @@ impl Loader {
         let text = format!(
             "no key opens {} ({}, generation {}). Tried: {}.",
             path.display(),
-            verified.vault(),
+            verified.vault_id(),
             verified.generation(),
             tried.text()
         );
@@ -606,7 +606,7 @@ const STATE_FILE: &str = "known_vaults";
 
 /// What is said of a file that was opened, and where it is remembered.
 pub(crate) struct Opening {
-    memory: Option<(PathBuf, Place)>,
+    memory: Option<(PathBuf, KnownFile)>,
     old_id: Option<VaultId>,
     report: bootseal_memory::Report,
 }
@@ -620,11 +620,11 @@ struct Opened {
     state: Option<(PathBuf, &'static str)>,
     /// The highest generation that this host saw; 0 where it saw none.
     seen: u64,
-    place: Place,
+    place: KnownFile,
     /// The id that is pinned or remembered, where the vault has another one now.
     old_id: Option<VaultId>,
     report: bootseal_memory::Report,
-    vault: Vault<Reader>,
+    vault: Vault<CanRead>,
 }
 
 /// What a start would find: the answer of [`Loader::check`].
@@ -661,6 +661,6 @@ fn unpinned(file: &VerifiedFile, key: &str) -> Error {
     );
     Error::new(Kind::WrongVault, text).with_help(format!(
         "If it is the right file, pin it: write the line `# vault: {}` into the key file, or set BOOTSEAL_PIN={0}",
-        file.vault()
+        file.vault_id()
     ))
 }

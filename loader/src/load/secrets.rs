@@ -8,7 +8,9 @@ use crate::token::login_history::Attempts;
 use crate::token::source::TokenSource;
 #[cfg(feature = "client")]
 use bootseal_core::CredentialKey;
-use bootseal_core::{Kind, OpenedValue, Profile, Property, PropertyPath, Reader, Secret, Vault, VaultId, VerifiedFile};
+use bootseal_core::{
+    CanRead, Kind, OpenedValue, Profile, Property, PropertyPath, Secret, Vault, VaultId, VerifiedFile,
+};
 #[cfg(feature = "client")]
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -58,7 +60,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Every value is opened; then the data key is wiped. Of the profiles those in `only`, or all where it is empty.
-    pub(crate) fn new(vault: Vault<Reader>, only: &[PropertyPath]) -> Result<Snapshot> {
+    pub(crate) fn new(vault: Vault<CanRead>, only: &[PropertyPath]) -> Result<Snapshot> {
         let values = vault.open_all()?;
         #[cfg(feature = "client")]
         let credentials = vault.credential_key().clone();
@@ -103,7 +105,7 @@ impl Snapshot {
     pub(crate) fn account(&self, table: &PropertyPath) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
         let Some(profile) = self.profiles.get(table) else { return Ok(None) };
         let is_there = |name: &&str| table.child(name).is_ok_and(|path| self.file.property(&path).is_some());
-        let names = profile.names().into_iter().chain(profile.spare_names().filter(is_there));
+        let names = profile.value_names().into_iter().chain(profile.spare_names().filter(is_there));
         let values = names.map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
         Ok(Some((profile.clone(), values.collect::<Result<_>>()?)))
     }
@@ -119,7 +121,7 @@ impl Snapshot {
         let Some((folder, _)) = loader.and_then(Loader::state_folder) else { return Ok(None) };
         let named = values.iter().map(|(name, value)| (name.as_str(), value));
         let credentials = self.credentials.digest(profile, named)?;
-        Ok(Some(Attempts::new(&folder, self.file.vault(), &profile.table.to_string(), credentials)))
+        Ok(Some(Attempts::new(&folder, self.file.vault_id(), &profile.table.to_string(), credentials)))
     }
 
     /// A value that a login names: sealed as a rule, but a user's name may be readable.
@@ -161,12 +163,12 @@ impl Secrets {
     /// use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Vault};
     /// let me = Identity::generate()?;
     /// let draft = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "timeout = \"10s\"\n")?;
-    /// let pin = Pin::from(draft.file().vault());
+    /// let pin = Pin::from(draft.file().vault_id());
     /// let opened = SealedFile::parse(draft.sign()?.into_bytes())?.verify(&[pin])?.open(&[me])?;
     /// assert_eq!(bootseal::Secrets::of(opened)?.text("timeout")?, "10s");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn of(vault: Vault<Reader>) -> Result<Secrets> {
+    pub fn of(vault: Vault<CanRead>) -> Result<Secrets> {
         Ok(Secrets::new(Snapshot::new(vault, &[])?, None))
     }
 
@@ -228,8 +230,8 @@ impl Secrets {
     fn take(&self, newer: Snapshot, accept: impl FnOnce(&Snapshot) -> Result<()>) -> Result<Option<Vec<String>>> {
         let present = self.now();
         let (old, new) = (&present.file, &newer.file);
-        if old.vault() != new.vault() && !new.former_ids().contains(&old.vault()) {
-            let text = format!("the file is another vault now: {}; {} goes on", new.vault(), old.vault());
+        if old.vault_id() != new.vault_id() && !new.former_ids().contains(&old.vault_id()) {
+            let text = format!("the file is another vault now: {}; {} goes on", new.vault_id(), old.vault_id());
             return Err(newer.placed(bootseal_core::Error::new(Kind::WrongVault, text)));
         }
         if old.text() == new.text() {
@@ -464,7 +466,7 @@ impl Secrets {
     /// let clock = bootseal::testing::Clock::new();
     /// let acme = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport))?;
     /// let token = acme.token_blocking()?;
-    /// clock.advance(2 * token.life()); // it has run out
+    /// clock.advance(2 * token.lifetime()); // it has run out
     /// acme.token_blocking()?;
     /// assert_eq!(vendor.logins(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -484,12 +486,12 @@ impl Secrets {
                 let missing = Profile::read(&now.file, &table).err();
                 return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());
             };
-            if now.file.trust() == bootseal_core::Trust::Nothing {
+            if now.file.trust() == bootseal_core::Trust::Unverified {
                 return Err(Error::new(
                     Kind::WrongVault,
                     format!("no login with `{table}`: nothing says which vault this must be"),
                 )
-                .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault())));
+                .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault_id())));
             }
             if let Some(source) = lock(&self.0.sources).get(&table) {
                 return Ok(source.clone());
@@ -524,11 +526,11 @@ impl Secrets {
     ///
     /// ```
     /// let vault = bootseal::testing::vault([], "")?;
-    /// println!("pin it with BOOTSEAL_PIN={}", vault.vault());
+    /// println!("pin it with BOOTSEAL_PIN={}", vault.vault_id());
     /// # Ok::<(), bootseal::Error>(())
     /// ```
-    pub fn vault(&self) -> VaultId {
-        self.now().file.vault()
+    pub fn vault_id(&self) -> VaultId {
+        self.now().file.vault_id()
     }
 
     /// The routes that the file has for the gateway.
@@ -569,6 +571,6 @@ impl Secrets {
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secrets({}, generation {}, {} values)", self.vault(), self.generation(), self.now().values.len())
+        write!(f, "Secrets({}, generation {}, {} values)", self.vault_id(), self.generation(), self.now().values.len())
     }
 }

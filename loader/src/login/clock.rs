@@ -29,7 +29,7 @@ pub trait Clock: Send + Sync + 'static {
     /// let before = SystemClock.boot();
     /// assert!(SystemClock.boot() >= before);
     /// ```
-    fn boot(&self) -> Duration;
+    fn monotonic(&self) -> Duration;
 
     /// Time since 1970-01-01 UTC; someone may set it.
     ///
@@ -37,10 +37,10 @@ pub trait Clock: Send + Sync + 'static {
     /// use bootseal::{Clock, SystemClock};
     /// assert!(SystemClock.wall().as_secs() > 1_700_000_000);
     /// ```
-    fn wall(&self) -> Duration;
+    fn unix_time(&self) -> Duration;
 
     /// A number that is cheap to read, and another one each time some milliseconds have passed, the machine was suspended or the wall clock
-    /// was set: while it is the same, [`Clock::boot`] and [`Clock::wall`] need not be asked again. `None`, as by default: ask them.
+    /// was set: while it is the same, [`Clock::monotonic`] and [`Clock::unix_time`] need not be asked again. `None`, as by default: ask them.
     ///
     /// ```
     /// use bootseal::{Clock, SystemClock};
@@ -68,25 +68,25 @@ pub trait Clock: Send + Sync + 'static {
     /// use bootseal::{Clock, SystemClock};
     /// assert!((0.0..=1.0).contains(&SystemClock.draw()));
     /// ```
-    fn draw(&self) -> f64;
+    fn jitter(&self) -> f64;
 }
 
 /// One instant on both clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Moment {
-    pub(crate) boot: Duration,
-    pub(crate) wall: Duration,
+    pub(crate) monotonic: Duration,
+    pub(crate) unix_time: Duration,
 }
 
 impl Moment {
     pub(crate) fn now(clock: &dyn Clock) -> Moment {
-        Moment { boot: clock.boot(), wall: clock.wall() }
+        Moment { monotonic: clock.monotonic(), unix_time: clock.unix_time() }
     }
 
     /// How long ago it was. By the greater of the two: covers a suspended machine, a stopped virtual one, and a wall clock that was set
     /// either way.
     pub(crate) fn age(self, clock: &dyn Clock) -> Duration {
-        clock.boot().saturating_sub(self.boot).max(clock.wall().saturating_sub(self.wall))
+        clock.monotonic().saturating_sub(self.monotonic).max(clock.unix_time().saturating_sub(self.unix_time))
     }
 }
 
@@ -106,19 +106,19 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn boot(&self) -> Duration {
+    fn monotonic(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    fn boot(&self) -> Duration {
+    fn monotonic(&self) -> Duration {
         // May stand still while the machine is suspended; the wall clock, which the age of a token looks at too, does not.
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed()
     }
 
-    fn wall(&self) -> Duration {
+    fn unix_time(&self) -> Duration {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
     }
 
@@ -133,7 +133,7 @@ impl Clock for SystemClock {
         Box::pin(tokio::time::sleep(time))
     }
 
-    fn draw(&self) -> f64 {
+    fn jitter(&self) -> f64 {
         let mut bytes = [0; 4];
         // Chance only spreads load here; without it everything still works.
         let _ = getrandom::fill(&mut bytes);

@@ -29,10 +29,10 @@ impl Cookie {
     }
 }
 
-/// Those that `headers` leave set, each name once: the last word on it counts. What is no cookie is passed over. `wall` is our own time,
+/// Those that `headers` leave set, each name once: the last word on it counts. What is no cookie is passed over. `unix_time` is our own time,
 /// in seconds since 1970, for an answer that does not say its.
-pub(crate) fn set_by(headers: &HeaderMap, wall: f64) -> Result<Vec<Cookie>, MemoryError> {
-    let now = date(headers).unwrap_or(wall);
+pub(crate) fn set_by(headers: &HeaderMap, unix_time: f64) -> Result<Vec<Cookie>, MemoryError> {
+    let now = date(headers).unwrap_or(unix_time);
     let mut cookies: Vec<Cookie> = Vec::new();
     for line in headers.get_all(SET_COOKIE) {
         let Some(cookie) = read(line.as_bytes())? else { continue };
@@ -45,8 +45,8 @@ pub(crate) fn set_by(headers: &HeaderMap, wall: f64) -> Result<Vec<Cookie>, Memo
 }
 
 /// The one of this name that `headers` leave set.
-pub(crate) fn named(headers: &HeaderMap, name: &str, wall: f64) -> Result<Option<Cookie>, MemoryError> {
-    Ok(set_by(headers, wall)?.into_iter().find(|cookie| cookie.name == name))
+pub(crate) fn named(headers: &HeaderMap, name: &str, unix_time: f64) -> Result<Option<Cookie>, MemoryError> {
+    Ok(set_by(headers, unix_time)?.into_iter().find(|cookie| cookie.name == name))
 }
 
 fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
@@ -80,8 +80,8 @@ pub(crate) fn can_carry(value: &[u8]) -> bool {
 
 /// For a fuzzer: names and values of what is left set, and whether it is sent back.
 #[cfg(fuzzing)]
-pub fn fuzzed(headers: &HeaderMap, wall: f64) -> Vec<(String, Secret, bool)> {
-    let cookies = set_by(headers, wall).unwrap_or_default();
+pub fn fuzzed(headers: &HeaderMap, unix_time: f64) -> Vec<(String, Secret, bool)> {
+    let cookies = set_by(headers, unix_time).unwrap_or_default();
     cookies.into_iter().map(|cookie| (cookie.name, cookie.value.clone(), cookie.value.expose(can_carry))).collect()
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
-    fn answer(lines: &[&str]) -> HeaderMap {
+    fn response(lines: &[&str]) -> HeaderMap {
         lines.iter().map(|line| (SET_COOKIE, HeaderValue::from_str(line).unwrap())).collect()
     }
 
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(cookie.value.expose_str(str::to_owned).unwrap(), value, "{line}");
             assert_eq!((cookie.max_age, cookie.expires), (max_age, expires), "{line}");
         }
-        assert!(named(&answer(&["s", "=x", "other=x", "s s=x"]), "s", 0.0).unwrap().is_none());
+        assert!(named(&response(&["s", "=x", "other=x", "s s=x"]), "s", 0.0).unwrap().is_none());
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
             (&["s=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"], Some("x")),
             (&["s=x; Expires=never"], Some("x")),
         ] {
-            let found = named(&answer(lines), "s", now).unwrap();
+            let found = named(&response(lines), "s", now).unwrap();
             assert_eq!(
                 found.map(|found| found.value.expose_str(str::to_owned).unwrap()).as_deref(),
                 value,
@@ -136,10 +136,10 @@ mod tests {
             );
         }
         // The vendor's clock says what is over, where it is told.
-        let mut headers = answer(&["s=x; Expires=Wed, 31 Dec 2025 23:30:00 GMT"]);
+        let mut headers = response(&["s=x; Expires=Wed, 31 Dec 2025 23:30:00 GMT"]);
         headers.insert("date", HeaderValue::from_static("Wed, 31 Dec 2025 23:00:00 GMT"));
         assert!(named(&headers, "s", now).unwrap().is_some());
-        assert_eq!(set_by(&answer(&["a=1", "b=1", "a=2"]), now).unwrap().len(), 2);
+        assert_eq!(set_by(&response(&["a=1", "b=1", "a=2"]), now).unwrap().len(), 2);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) struct Evidence {
     /// The answer's `Date`, seconds since 1970.
     pub(crate) server_date: Option<f64>,
     /// Our wall clock when the answer came.
-    pub(crate) wall: f64,
+    pub(crate) unix_time: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,27 +94,29 @@ impl FieldValue {
 
 /// How long a token lives, counted from the moment at which its login was sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Life {
-    pub(crate) life: Duration,
+pub(crate) struct Lifetime {
+    pub(crate) lifetime: Duration,
     pub(crate) from: ExpiryFrom,
     /// The vendor, or a clock, says that it had run out before it came.
     pub(crate) born_expired: bool,
 }
 
-impl Life {
-    pub(crate) fn of(profile: &Profile, evidence: &Evidence) -> Life {
+impl Lifetime {
+    pub(crate) fn of(profile: &Profile, evidence: &Evidence) -> Lifetime {
         // A host whose clock is wrong by an hour must neither log in at each call nor send dead tokens.
-        let server_now =
-            evidence.server_date.filter(|date| (date - evidence.wall).abs() > CLOCK_TOLERANCE).unwrap_or(evidence.wall);
+        let server_now = evidence
+            .server_date
+            .filter(|date| (date - evidence.unix_time).abs() > CLOCK_TOLERANCE)
+            .unwrap_or(evidence.unix_time);
         let jwt = evidence.jwt.map(|claims| {
             let left = claims.exp - server_now;
             (claims.iat.map_or(left, |iat| left.min(claims.exp - iat)), ExpiryFrom::Jwt)
         });
         let found = match &profile.expiry {
             Some(Expiry::OnReject) => {
-                return Life { life: profile.max_age, from: ExpiryFrom::OnReject, born_expired: false };
+                return Lifetime { lifetime: profile.max_age, from: ExpiryFrom::OnReject, born_expired: false };
             }
-            Some(Expiry::Fixed(life)) => Some((life.as_secs_f64(), ExpiryFrom::Fixed)),
+            Some(Expiry::Fixed(lifetime)) => Some((lifetime.as_secs_f64(), ExpiryFrom::Fixed)),
             Some(Expiry::Jwt) => jwt,
             Some(Expiry::Field(_)) => evidence.field.map(|field| (field.seconds_from(server_now), field.from)),
             _ => jwt.or(evidence.expires_in.map(|seconds| (seconds, ExpiryFrom::Json))),
@@ -123,11 +125,11 @@ impl Life {
             .filter(|(seconds, _)| !seconds.is_nan())
             .unwrap_or((profile.default_life.as_secs_f64(), ExpiryFrom::Default));
         if seconds <= 0.0 {
-            return Life { life: BORN_EXPIRED, from, born_expired: true };
+            return Lifetime { lifetime: BORN_EXPIRED, from, born_expired: true };
         }
         // Never longer than `max_age`, whatever the answer claims; and never so short that nothing could be divided.
-        let life = Duration::from_secs_f64(seconds.clamp(0.001, profile.max_age.as_secs_f64()));
-        Life { life, from, born_expired: false }
+        let lifetime = Duration::from_secs_f64(seconds.clamp(0.001, profile.max_age.as_secs_f64()));
+        Lifetime { lifetime, from, born_expired: false }
     }
 }
 
@@ -141,21 +143,21 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// For a token that came at `age`: it is kept for a moment whatever it says of its life, so that no call makes a login each. What is
     /// dead the vendor rejects, and then there is another login.
-    pub(crate) fn kept(self, life: &Life, age: Duration) -> Deadlines {
-        let least = age + if life.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
+    pub(crate) fn kept(self, lifetime: &Lifetime, age: Duration) -> Deadlines {
+        let least = age + if lifetime.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
         Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }
     }
 
-    /// `draw`, from 0 to 1, spreads the refreshes of many processes.
-    pub(crate) fn of(profile: &Profile, life: &Life, draw: f64) -> Deadlines {
-        if life.born_expired {
-            return Deadlines { refresh_at: life.life, hard_at: life.life };
+    /// `jitter`, from 0 to 1, spreads the refreshes of many processes.
+    pub(crate) fn of(profile: &Profile, lifetime: &Lifetime, jitter: f64) -> Deadlines {
+        if lifetime.born_expired {
+            return Deadlines { refresh_at: lifetime.lifetime, hard_at: lifetime.lifetime };
         }
-        let total = life.life;
+        let total = lifetime.lifetime;
         let skew = profile.skew.min(total / 10).max(Duration::from_secs(1)).min(total / 2);
         let hard_at = total - skew;
-        let ahead = profile.refresh_ahead && life.from != ExpiryFrom::OnReject && total >= Duration::from_secs(20);
-        let refresh_at = if ahead { total.mul_f64(0.75 + 0.10 * draw.clamp(0.0, 1.0)).min(hard_at) } else { hard_at };
+        let ahead = profile.refresh_ahead && lifetime.from != ExpiryFrom::OnReject && total >= Duration::from_secs(20);
+        let refresh_at = if ahead { total.mul_f64(0.75 + 0.10 * jitter.clamp(0.0, 1.0)).min(hard_at) } else { hard_at };
         Deadlines { refresh_at, hard_at }
     }
 }
@@ -198,18 +200,22 @@ mod tests {
     }
 
     fn jwt(exp: f64, iat: Option<f64>) -> Evidence {
-        Evidence { jwt: Some(Claims { exp, iat }), wall: NOW, ..Evidence::default() }
+        Evidence { jwt: Some(Claims { exp, iat }), unix_time: NOW, ..Evidence::default() }
     }
 
     fn field(unit: Unit, number: f64) -> Evidence {
-        Evidence { field: Some(FieldValue { from: ExpiryFrom::Json, unit, number }), wall: NOW, ..Evidence::default() }
+        Evidence {
+            field: Some(FieldValue { from: ExpiryFrom::Json, unit, number }),
+            unix_time: NOW,
+            ..Evidence::default()
+        }
     }
 
     /// What the answer says is the life, in seconds; nothing where the token was dead when it came.
     fn seconds(profile: &Profile, evidence: &Evidence) -> Option<f64> {
-        let life = Life::of(profile, evidence);
-        assert!(!life.born_expired || life.life == BORN_EXPIRED);
-        (!life.born_expired).then_some(life.life.as_secs_f64())
+        let lifetime = Lifetime::of(profile, evidence);
+        assert!(!lifetime.born_expired || lifetime.lifetime == BORN_EXPIRED);
+        (!lifetime.born_expired).then_some(lifetime.lifetime.as_secs_f64())
     }
 
     #[test]
@@ -230,7 +236,7 @@ mod tests {
         ] {
             assert_eq!(seconds(&profile, &jwt(exp, None)), expected, "{exp}");
         }
-        assert_eq!(Life::of(&profile, &jwt(NOW + 600.0, None)).from, ExpiryFrom::Jwt);
+        assert_eq!(Lifetime::of(&profile, &jwt(NOW + 600.0, None)).from, ExpiryFrom::Jwt);
     }
 
     #[test]
@@ -269,7 +275,7 @@ mod tests {
         }
         // A life is a life, whatever the clocks show.
         let evidence =
-            Evidence { server_date: Some(NOW + HOUR), expires_in: Some(600.0), wall: NOW, ..Evidence::default() };
+            Evidence { server_date: Some(NOW + HOUR), expires_in: Some(600.0), unix_time: NOW, ..Evidence::default() };
         assert_eq!(seconds(&profile, &evidence), Some(600.0));
     }
 
@@ -301,7 +307,7 @@ mod tests {
         let evidence = |jwt_seconds, field_seconds, expires_in| Evidence {
             expires_in,
             jwt: Option::map(jwt_seconds, |seconds: f64| Claims { exp: NOW + seconds, iat: None }),
-            ..Option::map_or(field_seconds, Evidence { wall: NOW, ..Evidence::default() }, |seconds| {
+            ..Option::map_or(field_seconds, Evidence { unix_time: NOW, ..Evidence::default() }, |seconds| {
                 field(Unit::Seconds, seconds)
             })
         };
@@ -321,33 +327,34 @@ mod tests {
         ] {
             let profile = profile(expiry);
             for (evidence, (seconds, from)) in [(&all, with_all), (&none, with_none)] {
-                let expected = Life { life: Duration::from_secs_f64(seconds), from, born_expired: false };
-                assert_eq!(Life::of(&profile, evidence), expected, "{expiry}");
+                let expected = Lifetime { lifetime: Duration::from_secs_f64(seconds), from, born_expired: false };
+                assert_eq!(Lifetime::of(&profile, evidence), expected, "{expiry}");
             }
         }
         let only_expires_in = evidence(None, None, Some(400.0));
-        assert_eq!(Life::of(&profile(""), &only_expires_in).from, ExpiryFrom::Json);
-        assert_eq!(Life::of(&profile("expiry = { jwt = true }"), &only_expires_in).from, ExpiryFrom::Default);
+        assert_eq!(Lifetime::of(&profile(""), &only_expires_in).from, ExpiryFrom::Json);
+        assert_eq!(Lifetime::of(&profile("expiry = { jwt = true }"), &only_expires_in).from, ExpiryFrom::Default);
     }
 
-    fn deadlines(profile: &Profile, seconds: f64, draw: f64) -> (f64, f64) {
-        let life = Life { life: Duration::from_secs_f64(seconds), from: ExpiryFrom::Fixed, born_expired: false };
-        let deadlines = Deadlines::of(profile, &life, draw);
+    fn deadlines(profile: &Profile, seconds: f64, jitter: f64) -> (f64, f64) {
+        let lifetime =
+            Lifetime { lifetime: Duration::from_secs_f64(seconds), from: ExpiryFrom::Fixed, born_expired: false };
+        let deadlines = Deadlines::of(profile, &lifetime, jitter);
         (deadlines.refresh_at.as_secs_f64(), deadlines.hard_at.as_secs_f64())
     }
 
     #[test]
     fn a_refresh_is_spread_over_a_tenth_of_the_life() {
         let profile = profile("");
-        for (draw, refresh_at) in [(0.0, 2700.0), (0.5, 2880.0), (1.0, 3060.0), (7.0, 3060.0), (-7.0, 2700.0)] {
-            assert_eq!(deadlines(&profile, HOUR, draw), (refresh_at, 3540.0), "{draw}");
+        for (jitter, refresh_at) in [(0.0, 2700.0), (0.5, 2880.0), (1.0, 3060.0), (7.0, 3060.0), (-7.0, 2700.0)] {
+            assert_eq!(deadlines(&profile, HOUR, jitter), (refresh_at, 3540.0), "{jitter}");
         }
     }
 
     #[test]
     fn the_skew_is_a_tenth_of_the_life_a_second_at_least_and_never_over_half() {
         let usual = profile("");
-        for (life, refresh_at, hard_at) in [
+        for (lifetime, refresh_at, hard_at) in [
             (DAY, 0.8 * DAY, DAY - 60.0),
             (100.0, 80.0, 90.0),
             (20.0, 16.0, 18.0),
@@ -359,7 +366,7 @@ mod tests {
             (1.0, 0.5, 0.5),
             (0.001, 0.0005, 0.0005),
         ] {
-            assert_eq!(deadlines(&usual, life, 0.5), (refresh_at, hard_at), "{life}");
+            assert_eq!(deadlines(&usual, lifetime, 0.5), (refresh_at, hard_at), "{lifetime}");
         }
         assert_eq!(deadlines(&profile("skew = \"5s\""), HOUR, 0.5), (2880.0, 3595.0));
         assert_eq!(deadlines(&profile("skew = \"1ms\""), HOUR, 0.5), (2880.0, 3599.0));
@@ -371,10 +378,10 @@ mod tests {
     fn what_is_not_refreshed_ahead_is_used_to_its_end() {
         assert_eq!(deadlines(&profile("refresh_ahead = false"), HOUR, 0.5), (3540.0, 3540.0));
         let on_reject = profile("expiry = \"on-reject\"");
-        let life = Life::of(&on_reject, &Evidence::default());
+        let lifetime = Lifetime::of(&on_reject, &Evidence::default());
         let end = Duration::from_secs(86_400 - 60);
-        assert_eq!(Deadlines::of(&on_reject, &life, 0.5), Deadlines { refresh_at: end, hard_at: end });
-        let dead = Life::of(&profile(""), &jwt(NOW - 1.0, None));
+        assert_eq!(Deadlines::of(&on_reject, &lifetime, 0.5), Deadlines { refresh_at: end, hard_at: end });
+        let dead = Lifetime::of(&profile(""), &jwt(NOW - 1.0, None));
         assert_eq!(
             Deadlines::of(&profile(""), &dead, 0.5),
             Deadlines { refresh_at: BORN_EXPIRED, hard_at: BORN_EXPIRED }
@@ -432,16 +439,16 @@ mod tests {
     proptest! {
         #[test]
         fn no_number_makes_it_panic_and_no_token_outlives_its_bounds(
-            exp in any::<f64>(), iat in any::<Option<f64>>(), date in any::<Option<f64>>(), expires_in in any::<Option<f64>>(), is_jwt in any::<bool>(), draw in any::<f64>(),
+            exp in any::<f64>(), iat in any::<Option<f64>>(), date in any::<Option<f64>>(), expires_in in any::<Option<f64>>(), is_jwt in any::<bool>(), jitter in any::<f64>(),
         ) {
             thread_local!(static PROFILE: Profile = profile(""));
             let jwt = is_jwt.then_some(Claims { exp, iat });
-            let evidence = Evidence { jwt, expires_in, server_date: date, wall: NOW, field: None };
+            let evidence = Evidence { jwt, expires_in, server_date: date, unix_time: NOW, field: None };
             PROFILE.with(|profile| {
-                let life = Life::of(profile, &evidence);
-                prop_assert!(life.life <= profile.max_age);
-                let Deadlines { refresh_at, hard_at } = Deadlines::of(profile, &life, draw);
-                prop_assert!(Duration::ZERO < refresh_at && refresh_at <= hard_at && hard_at <= life.life);
+                let lifetime = Lifetime::of(profile, &evidence);
+                prop_assert!(lifetime.lifetime <= profile.max_age);
+                let Deadlines { refresh_at, hard_at } = Deadlines::of(profile, &lifetime, jitter);
+                prop_assert!(Duration::ZERO < refresh_at && refresh_at <= hard_at && hard_at <= lifetime.lifetime);
                 Ok(())
             })?;
         }

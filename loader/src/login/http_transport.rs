@@ -2,9 +2,9 @@
 
 use crate::error::Error;
 use crate::login::procedure::Account;
-use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
-use crate::wire::client::{Guarded, Options};
-use crate::wire::connect::Reach;
+use crate::login::{LoginRequest, LoginResponse, Transport, TransportError};
+use crate::wire::client::{Options, SecretClient};
+use crate::wire::connect::ConnectOptions;
 use crate::wire::pool::Failed;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-const MAX_ANSWER: usize = 1 << 20;
+const MAX_RESPONSE: usize = 1 << 20;
 /// What is agreed on in the TLS handshake (ALPN, RFC 7301).
 pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 pub(crate) const HTTP_2: &[u8] = b"h2";
@@ -45,7 +45,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct HttpTransport;
 
 impl Transport for HttpTransport {
-    fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    fn send(
+        &self,
+        request: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         Box::pin(async move {
             let origin = request.url.origin();
             let allowed = move |url: &Url| {
@@ -53,9 +56,9 @@ impl Transport for HttpTransport {
                 (url.origin() == origin).then_some(()).ok_or_else(other)
             };
             let connect_timeout = Some(CONNECT_TIMEOUT.min(request.timeout));
-            let reach = Reach { connect_timeout, http1_only: true, ..Reach::default() };
+            let reach = ConnectOptions { connect_timeout, http1_only: true, ..ConnectOptions::default() };
             let options = Options { reach, idle_per_host: 0, ..Options::default() };
-            let guarded = Guarded::new(&Way::of_login(&request), &options, allowed).map_err(ours)?;
+            let guarded = SecretClient::new(&Endpoint::of_login(&request), &options, allowed).map_err(ours)?;
             let mut call = http::Request::new(reqwest::Body::default());
             *call.method_mut() = request.method;
             *call.uri_mut() = request
@@ -68,26 +71,26 @@ impl Transport for HttpTransport {
             }
             let exchange = async { read(guarded.once(&mut call, &request.headers).await.map_err(understand)?).await };
             match tokio::time::timeout(request.timeout, exchange).await {
-                Ok(answer) => answer,
+                Ok(response) => response,
                 Err(_) => Err(TransportError::Timeout),
             }
         })
     }
 }
 
-async fn read(answer: http::Response<Incoming>) -> Result<LoginAnswer, TransportError> {
+async fn read(response: http::Response<Incoming>) -> Result<LoginResponse, TransportError> {
     let no_memory = |error: bootseal_memory::MemoryError| TransportError::Broken(error.to_string());
-    let (parts, mut stream) = answer.into_parts();
+    let (parts, mut stream) = response.into_parts();
     let mut body = SecretBuf::with_capacity(4096).map_err(no_memory)?;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_frame(cx)).await {
         let frame = frame.map_err(|error| TransportError::Broken(crate::error::chain(&error)))?;
         let Some(chunk) = frame.data_ref() else { continue };
-        if body.len() + chunk.len() > MAX_ANSWER {
+        if body.len() + chunk.len() > MAX_RESPONSE {
             return Err(TransportError::Broken("it is larger than 1 MiB".into()));
         }
         body.push(chunk).map_err(no_memory)?;
     }
-    Ok(LoginAnswer { status: parts.status.as_u16(), headers: parts.headers, body: body.freeze() })
+    Ok(LoginResponse { status: parts.status.as_u16(), headers: parts.headers, body: body.freeze() })
 }
 
 fn ours(error: Error) -> TransportError {
@@ -127,30 +130,30 @@ fn tls_cause(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// How a vendor is reached and trusted.
 #[derive(Clone, Default)]
-pub(crate) struct Way {
+pub(crate) struct Endpoint {
     ca: Option<String>,
     client_cert: Option<(Secret, Secret)>,
     pub(crate) proxy: Option<Url>,
 }
 
-impl Way {
-    fn of_login(request: &LoginRequest) -> Way {
-        Way { ca: request.ca.clone(), client_cert: request.client_cert.clone(), proxy: request.proxy.clone() }
+impl Endpoint {
+    fn of_login(request: &LoginRequest) -> Endpoint {
+        Endpoint { ca: request.ca.clone(), client_cert: request.client_cert.clone(), proxy: request.proxy.clone() }
     }
 
     /// Through this one in place of what the profile says.
-    pub(crate) fn with_proxy(mut self, proxy: Option<Url>) -> Way {
+    pub(crate) fn with_proxy(mut self, proxy: Option<Url>) -> Endpoint {
         self.proxy = proxy.or(self.proxy);
         self
     }
 
     /// Trusting these in place of what the profile says.
-    pub(crate) fn with_roots(mut self, pem: Option<&str>) -> Way {
+    pub(crate) fn with_roots(mut self, pem: Option<&str>) -> Endpoint {
         self.ca = pem.map(str::to_owned).or(self.ca);
         self
     }
 
-    pub(crate) fn is(&self, other: &Way) -> bool {
+    pub(crate) fn is(&self, other: &Endpoint) -> bool {
         let certificates = match (&self.client_cert, &other.client_cert) {
             (Some((cert, key)), Some((other_cert, other_key))) => cert.same_as(other_cert) && key.same_as(other_key),
             (one, other) => one.is_none() && other.is_none(),
@@ -158,15 +161,15 @@ impl Way {
         certificates && self.ca == other.ca && self.proxy == other.proxy
     }
 
-    pub(crate) fn of(account: &Account) -> Way {
+    pub(crate) fn of(account: &Account) -> Endpoint {
         let profile = &account.profile;
         let named = |name: &str| account.values.get(name).cloned();
         let client_cert = profile.client_cert.as_ref().and_then(|names| named(&names.cert).zip(named(&names.key)));
-        Way { ca: profile.ca.clone(), client_cert, proxy: profile.proxy.clone() }
+        Endpoint { ca: profile.ca.clone(), client_cert, proxy: profile.proxy.clone() }
     }
 }
 
-pub(crate) fn tls_config(way: &Way) -> Result<ClientConfig, String> {
+pub(crate) fn tls_config(way: &Endpoint) -> Result<ClientConfig, String> {
     // The process's provider where one is installed; nothing is installed by a library.
     let provider =
         CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));

@@ -10,12 +10,12 @@ pub(crate) mod procedure;
 pub(crate) mod totp;
 
 use crate::error::Error;
-use crate::login::expiry::{Evidence, ExpiryFrom, FieldValue, Life, date, http_date, iso8601};
+use crate::login::expiry::{Evidence, ExpiryFrom, FieldValue, Lifetime, date, http_date, iso8601};
 use crate::login::json::{Found, find, places};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{
-    AnswerPlace, Basic, Body, Call, Expiry, Field, JsonTemplate, Kind, Part, Profile, Secret, Template, Test, Unit,
+    Basic, Body, Call, Expiry, Field, JsonTemplate, Kind, Part, Profile, ResponsePlace, Secret, Template, Test, Unit,
     When,
 };
 use bootseal_memory::SecretBuf;
@@ -30,11 +30,11 @@ use url::Url;
 /// A login, ready to be sent. What is secret in it lies on guarded pages.
 ///
 /// ```
-/// # use bootseal::{LoginAnswer, LoginRequest, Transport, TransportError};
+/// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
 /// # use std::{future::Future, pin::Pin, sync::Arc};
 /// # struct Script;
 /// # impl Transport for Script {
-/// fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+/// fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
 ///     assert_eq!((request.method.as_str(), request.url.scheme()), ("POST", "https"));
 ///     assert!(request.headers.iter().any(|(name, _)| name == "authorization")); // HTTP Basic
 ///     Box::pin(async { Err(TransportError::Timeout) })
@@ -85,13 +85,13 @@ impl std::fmt::Debug for LoginRequest {
 /// What came back.
 ///
 /// ```
-/// use bootseal::{LoginAnswer, Secret};
+/// use bootseal::{LoginResponse, Secret};
 /// let body = Secret::copy_of(br#"{"access_token":"opaque"}"#)?;
-/// let answer = LoginAnswer { status: 200, headers: Default::default(), body };
+/// let answer = LoginResponse { status: 200, headers: Default::default(), body };
 /// assert!(!format!("{answer:?}").contains("opaque"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct LoginAnswer {
+pub struct LoginResponse {
     /// The status code.
     pub status: u16,
     /// The headers.
@@ -100,7 +100,7 @@ pub struct LoginAnswer {
     pub body: Secret,
 }
 
-impl std::fmt::Debug for LoginAnswer {
+impl std::fmt::Debug for LoginResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A header may be the token.
         let headers: Vec<_> = self.headers.keys().collect();
@@ -111,11 +111,11 @@ impl std::fmt::Debug for LoginAnswer {
 /// Why nothing came back.
 ///
 /// ```
-/// # use bootseal::{LoginAnswer, LoginRequest, Transport, TransportError};
+/// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
 /// # use std::{future::Future, pin::Pin, sync::Arc};
 /// # struct Script;
 /// # impl Transport for Script {
-/// fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+/// fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
 ///     Box::pin(async { Err(TransportError::Connect("connection refused".into())) })
 /// }
 /// # }
@@ -143,23 +143,23 @@ pub enum TransportError {
 /// Sends a login. The default is HTTPS; tests bring a script.
 ///
 /// ```
-/// use bootseal::{LoginAnswer, LoginRequest, Secret, Transport, TransportError};
+/// use bootseal::{LoginResponse, LoginRequest, Secret, Transport, TransportError};
 /// # use std::{future::Future, pin::Pin, sync::Arc};
 ///
 /// struct Script;
 ///
 /// impl Transport for Script {
-///     fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+///     fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
 ///         let body = Secret::copy_of(br#"{"access_token":"opaque","expires_in":60}"#);
 ///         let body = body.map_err(|error| TransportError::Broken(error.to_string()));
-///         Box::pin(async { Ok(LoginAnswer { status: 200, headers: Default::default(), body: body? }) })
+///         Box::pin(async { Ok(LoginResponse { status: 200, headers: Default::default(), body: body? }) })
 ///     }
 /// }
 /// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
 /// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
 /// # let clock = bootseal::testing::Clock::new();
 /// let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
-/// assert_eq!(acme.token_blocking()?.life().as_secs(), 60);
+/// assert_eq!(acme.token_blocking()?.lifetime().as_secs(), 60);
 /// # Ok::<(), bootseal::Error>(())
 /// ```
 pub trait Transport: Send + Sync + 'static {
@@ -170,7 +170,10 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// # Errors
     /// The [`TransportError`] that says how far the request came: only after [`TransportError::Connect`] it is sent once more.
-    fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>>;
+    fn send(
+        &self,
+        request: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>>;
 }
 
 /// The values of the profile's table that its login names.
@@ -400,7 +403,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) secret: Secret,
-    pub(crate) life: Life,
+    pub(crate) lifetime: Lifetime,
     pub(crate) status: u16,
     pub(crate) captured: Values,
     /// What a call carries, filled in.
@@ -452,15 +455,15 @@ pub(crate) fn failed(class: Class, status: Option<u16>, text: impl Into<String>)
     Outcome::Failed(Failure { class, text: text.into(), status, retry_after: None })
 }
 
-/// What the answer to `call`, or its absence, means; `wall` is our wall clock when it came.
+/// What the answer to `call`, or its absence, means; `unix_time` is our wall clock when it came.
 pub(crate) fn understand(
     profile: &Profile,
     call: &Call,
-    answer: Result<LoginAnswer, TransportError>,
-    wall: Duration,
+    response: Result<LoginResponse, TransportError>,
+    unix_time: Duration,
 ) -> Outcome {
-    match arrived(profile, call, answer, wall) {
-        Ok(answer) => token(profile, call, &answer, wall),
+    match arrived(profile, call, response, unix_time) {
+        Ok(response) => token(profile, call, &response, unix_time),
         Err(failure) => Outcome::Failed(failure),
     }
 }
@@ -469,13 +472,13 @@ pub(crate) fn understand(
 pub(crate) fn arrived(
     profile: &Profile,
     call: &Call,
-    answer: Result<LoginAnswer, TransportError>,
-    wall: Duration,
-) -> Result<LoginAnswer, Failure> {
+    response: Result<LoginResponse, TransportError>,
+    unix_time: Duration,
+) -> Result<LoginResponse, Failure> {
     let failed =
         |class: Class, status: Option<u16>, text: String| Err(Failure { class, text, status, retry_after: None });
-    let answer = match answer {
-        Ok(answer) => answer,
+    let response = match response {
+        Ok(response) => response,
         Err(TransportError::Connect(why)) => {
             return failed(Class::Down { unsent: true }, None, format!("cannot be reached: {why}"));
         }
@@ -493,8 +496,8 @@ pub(crate) fn arrived(
             return failed(Class::Down { unsent: false }, None, format!("broke off its answer: {why}"));
         }
     };
-    let status = answer.status;
-    let retry_after = retry_after(profile, &answer, wall);
+    let status = response.status;
+    let retry_after = retry_after(profile, &response, unix_time);
     let said = |what: &str| format!("answered {status}{what}");
     // What the profile lists is said of the login alone: a form's page answers 200 where its login answers 302.
     let login = std::ptr::eq(call, &profile.login).then_some(profile);
@@ -505,21 +508,21 @@ pub(crate) fn arrived(
     let ok = login.and_then(|login| login.ok_status.as_ref());
     let ok = ok.map_or((200..300).contains(&status), |list| list.contains(&status));
     let refused_when = login.and_then(|login| login.refused_when.as_ref());
-    let refused = refused_when.is_some_and(|when| answer.body.expose(|body| holds(when, body)));
+    let refused = refused_when.is_some_and(|when| response.body.expose(|body| holds(when, body)));
     if refused && (ok || listed.is_none() && (400..500).contains(&status) && status != 429) {
         return failed(Class::Refused, Some(status), said(" to the login, and in it what the profile calls refused"));
     }
     if ok {
-        return Ok(answer);
+        return Ok(response);
     }
     match status {
         401 | 403 | 423 if listed.is_none() => failed(Class::Refused, Some(status), said(" to the login")),
-        400 | 422 if listed.is_none() => match oauth_code(&answer) {
+        400 | 422 if listed.is_none() => match oauth_code(&response) {
             Some(code) => failed(Class::Refused, Some(status), said(&format!(" to the login ({code})"))),
             None => failed(Class::PerhapsRefused, Some(status), said(" to the login")),
         },
         300..400 => {
-            let location = answer.headers.get(http::header::LOCATION).and_then(|location| location.to_str().ok());
+            let location = response.headers.get(http::header::LOCATION).and_then(|location| location.to_str().ok());
             let target = location
                 .and_then(|location| call.url.base().join(location).ok())
                 .map(|url| url.origin().ascii_serialization());
@@ -540,25 +543,25 @@ pub(crate) fn arrived(
 }
 
 /// The vendor's own word for wrong credentials (RFC 6749 §5.2), which is no secret; nothing else of a body is ever shown.
-fn oauth_code(answer: &LoginAnswer) -> Option<&'static str> {
-    let Ok(Some(Found::Text(code))) = answer.body.expose(|body| find(body, "/error")) else { return None };
+fn oauth_code(response: &LoginResponse) -> Option<&'static str> {
+    let Ok(Some(Found::Text(code))) = response.body.expose(|body| find(body, "/error")) else { return None };
     ["invalid_grant", "invalid_client", "unauthorized_client"]
         .into_iter()
         .find(|known| code.expose(|bytes| bytes == known.as_bytes()))
 }
 
 /// The header, else where the profile says.
-fn retry_after(profile: &Profile, answer: &LoginAnswer, wall: Duration) -> Option<Duration> {
-    let in_header = retry_after_header(&answer.headers, wall);
+fn retry_after(profile: &Profile, response: &LoginResponse, unix_time: Duration) -> Option<Duration> {
+    let in_header = retry_after_header(&response.headers, unix_time);
     in_header.or_else(|| {
-        let found = number(profile.retry_after.as_ref()?, answer, wall)?;
-        let seconds = found.seconds_from(server_now(answer, wall.as_secs_f64()));
+        let found = number(profile.retry_after.as_ref()?, response, unix_time)?;
+        let seconds = found.seconds_from(server_now(response, unix_time.as_secs_f64()));
         Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
     })
 }
 
-fn server_now(answer: &LoginAnswer, wall: f64) -> f64 {
-    date(&answer.headers).unwrap_or(wall)
+fn server_now(response: &LoginResponse, unix_time: f64) -> f64 {
+    date(&response.headers).unwrap_or(unix_time)
 }
 
 /// Whether the condition holds for this JSON. What is no JSON meets none.
@@ -575,20 +578,20 @@ pub(crate) fn holds(when: &When, body: &[u8]) -> bool {
 }
 
 /// Seconds, or a date (RFC 9110 §10.2.3).
-fn retry_after_header(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
+fn retry_after_header(headers: &HeaderMap, unix_time: Duration) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    Some(Duration::from_secs_f64((http_date(text)? - date(headers).unwrap_or(wall.as_secs_f64())).max(0.0)))
+    Some(Duration::from_secs_f64((http_date(text)? - date(headers).unwrap_or(unix_time.as_secs_f64())).max(0.0)))
 }
 
 /// Takes the token, and all that the profile keeps, out of an answer of success.
-fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -> Outcome {
-    let status = answer.status;
+fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Duration) -> Outcome {
+    let status = response.status;
     let missing =
         |what: &str| failed(Class::NoToken, Some(status), format!("answered {status} to the login, but {what}"));
-    let secret = match at(&profile.token, answer, wall) {
+    let secret = match at(&profile.token, response, unix_time) {
         Ok(Some(Found::Text(secret))) => secret,
         Ok(Some(_)) => {
             return missing(&format!(
@@ -598,7 +601,7 @@ fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -
         }
         Ok(None) => {
             let place = shown(&profile.token);
-            let instead = instead(&profile.token, answer, wall);
+            let instead = instead(&profile.token, response, unix_time);
             return missing(&format!("nothing stands {place}, where the profile expects the token{instead}"));
         }
         Err(why) => return missing(&why),
@@ -606,41 +609,41 @@ fn token(profile: &Profile, call: &Call, answer: &LoginAnswer, wall: Duration) -
     if secret.is_empty() || secret.expose(|bytes| bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F)) {
         return missing("the token is empty, or holds control characters");
     }
-    let captured = match captured(call, answer, wall) {
+    let captured = match captured(call, response, unix_time) {
         Ok(captured) => captured,
         Err(why) => return missing(&why),
     };
-    let server_date = date(&answer.headers);
+    let server_date = date(&response.headers);
     Outcome::Token(Fresh {
-        life: Life::of(profile, &evidence(profile, &secret, answer, wall)),
+        lifetime: Lifetime::of(profile, &evidence(profile, &secret, response, unix_time)),
         secret,
         status,
         captured,
         headers: Vec::new(),
-        clock_skew: server_date.map(|date| date - wall.as_secs_f64()),
+        clock_skew: server_date.map(|date| date - unix_time.as_secs_f64()),
     })
 }
 
 /// What the answer says of the life of `token`.
-pub(crate) fn evidence(profile: &Profile, token: &Secret, answer: &LoginAnswer, wall: Duration) -> Evidence {
-    let expires_in = answer.body.expose(|body| find(body, "/expires_in"));
+pub(crate) fn evidence(profile: &Profile, token: &Secret, response: &LoginResponse, unix_time: Duration) -> Evidence {
+    let expires_in = response.body.expose(|body| find(body, "/expires_in"));
     Evidence {
         jwt: token.expose(jwt::peek),
         field: match &profile.expiry {
-            Some(Expiry::Field(field)) => number(field, answer, wall),
+            Some(Expiry::Field(field)) => number(field, response, unix_time),
             _ => None,
         },
         expires_in: expires_in.ok().flatten().and_then(|found| found.number()),
-        server_date: date(&answer.headers),
-        wall: wall.as_secs_f64(),
+        server_date: date(&response.headers),
+        unix_time: unix_time.as_secs_f64(),
     }
 }
 
 /// What `call` keeps of its answer; what is not there is left out.
-pub(crate) fn captured(call: &Call, answer: &LoginAnswer, wall: Duration) -> Result<Values, String> {
+pub(crate) fn captured(call: &Call, response: &LoginResponse, unix_time: Duration) -> Result<Values, String> {
     let mut values = Values::new();
     for capture in &call.capture {
-        let found = match at(&capture.place, answer, wall) {
+        let found = match at(&capture.place, response, unix_time) {
             Ok(Some(Found::Text(text) | Found::Number(text))) => text,
             Ok(_) => continue,
             Err(why) => return Err(why),
@@ -651,46 +654,47 @@ pub(crate) fn captured(call: &Call, answer: &LoginAnswer, wall: Duration) -> Res
 }
 
 /// What stands at a place of the answer. The error is a text that shows nothing of it.
-fn at(place: &AnswerPlace, answer: &LoginAnswer, wall: Duration) -> Result<Option<Found>, String> {
+fn at(place: &ResponsePlace, response: &LoginResponse, unix_time: Duration) -> Result<Option<Found>, String> {
     let text = |secret: Result<Secret, bootseal_memory::MemoryError>| {
         secret.map(|secret| Some(Found::Text(secret))).map_err(|error| error.to_string())
     };
     match place {
-        AnswerPlace::Json(pointer) => answer
+        ResponsePlace::Json(pointer) => response
             .body
             .expose(|body| find(body, pointer))
-            .map_err(|_| format!("its body is not JSON{}", labelled(answer))),
-        AnswerPlace::Header(name) => match answer.headers.get(name.as_str()) {
+            .map_err(|_| format!("its body is not JSON{}", labelled(response))),
+        ResponsePlace::Header(name) => match response.headers.get(name.as_str()) {
             Some(value) => text(Secret::copy_of(value.as_bytes())),
             None => Ok(None),
         },
-        AnswerPlace::Cookie(name) => {
-            let cookie = cookie::named(&answer.headers, name, wall.as_secs_f64()).map_err(|error| error.to_string())?;
+        ResponsePlace::Cookie(name) => {
+            let cookie =
+                cookie::named(&response.headers, name, unix_time.as_secs_f64()).map_err(|error| error.to_string())?;
             Ok(cookie.map(|cookie| Found::Text(cookie.value)))
         }
-        AnswerPlace::Body => text(answer.body.expose(|body| Secret::copy_of(body.trim_ascii()))),
-        AnswerPlace::BodyJsonString => {
-            answer.body.expose(|body| find(body, "")).map_err(|_| "its body is not one JSON string".into())
+        ResponsePlace::Body => text(response.body.expose(|body| Secret::copy_of(body.trim_ascii()))),
+        ResponsePlace::BodyJsonString => {
+            response.body.expose(|body| find(body, "")).map_err(|_| "its body is not one JSON string".into())
         }
         _ => Err("the profile says of the place what this version does not know".into()),
     }
 }
 
-fn shown(place: &AnswerPlace) -> String {
+fn shown(place: &ResponsePlace) -> String {
     match place {
-        AnswerPlace::Json(pointer) => format!("at `{pointer}`"),
-        AnswerPlace::Header(name) => format!("in a header `{name}`"),
-        AnswerPlace::Cookie(name) => format!("in a cookie `{name}`"),
+        ResponsePlace::Json(pointer) => format!("at `{pointer}`"),
+        ResponsePlace::Header(name) => format!("in a header `{name}`"),
+        ResponsePlace::Cookie(name) => format!("in a cookie `{name}`"),
         _ => "in the body".into(),
     }
 }
 
 /// What there is of the same sort, by name.
-fn instead(place: &AnswerPlace, answer: &LoginAnswer, wall: Duration) -> String {
+fn instead(place: &ResponsePlace, response: &LoginResponse, unix_time: Duration) -> String {
     let (what, names) = match place {
-        AnswerPlace::Json(_) => ("field", answer.body.expose(places)),
-        AnswerPlace::Cookie(_) => {
-            let cookies = cookie::set_by(&answer.headers, wall.as_secs_f64()).unwrap_or_default();
+        ResponsePlace::Json(_) => ("field", response.body.expose(places)),
+        ResponsePlace::Cookie(_) => {
+            let cookies = cookie::set_by(&response.headers, unix_time.as_secs_f64()).unwrap_or_default();
             ("cookie", cookies.into_iter().map(|cookie| cookie.name).collect())
         }
         _ => return String::new(),
@@ -702,8 +706,8 @@ fn instead(place: &AnswerPlace, answer: &LoginAnswer, wall: Duration) -> String 
 }
 
 /// What the vendor says that the body is, as ` (text/html)`.
-fn labelled(answer: &LoginAnswer) -> String {
-    let label = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+fn labelled(response: &LoginResponse) -> String {
+    let label = response.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = label.map_or("", |label| label.split(';').next().unwrap_or_default().trim());
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-.".contains(&byte);
     match !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(plain) {
@@ -712,16 +716,16 @@ fn labelled(answer: &LoginAnswer) -> String {
     }
 }
 
-fn number(field: &Field, answer: &LoginAnswer, wall: Duration) -> Option<FieldValue> {
-    if let AnswerPlace::Cookie(name) = &field.place {
-        let cookie = cookie::named(&answer.headers, name, wall.as_secs_f64()).ok()??;
+fn number(field: &Field, response: &LoginResponse, unix_time: Duration) -> Option<FieldValue> {
+    if let ResponsePlace::Cookie(name) = &field.place {
+        let cookie = cookie::named(&response.headers, name, unix_time.as_secs_f64()).ok()??;
         // Max-Age has precedence (RFC 6265 §5.3).
         let (unit, number) =
-            cookie.max_age.map(|life| (Unit::Seconds, life)).or(cookie.expires.map(|at| (Unit::Epoch, at)))?;
+            cookie.max_age.map(|lifetime| (Unit::Seconds, lifetime)).or(cookie.expires.map(|at| (Unit::Epoch, at)))?;
         return Some(FieldValue { from: ExpiryFrom::Cookie, unit, number });
     }
-    let found = at(&field.place, answer, wall).ok()??;
-    let from = if matches!(field.place, AnswerPlace::Header(_)) { ExpiryFrom::Header } else { ExpiryFrom::Json };
+    let found = at(&field.place, response, unix_time).ok()??;
+    let from = if matches!(field.place, ResponsePlace::Header(_)) { ExpiryFrom::Header } else { ExpiryFrom::Json };
     let number = match (field.unit, &found) {
         (Unit::Iso8601, Found::Text(text)) => text.expose_str(iso8601).ok()??,
         (Unit::Iso8601, _) => return None,
@@ -754,8 +758,8 @@ mod tests {
         LoginRequest::build(profile, &profile.login, values)
     }
 
-    fn met(profile: &Profile, answer: Result<LoginAnswer, TransportError>, wall: Duration) -> Outcome {
-        understand(profile, &profile.login, answer, wall)
+    fn met(profile: &Profile, response: Result<LoginResponse, TransportError>, unix_time: Duration) -> Outcome {
+        understand(profile, &profile.login, response, unix_time)
     }
 
     fn build(login: &str, username: &str, password: &str) -> LoginRequest {
@@ -913,16 +917,16 @@ mod tests {
     /// 2026-01-01T00:00:00Z.
     const NOW: Duration = Duration::from_secs(1_767_225_600);
 
-    fn answer(status: u16, fields: &[(&'static str, &str)], body: &str) -> LoginAnswer {
+    fn response(status: u16, fields: &[(&'static str, &str)], body: &str) -> LoginResponse {
         let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-        LoginAnswer { status, headers: fields.collect(), body: Secret::copy_of(body.as_bytes()).unwrap() }
+        LoginResponse { status, headers: fields.collect(), body: Secret::copy_of(body.as_bytes()).unwrap() }
     }
 
     /// Token, seconds of its life, and what told them.
     fn token(login: &str, fields: &[(&'static str, &str)], body: &str) -> (String, f64, ExpiryFrom) {
-        match met(&profile(&format!("{JSON}\n{login}")), Ok(answer(200, fields, body)), NOW) {
-            Outcome::Token(Fresh { secret, life, status: 200, .. }) => {
-                (secret.expose_str(str::to_owned).unwrap(), life.life.as_secs_f64(), life.from)
+        match met(&profile(&format!("{JSON}\n{login}")), Ok(response(200, fields, body)), NOW) {
+            Outcome::Token(Fresh { secret, lifetime, status: 200, .. }) => {
+                (secret.expose_str(str::to_owned).unwrap(), lifetime.lifetime.as_secs_f64(), lifetime.from)
             }
             other => panic!("{other:?}"),
         }
@@ -947,7 +951,7 @@ mod tests {
     fn where_no_token_is_it_is_told_what_there_is() {
         let told = |login: &str, fields: &[(&'static str, &str)], body: &str| match met(
             &profile(&format!("{JSON}\n{login}")),
-            Ok(answer(200, fields, body)),
+            Ok(response(200, fields, body)),
             NOW,
         ) {
             Outcome::Failed(Failure { text, .. }) => text,
@@ -1003,21 +1007,21 @@ mod tests {
     #[test]
     fn a_jwt_tells_its_own_life_and_a_date_the_vendors_time() {
         let jwt = |payload: &str| format!("x.{}.x", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload));
-        let life = |payload: &str, fields: &[(&'static str, &str)]| {
+        let lifetime = |payload: &str, fields: &[(&'static str, &str)]| {
             let (_, seconds, from) =
                 token("", fields, &format!(r#"{{"access_token":"{}","expires_in":42}}"#, jwt(payload)));
             (seconds, from)
         };
-        assert_eq!(life(r#"{"exp":1767226200}"#, &[]), (600.0, ExpiryFrom::Jwt));
-        assert_eq!(life(r#"{"exp":1767226200.5}"#, &[]), (600.5, ExpiryFrom::Jwt));
-        assert_eq!(life(r#"{"exp":1767226200,"iat":1767226100}"#, &[]), (100.0, ExpiryFrom::Jwt));
+        assert_eq!(lifetime(r#"{"exp":1767226200}"#, &[]), (600.0, ExpiryFrom::Jwt));
+        assert_eq!(lifetime(r#"{"exp":1767226200.5}"#, &[]), (600.5, ExpiryFrom::Jwt));
+        assert_eq!(lifetime(r#"{"exp":1767226200,"iat":1767226100}"#, &[]), (100.0, ExpiryFrom::Jwt));
         assert_eq!(
-            life(r#"{"exp":1767229800}"#, &[("date", "Thu, 01 Jan 2026 01:00:00 GMT")]),
+            lifetime(r#"{"exp":1767229800}"#, &[("date", "Thu, 01 Jan 2026 01:00:00 GMT")]),
             (600.0, ExpiryFrom::Jwt)
         );
-        assert_eq!(life(r#"{"exp":1767226200}"#, &[("date", "nonsense")]), (600.0, ExpiryFrom::Jwt));
-        assert_eq!(life(r#"{"exp":"1767226200"}"#, &[]), (42.0, ExpiryFrom::Json));
-        assert_eq!(life(r#"{"sub":"me"}"#, &[]), (42.0, ExpiryFrom::Json));
+        assert_eq!(lifetime(r#"{"exp":1767226200}"#, &[("date", "nonsense")]), (600.0, ExpiryFrom::Jwt));
+        assert_eq!(lifetime(r#"{"exp":"1767226200"}"#, &[]), (42.0, ExpiryFrom::Json));
+        assert_eq!(lifetime(r#"{"sub":"me"}"#, &[]), (42.0, ExpiryFrom::Json));
     }
 
     #[test]
@@ -1049,7 +1053,7 @@ mod tests {
             ("refused_status = [404]", 401, &[], "", Class::Protocol),
             ("refused_status = [404, 503]", 503, &[("retry-after", "7")], "", Class::Refused),
         ] {
-            match met(&profile(&format!("{JSON}\n{login}")), Ok(answer(status, fields, body)), NOW) {
+            match met(&profile(&format!("{JSON}\n{login}")), Ok(response(status, fields, body)), NOW) {
                 Outcome::Failed(failure) => {
                     assert_eq!((failure.class, failure.status), (expected, Some(status)), "{login} {status} {body}")
                 }

@@ -5,7 +5,7 @@ use crate::login::clock::Clock;
 use crate::login::cookie;
 use crate::login::totp;
 use crate::login::{
-    Class, Failure, Fresh, LoginAnswer, LoginRequest, Outcome, Transport, TransportError, Values, arrived, captured,
+    Class, Failure, Fresh, LoginRequest, LoginResponse, Outcome, Transport, TransportError, Values, arrived, captured,
     failed, header_text, understand,
 };
 use crate::token::Entry;
@@ -26,12 +26,12 @@ pub(crate) struct Account {
     pub(crate) profile: Profile,
     /// With those that stand in for others (`next`), where they are set.
     pub(crate) values: Values,
-    turn: Mutex<Turn>,
+    turn: Mutex<CredentialSlot>,
 }
 
 /// Where `next` gives a second password: with which one the next login begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Turn {
+pub(crate) struct CredentialSlot {
     /// With that of `next`: it worked the last time, or the other one was refused.
     pub(crate) next_first: bool,
     /// The other one was refused since the last token: it is not sent again before this one was.
@@ -39,15 +39,15 @@ pub(crate) struct Turn {
 }
 
 impl Account {
-    pub(crate) fn new(profile: Profile, values: Values, turn: Turn) -> Account {
+    pub(crate) fn new(profile: Profile, values: Values, turn: CredentialSlot) -> Account {
         Account { profile, values, turn: Mutex::new(turn) }
     }
 
-    pub(crate) fn turn(&self) -> Turn {
+    pub(crate) fn turn(&self) -> CredentialSlot {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_turn(&self, turn: Turn) {
+    fn set_turn(&self, turn: CredentialSlot) {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
     }
 }
@@ -81,7 +81,7 @@ impl Login<'_> {
         }
         let Some(spare) = self.spare_values() else { return self.with_password(account.values.clone()).await };
         loop {
-            let Turn { next_first, other_refused } = account.turn();
+            let CredentialSlot { next_first, other_refused } = account.turn();
             let values = if next_first { &spare } else { &account.values };
             let outcome = self.with_password(values.clone()).await;
             match &outcome {
@@ -89,12 +89,12 @@ impl Login<'_> {
                     if next_first && other_refused {
                         tracing::warn!(target: "bootseal", profile = %account.profile.table, "next_in_use: the value of `next` is the one that works; make it the first");
                     }
-                    account.set_turn(Turn { next_first, other_refused: false });
+                    account.set_turn(CredentialSlot { next_first, other_refused: false });
                     return outcome;
                 }
                 // The other one's turn, in this login or, where it comes to nothing, in the next.
                 Outcome::Failed(failure) if self.doubt.refuses(failure.class) => {
-                    account.set_turn(Turn { next_first: !next_first, other_refused: !other_refused });
+                    account.set_turn(CredentialSlot { next_first: !next_first, other_refused: !other_refused });
                     if other_refused {
                         return outcome;
                     }
@@ -128,8 +128,8 @@ impl Login<'_> {
         let mut values = self.account.values.clone();
         values.extend(kept.clone());
         let request = LoginRequest::build(profile, call, &values).ok()?;
-        let answer = self.send(request, Some(self.refreshes)).await;
-        match understand(profile, call, answer, self.clock.wall()) {
+        let response = self.send(request, Some(self.refreshes)).await;
+        match understand(profile, call, response, self.clock.unix_time()) {
             Outcome::Token(mut fresh) => {
                 // A vendor that does not say a value anew means the one that it gave.
                 let mut all = kept;
@@ -152,8 +152,8 @@ impl Login<'_> {
     /// Puts the one-time code among the values. Asked for when all else is there: a code that is drawn is used up.
     fn draw_code(&self, values: &mut Values) -> Result<(), Outcome> {
         let Some(totp) = &self.account.profile.totp else { return Ok(()) };
-        let wall = self.clock.wall();
-        let step = totp::step(totp, wall);
+        let unix_time = self.clock.unix_time();
+        let step = totp::step(totp, unix_time);
         let last = self.last_code.load(Ordering::Relaxed);
         // A little ahead, and the clock was set back by as much. Far ahead, it was wrong when that code was sent, and no code that
         // comes now is that one.
@@ -162,7 +162,7 @@ impl Login<'_> {
                 class: Class::Throttled,
                 text: "is not asked now: the one-time code of this moment was used already".into(),
                 status: None,
-                retry_after: Some(totp::until(totp, last + 1, wall)),
+                retry_after: Some(totp::until(totp, last + 1, unix_time)),
             }));
         }
         let code = match values.get(&totp.seed).map(|seed| totp::code(totp, seed, step)) {
@@ -190,9 +190,9 @@ impl Login<'_> {
                 Ok(request) => request,
                 Err(error) => return cannot(&error),
             };
-            let answer = self.send(request, None).await;
-            let answer = match arrived(profile, before, answer, self.clock.wall()) {
-                Ok(answer) => answer,
+            let response = self.send(request, None).await;
+            let response = match arrived(profile, before, response, self.clock.unix_time()) {
+                Ok(response) => response,
                 Err(mut failure) => {
                     // Nothing was said of the credentials: they were not sent yet.
                     if matches!(failure.class, Class::Refused | Class::PerhapsRefused) && !carries(before) {
@@ -202,13 +202,13 @@ impl Login<'_> {
                     return Outcome::Failed(failure);
                 }
             };
-            let wall = self.clock.wall();
-            match (captured(before, &answer, wall), cookie::set_by(&answer.headers, wall.as_secs_f64())) {
+            let unix_time = self.clock.unix_time();
+            match (captured(before, &response, unix_time), cookie::set_by(&response.headers, unix_time.as_secs_f64())) {
                 (Ok(found), Ok(set)) => (kept, cookies) = (found, set),
                 (Err(why), _) => {
                     return failed(
                         Class::Protocol,
-                        Some(answer.status),
+                        Some(response.status),
                         format!("answered before the login, but {why}"),
                     );
                 }
@@ -225,8 +225,8 @@ impl Login<'_> {
             Ok(request) => request,
             Err(error) => return cannot(&error),
         };
-        let answer = self.send(request, Some(self.logins)).await;
-        match understand(profile, &profile.login, answer, self.clock.wall()) {
+        let response = self.send(request, Some(self.logins)).await;
+        match understand(profile, &profile.login, response, self.clock.unix_time()) {
             Outcome::Token(mut fresh) => {
                 kept.append(&mut fresh.captured);
                 self.complete(fresh, kept)
@@ -254,8 +254,8 @@ impl Login<'_> {
         &self,
         mut request: LoginRequest,
         counter: Option<&AtomicU64>,
-    ) -> Result<LoginAnswer, TransportError> {
-        let left = || Some(self.until.saturating_sub(self.clock.boot())).filter(|left| !left.is_zero());
+    ) -> Result<LoginResponse, TransportError> {
+        let left = || Some(self.until.saturating_sub(self.clock.monotonic())).filter(|left| !left.is_zero());
         request.timeout = left().ok_or(TransportError::Timeout)?;
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -266,7 +266,7 @@ impl Login<'_> {
                 request.timeout = left().ok_or(TransportError::Timeout)?;
                 self.transport.send(request).await
             }
-            answer => answer,
+            response => response,
         }
     }
 }

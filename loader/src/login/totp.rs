@@ -6,14 +6,14 @@ use bootseal_memory::SecretBuf;
 use hmac::{Hmac, KeyInit, Mac};
 use std::time::Duration;
 
-/// The number of the period that `wall` lies in. No two codes are made for one.
-pub(crate) fn step(totp: &Totp, wall: Duration) -> u64 {
-    wall.as_secs() / totp.period.as_secs().max(1)
+/// The number of the period that `unix_time` lies in. No two codes are made for one.
+pub(crate) fn step(totp: &Totp, unix_time: Duration) -> u64 {
+    unix_time.as_secs() / totp.period.as_secs().max(1)
 }
 
 /// How long until period `step` begins.
-pub(crate) fn until(totp: &Totp, step: u64, wall: Duration) -> Duration {
-    Duration::from_secs(step.saturating_mul(totp.period.as_secs())).saturating_sub(wall)
+pub(crate) fn until(totp: &Totp, step: u64, unix_time: Duration) -> Duration {
+    Duration::from_secs(step.saturating_mul(totp.period.as_secs())).saturating_sub(unix_time)
 }
 
 /// The code of period `step`, from a seed in base32 (RFC 4648 §6).
@@ -93,10 +93,10 @@ mod tests {
         ] {
             let totp = Totp { seed: "seed".into(), digits: 8, period: Duration::from_secs(30), hash };
             let seed = Secret::copy_of(seed.as_bytes()).unwrap();
-            for (wall, expected) in [59, 1_111_111_109, 20_000_000_000].into_iter().zip(codes) {
-                let step = step(&totp, Duration::from_secs(wall));
+            for (unix_time, expected) in [59, 1_111_111_109, 20_000_000_000].into_iter().zip(codes) {
+                let step = step(&totp, Duration::from_secs(unix_time));
                 let made = code(&totp, &seed, step).unwrap();
-                assert_eq!(made.expose_str(str::to_owned).unwrap(), expected, "{hash:?} {wall}");
+                assert_eq!(made.expose_str(str::to_owned).unwrap(), expected, "{hash:?} {unix_time}");
             }
         }
     }

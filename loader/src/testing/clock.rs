@@ -22,9 +22,9 @@ use std::time::Duration;
 pub struct Clock(Arc<(Mutex<State>, Condvar)>);
 
 struct State {
-    boot: Duration,
-    wall: Duration,
-    draw: f64,
+    monotonic: Duration,
+    unix_time: Duration,
+    jitter: f64,
     /// Sleeps under way, each by its number: until when, and whom to wake.
     sleepers: BTreeMap<u64, (Duration, Waker)>,
     last_sleep: u64,
@@ -34,9 +34,9 @@ impl Default for State {
     fn default() -> State {
         // 2026-01-01T00:00:00Z, on a machine that is up for a day.
         State {
-            boot: Duration::from_secs(86_400),
-            wall: Duration::from_secs(1_767_225_600),
-            draw: 0.5,
+            monotonic: Duration::from_secs(86_400),
+            unix_time: Duration::from_secs(1_767_225_600),
+            jitter: 0.5,
             sleepers: BTreeMap::new(),
             last_sleep: 0,
         }
@@ -72,9 +72,9 @@ impl Clock {
     /// ```
     pub fn advance(&self, time: Duration) {
         let mut state = self.state();
-        state.boot += time;
-        state.wall += time;
-        let now = state.boot;
+        state.monotonic += time;
+        state.unix_time += time;
+        let now = state.monotonic;
         let due: Vec<Waker> =
             state.sleepers.values().filter(|(until, _)| *until <= now).map(|(_, waker)| waker.clone()).collect();
         drop(state);
@@ -93,10 +93,10 @@ impl Clock {
     /// assert_eq!((clock.wall().as_secs(), clock.boot()), (1_900_000_000, before));
     /// ```
     pub fn set_wall(&self, since_1970: Duration) {
-        self.state().wall = since_1970;
+        self.state().unix_time = since_1970;
     }
 
-    /// What [`crate::Clock::draw`] gives from now on; from 0 to 1, 0.5 at first.
+    /// What [`crate::Clock::jitter`] gives from now on; from 0 to 1, 0.5 at first.
     ///
     /// ```
     /// use bootseal::Clock as _;
@@ -104,8 +104,8 @@ impl Clock {
     /// clock.set_draw(1.0);
     /// assert_eq!(clock.draw(), 1.0);
     /// ```
-    pub fn set_draw(&self, draw: f64) {
-        self.state().draw = draw;
+    pub fn set_draw(&self, jitter: f64) {
+        self.state().jitter = jitter;
     }
 
     /// Blocks until at least `count` sleeps are under way, so that a test can advance past them.
@@ -130,22 +130,22 @@ impl Clock {
 }
 
 impl crate::Clock for Clock {
-    fn boot(&self) -> Duration {
-        self.state().boot
+    fn monotonic(&self) -> Duration {
+        self.state().monotonic
     }
 
-    fn wall(&self) -> Duration {
-        self.state().wall
+    fn unix_time(&self) -> Duration {
+        self.state().unix_time
     }
 
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let mut state = self.state();
         state.last_sleep += 1;
-        Box::pin(Sleep { clock: self.clone(), number: state.last_sleep, until: state.boot + time })
+        Box::pin(Sleep { clock: self.clone(), number: state.last_sleep, until: state.monotonic + time })
     }
 
-    fn draw(&self) -> f64 {
-        self.state().draw
+    fn jitter(&self) -> f64 {
+        self.state().jitter
     }
 }
 
@@ -161,7 +161,7 @@ impl Future for Sleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.clock.state();
-        if state.boot >= self.until {
+        if state.monotonic >= self.until {
             return Poll::Ready(());
         }
         state.sleepers.insert(self.number, (self.until, cx.waker().clone()));

@@ -3,12 +3,12 @@
 //!
 //! A one-time code is not checked, nor is a client certificate. What is neither of the profile's calls to log in is a call with the token.
 
-use crate::testing::answers::{Answer, Answers, Refusal, header_value, json_answer, jwt};
+use crate::testing::responses::{Refusal, Responses, VendorResponse, header_value, json_response, jwt};
 use crate::testing::server::Server;
 use crate::testing::shape::{Filled, goes_to, read, read_headers};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bootseal_core::{AnswerPlace, Call, Capture, Expiry, Field, Part, Profile, Test, Unit, When};
+use bootseal_core::{Call, Capture, Expiry, Field, Part, Profile, ResponsePlace, Test, Unit, When};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
@@ -37,7 +37,7 @@ const REMEMBERED: usize = 1_000;
 #[derive(Clone, Default)]
 pub struct Behaviour {
     /// How long tokens live; `None`: what the profile says, else 15 minutes.
-    pub life: Option<Duration>,
+    pub lifetime: Option<Duration>,
     /// All tokens given out so far are no longer good each time so much has passed.
     pub revoke_every: Option<Duration>,
     /// Logins are refused; tokens stay good.
@@ -52,8 +52,8 @@ pub struct Behaviour {
 
 impl std::fmt::Debug for Behaviour {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Behaviour { life, revoke_every, refuse, down, slow, listener: _ } = self;
-        write!(f, "Behaviour {{ {life:?}, {revoke_every:?}, refuse: {refuse}, down: {down}, slow: {slow:?} }}")
+        let Behaviour { lifetime, revoke_every, refuse, down, slow, listener: _ } = self;
+        write!(f, "Behaviour {{ {lifetime:?}, {revoke_every:?}, refuse: {refuse}, down: {down}, slow: {slow:?} }}")
     }
 }
 
@@ -90,7 +90,7 @@ pub struct Served {
 /// // The same profile, at this address.
 /// let here = profile.replace("https://api.acme.example", vendor.origin());
 /// let token = bootseal::testing::vault(values, &here)?.token_source("acme")?.token_blocking()?;
-/// assert_eq!(token.life().as_secs().div_ceil(60), 15);
+/// assert_eq!(token.lifetime().as_secs().div_ceil(60), 15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Imitation {
@@ -159,20 +159,20 @@ enum Step {
 }
 
 /// What is answered, and what the listener is told.
-type Outcome = (Answer, String);
+type Outcome = (VendorResponse, String);
 
-impl Answers for Role {
+impl Responses for Role {
     fn arrived(&self, _: &Parts, _: usize) -> Duration {
         self.behaviour.slow
     }
 
-    fn answer(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> Answer {
+    fn response(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> VendorResponse {
         let (path, outcome) = self.decide(head, body);
-        let (answer, what) = outcome.unwrap_or_else(|(status, error)| (error_answer(status, error), error.into()));
+        let (response, what) = outcome.unwrap_or_else(|(status, error)| (error_response(status, error), error.into()));
         if let Some(listener) = &self.behaviour.listener {
-            listener(Served { method: head.method.to_string(), path, status: answer.status().as_u16(), what });
+            listener(Served { method: head.method.to_string(), path, status: response.status().as_u16(), what });
         }
-        answer
+        response
     }
 }
 
@@ -193,11 +193,11 @@ impl Role {
         self.started.elapsed().as_nanos().checked_div(every).unwrap_or_default()
     }
 
-    fn life(&self) -> Option<Duration> {
-        match (self.behaviour.life, &self.profile.expiry) {
-            (Some(life), _) => Some(life),
+    fn lifetime(&self) -> Option<Duration> {
+        match (self.behaviour.lifetime, &self.profile.expiry) {
+            (Some(lifetime), _) => Some(lifetime),
             (None, Some(Expiry::OnReject)) => None,
-            (None, Some(Expiry::Fixed(life))) => Some(*life),
+            (None, Some(Expiry::Fixed(lifetime))) => Some(*lifetime),
             (None, _) => Some(Duration::from_secs(15 * 60)),
         }
     }
@@ -237,10 +237,11 @@ impl Role {
                     Step::Logout => ("logout", self.logout(&filled)),
                 },
             };
-            return (path, outcome.map(|(answer, what)| (answer, format!("{name}: {what}"))));
+            return (path, outcome.map(|(response, what)| (response, format!("{name}: {what}"))));
         }
-        let answer = json_answer(StatusCode::BAD_REQUEST, &json!({ "error": "not_as_in_profile", "detail": wrong }));
-        (path, Ok((answer, format!("not as the profile says: {wrong}"))))
+        let response =
+            json_response(StatusCode::BAD_REQUEST, &json!({ "error": "not_as_in_profile", "detail": wrong }));
+        (path, Ok((response, format!("not as the profile says: {wrong}"))))
     }
 
     fn before(&self, call: &Call) -> Result<Outcome, Refusal> {
@@ -251,7 +252,7 @@ impl Role {
         while book.before.len() > REMEMBERED {
             book.before.pop_front();
         }
-        Ok((draft.answer(StatusCode::OK), "answered".into()))
+        Ok((draft.response(StatusCode::OK), "answered".into()))
     }
 
     fn login(&self, filled: &Filled) -> Result<Outcome, Refusal> {
@@ -296,9 +297,9 @@ impl Role {
             return Err((StatusCode::UNAUTHORIZED, "logout: no such token"));
         };
         session.logged_out = true;
-        let mut answer = Answer::default();
-        *answer.status_mut() = StatusCode::NO_CONTENT;
-        Ok((answer, format!("token #{} ended", session.number)))
+        let mut response = VendorResponse::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok((response, format!("token #{} ended", session.number)))
     }
 
     /// A name that a step of the profile captures, with a value that none gave.
@@ -316,26 +317,26 @@ impl Role {
     fn issue(&self, book: &mut Book, captures: &[Capture], kept: Filled) -> Result<Outcome, Refusal> {
         let profile = &self.profile;
         book.issued += 1;
-        let (number, life) = (book.issued, self.life());
-        let token = self.token(number, life)?;
+        let (number, lifetime) = (book.issued, self.lifetime());
+        let token = self.token(number, lifetime)?;
         let mut draft = Draft::new();
         let mut captured = kept;
         captured.extend(draft.capture(captures)?);
-        let max_age = self.expire(&mut draft, life)?;
+        let max_age = self.expire(&mut draft, lifetime)?;
         match &profile.token {
-            AnswerPlace::Body => draft.whole = Some((token.clone(), "text/plain")),
-            AnswerPlace::BodyJsonString => draft.whole = Some((json!(token).to_string(), "application/json")),
+            ResponsePlace::Body => draft.whole = Some((token.clone(), "text/plain")),
+            ResponsePlace::BodyJsonString => draft.whole = Some((json!(token).to_string(), "application/json")),
             place => draft.place(place, json!(token), max_age)?,
         }
-        if profile.token == AnswerPlace::Json("/access_token".into()) {
+        if profile.token == ResponsePlace::Json("/access_token".into()) {
             put(&mut draft.json, "/token_type", json!("Bearer"));
-            if let (None, Some(life)) = (&profile.expiry, life) {
-                put(&mut draft.json, "/expires_in", json!(life.as_secs()));
+            if let (None, Some(lifetime)) = (&profile.expiry, lifetime) {
+                put(&mut draft.json, "/expires_in", json!(lifetime.as_secs()));
             }
         }
         let status = profile.ok_status.as_ref().and_then(|list| list.first().copied()).unwrap_or(200);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-        let end = life.and_then(|life| Instant::now().checked_add(life));
+        let end = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
         book.sessions.push_back(Session {
             number,
             tokens: vec![token],
@@ -347,43 +348,44 @@ impl Role {
         while book.sessions.len() > REMEMBERED {
             book.sessions.pop_front();
         }
-        let lives = life.map_or("lives until it is revoked".into(), |life| format!("lives {}", words(life)));
-        Ok((draft.answer(status), format!("token #{number} {lives}")))
+        let lifetimes =
+            lifetime.map_or("lives until it is revoked".into(), |lifetime| format!("lives {}", words(lifetime)));
+        Ok((draft.response(status), format!("token #{number} {lifetimes}")))
     }
 
-    fn token(&self, number: u64, life: Option<Duration>) -> Result<String, Refusal> {
-        let cookie = matches!(self.profile.token, AnswerPlace::Cookie(_));
+    fn token(&self, number: u64, lifetime: Option<Duration>) -> Result<String, Refusal> {
+        let cookie = matches!(self.profile.token, ResponsePlace::Cookie(_));
         let says_its_end = match self.profile.expiry {
             Some(Expiry::Jwt) => true,
             // A session's cookie is none, as a rule.
             None => !cookie,
             _ => false,
         };
-        let (Some(life), true) = (life, says_its_end) else { return random() };
+        let (Some(lifetime), true) = (lifetime, says_its_end) else { return random() };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let exp = now.saturating_add(life.as_secs().max(1));
+        let exp = now.saturating_add(lifetime.as_secs().max(1));
         let (iss, sub) = (&self.origin, self.profile.table.to_string());
         Ok(jwt(&self.mac, &json!({ "iss": iss, "sub": sub, "iat": now, "exp": exp, "jti": number.to_string() })))
     }
 
     /// Says the life where the profile looks for it; of a cookie, its Max-Age is handed back.
-    fn expire(&self, draft: &mut Draft, life: Option<Duration>) -> Result<Option<u64>, Refusal> {
-        let (Some(Expiry::Field(Field { place, unit })), Some(life)) = (&self.profile.expiry, life) else {
+    fn expire(&self, draft: &mut Draft, lifetime: Option<Duration>) -> Result<Option<u64>, Refusal> {
+        let (Some(Expiry::Field(Field { place, unit })), Some(lifetime)) = (&self.profile.expiry, lifetime) else {
             return Ok(None);
         };
-        if let AnswerPlace::Cookie(name) = place {
-            let own = matches!(&self.profile.token, AnswerPlace::Cookie(token) if token == name);
+        if let ResponsePlace::Cookie(name) = place {
+            let own = matches!(&self.profile.token, ResponsePlace::Cookie(token) if token == name);
             if !own {
-                draft.place(place, json!("1"), Some(life.as_secs()))?;
+                draft.place(place, json!("1"), Some(lifetime.as_secs()))?;
             }
-            return Ok(own.then_some(life.as_secs()));
+            return Ok(own.then_some(lifetime.as_secs()));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let end = now.saturating_add(life);
+        let end = now.saturating_add(lifetime);
         let value = match unit {
-            Unit::Seconds => json!(life.as_secs()),
-            Unit::Milliseconds => json!(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)),
-            Unit::Minutes => json!(life.as_secs_f64() / 60.0),
+            Unit::Seconds => json!(lifetime.as_secs()),
+            Unit::Milliseconds => json!(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
+            Unit::Minutes => json!(lifetime.as_secs_f64() / 60.0),
             Unit::Epoch => json!(end.as_secs()),
             Unit::EpochMilliseconds => json!(u64::try_from(end.as_millis()).unwrap_or(u64::MAX)),
             Unit::Iso8601 => {
@@ -395,7 +397,7 @@ impl Role {
         Ok(None)
     }
 
-    fn refusal(&self) -> Result<Answer, Refusal> {
+    fn refusal(&self) -> Result<VendorResponse, Refusal> {
         let profile = &self.profile;
         let mut draft = Draft::new();
         put(&mut draft.json, "/error", json!("invalid_credentials"));
@@ -407,7 +409,7 @@ impl Role {
         if let Some(when) = &profile.refused_when {
             say(&mut draft.json, when);
         }
-        Ok(draft.answer(StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED)))
+        Ok(draft.response(StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED)))
     }
 
     fn call(&self, head: &Parts) -> Result<Outcome, Refusal> {
@@ -421,8 +423,8 @@ impl Role {
         match number {
             Err(wrong) => Ok((self.rejection()?, format!("call: rejected, {wrong}"))),
             Ok(index) => {
-                let answer = json_answer(StatusCode::OK, &json!({ "ok": true }));
-                self.slide(book, index, answer, now)
+                let response = json_response(StatusCode::OK, &json!({ "ok": true }));
+                self.slide(book, index, response, now)
             }
         }
     }
@@ -451,30 +453,36 @@ impl Role {
     }
 
     /// A token that slides lives on, and where the profile takes newer ones, there is one in the answer.
-    fn slide(&self, book: &mut Book, index: usize, mut answer: Answer, now: Instant) -> Result<Outcome, Refusal> {
+    fn slide(
+        &self,
+        book: &mut Book,
+        index: usize,
+        mut response: VendorResponse,
+        now: Instant,
+    ) -> Result<Outcome, Refusal> {
         let session = &mut book.sessions[index];
         let number = session.number;
-        let life = self.life();
+        let lifetime = self.lifetime();
         let renewed = self.profile.renew_from_answers;
         if self.profile.idle || renewed {
-            session.end = life.and_then(|life| now.checked_add(life));
+            session.end = lifetime.and_then(|lifetime| now.checked_add(lifetime));
         }
         if renewed {
-            let token = self.token(number, life)?;
+            let token = self.token(number, lifetime)?;
             let mut draft = Draft::new();
-            let max_age = self.expire(&mut draft, life)?;
+            let max_age = self.expire(&mut draft, lifetime)?;
             draft.place(&self.profile.token, json!(token), max_age)?;
             for (name, value) in draft.headers {
-                answer.headers_mut().append(name, value);
+                response.headers_mut().append(name, value);
             }
             session.tokens.push(token);
             let surplus = session.tokens.len().saturating_sub(REMEMBERED);
             session.tokens.drain(..surplus);
         }
-        Ok((answer, format!("call: token #{number}")))
+        Ok((response, format!("call: token #{number}")))
     }
 
-    fn rejection(&self) -> Result<Answer, Refusal> {
+    fn rejection(&self) -> Result<VendorResponse, Refusal> {
         let profile = &self.profile;
         let mut draft = Draft::new();
         put(&mut draft.json, "/error", json!("invalid_token"));
@@ -486,7 +494,7 @@ impl Role {
         if status == StatusCode::UNAUTHORIZED {
             draft.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")));
         }
-        Ok(draft.answer(status))
+        Ok(draft.response(status))
     }
 }
 
@@ -514,48 +522,48 @@ impl Draft {
         Ok(given)
     }
 
-    fn place(&mut self, place: &AnswerPlace, value: Value, max_age: Option<u64>) -> Result<(), Refusal> {
+    fn place(&mut self, place: &ResponsePlace, value: Value, max_age: Option<u64>) -> Result<(), Refusal> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         match place {
-            AnswerPlace::Json(pointer) => put(&mut self.json, pointer, value),
-            AnswerPlace::Header(name) => {
+            ResponsePlace::Json(pointer) => put(&mut self.json, pointer, value),
+            ResponsePlace::Header(name) => {
                 let name = HeaderName::try_from(name.as_str());
                 let name = name.map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "a header's name"))?;
                 self.headers.push((name, header_value(&text)?));
             }
-            AnswerPlace::Cookie(name) => {
+            ResponsePlace::Cookie(name) => {
                 let age = max_age.map_or(String::new(), |age| format!("; Max-Age={age}"));
                 self.headers.push((SET_COOKIE, header_value(&format!("{name}={text}; Path=/; HttpOnly{age}"))?));
             }
-            AnswerPlace::BodyJsonString => self.whole = Some((json!(text).to_string(), "application/json")),
+            ResponsePlace::BodyJsonString => self.whole = Some((json!(text).to_string(), "application/json")),
             _ => self.whole = Some((text, "text/plain")),
         }
         Ok(())
     }
 
-    fn answer(self, status: StatusCode) -> Answer {
-        let mut answer = match self.whole {
-            None => json_answer(status, &self.json),
+    fn response(self, status: StatusCode) -> VendorResponse {
+        let mut response = match self.whole {
+            None => json_response(status, &self.json),
             Some((body, kind)) => {
-                let mut answer = Answer::new(Full::from(Bytes::from(body)));
-                *answer.status_mut() = status;
-                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-                answer
+                let mut response = VendorResponse::new(Full::from(Bytes::from(body)));
+                *response.status_mut() = status;
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+                response
             }
         };
         if status.is_redirection() {
-            answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
+            response.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
         }
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, value) in self.headers {
-            answer.headers_mut().append(name, value);
+            response.headers_mut().append(name, value);
         }
-        answer
+        response
     }
 }
 
-fn error_answer(status: StatusCode, error: &str) -> Answer {
-    json_answer(status, &json!({ "error": error }))
+fn error_response(status: StatusCode, error: &str) -> VendorResponse {
+    json_response(status, &json!({ "error": error }))
 }
 
 /// Writes `value` where `pointer` points, and makes the objects on the way.
@@ -605,8 +613,8 @@ fn written_path(call: &Call) -> String {
     path.unwrap_or_else(|| "/".into()).split('?').next().unwrap_or("/").to_owned()
 }
 
-fn words(life: Duration) -> String {
-    match (life.as_secs(), life.subsec_millis()) {
+fn words(lifetime: Duration) -> String {
+    match (lifetime.as_secs(), lifetime.subsec_millis()) {
         (0, milliseconds) => format!("{milliseconds} ms"),
         (seconds, _) if seconds % 60 == 0 && seconds >= 120 => format!("{} min", seconds / 60),
         (seconds, _) => format!("{seconds} s"),

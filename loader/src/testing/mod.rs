@@ -12,9 +12,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod answers;
 mod clock;
 mod imitation;
+mod responses;
 mod server;
 mod shape;
 mod vendor;
@@ -44,7 +44,7 @@ pub fn vault<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, readable:
     for (path, value) in values {
         vault.set(&path.parse()?, ValueKind::Text, &Secret::copy_of(value.as_bytes())?, 0)?;
     }
-    let pin = Pin::from(vault.file().vault());
+    let pin = Pin::from(vault.file().vault_id());
     let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[identity])?;
     Ok(Secrets::new(Snapshot::new(opened, &[])?, None))
 }

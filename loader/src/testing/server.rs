@@ -1,7 +1,7 @@
 //! How do requests reach whoever answers them? An HTTP server on loopback, on a thread of its own, until it is dropped.
 
 use crate::login::http_transport::HTTP_2;
-use crate::testing::answers::{Answer, Answers, Refusal};
+use crate::testing::responses::{Refusal, Responses, VendorResponse};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -26,17 +26,17 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Binds `address`, and lets what `answers` makes of the origin answer there.
-    pub(super) fn start<A: Answers>(
+    /// Binds `address`, and lets what `responses` makes of the origin answer there.
+    pub(super) fn start<A: Responses>(
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
-        answers: impl FnOnce(String) -> io::Result<A>,
+        responses: impl FnOnce(String) -> io::Result<A>,
     ) -> io::Result<(Server, Arc<A>)> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let origin = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
-        let answers = Arc::new(answers(origin.clone())?);
-        let (served, (stop, stopped)) = (answers.clone(), tokio::sync::oneshot::channel());
+        let responses = Arc::new(responses(origin.clone())?);
+        let (served, (stop, stopped)) = (responses.clone(), tokio::sync::oneshot::channel());
         let (report, started) = std::sync::mpsc::channel();
         // The runtime is made on its own thread: in an async test, where we may be called, none may be dropped.
         let thread = std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
@@ -52,7 +52,7 @@ impl Server {
             // Here it ends, and with it every open connection, also one that waits in a slow answer.
         })?;
         started.recv().map_err(io::Error::other)??;
-        Ok((Server { origin, stop: Some(stop), thread: Some(thread) }, answers))
+        Ok((Server { origin, stop: Some(stop), thread: Some(thread) }, responses))
     }
 
     pub(super) fn origin(&self) -> &str {
@@ -84,11 +84,11 @@ fn runtime_with<F: Future<Output = ()> + Send + 'static>(
     Ok(runtime)
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, answers: Arc<dyn Answers>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, responses: Arc<dyn Responses>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(connection(stream, tls.clone(), answers.clone()));
+                tokio::spawn(connection(stream, tls.clone(), responses.clone()));
             }
             // No descriptors left, for one: without a pause this would spin until there are some.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -96,22 +96,26 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, answers: Arc<dy
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, answers: Arc<dyn Answers>) {
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, responses: Arc<dyn Responses>) {
     // Best effort: only speed depends on it.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => serve(stream, false, answers).await,
+        None => serve(stream, false, responses).await,
         Some(tls) => {
             if let Ok(stream) = tls.accept(stream).await {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
-                serve(stream, http2, answers).await;
+                serve(stream, http2, responses).await;
             }
         }
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, http2: bool, answers: Arc<dyn Answers>) {
-    let service = hyper::service::service_fn(move |request| answer(answers.clone(), request));
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    http2: bool,
+    responses: Arc<dyn Responses>,
+) {
+    let service = hyper::service::service_fn(move |request| response(responses.clone(), request));
     let stream = TokioIo::new(stream);
     // A connection that breaks is the client's to report; the vendor never prints.
     let _ = match http2 {
@@ -120,14 +124,14 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, htt
     };
 }
 
-async fn answer(answers: Arc<dyn Answers>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn response(responses: Arc<dyn Responses>, request: Request<Incoming>) -> Result<VendorResponse, Infallible> {
     let (head, body) = request.into_parts();
     let (body, length) = read(body).await;
-    let delay = answers.arrived(&head, length);
+    let delay = responses.arrived(&head, length);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    Ok(answers.answer(&head, body))
+    Ok(responses.response(&head, body))
 }
 
 /// Reads to its end also what is too long, so that the client has sent all and sees the answer, but keeps none of that.

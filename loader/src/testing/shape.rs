@@ -1,6 +1,6 @@
 //! Is this request the one that a call of a profile sends? And if so, what stands in it where the profile says `${name}`?
 
-use crate::testing::answers::authorization;
+use crate::testing::responses::authorization;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{Basic, Body, Call, JsonTemplate, Part, Template};

@@ -33,7 +33,7 @@
 //! ```
 
 use crate::login::http_transport::{HTTP_1, HTTP_2};
-use crate::testing::answers::State;
+use crate::testing::responses::State;
 use crate::testing::server::Server;
 use hmac::Mac;
 use http::StatusCode;
@@ -169,8 +169,8 @@ impl Vendor {
     /// vendor.life(std::time::Duration::from_secs(2));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn life(&self, life: Duration) {
-        self.state.book().life = life;
+    pub fn lifetime(&self, lifetime: Duration) {
+        self.state.book().lifetime = lifetime;
     }
 
     /// Answers 401 to every token issued so far; the next login gets a good one.
@@ -392,8 +392,8 @@ mod tests {
     }
 
     async fn log_in(client: &Client, vendor: &Vendor) -> String {
-        let answer = client.post(vendor.url("/login")).form(&RIGHT).send().await.unwrap();
-        answer.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned()
+        let response = client.post(vendor.url("/login")).form(&RIGHT).send().await.unwrap();
+        response.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned()
     }
 
     async fn status(request: RequestBuilder) -> u16 {
@@ -404,24 +404,24 @@ mod tests {
     async fn every_way_to_log_in_opens_the_orders() {
         let vendor = Vendor::start().unwrap().with_user("acme", "päss:word");
         let client = client(vendor.ca_pem());
-        vendor.life(Duration::from_secs(60));
+        vendor.lifetime(Duration::from_secs(60));
         let login = || client.post(vendor.url("/login"));
         let json = json!({ "username": "acme", "password": "päss:word" });
         for request in [login().json(&json), login().form(&RIGHT), login().basic_auth("acme", Some("päss:word"))] {
-            let answer = request.send().await.unwrap();
-            assert!(answer.headers().contains_key("date"));
-            let body: Value = answer.json().await.unwrap();
+            let response = request.send().await.unwrap();
+            assert!(response.headers().contains_key("date"));
+            let body: Value = response.json().await.unwrap();
             assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(60)));
             let orders = client.get(vendor.url("/orders")).bearer_auth(body["access_token"].as_str().unwrap());
             let orders: Value = orders.send().await.unwrap().json().await.unwrap();
             assert_eq!(orders["orders"][0]["id"], 1);
         }
-        let answer = client.post(vendor.url("/login-header")).json(&json).send().await.unwrap();
-        let token = answer.headers()["x-subject-token"].clone();
-        assert_eq!(answer.text().await.unwrap(), "{}");
+        let response = client.post(vendor.url("/login-header")).json(&json).send().await.unwrap();
+        let token = response.headers()["x-subject-token"].clone();
+        assert_eq!(response.text().await.unwrap(), "{}");
         let order = client.post(vendor.url("/orders")).header("X-Auth-Token", token).body("a lamp");
-        let answer = order.send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap()), (201, r#"{"received":6}"#.to_owned()));
+        let response = order.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.text().await.unwrap()), (201, r#"{"received":6}"#.to_owned()));
         assert_eq!((vendor.logins(), vendor.refused_logins(), vendor.calls(), vendor.rejected_calls()), (4, 0, 4, 0));
     }
 
@@ -454,8 +454,8 @@ mod tests {
             assert_eq!(orders(&forged).await, 401);
         }
         assert_eq!(status(client.post(vendor.url("/revoke")).bearer_auth(&second)).await, 204);
-        let answer = client.get(vendor.url("/orders")).bearer_auth(&second).send().await.unwrap();
-        assert_eq!(answer.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
+        let response = client.get(vendor.url("/orders")).bearer_auth(&second).send().await.unwrap();
+        assert_eq!(response.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
         assert_eq!((vendor.calls(), vendor.rejected_calls()), (9, 6));
     }
 
@@ -482,16 +482,16 @@ mod tests {
         }
         vendor.reject_calls_with(None);
         vendor.down(true);
-        let answer = orders().send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.headers().get("retry-after")), (503, None));
+        let response = orders().send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.headers().get("retry-after")), (503, None));
         assert_eq!(status(login().form(&RIGHT)).await, 503);
         vendor.down(false);
         let redirect = || client.get(vendor.url("/redirect"));
         assert_eq!(status(redirect()).await, 404);
         vendor.redirect_calls_to(Some("https://elsewhere.example/".to_owned()));
-        let answer = redirect().send().await.unwrap();
+        let response = redirect().send().await.unwrap();
         assert_eq!(
-            (answer.status().as_u16(), &answer.headers()["location"]),
+            (response.status().as_u16(), &response.headers()["location"]),
             (307, &"https://elsewhere.example/".parse().unwrap())
         );
         assert_eq!(status(client.get(vendor.url("/login"))).await, 404);

@@ -7,7 +7,7 @@
 //!          └───────┘ ◄─────────────── └─────────┘
 //!            ▲   │ refused              │ refused, or the third answer in a row without a token
 //!   token,   │   ▼                      ▼
-//!   retry_now│ ┌─────────────────────────┐
+//!   reset_backoff│ ┌─────────────────────────┐
 //!            └─│ Refused                 │  one attempt after 15 min, then 30, then each hour
 //!              └─────────────────────────┘
 //! ```
@@ -58,7 +58,7 @@ impl Doubt {
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     shut_until: Option<Duration>,
-    how: Shut,
+    how: BackoffReason,
     /// What shut it was no failure.
     born_expired: bool,
     /// Failures in a row, whatever they were.
@@ -69,7 +69,7 @@ pub(crate) struct Gate {
 
 /// How a failure left the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Shut {
+pub(crate) enum BackoffReason {
     #[default]
     Backoff,
     Refused,
@@ -77,7 +77,7 @@ pub(crate) enum Shut {
 
 /// What a restart must know of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct SavedBackoff {
     pub(crate) refused: bool,
     pub(crate) wait: Duration,
     pub(crate) in_a_row: u32,
@@ -95,11 +95,11 @@ impl Gate {
     }
 
     /// As it was left by a process that is gone. A clock that was set makes it no longer than a probe.
-    pub(crate) fn restored(kept: Kept, boot: Duration) -> Gate {
-        let Kept { refused, wait, in_a_row, doubt } = kept;
+    pub(crate) fn restored(kept: SavedBackoff, monotonic: Duration) -> Gate {
+        let SavedBackoff { refused, wait, in_a_row, doubt } = kept;
         Gate {
-            shut_until: (!wait.is_zero()).then(|| boot + wait.min(LAST_PROBE)),
-            how: if refused { Shut::Refused } else { Shut::Backoff },
+            shut_until: (!wait.is_zero()).then(|| monotonic + wait.min(LAST_PROBE)),
+            how: if refused { BackoffReason::Refused } else { BackoffReason::Backoff },
             in_a_row,
             refusals: if refused { in_a_row } else { 0 },
             doubt,
@@ -109,7 +109,7 @@ impl Gate {
 
     /// Whether what shut it was a refusal, and not an outage.
     pub(crate) fn refused(&self) -> bool {
-        self.how == Shut::Refused
+        self.how == BackoffReason::Refused
     }
 
     pub(crate) fn doubt(&self) -> Doubt {
@@ -117,9 +117,9 @@ impl Gate {
     }
 
     /// `None` where the last login did not fail.
-    pub(crate) fn to_keep(&self, now: Duration) -> Option<Kept> {
+    pub(crate) fn to_keep(&self, now: Duration) -> Option<SavedBackoff> {
         let in_a_row = if self.refused() { self.refusals } else { self.in_a_row };
-        (in_a_row > 0).then(|| Kept {
+        (in_a_row > 0).then(|| SavedBackoff {
             refused: self.refused(),
             wait: self.wait(now).unwrap_or_default(),
             in_a_row,
@@ -139,7 +139,7 @@ impl Gate {
         }
     }
 
-    pub(crate) fn failed(&mut self, failure: &Failure, now: Duration, draw: f64) -> Shut {
+    pub(crate) fn failed(&mut self, failure: &Failure, now: Duration, jitter: f64) -> BackoffReason {
         let refused = self.doubt.refuses(failure.class);
         self.doubt = self.doubt.after(failure.class);
         let doubled = |base: Duration, most: Duration| base.saturating_mul(1 << self.in_a_row.min(16)).min(most);
@@ -151,20 +151,20 @@ impl Gate {
             match failure.class {
                 Class::Throttled => {
                     let asked = failure.retry_after.unwrap_or(30 * SECOND).clamp(SECOND, 15 * 60 * SECOND);
-                    asked + asked.mul_f64(0.1 * draw)
+                    asked + asked.mul_f64(0.1 * jitter)
                 }
                 Class::Tls => doubled(30 * SECOND, 300 * SECOND),
                 Class::Protocol | Class::NoToken => doubled(5 * SECOND, 300 * SECOND),
                 Class::Redirect => 60 * SECOND,
                 Class::PerhapsRefused => 30 * SECOND,
                 // Full jitter, so that a fleet does not come back in step.
-                _ => doubled(SECOND / 2, 60 * SECOND).mul_f64(draw).max(SECOND / 10),
+                _ => doubled(SECOND / 2, 60 * SECOND).mul_f64(jitter).max(SECOND / 10),
             }
         };
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.shut_until = Some(now + wait);
         self.born_expired = false;
-        self.how = if refused { Shut::Refused } else { Shut::Backoff };
+        self.how = if refused { BackoffReason::Refused } else { BackoffReason::Backoff };
         self.how
     }
 }
@@ -188,7 +188,7 @@ pub(crate) struct LoopGuard {
 
 /// What kind of loop it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loop {
+pub(crate) enum LoopKind {
     Fresh,
     /// Tokens that had worked, one after the other.
     Revoked,
@@ -211,7 +211,7 @@ impl LoopGuard {
     }
 
     /// A token was rejected; returns whether this makes it a loop.
-    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> Option<Loop> {
+    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> Option<LoopKind> {
         self.fruitless = if worked || !young { 0 } else { self.fruitless + 1 };
         if worked {
             while self.revocations.front().is_some_and(|first| *first + WINDOW <= now) {
@@ -220,8 +220,8 @@ impl LoopGuard {
             self.revocations.push_back(now);
         }
         let found = match worked {
-            true => (self.revocations.len() > MOST_REVOCATIONS).then_some(Loop::Revoked),
-            false => (self.fruitless >= 2).then_some(Loop::Fresh),
+            true => (self.revocations.len() > MOST_REVOCATIONS).then_some(LoopKind::Revoked),
+            false => (self.fruitless >= 2).then_some(LoopKind::Fresh),
         };
         found.filter(|_| self.hold(now))
     }
@@ -306,7 +306,7 @@ mod tests {
     fn a_refusal_is_asked_again_after_a_quarter_then_half_then_each_hour() {
         let mut gate = Gate::default();
         for minutes in [15, 30, 60, 60, 60, 60] {
-            assert_eq!(gate.failed(&failure(Class::Refused), Duration::ZERO, 0.5), Shut::Refused);
+            assert_eq!(gate.failed(&failure(Class::Refused), Duration::ZERO, 0.5), BackoffReason::Refused);
             assert_eq!(gate.wait(Duration::ZERO), Some(minutes * 60 * SECOND));
         }
     }
@@ -314,19 +314,19 @@ mod tests {
     #[test]
     fn what_may_be_a_refusal_is_one_when_it_comes_again() {
         let mut gate = Gate::default();
-        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), Shut::Backoff);
-        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), 30 * SECOND, 0.5), Shut::Refused);
+        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), BackoffReason::Backoff);
+        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), 30 * SECOND, 0.5), BackoffReason::Refused);
         let mut gate = Gate::default();
         let shut = [Class::NoToken; 3].map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
-        assert_eq!(shut, [Shut::Backoff, Shut::Backoff, Shut::Refused]);
+        assert_eq!(shut, [BackoffReason::Backoff, BackoffReason::Backoff, BackoffReason::Refused]);
         // What says nothing of the credentials is none, however often it comes.
         let mut gate = Gate::default();
         let shut = [Class::Protocol; 9].map(|class| gate.failed(&failure(class), Duration::ZERO, 0.5));
-        assert_eq!(shut, [Shut::Backoff; 9]);
+        assert_eq!(shut, [BackoffReason::Backoff; 9]);
         let mut gate = Gate::default();
         gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5);
         gate.failed(&failure(Class::Down { unsent: false }), Duration::ZERO, 0.5);
-        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), Shut::Backoff);
+        assert_eq!(gate.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), BackoffReason::Backoff);
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
             assert_eq!(guard.rejected(true, true, second * SECOND), None, "revocations of working tokens");
         }
         assert_eq!(guard.rejected(false, true, 200 * SECOND), None);
-        assert_eq!(guard.rejected(false, true, 201 * SECOND), Some(Loop::Fresh));
+        assert_eq!(guard.rejected(false, true, 201 * SECOND), Some(LoopKind::Fresh));
         let lets = |guard: &LoopGuard, second: u32| guard.lets(false, second * SECOND);
         assert!(!lets(&guard, 230) && lets(&guard, 231));
         // The next time it holds longer, at most five minutes.
@@ -357,7 +357,7 @@ mod tests {
             let now = call * SECOND / 2;
             if guard.lets(true, now) {
                 let looped = guard.rejected(true, true, now);
-                assert!(looped != Some(Loop::Fresh) && looped.is_some() == (call >= 60 && !guard.accepted_since));
+                assert!(looped != Some(LoopKind::Fresh) && looped.is_some() == (call >= 60 && !guard.accepted_since));
                 logins.push(call);
                 guard.accepted();
             }

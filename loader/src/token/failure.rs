@@ -2,36 +2,36 @@
 
 use crate::error::Error;
 use crate::login::{Class, Failure};
-use crate::token::backoff::{Loop, Shut};
-use crate::token::login_history::Left;
+use crate::token::backoff::{BackoffReason, LoopKind};
+use crate::token::login_history::SavedLoginState;
 use crate::token::metrics;
 use crate::token::source::{Core, State};
 use bootseal_core::{Kind, Profile};
 
 /// A login that failed.
-pub(crate) struct Setback {
+pub(crate) struct LoginFailure {
     failure: Failure,
-    shut: Shut,
+    shut: BackoffReason,
     pub(crate) error: Error,
 }
 
 impl Core {
     /// Shuts the gate. What it returns is to be told when nothing is locked any more: who hears of it may ask for a token.
-    pub(crate) fn fail(&self, state: &mut State, failure: Failure) -> Setback {
-        let shut = state.gate.failed(&failure, self.clock.boot(), self.clock.draw());
+    pub(crate) fn fail(&self, state: &mut State, failure: Failure) -> LoginFailure {
+        let shut = state.gate.failed(&failure, self.clock.monotonic(), self.clock.jitter());
         let error = self.error(&failure, shut);
         state.error = Some(error.clone());
-        state.last_login = Some((self.clock.wall(), Err(error.clone())));
-        Setback { failure, shut, error }
+        state.last_login = Some((self.clock.unix_time(), Err(error.clone())));
+        LoginFailure { failure, shut, error }
     }
 
-    pub(crate) fn tell(&self, Setback { failure, shut, .. }: &Setback) {
-        let (event, gate) = if *shut == Shut::Refused { ("refused", 2) } else { ("login failed", 1) };
+    pub(crate) fn tell(&self, LoginFailure { failure, shut, .. }: &LoginFailure) {
+        let (event, gate) = if *shut == BackoffReason::Refused { ("refused", 2) } else { ("login failed", 1) };
         tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
         metrics::gate(&self.table(), gate);
     }
 
-    fn error(&self, failure: &Failure, shut: Shut) -> Error {
+    fn error(&self, failure: &Failure, shut: BackoffReason) -> Error {
         let account = self.account.load();
         let (table, origin) = (&account.profile.table, account.profile.login.url.base().origin().ascii_serialization());
         let text = format!("login of `{table}`: {origin} {}", failure.text);
@@ -51,7 +51,7 @@ impl Core {
             ),
         };
         let error = Error::new(failure.class.kind(), text).with_status(failure.status);
-        let again = if shut == Shut::Refused && failure.class == Class::NoToken {
+        let again = if shut == BackoffReason::Refused && failure.class == Class::NoToken {
             " After three such answers in a row no login is made for a while: it may be a wrong password in disguise."
         } else {
             ""
@@ -63,12 +63,12 @@ impl Core {
         Error::new(Kind::NotFound, format!("the file has no login profile `{}` any more", self.table()))
     }
 
-    pub(crate) fn tell_loop(&self, looped: Loop) {
+    pub(crate) fn tell_loop(&self, looped: LoopKind) {
         let what = match looped {
-            Loop::Fresh => {
+            LoopKind::Fresh => {
                 "the vendor rejects tokens that it has just given; logins are held back. Wrong rights, a wrong audience, or another host's login that ends ours?"
             }
-            Loop::Revoked => {
+            LoopKind::Revoked => {
                 "tokens die one after the other soon after they worked; logins are held back. Most likely another host logs in with this account, at a vendor that lets it have only one session"
             }
         };
@@ -77,7 +77,7 @@ impl Core {
 }
 
 /// What is told while a failure of an earlier start still counts.
-pub(crate) fn remembered(profile: &Profile, left: &Left) -> Error {
+pub(crate) fn remembered(profile: &Profile, left: &SavedLoginState) -> Error {
     let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
     if left.cut_off {
         let text = format!(

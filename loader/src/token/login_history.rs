@@ -4,8 +4,8 @@
 //! A small file for each account, in the state folder. Nothing in it is secret: CREDENTIALS are the eight bytes of
 //! [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
 
-use crate::login::procedure::Turn;
-use crate::token::backoff::{Doubt, Gate, Kept};
+use crate::login::procedure::CredentialSlot;
+use crate::token::backoff::{Doubt, Gate, SavedBackoff};
 use bootseal_core::VaultId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -44,7 +44,7 @@ struct Record {
     unfinished: Option<Unfinished>,
     /// With which password the next login begins.
     #[serde(default)]
-    turn: Turn,
+    turn: CredentialSlot,
     /// The period of the last one-time code that was sent.
     last_code: Option<u64>,
 }
@@ -66,11 +66,11 @@ struct Unfinished {
 
 /// What an earlier process left behind.
 #[derive(Debug, Default)]
-pub(crate) struct Left {
+pub(crate) struct SavedLoginState {
     pub(crate) gate: Gate,
     /// The process before ended in the middle of a login, and the one before it too.
     pub(crate) cut_off: bool,
-    pub(crate) turn: Turn,
+    pub(crate) turn: CredentialSlot,
     pub(crate) last_code: Option<u64>,
 }
 
@@ -90,40 +90,40 @@ impl Attempts {
     }
 
     /// What cannot be read forbids nothing.
-    pub(crate) fn left(&self, boot: Duration, wall: Duration) -> Left {
-        self.patiently(move |attempts| attempts.look(boot, wall)).unwrap_or_default()
+    pub(crate) fn left(&self, monotonic: Duration, unix_time: Duration) -> SavedLoginState {
+        self.patiently(move |attempts| attempts.look(monotonic, unix_time)).unwrap_or_default()
     }
 
-    fn look(&self, boot: Duration, wall: Duration) -> Left {
+    fn look(&self, monotonic: Duration, unix_time: Duration) -> SavedLoginState {
         let file = File::open(&self.path);
         let record = file.and_then(|mut file| self.read(&mut file)).unwrap_or_default();
         let (turn, last_code) = (record.turn, record.last_code);
         let gate = match record.failed {
             Some(Failed { refused, until, in_a_row, doubt }) => {
-                let wait = Duration::from_secs(until).saturating_sub(wall);
-                Gate::restored(Kept { refused, wait, in_a_row, doubt }, boot)
+                let wait = Duration::from_secs(until).saturating_sub(unix_time);
+                Gate::restored(SavedBackoff { refused, wait, in_a_row, doubt }, monotonic)
             }
             None => Gate::default(),
         };
         // One may be chance: a stop that came at a bad moment.
         let cut_off = record.unfinished.filter(|unfinished| unfinished.in_a_row > 1 && !self.is_under_way());
         match cut_off {
-            Some(Unfinished { since, in_a_row }) if gate.wait(boot).is_none() => {
+            Some(Unfinished { since, in_a_row }) if gate.wait(monotonic).is_none() => {
                 let wait = CUT_OFF.saturating_mul(1 << (in_a_row - 2).min(8)).min(LONGEST);
-                let wait = (Duration::from_secs(since) + wait).saturating_sub(wall).min(wait);
-                let kept = Kept { refused: false, wait, in_a_row, doubt: gate.doubt() };
-                Left { gate: Gate::restored(kept, boot), cut_off: true, turn, last_code }
+                let wait = (Duration::from_secs(since) + wait).saturating_sub(unix_time).min(wait);
+                let kept = SavedBackoff { refused: false, wait, in_a_row, doubt: gate.doubt() };
+                SavedLoginState { gate: Gate::restored(kept, monotonic), cut_off: true, turn, last_code }
             }
-            _ => Left { gate, cut_off: false, turn, last_code },
+            _ => SavedLoginState { gate, cut_off: false, turn, last_code },
         }
     }
 
     /// To be said before a login is sent.
-    pub(crate) fn begin(&self, wall: Duration) -> UnderWay {
-        self.patiently(move |attempts| attempts.mark(wall)).unwrap_or(UnderWay(None))
+    pub(crate) fn begin(&self, unix_time: Duration) -> UnderWay {
+        self.patiently(move |attempts| attempts.mark(unix_time)).unwrap_or(UnderWay(None))
     }
 
-    fn mark(&self, wall: Duration) -> UnderWay {
+    fn mark(&self, unix_time: Duration) -> UnderWay {
         let beside = self.is_under_way();
         let alive = self.open(&self.alive()).ok();
         #[cfg(unix)]
@@ -132,7 +132,7 @@ impl Attempts {
         self.change(|record| {
             let before = record.unfinished.take().map_or(0, |unfinished| unfinished.in_a_row);
             let in_a_row = if beside { before.max(1) } else { before.saturating_add(1) };
-            record.unfinished = Some(Unfinished { since: wall.as_secs(), in_a_row });
+            record.unfinished = Some(Unfinished { since: unix_time.as_secs(), in_a_row });
         });
         UnderWay(alive)
     }
@@ -143,18 +143,18 @@ impl Attempts {
     }
 
     /// To be said when one of two passwords was refused, before the other one is sent.
-    pub(crate) fn turn(&self, turn: Turn) {
+    pub(crate) fn turn(&self, turn: CredentialSlot) {
         self.patiently(move |attempts| attempts.change(|record| record.turn = turn));
     }
 
     /// Keeps how a login ended. `None`: it worked, or someone opened the gate.
-    pub(crate) fn ended(&self, kept: Option<Kept>, turn: Turn, wall: Duration) {
+    pub(crate) fn ended(&self, kept: Option<SavedBackoff>, turn: CredentialSlot, unix_time: Duration) {
         self.patiently(move |attempts| {
             attempts.change(|record| {
                 (record.unfinished, record.turn) = (None, turn);
                 record.failed = kept.map(|kept| Failed {
                     refused: kept.refused,
-                    until: (wall + kept.wait).as_secs() + 1,
+                    until: (unix_time + kept.wait).as_secs() + 1,
                     in_a_row: kept.in_a_row,
                     doubt: kept.doubt,
                 });
@@ -266,7 +266,7 @@ mod tests {
     const BOOT: Duration = Duration::from_secs(1000);
     const WALL: Duration = Duration::from_secs(1_700_000_000);
 
-    const REFUSED: Kept = Kept {
+    const REFUSED: SavedBackoff = SavedBackoff {
         refused: true,
         wait: Duration::from_secs(900),
         in_a_row: 1,
@@ -287,20 +287,20 @@ mod tests {
     fn starts_that_end_in_the_middle_of_a_login_wait_longer_and_longer() {
         let folder = tempfile::tempdir().unwrap();
         let attempts = attempts(folder.path(), 1);
-        let mut wall = WALL;
+        let mut unix_time = WALL;
         for expected in [0, 0, 30, 60, 120, 240, 480, 900, 900] {
-            let left = attempts.left(BOOT, wall);
+            let left = attempts.left(BOOT, unix_time);
             assert_eq!(left.gate.wait(BOOT), (expected > 0).then(|| seconds(expected)));
             assert_eq!((left.cut_off, left.gate.refused()), (expected > 0, false));
-            wall += seconds(expected);
-            drop(attempts.begin(wall));
+            unix_time += seconds(expected);
+            drop(attempts.begin(unix_time));
         }
         // A login that ends, well or not, ends the row.
-        drop(attempts.begin(wall));
-        attempts.ended(None, Turn::default(), wall);
-        assert!(attempts.left(BOOT, wall).gate.wait(BOOT).is_none());
-        drop(attempts.begin(wall));
-        assert!(attempts.left(BOOT, wall).gate.wait(BOOT).is_none());
+        drop(attempts.begin(unix_time));
+        attempts.ended(None, CredentialSlot::default(), unix_time);
+        assert!(attempts.left(BOOT, unix_time).gate.wait(BOOT).is_none());
+        drop(attempts.begin(unix_time));
+        assert!(attempts.left(BOOT, unix_time).gate.wait(BOOT).is_none());
     }
 
     #[cfg(unix)]
@@ -320,7 +320,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let old = attempts(folder.path(), 1);
         old.code(56_666_666);
-        old.ended(Some(REFUSED), Turn::default(), WALL);
+        old.ended(Some(REFUSED), CredentialSlot::default(), WALL);
         let left = old.left(BOOT, WALL + seconds(300));
         assert_eq!((left.gate.wait(BOOT), left.gate.refused()), (Some(seconds(601)), true));
         assert_eq!(left.last_code, Some(56_666_666));
@@ -336,16 +336,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let attempts = attempts(folder.path(), 1);
         let doubt = Doubt { perhaps_refused: true, without_token: 2 };
-        let turn = Turn { next_first: true, other_refused: true };
-        attempts.ended(Some(Kept { refused: false, wait: seconds(30), in_a_row: 1, doubt }), turn, WALL);
+        let turn = CredentialSlot { next_first: true, other_refused: true };
+        attempts.ended(Some(SavedBackoff { refused: false, wait: seconds(30), in_a_row: 1, doubt }), turn, WALL);
         // Also when the wait is over.
         let left = attempts.left(BOOT, WALL + seconds(60));
         assert_eq!((left.gate.wait(BOOT), left.gate.doubt(), left.turn), (None, doubt, turn));
         attempts.ended(None, turn, WALL);
         let left = attempts.left(BOOT, WALL);
         assert_eq!((left.gate.doubt(), left.turn), (Doubt::default(), turn));
-        attempts.turn(Turn::default());
-        assert_eq!(attempts.left(BOOT, WALL).turn, Turn::default());
+        attempts.turn(CredentialSlot::default());
+        assert_eq!(attempts.left(BOOT, WALL).turn, CredentialSlot::default());
     }
 
     #[cfg(unix)]
@@ -353,10 +353,10 @@ mod tests {
     fn a_folder_that_is_held_or_does_not_answer_holds_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let attempts = attempts(folder.path(), 1);
-        attempts.ended(Some(REFUSED), Turn::default(), WALL);
+        attempts.ended(Some(REFUSED), CredentialSlot::default(), WALL);
         let held = File::open(&attempts.path).unwrap();
         rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
-        attempts.ended(None, Turn::default(), WALL);
+        attempts.ended(None, CredentialSlot::default(), WALL);
         drop(held);
         assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_some(), "what was not written is as it was");
         // A pipe that nobody writes into: a read of it does not end.
@@ -371,7 +371,7 @@ mod tests {
     fn what_cannot_be_read_forbids_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let attempts = attempts(folder.path(), 1);
-        attempts.ended(Some(REFUSED), Turn::default(), WALL);
+        attempts.ended(Some(REFUSED), CredentialSlot::default(), WALL);
         let whole = std::fs::read(&attempts.path).unwrap();
         for cut in 0..whole.len() - 1 {
             std::fs::write(&attempts.path, &whole[..cut]).unwrap();
@@ -380,7 +380,7 @@ mod tests {
         std::fs::write(&attempts.path, b"\xff\xfe").unwrap();
         assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_none());
         // And it is written anew.
-        attempts.ended(Some(REFUSED), Turn::default(), WALL);
+        attempts.ended(Some(REFUSED), CredentialSlot::default(), WALL);
         assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_some());
     }
 }

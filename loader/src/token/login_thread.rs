@@ -18,12 +18,12 @@ use std::time::Duration;
 const HARD_STOP: Duration = Duration::from_secs(5);
 
 /// The end of a flight, however it ends: dropped without a result, it lands an error, so that nobody waits for ever.
-pub(crate) struct Landing {
+pub(crate) struct LoginRun {
     pub(crate) core: Arc<Core>,
     pub(crate) flight: Arc<Flight>,
 }
 
-impl Landing {
+impl LoginRun {
     pub(crate) fn fly(self) {
         let core = &self.core;
         let runtime = Runtime::new();
@@ -36,7 +36,7 @@ impl Landing {
             let account = core.account.load_full();
             let sent = Moment::now(&*core.clock);
             let attempts = core.lock().attempts.clone();
-            let _under_way = attempts.as_ref().map(|attempts| attempts.begin(sent.wall));
+            let _under_way = attempts.as_ref().map(|attempts| attempts.begin(sent.unix_time));
             let outcome = match &runtime {
                 Err(error) => down(format!("no runtime for the login: {error}")),
                 Ok(runtime) => runtime.block_on(async {
@@ -66,7 +66,7 @@ impl Landing {
     fn publish(&self, account: &Arc<Account>, outcome: Outcome, sent: Moment) -> Landed {
         let core = &self.core;
         let table = &account.profile.table;
-        let took = core.clock.boot().saturating_sub(sent.boot);
+        let took = core.clock.monotonic().saturating_sub(sent.monotonic);
         let mut state = core.lock();
         if !state.gone && !Arc::ptr_eq(account, &core.account.load()) {
             drop(state);
@@ -90,17 +90,17 @@ impl Landing {
                 self.end_unwanted(account, Outcome::Token(fresh), sent);
             }
             Outcome::Token(fresh) => {
-                let (status, life, skew) = (fresh.status, fresh.life, fresh.clock_skew);
+                let (status, lifetime, skew) = (fresh.status, fresh.lifetime, fresh.clock_skew);
                 let recovered = state.error.take();
-                state.last_login = Some((core.clock.wall(), Ok(status)));
+                state.last_login = Some((core.clock.unix_time(), Ok(status)));
                 state.gate.open();
-                if life.born_expired {
-                    state.gate.born_expired(core.clock.boot());
+                if lifetime.born_expired {
+                    state.gate.born_expired(core.clock.monotonic());
                 }
                 let before = core.cell.load_full();
                 let age = before.as_ref().map(|old| old.age(&*core.clock));
                 // One that had run out before it came takes the place of nothing better.
-                let better = core.good().filter(|_| life.born_expired);
+                let better = core.good().filter(|_| lifetime.born_expired);
                 let (token, unwanted, replaced) = match better {
                     Some(good) => (good.token(), Some(fresh), None),
                     // First the cell, then the waiters: who wakes up must find it there.
@@ -112,17 +112,17 @@ impl Landing {
                 if !account.profile.next.is_empty() {
                     metrics::next_in_use(table, account.turn().next_first);
                 }
-                metrics::token(table, life.life, age, skew);
-                if life.born_expired {
+                metrics::token(table, lifetime.lifetime, age, skew);
+                if lifetime.born_expired {
                     tracing::warn!(target: "bootseal", profile = %table, skew, "clock_skew: the token had run out before it came; is the clock of this machine right?");
                 }
-                if life.from == ExpiryFrom::Default {
-                    tracing::warn!(target: "bootseal", profile = %table, life = ?life.life, "expiry_unknown: the answer does not say how long the token lives");
+                if lifetime.from == ExpiryFrom::Default {
+                    tracing::warn!(target: "bootseal", profile = %table, life = ?lifetime.lifetime, "expiry_unknown: the answer does not say how long the token lives");
                 }
                 if recovered.is_some() {
                     tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
                 }
-                tracing::info!(target: "bootseal", profile = %table, status, life = ?life.life, from = life.from.as_str(), "refreshed: there is a new token");
+                tracing::info!(target: "bootseal", profile = %table, status, life = ?lifetime.lifetime, from = lifetime.from.as_str(), "refreshed: there is a new token");
                 let kept = token.clone();
                 self.land(Ok(token));
                 if let Some(fresh) = unwanted.filter(|fresh| !fresh.secret.same_as(&kept.0.secret)) {
@@ -155,7 +155,7 @@ enum Landed {
     Done(Option<Arc<Published>>),
 }
 
-impl Drop for Landing {
+impl Drop for LoginRun {
     fn drop(&mut self) {
         if self.flight.result().is_some() {
             return;
@@ -206,7 +206,7 @@ impl Core {
             let _ = self.send_logout(&entry).await;
         }
         // After the logout, which has the time of the hard stop.
-        login.until = self.clock.boot() + account.profile.login_timeout;
+        login.until = self.clock.monotonic() + account.profile.login_timeout;
         login.run().await
     }
 }

@@ -125,15 +125,15 @@ impl Core {
         let profile = &entry.account.profile;
         let Some(call) = &profile.logout else { return Ok(()) };
         let request = procedure::logout(call, entry)?;
-        let answer = self.transport.send(request).await;
+        let response = self.transport.send(request).await;
         let origin = call.url.base().origin().ascii_serialization();
-        match answer {
+        match response {
             // What is gone already is what was asked for.
-            Ok(answer) if answer.status < 400 || [401, 404, 410].contains(&answer.status) => Ok(()),
-            Ok(answer) => {
-                let text = format!("logout of `{}`: {origin} answered {}", profile.table, answer.status);
+            Ok(response) if response.status < 400 || [401, 404, 410].contains(&response.status) => Ok(()),
+            Ok(response) => {
+                let text = format!("logout of `{}`: {origin} answered {}", profile.table, response.status);
                 tracing::warn!(target: "bootseal", "{text}");
-                Err(Error::new(Kind::LoginProtocol, text).with_status(Some(answer.status)))
+                Err(Error::new(Kind::LoginProtocol, text).with_status(Some(response.status)))
             }
             Err(_) => {
                 let text = format!("logout of `{}`: {origin} gave no answer", profile.table);

@@ -104,7 +104,7 @@ pub(crate) struct Entry {
     /// With whom it was made: where it may go, how it is renewed and how it is ended.
     pub(crate) account: Arc<Account>,
     pub(crate) status: u16,
-    pub(crate) life: Duration,
+    pub(crate) lifetime: Duration,
     pub(crate) from: ExpiryFrom,
     pub(crate) deadlines: Deadlines,
     /// The clock's tick at which it was last found fresh.
@@ -155,8 +155,8 @@ impl Entry {
             self.accepted.store(true, Ordering::Relaxed);
         }
         if let Some(moved) = &self.moved {
-            let boot = sent.saturating_sub(self.sent.boot);
-            moved.fetch_max(u64::try_from(boot.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            let monotonic = sent.saturating_sub(self.sent.monotonic);
+            moved.fetch_max(u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 }
@@ -193,11 +193,11 @@ impl Token {
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
     /// let token = acme.token_blocking()?;
-    /// assert!((599..=601).contains(&token.life().as_secs()));
+    /// assert!((599..=601).contains(&token.lifetime().as_secs()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn life(&self) -> Duration {
-        self.0.life
+    pub fn lifetime(&self) -> Duration {
+        self.0.lifetime
     }
 
     /// The status of the login's answer.

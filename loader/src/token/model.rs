@@ -12,7 +12,7 @@
 
 use crate::error::Error;
 use crate::login::clock::Clock;
-use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError, Values};
+use crate::login::{LoginRequest, LoginResponse, Transport, TransportError, Values};
 use crate::token::Token;
 use crate::token::source::TokenSource;
 use bootseal_core::{Kind, Profile, Secret};
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 const CALLERS: u64 = 3;
 /// Seconds.
-const LIFE: u64 = 900;
+const LIFETIME: u64 = 900;
 const ITERATIONS: usize = 4_000;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +70,7 @@ struct Vendor {
 }
 
 impl Transport for Vendor {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let (last, rejects, logins, at_once) = (self.ends, self.rejects, self.logins.clone(), self.at_once.clone());
         Box::pin(async move {
             assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two logins at once");
@@ -78,7 +78,7 @@ impl Transport for Vendor {
             shuttle::future::yield_now().await;
             let _away = Away(at_once);
             match ends(last, rejects, number) {
-                Ends::WithToken => Ok(LoginAnswer {
+                Ends::WithToken => Ok(LoginResponse {
                     status: 200,
                     headers: http::HeaderMap::new(),
                     body: Secret::copy_of(
@@ -110,11 +110,11 @@ struct Still {
 }
 
 impl Clock for Still {
-    fn boot(&self) -> Duration {
+    fn monotonic(&self) -> Duration {
         Duration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
 
-    fn wall(&self) -> Duration {
+    fn unix_time(&self) -> Duration {
         Duration::from_secs(1_800_000_000 + self.seconds.load(Ordering::SeqCst))
     }
 
@@ -125,7 +125,7 @@ impl Clock for Still {
         }
     }
 
-    fn draw(&self) -> f64 {
+    fn jitter(&self) -> f64 {
         0.5
     }
 }
@@ -156,7 +156,7 @@ fn one(account: &(Profile, Values), ends: Ends, callers: Callers, rejects: Rejec
     let source = TokenSource::new(profile, values, Arc::new(clock), Arc::new(vendor), None);
     if rejects == Rejects::Stale {
         source.token_blocking().unwrap();
-        seconds.fetch_add(LIFE * 9 / 10, Ordering::SeqCst);
+        seconds.fetch_add(LIFETIME * 9 / 10, Ordering::SeqCst);
     }
     // The newest token that is known to be dead.
     let dead = Arc::new(AtomicU64::new(0));

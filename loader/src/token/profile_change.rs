@@ -2,7 +2,7 @@
 //! same user's, from the same login, for the same calls.
 
 use crate::login::Values;
-use crate::login::procedure::{Account, Turn};
+use crate::login::procedure::{Account, CredentialSlot};
 use crate::token::backoff::LoopGuard;
 use crate::token::login_history::Attempts;
 use crate::token::metrics;
@@ -49,7 +49,7 @@ impl TokenSource {
         let stays = is_same_session(&old.profile, &profile, &changed);
         let over = if stays { None } else { self.0.take(&mut state) };
         let table = profile.table.clone();
-        self.0.account.store(Arc::new(Account::new(profile, values, Turn::default())));
+        self.0.account.store(Arc::new(Account::new(profile, values, CredentialSlot::default())));
         (state.gone, state.error) = (false, None);
         state.gate.open();
         state.guard = LoopGuard::default();
@@ -106,7 +106,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::login::clock::Clock as _;
-    use crate::login::{LoginAnswer, LoginRequest, Transport, TransportError};
+    use crate::login::{LoginRequest, LoginResponse, Transport, TransportError};
     use crate::testing::Clock;
     use crate::token::Token;
     use std::pin::Pin;
@@ -143,7 +143,10 @@ mod tests {
     }
 
     impl Transport for Vendor {
-        fn send(&self, it: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+        fn send(
+            &self,
+            it: LoginRequest,
+        ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
             let body = it.body.map(|body| body.expose_str(str::to_owned).unwrap()).unwrap_or_default();
             let mut seen = self.0.0.lock().unwrap();
             seen.sent.push(format!("{} {body}", it.url));
@@ -153,7 +156,7 @@ mod tests {
             let (status, number) = (if seen.refuse { 401 } else { 200 }, seen.logins);
             let body = format!(r#"{{"access_token":"t{number}","expires_in":600,"r":"r{number}"}}"#);
             let body = bootseal_core::Secret::copy_of(body.as_bytes()).unwrap();
-            Box::pin(async move { Ok(LoginAnswer { status, headers: http::HeaderMap::new(), body }) })
+            Box::pin(async move { Ok(LoginResponse { status, headers: http::HeaderMap::new(), body }) })
         }
     }
 
@@ -307,31 +310,31 @@ mod tests {
         let token = source.token_blocking().unwrap();
         let sent = crate::login::clock::Moment::now(&clock);
         source.reject(&token);
-        let life = crate::login::expiry::Life {
-            life: Duration::from_secs(600),
+        let lifetime = crate::login::expiry::Lifetime {
+            lifetime: Duration::from_secs(600),
             from: crate::ExpiryFrom::Json,
             born_expired: false,
         };
         let late = || bootseal_core::Secret::copy_of(b"late").unwrap();
-        source.renewed(&token, late(), life, sent);
+        source.renewed(&token, late(), lifetime, sent);
         assert_ne!(text(&source.token_blocking().unwrap()), "late");
         assert_eq!(vendor.wait_for(2).len(), 2);
         // A token that is good counts from when the call was sent, not from when its answer came.
         let token = source.token_blocking().unwrap();
         let sent = crate::login::clock::Moment::now(&clock);
         clock.advance(Duration::from_secs(300));
-        source.renewed(&token, late(), life, sent);
+        source.renewed(&token, late(), lifetime, sent);
         assert_eq!(text(&source.token_blocking().unwrap()), "late");
         clock.advance(Duration::from_secs(300));
-        assert_ne!(text(&source.token_blocking().unwrap()), "late", "600 s after it was sent, {:?}", clock.boot());
+        assert_ne!(text(&source.token_blocking().unwrap()), "late", "600 s after it was sent, {:?}", clock.monotonic());
     }
 
     /// Counts what would have been sent.
-    struct Below(Arc<Mutex<u32>>);
+    struct Backend(Arc<Mutex<u32>>);
 
-    impl crate::call::authenticated::Sender for Below {
+    impl crate::call::authenticated::Sender for Backend {
         type Request = reqwest::Request;
-        type Answer = reqwest::Response;
+        type Response = reqwest::Response;
         type Error = crate::Error;
 
         async fn send(&mut self, _: reqwest::Request, _: &Token) -> Result<reqwest::Response, crate::Error> {
@@ -348,7 +351,7 @@ mod tests {
             go(&source, at("hosts = [\"a.example\", \"old.example\", \"older.example\"]\n"));
             vendor.change(|seen| seen.held = true);
             let (ours, below) = (source.clone(), Arc::new(Mutex::new(0)));
-            let mut sender = Below(below.clone());
+            let mut sender = Backend(below.clone());
             let waiting = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 let request = reqwest::Request::new(http::Method::GET, "https://old.example/".parse().unwrap());

@@ -12,10 +12,10 @@ use crate::login::clock::{Clock, Moment};
 use crate::login::expiry::Deadlines;
 use crate::login::procedure::{self, Account};
 use crate::login::{Class, Failure, Fresh, Transport, Values};
-use crate::token::backoff::{Gate, Loop, LoopGuard};
-use crate::token::failure::{Setback, remembered};
+use crate::token::backoff::{Gate, LoopGuard, LoopKind};
+use crate::token::failure::{LoginFailure, remembered};
 use crate::token::login_history::Attempts;
-use crate::token::login_thread::Landing;
+use crate::token::login_thread::LoginRun;
 use crate::token::metrics;
 use crate::token::single_flight::Flight;
 use crate::token::sync::{
@@ -130,8 +130,9 @@ impl TokenSource {
         transport: Arc<dyn Transport>,
         attempts: Option<Attempts>,
     ) -> TokenSource {
-        let left = attempts.as_ref().map(|attempts| attempts.left(clock.boot(), clock.wall())).unwrap_or_default();
-        let error = left.gate.wait(clock.boot()).map(|_| remembered(&profile, &left));
+        let left =
+            attempts.as_ref().map(|attempts| attempts.left(clock.monotonic(), clock.unix_time())).unwrap_or_default();
+        let error = left.gate.wait(clock.monotonic()).map(|_| remembered(&profile, &left));
         let state = State { gate: left.gate, error, attempts, ..State::default() };
         static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         TokenSource(Arc::new(Core {
@@ -261,7 +262,7 @@ impl TokenSource {
             return true;
         }
         let newer = core.cell.load().as_ref().is_some_and(|entry| entry.number > token.0.number);
-        let now = core.clock.boot();
+        let now = core.clock.monotonic();
         let worked = token.0.accepted.load(Ordering::Relaxed);
         let mut looped = None;
         if !newer {
@@ -311,16 +312,16 @@ impl TokenSource {
     /// for _ in 0..10 {
     ///     let token = acme.token_blocking()?;
     ///     // … a call of another client is answered with 200
-    ///     acme.worked(&token);
+    ///     acme.report_accepted(&token);
     ///     // … the next one with 401
     ///     assert!(acme.reject(&token));
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn worked(&self, token: &Token) {
+    pub fn report_accepted(&self, token: &Token) {
         // Another account's numbers are not ours.
         if token.0.source == self.0.id {
-            self.accepted(token, self.0.clock.boot());
+            self.accepted(token, self.0.clock.monotonic());
         }
     }
 
@@ -334,13 +335,13 @@ impl TokenSource {
         if (first || core.holding.load(Ordering::Relaxed)) && present {
             let mut state = core.lock();
             state.guard.accepted();
-            core.holding.store(state.guard.holds(core.clock.boot()), Ordering::Relaxed);
+            core.holding.store(state.guard.holds(core.clock.monotonic()), Ordering::Relaxed);
         }
     }
 
     /// A call was rejected again, with a token that was fetched for it.
     pub(crate) fn replay_rejected(&self) {
-        let now = self.0.clock.boot();
+        let now = self.0.clock.monotonic();
         metrics::replay(&self.0.table(), "rejected");
         let mut state = self.0.lock();
         let looped = state.guard.replay_rejected(now);
@@ -349,7 +350,7 @@ impl TokenSource {
         }
         drop(state);
         if looped {
-            self.0.tell_loop(Loop::Fresh);
+            self.0.tell_loop(LoopKind::Fresh);
         }
     }
 
@@ -367,11 +368,11 @@ impl TokenSource {
     /// vendor.down(true);
     /// assert!(acme.token_blocking().is_err());
     /// vendor.down(false); // mended
-    /// acme.retry_now();
+    /// acme.reset_backoff();
     /// acme.token_blocking()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn retry_now(&self) {
+    pub fn reset_backoff(&self) {
         let mut state = self.0.lock();
         state.gate.open();
         state.error = None;
@@ -415,7 +416,7 @@ impl TokenSource {
     /// How long nothing is to be done.
     fn until_next(&self) -> Duration {
         let core = &self.0;
-        let shut = core.lock().gate.wait(core.clock.boot());
+        let shut = core.lock().gate.wait(core.clock.monotonic());
         let entry = core.cell.load_full();
         let left = entry.map(|entry| entry.deadlines.refresh_at.saturating_sub(entry.age(&*core.clock)));
         shut.into_iter().chain(left).max().unwrap_or_default()
@@ -428,7 +429,7 @@ impl TokenSource {
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
-    /// println!("the token goes to {} only", acme.profile().hosts());
+    /// println!("the token goes to {} only", acme.profile().hosts_display());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn profile(&self) -> Profile {
@@ -448,7 +449,7 @@ impl TokenSource {
         &self,
         old: &Token,
         secret: bootseal_core::Secret,
-        life: crate::login::expiry::Life,
+        lifetime: crate::login::expiry::Lifetime,
         sent: Moment,
     ) {
         let core = &self.0;
@@ -457,13 +458,13 @@ impl TokenSource {
         let present =
             core.cell.load_full().filter(|entry| (entry.source, entry.number) == (old.0.source, old.0.number));
         let Some(present) = present.filter(|entry| entry.number > core.revoked.load(Ordering::Acquire)) else { return };
-        if present.secret.same_as(&secret) || life.born_expired {
+        if present.secret.same_as(&secret) || lifetime.born_expired {
             return;
         }
         // What no call could carry renews nothing.
         let Ok(headers) = procedure::headers(&present.account, &secret, &present.captured) else { return };
         let (status, captured) = (present.status, present.captured.clone());
-        let fresh = Fresh { secret, life, status, captured, headers, clock_skew: None };
+        let fresh = Fresh { secret, lifetime, status, captured, headers, clock_skew: None };
         core.put(&mut state, &present.account, fresh, sent);
     }
 
@@ -493,7 +494,7 @@ impl TokenSource {
     pub(crate) fn start_what_dies(&self) -> shuttle::thread::JoinHandle<()> {
         let (core, flight) = (self.0.clone(), Arc::new(Flight::default()));
         self.0.lock().flight = Some(flight.clone());
-        shuttle::thread::spawn(move || drop(Landing { core, flight }))
+        shuttle::thread::spawn(move || drop(LoginRun { core, flight }))
     }
 
     /// What is to be done where no token is fresh.
@@ -509,7 +510,7 @@ impl TokenSource {
         if state.gone {
             return Step::Failed(core.no_longer());
         }
-        let shut = state.gate.wait(core.clock.boot());
+        let shut = state.gate.wait(core.clock.monotonic());
         let setback = if state.flight.is_none() && shut.is_none() { core.start(&mut state) } else { None };
         let step = match stale {
             Some(token) => Step::Ready(token),
@@ -583,10 +584,10 @@ impl Core {
 
     /// Starts the one login, on a thread of its own that ends with it: no caller's death, and no caller's runtime, touches it. What it
     /// returns is to be told when nothing is locked any more.
-    fn start(self: &Arc<Core>, state: &mut State) -> Option<Setback> {
+    fn start(self: &Arc<Core>, state: &mut State) -> Option<LoginFailure> {
         let flight = Arc::new(Flight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        let landing = Landing { core, flight: ours };
+        let landing = LoginRun { core, flight: ours };
         match Thread::new().name("bootseal-login".into()).spawn(move || leaving_nothing(move || landing.fly())) {
             Ok(_) => {
                 state.flight = Some(flight);
@@ -608,9 +609,9 @@ impl Core {
     pub(crate) fn remember(&self) {
         let state = self.lock();
         let Some(attempts) = state.attempts.clone() else { return };
-        let kept = state.gate.to_keep(self.clock.boot());
+        let kept = state.gate.to_keep(self.clock.monotonic());
         drop(state);
-        attempts.ended(kept, self.account.load().turn(), self.clock.wall());
+        attempts.ended(kept, self.account.load().turn(), self.clock.unix_time());
     }
 
     pub(crate) fn table(&self) -> bootseal_core::PropertyPath {
@@ -629,7 +630,7 @@ impl Core {
 
     /// A token with all that is known of it; `number` 0: it is never given out.
     pub(crate) fn entry(&self, account: &Arc<Account>, fresh: Fresh, sent: Moment, number: u64) -> Entry {
-        let (profile, life) = (&account.profile, fresh.life);
+        let (profile, lifetime) = (&account.profile, fresh.lifetime);
         let age = sent.age(&*self.clock);
         Entry {
             source: self.id,
@@ -641,9 +642,9 @@ impl Core {
             secret: fresh.secret,
             status: fresh.status,
             sent,
-            life: life.life,
-            from: life.from,
-            deadlines: Deadlines::of(profile, &life, self.clock.draw()).kept(&life, age),
+            lifetime: lifetime.lifetime,
+            from: lifetime.from,
+            deadlines: Deadlines::of(profile, &lifetime, self.clock.jitter()).kept(&lifetime, age),
             fresh_at_tick: AtomicU64::new(0),
             accepted: AtomicBool::new(false),
             rejected_young: AtomicBool::new(false),
@@ -656,15 +657,15 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::{LoginAnswer, LoginRequest, TransportError};
+    use crate::login::{LoginRequest, LoginResponse, TransportError};
     use std::pin::Pin;
 
     struct Always(&'static str);
 
     impl Transport for Always {
-        fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+        fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
             let body = bootseal_core::Secret::copy_of(self.0.as_bytes()).unwrap();
-            Box::pin(async { Ok(LoginAnswer { status: 200, headers: http::HeaderMap::new(), body }) })
+            Box::pin(async { Ok(LoginResponse { status: 200, headers: http::HeaderMap::new(), body }) })
         }
     }
 
@@ -677,7 +678,7 @@ mod tests {
         let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
         for _ in 0..12 {
             let token = source.token_blocking().unwrap();
-            source.accepted(&token, clock.boot());
+            source.accepted(&token, clock.monotonic());
             clock.advance(Duration::from_secs(600));
         }
         assert_eq!(source.counts().logins, 1, "used every ten minutes");
@@ -693,7 +694,7 @@ mod tests {
         let transport = Arc::new(Always(r#"{"access_token":"x"}"#));
         let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
         let token = source.token_blocking().unwrap();
-        let sent = clock.boot();
+        let sent = clock.monotonic();
         clock.advance(Duration::from_secs(1700)); // a slow answer
         source.accepted(&token, sent);
         clock.advance(Duration::from_secs(100));
@@ -706,18 +707,18 @@ mod tests {
 
     impl Minutes {
         fn now(&self) -> u64 {
-            self.0.wall().as_secs() - 3
+            self.0.unix_time().as_secs() - 3
         }
     }
 
     impl Transport for Minutes {
-        fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+        fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
             use base64::Engine as _;
             let exp = self.now() / 60 * 60 + 60;
             let payload = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{exp}}}"));
             let body =
                 bootseal_core::Secret::copy_of(format!("{{\"access_token\":\"e30.{payload}.x\"}}").as_bytes()).unwrap();
-            Box::pin(async { Ok(LoginAnswer { status: 200, headers: http::HeaderMap::new(), body }) })
+            Box::pin(async { Ok(LoginResponse { status: 200, headers: http::HeaderMap::new(), body }) })
         }
     }
 
@@ -741,7 +742,7 @@ mod tests {
                 token = source.token_blocking().unwrap();
             }
             assert!(is_good(&token));
-            source.accepted(&token, clock.boot());
+            source.accepted(&token, clock.monotonic());
             clock.advance(Duration::from_millis(100));
         }
         let logins = source.counts().logins;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 #[non_exhaustive]
 pub struct Status {
     /// How long the present token was given for, and how much of it is left; `None` where there is none that a call would get.
-    pub life: Option<(Duration, Duration)>,
+    pub lifetime: Option<(Duration, Duration)>,
     /// The next one is being fetched.
     pub logging_in: bool,
     /// How long no login is made, after one that failed.
@@ -53,18 +53,18 @@ impl TokenSource {
         let core = &self.0;
         let state = core.lock();
         let present = core.cell.load_full().filter(|entry| entry.number > core.revoked.load(Ordering::Acquire));
-        let life = present.and_then(|entry| {
-            let left = entry.life.checked_sub(entry.age(&*core.clock))?;
-            Some((entry.life, left))
+        let lifetime = present.and_then(|entry| {
+            let left = entry.lifetime.checked_sub(entry.age(&*core.clock))?;
+            Some((entry.lifetime, left))
         });
         let last_login = state
             .last_login
             .as_ref()
-            .map(|(wall, said)| LastLogin { at: SystemTime::UNIX_EPOCH + *wall, said: said.clone() });
+            .map(|(unix_time, said)| LastLogin { at: SystemTime::UNIX_EPOCH + *unix_time, said: said.clone() });
         Status {
-            life,
+            lifetime,
             logging_in: state.flight.is_some(),
-            held_for: state.gate.wait(core.clock.boot()),
+            held_for: state.gate.wait(core.clock.monotonic()),
             last_login,
             error: state.error.clone(),
             counts: self.counts(),

@@ -3,9 +3,9 @@
 use crate::call::authenticated::{Outgoing, Sender};
 use crate::call::client::Call;
 use crate::error::{Error, Result, chain};
-use crate::login::http_transport::{HTTP_1, HTTP_2, Way};
+use crate::login::http_transport::{Endpoint, HTTP_1, HTTP_2};
 use crate::token::Token;
-use crate::wire::connect::{Connector, Reach};
+use crate::wire::connect::{ConnectOptions, Connector};
 use crate::wire::placeholder::{Placeholders, StandIn};
 use crate::wire::pool::{Failed, Pool};
 use crate::wire::upload_pace::Pace;
@@ -32,7 +32,7 @@ const IDLE_FOR: Duration = Duration::from_secs(90);
 /// How calls are made, beside what the profile says.
 #[derive(Clone)]
 pub(crate) struct Options {
-    pub(crate) reach: Reach,
+    pub(crate) reach: ConnectOptions,
     pub(crate) roots: Option<String>,
     pub(crate) idle_per_host: usize,
     pub(crate) idle_for: Duration,
@@ -46,7 +46,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            reach: Reach::default(),
+            reach: ConnectOptions::default(),
             roots: None,
             idle_per_host: usize::MAX,
             idle_for: IDLE_FOR,
@@ -59,7 +59,7 @@ impl Default for Options {
 }
 
 /// Connections on which secrets are put in their places as they are written.
-pub(crate) struct Guarded {
+pub(crate) struct SecretClient {
     pool: Pool,
     placeholders: Arc<Placeholders>,
     timeout: Option<Duration>,
@@ -67,21 +67,21 @@ pub(crate) struct Guarded {
     user_agent: Option<HeaderValue>,
 }
 
-impl Guarded {
+impl SecretClient {
     /// `allowed` says where connections may go.
     ///
     /// # Errors
     /// [`Kind::LoginTls`] where TLS or the proxy cannot be set up; [`Kind::Usage`] for a user agent that is no header.
     pub(crate) fn new(
-        way: &Way,
+        way: &Endpoint,
         options: &Options,
         allowed: impl Fn(&Url) -> Result<()> + Send + Sync + 'static,
-    ) -> Result<Guarded> {
+    ) -> Result<SecretClient> {
         let placeholders = Arc::new(Placeholders::new()?);
         let protocols: &[&[u8]] = if options.reach.http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
         let connector = Connector::new(way, &options.reach, protocols, placeholders.clone(), Arc::new(allowed))?;
         let user_agent = options.user_agent.as_deref().map(HeaderValue::from_str).transpose();
-        Ok(Guarded {
+        Ok(SecretClient {
             pool: Pool::new(connector, options.idle_per_host, options.idle_for),
             placeholders,
             timeout: options.timeout,
@@ -102,9 +102,9 @@ impl Guarded {
             request.headers_mut().insert(name.clone(), stand_in.header().map_err(Failed::Ours)?);
             stand_ins.push(stand_in);
         }
-        let answer = self.pool.send(request).await;
+        let response = self.pool.send(request).await;
         drop(stand_ins);
-        answer
+        response
     }
 
     /// Sends a request once; its answer's head comes in time, or is an error. `pace`: of a body that comes from somebody else, whose time does
@@ -115,7 +115,7 @@ impl Guarded {
         headers: &[(HeaderName, Secret)],
         pace: Option<&Pace>,
     ) -> Result<http::Response<Incoming>> {
-        let answer = match (self.answer_timeout, pace) {
+        let response = match (self.answer_timeout, pace) {
             (None, _) => self.once(request, headers).await,
             (Some(limit), None) => {
                 tokio::time::timeout(limit, self.once(request, headers)).await.map_err(|_| late(limit))?
@@ -125,7 +125,7 @@ impl Guarded {
                 pace.within(limit, sent).await.ok_or_else(|| late(limit))?
             }
         };
-        answer.map_err(Failed::of_call)
+        response.map_err(Failed::of_call)
     }
 
     /// Sends a call, and follows redirects within its origin.
@@ -141,20 +141,20 @@ impl Guarded {
             let url = call.request.url().clone();
             let mut request = self.dress(call.made())?;
             let sent = self.to_head(&mut request, &token.0.headers, None);
-            let answer = match until {
+            let response = match until {
                 Some(until) => {
                     let limit = limit.unwrap_or_default();
                     tokio::time::timeout_at(until, sent).await.map_err(|_| late(limit))?
                 }
                 None => sent.await,
             };
-            let answer = answer?;
-            if token.0.account.profile.rejected_status.contains(&answer.status().as_u16()) {
+            let response = response?;
+            if token.0.account.profile.rejected_status.contains(&response.status().as_u16()) {
                 // Some vendors send who has no session to their login page.
-                return Ok(to_response(answer, url, until));
+                return Ok(to_response(response, url, until));
             }
-            match redirected(again, whole, &answer) {
-                None => return Ok(to_response(answer, url, until)),
+            match redirected(again, whole, &response) {
+                None => return Ok(to_response(response, url, until)),
                 Some(next) => call = next,
             }
         }
@@ -173,9 +173,9 @@ impl Guarded {
     }
 }
 
-impl Sender for Arc<Guarded> {
+impl Sender for Arc<SecretClient> {
     type Request = Call;
-    type Answer = Response;
+    type Response = Response;
     type Error = Error;
 
     async fn send(&mut self, call: Call, token: &Token) -> Result<Response> {
@@ -220,9 +220,9 @@ fn late(limit: Duration) -> Error {
 }
 
 /// What is asked next, where the answer says so and names a place of the same origin (RFC 9110 §15.4).
-fn redirected(mut again: Call, whole: bool, answer: &http::Response<Incoming>) -> Option<Call> {
+fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>) -> Option<Call> {
     let request = &mut again.request;
-    let status = answer.status();
+    let status = response.status();
     let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && whole;
     let changes = matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
     let to_get = changes
@@ -231,7 +231,7 @@ fn redirected(mut again: Call, whole: bool, answer: &http::Response<Incoming>) -
         return None;
     }
     let url = request.url();
-    let location = std::str::from_utf8(answer.headers().get(LOCATION)?.as_bytes()).ok()?;
+    let location = std::str::from_utf8(response.headers().get(LOCATION)?.as_bytes()).ok()?;
     let mut to = url.join(location).ok()?;
     if to.origin() != url.origin() {
         return None;
@@ -251,8 +251,8 @@ fn redirected(mut again: Call, whole: bool, answer: &http::Response<Incoming>) -
     Some(again)
 }
 
-fn to_response(answer: http::Response<Incoming>, url: Url, until: Option<Instant>) -> Response {
-    let (parts, body) = answer.into_parts();
+fn to_response(response: http::Response<Incoming>, url: Url, until: Option<Instant>) -> Response {
+    let (parts, body) = response.into_parts();
     let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
     again.status = parts.status;
     again.version = parts.version;
@@ -312,7 +312,7 @@ mod tests {
             true => Ok(()),
             false => Err(Error::new(Kind::Usage, "not there")),
         };
-        let guarded = Guarded::new(&Way::default(), &Options::default(), check).unwrap();
+        let guarded = SecretClient::new(&Endpoint::default(), &Options::default(), check).unwrap();
         // As if all checks above had been passed by.
         let mut request = http::Request::new(reqwest::Body::default());
         *request.uri_mut() = url(&other).parse().unwrap();

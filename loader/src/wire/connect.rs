@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::login::basic_of;
-use crate::login::http_transport::{HTTP_2, Way, tls_config};
+use crate::login::http_transport::{Endpoint, HTTP_2, tls_config};
 use crate::wire::h1_writer::Writer;
 use crate::wire::h2_writer::FrameWriter;
 use crate::wire::placeholder::Placeholders;
@@ -39,7 +39,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How connections are made, beside what the profile says.
 #[derive(Clone, Default)]
-pub(crate) struct Reach {
+pub(crate) struct ConnectOptions {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) resolve: HashMap<String, SocketAddr>,
     pub(crate) proxy_login: Option<(String, Secret)>,
@@ -53,7 +53,7 @@ pub(crate) struct Connector(Parts);
 struct Parts {
     tcp: Tcp,
     proxy: Option<Uri>,
-    reach: Reach,
+    reach: ConnectOptions,
     tls: TlsConnector,
     allowed: Allowed,
 }
@@ -62,8 +62,8 @@ impl Connector {
     /// # Errors
     /// [`Kind::LoginTls`] where TLS cannot be set up, or the proxy is of a kind that cannot be gone through.
     pub(crate) fn new(
-        way: &Way,
-        reach: &Reach,
+        way: &Endpoint,
+        reach: &ConnectOptions,
         protocols: &[&[u8]],
         placeholders: Arc<Placeholders>,
         allowed: Allowed,
@@ -92,7 +92,7 @@ impl Connector {
         Ok(Connector(Parts { tcp, proxy, reach: reach.clone(), tls, allowed }))
     }
 
-    pub(crate) async fn connect(&self, uri: Uri) -> std::result::Result<Link, Boxed> {
+    pub(crate) async fn connect(&self, uri: Uri) -> std::result::Result<WireStream, Boxed> {
         let connecting = self.0.clone().connect(uri);
         match self.0.reach.connect_timeout {
             Some(limit) => tokio::time::timeout(limit, connecting)
@@ -104,7 +104,7 @@ impl Connector {
 }
 
 impl Parts {
-    async fn connect(mut self, uri: Uri) -> std::result::Result<Link, Boxed> {
+    async fn connect(mut self, uri: Uri) -> std::result::Result<WireStream, Boxed> {
         let to = Url::parse(&uri.to_string())?;
         // No connection exists on which the token could go elsewhere.
         (self.allowed)(&to)?;
@@ -129,7 +129,7 @@ impl Parts {
             }
         };
         if uri.scheme_str() != Some("https") {
-            return Ok(Link { stream: Box::new(tcp.into_inner()), http2: false });
+            return Ok(WireStream { stream: Box::new(tcp.into_inner()), http2: false });
         }
         let name = match to.host() {
             Some(url::Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::from(address)),
@@ -143,7 +143,7 @@ impl Parts {
             true => Box::new(FrameWriter::new(stream, placeholders)),
             false => Box::new(Writer::new(stream, placeholders)),
         };
-        Ok(Link { stream, http2 })
+        Ok(WireStream { stream, http2 })
     }
 }
 
@@ -155,7 +155,7 @@ struct Tcp {
 }
 
 impl Service<Uri> for Tcp {
-    type Response = TokioIo<Writer<Clean>>;
+    type Response = TokioIo<Writer<ScrubbingStream>>;
     type Error = Boxed;
     type Future = Later<std::result::Result<Self::Response, Boxed>>;
 
@@ -167,7 +167,7 @@ impl Service<Uri> for Tcp {
         let (connecting, placeholders) = (self.connector.call(uri), self.placeholders.clone());
         Box::pin(async move {
             let stream = connecting.await?.into_inner();
-            Ok(TokioIo::new(Writer::new(Clean(stream), placeholders)))
+            Ok(TokioIo::new(Writer::new(ScrubbingStream(stream), placeholders)))
         })
     }
 }
@@ -201,25 +201,25 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection, as HTTP sees it.
-pub(crate) struct Link {
+pub(crate) struct WireStream {
     stream: Box<dyn Stream>,
     http2: bool,
 }
 
-impl Link {
+impl WireStream {
     /// Whether HTTP/2 was agreed on.
     pub(crate) fn is_http2(&self) -> bool {
         self.http2
     }
 }
 
-impl AsyncRead for Link {
+impl AsyncRead for WireStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }
 
-impl AsyncWrite for Link {
+impl AsyncWrite for WireStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -247,15 +247,15 @@ impl AsyncWrite for Link {
 
 /// Clears the vector registers before the system call that sends: a thread spends most of its time there, and TLS has just moved the
 /// secret through them.
-struct Clean(TcpStream);
+struct ScrubbingStream(TcpStream);
 
-impl AsyncRead for Clean {
+impl AsyncRead for ScrubbingStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, into)
     }
 }
 
-impl AsyncWrite for Clean {
+impl AsyncWrite for ScrubbingStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         bootseal_memory::scrub_registers();
         Pin::new(&mut self.0).poll_write(cx, bytes)

@@ -24,11 +24,11 @@ struct Inner {
     connector: Connector,
     idle_per_host: usize,
     idle_for: Duration,
-    kept: Mutex<Kept>,
+    kept: Mutex<IdleConnections>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct IdleConnections {
     /// None is ever taken out: a profile has few.
     hosts: Vec<Host>,
     /// Ends what was idle for too long.
@@ -94,9 +94,9 @@ impl Pool {
                         place.insert(name);
                     }
                     match connection.try_send_request(std::mem::take(request)).await {
-                        Ok(answer) => {
+                        Ok(response) => {
                             self.0.keep(connection, host);
-                            return Ok(answer);
+                            return Ok(response);
                         }
                         Err(refused) => refused,
                     }
@@ -106,7 +106,7 @@ impl Pool {
                         *request.uri_mut() = origin.with_path(path.clone())?;
                     }
                     match connection.try_send_request(std::mem::take(request)).await {
-                        Ok(answer) => return Ok(answer),
+                        Ok(response) => return Ok(response),
                         Err(refused) => refused,
                     }
                 }
@@ -151,7 +151,7 @@ impl Pool {
     }
 
     /// Here, for a connection may come back where there is no runtime.
-    fn keep_reaping(&self, kept: &mut Kept) {
+    fn keep_reaping(&self, kept: &mut IdleConnections) {
         if kept.reaper.as_ref().is_none_or(JoinHandle::is_finished) {
             kept.reaper = Some(tokio::spawn(reap(Arc::downgrade(&self.0), self.0.idle_for)));
         }
@@ -172,7 +172,7 @@ async fn reap(pool: Weak<Inner>, idle_for: Duration) {
     }
 }
 
-impl Kept {
+impl IdleConnections {
     /// The place of a host.
     fn host(&mut self, origin: &Origin) -> usize {
         match self.hosts.iter().position(|host| host.origin == *origin) {
@@ -202,7 +202,7 @@ impl Kept {
 }
 
 impl Inner {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, IdleConnections> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -263,13 +263,13 @@ impl Origin {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::login::http_transport::Way;
-    use crate::wire::client::{Guarded, Options};
+    use crate::login::http_transport::Endpoint;
+    use crate::wire::client::{Options, SecretClient};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// A vendor that answers each head that it reads with `answer`, and after `calls` of them closes the connection.
+    /// A vendor that answers each head that it reads with `response`, and after `calls` of them closes the connection.
     struct Scripted {
         url: String,
         connections: Arc<AtomicUsize>,
@@ -277,7 +277,7 @@ mod tests {
         ended: tokio::sync::mpsc::UnboundedReceiver<()>,
     }
 
-    async fn scripted(answer: &'static str, calls: usize) -> Scripted {
+    async fn scripted(response: &'static str, calls: usize) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let connections = Arc::new(AtomicUsize::new(0));
@@ -297,7 +297,7 @@ mod tests {
                             }
                         }
                         read.clear();
-                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                        if stream.write_all(response.as_bytes()).await.is_err() {
                             break;
                         }
                     }
@@ -311,18 +311,18 @@ mod tests {
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok";
 
-    fn guarded(options: Options) -> Guarded {
-        Guarded::new(&Way::default(), &options, |_| Ok(())).unwrap()
+    fn guarded(options: Options) -> SecretClient {
+        SecretClient::new(&Endpoint::default(), &options, |_| Ok(())).unwrap()
     }
 
-    async fn call(guarded: &Guarded, vendor: &Scripted) -> Response<Incoming> {
+    async fn call(guarded: &SecretClient, vendor: &Scripted) -> Response<Incoming> {
         let mut request = Request::post(&vendor.url).body(reqwest::Body::default()).unwrap();
         guarded.once(&mut request, &[]).await.unwrap()
     }
 
-    async fn read(answer: Response<Incoming>) {
+    async fn read(response: Response<Incoming>) {
         use http_body_util::BodyExt;
-        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
     }
 
     #[tokio::test]

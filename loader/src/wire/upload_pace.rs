@@ -24,13 +24,13 @@ impl Pace {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// What comes of `answer`; `None` where for as long as `limit` nothing did, and the body was not to blame.
-    pub(crate) async fn within<T>(&self, limit: Duration, answer: impl Future<Output = T>) -> Option<T> {
-        let mut answer = std::pin::pin!(answer);
+    /// What comes of `response`; `None` where for as long as `limit` nothing did, and the body was not to blame.
+    pub(crate) async fn within<T>(&self, limit: Duration, response: impl Future<Output = T>) -> Option<T> {
+        let mut response = std::pin::pin!(response);
         let mut until = Instant::now() + limit;
         loop {
-            if let Ok(answer) = tokio::time::timeout_at(until, answer.as_mut()).await {
-                return Some(answer);
+            if let Ok(response) = tokio::time::timeout_at(until, response.as_mut()).await {
+                return Some(response);
             }
             let state = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
             until = match state {

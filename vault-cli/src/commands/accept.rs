@@ -4,7 +4,7 @@ use super::unreadable;
 use crate::cli::{Accept, Everywhere};
 use crate::context::World;
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, timestamp};
 use crate::ui::prompt::Consent;
 use bootseal_core::{Error, Kind, Proposal, Shown};
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::io::Read;
 use std::path::Path;
 
-pub(crate) fn run(options: &Accept, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Accept, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let (target, file) = Target::find(everywhere, style, world)?;
     let sent = read(&options.proposal, world)?;
     let vault = file.open_for_writing(&target.keys().identities)?;

@@ -5,7 +5,7 @@ use crate::context::World;
 use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
 use crate::ui::change_report;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, shown_value};
 use bootseal_core::{
     Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, Shown, Typed, ValueKind,
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-pub(crate) fn run(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let done = compare(options, everywhere, style, world);
     match done {
         // As diff itself: 1 says that they differ, so an error is 2.
-        Err(Done::Failed(failure)) if options.names => {
+        Err(Exit::Failed(failure)) if options.names => {
             world.failure(style, &failure);
-            Err(Done::Quietly(2))
+            Err(Exit::Reported(2))
         }
         other => other,
     }
@@ -36,7 +36,7 @@ struct Version {
     values: Option<Vec<(PropertyPath, OpenedValue)>>,
 }
 
-fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let (old, new) = match options.versions.as_slice() {
         [] => (None, None),
         // One word is the newer file where there is such a file, else the older revision.
@@ -130,7 +130,7 @@ fn values(
     Ok(again.open(&keys.identities).and_then(|vault| vault.open_all()).ok())
 }
 
-fn names(old: &Version, new: &Version, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+fn names(old: &Version, new: &Version, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let all = |version: &Version| -> Vec<String> { version.edit.names().map(ToString::to_string).collect() };
     let (before, after) = (all(old), all(new));
     let missing = |one: &[String], other: &[String]| -> Vec<String> {
@@ -147,7 +147,7 @@ fn names(old: &Version, new: &Version, style: Style, world: &mut World<'_>) -> R
             }
         }
     }
-    if gone.is_empty() && came.is_empty() { Ok(()) } else { Err(Done::Quietly(1)) }
+    if gone.is_empty() && came.is_empty() { Ok(()) } else { Err(Exit::Reported(1)) }
 }
 
 /// The sealed values that changed, in clear: asked for by name.

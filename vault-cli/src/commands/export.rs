@@ -3,15 +3,15 @@
 use crate::cli::{Everywhere, Export, ExportFormat};
 use crate::context::World;
 use crate::export::{self, Clear};
-use crate::trust::locate::Found;
+use crate::trust::locate::OpenedFile;
 use crate::trust::special_tables::SpecialTables;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile};
 use toml::Value;
 use zeroize::Zeroizing;
 
-pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let format = match (options.format, style.json) {
         (Some(format), false) => format,
         (None, false) => ExportFormat::Toml,
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world
             .into());
     }
     let only = options.only.iter().map(|path| path.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
-    let Found { mut keys, file, .. } = world.find(everywhere, style)?;
+    let OpenedFile { mut keys, file, .. } = world.find(everywhere, style)?;
     world.unlock(&mut keys, &file, everywhere)?;
     let wanted = wanted(&file, &only)?;
     let vault = file.open(&keys.identities)?;

@@ -3,16 +3,16 @@
 use super::write_private;
 use crate::cli::{Everywhere, Get};
 use crate::context::World;
-use crate::trust::locate::Found;
+use crate::trust::locate::OpenedFile;
 use crate::ui::clipboard::{Clipboard, clear_later};
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, shown_value, to_json};
 use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
 use serde_json::json;
 
-pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let property: PropertyPath = options.path.parse()?;
-    let Found { mut keys, file, .. } = world.find(everywhere, style)?;
+    let OpenedFile { mut keys, file, .. } = world.find(everywhere, style)?;
     let value = match file.property(&property) {
         Some(Property::Readable(toml::Value::String(text))) => {
             OpenedValue { kind: ValueKind::Text, set_at: 0, secret: Secret::copy_of(text.as_bytes())? }

@@ -6,7 +6,7 @@ use crate::commands::seal::{add, beside, create};
 use crate::context::World;
 use crate::formats::{Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown};
 use serde_json::json;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 const ADVICE: &str = "change these credentials at the vendor: who has ever had the old file can try passwords as fast as a machine counts";
 
-pub(crate) fn run(options: &Import, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Import, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     if options.key_fd.is_some() && options.key_fd == everywhere.passphrase_fd {
         return Err(Failure::new(Kind::Usage, "one descriptor cannot be both a passphrase and a key").into());
     }

@@ -3,13 +3,13 @@
 use crate::cli::{Everywhere, Init};
 use crate::commands::keygen;
 use crate::context::World;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let path = world.named_file(everywhere)?.unwrap_or_else(|| "app.sealed.toml".into());
     world.refuse_pin(everywhere)?;
     refuse_existing(&path)?;
@@ -23,7 +23,7 @@ pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: 
     let (text, file) = bootseal_core::Vault::create(access, "")?.sign_above(0)?;
     lock.create(&text).map_err(exists)?;
     after_creation(&path, &file, style, world);
-    let id = file.vault();
+    let id = file.vault_id();
     let document = json!({
         "file": path.to_string_lossy(), "vault": id.to_string(), "generation": 1, "signed": true,
         "role": role, "properties": 0, "sealed": 0,

@@ -4,13 +4,13 @@ use super::write_private;
 use crate::cli::{Everywhere, Keygen};
 use crate::commands::access::add::{SHORT, no_passphrase};
 use crate::context::World;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Identity, IdentityFile, Kind, Secret, Shown};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Keygen, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Keygen, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     if let Some(path) = &options.of {
         let file = if path == Path::new("-") {
             IdentityFile::from_reader(&mut world.stdin)?

@@ -3,13 +3,13 @@
 use crate::cli::{Everywhere, List};
 use crate::context::World;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::locate::Found;
-use crate::ui::failure::{Done, Result};
+use crate::trust::locate::OpenedFile;
+use crate::ui::failure::{Exit, Result};
 use crate::ui::output::{Style, timestamp};
 use bootseal_core::{Property, PropertyPath, Shown};
 use serde_json::json;
 
-pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
     let found = world.find_all(everywhere, style)?;
     let several = found.len() > 1;
@@ -31,8 +31,8 @@ struct Row {
     known_to: Option<Vec<String>>,
 }
 
-fn rows(found: Found, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
-    let Found { keys, file, .. } = found;
+fn rows(found: OpenedFile, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
+    let OpenedFile { keys, file, .. } = found;
     let wanted = |path: &PropertyPath| prefix.is_none_or(|prefix| path.starts_with(prefix.segments()));
     let names: Vec<(PropertyPath, bool)> = file
         .properties()

@@ -2,29 +2,29 @@
 
 use crate::cli::{Everywhere, Login};
 use crate::context::World;
-use crate::trust::locate::Found;
+use crate::trust::locate::OpenedFile;
 use crate::trust::target::pin_of;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, timestamp};
 use bootseal::{Loader, TokenSource};
-use bootseal_core::{Kind, OpenedValue, Profile, Property, Reader, Vault, is_hidden};
+use bootseal_core::{CanRead, Kind, OpenedValue, Profile, Property, Vault, is_hidden};
 use serde_json::{Value, json};
 use url::Url;
 
-pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let found = world.find(everywhere, style)?;
     let path = found.path.clone();
     log_in(found, options, everywhere, style, world).map_err(|done| done.in_file(&path))
 }
 
 fn log_in(
-    found: Found,
+    found: OpenedFile,
     options: &Login,
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
-    let Found { path, mut keys, pins, memory, mut file } = found;
+) -> Result<(), Exit> {
+    let OpenedFile { path, mut keys, pins, memory, mut file } = found;
     // A password goes where the file says: only a file that someone vouches for may say it.
     world.vouch(&mut file, &memory, &path, style)?;
     // Says which profiles there are, before anything is opened.
@@ -53,7 +53,7 @@ fn log_in(
             let called = called?;
             let document = json!({
                 "profile": options.profile, "class": "ok", "status": token.status(),
-                "life_seconds": token.life().as_secs(), "expiry_from": token.expiry_from().as_str(),
+                "life_seconds": token.lifetime().as_secs(), "expiry_from": token.expiry_from().as_str(),
                 "inject": { "header": source.profile().inject[0].0 },
                 "claims": token.claims().and_then(|text| serde_json::from_str::<Value>(&text).ok()),
                 "retry_after_seconds": null, "call": called.map(|status| json!({ "status": status })),
@@ -118,7 +118,7 @@ fn may_go(profile: &Profile, text: &str) -> Result<Url> {
     let to = url.origin().ascii_serialization();
     Err(wrong(format!("goes to {to}, where the token of {} may not go", profile.table)).with_help(format!(
         "It goes to {}, over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
-        profile.hosts(),
+        profile.hosts_display(),
         profile.table
     )))
 }
@@ -127,7 +127,7 @@ async fn call(source: &TokenSource, url: Url) -> Result<u16> {
     Ok(source.client().get(url).send().await?.status().as_u16())
 }
 
-fn say(mut document: Value, token: Option<String>, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+fn say(mut document: Value, token: Option<String>, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     if style.json {
         if let (Some(token), Some(fields)) = (token, document.as_object_mut()) {
             fields.insert("token".into(), json!(token));
@@ -177,10 +177,10 @@ struct LookedAt {
     remarks: Vec<&'static str>,
 }
 
-fn looked_at(source: &TokenSource, opened: &Vault<Reader>, now: u64) -> Vec<LookedAt> {
+fn looked_at(source: &TokenSource, opened: &Vault<CanRead>, now: u64) -> Vec<LookedAt> {
     let profile = source.profile();
     let mut values = Vec::new();
-    for name in profile.names() {
+    for name in profile.value_names() {
         let Ok(path) = profile.table.child(name) else { continue };
         if !matches!(opened.file().property(&path), Some(Property::Sealed(_))) {
             continue;

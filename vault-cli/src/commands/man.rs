@@ -2,13 +2,13 @@
 
 use crate::cli::{Cli, Man};
 use crate::context::World;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Shown};
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
-pub(crate) fn run(options: &Man, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Man, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let mut command = Cli::command();
     command.build();
     let Some(folder) = &options.out else {

@@ -4,7 +4,7 @@ use crate::context::World;
 use crate::trust::target::Target;
 use crate::ui::failure::Result;
 use crate::ui::output::Style;
-use bootseal_core::{Error, Profile, PropertyPath, Vault, VerifiedFile, Writer};
+use bootseal_core::{CanWrite, Error, Profile, PropertyPath, Vault, VerifiedFile};
 
 impl Target {
     /// [`Target::change`], and a word for each profile that cannot work, and could before, or could not for another reason.
@@ -12,7 +12,7 @@ impl Target {
         &self,
         style: Style,
         world: &mut World<'_>,
-        change: impl FnOnce(&mut Vault<Writer>) -> Result<R>,
+        change: impl FnOnce(&mut Vault<CanWrite>) -> Result<R>,
     ) -> Result<R> {
         let (result, broken) = self.change(style, world, |vault| {
             let (all, broken) = (vault.file().profiles(), broken_profiles(vault.file()));

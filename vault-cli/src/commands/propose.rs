@@ -4,13 +4,13 @@ use super::write_private;
 use crate::cli::{Everywhere, Propose};
 use crate::commands::value::Source;
 use crate::context::World;
-use crate::trust::locate::Found;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::trust::locate::OpenedFile;
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Kind, PropertyPath, Secret, Shown};
 use serde_json::json;
 
-pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let source = Source {
         stdin: options.stdin.as_deref(),
         from_file: options.from_file.as_deref(),
@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, worl
     // Nothing is opened, so no identity is needed; one that is there may carry the pin.
     let keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
-    let Found { memory, mut file, .. } = world.find_at(&options.to, keys, pins, style)?;
+    let OpenedFile { memory, mut file, .. } = world.find_at(&options.to, keys, pins, style)?;
     world.vouch(&mut file, &memory, &options.to, style)?;
     file.may_be_proposed(&path).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = options.output.as_deref().filter(|out| out.exists()) {
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, worl
     if style.json {
         let out = options.output.as_ref().map(|out| out.to_string_lossy());
         let text = if out.is_none() { Some(proposal) } else { None };
-        let vault = file.vault().to_string();
+        let vault = file.vault_id().to_string();
         world.document(&json!({ "name": path.to_string(), "vault": vault, "file": out, "proposal": text }))?;
     }
     Ok(())

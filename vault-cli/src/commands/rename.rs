@@ -3,12 +3,12 @@
 use crate::cli::{Everywhere, Rename};
 use crate::context::World;
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Kind, PropertyPath};
 use serde_json::json;
 
-pub(crate) fn run(options: &Rename, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Rename, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let (old, new): (PropertyPath, PropertyPath) = (options.old.parse()?, options.new.parse()?);
     let (target, _) = Target::find(everywhere, style, world)?;
     target.change_and_tell(style, world, |vault| {

@@ -7,14 +7,14 @@ use crate::git::repository::Repository;
 use crate::git::sides::{Judged, edited, into_theirs, judge, side};
 use crate::git::versions::Versions;
 use crate::ui::change_report;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, timestamp};
 use crate::ui::prompt::Consent;
 use bootseal_core::{Changes, Clash, FileLock, HandEdit, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let path = options.file.as_path();
     let mut keys = world.keys(everywhere)?;
     let pins = world.pins(everywhere, &keys)?;
@@ -75,7 +75,8 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     world.vouch(&mut into, &world.memory(path)?, path, style)?;
     world.unlock_to_write(&mut keys, &into, everywhere)?;
     // Who was in access before is believed of this vault only.
-    let common = common.filter(|common| common.vault() == into.vault() || into.former_ids().contains(&common.vault()));
+    let common =
+        common.filter(|common| common.vault_id() == into.vault_id() || into.former_ids().contains(&common.vault_id()));
     // Without a common version nobody can tell whom the older one of two would let in again.
     let as_edit = common.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into));
     if as_edit {
@@ -90,7 +91,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let old = into.text();
     // What a hand edit holds sealed must be known from a version that was signed.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
-    let mut above = versions.highest().max(world.memory(path)?.generation(&into.vault()));
+    let mut above = versions.highest().max(world.memory(path)?.generation(&into.vault_id()));
     let mut vault = into.open_for_writing(&keys.identities)?;
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
     let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
@@ -137,7 +138,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     if style.json {
         let took = merged.took.iter().map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
         world.document(&json!({
-            "file": path.to_string_lossy(), "vault": file.vault().to_string(), "generation": file.generation(), "signed": true,
+            "file": path.to_string_lossy(), "vault": file.vault_id().to_string(), "generation": file.generation(), "signed": true,
             "took": took.collect::<Vec<_>>(), "changes": change_report::document(&changes),
         }))?;
     }
@@ -146,8 +147,8 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
 
 /// Whether a side is from before the common version, which lets it neither decide over access nor pass as a change.
 fn is_older(file: &VerifiedFile, common: &VerifiedFile) -> bool {
-    let same_line = file.vault() == common.vault() || file.former_ids().contains(&common.vault());
-    common.former_ids().contains(&file.vault())
+    let same_line = file.vault_id() == common.vault_id() || file.former_ids().contains(&common.vault_id());
+    common.former_ids().contains(&file.vault_id())
         || same_line && (file.generation() < common.generation() || file.epoch() < common.epoch())
 }
 

@@ -4,17 +4,17 @@ use crate::cli::{Everywhere, Rotate};
 use crate::context::World;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Result};
+use crate::ui::failure::{Exit, Result};
 use crate::ui::output::Style;
 use bootseal_core::Shown;
 use serde_json::json;
 
-pub(crate) fn run(options: &Rotate, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Rotate, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let targets = Target::find_all(everywhere, style, world)?;
     each_file::each(targets, style, world, |(target, _), world| {
         let (vault, epoch) = target.change(style, world, |vault| {
             vault.rotate(options.signing_key).map_err(|error| error.in_file(target.path()))?;
-            Ok((vault.file().vault(), vault.file().epoch()))
+            Ok((vault.file().vault_id(), vault.file().epoch()))
         })?;
         let shown = Shown(&target.path().to_string_lossy()).to_string();
         world.note(style, format_args!("{shown}: new data key, epoch {epoch}; every value is sealed anew"));
@@ -33,7 +33,7 @@ pub(crate) fn say_new_id(target: &Target, vault: &bootseal_core::VaultId, style:
             "{}: the vault was {}, and is {vault} from now on. Pins of the old id still hold, with a warning, but whoever had the old \
              key can sign for them: renew them (bootseal access pin KEYFILE, BOOTSEAL_PIN, bootseal.pin)",
             Shown(&target.path().to_string_lossy()),
-            target.vault(),
+            target.vault_id(),
         ),
     );
 }

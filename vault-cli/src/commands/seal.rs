@@ -6,9 +6,9 @@ use crate::context::World;
 use crate::formats::{Input, InputProperty, read};
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
-use bootseal_core::{FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault, Writer};
+use bootseal_core::{CanWrite, FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Shorter values turn up in comments by chance.
 const TELLING: usize = 6;
 
-pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     if options.input == Path::new("-") && everywhere.passphrase_fd == Some(0) {
         return Err(Failure::new(Kind::Usage, "stdin cannot be both a passphrase and the input").into());
     }
@@ -359,7 +359,7 @@ pub(crate) fn add(
 }
 
 /// What will be written opens again, and to the same values: before the input may go.
-fn check(vault: &Vault<Writer>, input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
+fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     for (path, kind, value) in values(input, sealed) {
         let opened = vault.open(&path)?;
         let same = opened.kind == kind && opened.secret.same_as(&value);

@@ -5,12 +5,12 @@ use crate::commands::value::Source;
 use crate::context::World;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets};
-use crate::ui::failure::{Done, Result};
+use crate::ui::failure::{Exit, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile};
 use serde_json::json;
 
-pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let source = Source {
         stdin: options.stdin.as_deref(),
         from_file: options.from_file.as_deref(),

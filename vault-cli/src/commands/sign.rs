@@ -6,14 +6,14 @@ use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
 use crate::trust::locate::Memory;
 use crate::ui::change_report;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, timestamp};
 use crate::ui::prompt::Consent;
-use bootseal_core::{Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId, Writer};
+use bootseal_core::{CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let path = match &options.edited {
         Some(file) if everywhere.file.is_empty() => file.clone(),
         Some(_) => return Err(Failure::new(Kind::Usage, "the file is named twice").into()),
@@ -44,20 +44,20 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
     let (vault, changes, headline, above) = match basis {
         Some(mut basis) => {
             let versions = Versions::of_line(known, &basis, &keys);
-            let seen = memory.generation(&basis.vault());
+            let seen = memory.generation(&basis.vault_id());
             let above = above.max(versions.highest()).max(basis.generation()).max(seen);
             world.vouch(&mut basis, &memory, &path, style)?;
             world.unlock_to_write(&mut keys, &basis, everywhere)?;
             if basis.text() == on_disk && basis.generation() >= above {
                 world.note(style, format_args!("{} is signed already; there is nothing to accept", shown(&path)));
-                return said(&path, basis.vault(), basis.generation(), &Changes::default(), style, world);
+                return said(&path, basis.vault_id(), basis.generation(), &Changes::default(), style, world);
             }
             let mut headline = format!("{}: against generation {}", shown(&path), basis.generation());
-            if let Some(old) = basis.handed_over_from().or(memory.vault()).filter(|old| *old != basis.vault()) {
+            if let Some(old) = basis.handed_over_from().or(memory.vault_id()).filter(|old| *old != basis.vault_id()) {
                 let list = crate::commands::access::list::table(basis.access());
                 headline.push_str(&format!(
                     " of {}, which {old} was handed over to, with access for\n{list}\n",
-                    basis.vault()
+                    basis.vault_id()
                 ));
             }
             if let Some(generation) = versions.generation_of(&on_disk) {
@@ -130,15 +130,15 @@ fn first(
     pins: &[Pin],
     memory: &Memory,
     world: &mut World<'_>,
-) -> Result<Vault<Writer>> {
+) -> Result<Vault<CanWrite>> {
     let (vouched, epoch) = match edit.claimed_vault() {
-        Some(id) => (vouched(path, id, pins, memory.vault())?, memory.epoch(&id)),
+        Some(id) => (vouched(path, id, pins, memory.vault_id())?, memory.epoch(&id)),
         None => (false, 0),
     };
     // No program of a plugin is run for what nobody signed.
     let own: Vec<_> = keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
     let vault = Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
-    let id = vault.file().vault();
+    let id = vault.file().vault_id();
     let unknown = format!("{}: no version of it that verifies can be found, in git or with --against", shown(path));
     if !world.can_ask() {
         return Err(Failure::new(
@@ -186,12 +186,12 @@ fn vouched(path: &Path, id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Re
 fn write(
     path: &Path,
     edit: &HandEdit,
-    vault: Vault<Writer>,
+    vault: Vault<CanWrite>,
     above: u64,
     changes: &Changes,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
     if HandEdit::read(path)? != *edit {
@@ -202,7 +202,7 @@ fn write(
     lock.write(&text)?;
     world.remember(path, &file, style);
     world.note(style, format_args!("{}: signed as generation {}", shown(path), file.generation()));
-    said(path, file.vault(), file.generation(), changes, style, world)
+    said(path, file.vault_id(), file.generation(), changes, style, world)
 }
 
 fn said(
@@ -212,7 +212,7 @@ fn said(
     changes: &Changes,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     if style.json {
         world.document(&json!({
             "file": path.to_string_lossy(), "vault": vault.to_string(), "generation": generation, "signed": true,

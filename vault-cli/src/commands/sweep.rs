@@ -1,8 +1,8 @@
 //! `bootseal sweep`, hidden: what removes values that lie in memory when the process that they are for has ended.
 
-use crate::ui::failure::Done;
+use crate::ui::failure::Exit;
 
-pub(crate) fn run() -> Result<(), Done> {
+pub(crate) fn run() -> Result<(), Exit> {
     #[cfg(target_os = "linux")]
     if crate::commands::exec::memory_folder::sweep().is_ok() {
         return Ok(());

@@ -2,8 +2,8 @@
 
 use crate::cli::{Everywhere, Vendor};
 use crate::context::World;
-use crate::trust::locate::Found;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::trust::locate::OpenedFile;
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal::testing::{Behaviour, Imitation, Served};
 use bootseal_core::{Kind, Profile, Shown};
@@ -18,13 +18,13 @@ enum Event {
     Over,
 }
 
-pub(crate) fn run(options: &Vendor, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
-    let Found { path, file, .. } = world.find(everywhere, style)?;
+pub(crate) fn run(options: &Vendor, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+    let OpenedFile { path, file, .. } = world.find(everywhere, style)?;
     let profile = Profile::read(&file, &options.profile.parse()?)?;
     let (sender, events) = channel();
     let told = sender.clone();
     let behaviour = Behaviour {
-        life: options.life,
+        lifetime: options.life,
         revoke_every: options.revoke_every,
         refuse: options.refuse,
         down: options.down,

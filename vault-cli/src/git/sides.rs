@@ -4,7 +4,7 @@ use crate::cli::Everywhere;
 use crate::context::World;
 use crate::trust::keyring::Keys;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{HandEdit, Kind, Pin, Reader, SealedFile, Side, Trust, Vault, VerifiedFile, Writer};
+use bootseal_core::{CanRead, CanWrite, HandEdit, Kind, Pin, SealedFile, Side, Trust, Vault, VerifiedFile};
 use std::path::Path;
 
 /// What one side of a merge is.
@@ -28,16 +28,16 @@ pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], world:
         return Ok(Judged::Refused(error.what().to_owned()));
     }
     Ok(match file.trust() {
-        Trust::Nothing => Judged::Unknown(Box::new(file)),
+        Trust::Unverified => Judged::Unknown(Box::new(file)),
         _ => Judged::Trusted(Box::new(file)),
     })
 }
 
 /// The side that is merged into: the one that the other has not gone on from. `None` where they are of two lines.
 pub(crate) fn into_theirs(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<bool> {
-    if ours.vault() != theirs.vault() {
+    if ours.vault_id() != theirs.vault_id() {
         // What was handed over is not trusted as a side: its key may be a former writer's.
-        return theirs.former_ids().contains(&ours.vault()).then_some(true);
+        return theirs.former_ids().contains(&ours.vault_id()).then_some(true);
     }
     Some(theirs.epoch() > ours.epoch())
 }
@@ -57,7 +57,7 @@ pub(crate) fn side(
 }
 
 /// A side that does not verify, or that nothing vouches for: its user's part, by what signed versions know.
-pub(crate) fn edited(bytes: &[u8], vault: &Vault<Writer>, versions: &[Vault<Reader>]) -> Result<Side> {
+pub(crate) fn edited(bytes: &[u8], vault: &Vault<CanWrite>, versions: &[Vault<CanRead>]) -> Result<Side> {
     let edit = HandEdit::parse(bytes.to_vec()).map_err(|error| match error.kind() {
         Kind::Malformed => {
             Failure::from(error.with_help("Take the other side as a whole: git checkout --ours FILE, or --theirs"))

@@ -4,7 +4,7 @@ use crate::context::World;
 use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
 use crate::ui::failure::Result;
-use bootseal_core::{Kind, Pin, Property, PropertyPath, Reader, SealedFile, Vault, VaultId, VerifiedFile};
+use bootseal_core::{CanRead, Kind, Pin, Property, PropertyPath, SealedFile, Vault, VaultId, VerifiedFile};
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
@@ -43,7 +43,7 @@ impl Versions {
 
     /// Those whose signature holds and that are this very vault's.
     pub(crate) fn signed_by(texts: Texts, vault: VaultId) -> Versions {
-        Versions::sorted(verified(texts, &[vault.into()]).filter(|file| file.vault() == vault).collect())
+        Versions::sorted(verified(texts, &[vault.into()]).filter(|file| file.vault_id() == vault).collect())
     }
 
     /// Those whose signature holds, whoever made it: for a place that is trusted itself, as the branch that a change goes to.
@@ -54,19 +54,19 @@ impl Versions {
     /// Those whose signature holds and that are `basis`, what it was, or what it became; ids that were handed over included, which
     /// nothing vouches for any more: what they hold can be read, and nothing else goes by them.
     pub(crate) fn of_line(texts: Texts, basis: &VerifiedFile, keys: &Keys) -> Versions {
-        let (vault, former) = (basis.vault(), basis.former_ids());
+        let (vault, former) = (basis.vault_id(), basis.former_ids());
         let line = verified(texts, &[]).filter(|file| related(file, vault, &former));
         Versions::sorted(line.map(|file| file.with_plugins(&keys.plugins)).collect())
     }
 
     fn sorted(mut found: Vec<VerifiedFile>) -> Versions {
         let Some(first) = found.first() else { return Versions::default() };
-        let (vault, former) = (first.vault(), first.former_ids());
+        let (vault, former) = (first.vault_id(), first.former_ids());
         found.retain(|file| related(file, vault, &former));
         // What was handed over counts as older whatever number it has: a former writer may go on counting. So does what is from before
         // new keys, for a branch may go on counting too. Of two of the same number the first is the newer: they come newest first.
         let dead = handed_over(&found);
-        found.sort_by_key(|file| Reverse((!dead.contains(&file.vault()), file.epoch(), file.generation())));
+        found.sort_by_key(|file| Reverse((!dead.contains(&file.vault_id()), file.epoch(), file.generation())));
         Versions(found)
     }
 
@@ -74,7 +74,7 @@ impl Versions {
     /// the numbers.
     pub(crate) fn highest(&self) -> u64 {
         let dead = handed_over(&self.0);
-        let alive = self.0.iter().filter(|file| !dead.contains(&file.vault()));
+        let alive = self.0.iter().filter(|file| !dead.contains(&file.vault_id()));
         alive.map(VerifiedFile::generation).max().unwrap_or_default()
     }
 
@@ -90,7 +90,7 @@ impl Versions {
 
     /// Those of them, opened by the keys at hand, that know a sealed text which `edited` has and `basis` has not. No others: each
     /// opening may be a touch of a hardware key.
-    pub(crate) fn opened(self, keys: &Keys, edited: &str, basis: &str) -> Vec<Vault<Reader>> {
+    pub(crate) fn opened(self, keys: &Keys, edited: &str, basis: &str) -> Vec<Vault<CanRead>> {
         let mut found: HashSet<(PropertyPath, String)> = HashSet::new();
         let mut vaults = Vec::new();
         for file in self.0 {
@@ -125,20 +125,20 @@ fn handed_over(found: &[VerifiedFile]) -> HashSet<VaultId> {
 /// Two ids that nothing was handed over from, and that both go on from one that was: of two handovers one was made by who had to go.
 fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
     let dead = handed_over(found);
-    let mut live: Vec<&VerifiedFile> = found.iter().filter(|file| !dead.contains(&file.vault())).collect();
-    live.dedup_by_key(|file| file.vault());
+    let mut live: Vec<&VerifiedFile> = found.iter().filter(|file| !dead.contains(&file.vault_id())).collect();
+    live.dedup_by_key(|file| file.vault_id());
     let shares = |one: &VerifiedFile, other: &VerifiedFile| {
-        one.vault() != other.vault() && one.former_ids().iter().any(|id| other.former_ids().contains(id))
+        one.vault_id() != other.vault_id() && one.former_ids().iter().any(|id| other.former_ids().contains(id))
     };
     live.iter().enumerate().find_map(|(at, one)| {
         let other = live[at + 1..].iter().find(|other| shares(one, other))?;
-        Some((one.vault(), other.vault()))
+        Some((one.vault_id(), other.vault_id()))
     })
 }
 
 /// Whether a file is of one line with this vault: the same, one that it was, or one that it became.
 fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
-    file.vault() == vault || former.contains(&file.vault()) || file.former_ids().contains(&vault)
+    file.vault_id() == vault || former.contains(&file.vault_id()) || file.former_ids().contains(&vault)
 }
 
 /// The versions of the file that git has: on the way to HEAD, and anywhere.

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bootseal::LoginAnswer;
+use bootseal::LoginResponse;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
@@ -14,7 +14,7 @@ pub(crate) struct Guess {
 }
 
 /// The likeliest place; `None` where nothing looks like a token.
-pub(crate) fn look(answer: &LoginAnswer) -> Option<Guess> {
+pub(crate) fn look(answer: &LoginResponse) -> Option<Guess> {
     answer.body.expose(|body| {
         let json: Option<Json> = serde_json::from_slice(body).ok();
         let mut leaves = Vec::new();
@@ -166,7 +166,7 @@ fn scheme(leaves: &[Leaf<'_>]) -> Option<Value> {
     (plain && !kind.eq_ignore_ascii_case("bearer")).then(|| inject("Authorization", &format!("{kind} ${{token}}")))
 }
 
-fn in_header(answer: &LoginAnswer) -> Option<(String, String)> {
+fn in_header(answer: &LoginResponse) -> Option<(String, String)> {
     let named = answer.headers.iter().filter(|(name, _)| {
         let name = name.as_str();
         name == "authorization" || (name.contains("token") && !name.contains("csrf") && !name.contains("xsrf"))
@@ -177,7 +177,7 @@ fn in_header(answer: &LoginAnswer) -> Option<(String, String)> {
 }
 
 /// A session's cookie, and whether it says when it ends.
-fn in_cookie(answer: &LoginAnswer) -> Option<(String, bool)> {
+fn in_cookie(answer: &LoginResponse) -> Option<(String, bool)> {
     let lines = answer.headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
     let cookies = lines.filter_map(|line| {
         let (name, rest) = line.split_once('=')?;
@@ -210,7 +210,7 @@ mod tests {
 
     fn guess(headers: &[(&str, &str)], body: &str) -> Option<String> {
         let mut map = http_headers(headers);
-        let answer = LoginAnswer {
+        let answer = LoginResponse {
             status: 200,
             headers: std::mem::take(&mut map),
             body: bootseal::Secret::copy_of(body.as_bytes()).unwrap(),

@@ -1,7 +1,7 @@
 //! How does a login table get into a file? In the order in which a login goes, and as a person would write it.
 
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{BasicString, Kind, Profile, PropertyPath, Vault, Writer};
+use bootseal_core::{BasicString, CanWrite, Kind, Profile, PropertyPath, Vault};
 use toml::{Table, Value};
 use url::Url;
 
@@ -89,7 +89,7 @@ impl LoginTable {
     }
 
     /// Writes it, at the end; where the file has such a table already, property by property.
-    pub(crate) fn add_to(&self, vault: &mut Vault<Writer>, path: &PropertyPath) -> Result<()> {
+    pub(crate) fn add_to(&self, vault: &mut Vault<CanWrite>, path: &PropertyPath) -> Result<()> {
         match vault.append(&self.text(path)?) {
             Err(error) if error.kind() == Kind::Conflict => set_each(vault, path, &self.0),
             other => Ok(other?),
@@ -97,7 +97,7 @@ impl LoginTable {
     }
 }
 
-fn set_each(vault: &mut Vault<Writer>, path: &PropertyPath, table: &Table) -> Result<()> {
+fn set_each(vault: &mut Vault<CanWrite>, path: &PropertyPath, table: &Table) -> Result<()> {
     for (key, value) in table {
         let path = path.child(key)?;
         match value {

@@ -1,7 +1,7 @@
 //! What if `-f` names several files? One after the other, each with its own outcome; the worst decides how the program ends.
 
 use crate::context::World;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::Shown;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(crate) fn each<T>(
     style: Style,
     world: &mut World<'_>,
     mut verb: impl FnMut(T, &mut World<'_>) -> Result<Answer>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let several = files.len() > 1;
     let (mut documents, mut worst, mut quiet) = (Vec::new(), 0, Vec::new());
     for (path, found) in files {
@@ -56,7 +56,7 @@ pub(crate) fn each<T>(
             }
         }
     }
-    if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
+    if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
 }
 
 /// An error of one among several files says which, where it does not yet.

@@ -5,12 +5,12 @@ use crate::context::World;
 use crate::trust::keyring::Keys;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::Style;
-use bootseal_core::{Kind, KnownVaults, Pin, Place, SealedFile, Shown, Trust, VaultId, VerifiedFile};
+use bootseal_core::{Kind, KnownFile, KnownVaults, Pin, SealedFile, Shown, Trust, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// What this machine remembers, and as what it knows the path. Without a home there is no memory; a pin, or a question, takes its place.
 /// Loaded before the file is read: else what another process writes in between would look like an older file.
-pub(crate) struct Memory(Option<(KnownVaults, Place)>);
+pub(crate) struct Memory(Option<(KnownVaults, KnownFile)>);
 
 impl Memory {
     pub(crate) fn recognise(&self, file: &mut VerifiedFile) -> Result<(), bootseal_core::Error> {
@@ -22,7 +22,7 @@ impl Memory {
         self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_older_epoch(file, place))
     }
 
-    pub(crate) fn vault(&self) -> Option<VaultId> {
+    pub(crate) fn vault_id(&self) -> Option<VaultId> {
         self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
     }
 
@@ -38,7 +38,7 @@ impl Memory {
 }
 
 /// A file that was found and verified, and what is at hand to open it.
-pub(crate) struct Found {
+pub(crate) struct OpenedFile {
     pub(crate) path: PathBuf,
     pub(crate) keys: Keys,
     pub(crate) pins: Vec<Pin>,
@@ -48,7 +48,7 @@ pub(crate) struct Found {
 
 impl World<'_> {
     /// The file that a verb is about, verified. Nothing vouches for it yet but a pin or this machine's memory.
-    pub(crate) fn find(&mut self, everywhere: &Everywhere, style: Style) -> Result<Found> {
+    pub(crate) fn find(&mut self, everywhere: &Everywhere, style: Style) -> Result<OpenedFile> {
         let path = self.sealed_file(everywhere)?;
         let keys = self.keys(everywhere)?;
         let pins = self.pins(everywhere, &keys)?;
@@ -56,7 +56,11 @@ impl World<'_> {
     }
 
     /// The same for every file that `-f` names, each with its own outcome.
-    pub(crate) fn find_all(&mut self, everywhere: &Everywhere, style: Style) -> Result<Vec<(PathBuf, Result<Found>)>> {
+    pub(crate) fn find_all(
+        &mut self,
+        everywhere: &Everywhere,
+        style: Style,
+    ) -> Result<Vec<(PathBuf, Result<OpenedFile>)>> {
         let paths = self.sealed_files(everywhere)?;
         self.find_each(paths, everywhere, style)
     }
@@ -67,7 +71,7 @@ impl World<'_> {
         paths: Vec<PathBuf>,
         everywhere: &Everywhere,
         style: Style,
-    ) -> Result<Vec<(PathBuf, Result<Found>)>> {
+    ) -> Result<Vec<(PathBuf, Result<OpenedFile>)>> {
         let keys = self.keys(everywhere)?;
         let pins = self.pins(everywhere, &keys)?;
         let each = paths.into_iter().map(|path| {
@@ -78,10 +82,10 @@ impl World<'_> {
     }
 
     /// The same for a path, with what is at hand.
-    pub(crate) fn find_at(&mut self, path: &Path, keys: Keys, pins: Vec<Pin>, style: Style) -> Result<Found> {
+    pub(crate) fn find_at(&mut self, path: &Path, keys: Keys, pins: Vec<Pin>, style: Style) -> Result<OpenedFile> {
         let memory = self.memory(path)?;
         let file = self.verified(SealedFile::read(path)?, path, &memory, &pins, style)?.with_plugins(&keys.plugins);
-        Ok(Found { path: path.to_path_buf(), keys, pins, memory, file })
+        Ok(OpenedFile { path: path.to_path_buf(), keys, pins, memory, file })
     }
 
     /// What `-f` names, patterns expanded, else [`World::sealed_file`].
@@ -122,7 +126,7 @@ impl World<'_> {
     /// What this machine remembers of the file at `path`.
     pub(crate) fn memory(&self, path: &Path) -> Result<Memory> {
         match self.known_vaults() {
-            Ok(store) => Ok(Memory(Some((KnownVaults::load(&store)?, Place::of_path(path)?)))),
+            Ok(store) => Ok(Memory(Some((KnownVaults::load(&store)?, KnownFile::of_path(path)?)))),
             Err(_) => Ok(Memory(None)),
         }
     }
@@ -178,7 +182,7 @@ impl World<'_> {
         if let Some(old) = file.handed_over_from() {
             self.warn(
                 style,
-                format_args!("the pin {old} is old: this vault goes on as {}; renew the pin", file.vault()),
+                format_args!("the pin {old} is old: this vault goes on as {}; renew the pin", file.vault_id()),
             );
         }
         self.detail(
@@ -186,7 +190,7 @@ impl World<'_> {
             format_args!(
                 "{}: {}, generation {}, {}",
                 Shown(&path.to_string_lossy()),
-                file.vault(),
+                file.vault_id(),
                 file.generation(),
                 trusted(&file)
             ),
@@ -198,9 +202,9 @@ impl World<'_> {
     /// Otherwise anyone could put a vault of theirs in its place, and have the real password sealed for them.
     pub(crate) fn vouch(&mut self, file: &mut VerifiedFile, memory: &Memory, path: &Path, style: Style) -> Result<()> {
         memory.refuse_older(file)?;
-        if file.trust() != Trust::Nothing {
+        if file.trust() != Trust::Unverified {
             // A handover is remembered when something was written on its ground, and not when it is only looked at.
-            if memory.vault().is_none_or(|known| known == file.vault() || !file.former_ids().contains(&known)) {
+            if memory.vault_id().is_none_or(|known| known == file.vault_id() || !file.former_ids().contains(&known)) {
                 self.remember(path, file, style);
             }
             return Ok(());
@@ -208,11 +212,11 @@ impl World<'_> {
         let unknown = format!(
             "{}: nothing vouches for this vault: {} is neither pinned nor known on this machine",
             Shown(&path.to_string_lossy()),
-            file.vault()
+            file.vault_id()
         );
         if !self.can_ask() {
             return Err(Failure::new(Kind::WrongVault, unknown)
-                .with_help(format!("If it is the right one, say so: --pin {}", file.vault())));
+                .with_help(format!("If it is the right one, say so: --pin {}", file.vault_id())));
         }
         let who = crate::commands::access::list::table(file.access());
         let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");
@@ -227,9 +231,9 @@ impl World<'_> {
     /// Says so where the file, which is locked, is older than what was seen here.
     pub(crate) fn note_older(&mut self, file: &VerifiedFile, path: &Path, style: Style) -> Result<()> {
         let memory = self.memory(path)?;
-        let seen = memory.generation(&file.vault());
+        let seen = memory.generation(&file.vault_id());
         // No error: branches are older than one another all the time.
-        if memory.vault() == Some(file.vault()) && file.generation() < seen {
+        if memory.vault_id() == Some(file.vault_id()) && file.generation() < seen {
             let shown = Shown(&path.to_string_lossy()).to_string();
             self.note(
                 style,
@@ -242,11 +246,11 @@ impl World<'_> {
     /// Keeps what is now known of the file: a pin, or a yes, makes it known; a handover moves the memory on.
     pub(crate) fn remember(&mut self, path: &Path, file: &VerifiedFile, style: Style) {
         let done =
-            self.known_vaults().and_then(|store| Ok(KnownVaults::remember(&store, &Place::of_path(path)?, file)?));
+            self.known_vaults().and_then(|store| Ok(KnownVaults::remember(&store, &KnownFile::of_path(path)?, file)?));
         let shown = Shown(&path.to_string_lossy()).to_string();
         match done {
             Ok(Some(before)) => {
-                self.note(style, format_args!("{shown} was known as {before}; from now on it is {}", file.vault()))
+                self.note(style, format_args!("{shown} was known as {before}; from now on it is {}", file.vault_id()))
             }
             Ok(None) => {}
             // Someone vouches for it now, as on a build server with a pin; next time someone must again.
@@ -296,7 +300,7 @@ pub(crate) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 pub(crate) fn trusted(file: &VerifiedFile) -> &'static str {
     match file.trust() {
         Trust::Pinned => "pinned",
-        Trust::Nothing => "not pinned",
+        Trust::Unverified => "not pinned",
         _ => "remembered",
     }
 }

@@ -3,10 +3,10 @@
 use crate::cli::Everywhere;
 use crate::context::World;
 use crate::trust::keyring::Keys;
-use crate::trust::locate::Found;
+use crate::trust::locate::OpenedFile;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::Style;
-use bootseal_core::{FileLock, Kind, Pin, Vault, VaultId, VerifiedFile, Writer};
+use bootseal_core::{CanWrite, FileLock, Kind, Pin, Vault, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// A file that is to be changed, and everything that must be known before someone is asked for a value.
@@ -39,12 +39,12 @@ impl Target {
     }
 
     fn of(
-        found: Found,
+        found: OpenedFile,
         everywhere: &Everywhere,
         style: Style,
         world: &mut World<'_>,
     ) -> Result<(Target, VerifiedFile)> {
-        let Found { path, mut keys, pins, memory, mut file } = found;
+        let OpenedFile { path, mut keys, pins, memory, mut file } = found;
         world.vouch(&mut file, &memory, &path, style)?;
         world.unlock_to_write(&mut keys, &file, everywhere)?;
         let pin = pin_of(&file, &pins);
@@ -56,7 +56,7 @@ impl Target {
         &self.path
     }
 
-    pub(crate) fn vault(&self) -> VaultId {
+    pub(crate) fn vault_id(&self) -> VaultId {
         self.pin.vault
     }
 
@@ -69,7 +69,7 @@ impl Target {
         &self,
         style: Style,
         world: &mut World<'_>,
-        change: impl FnOnce(&mut Vault<Writer>) -> Result<R>,
+        change: impl FnOnce(&mut Vault<CanWrite>) -> Result<R>,
     ) -> Result<R> {
         self.changed(style, world, change).map_err(|failure| failure.in_file(&self.path))
     }
@@ -78,7 +78,7 @@ impl Target {
         &self,
         style: Style,
         world: &mut World<'_>,
-        change: impl FnOnce(&mut Vault<Writer>) -> Result<R>,
+        change: impl FnOnce(&mut Vault<CanWrite>) -> Result<R>,
     ) -> Result<R> {
         let lock = FileLock::acquire(&self.path)?;
         let file = lock.read()?.verify(&[self.pin])?.with_plugins(&self.keys.plugins);
@@ -104,7 +104,7 @@ impl Target {
 
 /// What the file must still be when it is read again: this vault, at no lower generation than its pins ask for.
 pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
-    let meant = |pin: &&Pin| pin.vault == file.vault() || Some(pin.vault) == file.handed_over_from();
+    let meant = |pin: &&Pin| pin.vault == file.vault_id() || Some(pin.vault) == file.handed_over_from();
     let floor = pins.iter().filter(meant).map(|pin| pin.floor).max().unwrap_or_default();
-    Pin { vault: file.vault(), floor }
+    Pin { vault: file.vault_id(), floor }
 }

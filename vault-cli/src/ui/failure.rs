@@ -110,24 +110,24 @@ impl From<std::io::Error> for Failure {
 
 /// How a verb ends that does not succeed.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum Exit {
     Failed(Failure),
     /// All that is to be said was said.
-    Quietly(u8),
+    Reported(u8),
 }
 
-impl Done {
+impl Exit {
     /// As [`Failure::in_file`].
-    pub(crate) fn in_file(self, path: &Path) -> Done {
+    pub(crate) fn in_file(self, path: &Path) -> Exit {
         match self {
-            Done::Failed(failure) => Done::Failed(failure.in_file(path)),
+            Exit::Failed(failure) => Exit::Failed(failure.in_file(path)),
             said => said,
         }
     }
 }
 
-impl<E: Into<Failure>> From<E> for Done {
-    fn from(error: E) -> Done {
-        Done::Failed(error.into())
+impl<E: Into<Failure>> From<E> for Exit {
+    fn from(error: E) -> Exit {
+        Exit::Failed(error.into())
     }
 }

@@ -17,18 +17,18 @@ use toml::de::DeValue;
 /// By what a file is known: a writer's machine goes by its path, a host, where the path is another at each deployment, by a name.
 ///
 /// ```
-/// # use bootseal_core::Place;
-/// let place = Place::named("app.sealed.toml");
-/// let path = Place::of_path("deploy/app.sealed.toml".as_ref());
+/// # use bootseal_core::KnownFile;
+/// let place = KnownFile::named("app.sealed.toml");
+/// let path = KnownFile::of_path("deploy/app.sealed.toml".as_ref());
 /// # assert!(path.is_err()); // there is no such folder here
 /// ```
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct KnownFile {
     keys: Vec<String>,
     shown: PathBuf,
 }
 
-impl Place {
+impl KnownFile {
     /// The path that is asked for and, after links, the real one: a link that leads to another vault is another file.
     ///
     /// # Errors
@@ -36,10 +36,10 @@ impl Place {
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
-    /// let place = bootseal_core::Place::of_path(&folder.path().join("app.sealed.toml"))?;
+    /// let place = bootseal_core::KnownFile::of_path(&folder.path().join("app.sealed.toml"))?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn of_path(path: &Path) -> Result<Place> {
+    pub fn of_path(path: &Path) -> Result<KnownFile> {
         let unfollowed = |error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path);
         let real = real_path(path).map_err(unfollowed)?;
         let absolute = std::path::absolute(path).map_err(unfollowed)?;
@@ -50,16 +50,16 @@ impl Place {
         };
         let mut keys = vec![key(&asked), key(&real)];
         keys.dedup();
-        Ok(Place { keys, shown: path.to_path_buf() })
+        Ok(KnownFile { keys, shown: path.to_path_buf() })
     }
 
     /// A name, as hosts have it.
     ///
     /// ```
-    /// let place = bootseal_core::Place::named("app.sealed.toml");
+    /// let place = bootseal_core::KnownFile::named("app.sealed.toml");
     /// ```
-    pub fn named(name: &str) -> Place {
-        Place { keys: vec![name.to_owned()], shown: name.into() }
+    pub fn named(name: &str) -> KnownFile {
+        KnownFile { keys: vec![name.to_owned()], shown: name.into() }
     }
 }
 
@@ -85,7 +85,7 @@ fn key(path: &Path) -> String {
 /// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
 /// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
 /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
-/// let place = Place::of_path(&path)?;
+/// let place = KnownFile::of_path(&path)?;
 /// let mut file = SealedFile::read(&path)?.verify(&[])?;
 /// KnownVaults::remember(&store, &place, &file)?; // it was vouched for
 ///
@@ -114,7 +114,7 @@ struct Known {
 impl Known {
     /// How far the file had come before. An id that was handed over counts up to there: whoever has its key can go on counting.
     fn seen_by(&self, file: &VerifiedFile) -> u64 {
-        let handed_over = file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault());
+        let handed_over = file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault_id());
         handed_over.map_or(self.generation, |at| self.generation.min(at))
     }
 }
@@ -127,11 +127,11 @@ impl KnownVaults {
     /// look like an empty one.
     ///
     /// ```
-    /// # use bootseal_core::{KnownVaults, Place};
+    /// # use bootseal_core::{KnownVaults, KnownFile};
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let store = folder.path().join("known_vaults");
     /// let known = KnownVaults::load(&store)?;
-    /// assert!(known.vault_of(&Place::named("app.sealed.toml")).is_none());
+    /// assert!(known.vault_of(&KnownFile::named("app.sealed.toml")).is_none());
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn load(store: &Path) -> Result<KnownVaults> {
@@ -151,26 +151,26 @@ impl KnownVaults {
     /// The id that is known for the place.
     ///
     /// ```
-    /// # use bootseal_core::{KnownVaults, Place};
+    /// # use bootseal_core::{KnownVaults, KnownFile};
     /// # let folder = tempfile::tempdir().unwrap();
     /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
-    /// assert_eq!(known.vault_of(&Place::named("app.sealed.toml")), None);
+    /// assert_eq!(known.vault_of(&KnownFile::named("app.sealed.toml")), None);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn vault_of(&self, place: &Place) -> Option<VaultId> {
+    pub fn vault_of(&self, place: &KnownFile) -> Option<VaultId> {
         self.asked(place).map(|known| known.vault)
     }
 
     /// The highest generation that was seen at the place; 0 where nothing is known.
     ///
     /// ```
-    /// # use bootseal_core::{KnownVaults, Place};
+    /// # use bootseal_core::{KnownVaults, KnownFile};
     /// # let folder = tempfile::tempdir().unwrap();
     /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
-    /// assert_eq!(known.generation_of(&Place::named("app.sealed.toml")), 0);
+    /// assert_eq!(known.generation_of(&KnownFile::named("app.sealed.toml")), 0);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn generation_of(&self, place: &Place) -> u64 {
+    pub fn generation_of(&self, place: &KnownFile) -> u64 {
         self.all(place).map(|known| known.generation).max().unwrap_or_default()
     }
 
@@ -179,21 +179,21 @@ impl KnownVaults {
     /// ```
     /// # use bootseal_core::*;
     /// # let folder = tempfile::tempdir().unwrap();
-    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?], "")?.file().vault();
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?], "")?.file().vault_id();
     /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
-    /// assert_eq!(known.epoch_of(&Place::named("app.sealed.toml"), &vault), 0);
+    /// assert_eq!(known.epoch_of(&KnownFile::named("app.sealed.toml"), &vault), 0);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn epoch_of(&self, place: &Place, vault: &VaultId) -> u64 {
+    pub fn epoch_of(&self, place: &KnownFile, vault: &VaultId) -> u64 {
         self.all(place).filter_map(|known| known.epochs.get(vault)).copied().max().unwrap_or_default()
     }
 
     /// By the first key a file is known; by all of them it may be refused.
-    fn asked(&self, place: &Place) -> Option<&Known> {
+    fn asked(&self, place: &KnownFile) -> Option<&Known> {
         place.keys.first().and_then(|key| self.known.get(key))
     }
 
-    fn all<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = &'a Known> {
+    fn all<'a>(&'a self, place: &'a KnownFile) -> impl Iterator<Item = &'a Known> {
         place.keys.iter().filter_map(|key| self.known.get(key))
     }
 
@@ -208,7 +208,7 @@ impl KnownVaults {
     /// # let store = folder.path().join("known_vaults");
     /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
     /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-    /// let place = Place::named("app.sealed.toml");
+    /// let place = KnownFile::named("app.sealed.toml");
     /// KnownVaults::remember(&store, &place, &read(Vault::create(me()?, "")?.sign()?)?)?;
     ///
     /// let mut foreign = read(Vault::create(me()?, "")?.sign()?)?;
@@ -216,21 +216,21 @@ impl KnownVaults {
     /// assert_eq!(error.kind(), Kind::WrongVault);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn recognise(&self, file: &mut VerifiedFile, place: &Place) -> Result<()> {
+    pub fn recognise(&self, file: &mut VerifiedFile, place: &KnownFile) -> Result<()> {
         if file.trust() == Trust::Pinned {
             return Ok(());
         }
         for known in self.all(place) {
             self.refuse_former(known, file, place)?;
-            if known.vault != file.vault() && !file.header.continues(&known.vault) {
+            if known.vault != file.vault_id() && !file.header.continues(&known.vault) {
                 let what = format!(
                     "another vault lies here: this one is {}, known for this file is {}",
-                    file.vault(),
+                    file.vault_id(),
                     known.vault
                 );
                 return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
                     "Someone may have put a vault of theirs in its place. If it was made anew on purpose, say so: --pin {}",
-                    file.vault()
+                    file.vault_id()
                 )));
             }
         }
@@ -240,21 +240,21 @@ impl KnownVaults {
         Ok(())
     }
 
-    fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &Place) -> Result<()> {
+    fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
         // A pin of an old id is kept by any chain from there, and a former writer can make one that leads to an id of theirs.
         let by_chain = file.handed_over_from().is_some();
-        let elsewhere = by_chain && known.vault != file.vault() && !file.header.continues(&known.vault);
+        let elsewhere = by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
         let chain = if elsewhere { file.former_ids() } else { Vec::new() };
-        let what = if known.former.contains(&file.vault()) {
+        let what = if known.former.contains(&file.vault_id()) {
             format!(
                 "this file is signed by {}, which was handed over to {}: a former writer may have made it",
-                file.vault(),
+                file.vault_id(),
                 known.vault
             )
         } else if let Some(old) = chain.iter().find(|id| known.former.contains(id)) {
             format!(
                 "this file hands {old} over to {}, and it was seen here that it was handed over to {}: a former writer may have made it",
-                file.vault(),
+                file.vault_id(),
                 known.vault
             )
         } else {
@@ -281,7 +281,7 @@ impl KnownVaults {
     /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
     /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
     /// # let before = Vault::create(list, "")?.sign()?;
-    /// let place = Place::named("app.sealed.toml");
+    /// let place = KnownFile::named("app.sealed.toml");
     /// let mut vault = read(before.clone())?.open_for_writing(&[me])?;
     /// vault.rotate(false)?;
     /// KnownVaults::remember(&store, &place, &read(vault.sign()?)?)?;
@@ -290,12 +290,14 @@ impl KnownVaults {
     /// assert_eq!(error.kind(), Kind::OldGeneration);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &Place) -> Result<()> {
+    pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
         // Where nothing is known of a place, what was seen of its vault elsewhere counts: moved, an old file is no newer.
         let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
         for (path, known) in self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path)) {
             self.refuse_former(known, file, place)?;
-            let Some(epoch) = known.epochs.get(&file.vault()).filter(|epoch| **epoch > file.epoch()) else { continue };
+            let Some(epoch) = known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch()) else {
+                continue;
+            };
             let seen = if elsewhere { format!("as {}", Shown(path)) } else { "here".to_owned() };
             let what = format!(
                 "this file has the data key of epoch {}, and epoch {epoch} was seen {seen}: what is sealed into it could be read by who was removed since",
@@ -322,7 +324,7 @@ impl KnownVaults {
     /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
     /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
     /// # let first = Vault::create(list, "")?.sign()?;
-    /// let place = Place::named("app.sealed.toml");
+    /// let place = KnownFile::named("app.sealed.toml");
     /// let second = read(first.clone())?.open_for_writing(&[me])?.sign()?;
     /// KnownVaults::remember(&store, &place, &read(second)?)?;
     ///
@@ -330,12 +332,12 @@ impl KnownVaults {
     /// assert_eq!(error.kind(), Kind::OldGeneration);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn refuse_older_generation(&self, file: &VerifiedFile, place: &Place) -> Result<()> {
+    pub fn refuse_older_generation(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
         for known in self.all(place) {
             self.refuse_former(known, file, place)?;
             let (generation, seen) = (file.generation(), known.seen_by(file));
             // Of another vault, that a pin now names, nothing is known.
-            let same_line = known.vault == file.vault() || file.header.continues(&known.vault);
+            let same_line = known.vault == file.vault_id() || file.header.continues(&known.vault);
             let what = match generation.cmp(&seen) {
                 _ if !same_line => continue,
                 std::cmp::Ordering::Less => {
@@ -369,14 +371,14 @@ impl KnownVaults {
     /// # let store = folder.path().join("known_vaults");
     /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
     /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-    /// let place = Place::named("app.sealed.toml");
+    /// let place = KnownFile::named("app.sealed.toml");
     /// let first = read(Vault::create(me()?, "")?.sign()?)?;
     /// let other = read(Vault::create(me()?, "")?.sign()?)?;
     /// assert_eq!(KnownVaults::remember(&store, &place, &first)?, None);
-    /// assert_eq!(KnownVaults::remember(&store, &place, &other)?, Some(first.vault()));
+    /// assert_eq!(KnownVaults::remember(&store, &place, &other)?, Some(first.vault_id()));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn remember(store: &Path, place: &Place, file: &VerifiedFile) -> Result<Option<VaultId>> {
+    pub fn remember(store: &Path, place: &KnownFile, file: &VerifiedFile) -> Result<Option<VaultId>> {
         if let Some(folder) = store.parent() {
             let mut builder = std::fs::DirBuilder::new();
             builder.recursive(true);
@@ -401,26 +403,26 @@ impl KnownVaults {
         } else {
             lock.create(&text)?
         }
-        Ok(before.filter(|before| *before != file.vault()))
+        Ok(before.filter(|before| *before != file.vault_id()))
     }
 
     /// The entries that `file` adds or changes.
-    fn learned(&self, place: &Place, file: &VerifiedFile) -> Vec<(String, Known)> {
+    fn learned(&self, place: &KnownFile, file: &VerifiedFile) -> Vec<(String, Known)> {
         let former = file.former_ids();
         let entries = place.keys.iter().map(|key| {
             let mut new = Known {
-                vault: file.vault(),
+                vault: file.vault_id(),
                 generation: file.generation(),
                 text: Some(file.digest()),
-                epochs: BTreeMap::from([(file.vault(), file.epoch())]),
+                epochs: BTreeMap::from([(file.vault_id(), file.epoch())]),
                 former: former.clone(),
             };
             let old = self.known.get(key);
             // It was verified before another process took a handover from it: that is not unlearned.
-            if old.is_some_and(|old| old.former.contains(&file.vault())) {
+            if old.is_some_and(|old| old.former.contains(&file.vault_id())) {
                 return None;
             }
-            if let Some(old) = old.filter(|old| old.vault == file.vault() || file.header.continues(&old.vault))
+            if let Some(old) = old.filter(|old| old.vault == file.vault_id() || file.header.continues(&old.vault))
                 && old.seen_by(file) >= new.generation
             {
                 new.text = old.text.or(new.text.filter(|_| old.seen_by(file) == new.generation));
@@ -504,7 +506,7 @@ mod tests {
     use crate::access::identity::Identity;
     use crate::file::header::{Access, Role};
     use crate::file::sealed::SealedFile;
-    use crate::vault::{Vault, Writer};
+    use crate::vault::{CanWrite, Vault};
 
     struct Line {
         alice: Identity,
@@ -522,7 +524,7 @@ mod tests {
             SealedFile::parse(self.text.clone().into_bytes()).unwrap().verify(&[]).unwrap()
         }
 
-        fn next(&self, change: impl FnOnce(&mut Vault<Writer>)) -> Line {
+        fn next(&self, change: impl FnOnce(&mut Vault<CanWrite>)) -> Line {
             let mut vault = self.file().open_for_writing(&[self.alice.clone()]).unwrap();
             change(&mut vault);
             Line { alice: self.alice.clone(), text: vault.sign().unwrap() }
@@ -534,30 +536,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (store, path) = (folder.path().join("state/known_vaults"), folder.path().join("a \"b\" ü.sealed.toml"));
         std::fs::write(&path, "").unwrap();
-        let place = Place::of_path(&path).unwrap();
+        let place = KnownFile::of_path(&path).unwrap();
         let remember = |line: &Line| KnownVaults::remember(&store, &place, &line.file()).unwrap();
         let first = Line::new();
         let second = first.next(|vault| vault.rotate(true).unwrap());
         assert_eq!(remember(&first), None);
-        assert_eq!(remember(&second), Some(first.file().vault()));
+        assert_eq!(remember(&second), Some(first.file().vault_id()));
         assert_eq!(remember(&second), None);
         let known = KnownVaults::load(&store).unwrap();
-        assert_eq!(known.vault_of(&place), Some(second.file().vault()));
+        assert_eq!(known.vault_of(&place), Some(second.file().vault_id()));
         let entry = known.known.values().next().unwrap();
-        assert_eq!((entry.generation, entry.former.as_slice()), (2, &[first.file().vault()][..]));
-        assert_eq!(entry.epochs, BTreeMap::from([(first.file().vault(), 1), (second.file().vault(), 2)]));
+        assert_eq!((entry.generation, entry.former.as_slice()), (2, &[first.file().vault_id()][..]));
+        assert_eq!(entry.epochs, BTreeMap::from([(first.file().vault_id(), 1), (second.file().vault_id(), 2)]));
         let third = second.next(|vault| vault.rotate(false).unwrap());
         remember(&third);
         remember(&second);
         assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&place), 3);
-        assert_eq!(KnownVaults::load(&store).unwrap().known.values().next().unwrap().epochs[&third.file().vault()], 3);
+        assert_eq!(
+            KnownVaults::load(&store).unwrap().known.values().next().unwrap().epochs[&third.file().vault_id()],
+            3
+        );
     }
 
     #[test]
     fn a_host_refuses_what_is_older_or_another_of_the_same_age() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("state");
-        let place = Place::named("app.sealed.toml");
+        let place = KnownFile::named("app.sealed.toml");
         let first = Line::new();
         let second = first.next(|_| ());
         let also_second = first.next(|vault| vault.set_readable(&"a".parse().unwrap(), &Value::Integer(1)).unwrap());
@@ -580,7 +585,7 @@ mod tests {
     fn an_id_that_was_handed_over_stays_dead() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("state");
-        let place = Place::named("app.sealed.toml");
+        let place = KnownFile::named("app.sealed.toml");
         let first = Line::new();
         KnownVaults::remember(&store, &place, &first.next(|vault| vault.rotate(true).unwrap()).file()).unwrap();
         // A former writer goes on signing: higher and higher.
@@ -592,7 +597,7 @@ mod tests {
         // A pin that still names the old id does not bring it back on a host that remembers.
         let pinned = SealedFile::parse(forged.text.clone().into_bytes())
             .unwrap()
-            .verify(&[first.file().vault().into()])
+            .verify(&[first.file().vault_id().into()])
             .unwrap();
         assert_eq!(known.refuse_older_generation(&pinned, &place).unwrap_err().kind(), Kind::WrongVault);
     }
@@ -601,7 +606,7 @@ mod tests {
     fn the_numbers_of_a_handed_over_id_do_not_stop_the_vault_that_it_became() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("state");
-        let place = Place::named("app.sealed.toml");
+        let place = KnownFile::named("app.sealed.toml");
         let first = Line::new();
         let next = first.next(|vault| vault.rotate(true).unwrap());
         let text = first.file().open_for_writing(&[first.alice.clone()]).unwrap().sign_above(1 << 50).unwrap().0;
@@ -621,19 +626,19 @@ mod tests {
             (folder.path().join("known_vaults"), folder.path().join("real"), folder.path().join("link"));
         std::fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let (file, link) = (Place::of_path(&file).unwrap(), Place::of_path(&link).unwrap());
+        let (file, link) = (KnownFile::of_path(&file).unwrap(), KnownFile::of_path(&link).unwrap());
         let vault = Line::new().file();
         KnownVaults::remember(&store, &file, &vault).unwrap();
         assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link), None);
         KnownVaults::remember(&store, &link, &vault).unwrap();
-        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link), Some(vault.vault()));
+        assert_eq!(KnownVaults::load(&store).unwrap().vault_of(&link), Some(vault.vault_id()));
     }
 
     #[test]
     fn a_broken_memory_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("known_vaults");
-        let id = Line::new().file().vault();
+        let id = Line::new().file().vault_id();
         for text in [
             "[[file]]\npath = 1\n".to_owned(),
             "file = 1\n".into(),
@@ -653,10 +658,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("known_vaults");
         let line = Line::new();
-        std::fs::write(&store, format!("[[file]]\npath = \"a\"\nvault = \"{}\"\n", line.file().vault())).unwrap();
+        std::fs::write(&store, format!("[[file]]\npath = \"a\"\nvault = \"{}\"\n", line.file().vault_id())).unwrap();
         let known = KnownVaults::load(&store).unwrap();
-        assert!(known.refuse_older_generation(&line.file(), &Place::named("a")).is_ok());
-        assert_eq!(KnownVaults::remember(&store, &Place::named("a"), &line.file()).unwrap(), None);
-        assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&Place::named("a")), 1);
+        assert!(known.refuse_older_generation(&line.file(), &KnownFile::named("a")).is_ok());
+        assert_eq!(KnownVaults::remember(&store, &KnownFile::named("a"), &line.file()).unwrap(), None);
+        assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&KnownFile::named("a")), 1);
     }
 }

@@ -9,7 +9,7 @@ use crate::keys::signing::{VaultId, id_of, verify};
 use crate::text::document::{Document, Property};
 use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
-use crate::vault::{Reader, Vault, Writer};
+use crate::vault::{CanRead, CanWrite, Vault};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -132,7 +132,7 @@ impl SealedFile {
     /// # let text = Vault::create(access, "")?.sign()?;
     /// let file = SealedFile::parse(text.into_bytes())?;
     /// let claimed = file.claimed_vault();
-    /// assert_eq!(file.verify(&[])?.vault(), claimed);
+    /// assert_eq!(file.verify(&[])?.vault_id(), claimed);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn claimed_vault(&self) -> VaultId {
@@ -199,7 +199,7 @@ impl SealedFile {
     }
 
     fn read_verified(self, pins: &[Pin]) -> Result<VerifiedFile> {
-        let trust = if pins.is_empty() { Trust::Nothing } else { Trust::Pinned };
+        let trust = if pins.is_empty() { Trust::Unverified } else { Trust::Pinned };
 
         let outline = Outline::bounds(&self.text)?;
         let misplaced = || {
@@ -300,7 +300,7 @@ pub(crate) fn open(path: &Path) -> std::io::Result<File> {
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let text = Vault::create(access, "")?.sign()?;
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-/// assert_eq!(file.trust(), Trust::Nothing); // authentic, but of whom?
+/// assert_eq!(file.trust(), Trust::Unverified); // authentic, but of whom?
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,7 +313,7 @@ pub enum Trust {
     /// Someone was asked, and said yes.
     FirstUse,
     /// Nothing says that it is the right one: anyone may have made it.
-    Nothing,
+    Unverified,
 }
 
 /// A file whose signature holds and whose text keeps the rules: names, readable values and the access list may be used.
@@ -324,7 +324,7 @@ pub enum Trust {
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-/// println!("{}, generation {}, opens for {}", file.vault(), file.generation(), file.who());
+/// println!("{}, generation {}, opens for {}", file.vault_id(), file.generation(), file.who());
 /// for (path, property) in file.properties() {
 ///     println!("{path} is {}", if matches!(property, Property::Sealed(_)) { "sealed" } else { "readable" });
 /// }
@@ -356,11 +356,11 @@ impl VerifiedFile {
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let text = Vault::create(access, "")?.sign()?;
     /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let pin = Pin::from(file.vault());
-    /// assert_eq!(pin.to_string(), file.vault().to_string());
+    /// let pin = Pin::from(file.vault_id());
+    /// assert_eq!(pin.to_string(), file.vault_id().to_string());
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn vault(&self) -> VaultId {
+    pub fn vault_id(&self) -> VaultId {
         self.header.vault
     }
 
@@ -455,8 +455,8 @@ impl VerifiedFile {
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let text = Vault::create(access, "")?.sign()?;
     /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// if file.trust() == Trust::Nothing {
-    ///     eprintln!("pin it: BOOTSEAL_PIN={}", file.vault());
+    /// if file.trust() == Trust::Unverified {
+    ///     eprintln!("pin it: BOOTSEAL_PIN={}", file.vault_id());
     /// }
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -474,7 +474,7 @@ impl VerifiedFile {
     /// # let text = Vault::create(access, "")?.sign()?;
     /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
     /// if let Some(old) = file.handed_over_from() {
-    ///     eprintln!("the pin {old} is old; the vault is {} now", file.vault());
+    ///     eprintln!("the pin {old} is old; the vault is {} now", file.vault_id());
     /// }
     /// # assert!(file.handed_over_from().is_none());
     /// # Ok::<(), bootseal_core::Error>(())
@@ -512,7 +512,7 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn trusted_by(&mut self, trust: Trust) {
-        if self.trust == Trust::Nothing {
+        if self.trust == Trust::Unverified {
             self.trust = trust;
         }
     }
@@ -618,7 +618,7 @@ impl VerifiedFile {
     /// assert!(vault.open_all()?.is_empty());
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn open(self, identities: &[Identity]) -> Result<Vault<Reader>> {
+    pub fn open(self, identities: &[Identity]) -> Result<Vault<CanRead>> {
         match open_data_key(&self.header.read_key, &self.wanted(identities)) {
             Ok(Some(key)) => Vault::for_reader(self, key),
             Ok(None) => Err(self.none_of(identities)),
@@ -642,7 +642,7 @@ impl VerifiedFile {
     /// let text = vault.sign()?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<Writer>> {
+    pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<CanWrite>> {
         match open_writer_keys(&self.header.write_key, &self.wanted(identities)) {
             Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => Vault::for_writer(self, seed, key),
             Ok(Some(_)) => {

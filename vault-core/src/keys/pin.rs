@@ -21,7 +21,7 @@ use std::str::FromStr;
 /// # let alice = Identity::generate()?;
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-/// let id = vault.file().vault();
+/// let id = vault.file().vault_id();
 /// let pin: Pin = format!("{id}@41").parse()?;
 /// assert_eq!((pin.vault, pin.floor), (id, 41));
 /// assert_eq!(Pin::from(id).floor, 0);
@@ -50,7 +50,7 @@ impl Pin {
     /// # key.expose(|bytes| std::fs::write(&path, bytes)).unwrap();
     /// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     /// # let list = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// # let vault = Vault::create(list, "")?.file().vault();
+    /// # let vault = Vault::create(list, "")?.file().vault_id();
     /// Pin::write_into(&path, &[vault.into()])?;
     /// assert_eq!(IdentityFile::read(&path)?.pins, [Pin::from(vault)]);
     /// # Ok::<(), bootseal_core::Error>(())

@@ -23,7 +23,7 @@ const ID_PREFIX: Hrp = Hrp::parse_unchecked("vault");
 /// # let alice = Identity::generate()?;
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-/// let id = vault.file().vault();
+/// let id = vault.file().vault_id();
 /// assert!(id.to_string().starts_with("vault1"));
 /// assert_eq!(id.to_string().parse::<VaultId>()?, id);
 /// # Ok::<(), bootseal_core::Error>(())
@@ -39,7 +39,7 @@ impl VaultId {
     /// # let alice = Identity::generate()?;
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-    /// let id = vault.file().vault();
+    /// let id = vault.file().vault_id();
     /// let key: &[u8; 32] = id.as_bytes();
     /// assert_eq!(key.len(), 32);
     /// # Ok::<(), bootseal_core::Error>(())

@@ -8,14 +8,14 @@ use toml::Value;
 /// Where something is in an answer.
 ///
 /// ```
-/// use bootseal_core::AnswerPlace;
+/// use bootseal_core::ResponsePlace;
 /// // token = { json = "/data/access_token" }
-/// let token = AnswerPlace::Json("/data/access_token".into());
-/// assert_ne!(token, AnswerPlace::Cookie("session".into()));
+/// let token = ResponsePlace::Json("/data/access_token".into());
+/// assert_ne!(token, ResponsePlace::Cookie("session".into()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum AnswerPlace {
+pub enum ResponsePlace {
     /// A JSON pointer (RFC 6901).
     Json(String),
     /// A header.
@@ -31,14 +31,14 @@ pub enum AnswerPlace {
 /// A number or date in an answer, and what it means.
 ///
 /// ```
-/// use bootseal_core::{Field, AnswerPlace, Unit};
+/// use bootseal_core::{Field, ResponsePlace, Unit};
 /// // expiry = { json = "/data/expires_at", unit = "epoch" }
-/// let field = Field { place: AnswerPlace::Json("/data/expires_at".into()), unit: Unit::Epoch };
+/// let field = Field { place: ResponsePlace::Json("/data/expires_at".into()), unit: Unit::Epoch };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Where it is. A cookie's own Max-Age or Expires counts, and no unit.
-    pub place: AnswerPlace,
+    pub place: ResponsePlace,
     /// What its number means.
     pub unit: Unit,
 }
@@ -67,14 +67,14 @@ pub enum Unit {
 /// A value of an answer that is kept beside the token, under a name.
 ///
 /// ```
-/// use bootseal_core::{Capture, AnswerPlace};
+/// use bootseal_core::{Capture, ResponsePlace};
 /// // capture = [ { cookie = "ROUTEID" } ]
-/// let capture = Capture { place: AnswerPlace::Cookie("ROUTEID".into()), name: "ROUTEID".into() };
+/// let capture = Capture { place: ResponsePlace::Cookie("ROUTEID".into()), name: "ROUTEID".into() };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {
     /// Where it is.
-    pub place: AnswerPlace,
+    pub place: ResponsePlace,
     /// What it is called in `${name}`.
     pub name: String,
 }
@@ -110,17 +110,17 @@ pub enum Test {
     Contains(String),
 }
 
-impl AnswerPlace {
+impl ResponsePlace {
     /// The place that the keys of one table name: exactly one of them.
-    pub(crate) fn read(fields: &mut Fields) -> Result<AnswerPlace> {
+    pub(crate) fn read(fields: &mut Fields) -> Result<ResponsePlace> {
         let found = [
-            fields.string("json")?.map(AnswerPlace::Json),
-            fields.string("header")?.map(AnswerPlace::Header),
-            fields.string("cookie")?.map(AnswerPlace::Cookie),
+            fields.string("json")?.map(ResponsePlace::Json),
+            fields.string("header")?.map(ResponsePlace::Header),
+            fields.string("cookie")?.map(ResponsePlace::Cookie),
             match fields.string("body")?.as_deref() {
                 None => None,
-                Some("text") => Some(AnswerPlace::Body),
-                Some("json-string") => Some(AnswerPlace::BodyJsonString),
+                Some("text") => Some(ResponsePlace::Body),
+                Some("json-string") => Some(ResponsePlace::BodyJsonString),
                 Some(_) => return Err(fields.error("body", "must be \"text\" or \"json-string\"")),
             },
         ];
@@ -129,9 +129,13 @@ impl AnswerPlace {
             return Err(fields.error("json", "or `header`, `cookie` or `body` says where it is: exactly one of them"));
         };
         match &place {
-            AnswerPlace::Json(text) if !is_pointer(text) => Err(fields.error("json", NO_POINTER)),
-            AnswerPlace::Header(name) if !is_token(name) => Err(fields.error("header", "must be the name of a header")),
-            AnswerPlace::Cookie(name) if !is_token(name) => Err(fields.error("cookie", "must be the name of a cookie")),
+            ResponsePlace::Json(text) if !is_pointer(text) => Err(fields.error("json", NO_POINTER)),
+            ResponsePlace::Header(name) if !is_token(name) => {
+                Err(fields.error("header", "must be the name of a header"))
+            }
+            ResponsePlace::Cookie(name) if !is_token(name) => {
+                Err(fields.error("cookie", "must be the name of a cookie"))
+            }
             _ => Ok(place),
         }
     }
@@ -139,9 +143,9 @@ impl AnswerPlace {
 
 impl Field {
     pub(crate) fn read(fields: &mut Fields) -> Result<Field> {
-        let place = AnswerPlace::read(fields)?;
+        let place = ResponsePlace::read(fields)?;
         let said = fields.string("unit")?;
-        if matches!(place, AnswerPlace::Cookie(_)) && said.is_some() {
+        if matches!(place, ResponsePlace::Cookie(_)) && said.is_some() {
             return Err(fields.error("unit", "stands beside `cookie`, whose own Max-Age or Expires counts"));
         }
         let unit = match said.as_deref() {
@@ -178,10 +182,10 @@ impl Capture {
                 return Err(fields.error("capture", "must hold tables, as { cookie = \"ROUTEID\" }"));
             };
             let mut inner = fields.inner_of("capture", table);
-            let place = AnswerPlace::read(&mut inner)?;
+            let place = ResponsePlace::read(&mut inner)?;
             let name = match (inner.string("as")?, &place) {
                 (Some(name), _) => name,
-                (None, AnswerPlace::Header(name) | AnswerPlace::Cookie(name)) => name.clone(),
+                (None, ResponsePlace::Header(name) | ResponsePlace::Cookie(name)) => name.clone(),
                 (None, _) => return Err(inner.error("as", "is missing: what is the value called in ${…}?")),
             };
             if !is_name(&name) || ["token", "totp"].contains(&name.as_str()) {

@@ -10,7 +10,7 @@ pub(crate) mod url_template;
 use crate::error::{Error, Kind, Result};
 use crate::file::sealed::VerifiedFile;
 use crate::profile::canonical::canonical;
-use crate::profile::extract::{AnswerPlace, Field, When, is_name, is_token};
+use crate::profile::extract::{Field, ResponsePlace, When, is_name, is_token};
 use crate::profile::request::{Basic, Call, is_loopback, template};
 use crate::profile::template::Template;
 use crate::text::document::Property;
@@ -38,7 +38,7 @@ use url::{Host, Url};
 ///     form = { user = "${username}", password = "${password}" }
 ///     expiry = { json = "/lifetime", unit = "min" }
 /// "#)?;
-/// assert_eq!((profile.login.method.as_str(), &profile.token), ("POST", &AnswerPlace::Json("/access_token".into())));
+/// assert_eq!((profile.login.method.as_str(), &profile.token), ("POST", &ResponsePlace::Json("/access_token".into())));
 /// assert_eq!(profile.max_age, std::time::Duration::from_secs(24 * 3600));
 /// assert_eq!(profile.rejected_status, [401]);
 /// # Ok::<(), bootseal_core::Error>(())
@@ -58,7 +58,7 @@ pub struct Profile {
     /// The old token is ended before the next login, not after it.
     pub logout_first: bool,
     /// Where the token is in the answer.
-    pub token: AnswerPlace,
+    pub token: ResponsePlace,
     /// What says how long the token lives; `None`: the JWT's `exp`, else `/expires_in`, else the default.
     pub expiry: Option<Expiry>,
     /// Each accepted call moves the deadline.
@@ -380,9 +380,9 @@ impl Profile {
             return Err(fields.error("before", "has a `url` of another origin than the login"));
         }
         let token = match fields.inner("token")? {
-            None => AnswerPlace::Json("/access_token".into()),
+            None => ResponsePlace::Json("/access_token".into()),
             Some(mut inner) => {
-                let found = AnswerPlace::read(&mut inner)?;
+                let found = ResponsePlace::read(&mut inner)?;
                 inner.finish()?;
                 found
             }
@@ -432,7 +432,7 @@ impl Profile {
         if profile.ca.as_ref().is_some_and(|ca| !ca.contains("-----BEGIN CERTIFICATE-----")) {
             return Err(fields.error("ca", "must hold PEM certificates (-----BEGIN CERTIFICATE-----)"));
         }
-        if profile.renew_from_answers && !matches!(profile.token, AnswerPlace::Header(_) | AnswerPlace::Cookie(_)) {
+        if profile.renew_from_answers && !matches!(profile.token, ResponsePlace::Header(_) | ResponsePlace::Cookie(_)) {
             return Err(fields.error(
                 "renew_from_answers",
                 "needs a token in a header or a cookie: the bodies of ordinary answers are the caller's",
@@ -588,10 +588,10 @@ impl Profile {
     /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
     /// # }
     /// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
-    /// assert_eq!(profile.names().into_iter().collect::<Vec<_>>(), ["password", "username"]);
+    /// assert_eq!(profile.value_names().into_iter().collect::<Vec<_>>(), ["password", "username"]);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn names(&self) -> BTreeSet<&str> {
+    pub fn value_names(&self) -> BTreeSet<&str> {
         let calls = || {
             [Some(&self.login), self.before.as_ref(), self.refresh.as_ref(), self.logout.as_ref()].into_iter().flatten()
         };
@@ -648,10 +648,10 @@ impl Profile {
     /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
     /// # }
     /// let profile = profile("url = \"https://auth.acme.example:8443/\"\nbasic = true\n")?;
-    /// assert_eq!(profile.hosts(), "auth.acme.example:8443");
+    /// assert_eq!(profile.hosts_display(), "auth.acme.example:8443");
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn hosts(&self) -> String {
+    pub fn hosts_display(&self) -> String {
         let hosts = self
             .hosts
             .iter()
@@ -801,7 +801,7 @@ fn expiry(fields: &mut Fields) -> Result<(Option<Expiry>, bool)> {
     Ok((rule, idle))
 }
 
-fn inject(fields: &mut Fields, token: &AnswerPlace) -> Result<Vec<(String, Template)>> {
+fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Template)>> {
     let tables = match fields.take("inject") {
         None => vec![Table::new()],
         Some(Value::Table(table)) => vec![table],
@@ -820,7 +820,7 @@ fn inject(fields: &mut Fields, token: &AnswerPlace) -> Result<Vec<(String, Templ
         let (header, value) = (inject.string("header")?, inject.string("value")?);
         let (header, value) = match (header, value, token) {
             // A cookie goes back as a cookie.
-            (None, None, AnswerPlace::Cookie(name)) => ("Cookie".into(), format!("{name}=${{token}}")),
+            (None, None, ResponsePlace::Cookie(name)) => ("Cookie".into(), format!("{name}=${{token}}")),
             (header, value, _) => {
                 (header.unwrap_or_else(|| "Authorization".into()), value.unwrap_or_else(|| "Bearer ${token}".into()))
             }
@@ -1203,7 +1203,7 @@ url = "https://api.acme.example/v1/session/${{id}}"
         let profile =
             whole(&format!("{VALUES}[acme.login]\nlike = \"b\"\nform = {{ p = \"${{password}}\" }}\n{other}")).unwrap();
         assert_eq!((profile.max_age, profile.skew), (Duration::from_secs(3600), Duration::from_secs(5)));
-        assert_eq!(profile.names().into_iter().collect::<Vec<_>>(), ["password"]);
+        assert_eq!(profile.value_names().into_iter().collect::<Vec<_>>(), ["password"]);
         assert_eq!(
             profile.canonical(),
             r#"{"form":{"p":"${password}"},"max_age":"1h","skew":"5s","url":"https://c.example/"}"#

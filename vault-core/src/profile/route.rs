@@ -302,7 +302,7 @@ fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
             fields.error("upstream", format_args!("is at {host}, where the token of `{}` may not go", profile.table));
         return Err(error.with_help(format!(
             "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"{host}\"]",
-            profile.hosts(),
+            profile.hosts_display(),
             profile.table
         )));
     }

@@ -13,7 +13,7 @@ use crate::keys::signing::VaultId;
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::vault::value::ValueKind;
-use crate::vault::{Vault, Writer};
+use crate::vault::{CanWrite, Vault};
 use bootseal_memory::Secret;
 
 /// The armor around the 64 KiB that a proposal may say, with a stanza for each of 256 writers.
@@ -107,7 +107,7 @@ impl VerifiedFile {
     ) -> Result<String> {
         self.may_be_proposed(path)?;
         let proposal = Proposal {
-            vault: self.vault(),
+            vault: self.vault_id(),
             path: path.clone(),
             kind,
             value: value.clone(),
@@ -157,7 +157,7 @@ impl Proposal {
     /// The id of the vault that it is for, as it says.
     ///
     /// See the example of [`Proposal`].
-    pub fn vault(&self) -> VaultId {
+    pub fn vault_id(&self) -> VaultId {
         self.vault
     }
 
@@ -183,7 +183,7 @@ impl Proposal {
     }
 }
 
-impl Vault<Writer> {
+impl Vault<CanWrite> {
     /// Whether `proposal` may be accepted at `now` (seconds since 1970-01-01 UTC), and since when the value is sealed that it
     /// would replace; `None` where it is a new property.
     ///
@@ -208,9 +208,9 @@ impl Vault<Writer> {
     /// ```
     pub fn consider(&self, proposal: &Proposal, now: u64) -> Result<Option<u64>> {
         let refused = |what: &str| Err(Error::new(Kind::Conflict, what).at(&proposal.path));
-        if proposal.vault != self.file().vault() {
+        if proposal.vault != self.file().vault_id() {
             let what =
-                format!("this proposal is for the vault {}, and this is {}", proposal.vault, self.file().vault());
+                format!("this proposal is for the vault {}, and this is {}", proposal.vault, self.file().vault_id());
             // Not even for an id that was handed over: who was a writer then, and is not now, could have opened it.
             let help = match self.file().former_ids().contains(&proposal.vault) {
                 true => "This vault had that id before. Have the value proposed anew, with the file as it is now.",

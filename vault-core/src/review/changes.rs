@@ -159,7 +159,7 @@ impl Changes {
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let text = Vault::create(access, "")?.sign()?;
     /// # let read = || SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open(&[alice.clone()]);
-    /// let (old, new): (Vault<Reader>, Vault<Reader>) = (read()?, read()?);
+    /// let (old, new): (Vault<CanRead>, Vault<CanRead>) = (read()?, read()?);
     /// let changes = Changes::between_opened((old.file(), &old.open_all()?), (new.file(), &new.open_all()?));
     /// assert!(changes.is_empty());
     /// # Ok::<(), bootseal_core::Error>(())

@@ -6,7 +6,7 @@ use crate::text::document::{Document, Property, SECRET_PREFIX, quoted, refuse_ne
 use crate::text::path::PropertyPath;
 use crate::text::plain::{PlainDocument, PlainProperty};
 use crate::vault::value::{OpenedValue, ValueKind};
-use crate::vault::{Vault, Writer};
+use crate::vault::{CanWrite, Vault};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_memory::Secret;
@@ -107,7 +107,7 @@ impl ClearText {
     }
 }
 
-impl<Role> Vault<Role> {
+impl<Mode> Vault<Mode> {
     /// Writes the user's part with each sealed value as `"secret:…"`; one value at a time is open. Only to where no disk is.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl<Role> Vault<Role> {
     /// ```
     pub fn seal_draft(&self, text: &[u8], now: u64) -> Result<String> {
         let text = Secret::copy_of(text)?;
-        crate::vault::value::seal(&self.key, &self.file.vault(), &draft_name()?, ValueKind::Bytes, now, &text)
+        crate::vault::value::seal(&self.key, &self.file.vault_id(), &draft_name()?, ValueKind::Bytes, now, &text)
     }
 
     /// Opens what [`Vault::seal_draft`] made.
@@ -175,7 +175,7 @@ impl<Role> Vault<Role> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn open_draft(&self, sealed: &str) -> Result<Secret> {
-        Ok(crate::vault::value::open(&self.key, &self.file.vault(), &draft_name()?, sealed)?.secret)
+        Ok(crate::vault::value::open(&self.key, &self.file.vault_id(), &draft_name()?, sealed)?.secret)
     }
 }
 
@@ -184,7 +184,7 @@ fn draft_name() -> Result<PropertyPath> {
     PropertyPath::new(vec!["bootseal".into(), "draft".into()])
 }
 
-impl Vault<Writer> {
+impl Vault<CanWrite> {
     /// Makes the user's part what `edit` says: comments and order are the edit's; a value that did not change keeps its sealed text, one
     /// that changed or is new is sealed; `now` in seconds since 1970-01-01 UTC. A value that goes on under another name keeps its date.
     ///
@@ -377,7 +377,7 @@ mod tests {
     use crate::file::sealed::SealedFile;
     use proptest::prelude::*;
 
-    fn vault(text: &str, values: &[(&str, ValueKind, &[u8])]) -> Vault<Writer> {
+    fn vault(text: &str, values: &[(&str, ValueKind, &[u8])]) -> Vault<CanWrite> {
         let alice = Identity::generate().unwrap();
         let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
         let mut vault = Vault::create(access, text).unwrap();
@@ -388,17 +388,17 @@ mod tests {
         SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap().open_for_writing(&[alice]).unwrap()
     }
 
-    fn clear(vault: &Vault<Writer>) -> String {
+    fn clear(vault: &Vault<CanWrite>) -> String {
         let mut text = Vec::new();
         vault.write_clear(&mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 
-    fn take(vault: &mut Vault<Writer>, text: &str) -> Result<Edited> {
+    fn take(vault: &mut Vault<CanWrite>, text: &str) -> Result<Edited> {
         vault.take_edit(&ClearText::parse(text.into())?, 200)
     }
 
-    fn value(vault: &Vault<Writer>, name: &str) -> (ValueKind, u64, Vec<u8>) {
+    fn value(vault: &Vault<CanWrite>, name: &str) -> (ValueKind, u64, Vec<u8>) {
         let opened = vault.open(&name.parse().unwrap()).unwrap();
         (opened.kind, opened.set_at, opened.secret.expose(<[u8]>::to_vec))
     }

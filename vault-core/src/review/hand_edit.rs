@@ -11,7 +11,7 @@ use crate::text::document::{Document, Property, quoted};
 use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
 use crate::vault::value::{self, OpenedValue};
-use crate::vault::{Reader, Vault, Writer};
+use crate::vault::{CanRead, CanWrite, Vault};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -155,7 +155,7 @@ impl HandEdit {
     }
 }
 
-impl Vault<Writer> {
+impl Vault<CanWrite> {
     /// Takes over the user's part of `edit`; access, keys and all else of `[bootseal]` stay as they are here. What is sealed in it
     /// must open here or, word for word, in one of `others`: older versions of the same file; those are sealed anew with their dates.
     ///
@@ -175,13 +175,13 @@ impl Vault<Writer> {
     /// let text = vault.sign()?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<Reader>]) -> Result<Changes> {
+    pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<CanRead>]) -> Result<Changes> {
         let before = self.open_all()?;
         let (after, marks) = edit.open_with(self, others)?;
         let mut anew = HashMap::new();
         for (path, opened) in &after {
             let Some(Property::Sealed(text)) = edit.document.get(path) else { continue };
-            if value::open(&self.key, &self.file.vault(), path, text).is_err() {
+            if value::open(&self.key, &self.file.vault_id(), path, text).is_err() {
                 anew.insert(path.clone(), quoted(&self.seal_as_it_was(path, opened)?));
             }
         }
@@ -193,14 +193,14 @@ impl Vault<Writer> {
 
     /// Seals a value under the keys of this vault with the date that it has.
     pub(crate) fn seal_as_it_was(&self, path: &PropertyPath, opened: &OpenedValue) -> Result<String> {
-        value::seal(&self.key, &self.file.vault(), path, opened.kind, opened.set_at, &opened.secret)
+        value::seal(&self.key, &self.file.vault_id(), path, opened.kind, opened.set_at, &opened.secret)
     }
 
     /// The whole of an edited file, access list included, where there is no version to begin from. It gets new keys for the list that
     /// it shows, with an epoch above `epoch` and above its own: whoever planted the ones that stand there, or was once given them, can
     /// open nothing that is sealed from then on. With `signing_key`, where nothing vouches for the id either, a new one.
     ///
-    /// The file that comes back is trusted by [`Trust::Nothing`]: whoever goes on must have been shown all of it.
+    /// The file that comes back is trusted by [`Trust::Unverified`]: whoever goes on must have been shown all of it.
     ///
     /// # Errors
     /// [`Kind::Malformed`] where `[bootseal]` is missing or broken, or its keys do not belong together; [`Kind::NoIdentity`] where none
@@ -213,7 +213,7 @@ impl Vault<Writer> {
     /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
     /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
     /// let vault = Vault::without_basis(&edit, &[alice], 0, false)?;
-    /// assert_eq!(vault.file().trust(), Trust::Nothing);
+    /// assert_eq!(vault.file().trust(), Trust::Unverified);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn without_basis(
@@ -221,7 +221,7 @@ impl Vault<Writer> {
         identities: &[Identity],
         epoch: u64,
         signing_key: bool,
-    ) -> Result<Vault<Writer>> {
+    ) -> Result<Vault<CanWrite>> {
         if edit.own.is_empty() {
             return Err(Error::malformed(
                 "has no table [bootseal], and there is no version that verifies to begin from",
@@ -243,7 +243,7 @@ impl Vault<Writer> {
         }
         let own = header::replace(&edit.own, "epoch", &header.epoch.to_string())?;
         let document = Document::parse(edit.document.text().to_owned())?;
-        let file = VerifiedFile { document, own, header, trust: Trust::Nothing, handed_over_from: None, file: None };
+        let file = VerifiedFile { document, own, header, trust: Trust::Unverified, handed_over_from: None, file: None };
         let mut vault = Vault::for_writer(file, seed, data_key)?;
         vault.rotate(signing_key)?;
         Ok(vault)
@@ -255,18 +255,18 @@ type Opened = (Vec<(PropertyPath, OpenedValue)>, Vec<(String, u64)>);
 
 impl HandEdit {
     /// Every sealed value of the text, from whichever version of this vault knows it.
-    pub(crate) fn open_with<R>(&self, vault: &Vault<R>, others: &[Vault<Reader>]) -> Result<Opened> {
+    pub(crate) fn open_with<R>(&self, vault: &Vault<R>, others: &[Vault<CanRead>]) -> Result<Opened> {
         let own = vault.file();
         let former = own.former_ids();
         // Anyone can make a vault that we can read: of another line nothing is taken.
-        let line: Vec<&Vault<Reader>> = others
+        let line: Vec<&Vault<CanRead>> = others
             .iter()
-            .filter(|other| other.file.vault() == own.vault() || former.contains(&other.file.vault()))
+            .filter(|other| other.file.vault_id() == own.vault_id() || former.contains(&other.file.vault_id()))
             .collect();
         let (mut values, mut marks) = (Vec::new(), Vec::new());
         for (path, property) in self.document.iter() {
             let Property::Sealed(text) = property else { continue };
-            let opened = match value::open(&vault.key, &own.vault(), path, text) {
+            let opened = match value::open(&vault.key, &own.vault_id(), path, text) {
                 Err(error) if error.kind() == Kind::MovedValue => {
                     // Only what a signed version says under this very name.
                     let signed = line.iter().filter(|other| other.file.document.get(path) == Some(property));
@@ -333,7 +333,7 @@ mod tests {
             Scene { text: vault.sign().unwrap(), alice }
         }
 
-        fn writer(&self, text: &str) -> Vault<Writer> {
+        fn writer(&self, text: &str) -> Vault<CanWrite> {
             read(text).open_for_writing(&[self.alice.clone()]).unwrap()
         }
     }
@@ -387,7 +387,7 @@ mod tests {
         let changes = vault.adopt(&edit(&scene.text), &[old()]).unwrap();
         assert_eq!((changes.properties.len(), changes.properties[0].what()), (1, "added"));
         let file = read(&vault.sign().unwrap());
-        assert_eq!((file.vault(), file.epoch()), (read(&newer).vault(), 2));
+        assert_eq!((file.vault_id(), file.epoch()), (read(&newer).vault_id(), 2));
         assert_eq!(file.open(&[scene.alice.clone()]).unwrap().open(&path("acme.token")).unwrap().set_at, 100);
     }
 
@@ -401,7 +401,7 @@ mod tests {
         let block = |text: &str| text[text.find("read_key").unwrap()..text.find("write_key").unwrap()].to_owned();
         let planted = scene.text.replace(&block(&scene.text), &block(&other.sign().unwrap()));
         let vault = Vault::without_basis(&edit(&planted), &[scene.alice.clone()], 0, false).unwrap();
-        assert_eq!(vault.file().trust(), Trust::Nothing);
+        assert_eq!(vault.file().trust(), Trust::Unverified);
         assert!(read(&vault.sign().unwrap()).open(&[eve]).is_err());
     }
 
@@ -455,10 +455,10 @@ mod tests {
         let scene = Scene::new();
         let old = read(&scene.text).open(&[scene.alice.clone()]).unwrap();
         let vault = Vault::without_basis(&edit(&scene.text), &[scene.alice.clone()], 7, true).unwrap();
-        assert_eq!((vault.file().epoch(), vault.file().former_ids()), (8, vec![read(&scene.text).vault()]));
+        assert_eq!((vault.file().epoch(), vault.file().former_ids()), (8, vec![read(&scene.text).vault_id()]));
         for (name, property) in vault.file().properties() {
             if let Property::Sealed(text) = property {
-                assert!(value::open(&old.key, &vault.file().vault(), name, text).is_err());
+                assert!(value::open(&old.key, &vault.file().vault_id(), name, text).is_err());
             }
         }
         let planted = scene.text.replace("epoch = 1", "epoch = 9007199254740992");

@@ -10,7 +10,7 @@ use crate::review::hand_edit::HandEdit;
 use crate::text::document::{Document, Property, quoted};
 use crate::text::path::PropertyPath;
 use crate::vault::value::{self, OpenedValue};
-use crate::vault::{Reader, Vault, Writer};
+use crate::vault::{CanRead, CanWrite, Vault};
 use bootseal_memory::Secret;
 use std::collections::{HashMap, HashSet};
 
@@ -61,7 +61,7 @@ impl Side {
     /// let ours = Side::of(&vault)?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn of<Role>(vault: &Vault<Role>) -> Result<Side> {
+    pub fn of<Mode>(vault: &Vault<Mode>) -> Result<Side> {
         let mut side = Side { values: vault.open_all()?, ..Side::closed(vault.file())? };
         if let Some(signed) = &mut side.signed {
             signed.key = Some(vault.key.0.clone());
@@ -113,7 +113,7 @@ impl Side {
     /// let theirs = Side::of_edit(&edit, &vault, &[])?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn of_edit<Role>(edit: &HandEdit, vault: &Vault<Role>, versions: &[Vault<Reader>]) -> Result<Side> {
+    pub fn of_edit<Mode>(edit: &HandEdit, vault: &Vault<Mode>, versions: &[Vault<CanRead>]) -> Result<Side> {
         let (values, marks) = edit.open_with(vault, versions)?;
         Ok(Side { document: Document::parse(edit.document.text().to_owned())?, values, signed: None, marks })
     }
@@ -184,7 +184,7 @@ pub struct Merged {
     pub not_let_in: Vec<Access>,
 }
 
-impl Vault<Writer> {
+impl Vault<CanWrite> {
     /// Makes this vault, which is ours or theirs, the merge of both. `choose` decides where both changed the same property; without a
     /// choice that is a conflict. `now` in seconds since 1970-01-01 UTC. To be signed above the generation of both.
     ///
@@ -297,7 +297,7 @@ impl Vault<Writer> {
             let text = match (source.document.get(path), values.get(path)) {
                 (Some(Property::Sealed(text)), Some(opened)) => {
                     // What opens under our keys keeps its text.
-                    match value::open(&self.key, &self.file.vault(), path, text) {
+                    match value::open(&self.key, &self.file.vault_id(), path, text) {
                         Ok(_) => quoted(text),
                         Err(_) => quoted(&self.seal_as_it_was(path, opened)?),
                     }
@@ -339,8 +339,10 @@ impl Vault<Writer> {
         let holds = |(path, side): &(PropertyPath, Taken)| {
             let (source, values) = if *side == Taken::Ours { ours } else { theirs };
             match (read.get(path), values.get(path)) {
-                (Some(Property::Sealed(text)), Some(opened)) => value::open(&self.key, &self.file.vault(), path, text)
-                    .is_ok_and(|read| read.same_as(opened) && read.set_at == opened.set_at),
+                (Some(Property::Sealed(text)), Some(opened)) => {
+                    value::open(&self.key, &self.file.vault_id(), path, text)
+                        .is_ok_and(|read| read.same_as(opened) && read.set_at == opened.set_at)
+                }
                 (found, None) => found == source.document.get(path),
                 _ => false,
             }
@@ -356,7 +358,7 @@ impl Vault<Writer> {
         let signed = [base, ours, theirs].into_iter().filter_map(|side| side.signed.as_ref());
         let former = self.file.former_ids();
         for side in signed {
-            if side.vault != self.file.vault() && !former.contains(&side.vault) {
+            if side.vault != self.file.vault_id() && !former.contains(&side.vault) {
                 let what = format!("a side of the merge is of the vault {}, which this is not and was not", side.vault);
                 return Err(self.placed(Error::new(Kind::WrongVault, what)));
             }
@@ -536,7 +538,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn set(vault: &mut Vault<Writer>, name: &str, value: &str, now: u64) {
+    fn set(vault: &mut Vault<CanWrite>, name: &str, value: &str, now: u64) {
         vault.set(&path(name), ValueKind::Text, &Secret::copy_of(value.as_bytes()).unwrap(), now).unwrap();
     }
 
@@ -544,7 +546,7 @@ mod tests {
         SealedFile::parse(text.as_bytes().to_vec()).unwrap().verify(&[]).unwrap()
     }
 
-    fn value(vault: &Vault<Writer>, name: &str) -> String {
+    fn value(vault: &Vault<CanWrite>, name: &str) -> String {
         vault.open(&path(name)).unwrap().secret.expose_str(str::to_owned).unwrap()
     }
 
@@ -561,18 +563,18 @@ mod tests {
             Team { base: vault.sign().unwrap(), alice, bob }
         }
 
-        fn open(&self, text: &str) -> Vault<Writer> {
+        fn open(&self, text: &str) -> Vault<CanWrite> {
             read(text).open_for_writing(&[self.alice.clone()]).unwrap()
         }
 
-        fn branch(&self, change: impl FnOnce(&mut Vault<Writer>)) -> String {
+        fn branch(&self, change: impl FnOnce(&mut Vault<CanWrite>)) -> String {
             let mut vault = self.open(&self.base);
             change(&mut vault);
             vault.sign().unwrap()
         }
 
         /// As a merge driver does it: into ours, or into theirs where the vault went on there.
-        fn merge(&self, ours: &str, theirs: &str) -> Result<(Vault<Writer>, Merged)> {
+        fn merge(&self, ours: &str, theirs: &str) -> Result<(Vault<CanWrite>, Merged)> {
             let (base, mine, other) = (self.open(&self.base), self.open(ours), self.open(theirs));
             let (base, a, b) = (Side::of(&base)?, Side::of(&mine)?, Side::of(&other)?);
             let mut vault = if mine.file().epoch() >= other.file().epoch() { mine } else { other };
@@ -632,8 +634,8 @@ mod tests {
             let names: Vec<&str> = vault.file().access().iter().map(|access| access.name.as_str()).collect();
             // Who was let in on the side from before the new keys is said, and let in by hand: it may be an old file that was put back.
             assert_eq!((names, merged.not_let_in.len()), (vec!["alice"], 1));
-            assert_ne!(vault.file().vault(), read(&team.base).vault());
-            assert!(vault.file().former_ids().contains(&read(&team.base).vault()));
+            assert_ne!(vault.file().vault_id(), read(&team.base).vault_id());
+            assert!(vault.file().former_ids().contains(&read(&team.base).vault_id()));
             assert_eq!(value(&vault, "acme.token"), "t2");
             // Who was let in on that branch has read what is on it.
             assert_eq!(vault.file().known_to(150), ["web1", "bob"]);
@@ -665,7 +667,7 @@ mod tests {
         }
         for (name, property) in vault.file().properties() {
             if let Property::Sealed(text) = property {
-                assert!(value::open(&leaked.key, &vault.file().vault(), name, text).is_err());
+                assert!(value::open(&leaked.key, &vault.file().vault_id(), name, text).is_err());
             }
         }
     }
@@ -711,7 +713,7 @@ mod tests {
         let with = team.branch(|vault| {
             vault.add_access(Access::new("web1", Role::Reader, web1.recipient()).unwrap()).unwrap();
         });
-        let next = |text: &str, change: &dyn Fn(&mut Vault<Writer>)| {
+        let next = |text: &str, change: &dyn Fn(&mut Vault<CanWrite>)| {
             let mut vault = team.open(text);
             change(&mut vault);
             vault.sign().unwrap()

@@ -12,13 +12,13 @@ use crate::keys::signing::{id_of, sign_handover};
 use crate::text::document::{Document, Property, quoted};
 use crate::text::path::PropertyPath;
 use crate::vault::value;
-use crate::vault::{Vault, Writer};
+use crate::vault::{CanWrite, Vault};
 use std::collections::HashMap;
 
 /// The last second that can be written as a date: that of the time library, some hours before TOML's.
 const LAST_SECOND: u64 = 253_402_207_199;
 
-impl Vault<Writer> {
+impl Vault<CanWrite> {
     /// Adds someone to the access list: the same data key, wrapped anew for the longer list. No value changes.
     ///
     /// # Errors
@@ -96,10 +96,10 @@ impl Vault<Writer> {
     /// # let alice = Identity::generate()?;
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let mut vault = Vault::create(access, "")?;
-    /// let old = vault.file().vault();
+    /// let old = vault.file().vault_id();
     /// let new_laptop = Identity::generate()?;
     /// vault.replace_access(Access::new("alice", Role::Writer, new_laptop.recipient())?, 1_700_000_000)?;
-    /// assert_ne!(vault.file().vault(), old); // alice's old key can sign no more
+    /// assert_ne!(vault.file().vault_id(), old); // alice's old key can sign no more
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn replace_access(&mut self, access: Access, now: u64) -> Result<Vec<PropertyPath>> {
@@ -138,9 +138,9 @@ impl Vault<Writer> {
     /// # let alice = Identity::generate()?;
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let mut vault = Vault::create(access, "")?;
-    /// let before = (vault.file().epoch(), vault.file().vault());
+    /// let before = (vault.file().epoch(), vault.file().vault_id());
     /// vault.rotate(false)?;
-    /// assert_eq!((vault.file().epoch(), vault.file().vault()), (before.0 + 1, before.1));
+    /// assert_eq!((vault.file().epoch(), vault.file().vault_id()), (before.0 + 1, before.1));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn rotate(&mut self, signing_key: bool) -> Result<()> {
@@ -173,11 +173,11 @@ impl Vault<Writer> {
     /// The same keys for another list.
     fn wrap_for(&mut self, own: String, list: Vec<Access>) -> Result<()> {
         let recipients = recipients(&list, None);
-        let read_key = wrap_data_key(&self.role.data_key, &recipients)?;
+        let read_key = wrap_data_key(&self.mode.data_key, &recipients)?;
         let mut own = header::replace(&own, "read_key", &header::block_text(&read_key))?;
         let writers = recipients_of_writers(&list);
         if writers != recipients_of_writers(&self.file.header.access) {
-            let write_key = wrap_writer_keys(&self.role.seed, &self.role.data_key, &writers)?;
+            let write_key = wrap_writer_keys(&self.mode.seed, &self.mode.data_key, &writers)?;
             own = header::replace(&own, "write_key", &header::block_text(&write_key))?;
             self.file.header.write_key = write_key;
         }
@@ -252,10 +252,10 @@ impl Vault<Writer> {
 
     /// New keys for `list`: what was wrapped for others opens nothing from here on.
     fn rekey(&mut self, own: String, list: Vec<Access>, removed: Vec<Removed>, signing_key: bool) -> Result<()> {
-        let old = self.file.vault();
+        let old = self.file.vault_id();
         let data_key = DataKey::generate()?;
         let new_seed = if signing_key { Some(SigningSeed::generate()?) } else { None };
-        let seed = new_seed.as_ref().unwrap_or(&self.role.seed);
+        let seed = new_seed.as_ref().unwrap_or(&self.mode.seed);
         let id = id_of(seed);
         let key = data_key.value_key(&id)?;
         let mut changes = HashMap::new();
@@ -281,7 +281,7 @@ impl Vault<Writer> {
             handover.push(Handover {
                 from: old,
                 generation,
-                signature: sign_handover(&self.role.seed, generation, &id),
+                signature: sign_handover(&self.mode.seed, generation, &id),
             });
             if handover.len() > MAX_HISTORY {
                 handover.remove(0);
@@ -309,9 +309,9 @@ impl Vault<Writer> {
         self.file.own = own;
         self.file.document = document;
         self.key = key;
-        self.role.data_key = data_key;
+        self.mode.data_key = data_key;
         if let Some(seed) = new_seed {
-            self.role.seed = seed;
+            self.mode.seed = seed;
         }
         Ok(())
     }
@@ -367,7 +367,7 @@ mod tests {
             SealedFile::parse(self.text.clone().into_bytes()).unwrap().verify(&[]).unwrap()
         }
 
-        fn change(&mut self, change: impl FnOnce(&mut Vault<Writer>)) -> VerifiedFile {
+        fn change(&mut self, change: impl FnOnce(&mut Vault<CanWrite>)) -> VerifiedFile {
             let mut vault = self.file().open_for_writing(&[self.alice.clone()]).unwrap();
             change(&mut vault);
             self.text = vault.sign().unwrap();
@@ -386,13 +386,13 @@ mod tests {
         let mut exposed = Vec::new();
         let file = team.change(|vault| exposed = vault.remove_access("web1", 50).unwrap());
         assert_eq!(exposed, ["db", "acme.password", "acme.token"].map(path));
-        assert_eq!((file.vault(), file.epoch(), file.generation()), (before.vault(), 2, 2));
+        assert_eq!((file.vault_id(), file.epoch(), file.generation()), (before.vault_id(), 2, 2));
         assert!(!team.opens(&team.web1) && team.opens(&team.bob));
         // The old key opens no value of the new file either.
         let old = before.open(&[team.web1.clone()]).unwrap();
         for (name, property) in file.properties() {
             if let Property::Sealed(text) = property {
-                assert_eq!(value::open(&old.key, &file.vault(), name, text).unwrap_err().kind(), Kind::MovedValue);
+                assert_eq!(value::open(&old.key, &file.vault_id(), name, text).unwrap_err().kind(), Kind::MovedValue);
             }
         }
         // Its clock was behind: what was given "later" than the removal is marked nevertheless.
@@ -412,21 +412,21 @@ mod tests {
     #[test]
     fn a_removed_writer_leaves_another_vault_id_and_a_chain_that_leads_to_it() {
         let mut team = Team::new();
-        let first = team.file().vault();
-        let second = team.change(|vault| drop(vault.remove_access("bob", 200).unwrap())).vault();
+        let first = team.file().vault_id();
+        let second = team.change(|vault| drop(vault.remove_access("bob", 200).unwrap())).vault_id();
         assert_ne!(first, second);
-        let third = team.change(|vault| vault.rotate(true).unwrap()).vault();
+        let third = team.change(|vault| vault.rotate(true).unwrap()).vault_id();
         assert!(!team.opens(&team.bob) && team.opens(&team.alice) && team.opens(&team.web1));
         let file = SealedFile::parse(team.text.clone().into_bytes()).unwrap().verify(&[Pin::from(first)]).unwrap();
-        assert_eq!((file.handed_over_from(), file.vault(), file.epoch()), (Some(first), third, 3));
+        assert_eq!((file.handed_over_from(), file.vault_id(), file.epoch()), (Some(first), third, 3));
         assert_eq!(file.former_ids(), [first, second]);
     }
 
     #[test]
     fn the_chain_keeps_the_64_newest() {
         let mut team = Team::new();
-        let first = team.file().vault();
-        let second = team.change(|vault| vault.rotate(true).unwrap()).vault();
+        let first = team.file().vault_id();
+        let second = team.change(|vault| vault.rotate(true).unwrap()).vault_id();
         let file = team.change(|vault| (0..64).for_each(|_| vault.rotate(true).unwrap()));
         assert_eq!(file.former_ids().len(), 64);
         assert!(!file.former_ids().contains(&first) && file.former_ids().contains(&second));
@@ -439,12 +439,12 @@ mod tests {
         let web1 = team.web1.clone();
         let file = team.change(|vault| drop(vault.replace_access(access("web1", Role::Writer, &web1), 200).unwrap()));
         assert_eq!(
-            (file.vault(), file.epoch(), file.role_of(&[web1.clone()])),
-            (before.vault(), 1, Some(Role::Writer))
+            (file.vault_id(), file.epoch(), file.role_of(&[web1.clone()])),
+            (before.vault_id(), 1, Some(Role::Writer))
         );
         assert!(file.open_for_writing(&[web1.clone()]).is_ok());
         let file = team.change(|vault| drop(vault.replace_access(access("web1", Role::Reader, &web1), 200).unwrap()));
-        assert_ne!(file.vault(), before.vault());
+        assert_ne!(file.vault_id(), before.vault_id());
         assert!(file.known_to(100).is_empty() && team.opens(&web1));
         let other = Identity::generate().unwrap();
         let file = team.change(|vault| drop(vault.replace_access(access("web1", Role::Reader, &other), 200).unwrap()));

@@ -27,11 +27,11 @@ use std::collections::HashMap;
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let text = Vault::create(access, "")?.sign()?;
 /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-/// let vault: Vault<Reader> = file.open(&[alice])?;
+/// let vault: Vault<CanRead> = file.open(&[alice])?;
 /// assert!(vault.open_all()?.is_empty());
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
-pub struct Reader {
+pub struct CanRead {
     credential: CredentialKey,
 }
 
@@ -43,16 +43,16 @@ pub struct Reader {
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let text = Vault::create(access, "")?.sign()?;
 /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-/// let vault: Vault<Writer> = file.open_for_writing(&[alice])?;
+/// let vault: Vault<CanWrite> = file.open_for_writing(&[alice])?;
 /// let next_generation = vault.sign()?;
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
-pub struct Writer {
+pub struct CanWrite {
     pub(crate) seed: SigningSeed,
     pub(crate) data_key: DataKey,
 }
 
-/// An opened vault. `Vault<Reader>` opens values; `Vault<Writer>` also changes them.
+/// An opened vault. `Vault<CanRead>` opens values; `Vault<CanWrite>` also changes them.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -68,32 +68,32 @@ pub struct Writer {
 /// assert_eq!(vault.open(&path)?.secret.len(), 7);
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
-pub struct Vault<Role> {
+pub struct Vault<Mode> {
     pub(crate) file: VerifiedFile,
     pub(crate) key: ValueKey,
-    pub(crate) role: Role,
+    pub(crate) mode: Mode,
 }
 
-impl<Role> std::fmt::Debug for Vault<Role> {
+impl<Mode> std::fmt::Debug for Vault<Mode> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Vault({:?})", self.file)
     }
 }
 
-impl Vault<Reader> {
+impl Vault<CanRead> {
     /// What tells whether two logins are made with the same credentials. See the example of [`CredentialKey`].
     pub fn credential_key(&self) -> &CredentialKey {
-        &self.role.credential
+        &self.mode.credential
     }
 
-    pub(crate) fn for_reader(file: VerifiedFile, key: DataKey) -> Result<Vault<Reader>> {
+    pub(crate) fn for_reader(file: VerifiedFile, key: DataKey) -> Result<Vault<CanRead>> {
         // The data key is dropped, and so wiped, here: opening values takes the value key only.
-        let role = Reader { credential: key.credential_key(&file.vault())? };
-        Ok(Vault { key: key.value_key(&file.vault())?, file, role })
+        let mode = CanRead { credential: key.credential_key(&file.vault_id())? };
+        Ok(Vault { key: key.value_key(&file.vault_id())?, file, mode })
     }
 }
 
-impl<Role> Vault<Role> {
+impl<Mode> Vault<Mode> {
     /// The verified file.
     ///
     /// ```
@@ -103,7 +103,7 @@ impl<Role> Vault<Role> {
     /// # let text = Vault::create(access, "")?.sign()?;
     /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
     /// let vault = file.open(&[alice])?;
-    /// println!("{}, generation {}", vault.file().vault(), vault.file().generation());
+    /// println!("{}, generation {}", vault.file().vault_id(), vault.file().generation());
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn file(&self) -> &VerifiedFile {
@@ -148,7 +148,7 @@ impl<Role> Vault<Role> {
     /// ```
     pub fn open(&self, path: &PropertyPath) -> Result<OpenedValue> {
         let opened = match self.file.document.get(path) {
-            Some(Property::Sealed(sealed)) => value::open(&self.key, &self.file.vault(), path, sealed),
+            Some(Property::Sealed(sealed)) => value::open(&self.key, &self.file.vault_id(), path, sealed),
             Some(Property::Readable(_)) => {
                 Err(Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for")
                     .at(path)
@@ -227,9 +227,9 @@ impl VerifiedFile {
     }
 }
 
-impl Vault<Writer> {
-    pub(crate) fn for_writer(file: VerifiedFile, seed: SigningSeed, data_key: DataKey) -> Result<Vault<Writer>> {
-        Ok(Vault { key: data_key.value_key(&file.vault())?, file, role: Writer { seed, data_key } })
+impl Vault<CanWrite> {
+    pub(crate) fn for_writer(file: VerifiedFile, seed: SigningSeed, data_key: DataKey) -> Result<Vault<CanWrite>> {
+        Ok(Vault { key: data_key.value_key(&file.vault_id())?, file, mode: CanWrite { seed, data_key } })
     }
 
     /// A new vault for `access`, with `text` as its readable part. It has generation 1 once it is signed.
@@ -253,7 +253,7 @@ impl Vault<Writer> {
     /// assert!(opened.secret.expose(|bytes| bytes == b"hunter2"));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn create(access: Vec<Access>, text: &str) -> Result<Vault<Writer>> {
+    pub fn create(access: Vec<Access>, text: &str) -> Result<Vault<CanWrite>> {
         let (seed, data_key) = (SigningSeed::generate()?, DataKey::generate()?);
         let vault = id_of(&seed);
         let mut header = Header {
@@ -314,7 +314,7 @@ impl Vault<Writer> {
         value: &Secret,
         set_at: u64,
     ) -> Result<()> {
-        let sealed = value::seal(&self.key, &self.file.vault(), path, kind, set_at, value)?;
+        let sealed = value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)?;
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
@@ -452,7 +452,7 @@ impl Vault<Writer> {
             Some(_) if old == new => return Ok(()),
             Some(Property::Sealed(_)) => {
                 let opened = self.open(old)?;
-                quoted(&value::seal(&self.key, &self.file.vault(), new, opened.kind, opened.set_at, &opened.secret)?)
+                quoted(&value::seal(&self.key, &self.file.vault_id(), new, opened.kind, opened.set_at, &opened.secret)?)
             }
             Some(Property::Readable(_)) => self.file.document.raw_value(old).unwrap_or_default().to_owned(),
         };
@@ -469,7 +469,7 @@ impl Vault<Writer> {
         // A value that is given anew is younger than every removal, or it would stay marked as known to who was removed.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
         let set_at = last_removal.map_or(now, |at| at.max(now));
-        value::seal(&self.key, &self.file.vault(), path, kind, set_at, value)
+        value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)
     }
 
     pub(crate) fn replace_text(&mut self, text: String) -> Result<()> {
@@ -494,7 +494,7 @@ impl Vault<Writer> {
     /// ```
     pub fn check_key_blocks(&self, identities: &[Identity]) -> Result<()> {
         let same = open_data_key(&self.file.header.read_key, identities)?
-            .is_some_and(|key| key.0.same_as(&self.role.data_key.0));
+            .is_some_and(|key| key.0.same_as(&self.mode.data_key.0));
         if same {
             Ok(())
         } else {
@@ -554,13 +554,13 @@ impl Vault<Writer> {
         let user = self.file.document.text();
         let gap = if user.is_empty() || user.ends_with("\n\n") { "" } else { "\n" };
         let mut text = format!("{user}{gap}{}", &own[..end]);
-        let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(&self.role.seed, &text));
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(&self.mode.seed, &text));
         text.push_str(&format!("signature = \"{signature}\"\n"));
         refuse_newer_toml(&text)?;
         if text.len() > MAX_FILE {
             return Err(Error::malformed("the file would be larger than 16 MiB, the most that a sealed file may have"));
         }
-        let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(self.file.vault())])?;
+        let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(self.file.vault_id())])?;
         Ok((text, file))
     }
 }

@@ -8,7 +8,7 @@ use crate::context::World;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::keyring::one_on_stdin;
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use crate::ui::prompt::Consent;
 use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown, VaultId};
@@ -19,7 +19,7 @@ pub(crate) fn run(
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     if style.json && options.new_key.as_deref() == Some(Path::new("-")) {
         let text = "--new-key - puts the key file on stdout, where --json puts a document";
         return Err(Failure::new(Kind::Usage, text).with_help("Name a file for the key.").into());
@@ -78,7 +78,7 @@ pub(crate) fn run(
     world.agree(consent, everywhere, style)?;
 
     let key_file = options.new_key.as_deref().filter(|path| *path != Path::new("-"));
-    let pins: Vec<Pin> = plans.iter().map(|plan| Pin::from(plan.target.vault())).collect();
+    let pins: Vec<Pin> = plans.iter().map(|plan| Pin::from(plan.target.vault_id())).collect();
     if let (Some(path), Some(identity)) = (key_file, &identity) {
         write_private(path, &identity.to_file_text(&pins)?)?;
     }
@@ -161,7 +161,7 @@ fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Resu
             Some(_) => vault.replace_access(access.clone(), now).map_err(|error| error.in_file(target.path()))?,
             None => vault.add_access(access.clone()).map(|()| Vec::new())?,
         };
-        Ok((exposed, vault.file().vault()))
+        Ok((exposed, vault.file().vault_id()))
     })?;
     let text = "can open every value that this file holds now, and what is sealed from now on";
     let place = if plan.several { format!("{}: ", Shown(&target.path().to_string_lossy())) } else { String::new() };

@@ -3,14 +3,14 @@
 use crate::cli::Everywhere;
 use crate::context::World;
 use crate::trust::each_file::{self, Answer};
-use crate::ui::failure::{Done, Result};
+use crate::ui::failure::{Exit, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Access, Shown};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let found = world.find_all(everywhere, style)?;
     if found.len() > 1 && !style.json {
         return over_many(found, style, world);
@@ -22,10 +22,10 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
 
 /// Who may what: by name, and which files.
 fn over_many(
-    found: Vec<(PathBuf, Result<crate::trust::locate::Found>)>,
+    found: Vec<(PathBuf, Result<crate::trust::locate::OpenedFile>)>,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let done = each_file::each(found, style, world, |found, _| {
         let file = Shown(&found.path.to_string_lossy()).to_string();

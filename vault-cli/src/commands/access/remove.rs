@@ -6,7 +6,7 @@ use crate::commands::rotate::say_new_id;
 use crate::context::World;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use crate::ui::prompt::Consent;
 use bootseal_core::{Access, Kind, PropertyPath, Shown, Typed, VaultId, VerifiedFile};
@@ -16,7 +16,7 @@ pub(crate) fn run(
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let mut targets = Target::find_all(everywhere, style, world)?;
     let has = |file: &VerifiedFile| file.access().iter().any(|access| access.name == options.name);
     if targets.len() > 1 {
@@ -49,7 +49,7 @@ pub(crate) fn run(
         let (exposed, vault, access) = target.change(style, world, |vault| {
             same_list(vault.file().access(), &seen)?;
             let exposed = vault.remove_access(&options.name, now).map_err(|error| error.in_file(target.path()))?;
-            Ok((exposed, vault.file().vault(), vault.file().access().to_vec()))
+            Ok((exposed, vault.file().vault_id(), vault.file().access().to_vec()))
         })?;
         let mut answer = document(&access);
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
@@ -84,7 +84,7 @@ pub(crate) fn report(
     style: Style,
     world: &mut World<'_>,
 ) -> String {
-    if vault != target.vault() {
+    if vault != target.vault_id() {
         say_new_id(target, &vault, style, world);
     }
     if exposed.is_empty() {

@@ -7,12 +7,13 @@ use crate::commands::doctor::machine::Machine;
 use crate::context::World;
 use crate::trust::each_file::worse;
 use crate::trust::keyring::Keys;
-use crate::trust::locate::Found;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::trust::locate::OpenedFile;
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, timestamp};
 use crate::ui::shell_quote::word;
 use bootseal_core::{
-    Cost, Gateway, IdentityFile, Kind, Profile, Property, PropertyPath, Reader, Role, Shown, Trust, Vault, VerifiedFile,
+    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, PropertyPath, Role, Shown, Trust, Vault,
+    VerifiedFile,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -59,7 +60,7 @@ impl Finding {
     }
 }
 
-pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let (mut findings, mut failures) = (Vec::new(), Vec::new());
     let (keys, key_files) = keys(everywhere, &mut findings, world)?;
     // A machine is looked at also where no vault is.
@@ -106,8 +107,8 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
     }
     match (worst, findings.is_empty()) {
         (0, true) => Ok(()),
-        (0, false) => Err(Done::Quietly(FOUND)),
-        (worst, _) => Err(Done::Quietly(worst)),
+        (0, false) => Err(Exit::Reported(FOUND)),
+        (worst, _) => Err(Exit::Reported(worst)),
     }
 }
 
@@ -156,14 +157,14 @@ fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
 
 /// All that one file and the keys at hand tell.
 fn file(
-    found: Found,
+    found: OpenedFile,
     key_files: &[PathBuf],
     everywhere: &Everywhere,
     findings: &mut Vec<Finding>,
     style: Style,
     world: &mut World<'_>,
 ) -> Result<()> {
-    let Found { path, mut keys, file, .. } = found;
+    let OpenedFile { path, mut keys, file, .. } = found;
     findings.extend(open_to_others(&path));
     findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
     findings.extend(pins(&path, &file, key_files, !everywhere.identity.is_empty()));
@@ -237,15 +238,15 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) ->
     if let Some(old) = file.handed_over_from() {
         let what = format!(
             "the pin {old} is old: the vault goes on as {}, and a former writer could still sign for the old one",
-            file.vault()
+            file.vault_id()
         );
         return Some(Finding::of_file("old-pin", path, what, format!("bootseal access pin {key} -f {name}")));
     }
-    (file.trust() == Trust::Nothing).then(|| {
-        let what = format!("nothing vouches for it: {} is neither pinned nor known on this machine", file.vault());
+    (file.trust() == Trust::Unverified).then(|| {
+        let what = format!("nothing vouches for it: {} is neither pinned nor known on this machine", file.vault_id());
         let mend = match named {
-            true => format!("bootseal access pin {key} -f {name} --pin {}", file.vault()),
-            false => format!("export BOOTSEAL_PIN={}", file.vault()),
+            true => format!("bootseal access pin {key} -f {name} --pin {}", file.vault_id()),
+            false => format!("export BOOTSEAL_PIN={}", file.vault_id()),
         };
         let mend = format!("{mend}   (if a colleague has the same id)");
         Finding::of_file("no-pin", path, what, mend)
@@ -305,7 +306,7 @@ fn cannot_work(what: &'static str, name: &str, path: &Path, error: &bootseal_cor
     finding
 }
 
-fn values(path: &Path, vault: &Vault<Reader>, now: u64) -> Result<Vec<Finding>, Failure> {
+fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     let sealed = vault.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
     for (property, _) in sealed {

@@ -4,7 +4,7 @@ use crate::context::World;
 use crate::trust::keyring::Keys;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::shell_quote::word;
-use bootseal_core::{Pin, SealedFile, Secret, Shown, Vault, VerifiedFile, Writer};
+use bootseal_core::{CanWrite, Pin, SealedFile, Secret, Shown, Vault, VerifiedFile};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ impl Drafts {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    pub(crate) fn save(&self, base: &Vault<Writer>, text: &[u8], now: u64) -> Result<()> {
+    pub(crate) fn save(&self, base: &Vault<CanWrite>, text: &[u8], now: u64) -> Result<()> {
         let sealed = base.seal_draft(text, now)?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let save = || {
@@ -61,11 +61,11 @@ impl Drafts {
     }
 
     /// The version that was edited, and the text; only of the vault that the file is now, or was before.
-    pub(crate) fn open(&self, file: &VerifiedFile, keys: &Keys) -> Result<(Vault<Writer>, Secret)> {
+    pub(crate) fn open(&self, file: &VerifiedFile, keys: &Keys) -> Result<(Vault<CanWrite>, Secret)> {
         let kept = std::fs::read_to_string(&self.path)
             .map_err(|error| crate::commands::unreadable(&error).in_file(&self.path))?;
         let (sealed, base) = kept.split_once('\n').unwrap_or_default();
-        let pins: Vec<Pin> = std::iter::once(file.vault()).chain(file.former_ids()).map(Pin::from).collect();
+        let pins: Vec<Pin> = std::iter::once(file.vault_id()).chain(file.former_ids()).map(Pin::from).collect();
         let base = SealedFile::parse(base.as_bytes().to_vec())?.verify(&pins)?.with_plugins(&keys.plugins);
         let base = base.open_for_writing(&keys.identities)?;
         let text = base.open_draft(sealed)?;

@@ -11,11 +11,11 @@ use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::ui::change_report;
 use crate::ui::editor::{Closed, Editor, Watch};
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{
-    Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side, Taken, Vault,
-    VerifiedFile, Writer,
+    CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side,
+    Taken, Vault, VerifiedFile,
 };
 use serde_json::json;
 use std::io::Read;
@@ -28,7 +28,7 @@ const LARGEST: u64 = 16 << 20;
 
 type Text = Zeroizing<Vec<u8>>;
 
-pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let (target, file) = Target::find(everywhere, style, world)?;
     sit_down(&target, file, everywhere, style, world).map_err(|done| done.in_file(target.path()))
 }
@@ -39,7 +39,7 @@ fn sit_down(
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let editor = Editor::find(world)?;
     let drafts = world.drafts(target.path()).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
@@ -90,7 +90,7 @@ fn sit_down(
     }
 }
 
-fn said(path: &Path, generation: u64, changes: &Changes, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+fn said(path: &Path, generation: u64, changes: &Changes, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     if style.json {
         world.document(&json!({
             "file": path.to_string_lossy(), "generation": generation, "changes": change_report::document(changes),
@@ -157,7 +157,7 @@ struct Session<'a> {
     folder: MemoryFolder,
     name: PathBuf,
     /// What the text in the editor began from.
-    base: Vault<Writer>,
+    base: Vault<CanWrite>,
     /// What was typed, as long as it is not in the file.
     unwritten: Option<Text>,
     /// What our own lines on top begin with, and no line of the file does.
@@ -208,7 +208,7 @@ impl From<Error> for Mistake {
 const CONFIRM: &str = "To make it so, delete this line.";
 
 impl<'a> Session<'a> {
-    fn begin(target: &'a Target, base: Vault<Writer>, world: &mut World<'_>) -> Result<Session<'a>> {
+    fn begin(target: &'a Target, base: Vault<CanWrite>, world: &mut World<'_>) -> Result<Session<'a>> {
         let name = target.path().file_name().map(PathBuf::from).unwrap_or_default();
         // So that an editor sees TOML, and a tool that looks for sealed files does not see one.
         let stem = name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
@@ -227,7 +227,7 @@ impl<'a> Session<'a> {
         everywhere: &Everywhere,
         style: Style,
         world: &mut World<'_>,
-    ) -> Result<Outcome, Done> {
+    ) -> Result<Outcome, Exit> {
         let mut watch = Watch::new()?;
         let goes_on = typed.is_some();
         self.unwritten = typed.clone();
@@ -262,7 +262,7 @@ impl<'a> Session<'a> {
             }
             match closed {
                 Closed::Well => {}
-                Closed::Signal(number) => return Err(Done::Quietly(128 + number)),
+                Closed::Signal(number) => return Err(Exit::Reported(128 + number)),
                 Closed::Badly(how) => {
                     return Err(
                         Failure::new(Kind::Io, format!("the editor ended with {how}; nothing was changed")).into()
@@ -306,7 +306,7 @@ impl<'a> Session<'a> {
     }
 
     /// The text of a vault as it is edited.
-    fn clear(&self, vault: &Vault<Writer>) -> Result<Text> {
+    fn clear(&self, vault: &Vault<CanWrite>) -> Result<Text> {
         // As much as it can be at most, so that it does not leave pieces of itself behind while it grows.
         let mut text = Zeroizing::new(Vec::with_capacity(vault.file().text().len()));
         vault.write_clear(&mut *text)?;
@@ -431,8 +431,8 @@ impl<'a> Session<'a> {
     /// The edit and what was changed meanwhile, by property, three ways; ours where both changed one.
     fn merge(
         &self,
-        now_there: &mut Vault<Writer>,
-        edited: &Vault<Writer>,
+        now_there: &mut Vault<CanWrite>,
+        edited: &Vault<CanWrite>,
         now: u64,
     ) -> Result<(Vec<Clash>, Vec<String>)> {
         let (base, ours, theirs) = (Side::of(&self.base)?, Side::of(edited)?, Side::of(now_there)?);
@@ -445,14 +445,15 @@ impl<'a> Session<'a> {
         Ok((clashes, merged.left_out))
     }
 
-    fn copy(&self, vault: &Vault<Writer>) -> Result<Vault<Writer>, Error> {
-        let file = SealedFile::parse(vault.file().text().into_bytes())?.verify(&[Pin::from(vault.file().vault())])?;
+    fn copy(&self, vault: &Vault<CanWrite>) -> Result<Vault<CanWrite>, Error> {
+        let file =
+            SealedFile::parse(vault.file().text().into_bytes())?.verify(&[Pin::from(vault.file().vault_id())])?;
         file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)
     }
 
     /// The file as it lies there now.
-    fn current(&self) -> Result<Vault<Writer>> {
-        let file = SealedFile::read(self.target.path())?.verify(&[Pin::from(self.target.vault())])?;
+    fn current(&self) -> Result<Vault<CanWrite>> {
+        let file = SealedFile::read(self.target.path())?.verify(&[Pin::from(self.target.vault_id())])?;
         Ok(file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)?)
     }
 }

@@ -8,9 +8,9 @@ use crate::commands::exec::memory_folder::{MemoryFolder, without_keys};
 use crate::context::World;
 use crate::formats;
 use crate::trust::keyring::Keys;
-use crate::trust::locate::Found;
+use crate::trust::locate::OpenedFile;
 use crate::trust::special_tables::SpecialTables;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, Trust, VerifiedFile};
 use std::collections::HashMap;
@@ -26,14 +26,14 @@ const NOT_FOUND: u8 = 127;
 /// What stands before a property's path in a .env file.
 const REFERENCE: &str = "bootseal:";
 
-pub(crate) fn run(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let (code, failure) = match start(options, everywhere, style, world) {
         Ok(0) => return Ok(()),
-        Ok(code) => return Err(Done::Quietly(code)),
+        Ok(code) => return Err(Exit::Reported(code)),
         Err(NotStarted(code, failure)) => (code, failure),
     };
     world.failure(style, &failure);
-    Err(Done::Quietly(code))
+    Err(Exit::Reported(code))
 }
 
 /// Why the program does not run, and the code that says so.
@@ -50,17 +50,17 @@ fn start(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut Worl
         let what = "--on-change signal needs --files: the environment of a program that runs cannot be changed";
         return Err(Failure::new(Kind::Usage, what).with_help("--on-change restart starts it anew.").into());
     }
-    let wishes = Wishes::of(options, style, world)?;
-    let Found { path, mut keys, memory, mut file, .. } = world.find(everywhere, style)?;
+    let wishes = Selection::of(options, style, world)?;
+    let OpenedFile { path, mut keys, memory, mut file, .. } = world.find(everywhere, style)?;
     // Whoever chooses the variables of a program has it in hand.
-    if file.trust() == Trust::Nothing {
+    if file.trust() == Trust::Unverified {
         world.vouch(&mut file, &memory, &path, style)?;
     }
     let wanted = wishes.wanted(&file)?;
     if wanted.iter().any(|(_, source)| matches!(source, Source::Property(path) if is_sealed(&file, path))) {
         world.unlock(&mut keys, &file, everywhere)?;
     }
-    let seen = (file.vault(), file.generation());
+    let seen = (file.vault_id(), file.generation());
     let values = values(wanted, file, &keys)?;
     let folder = match &options.files {
         None => None,
@@ -73,7 +73,7 @@ fn start(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut Worl
     match options.on_change {
         None => program.become_it(&values),
         Some(how) => {
-            let again = crate::commands::exec::on_change::Again { path, keys, seen, wishes };
+            let again = crate::commands::exec::on_change::Reopen { path, keys, seen, wishes };
             crate::commands::exec::on_change::look_after(&program, how, values, again, style, world)
         }
     }
@@ -109,7 +109,7 @@ enum Source {
 pub(crate) type Values = Vec<(Slot, Secret)>;
 
 /// What the command line asks for, before any file was looked at.
-pub(crate) struct Wishes {
+pub(crate) struct Selection {
     only: Vec<PropertyPath>,
     named: Vec<(String, Source)>,
     /// All that --only names, or simply all, is wanted as well.
@@ -118,8 +118,8 @@ pub(crate) struct Wishes {
     flat: bool,
 }
 
-impl Wishes {
-    fn of(options: &Exec, style: Style, world: &mut World<'_>) -> Result<Wishes> {
+impl Selection {
+    fn of(options: &Exec, style: Style, world: &mut World<'_>) -> Result<Selection> {
         let only = options.only.iter().map(|prefix| prefix.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
         let mut named = Vec::new();
         if let Some(path) = &options.env_file {
@@ -155,7 +155,7 @@ impl Wishes {
         }
         let files = options.files.is_some();
         let general = files || !only.is_empty() || options.env.is_empty() && options.env_file.is_none();
-        Ok(Wishes { only, named, general, files, flat: options.flat })
+        Ok(Selection { only, named, general, files, flat: options.flat })
     }
 
     /// Each value's place and source, by what this file has.
@@ -294,7 +294,7 @@ fn values(wanted: Vec<(Slot, Source)>, file: VerifiedFile, keys: &Keys) -> Resul
     Ok(values)
 }
 
-impl Wishes {
+impl Selection {
     /// The values of a file that has changed.
     pub(crate) fn values_of(&self, file: VerifiedFile, keys: &Keys) -> Result<Values> {
         values(self.wanted(&file)?, file, keys)

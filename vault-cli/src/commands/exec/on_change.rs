@@ -1,7 +1,7 @@
 //! What does a program learn of a value that changed? It is started anew, or finds new files and gets SIGHUP. A file that does not verify changes nothing.
 
 use crate::cli::OnChange;
-use crate::commands::exec::{NotStarted, Program, Values, Wishes};
+use crate::commands::exec::{NotStarted, Program, Selection, Values};
 use crate::context::World;
 use crate::trust::keyring::Keys;
 use crate::ui::failure::{Failure, Result};
@@ -10,20 +10,20 @@ use bootseal_core::{Pin, Shown, VaultId};
 use std::path::{Path, PathBuf};
 
 /// What it takes to read the sealed file again: keys may have come from where nothing comes twice.
-pub(crate) struct Again {
+pub(crate) struct Reopen {
     pub(crate) path: PathBuf,
     pub(crate) keys: Keys,
     /// The vault and its generation.
     pub(crate) seen: (VaultId, u64),
-    pub(crate) wishes: Wishes,
+    pub(crate) wishes: Selection,
 }
 
-impl Again {
+impl Reopen {
     /// The values as they are now; of this vault, and of no older version.
     fn read(&mut self, style: Style, world: &mut World<'_>) -> Result<Values> {
         let (vault, floor) = self.seen;
         let found = world.find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], style)?;
-        let seen = (found.file.vault(), found.file.generation());
+        let seen = (found.file.vault_id(), found.file.generation());
         let values = self.wishes.values_of(found.file, &self.keys)?;
         self.seen = seen;
         Ok(values)
@@ -39,7 +39,7 @@ pub(crate) fn look_after(
     _: &Program<'_>,
     _: OnChange,
     _: Values,
-    _: Again,
+    _: Reopen,
     _: Style,
     _: &mut World<'_>,
 ) -> Result<u8, NotStarted> {
@@ -69,7 +69,7 @@ mod with_signals {
         program: &Program<'_>,
         how: OnChange,
         values: Values,
-        again: Again,
+        again: Reopen,
         style: Style,
         world: &mut World<'_>,
     ) -> Result<u8, NotStarted> {
@@ -84,7 +84,7 @@ mod with_signals {
         program: &Program<'_>,
         how: OnChange,
         mut values: Values,
-        mut again: Again,
+        mut again: Reopen,
         style: Style,
         world: &mut World<'_>,
     ) -> Result<u8, NotStarted> {

@@ -5,7 +5,7 @@ use crate::commands::verify::since::Since;
 use crate::context::World;
 use crate::formats::parse_named;
 use crate::git::repository::Repository;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile};
 use serde_json::json;
@@ -23,7 +23,7 @@ pub(crate) fn run(
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let near = everywhere.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let names = names(&repository, options.staged)?;
@@ -40,7 +40,7 @@ pub(crate) fn run(
         let committed = names.contains(&name);
         match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
             Ok(file) => {
-                vaults.entry(file.vault()).or_default().push(name.clone());
+                vaults.entry(file.vault_id()).or_default().push(name.clone());
                 let secret = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
                 sealed.insert(name.to_lowercase(), secret.map(|(path, _)| path.clone()).collect());
                 if committed && let Some(since) = &since {
@@ -87,7 +87,7 @@ pub(crate) fn run(
         });
         world.document(&json!({ "findings": rows.collect::<Vec<_>>() }))?;
     }
-    if worst == 0 { Ok(()) } else { Err(Done::Quietly(worst)) }
+    if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
 }
 
 /// The regular files that are looked at: what a commit would change, or all that git has.

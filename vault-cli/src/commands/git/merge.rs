@@ -4,7 +4,7 @@ use crate::cli::{Everywhere, GitMerge};
 use crate::context::World;
 use crate::git::repository::Repository;
 use crate::git::sides::{Judged, into_theirs, judge, side};
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, VerifiedFile};
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) fn run(
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let name = Shown(&options.path.to_string_lossy()).to_string();
     match merge(options, everywhere, style, world) {
         Ok(generation) => {
@@ -27,7 +27,7 @@ pub(crate) fn run(
             conflict(options)?;
             world.warn(style, format_args!("{name}: left as a conflict: {}", failure.text()));
             world.note(style, format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
-            Err(Done::Quietly(1))
+            Err(Exit::Reported(1))
         }
     }
 }
@@ -44,7 +44,7 @@ fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut 
         other => return Err(untrusted("our", other)),
     };
     // The others must be ours' vault, or one that it was handed over to.
-    let pin = Pin::from(ours.vault());
+    let pin = Pin::from(ours.vault_id());
     let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
         let file = SealedFile::parse(bytes).and_then(|file| file.verify(&[pin]));
         let file = file.map_err(|error| Failure::new(error.kind(), format!("{which}: {}", error.what())))?;

@@ -3,7 +3,7 @@
 use crate::cli::Everywhere;
 use crate::context::World;
 use crate::git::repository::Repository;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Shown};
 use serde_json::json;
@@ -14,7 +14,7 @@ const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal
 const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
 
-pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let near = everywhere.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let program = program()?;

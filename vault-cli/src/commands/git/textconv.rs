@@ -2,10 +2,10 @@
 
 use crate::cli::GitTextconv;
 use crate::context::World;
-use crate::ui::failure::{Done, Result};
+use crate::ui::failure::{Exit, Result};
 use bootseal_core::{HandEdit, Property, SealedFile, Shown};
 
-pub(crate) fn run(options: &GitTextconv, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &GitTextconv, world: &mut World<'_>) -> Result<(), Exit> {
     let bytes =
         std::fs::read(&options.file).map_err(|error| crate::commands::unreadable(&error).in_file(&options.file))?;
     for line in lines(&bytes) {
@@ -34,7 +34,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     let user = if text.starts_with("[bootseal]\n") { "" } else { user };
     lines.extend(user.lines().map(|line| Shown(&shortened(line)).to_string()));
     if let Ok(file) = verified {
-        lines.push(format!("[bootseal] {}, generation {}, epoch {}", file.vault(), file.generation(), file.epoch()));
+        lines.push(format!("[bootseal] {}, generation {}, epoch {}", file.vault_id(), file.generation(), file.epoch()));
         lines.extend(crate::commands::access::list::table(file.access()).lines().map(|line| format!("  {line}")));
         let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
         lines.push(format!("  {} properties, {sealed} sealed", file.properties().count()));

@@ -7,11 +7,11 @@ use crate::profile::answer_guess::{self, Guess};
 use crate::profile::curl::{self, Field, Line, Login, Wanted};
 use crate::profile::login_table::LoginTable;
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, shown_value};
 use crate::ui::prompt::no_answer;
 use bootseal::{
-    HttpTransport, LoginAnswer, LoginRequest, Secrets, SystemClock, TokenSource, Transport, TransportError,
+    HttpTransport, LoginRequest, LoginResponse, Secrets, SystemClock, TokenSource, Transport, TransportError,
 };
 use bootseal_core::{
     Access, Identity, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, Shown, ValueKind, Vault,
@@ -30,7 +30,7 @@ pub(crate) fn run(
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     if options.from_curl.as_deref() != Some("-") {
         let text =
             "a curl line holds a password, and never goes onto a command line: --from-curl - reads it from stdin";
@@ -169,7 +169,7 @@ impl Trial<'_> {
             vault.set(&self.table.child(name)?, ValueKind::Text, secret, 0)?;
         }
         login.add_to(&mut vault, &self.table.child("login")?)?;
-        let pin = Pin::from(vault.file().vault());
+        let pin = Pin::from(vault.file().vault_id());
         let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[me])?;
         let secrets = Secrets::of(opened)?;
         Ok(secrets.token_source_with(&self.table.to_string(), Arc::new(SystemClock), transport)?)
@@ -230,7 +230,7 @@ fn look(
     let read = trial.source(&offered, Arc::new(Kept(replay)))?.token_blocking();
     let life = match &read {
         Ok(token) => {
-            format!("so the token lives {} s (told by: {})", token.life().as_secs(), token.expiry_from().as_str())
+            format!("so the token lives {} s (told by: {})", token.lifetime().as_secs(), token.expiry_from().as_str())
         }
         Err(error) => format!("and yet: {error}"),
     };
@@ -244,12 +244,12 @@ fn look(
 /// Keeps the answer of a login; or gives one that was kept.
 struct Recorder {
     send: bool,
-    answer: Mutex<Option<LoginAnswer>>,
+    answer: Mutex<Option<LoginResponse>>,
 }
 
 impl Recorder {
-    fn keep(&self, answer: &LoginAnswer) {
-        let copy = LoginAnswer { status: answer.status, headers: answer.headers.clone(), body: answer.body.clone() };
+    fn keep(&self, answer: &LoginResponse) {
+        let copy = LoginResponse { status: answer.status, headers: answer.headers.clone(), body: answer.body.clone() };
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
     }
 }
@@ -260,7 +260,7 @@ impl Transport for Kept {
     fn send(
         &self,
         request: LoginRequest,
-    ) -> Pinned<Box<dyn Future<Output = Result<LoginAnswer, TransportError>> + Send>> {
+    ) -> Pinned<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let Kept(recorder) = self;
         let recorder = recorder.clone();
         Box::pin(async move {

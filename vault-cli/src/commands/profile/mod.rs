@@ -8,7 +8,7 @@ use crate::context::World;
 use crate::profile::login_table::LoginTable;
 use crate::profile::presets::{Asked, PRESETS, Preset, Where, is_here};
 use crate::trust::target::Target;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use crate::ui::prompt::no_answer;
 use bootseal_core::{Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, VerifiedFile};
@@ -20,7 +20,7 @@ pub(crate) fn run(
     everywhere: &Everywhere,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     if options.list {
         return list(style, world);
     }
@@ -55,7 +55,7 @@ pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()
     Ok(())
 }
 
-fn list(style: Style, world: &mut World<'_>) -> Result<(), Done> {
+fn list(style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     if style.json {
         let each =
             PRESETS.iter().map(|preset| json!({ "name": preset.name, "about": preset.about, "sealed": preset.sealed }));
@@ -153,7 +153,7 @@ fn from_file(
         login.move_to(url)?;
     }
     let (mut readable, mut missing) = (Vec::new(), Vec::new());
-    for name in profile.names() {
+    for name in profile.value_names() {
         if file.property(&table.child(name)?).is_some() {
             continue;
         }
@@ -230,7 +230,7 @@ pub(super) fn write(
     options: &cli::Profile,
     style: Style,
     world: &mut World<'_>,
-) -> Result<(), Done> {
+) -> Result<(), Exit> {
     let Draft { table, login, readable, sealed } = draft;
     let login_path = table.child("login")?;
     let now = (world.now)();

@@ -2,7 +2,7 @@
 
 use crate::cli::Everywhere;
 use crate::context::World;
-use crate::ui::failure::{Done, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal::Loader;
 use bootseal_core::{Kind, Shown};
@@ -23,7 +23,7 @@ const VARIABLES: &[&str] = &[
     "APPDATA",
 ];
 
-pub(crate) fn run(files: &[PathBuf], everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(files: &[PathBuf], everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     let path = match files {
         [] => world.sealed_file(everywhere)?,
         [path] => path.clone(),
@@ -71,5 +71,5 @@ pub(crate) fn run(files: &[PathBuf], everywhere: &Everywhere, style: Style, worl
         }
     }
     // The application would not start with a profile that cannot work.
-    if broken == 0 { Ok(()) } else { Err(Done::Quietly(Kind::Malformed.exit_code())) }
+    if broken == 0 { Ok(()) } else { Err(Exit::Reported(Kind::Malformed.exit_code())) }
 }

@@ -7,14 +7,14 @@ use crate::cli::{Everywhere, SinceFormat, Verify};
 use crate::commands::verify::since::Since;
 use crate::context::World;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::locate::{Found, expand, trusted};
-use crate::ui::failure::{Done, Failure, Result};
+use crate::trust::locate::{OpenedFile, expand, trusted};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Gateway, Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Done> {
+pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
     if options.as_loader {
         return crate::commands::verify::as_loader::run(&options.files, everywhere, style, world);
     }
@@ -74,15 +74,15 @@ fn report(path: &Path, found: &Value) -> String {
     )
 }
 
-fn check(found: Found, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Value> {
-    let Found { path, mut keys, file, .. } = found;
+fn check(found: OpenedFile, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Value> {
+    let OpenedFile { path, mut keys, file, .. } = found;
     world.unlock_unasked(&mut keys, &file, everywhere)?;
     let mut role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
-    let (vault, generation) = (file.vault(), file.generation());
+    let (vault, generation) = (file.vault_id(), file.generation());
     let trust = trusted(&file);
-    if file.trust() == Trust::Nothing {
+    if file.trust() == Trust::Unverified {
         let text = "the signature holds, but nothing says which vault this must be: anyone may have made it";
         world.warn(style, format_args!("{}: {text}. Insist on one: --pin {vault}", Shown(&path.to_string_lossy())));
     }

@@ -110,15 +110,15 @@ impl Since {
 
     fn successor(&self, file: &VerifiedFile, old: &VerifiedFile) -> Result<(), Error> {
         let revision = &self.revision;
-        if file.vault() != old.vault() && !file.former_ids().contains(&old.vault()) {
-            let what = if old.former_ids().contains(&file.vault()) {
+        if file.vault_id() != old.vault_id() && !file.former_ids().contains(&old.vault_id()) {
+            let what = if old.former_ids().contains(&file.vault_id()) {
                 format!(
                     "this file is signed by {}, which was handed over to {} by {revision}: a former writer may have made it",
-                    file.vault(),
-                    old.vault()
+                    file.vault_id(),
+                    old.vault_id()
                 )
             } else {
-                format!("another vault lies here: {}; at {revision} it was {}", file.vault(), old.vault())
+                format!("another vault lies here: {}; at {revision} it was {}", file.vault_id(), old.vault_id())
             };
             return Err(Error::new(Kind::WrongVault, what)
                 .with_help("Someone may have put a vault of theirs in its place. Bring the file back: git checkout"));

@@ -19,15 +19,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A load test must not fill memory with what nobody will read.
 const SEEN_LIMIT: usize = 10_000;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type VendorResponse = Response<Full<Bytes>>;
 /// Why not, and the word for it in the body.
 pub(super) type Refusal = (StatusCode, &'static str);
 
 /// What a server asks.
-pub(super) trait Answers: Send + Sync + 'static {
+pub(super) trait Responses: Send + Sync + 'static {
     /// A request is here, whole; how long its answer waits.
     fn arrived(&self, head: &Parts, body_len: usize) -> Duration;
-    fn answer(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> Answer;
+    fn response(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> VendorResponse;
 }
 
 enum Kind {
@@ -49,7 +49,7 @@ fn kind(head: &Parts) -> Kind {
 pub(super) struct Book {
     /// The keyed hash of each user's password.
     pub(super) users: BTreeMap<String, Vec<u8>>,
-    pub(super) life: Duration,
+    pub(super) lifetime: Duration,
     pub(super) issued: u64,
     pub(super) revoked: u64,
     pub(super) refuse: bool,
@@ -77,7 +77,7 @@ impl State {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let mac = Hmac::new_from_slice(&key).map_err(io::Error::other)?;
-        Ok(State { mac, issuer, book: Mutex::new(Book { life: Duration::from_secs(15 * 60), ..Book::default() }) })
+        Ok(State { mac, issuer, book: Mutex::new(Book { lifetime: Duration::from_secs(15 * 60), ..Book::default() }) })
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
@@ -85,7 +85,7 @@ impl State {
     }
 }
 
-impl Answers for State {
+impl Responses for State {
     fn arrived(&self, head: &Parts, body_len: usize) -> Duration {
         let book = &mut *self.book();
         match kind(head) {
@@ -108,7 +108,7 @@ impl Answers for State {
         book.slow
     }
 
-    fn answer(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> Answer {
+    fn response(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> VendorResponse {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let book = &mut *self.book();
         let kind = kind(head);
@@ -120,7 +120,7 @@ impl Answers for State {
             (Kind::Call, Ok(body)) => self.call(book, head, body.len(), now),
         };
         outcome.unwrap_or_else(|(status, error)| {
-            let mut answer = json_answer(status, &json!({ "error": error }));
+            let mut response = json_response(status, &json!({ "error": error }));
             let unauthorized = status == StatusCode::UNAUTHORIZED;
             match kind {
                 Kind::Login => book.refused_logins += u64::from(unauthorized),
@@ -129,46 +129,46 @@ impl Answers for State {
             }
             if unauthorized && matches!(kind, Kind::Call) {
                 let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-                answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             }
-            answer
+            response
         })
     }
 }
 
 impl State {
-    fn login(&self, book: &mut Book, head: &Parts, body: &[u8], now: Duration) -> Result<Answer, Refusal> {
+    fn login(&self, book: &mut Book, head: &Parts, body: &[u8], now: Duration) -> Result<VendorResponse, Refusal> {
         let (name, password) = credentials(&head.headers, body).ok_or((StatusCode::BAD_REQUEST, "invalid_request"))?;
         let right = |tag: &Vec<u8>| self.password_mac(&password).verify_slice(tag).is_ok();
         if book.refuse || !book.users.get(&name).is_some_and(right) {
             return Err((StatusCode::UNAUTHORIZED, "invalid_credentials"));
         }
         book.issued += 1;
-        let (token, expires_in) = self.issue(&name, book.issued, book.life, now);
+        let (token, expires_in) = self.issue(&name, book.issued, book.lifetime, now);
         if let Some(tokens) = &mut book.tokens {
             tokens.push(token.clone());
         }
-        let mut answer = if head.uri.path() == "/login-header" {
-            let mut answer = json_answer(StatusCode::OK, &json!({}));
-            answer.headers_mut().insert("x-subject-token", header_value(&token)?);
-            answer
+        let mut response = if head.uri.path() == "/login-header" {
+            let mut response = json_response(StatusCode::OK, &json!({}));
+            response.headers_mut().insert("x-subject-token", header_value(&token)?);
+            response
         } else {
             let body = json!({ "access_token": token, "token_type": "Bearer", "expires_in": expires_in });
-            json_answer(StatusCode::OK, &body)
+            json_response(StatusCode::OK, &body)
         };
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store")); // RFC 6749, 5.1
-        Ok(answer)
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store")); // RFC 6749, 5.1
+        Ok(response)
     }
 
-    fn call(&self, book: &mut Book, head: &Parts, received: usize, now: Duration) -> Result<Answer, Refusal> {
+    fn call(&self, book: &mut Book, head: &Parts, received: usize, now: Duration) -> Result<VendorResponse, Refusal> {
         if let Some(status) = book.reject {
             return Err((status, "rejected"));
         }
         if head.uri.path() == "/redirect" {
             let location = book.redirect.as_ref().ok_or((StatusCode::NOT_FOUND, "not_found"))?;
-            let mut answer = json_answer(StatusCode::TEMPORARY_REDIRECT, &json!({}));
-            answer.headers_mut().insert(LOCATION, header_value(location)?);
-            return Ok(answer);
+            let mut response = json_response(StatusCode::TEMPORARY_REDIRECT, &json!({}));
+            response.headers_mut().insert(LOCATION, header_value(location)?);
+            return Ok(response);
         }
         let serial = token(&head.headers).and_then(|token| self.serial(token, now));
         if serial.is_none_or(|serial| serial <= book.revoked) {
@@ -176,14 +176,17 @@ impl State {
         }
         if head.uri.path() == "/revoke" {
             book.revoked = book.issued;
-            let mut answer = Answer::default();
-            *answer.status_mut() = StatusCode::NO_CONTENT;
-            return Ok(answer);
+            let mut response = VendorResponse::default();
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            return Ok(response);
         }
         Ok(if head.method == Method::POST {
-            json_answer(StatusCode::CREATED, &json!({ "received": received }))
+            json_response(StatusCode::CREATED, &json!({ "received": received }))
         } else {
-            json_answer(StatusCode::OK, &json!({ "orders": [{ "id": 1, "item": "lamp" }, { "id": 2, "item": "oil" }] }))
+            json_response(
+                StatusCode::OK,
+                &json!({ "orders": [{ "id": 1, "item": "lamp" }, { "id": 2, "item": "oil" }] }),
+            )
         })
     }
 
@@ -193,8 +196,8 @@ impl State {
     }
 
     /// A new JWT, and the whole seconds that are left to it at least.
-    fn issue(&self, user: &str, serial: u64, life: Duration, now: Duration) -> (String, u64) {
-        let end = now.saturating_add(life);
+    fn issue(&self, user: &str, serial: u64, lifetime: Duration, now: Duration) -> (String, u64) {
+        let end = now.saturating_add(lifetime);
         let exp = end.as_secs().saturating_add(u64::from(end.subsec_nanos() > 0));
         let payload =
             json!({ "iss": self.issuer, "sub": user, "iat": now.as_secs(), "exp": exp, "jti": serial.to_string() });
@@ -221,11 +224,11 @@ pub(super) fn jwt(mac: &Hmac<Sha256>, payload: &Value) -> String {
     format!("{signed}.{tag}")
 }
 
-pub(super) fn json_answer(status: StatusCode, body: &Value) -> Answer {
-    let mut answer = Answer::new(Full::from(body.to_string()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
+pub(super) fn json_response(status: StatusCode, body: &Value) -> VendorResponse {
+    let mut response = VendorResponse::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 pub(super) fn header_value(text: &str) -> Result<HeaderValue, Refusal> {

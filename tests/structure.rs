@@ -1,0 +1,236 @@
+//! The rules of the house, read from the source: folders form a stack, no import circle, no oversized file or folder.
+//!
+//! The stack of a crate is the order of the `mod` lines in its `lib.rs`: a folder imports only what stands below it there.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Above everything: they put a crate together, and nothing imports them.
+const ABOVE: [&str; 4] = ["lib", "main", "run", "start"];
+/// Below everything: any file may import them.
+const BELOW: [&str; 3] = ["error", "shown", "args"];
+/// What is still to be done: it only shrinks.
+const STILL: [usize; 4] = [37, 14, 21, 233];
+const MOST_LINES: usize = 500;
+const MOST_FILES: usize = 14;
+/// The sentence in the head of a file that is longer, followed by its reason.
+const LONG_BECAUSE: &str = "Over 500 lines because";
+
+/// The modules of a crate by their path, `vault::value`, and the text of each without its unit tests.
+struct Crate {
+    name: String,
+    modules: BTreeMap<String, String>,
+    /// Top-level modules, the uppermost first.
+    stack: Vec<String>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The folders of the workspace that hold a library, as Cargo.toml lists them.
+fn crates() -> Vec<String> {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find(|line| line.starts_with("members = ")).unwrap();
+    members.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn without_tests_and_comments(text: &str) -> String {
+    let tests =
+        |line: &&str| line.starts_with("#[cfg(") && line.contains("test)") || line.starts_with("#[cfg(all(test");
+    let code = text.lines().take_while(|line| !tests(line));
+    code.filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+}
+
+impl Crate {
+    fn read(name: String) -> Crate {
+        let source = root().join(&name).join("src");
+        let mut modules = BTreeMap::new();
+        for path in files_below(&source) {
+            let relative = path.strip_prefix(&source).unwrap().with_extension("");
+            let module = relative.to_str().unwrap().replace('/', "::");
+            let module = module.strip_suffix("::mod").unwrap_or(&module).to_owned();
+            modules.insert(module, without_tests_and_comments(&std::fs::read_to_string(&path).unwrap()));
+        }
+        // Unit tests in files of their own are tests all the same.
+        modules.retain(|module, _| module.split("::").all(|part| part != "tests"));
+        let words = |line: &str| line.trim_end_matches(';').split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let stack = modules["lib"]
+            .lines()
+            .map(words)
+            .filter(|words| words.len() >= 2 && words[words.len() - 2] == "mod")
+            .map(|words| words.last().unwrap().clone())
+            .collect();
+        Crate { name, modules, stack }
+    }
+
+    /// The longest module that `path` begins with.
+    fn module_of(&self, path: &[&str]) -> Option<String> {
+        (1..=path.len()).rev().map(|length| path[..length].join("::")).find(|module| self.modules.contains_key(module))
+    }
+
+    /// Every module that the code of `module` names, by `crate::`, `super::`, or from a `mod.rs` by its own name.
+    fn imports(&self, module: &str) -> BTreeSet<String> {
+        let text = &self.modules[module];
+        let own: Vec<&str> = module.split("::").collect();
+        let parent = &own[..own.len() - 1];
+        let mut found = BTreeSet::new();
+        for (start, base) in [("crate::", &[][..]), ("super::", parent), ("use ", &own[..]), ("use self::", &own[..])] {
+            for (at, _) in text.match_indices(start) {
+                if text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':') {
+                    continue;
+                }
+                for path in expand(&text[at + start.len()..]) {
+                    let path: Vec<&str> = base.iter().copied().chain(path.iter().map(String::as_str)).collect();
+                    match self.module_of(&path) {
+                        Some(other) if other != module => drop(found.insert(other)),
+                        None if start == "crate::" => drop(found.insert(format!("lib ({})", path.join("::")))),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn height(&self, module: &str) -> usize {
+        let top = module.split("::").next().unwrap();
+        match (ABOVE.contains(&top), BELOW.contains(&top)) {
+            (true, _) => 0,
+            (_, true) => usize::MAX,
+            _ => 1 + self.stack.iter().position(|other| other == top).unwrap_or_else(|| panic!("{top} has no place")),
+        }
+    }
+}
+
+/// The paths of a use tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn expand(text: &str) -> Vec<Vec<String>> {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
+    let head: Vec<String> = text[..end].split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    if !text[..end].ends_with("::") && end > 0 || !text[end..].starts_with('{') {
+        return vec![head];
+    }
+    let (mut depth, mut from, mut paths) = (0, end + 1, Vec::new());
+    for (at, c) in text[end..].char_indices().map(|(at, c)| (at + end, c)) {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if depth == 0 || depth == 1 && c == ',' {
+            let part = text[from..at].trim();
+            if !part.is_empty() {
+                paths.extend(expand(part).into_iter().map(|tail| [head.clone(), tail].concat()));
+            }
+            from = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    paths
+}
+
+#[test]
+fn a_folder_imports_only_what_stands_below_it() {
+    let mut upward = Vec::new();
+    for name in crates() {
+        let house = Crate::read(name);
+        for module in house.modules.keys() {
+            let top = module.split("::").next().unwrap();
+            for other in house.imports(module) {
+                let other_top = other.split("::").next().unwrap();
+                if other.starts_with("lib (") && !ABOVE.contains(&top) {
+                    upward.push(format!("{}: {module} imports through {other}", house.name));
+                } else if !other.starts_with("lib (") && other_top != top && house.height(&other) < house.height(module)
+                {
+                    upward.push(format!("{}: {module} imports {other}, which stands above it", house.name));
+                }
+            }
+        }
+    }
+    assert!(upward.len() <= STILL[0], "{} upward imports:\n{}", upward.len(), upward.join("\n"));
+}
+
+#[test]
+fn no_file_imports_what_imports_it() {
+    let mut circles = Vec::new();
+    for name in crates() {
+        let house = Crate::read(name);
+        let imports: BTreeMap<&String, BTreeSet<String>> =
+            house.modules.keys().map(|module| (module, house.imports(module))).collect();
+        let reaches = |from: &String| {
+            let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+            while let Some(module) = next.pop() {
+                for other in imports.get(module).into_iter().flatten() {
+                    if seen.insert(other.clone()) {
+                        next.push(other);
+                    }
+                }
+            }
+            seen
+        };
+        let reach: BTreeMap<&String, BTreeSet<String>> =
+            house.modules.keys().map(|module| (module, reaches(module))).collect();
+        let mut reported = BTreeSet::new();
+        for module in house.modules.keys().filter(|module| reach[module].contains(*module)) {
+            let circle: Vec<&str> = house
+                .modules
+                .keys()
+                .filter(|other| reach[module].contains(*other) && reach[other].contains(module))
+                .map(String::as_str)
+                .collect();
+            if reported.insert(circle.join(", ")) {
+                circles.push(format!("{}: {}", house.name, circle.join(", ")));
+            }
+        }
+    }
+    assert!(circles.len() <= STILL[1], "{} import circles:\n{}", circles.len(), circles.join("\n"));
+}
+
+#[test]
+fn no_file_and_no_folder_is_too_large_to_read() {
+    let mut large = Vec::new();
+    for name in crates() {
+        let mut folders: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        for path in files_below(&root().join(&name).join("src")) {
+            *folders.entry(path.parent().unwrap().to_path_buf()).or_default() += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines = text.lines().count();
+            if lines > MOST_LINES && !text.contains(LONG_BECAUSE) {
+                large.push(format!("{}: {lines} lines", path.display()));
+            }
+        }
+        // One file for each verb is what a reader expects of `commands`.
+        folders
+            .retain(|folder, files| *files > MOST_FILES && !folder.ends_with("commands") && !folder.ends_with("cli"));
+        large.extend(folders.iter().map(|(folder, files)| format!("{}: {files} files", folder.display())));
+    }
+    assert!(large.len() <= STILL[2], "{}", large.join("\n"));
+}
+
+#[test]
+fn the_first_line_of_a_file_is_a_statement() {
+    let mut riddles = Vec::new();
+    for folder in crates().into_iter().chain(["tests", "benches", "examples"].map(str::to_owned)) {
+        for path in files_below(&root().join(&folder)) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let first = text.lines().next().unwrap_or_default();
+            if !first.starts_with("//! ") || first.split('.').next().unwrap().contains('?') {
+                riddles.push(format!("{}: {first}", path.display()));
+            }
+        }
+    }
+    assert!(riddles.len() <= STILL[3], "{} files:\n{}", riddles.len(), riddles.join("\n"));
+}
