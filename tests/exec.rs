@@ -408,10 +408,21 @@ for options in ([], ["--on-change", "restart"]):
     os.write(terminal, b"fg\n"); wait_for(b"cat'")
     os.write(terminal, b"two\n"); wait_for(b"two\r\n")
     os.write(terminal, b"\x03"); wait_for(b"go> "); os.write(terminal, b"echo code-$?\n"); wait_for(b"code-130\r\ngo> ")
+# The shell prompts when the program has stopped, not before: until then the program reads what is typed.
+os.write(terminal, b"$BOOTSEAL exec --on-change restart -- python3 slow.py\n"); wait_for(b"up\r\n")
+os.write(terminal, b"\x1a"); wait_for(b"stopping\r\n"); wait_for(b"Stopped"); wait_for(b"go> ")
+os.write(terminal, b"fg\n"); wait_for(b"continues\r\n")
+os.write(terminal, b"\x03"); wait_for(b"go> ")
 os.write(terminal, b"exit\n")
 os.waitpid(child, 0)
 print("good")
 "#;
+    home.write(
+        "slow.py",
+        "import os, signal, time\n\
+         def stop(*_):\n    time.sleep(0.3); print('stopping', flush=True)\n    os.kill(os.getpid(), signal.SIGSTOP); print('continues', flush=True)\n\
+         signal.signal(signal.SIGTSTP, stop)\nprint('up', flush=True)\nwhile True: signal.pause()\n",
+    );
     let mut person = Command::new("timeout");
     person.args(["60", "python3", "-c", PERSON]).current_dir(home.path()).env_clear();
     person.envs([

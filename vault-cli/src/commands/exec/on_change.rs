@@ -52,7 +52,7 @@ pub(crate) use with_signals::look_after;
 #[cfg(unix)]
 mod with_signals {
     use super::*;
-    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, waitid};
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
@@ -92,6 +92,7 @@ mod with_signals {
             Failure::new(bootseal_core::Kind::Io, format!("signals cannot be passed on: {error}"))
         };
         let mut signals = Signals::new().map_err(failed)?;
+        let mut stops = signal(SignalKind::child()).map_err(failed)?;
         // Once at the start: it may have changed since it was read.
         let mut looked_at = None;
         let mut child = spawn(program, &values)?;
@@ -100,6 +101,7 @@ mod with_signals {
             tokio::select! {
                 status = child.wait() => return Ok(code(status.map_err(failed)?)),
                 signal = signals.next() => send(&child, signal),
+                _ = stops.recv() => stop_with(&child),
                 _ = look.tick() => {
                     let now = stamp(&again.path);
                     if now == looked_at {
@@ -161,10 +163,28 @@ mod with_signals {
         }
     }
 
+    fn pid(child: &Child) -> Option<Pid> {
+        child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
+    }
+
     fn send(child: &Child, signal: Signal) {
-        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        if let Some(pid) = pid {
+        if let Some(pid) = pid(child) {
             let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Stops this process once the program has stopped, and continues the program when this process is continued.
+    ///
+    /// The shell watches this process only. Had it stopped first, the shell would prompt while the program can still read the terminal, and
+    /// the program could take the line that is meant for the shell.
+    fn stop_with(child: &Child) {
+        let Some(program) = pid(child) else { return };
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        if let Ok(Some(status)) = waitid(WaitId::Pid(program), options)
+            && status.stopped()
+        {
+            let _ = kill_process(getpid(), Signal::STOP);
+            let _ = kill_process(program, Signal::CONT);
         }
     }
 
@@ -188,6 +208,7 @@ mod with_signals {
         terminate: Stream,
         user1: Stream,
         user2: Stream,
+        terminal_stop: Stream,
     }
 
     impl Signals {
@@ -199,6 +220,7 @@ mod with_signals {
                 terminate: signal(SignalKind::terminate())?,
                 user1: signal(SignalKind::user_defined1())?,
                 user2: signal(SignalKind::user_defined2())?,
+                terminal_stop: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
             })
         }
 
@@ -212,6 +234,7 @@ mod with_signals {
                     // What is typed at the terminal reaches the program by itself.
                     _ = self.interrupt.recv() => if !in_foreground() { return Signal::INT },
                     _ = self.quit.recv() => if !in_foreground() { return Signal::QUIT },
+                    _ = self.terminal_stop.recv() => if !in_foreground() { return Signal::TSTP },
                 }
             }
         }
