@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // tests
 
+mod answers;
 #[path = "../support/other_tools.rs"]
 mod other_tools;
 #[path = "../support/running.rs"]
@@ -11,6 +12,9 @@ mod support;
 #[path = "../support/vendor.rs"]
 mod vendor_process;
 
+mod access;
+mod arguments;
+mod bad_files;
 mod clipboard;
 #[cfg(unix)]
 mod crash;
@@ -21,18 +25,28 @@ mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
 mod export;
+mod get;
 mod git;
 mod git_resolve;
 mod git_review;
 mod import;
+mod init;
 mod json_schema;
+mod keygen;
+mod list;
+mod login;
 mod many_files;
+mod output;
 mod profile;
 mod proposals;
+mod seal;
 mod seal_formats;
+mod set;
 mod shells;
 mod sign;
 #[cfg(unix)]
 mod snapshots;
+mod unknown_vaults;
 mod vendor;
-mod verbs;
+mod verify;
+mod which_file;
