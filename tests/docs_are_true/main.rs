@@ -12,3 +12,4 @@ mod vendor;
 mod first_ten_minutes;
 mod pages;
 mod quickstart;
+mod threat_model;
