@@ -1,9 +1,10 @@
 //! `access add` and `access list`: who may read and write.
 
-use crate::answers::{ACME, block, document, fails, mode};
+#[cfg(unix)]
+use crate::answers::mode;
+use crate::answers::{ACME, block, document, fails};
 use crate::support::{Home, at_a_terminal};
 use serde_json::json;
-use std::io::BufRead;
 
 #[test]
 fn access_add_and_list_show_who_may() {

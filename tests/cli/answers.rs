@@ -1,7 +1,7 @@
 //! Checks of what a command answers: its exit code, its JSON document and its error, and the vault that these tests begin with.
 
 use crate::support::{Home, Ran, root};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::Path;
 
 /// cli.md's table, written out a second time on purpose.

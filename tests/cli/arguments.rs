@@ -2,7 +2,6 @@
 
 use crate::answers::{ACME, fails};
 use crate::support::Home;
-use serde_json::json;
 
 #[test]
 fn help_and_version_go_to_stdout_and_mistakes_to_stderr() {

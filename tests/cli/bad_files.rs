@@ -1,6 +1,8 @@
 //! Files that are damaged, foreign or of unusual form: bad vectors, broken rules, line ends, links and modes.
 
-use crate::answers::{ACME, chmod, fails, mode, rows, vector, without};
+use crate::answers::{ACME, fails, rows, vector, without};
+#[cfg(unix)]
+use crate::answers::{chmod, mode};
 use crate::support::Home;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Does `get --clip` put a value into the clipboard through a pipe, and take it out again only where it still is?
+//! `get --clip` hands a value to the clipboard through a pipe, and clears the clipboard later if the value is still there.
 
 use crate::support::{Home, Ran};
 use std::os::unix::fs::PermissionsExt;

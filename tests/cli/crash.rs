@@ -1,4 +1,4 @@
-//! What is left when a command is killed at any moment? The old file or the new one, and nothing that stops the next command.
+//! A command that is killed at any moment leaves the old file or the new one, and nothing that stops the next command.
 
 use crate::support::Home;
 use crate::support::team::FILE;

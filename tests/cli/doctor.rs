@@ -1,4 +1,4 @@
-//! Does `doctor` find what is wrong, name the command that mends it, and find nothing once that command was run?
+//! `doctor` finds what is wrong, names the command that fixes it, and finds nothing after that command ran.
 
 use crate::support::{Home, Ran, team};
 use bootseal_cli::World;

@@ -1,4 +1,4 @@
-//! Can someone change the whole file in an editor, so that nothing typed is lost and nothing in clear is left?
+//! `edit` opens the whole file in an editor: nothing typed is lost, and nothing in clear is left behind.
 
 use crate::support::{Home, Ran, unseen};
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Does it lie well in the hand: with a terminal and without, into a pipe that closes, with odd names, for someone without any key?
+//! Ergonomics: terminals, pipes that close, odd names, and users without a key.
 
 use crate::support;
 use crate::support::{Home, Ran, at_a_terminal, team};

@@ -1,4 +1,4 @@
-//! Does a program get its values and nothing else: in its environment or in memory, with its signals, terminal and exit code its own?
+//! `exec` gives a program its values in its environment or in memory, and leaves signals, terminal and exit code to the program.
 
 use crate::support::{Home, Ran, root};
 use std::io::{BufRead, BufReader};

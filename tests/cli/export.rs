@@ -1,4 +1,4 @@
-//! Does a real parser of each format read the values again that were sealed, and does nothing go to a terminal or a disk unasked?
+//! `export` writes each format so that a real parser of it reads the same values, and writes to a terminal or a disk only on request.
 
 use crate::other_tools::{fed, hard_values, java, python};
 use crate::support::Home;

@@ -1,5 +1,5 @@
-//! Does a repository live with sealed files? `git setup`, its merge driver and what git does of itself: rebase, cherry-pick, stash,
-//! revert, line ends. Real git, the real binary.
+//! Sealed files in a repository: `git setup`, the merge driver, and rebase, cherry-pick, stash, revert and line ends.
+//! Real git, the real binary.
 
 use crate::support::repo::{FILE, Repo, read};
 use crate::support::{Home, Ran};

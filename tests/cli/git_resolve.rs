@@ -1,4 +1,4 @@
-//! Does a file full of conflict markers become a valid one, from git's parents and never from the marked text?
+//! `git resolve` makes a valid file from git's parents when the file holds conflict markers, and never reads the marked text.
 
 use crate::support::repo::{FILE, GIVEN, Repo, read};
 use crate::support::{Home, Ran, at_a_terminal};

@@ -1,4 +1,4 @@
-//! Is what other tools have sealed carried over as it was, made with the tools themselves, and is a wrong key or a changed file refused?
+//! `import` carries over the values of other tools unchanged, and refuses a wrong key or a changed file. The tools themselves make the files.
 
 use crate::other_tools::{dotenvx, fed, hard_values, java_sealed, python, said};
 use crate::support;

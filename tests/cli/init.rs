@@ -1,6 +1,8 @@
 //! `init` makes an empty vault, and an identity if there is none.
 
-use crate::answers::{ACME, chmod, document, fails, keys, without};
+#[cfg(unix)]
+use crate::answers::chmod;
+use crate::answers::{ACME, document, fails, keys};
 use crate::support::{Home, Ran};
 use serde_json::json;
 

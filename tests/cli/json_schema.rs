@@ -1,4 +1,4 @@
-//! Is what `--json` prints what docs/json-schema.json says? Every verb's document, and its errors, held against it by Python's `jsonschema`.
+//! Every document of `--json`, and every error, is valid under docs/json-schema.json, as Python's `jsonschema` judges it.
 
 use crate::other_tools;
 use crate::running::Running;

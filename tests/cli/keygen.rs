@@ -1,6 +1,8 @@
 //! `keygen` writes an identity that only its owner can read, and never replaces one without `--force`.
 
-use crate::answers::{chmod, document, fails, keys, mode, without};
+#[cfg(unix)]
+use crate::answers::{chmod, mode};
+use crate::answers::{document, fails, keys};
 use crate::support::{Home, Ran};
 use serde_json::json;
 use std::path::Path;

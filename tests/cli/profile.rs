@@ -1,4 +1,4 @@
-//! Does `bootseal profile` write profiles that work, from presets, from another vault and from curl lines, and does no secret leave the file?
+//! `profile` writes login profiles that work, from presets, from another vault and from curl lines, and no secret leaves the file.
 
 use crate::running::Running;
 use crate::support::{Home, Ran, at_a_terminal, unseen};

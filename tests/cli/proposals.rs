@@ -1,5 +1,5 @@
-//! Can someone give a value who cannot read the vault, and nobody do more by it than that? `propose` and `accept`, and hostile proposals
-//! that stock `age` encrypts, as docs/format.md describes them.
+//! `propose` and `accept`: someone who cannot read a vault gives it a value and can do nothing else. Hostile proposals
+//! are encrypted by stock `age`, as docs/format.md describes them.
 
 use crate::support::{Home, Ran};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Is what stands in a `.env`, `.json` or `.yaml` file sealed as it stands there, and never shown, expanded or run?
+//! `seal` takes the values of `.env`, `.json` and `.yaml` files literally: nothing is shown, expanded or run.
 
 use crate::support::{Home, Ran};
 use serde_json::{Value, json};

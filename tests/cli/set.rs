@@ -1,6 +1,8 @@
 //! `set` changes one value: from a prompt, stdin, a file or generated, and nothing else in the file.
 
-use crate::answers::{ACME, block, document, fails, fails_with, keys, mode, without};
+#[cfg(unix)]
+use crate::answers::mode;
+use crate::answers::{ACME, block, document, fails, fails_with, keys, without};
 use crate::support::{Home, at_a_terminal};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! Does Tab complete in the real bash, zsh and fish: verbs, options, files with blanks, and the names out of the sealed file?
-//! Are the manual pages such that `man` and `mandoc` have nothing to say against them?
+//! Tab completion in the real bash, zsh and fish: verbs, options, files with blanks, and names from the sealed file.
+//! `man` and `mandoc` find no fault in the manual pages.
 
 use crate::support;
 use crate::support::{Home, Ran};

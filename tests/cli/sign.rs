@@ -1,4 +1,4 @@
-//! Does `sign` accept exactly what was edited by hand, show all of it, and gain a branch without a key nothing?
+//! `sign` accepts exactly what was edited by hand and shows all of it; a branch from someone without a key gains nothing.
 
 use crate::support::repo::{FILE, GIVEN, Repo, read};
 use crate::support::{Home, Ran, at_a_terminal};

@@ -1,5 +1,5 @@
-//! Does every verb answer as tests/cmd shows it: command, input, stdout, stderr and exit code side by side in a file, when it goes well and
-//! when it fails? `TRYCMD=overwrite` writes them anew.
+//! Snapshots of every verb in tests/cmd: command, input, stdout, stderr and exit code in one file, for success and for failure.
+//! `TRYCMD=overwrite` rewrites them.
 
 use crate::running::Running;
 use crate::support::{Home, Ran, root, verbs};

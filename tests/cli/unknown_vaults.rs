@@ -1,7 +1,7 @@
 //! A vault that is unknown or that replaced another: no secret is sealed for it unless it is pinned or confirmed.
 
 use crate::answers::{ACME, fails_with, rows, vector};
-use crate::support::{Home, Ran, at_a_terminal, root};
+use crate::support::{Home, Ran, at_a_terminal};
 
 #[test]
 fn a_foreign_vault_in_the_files_place_gets_no_secret() {

@@ -1,4 +1,4 @@
-//! Can one develop against `bootseal vendor` as against the vendor of a profile, whatever the profile says?
+//! `bootseal vendor` behaves as the vendor that a profile describes, whatever the profile says.
 
 use crate::running::Running;
 use crate::support::Home;

@@ -1,6 +1,8 @@
 //! The file, the identity and the pin of a command: from an option, from a variable, or found.
 
-use crate::answers::{ACME, chmod, document, fails, fails_with, mode};
+#[cfg(unix)]
+use crate::answers::chmod;
+use crate::answers::{ACME, document, fails, fails_with};
 use crate::support::{Home, Ran};
 
 #[test]

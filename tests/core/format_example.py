@@ -1,4 +1,4 @@
-"""Does every byte of the worked example in docs/format.md follow from the rules above it?
+"""Every byte of the worked example in docs/format.md follows from the rules above it.
 
 Takes each labelled block (```hex NAME, ```text NAME, ```toml NAME) out of the page and computes it anew: forwards as a writer does,
 and backwards from the file and the identity as a reader does. `pip install cryptography`, 50 or later, then `python3 format_example.py`.

@@ -1,4 +1,4 @@
-"""Does the reader that was built from docs/format.md alone read every test vector as vectors.json says?
+"""The reader built from docs/format.md alone reads every test vector as vectors.json says.
 
 Run with a Python that has `cryptography`: `python tests/core/reader_vectors.py`. Exits 1 where one row differs.
 """

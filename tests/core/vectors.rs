@@ -1,4 +1,4 @@
-//! Does this implementation agree, byte for byte, with one that was written from the specification alone?
+//! The vectors: this implementation agrees, byte for byte, with one written from the specification alone.
 //!
 //! The vectors come from the Python in `tests/vectors`, which never saw this code.
 

@@ -1,4 +1,4 @@
-//! Does docs/first-ten-minutes.md work as it is printed?
+//! docs/first-ten-minutes.md works as it is printed.
 
 use crate::running::Running;
 use crate::support::{Home, at_a_terminal, root};

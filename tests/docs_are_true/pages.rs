@@ -1,4 +1,4 @@
-//! Do the pages say what the program does? docs/cli.md is the program's own help; every command in docs/operations.md runs.
+//! The pages match the program: docs/cli.md is its own help, and every command in docs/operations.md runs.
 //!
 //! In operations.md each section is one script, in a folder and a home of its own: `<!-- before … -->` is what was there already.
 

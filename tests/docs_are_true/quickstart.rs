@@ -1,4 +1,4 @@
-//! Does the README's first command do what it says?
+//! The README's first command does what the README says.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What does a machine remember of a vault, and what does it refuse by that? A writer's machine, and a host with a folder for its state.
+//! What a machine remembers of a vault, and what it refuses because of it: a writer's machine, and a host with a state folder.
 
 use crate::support::Home;
 use crate::support::team::{FILE, elsewhere, host, key_without_pin, private, team, told};

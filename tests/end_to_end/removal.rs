@@ -1,4 +1,4 @@
-//! What is left to who was removed? The past: what is sealed afterwards opens for them no more, and what they sign is not believed.
+//! Someone who was removed keeps the past only: they cannot open what is sealed afterwards, and what they sign is refused.
 //!
 //! Files are made and changed by the real binary; hosts are the real loader.
 

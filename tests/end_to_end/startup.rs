@@ -1,4 +1,4 @@
-//! Does an application find its file, its key and its vault, and does it say at 3 am what is wrong?
+//! An application at start finds its file, its key and its vault, and its errors say what is wrong and what to do.
 
 use crate::support::{Home, team};
 use bootseal::{Kind, Loader};

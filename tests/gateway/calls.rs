@@ -1,4 +1,4 @@
-//! The gateway, as a caller and its operators meet it: the real binary, real sockets, and a vendor that rejects, is down, or is slow.
+//! Calls through the gateway: the real binary, real sockets, and a vendor that rejects, is down, or is slow.
 
 use crate::support::{
     Answer, Client, Gateway, Sealed, TOKEN, Upstream, Usual, VALUES, ca, call, free_port, get, length_of, post, reply,

@@ -1,4 +1,4 @@
-//! The gateway between clients that others wrote and a vendor that revokes: curl, Java, Python, Node, nghttp and h2load.
+//! Foreign clients through the gateway, with a vendor that revokes tokens: curl, Java, Python, Node, nghttp and h2load.
 
 use crate::support::{Gateway, Sealed, Usual, VALUES, ca, call, free_port, get};
 use bootseal::testing::Vendor;

@@ -1,4 +1,4 @@
-//! What goes through the gateway byte by byte: forms of smuggling, floods, streams without an end, readers that are slow, callers that go away.
+//! HTTP through the gateway byte by byte: request smuggling, floods, endless streams, slow readers, and callers that disconnect.
 
 use crate::support;
 use crate::support::{Client, Upstream, Usual, call, get, length_of, reply};

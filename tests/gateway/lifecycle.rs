@@ -1,4 +1,4 @@
-//! The gateway over time: files that change under load, a token that runs out and is revoked, an end that loses nothing; and how one asks how it is.
+//! The gateway over time: files that change under load, tokens that expire or are revoked, a graceful end, and its status.
 
 use crate::support;
 use crate::support::{Client, Gateway, Sealed, Upstream, Usual, VALUES, ca, call, free_port, get, post, reply};

@@ -1,4 +1,4 @@
-//! What of its secrets can be found in the memory of the gateway, under load and idle? Nothing: scanned as the applications of tests/memory/main.rs are.
+//! The gateway's memory holds none of its secrets, under load or idle; it is scanned as the applications of tests/memory are.
 
 #[path = "../memory/scanner.rs"]
 mod scanner;

@@ -1,4 +1,4 @@
-//! What goes over the wire at its edges: answers without an end, hosts that do not answer, resets, redirects, certificates, proxies.
+//! HTTP at its edges: endless responses, hosts that do not answer, resets, redirects, certificates, proxies.
 
 use bootseal::testing::{Clock, Vendor};
 use bootseal::{Error, HttpTransport, Kind, LoginRequest, LoginResponse, TokenSource, Transport, TransportError};

@@ -1,4 +1,4 @@
-//! Do the layers and blocking calls do what the client does? Against the embedded vendor.
+//! The tower and middleware layers and blocking calls do what the client does, against the imitated vendor.
 
 use bootseal::testing::Vendor;
 use bootseal::{Kind, TokenSource};

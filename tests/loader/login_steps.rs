@@ -1,4 +1,4 @@
-//! Does one log in as the profile says, whatever the vendor's habits? A vendor by script and a clock that stands still.
+//! The login procedure follows the profile, whatever the vendor does. The vendor is scripted, and the clock stands still.
 
 use bootseal::testing::Clock;
 use bootseal::{ExpiryFrom, Kind, LoginRequest, LoginResponse, Secret, Token, TokenSource, Transport, TransportError};

@@ -1,5 +1,5 @@
-//! What of its secrets can be found in the memory of an application? Nothing, whatever it does at the time; and all of it in one that is
-//! written the usual way, which shows that the scan would see it.
+//! The memory of an application holds none of its secrets, whatever it does at the time. An application that is
+//! written the usual way holds all of them, which proves that the scan would find them.
 //!
 //! On its own: `cargo build -p bootseal --all-features --examples && cargo test -p bootseal --all-features --test memory`.
 //!

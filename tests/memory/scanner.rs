@@ -1,4 +1,4 @@
-//! What did scan.py find? See there for what it reads and what it counts.
+//! The findings of scan.py, which describes what it reads and what it counts.
 
 use super::process::beside;
 use super::secrets::Needles;

@@ -1,5 +1,4 @@
-//! Which secrets are looked for? A password, and a sealed file with it, made as an application's would be; the test made them, so it
-//! knows them.
+//! The secrets that are searched for: a password and a sealed file with it, made as an application's would be.
 
 use super::vendor_process::Vendor;
 use bootseal_core::{Access, FileLock, Identity, Pin, Role, Secret, ValueKind, Vault};

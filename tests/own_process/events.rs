@@ -1,4 +1,4 @@
-//! Is each thing that an operator should hear of said, once, and by its name? One log, one test: it is the whole process's.
+//! Each event that an operator needs is logged once and under its name. The log belongs to the whole process, hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 

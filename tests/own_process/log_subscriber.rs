@@ -1,4 +1,4 @@
-//! May who hears an event ask for a token? One subscriber, one test: it hears the whole process.
+//! A log subscriber may ask for a token while it handles an event. It hears the whole process, hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 

@@ -1,4 +1,4 @@
-//! Do the numbers get to the recorder that the application installed? One recorder, one test: it counts for the whole process.
+//! Metrics reach the recorder that the application installed. It counts for the whole process, hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 

@@ -1,4 +1,4 @@
-//! Does a password, a token or a key ever show where it should not? Everything printed and logged, at every level, is searched.
+//! Passwords, tokens and keys never appear where they should not: everything printed and logged, at every level, is searched.
 
 #![allow(clippy::unwrap_used)] // a test
 

@@ -1,4 +1,4 @@
-//! Do tokens that slide, and of which there are only so many, work by configuration only? django-rest-knox, in a process of its own.
+//! django-rest-knox, in a process of its own: tokens that slide and are limited in number work by configuration alone.
 
 use crate::vendor;
 use crate::vendor::{Process, get, twenty_refused};

@@ -1,4 +1,4 @@
-//! Does OAuth 2 work by configuration only? django-oauth-toolkit, in a process of its own.
+//! django-oauth-toolkit, in a process of its own: OAuth 2 works by configuration alone.
 
 use crate::vendor;
 use crate::vendor::{Process, get, run};

@@ -1,4 +1,4 @@
-//! Does a session in a cookie that each answer renews work by configuration only? pouchdb-server, in a process of its own.
+//! pouchdb-server, in a process of its own: a session cookie that each response renews works by configuration alone.
 
 use crate::vendor;
 use crate::vendor::Process;

@@ -1,4 +1,4 @@
-//! Can a writer that was made from docs/format.md alone work beside ours? tests/support/writer.py makes files that the CLI opens and
+//! A writer made from docs/format.md alone works beside ours. tests/support/writer.py makes files that the CLI opens and
 //! changes, and changes files that the CLI made; what either wrote, tests/support/reader.py reads.
 
 use crate::support::{Home, Ran, root};

@@ -1,4 +1,4 @@
-//! Do programs that nobody here wrote read our files, and we theirs? Stock `age`, and a reader written from docs/format.md alone.
+//! Foreign readers open our files, and we open theirs: stock `age`, and a reader written from docs/format.md alone.
 
 use crate::support::{Home, Ran, root};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Does all of it work against a vendor that nobody here wrote? Django REST framework with simplejwt, in a process of its own.
+//! Django REST framework with simplejwt, in a process of its own: a vendor that nobody of this project wrote.
 
 use crate::support::Home;
 use crate::vendor::{Process, python, run};

@@ -1,4 +1,4 @@
-//! Which edits of a file does sops take without a key, and which does Bootseal? Both are run; docs/comparison.md shows what this test finds.
+//! Edits without a key: what sops accepts and what Bootseal accepts. Both are run; docs/comparison.md shows the result.
 
 use crate::other_tools::{python, said};
 use crate::support::{Home, root};

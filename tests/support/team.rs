@@ -1,4 +1,4 @@
-//! Who takes part in the tests of removal and memory? Alice who writes, bob who does too, an application, and its host.
+//! The team in the tests of removal and memory: Alice and Bob, who write, an application, and its host.
 
 use super::Home;
 use bootseal::Loader;
