@@ -1,7 +1,7 @@
 //! Every document of `--json`, and every error, is valid under docs/json-schema.json, as Python's `jsonschema` judges it.
 
 use crate::other_tools;
-use crate::running::Running;
+use crate::running::{Running, log_with};
 use crate::support::repo::Repo;
 use crate::support::{Home, Ran, root, team, verbs};
 use serde_json::{Value, json};
@@ -196,7 +196,7 @@ fn of_a_profile(documents: &mut Documents) {
     other.ok(&["profile", "acme", "--preset", "simplejwt", "--url", told["url"].as_str().unwrap()]);
     other.ok(&["login", "acme"]);
     drop(vendor);
-    let log = home.read("vendor.log");
+    let log = log_with(&home, "POST");
     documents.take("vendor-request", log.lines().find(|line| line.contains("POST")).unwrap_or_else(|| panic!("{log}")));
 }
 
