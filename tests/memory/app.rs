@@ -1,4 +1,4 @@
-//! What does a program do whose memory is scanned? What it is told on standard input, a line each, answered by a line:
+//! The program whose memory is scanned. Each line on its standard input is an order, and it answers each with one line:
 //!
 //! | line | does | answer |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! How does an application make its calls with Bootseal? Through the client of its token source.
+//! An application that makes its calls with Bootseal, through the client of its token source.
 
 use crate::app::Account;
 use crate::source;

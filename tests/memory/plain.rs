@@ -1,4 +1,4 @@
-//! The same application the usual way: settings in clear, `secrecy` for what is secret, reqwest for the calls.
+//! The application written the usual way: settings in clear, `secrecy` for secrets, reqwest for the calls.
 
 #![allow(clippy::panic)] // its exit status and stderr are for a test
 

@@ -1,4 +1,4 @@
-//! How are the programs of this test run? As children that are told what to do by the line.
+//! The programs of this test run as children that take one order a line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

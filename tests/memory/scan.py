@@ -1,4 +1,4 @@
-"""What of a secret can be found in the memory of a process?
+"""Searches the memory of a process for secrets.
 
   scan.py scan    asked on stdin, answers on stdout, both JSON: {"pid": 1, "images": ["memory"], "needles": {"password": ["<hex>", …]}}
   scan.py prove   plants secrets in a process of its own and scans that; an error where anything else is found than was planted

@@ -1,7 +1,7 @@
-//! What did scan.py find? See there for what it reads and what it counts.
+//! The findings of scan.py, which describes what it reads and what it counts.
 
-use crate::process::beside;
-use crate::secrets::Needles;
+use super::process::beside;
+use super::secrets::Needles;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -1,7 +1,6 @@
-//! Which secrets are looked for? A password, and a sealed file with it, made as an application's would be; the test made them, so it
-//! knows them.
+//! The secrets that are searched for: a password and a sealed file with it, made as an application's would be.
 
-use crate::vendor_process::Vendor;
+use super::vendor_process::Vendor;
 use bootseal_core::{Access, FileLock, Identity, Pin, Role, Secret, ValueKind, Vault};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;

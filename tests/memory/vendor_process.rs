@@ -1,4 +1,4 @@
-//! What is the vendor told, and what has it seen?
+//! The orders to the vendor process, and what it has seen.
 
 use crate::process::{Process, example};
 use serde_json::{Value, json};

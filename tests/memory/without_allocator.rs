@@ -1,4 +1,4 @@
-//! The same application without that line.
+//! The application without the line that wipes what its libraries free.
 
 #![allow(clippy::panic)] // its exit status and stderr are for a test
 

@@ -1,4 +1,4 @@
-//! What do the tests share? A folder that is a whole home, and the real binary run in it.
+//! What the tests share: a folder that is a whole home, and the real binary run in it.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // each test uses a part of it
 

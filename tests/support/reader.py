@@ -1,4 +1,4 @@
-"""What does a sealed file hold, for a reader built from docs/format.md and the public specifications it names alone?
+"""A reader of sealed files, built from docs/format.md and the public specifications it names alone.
 
 `python reader.py FILE [--pin PIN]... [--identity IDENTITY_FILE]` prints one JSON object. A second implementation, to test the
 document and the first one: secrets are ordinary Python objects here, so it is no tool to keep real ones with.

@@ -5,6 +5,19 @@
 use crate::support::Home;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The log of the vendor that runs in this home, as soon as it holds `text`: the vendor writes each line after its response.
+pub fn log_with(home: &Home, text: &str) -> String {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let log = home.read("vendor.log");
+        if log.contains(text) || Instant::now() > until {
+            return log;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 pub struct Running {
     child: Child,

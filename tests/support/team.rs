@@ -1,11 +1,11 @@
-//! Who takes part in the tests of removal and memory? Alice who writes, bob who does too, an application, and its host.
+//! The team in the tests of removal and memory: Alice and Bob, who write, an application, and its host.
 
 use super::Home;
 use bootseal::Loader;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::Once;
+use std::sync::{Condvar, Mutex, Once};
 
 pub const FILE: &str = "app.sealed.toml";
 
@@ -61,11 +61,16 @@ thread_local! {
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Everything that this process has logged, on any thread. Each test searches it for the path of its own folder.
+pub static PROCESS_LOG: (Mutex<String>, Condvar) = (Mutex::new(String::new()), Condvar::new());
+
 struct ToLog;
 
 impl Write for ToLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        PROCESS_LOG.0.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));
+        PROCESS_LOG.1.notify_all();
         Ok(bytes.len())
     }
 
@@ -74,10 +79,15 @@ impl Write for ToLog {
     }
 }
 
-/// What `run` logs on this thread. One subscriber for the whole process: scoped ones miss lines while tests run side by side.
-pub fn told<R>(run: impl FnOnce() -> R) -> (R, String) {
+/// Installs the log's subscriber. There is one for the whole process: scoped ones miss lines while tests run side by side.
+pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| ToLog).init());
+}
+
+/// Runs `run` and returns what it logged on this thread.
+pub fn told<R>(run: impl FnOnce() -> R) -> (R, String) {
+    listen();
     LOG.take();
     let done = run();
     (done, String::from_utf8(LOG.take()).unwrap())

@@ -1,4 +1,4 @@
-//! Which real servers, written by nobody of this project, do the tests log in to? Each is a process of its own; see vendors/serving.py.
+//! The real servers that the tests log in to, written by others. Each is a process of its own; see vendors/serving.py.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 

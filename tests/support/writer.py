@@ -1,4 +1,4 @@
-"""Who else can write a sealed file? A writer built from docs/format.md and the public specifications it names alone.
+"""A writer of sealed files, built from docs/format.md and the public specifications it names alone.
 
 `writer.py create FILE SPEC.json`, `set FILE PATH.json`, `add FILE NAME ROLE RECIPIENT`, `propose FILE PATH.json`: values come from
 stdin, PATH.json is `{"path": ["acme", "password"], "kind": "text"}`. Prints the vault id, or the proposal. A second implementation,

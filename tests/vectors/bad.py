@@ -1,4 +1,4 @@
-"""Which files must a reader of format 1 refuse, at which step, and under which name?
+"""The files that a reader of format 1 must refuse, each with the step and the name of its refusal.
 
 One file for each way to fail, with one fault in it: where the fault is not the signature, the writer signed the file with the fault.
 """

@@ -1,4 +1,4 @@
-"""How is a format-1 file made, byte by byte, when only the specifications are at hand?
+"""Makes a format-1 file byte by byte, from the specifications alone.
 
 Written from format.md, BIP 173, C2SP age and XAES-256-GCM, RFC 5869, 8032 and 9106, without looking at the Rust code: the two
 must arrive at the same bytes on their own. Not for real secrets: nothing here is random, constant in time, or wiped.

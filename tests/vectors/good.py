@@ -1,4 +1,4 @@
-"""Which files must a reader of format 1 take, and what must it find inside?"""
+"""The files that a reader of format 1 must accept, and what it must find inside."""
 import json
 
 from format1 import (Vault, age_identity, age_recipient, base64url, bootseal_table, fixed, passphrase_identity, seal_plaintext, signed,

@@ -1,4 +1,4 @@
-"""Are the vectors of format 1 on disk what the specification gives?
+"""Writes the vectors of format 1, or checks that those on disk are what the specification gives.
 
 `python3 make.py` writes all of them anew, `python3 make.py --check` exits 1 where one differs. Needs `cryptography`, nothing else.
 How a file is made: format1.py. Which files there are: good.py, bad.py.

@@ -1,4 +1,4 @@
-"""How does a vendor of the tests run? What simplejwt.py, oauth_toolkit.py and rest_knox.py share.
+"""The server that simplejwt.py, oauth_toolkit.py and rest_knox.py share.
 
 Django + Django REST framework in one process, on 127.0.0.1 and a free port, over TLS:
 

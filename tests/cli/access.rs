@@ -1,0 +1,128 @@
+//! `access add` and `access list`: who may read and write.
+
+#[cfg(unix)]
+use crate::answers::mode;
+use crate::answers::{ACME, block, document, fails};
+use crate::support::{Home, at_a_terminal};
+use serde_json::json;
+
+#[test]
+fn access_add_and_list_show_who_may() {
+    let home = Home::with_vault(ACME);
+    let mine = home.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]).trim().to_owned();
+    let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
+    let ran = home.run(&["access", "add", "bob", &bob, "--writer", "--yes"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert_eq!(
+        ran.err,
+        "bootseal: bob can open every value that this file holds now, and what is sealed from now on\n"
+    );
+    assert_eq!(home.ok(&["access", "list"]), format!("alice  writer  {mine}\nbob    writer  {bob}\n"));
+    let row = |name: &str, role: &str, recipient: &str| json!({ "name": name, "role": role, "recipient": recipient, "passphrase": false });
+    let wanted = json!({ "access": [row("alice", "writer", &mine), row("bob", "writer", &bob)] });
+    assert_eq!(document(&home, &["access", "list"]), wanted);
+    // A writer can change the file and let others in; the result comes as JSON too.
+    home.ok_with(&["set", "acme.password", "-i", "bob.key"], b"by bob");
+    let web = home.ok(&["keygen", "-o", "web.key"]).trim().to_owned();
+    let after = document(&home, &["access", "add", "web", &web, "--yes", "-i", "bob.key"]);
+    assert_eq!(after["access"][2], row("web", "reader", &web));
+    assert_eq!(home.ok(&["get", "acme.password", "-i", "web.key"]), "by bob");
+    // A reader cannot.
+    for args in [
+        &["set", "acme.x", "--plain", "1", "-i", "web.key"][..],
+        &["access", "add", "eve", "--new-key", "eve.key", "--yes", "-i", "web.key"],
+    ] {
+        let text = fails(&home, args, "no-identity");
+        assert!(text.contains("may read, not write"), "{text}");
+    }
+    assert!(!home.at("eve.key").exists());
+}
+
+#[test]
+fn access_add_changes_no_value_and_refuses_whom_it_has() {
+    let home = Home::with_vault(ACME);
+    let before = home.read("app.sealed.toml");
+    let mine = home.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]).trim().to_owned();
+    let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
+    for (args, kind, word) in [
+        (&["access", "add", "alice", &bob, "--yes"][..], "exists", "alice (writer)"),
+        (&["access", "add", "me2", &mine, "--yes"], "exists", "alice (writer)"),
+        (&["access", "add", "b b", &bob, "--yes"], "usage", "`b b`"),
+        (&["access", "add", "bob", "age1nonsense", "--yes"], "usage", "age1nonsense"),
+        (&["access", "add", "bob"], "usage", ""),
+        (&["access", "add", "bob", &bob, "--new-key", "x"], "usage", ""),
+        (&["access", "add", "bob", &bob], "no-terminal", "--yes"),
+        (&["access", "add", "bob", "--new-key", "x"], "no-terminal", "--yes"),
+        (&["access", "add", "bob", "--new-key", "bob.key", "--yes"], "exists", "bob.key"),
+        (&["access", "add", "bob", "--new-key", "none/x", "--yes"], "io", "none/x"),
+        (&["access"], "usage", ""),
+    ] {
+        if args.len() == 1 {
+            assert_eq!(home.run(args).code, 2);
+            continue;
+        }
+        let text = fails(&home, args, kind);
+        assert!(text.contains(word), "{args:?}: {text}");
+        assert_eq!(home.read("app.sealed.toml"), before, "{args:?}");
+    }
+    assert!(!home.at("x").exists());
+    home.ok(&["access", "add", "bob", &bob, "--yes"]);
+    let after = home.read("app.sealed.toml");
+    assert_eq!(before.split("[bootseal]").next(), after.split("[bootseal]").next());
+    assert_eq!(block(&before, "write_key"), block(&after, "write_key"), "a reader changes nothing for writers");
+    assert_ne!(block(&before, "read_key"), block(&after, "read_key"));
+}
+
+#[test]
+fn access_add_makes_a_key_file_that_opens_and_carries_the_pin() {
+    let home = Home::with_vault(ACME);
+    let ran = home.run(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.contains("made web1.key: it goes to web1 and nowhere else"), "{}", ran.err);
+    #[cfg(unix)]
+    assert_eq!(mode(&home.at("web1.key")), 0o600);
+    let key = home.read("web1.key");
+    assert_eq!(key.lines().next().unwrap(), format!("# vault: {}", home.vault_id()));
+    assert_eq!(home.ok(&["get", "acme.password", "-i", "web1.key"]), "hunter2");
+    // To stdout: the same, and nothing else there.
+    let ran = home.run(&["access", "add", "web2", "--new-key", "-", "--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.out.lines().next().unwrap(), format!("# vault: {}", home.vault_id()));
+    assert_eq!(home.ok_with(&["get", "acme.password", "-i", "-"], ran.out.as_bytes()), "hunter2");
+    assert!(!ran.err.contains("AGE-SECRET-KEY") && !home.read("app.sealed.toml").contains("AGE-SECRET"));
+    // The pin in it holds: another vault is refused with it.
+    home.ok(&["init", "-f", "other.sealed.toml"]);
+    fails(&home, &["list", "-f", "other.sealed.toml", "-i", "web1.key"], "wrong-vault");
+}
+
+#[test]
+fn a_key_is_given_to_stdout_only_after_the_file_was_saved() {
+    let home = Home::with_vault(ACME);
+    home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
+    let ran = home.run(&["access", "add", "eve", "--new-key", "-", "--yes", "-i", "web.key"]);
+    assert_eq!((ran.code, ran.out.as_str()), (4, ""));
+}
+
+#[cfg(unix)]
+#[test]
+fn access_add_shows_the_list_and_takes_only_a_yes() {
+    let home = Home::with_vault(ACME);
+    let before = home.read("app.sealed.toml");
+    let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
+    let add = ["access", "add", "bob", &bob, "--writer"];
+    for answer in ["n\n", "\n", "yy\n", "\u{4}"] {
+        let Some((code, seen, _)) = at_a_terminal(&home, &add, &[("[y/N] ", answer)]) else { return };
+        assert_eq!(code, 2, "{answer:?}: {seen}");
+        assert!(
+            seen.starts_with("Access will be:\nalice  writer  age1")
+                && seen.contains(&format!("bob    writer  {bob}\nAdd bob as a writer? [y/N] ")),
+            "{seen}"
+        );
+        assert_eq!(home.read("app.sealed.toml"), before);
+    }
+    let new_key = ["access", "add", "web", "--new-key", "web.key"];
+    assert_eq!(at_a_terminal(&home, &new_key, &[("[y/N] ", "n\n")]).unwrap().0, 2);
+    assert!(!home.at("web.key").exists());
+    assert_eq!(at_a_terminal(&home, &add, &[("[y/N] ", "Y\n")]).unwrap().0, 0);
+    assert!(home.ok(&["access", "list"]).contains(&bob));
+}

@@ -1,0 +1,73 @@
+//! Mistakes on the command line: each is explained, and none repeats a secret.
+
+use crate::answers::{ACME, fails};
+use crate::support::Home;
+
+#[test]
+fn help_and_version_go_to_stdout_and_mistakes_to_stderr() {
+    let home = Home::new();
+    assert_eq!(home.ok(&["--version"]), format!("bootseal {}\n", env!("CARGO_PKG_VERSION")));
+    for verb in ["keygen", "init", "seal", "set", "get", "list", "verify", "access", "login"] {
+        let help = home.ok(&[verb, "--help"]);
+        assert!(help.contains("Usage: bootseal ") && help.lines().all(|line| line.chars().count() <= 120), "{help}");
+    }
+    for args in [&["sett", "x"][..], &["list", "--nope"], &["get"]] {
+        fails(&home, args, "usage");
+    }
+    let ran = home.run(&[]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.contains("Begin with: bootseal init"), "{}", ran.err);
+}
+
+#[test]
+fn a_value_in_argv_is_never_repeated_however_it_is_written() {
+    let home = Home::with_vault(ACME);
+    for args in [
+        &["set", "acme.password=hunter4"][..],
+        &["set", "acme.password hunter4"],
+        &["set", "acme.password: hunter4"],
+        &["set", "acme.password", "correct", "hunter4", "battery"],
+        &["set", "acme.password", "--hunter4"],
+        &["set", "acme.password", "--hunter"],
+        &["set", "acme.password", "-hunter4"],
+        &["set", "acme.password", "--generate", "hunter4", "hunter4"],
+    ] {
+        let text = fails(&home, args, "usage");
+        assert!(!text.contains("hunter"), "{args:?}: {text}");
+        assert!(!home.run(&[args, &["--json"]].concat()).err.contains("hunter"), "{args:?} --json");
+    }
+}
+
+#[test]
+fn a_mistake_that_holds_no_secret_is_said_in_full() {
+    let home = Home::new();
+    for (args, words) in [
+        (&["seal", "app.ini", "--format", "ini"][..], "toml, properties, env, json, yaml"),
+        (&["list", "--color", "pink"], "always"),
+        (&["set", "x", "--generate", "40"], "--generate=40"),
+        (&["sett", "x"], "Did you mean 'get' or 'set'?"),
+    ] {
+        let text = fails(&home, args, "usage");
+        assert!(text.contains(words), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn a_private_key_in_place_of_a_recipient_is_never_repeated() {
+    let home = Home::with_vault(ACME);
+    home.ok(&["keygen", "-o", "bob.key"]);
+    let key = home.read("bob.key").lines().last().unwrap().to_owned();
+    let (pair, short) = (format!("bob={key}"), &key[..30]);
+    for args in [
+        &["access", "add", "bob", &key, "--yes"][..],
+        &["access", "add", &key, "age1x", "--yes"],
+        &["init", "-f", "b.sealed.toml", "--writer", &pair],
+        &["init", "-f", "b.sealed.toml", "--reader", &key],
+        &["list", "--pin", &key],
+    ] {
+        let text = fails(&home, args, "usage");
+        assert!(!text.contains(short), "{args:?}: {text}");
+    }
+    let ran = home.run(&["list", "-i", &key]);
+    assert!(!ran.err.contains(short), "{}", ran.err);
+}

@@ -1,0 +1,176 @@
+//! A command that is killed at any moment leaves the old file or the new one, and nothing that stops the next command.
+
+use crate::support::Home;
+use crate::support::team::FILE;
+use bootseal_core::{Identity, IdentityFile, SealedFile};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const VALUES: usize = 300;
+const KILLS: u32 = 200;
+const MEMORY: &str = ".local/state/bootseal/known_vaults";
+const SIGKILL: i32 = 9;
+
+/// A command that changes the file, and what it needs beside it. Add a line for each that writes in a way of its own.
+struct Operation {
+    args: &'static [&'static str],
+    /// Makes what the command works on, from the file as it was at first; what it leaves is the old file.
+    prepare: fn(&Home),
+    /// Whether the vault has another id afterwards.
+    new_id: bool,
+    /// Works afterwards, on the old file and on the new one.
+    next: &'static [&'static str],
+}
+
+const SET: &[&str] = &["set", "next", "--plain", "command"];
+
+#[rustfmt::skip] // one operation a line
+const OPERATIONS: &[Operation] = &[
+    Operation { args: &["rotate"], prepare: |_| {}, new_id: false, next: SET },
+    Operation { args: &["rotate", "--signing-key"], prepare: |_| {}, new_id: true, next: SET },
+    Operation { args: &["access", "remove", "app", "--yes"], prepare: |_| {}, new_id: false, next: SET },
+    Operation { args: &["access", "remove", "bob", "--yes"], prepare: |_| {}, new_id: true, next: SET },
+    Operation { args: &["access", "add", "web", "--new-key", "web.key", "--yes"], prepare: forget_key, new_id: false, next: SET },
+    Operation { args: SIGN, prepare: edit_by_hand, new_id: false, next: SIGN },
+    Operation { args: MERGE, prepare: make_branches, new_id: false, next: SET },
+];
+
+const SIGN: &[&str] = &["sign", "--yes", "--against", "basis"];
+/// As git calls it; what it is to leave its result in is the file itself here.
+const MERGE: &[&str] = &["git", "merge", "common", FILE, "theirs", FILE];
+
+fn edit_by_hand(home: &Home) {
+    let signed = home.read(FILE);
+    home.write("basis", &signed);
+    home.write(FILE, signed.replace("# readable", "# edited"));
+}
+
+/// Two branches of one version, each with a property of its own; made once.
+fn make_branches(home: &Home) {
+    if !home.at("ours").exists() {
+        let common = home.read(FILE);
+        home.write("common", &common);
+        for (name, property) in [("ours", "w.a"), ("theirs", "w.b")] {
+            home.write(FILE, &common);
+            home.ok(&["set", property, "--plain", name]);
+            home.write(name, home.read(FILE));
+        }
+        for args in [
+            &["init", "-q"][..],
+            &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "empty"],
+        ] {
+            let mut git = std::process::Command::new("git");
+            assert!(git.args(args).current_dir(home.path()).env("HOME", home.path()).status().unwrap().success());
+        }
+    }
+    home.write(FILE, home.read("ours"));
+}
+
+fn forget_key(home: &Home) {
+    let _ = std::fs::remove_file(home.at("web.key"));
+}
+
+fn value(at: usize) -> String {
+    format!("value {at} {}", "x".repeat(at % 100))
+}
+
+fn vault() -> Home {
+    let values = (0..VALUES).map(|at| format!("v{at} = \"secret:{}\"\n", value(at)));
+    let home = Home::with_vault(&format!("# readable\n{}", values.collect::<String>()));
+    home.ok(&["access", "add", "bob", "--new-key", "bob.key", "--writer", "--yes"]);
+    home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
+    home
+}
+
+/// What is there verifies, opens for the writer, and holds every value. Its generation, and whether the vault is still `id`.
+fn whole(home: &Home, alice: &[Identity], id: &str) -> (u64, bool) {
+    let file = SealedFile::read(&home.at(FILE)).unwrap().verify(&[id.parse().unwrap()]).unwrap();
+    let generation = file.generation();
+    let writer = file.open_for_writing(alice).unwrap();
+    writer.check_key_blocks(alice).unwrap();
+    let values = writer.open_all().unwrap();
+    assert_eq!(values.len(), VALUES);
+    for (at, (name, opened)) in values.iter().enumerate() {
+        assert_eq!(name.to_string(), format!("v{at}"));
+        assert!(opened.secret.expose(|bytes| bytes == value(at).as_bytes()), "{name}");
+    }
+    (generation, writer.file().vault_id().to_string() == id)
+}
+
+/// Temporary files of dead commands: they are sealed as the file itself is.
+fn leftovers(home: &Home) -> usize {
+    let files = [".", ".local/state/bootseal"].into_iter().flat_map(|folder| home.at(folder).read_dir().unwrap());
+    let left = files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "tmp"));
+    left.inspect(|path| assert!(!std::fs::read_to_string(path).unwrap().contains("value "), "{path:?}")).count()
+}
+
+/// 0 to 1.
+fn random() -> f64 {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).unwrap();
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+#[test]
+fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
+    let home = vault();
+    let alice = IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap().identities;
+    let (first, memory, id) = (home.read(FILE), home.read(MEMORY), home.vault_id());
+    let (generation, _) = whole(&home, &alice, &id);
+    // As it was at first, but for what dead commands left beside it.
+    let restore = || {
+        home.write(FILE, &first);
+        home.write(MEMORY, &memory);
+    };
+    let (mut killed, mut renamed) = (0, 0);
+    for (number, operation) in OPERATIONS.iter().enumerate() {
+        // How long it takes when nothing stops it, so that the kills fall inside.
+        let start =
+            |home: &Home| home.command(operation.args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut length = Duration::ZERO;
+        for _ in 0..3 {
+            restore();
+            (operation.prepare)(&home);
+            let began = Instant::now();
+            assert!(start(&home).wait().unwrap().success(), "{:?}", operation.args);
+            length = length.max(began.elapsed());
+        }
+        let share = OPERATIONS.len() as u32;
+        let kills = KILLS / share + u32::from((number as u32) < KILLS % share);
+        for kill in 0..kills {
+            restore();
+            (operation.prepare)(&home);
+            let old = home.read(FILE);
+            let mut child = start(&home);
+            // Every other one falls into the last part, where the file is written. The wait is what is tested, not a wait for something.
+            let from = if kill % 2 == 0 { 0.0 } else { 0.7 };
+            std::thread::sleep(length.mul_f64(from + (1.0 - from) * random()));
+            child.kill().unwrap();
+            let died = child.wait().unwrap().signal() == Some(SIGKILL);
+            killed += u32::from(died);
+            let changed = home.read(FILE) != old;
+            if changed {
+                renamed += u32::from(died);
+                let (now, same_id) = whole(&home, &alice, &id);
+                assert!(now > generation && same_id != operation.new_id, "{:?}: generation {now}", operation.args);
+            }
+            // Other work on this machine makes runs longer and shorter: the end is followed.
+            length = length.mul_f64(if changed { 0.9 } else { 1.03 });
+            // No lock of the dead is in the way, and the memory is no half of one.
+            let ran = home.run(operation.next);
+            assert_eq!(ran.code, 0, "after {:?}: {}", operation.args, ran.err);
+        }
+    }
+    let left = leftovers(&home);
+    println!(
+        "{killed} of {KILLS} were killed before they had ended, {renamed} of them with the new file in place; {left} temporary files were left"
+    );
+    assert!(killed > 0 && renamed < killed, "{killed} killed, {renamed} of them after the rename");
+    // Once more from the start, beside all that is left, to the end.
+    restore();
+    home.ok(&["rotate", "--signing-key"]);
+    home.ok(&["access", "remove", "app", "--yes"]);
+    home.ok(&["verify"]);
+    assert_eq!(leftovers(&home), left);
+}

@@ -1,0 +1,524 @@
+//! `edit` opens the whole file in an editor: nothing typed is lost, and nothing in clear is left behind.
+
+use crate::support::{Home, Ran, unseen};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const VAULT: &str = "# Acme payments\n[acme]\nurl  =  'https://acme.example'   # theirs\nuser = \"secret:bob-of-acme\"\npassword = \"secret:hunter2\"\n\n\
+                     [acme.login]\nurl = \"https://acme.example/login\"\njson = { u = \"${user}\", p = \"${password}\" }\ntoken = { json = \"/token\" }\n\n\
+                     [tls]\nkey = \"secret:-----BEGIN KEY-----\\nline-of-the-key\\n-----END KEY-----\\n\"\n";
+
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// An editor in the place of a person: at its first opening it runs the first of these lines of shell, and so on; `$1` is the file. What it was
+/// shown each time lies in `seen.1`, `seen.2`, …
+fn editor(home: &Home, openings: &[&str]) {
+    let mut script =
+        "#!/bin/bash\ncd \"$HOME\"; n=1; while [ -e seen.$n ]; do n=$((n+1)); done; cp \"$1\" seen.$n\ncase $n in\n"
+            .to_owned();
+    for (index, opening) in openings.iter().enumerate() {
+        script.push_str(&format!("{}) {opening};;\n", index + 1));
+    }
+    script.push_str("*) touch too-often;;\nesac\n");
+    home.write("the editor", script);
+    std::fs::set_permissions(home.at("the editor"), PermissionsExt::from_mode(0o700)).unwrap();
+    for entry in std::fs::read_dir(home.path()).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("seen.") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+}
+
+fn command(home: &Home, args: &[&str]) -> Command {
+    let mut command = home.command(&[&["edit"], args].concat());
+    command.env("PATH", PATH).env("EDITOR", "'./the editor'").env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
+    // A folder of one's own, so that tests at the same time do not see each other's.
+    command.env("XDG_RUNTIME_DIR", runtime(home));
+    command
+}
+
+fn runtime(home: &Home) -> PathBuf {
+    let name = home.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
+    let folder = PathBuf::from(format!("/dev/shm/edit-test-{name}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn in_memory(home: &Home) -> Vec<PathBuf> {
+    std::fs::read_dir(runtime(home)).unwrap().flatten().map(|entry| entry.path()).collect()
+}
+
+fn edit_with(home: &Home, openings: &[&str], args: &[&str]) -> Ran {
+    editor(home, openings);
+    let ran: Ran = command(home, args).output().unwrap().into();
+    assert!(!home.at("too-often").exists(), "the editor was opened more often than {}: {}", openings.len(), ran.err);
+    assert!(!ran.err.contains("hunter") && !ran.out.contains("hunter"), "{ran:?}");
+    assert_eq!(in_memory(home), Vec::<PathBuf>::new());
+    let _ = std::fs::remove_dir(runtime(home));
+    ran
+}
+
+fn edit(home: &Home, openings: &[&str]) -> Ran {
+    edit_with(home, openings, &[])
+}
+
+fn ok(home: &Home, openings: &[&str]) -> Ran {
+    let ran = edit(home, openings);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran
+}
+
+/// The lines of the user's part that differ.
+fn differing(before: &str, after: &str) -> Vec<String> {
+    let user = |text: &str| text.split_once("[bootseal]").unwrap().0.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (before, after) = (user(before), user(after));
+    assert_eq!(before.len(), after.len());
+    after.into_iter().zip(before).filter(|(one, other)| one != other).map(|(one, _)| one).collect()
+}
+
+fn drafts(home: &Home) -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(home.at(".local/state/bootseal/drafts"));
+    folder.map(|folder| folder.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+}
+
+#[test]
+fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
+    let home = Home::with_vault(VAULT);
+    let before = home.read("app.sealed.toml");
+    // Saved by a rename, as many editors do.
+    let ran = ok(
+        &home,
+        &[
+            "sed 's/hunter2/hunter3/' \"$1\" > \"$1.tmp\"; stat -f -c %T \"$1\" > where; stat -c '%a %n' \"$1\" \"$(dirname \"$1\")\" >> where; mv \"$1.tmp\" \"$1\"",
+        ],
+    );
+    assert!(ran.err.contains("acme.password: sealed value changed"), "{}", ran.err);
+    let after = home.read("app.sealed.toml");
+    assert_eq!(differing(&before, &after).len(), 1);
+    assert!(differing(&before, &after)[0].starts_with("password = \"sealed:"));
+    assert_eq!(home.ok(&["get", "acme.password"]), "hunter3");
+    let modes = home.read("where");
+    assert!(modes.starts_with("tmpfs\n600 /dev/shm/") && modes.lines().nth(2).unwrap().starts_with("700 "), "{modes}");
+    let seen = home.read("seen.1");
+    let text: String = seen.split_inclusive('\n').filter(|line| !line.starts_with("#:")).collect();
+    assert!(text.contains("url  =  'https://acme.example'   # theirs\nuser = \"secret:bob-of-acme\"\n"), "{text}");
+    assert!(text.contains("secret:-----BEGIN KEY-----\nline-of-the-key\n") && !text.contains("[bootseal]"), "{text}");
+    // Comments, order, new and renamed properties: the text is the editor's.
+    ok(
+        &home,
+        &[
+            "sed -i 's/^# Acme payments/# Acme, payments/; s/^user = /login_name = /; s/.{user}/${login_name}/; s/^\\[tls\\]/[tls]\\nnew = \"secret:fresh-one\"/' \"$1\"",
+        ],
+    );
+    assert_eq!(home.ok(&["get", "acme.login_name"]), "bob-of-acme");
+    assert_eq!(home.ok(&["get", "tls.new"]), "fresh-one");
+    let text = home.read("app.sealed.toml");
+    assert!(
+        text.starts_with("# Acme, payments\n[acme]\n")
+            && text.contains("[tls]\nnew = \"sealed:")
+            && !text.contains("fresh-one"),
+        "{text}"
+    );
+    // Nothing, said as nothing.
+    let before = home.read("app.sealed.toml");
+    for opening in ["true", "touch \"$1\"", "sed -i 1,2d \"$1\""] {
+        let ran = ok(&home, &[opening]);
+        assert!(ran.err.contains("nothing was changed") && home.read("app.sealed.toml") == before, "{}", ran.err);
+    }
+    for (opening, words) in [(": > \"$1\"", "the text is empty"), ("exit 3", "the editor ended with exit status: 3")] {
+        let ran = edit(&home, &[opening]);
+        assert!(ran.code != 0 && ran.err.contains(words) && home.read("app.sealed.toml") == before, "{}", ran.err);
+    }
+    assert_eq!(drafts(&home), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
+    let home = Home::with_vault(VAULT);
+    for (mistake, words, mend, line) in [
+        ("s/^\\[tls\\]/[tls]\\nport = /", "not TOML", "s/^port = $/port = 443/", Some("port = ")),
+        ("s/^\\[tls\\]/[bootseal]\\nepoch = 7\\n\\n[tls]/", "[bootseal] is not edited", "/^.bootseal/,/^epoch/d", None),
+        ("s/^\\[tls\\]/[tls]\\nx = { y = 1, }/", "TOML 1.1 allows it", "s/^x = .*/x.y = 1/", Some("x = {")),
+        (
+            "s/^url = \"https/url = \"secret:https/",
+            "acme.login.url: is marked secret:, and belongs to a login profile",
+            "s/secret:https/https/",
+            None,
+        ),
+        ("s/^\\[tls\\]/[tls]\\nl = [\"secret:x1234567\"]/", "in an array", "s/^l = .*/l = 1/", Some("l = [")),
+        ("s/^token = .*/token = 5/", "acme.login", "s/^token = 5/token = { json = \"\\/token\" }/", None),
+        (
+            "s/^password = /# password = \"secret:hunter2\"\\npassword = /",
+            "the comment holds the value of acme.password",
+            "/^# password/d",
+            Some("# password"),
+        ),
+    ] {
+        let other = format!("s/bob-of-acme/bob-{}/", words.len());
+        let ran = edit(
+            &home,
+            &[
+                &format!("sed -i '{mistake}' \"$1\""),
+                &format!("sed -i '{mend}; {}' \"$1\"", other.replace("bob-of-acme", "bob-[a-z0-9-]*")),
+            ],
+        );
+        assert_eq!(ran.code, 0, "{words}: {}\n{}", ran.err, home.read("seen.1"));
+        let seen = home.read("seen.2");
+        let top: Vec<&str> = seen.lines().take_while(|line| line.starts_with("#:")).collect();
+        assert!(top[0].contains(words), "{words}: {seen}");
+        if let Some(text) = line {
+            let number = seen.lines().position(|line| line.starts_with(text)).unwrap() + 1;
+            assert!(top[0].starts_with(&format!("#: line {number}, column ")), "{number}: {seen}");
+        }
+        assert!(!top.iter().any(|line| line.contains("hunter")), "{seen}");
+        assert_eq!(home.ok(&["get", "acme.user"]), format!("bob-{}", words.len()));
+    }
+    // Closed without a change: given up, and nothing is lost.
+    let before = home.read("app.sealed.toml");
+    let ran = edit(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\"", "true"]);
+    assert!(
+        ran.code == 1 && ran.err.contains("app.sealed.toml: not TOML") && ran.err.contains("is kept, sealed"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(home.read("app.sealed.toml"), before);
+    let [draft] = drafts(&home).try_into().unwrap();
+    assert!(!std::fs::read_to_string(&draft).unwrap().contains("hunter"));
+    assert_eq!(std::fs::metadata(&draft).unwrap().permissions().mode() & 0o777, 0o600);
+    let ran = edit(&home, &[]);
+    assert!(ran.code == 2 && ran.err.contains("add --yes"), "{}", ran.err);
+    // Looked at and closed: it stays. Then mended.
+    let ran = edit_with(&home, &["sed -i 's/hunter3\"x/hunter3/' \"$1\""], &["--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(home.read("seen.1").contains("hunter3\"x"));
+    assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter3", 0));
+}
+
+#[test]
+fn what_is_typed_above_our_lines_is_taken_and_they_are_not() {
+    let home = Home::with_vault(VAULT);
+    let ran = edit(&home, &["sed -i '1i region = \"eu\"' \"$1\""]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let text = home.read("app.sealed.toml");
+    assert!(text.contains("region = \"eu\"\n") && !text.contains("#:"), "{text}");
+}
+
+#[test]
+fn a_profile_that_was_broken_before_may_stay_so_and_that_is_said() {
+    let home = Home::with_vault(VAULT);
+    home.ok(&["set", "acme.login.url", "--plain", "http://acme.example/login"]);
+    let ran = ok(&home, &["sed -i 's/hunter2/hunter3/' \"$1\""]);
+    assert!(ran.err.contains("warning: ") && ran.err.contains("is not https"), "{}", ran.err);
+    assert_eq!(home.ok(&["get", "acme.password"]), "hunter3");
+}
+
+#[test]
+fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
+    let home = Home::with_vault(VAULT);
+    let break_off = || {
+        let ran = edit(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\"", "true"]);
+        assert!(ran.code == 1 && ran.err.contains("is kept, sealed"), "{}", ran.err);
+        runtime(&home)
+    };
+    let memory = break_off();
+    let surroundings = [("EDITOR", "'./the editor'"), ("XDG_RUNTIME_DIR", memory.to_str().unwrap())];
+    let question = "an edit that was broken off is kept. Go on with it? [y/N] ";
+    let for_good = "Give it up, and with it what was typed? [y/N] ";
+    // Broken off once more, at the question: it stays.
+    editor(&home, &[]);
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "\x03")]);
+    assert!(ran.code != 0 && drafts(&home).len() == 1 && !home.at("too-often").exists(), "{ran:?}");
+    // Yes: what was typed lies there again.
+    editor(&home, &["sed -i 's/hunter3\"x/hunter3/' \"$1\""]);
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "y\n")]);
+    assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
+    assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter3", 0));
+    // No: it is given up, where that is meant, and the file as it is lies there.
+    home.ok_with(&["set", "acme.password", "-"], b"hunter2");
+    break_off();
+    editor(&home, &["true"]);
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "\n"), (for_good, "\n")]);
+    assert!(ran.code == 2 && drafts(&home).len() == 1 && ran.out.contains("is still kept"), "{ran:?}");
+    let ran = home.typed(&["edit"], &surroundings, &[(question, "n\n"), (for_good, "y\n")]);
+    assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
+    assert!(home.read("seen.1").contains("secret:hunter2") && !home.read("seen.1").contains("hunter3"));
+    assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter2", 0));
+    std::fs::remove_dir(memory).unwrap();
+}
+
+#[test]
+fn what_would_become_readable_is_agreed_to_first() {
+    let home = Home::with_vault(VAULT);
+    let unseal = "sed -i 's/\"secret:bob-of-acme/\"bob-of-acme/' \"$1\"";
+    let ran = edit(&home, &[unseal, "sed -i 's/\"bob-of-acme/\"secret:bob-of-acme/' \"$1\""]);
+    assert!(ran.code == 0 && ran.err.contains("nothing was changed"), "{}", ran.err);
+    assert!(
+        home.read("seen.2")
+            .contains("#: sealed until now, and readable by everyone who has the file from here on: acme.user")
+    );
+    let ran = edit(&home, &[unseal, "touch \"$1\""]);
+    assert!(ran.code == 1 && !home.read("app.sealed.toml").contains("bob-of-acme"), "{}", ran.err);
+    std::fs::remove_file(&drafts(&home)[0]).unwrap();
+    ok(&home, &[unseal, "sed -i '/delete this line/d' \"$1\""]);
+    assert!(home.read("app.sealed.toml").contains("user = \"bob-of-acme\"\n"));
+}
+
+#[test]
+fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
+    let home = Home::with_vault(VAULT);
+    let set =
+        |name: &str, value: &str| format!("printf {value} | \"$BOOTSEAL\" set {name} -i .config/bootseal/identity.txt");
+    ok(
+        &home,
+        &[&format!("sed -i 's/hunter2/hunter3/; s/^# Acme payments/# Ours/' \"$1\"; {}", set("acme.user", "carol"))],
+    );
+    let got = |name: &str| home.ok(&["get", name]);
+    assert_eq!((got("acme.password").as_str(), got("acme.user").as_str()), ("hunter3", "carol"));
+    assert!(home.read("app.sealed.toml").starts_with("# Ours\n"));
+    // Even where new keys were made meanwhile.
+    ok(&home, &["sed -i 's/hunter3/hunter4/' \"$1\"; \"$BOOTSEAL\" rotate --signing-key --yes"]);
+    assert_eq!((got("acme.password").as_str(), got("acme.user").as_str()), ("hunter4", "carol"));
+    // Both changed one: the person decides, and what else was changed is there.
+    let clash = format!(
+        "sed -i 's/hunter4/hunter-mine/' \"$1\"; {}; {}",
+        set("acme.password", "hunter-theirs"),
+        set("tls.more", "added")
+    );
+    ok(&home, &[&clash, "sed -i 's/hunter-mine/hunter-both/' \"$1\""]);
+    let seen = home.read("seen.2");
+    assert!(seen.starts_with("#: changed by someone else meanwhile, and by you: acme.password\n"), "{seen}");
+    assert!(seen.contains("\"secret:hunter-mine\"") && seen.contains("more = \"secret:added\""), "{seen}");
+    assert_eq!((got("acme.password").as_str(), got("tls.more").as_str()), ("hunter-both", "added"));
+    // Closed without a decision: theirs stays in the file, and mine is kept.
+    let clash = format!("sed -i 's/hunter-both/hunter-mine/' \"$1\"; {}", set("acme.password", "hunter-theirs"));
+    let ran = edit(&home, &[&clash, "true"]);
+    assert!(ran.code == 1 && ran.err.contains("is kept, sealed"), "{}", ran.err);
+    assert_eq!(got("acme.password"), "hunter-theirs");
+    let ran = edit_with(&home, &["true"], &["--yes"]);
+    assert_eq!((ran.code, got("acme.password").as_str()), (0, "hunter-mine"), "{}", ran.err);
+}
+
+#[test]
+fn killed_in_the_middle_it_leaves_nothing_in_clear_and_loses_nothing() {
+    for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-KILL", -1)] {
+        let home = Home::with_vault(VAULT);
+        editor(&home, &["sed -i 's/hunter2/hunter3/' \"$1\"; echo ready; exec tail -f /dev/null > /dev/null 2>&1"]);
+        let mut child = command(&home, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!((line.as_str(), in_memory(&home).len()), ("ready\n", 1));
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let ended: Ran = child.wait_with_output().unwrap().into();
+        assert_eq!(ended.code, code, "{signal}: {}", ended.err);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !in_memory(&home).is_empty() {
+            assert!(std::time::Instant::now() < end, "{signal}: the text is still there");
+            std::thread::yield_now();
+        }
+        assert_eq!(home.ok(&["get", "acme.password"]), "hunter2");
+        if signal == "-KILL" {
+            // Nobody was left to keep it, and to end the editor.
+            end_editor(&home);
+            continue;
+        }
+        assert!(!std::fs::read_to_string(&drafts(&home)[0]).unwrap().contains("hunter"));
+        let ran = edit_with(&home, &["true"], &["--yes"]);
+        assert_eq!((ran.code, home.ok(&["get", "acme.password"]).as_str()), (0, "hunter3"), "{}", ran.err);
+    }
+}
+
+/// The `tail` whose home this is.
+fn end_editor(home: &Home) {
+    let marker = format!("HOME={}\0", home.path().display());
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
+        if read("cmdline").starts_with(b"tail\0-f") && String::from_utf8_lossy(&read("environ")).contains(&marker) {
+            let pid = entry.file_name().into_string().unwrap();
+            assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+        }
+    }
+    let _ = std::fs::remove_dir(runtime(home));
+}
+
+#[test]
+fn the_editor_is_found_by_an_absolute_path() {
+    let home = Home::with_vault(VAULT);
+    editor(&home, &["sed -i 's/hunter2/hunter3/' \"$1\"", "true", "true", "true"]);
+    let run = |variables: &[(&str, &str)]| -> Ran {
+        command(&home, &[]).envs(variables.iter().copied()).output().unwrap().into()
+    };
+    let full = home.at("the editor").display().to_string();
+    let ran = run(&[("VISUAL", &full), ("EDITOR", "false")]); // a path with a blank in it
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    std::os::unix::fs::symlink(home.at("the editor"), home.at("code")).unwrap();
+    for (variables, code, words) in [
+        (
+            [("EDITOR", "no-such-editor"), ("PATH", PATH)],
+            1,
+            "$EDITOR: no-such-editor is not found in an absolute folder of PATH",
+        ),
+        ([("EDITOR", "code"), ("PATH", ".:")], 1, "is not found in an absolute folder of PATH"),
+        ([("EDITOR", "'x"), ("PATH", PATH)], 1, "a quote in it is not closed"),
+        ([("EDITOR", "./code --wait"), ("PATH", PATH)], 0, "workbench.localHistory.enabled"),
+        ([("EDITOR", "./'the editor'"), ("PATH", PATH)], 0, "is not known here"),
+    ] {
+        // `--wait` would be the file for this editor: it is told by its last word.
+        let script = home.read("the editor").replace("\"$1\"", "\"${@: -1}\"");
+        home.write("the editor", script);
+        let ran = run(&variables);
+        assert!(ran.code == code && ran.err.contains(words), "{variables:?}: {}", ran.err);
+    }
+    let no_keys = "env | grep -c BOOTSEAL_IDENTITY > count; true";
+    editor(&home, &[no_keys]);
+    assert_eq!(run(&[("BOOTSEAL_IDENTITY", ".config/bootseal/identity.txt")]).code, 0);
+    assert_eq!(home.read("count"), "0\n");
+    let _ = std::fs::remove_dir(runtime(&home));
+}
+
+/// A home whose settings tell every editor to keep what it can.
+fn messy() -> Home {
+    let home = Home::with_vault(VAULT);
+    let vim = "set nocompatible backup writebackup undofile swapfile backupdir=~ undodir=~ directory=~ viminfo='100,n~/.viminfo\n";
+    home.write(".vimrc", vim);
+    std::fs::create_dir_all(home.at(".config/nvim")).unwrap();
+    home.write(".config/nvim/init.vim", "set backup writebackup undofile swapfile backupdir=~ undodir=~ directory=~\n");
+    home.write(".nanorc", "set backup\nset backupdir \"~\"\nset historylog\nset positionlog\nset locking\n");
+    home.write(
+        ".emacs",
+        "(setq backup-directory-alist '((\".\" . \"~/\")) make-backup-files t auto-save-default t) (savehist-mode 1)\n",
+    );
+    home
+}
+
+#[test]
+fn real_editors_leave_nothing_behind() {
+    let vim = [("hunter2", "/hunter2\r"), ("hunter2", ":%s/hunter2/hunter3/\r"), ("hunter3", ":wq\r")];
+    let emacs = [
+        ("hunter2", "\u{1b}%hunter2\rhunter3\r"),
+        ("with hunter3", "!"),
+        ("Replaced", "\u{18}\u{13}"),
+        ("Wrote", "\u{18}\u{3}"),
+    ];
+    let nano = [
+        ("hunter2", "\u{1c}"),
+        ("Search (to replace)", "hunter2\r"),
+        ("Replace with", "hunter3\r"),
+        ("this instance", "A"),
+        ("Replaced 1", "\u{f}"),
+        ("Write", "\r"),
+        ("Wrote", "\u{18}"),
+    ];
+    for (name, keys) in [("vi", vim.as_slice()), ("vim", &vim), ("nvim", &vim), ("emacs -nw", &emacs), ("nano", &nano)]
+    {
+        let home = messy();
+        let before = files(home.path());
+        let variables =
+            [("EDITOR", name), ("TERM", "xterm"), ("XDG_RUNTIME_DIR", "/nonexistent"), ("LC_ALL", "C.UTF-8")];
+        let ran = home.typed(&["edit"], &variables, keys);
+        assert_eq!(ran.code, 0, "{name}: {}{}", ran.out, ran.err);
+        assert_eq!(home.ok(&["get", "acme.password"]), "hunter3", "{name}");
+        for file in files(home.path()) {
+            let content = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+            assert!(!content.contains("hunter") && !content.contains("bob-of-acme"), "{name} left {}", file.display());
+            let known = before.contains(&file) || file.starts_with(home.at(".local/state"));
+            assert!(known || content.is_empty() || !content.contains("acme"), "{name} left {}", file.display());
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(files(&entry.path())),
+            false => found.push(entry.path()),
+        }
+    }
+    found
+}
+
+#[test]
+fn of_ten_thousand_properties_one_line_changes() {
+    let lines = (0..10_000).map(|number| format!("p{number:05} = \"secret:value-{number}\"\n"));
+    let home = Home::with_vault(&format!("[t]\n{}", lines.collect::<String>()));
+    let before = home.read("app.sealed.toml");
+    ok(&home, &["sed -i 's/\"secret:value-4711\"/\"secret:other\"/' \"$1\""]);
+    let after = home.read("app.sealed.toml");
+    let changed = differing(&before, &after);
+    assert!(changed.len() == 1 && changed[0].starts_with("p04711 = \"sealed:"), "{changed:?}");
+    let own = |text: &str| text.split_once("[bootseal]").unwrap().1.to_owned();
+    let (one, other) = (own(&before), own(&after));
+    let changed: Vec<&str> =
+        other.lines().zip(one.lines()).filter(|(one, other)| one != other).map(|(line, _)| line).collect();
+    assert!(
+        matches!(changed[..], [generation, signature] if generation.starts_with("generation") && signature.starts_with("signature"))
+    );
+}
+
+/// No secret in what reaches a disk, argv or an environment, as the system sees it.
+#[test]
+fn strace_sees_no_secret_where_it_should_not_be() {
+    let home = Home::with_vault(VAULT);
+    home.write("more.toml", "[more]\na = \"secret:hunter7\"\n");
+    home.write("value", "hunter8");
+    editor(
+        &home,
+        &[
+            "sed 's/hunter2/hunter3/' \"$1\" > \"$1.tmp\"; mv \"$1.tmp\" \"$1\"",
+            "sed -i 's/hunter3/hunter4\"/' \"$1\"; kill -TERM $PPID; sleep 0.2",
+        ],
+    );
+    // The editor of this test keeps what it was shown: that is no part of what is looked at.
+    let script = home.read("the editor").replace("cp \"$1\" seen.$n", ": > seen.$n");
+    home.write("the editor", script);
+    let own = env!("CARGO_BIN_EXE_bootseal");
+    for (line, code, environment) in [
+        ("\"$BOOTSEAL\" set acme.other < value", 0, 0),
+        ("\"$BOOTSEAL\" seal more.toml -f app.sealed.toml", 0, 0),
+        ("\"$BOOTSEAL\" rotate", 0, 0),
+        ("\"$BOOTSEAL\" edit", 0, 0),
+        ("\"$BOOTSEAL\" edit", 143, 0),
+        ("\"$BOOTSEAL\" exec --files -- cat /dev/null", 0, 0),
+        ("\"$BOOTSEAL\" exec --only acme -- env > /dev/null", 0, 1),
+    ] {
+        let mut strace = Command::new("strace");
+        let calls = "trace=write,writev,pwrite64,pwritev,open,openat,creat,execve,rename,renameat,renameat2,mkdir,mkdirat,link,linkat,symlink,symlinkat,sendto,sendmsg";
+        strace.args(["-f", "-v", "-y", "-s", "100000", "-o", "trace", "-e", calls, "sh", "-c", line]);
+        strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("USER", "alice").env("PATH", PATH);
+        strace.env("BOOTSEAL", own).env("EDITOR", "'./the editor'").stdin(Stdio::null());
+        let ran: Ran =
+            strace.output().unwrap_or_else(|error| panic!("strace: {error}; scripts/test installs it")).into();
+        assert_eq!(ran.code, code, "{line}: {}", ran.err);
+        let trace = String::from_utf8_lossy(&std::fs::read(home.at("trace")).unwrap()).into_owned();
+        assert!(trace.contains("app.sealed.toml"), "{line}: nothing was traced");
+        let mut programs = 0;
+        for call in trace.lines().filter(|call| {
+            unseen(call) || ["hunter", "bob-of-acme", "line-of-the-key"].iter().any(|secret| call.contains(secret))
+        }) {
+            let what = call.split_once(' ').unwrap().1.trim_start();
+            // The editor of this test, a script, has words of its own.
+            let by_script = what.starts_with("execve") && what.contains("sed");
+            let to_memory = what.starts_with("write") && what.split_once('<').unwrap().1.starts_with("/dev/shm/");
+            let to_program = what.starts_with("execve") && what.contains("ACME_PASSWORD=hunter");
+            // Its stdout is where the test said it goes.
+            let by_program = environment == 1 && what.starts_with("write(1</dev/null>");
+            programs += usize::from(to_program);
+            assert!(by_script || to_memory || to_program || by_program, "{line}: {call}");
+        }
+        // PATH is searched: a program is tried for once for each folder.
+        assert_eq!(programs > 0, environment == 1, "{line}");
+    }
+    let left: Vec<_> =
+        std::fs::read_dir("/dev/shm").unwrap().flatten().filter(|entry| files_hold(&entry.path(), "hunter8")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn files_hold(path: &Path, secret: &str) -> bool {
+    match path.is_dir() {
+        true => std::fs::read_dir(path)
+            .is_ok_and(|mut inside| inside.any(|entry| entry.is_ok_and(|entry| files_hold(&entry.path(), secret)))),
+        false => std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(secret)),
+    }
+}

@@ -1,0 +1,323 @@
+//! Ergonomics: terminals, pipes that close, odd names, and users without a key.
+
+use crate::support;
+use crate::support::{Home, Ran, at_a_terminal, team};
+use serde_json::Value;
+use std::io::Read;
+use std::process::Stdio;
+
+#[test]
+fn names_list_verify_and_diff_work_for_someone_without_any_key() {
+    let home = team::team();
+    let old = home.read(team::FILE);
+    home.ok_with(&["set", "acme.password"], b"hunter3");
+    home.ok(&["set", "acme.url", "--plain", "https://acme.example/v2"]);
+    let other = team::elsewhere(&home, &[], &home.read(team::FILE));
+    other.write("old.sealed.toml", old);
+    let listed = other.run(&["list", "-f", team::FILE]);
+    assert_eq!(listed.code, 0, "{}", listed.err);
+    assert_eq!(
+        listed.out,
+        "acme.url       readable\nacme.user      sealed\nacme.password  sealed\ndb.password    sealed\n"
+    );
+    let verified = other.run(&["verify", "-f", team::FILE]);
+    assert_eq!(verified.code, 0, "{}", verified.err);
+    assert!(verified.out.contains("values not opened: no identity at hand is in access"), "{}", verified.out);
+    let diff = other.run(&["diff", "old.sealed.toml", team::FILE]);
+    assert_eq!(diff.code, 0, "{}", diff.err);
+    assert!(
+        diff.out.contains("acme.password: sealed value changed") && diff.out.contains("acme.url: changed"),
+        "{}",
+        diff.out
+    );
+    assert!(!diff.out.contains("hunter"), "{}", diff.out);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let properties: String =
+        (0..3000).map(|number| format!("p{number} = \"a readable value of some length\"\n")).collect();
+    let home = Home::with_vault(&format!("{properties}last = \"secret:hunter2\"\n"));
+    for args in [&["list"][..], &["list", "--json"], &["man"], &["get", "p1"], &["--help"], &["doctor"], &["verify"]] {
+        let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The other end is closed before, or while, something is written.
+        drop(child.stdout.take());
+        let ended = child.wait().unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        let wanted = if args == ["doctor"] { 1 } else { 0 };
+        assert_eq!(
+            (ended.code(), said.contains("panic"), said.contains("Broken")),
+            (Some(wanted), false, false),
+            "{args:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was_and_the_file_too() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
+    let before = home.read("app.sealed.toml");
+    for answers in [&[("acme.password: ", "hunt\x03")][..], &[("acme.password: ", "hunter3\n"), ("again: ", "hun\x03")]]
+    {
+        let (code, seen, echo) = at_a_terminal(&home, &["set", "acme.password"], answers).unwrap();
+        assert_eq!((code, echo.as_str()), (2, "echo"), "{seen}");
+        assert!(seen.contains("broken off; nothing was changed") && !seen.contains("hunt"), "{seen}");
+        assert_eq!(home.read("app.sealed.toml"), before);
+    }
+    // At a question the terminal is as always, and the signal ends the program.
+    let (code, _, echo) =
+        at_a_terminal(&home, &["access", "add", "bob", "--new-key", "bob.key"], &[("[y/N]", "\x03")]).unwrap();
+    assert_eq!((code, echo.as_str()), (-2, "echo"));
+    assert_eq!(home.read("app.sealed.toml"), before);
+}
+
+#[test]
+fn what_would_ask_and_has_no_terminal_ends_with_2_and_names_the_option() {
+    let home = team::team();
+    for (args, option) in
+        [(&["access", "add", "carol", "--new-key", "carol.key"][..], "--yes"), (&["access", "remove", "bob"], "--yes")]
+    {
+        let ran = home.run(args);
+        assert!(ran.code == 2 && ran.err.contains(option), "{args:?}: {ran:?}");
+        let ran = home.run(&[args, &["--json"]].concat());
+        let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+        assert_eq!(error["error"]["kind"], "no-terminal");
+    }
+}
+
+#[test]
+fn names_of_files_with_blanks_and_letters_of_the_world_survive() {
+    let home = Home::new();
+    let folder = "Ein Ordner/日本 'x' $HOME";
+    std::fs::create_dir_all(home.at(folder)).unwrap();
+    let at = |name: &str| format!("{folder}/{name}");
+    home.write(&at("größe 1.toml"), "[acme]\npassword = \"secret:grün\"\n");
+    home.ok(&["seal", &at("größe 1.toml")]);
+    let file = at("größe 1.sealed.toml");
+    home.ok_with(&["set", "\"größe\".\"ein wert\"", "-f", &file], "日本".as_bytes());
+    assert_eq!(home.ok(&["get", "\"größe\".\"ein wert\"", "-f", &file]), "日本");
+    home.ok(&["access", "add", "bob", "--new-key", &at("der schlüssel.key"), "--writer", "--yes", "-f", &file]);
+    assert_eq!(home.ok(&["get", "acme.password", "-f", &file, "-i", &at("der schlüssel.key")]), "grün");
+    home.ok(&["get", "acme.password", "-f", &file, "--out", &at("aus gabe")]);
+    assert_eq!(home.read(&at("aus gabe")), "grün");
+    assert!(home.ok(&["verify", &file]).contains("größe 1.sealed.toml: good"));
+    assert!(home.ok(&["list", "-f", &at("*.sealed.toml")]).contains("\"größe\".\"ein wert\"  sealed"));
+    home.ok(&["man", "--out", &at("man seiten")]);
+    assert!(home.at(&at("man seiten/bootseal.1")).exists());
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        // Not even Unicode.
+        let odd = std::ffi::OsStr::from_bytes(b"od\xffd.sealed.toml");
+        std::fs::copy(home.at(&file), home.path().join(odd)).unwrap();
+        let ran: Ran = home.command(&["list"]).env("BOOTSEAL_FILE", odd).output().unwrap().into();
+        assert!(ran.code == 0 && ran.out.contains("acme.password"), "{ran:?}");
+    }
+}
+
+#[test]
+fn colours_mean_something_and_switch_off() {
+    let home = Home::new();
+    let wrong = ["list", "-f", "missing.sealed.toml"];
+    let at_terminal = |args: &[&str], variables: &[(&str, &str)]| home.typed(args, variables, &[]).out;
+    assert!(at_terminal(&wrong, &[]).contains("\x1b[31mbootseal\x1b[0m: "), "red: an error");
+    for (args, variables) in
+        [(&[&wrong[..], &["--color", "never"]].concat()[..], &[][..]), (&wrong, &[("NO_COLOR", "1")])]
+    {
+        let seen = at_terminal(args, variables);
+        assert!(seen.contains("bootseal: ") && !seen.contains('\x1b'), "{seen:?}");
+    }
+    // Into a pipe there are none, unless they are asked for.
+    assert!(!home.run(&wrong).err.contains('\x1b'));
+    assert!(home.run(&[&wrong[..], &["--color", "always"]].concat()).err.contains("\x1b[31m"));
+    let vault = Home::with_vault("a = \"secret:x\"\n");
+    let other = team::elsewhere(&vault, &[], &vault.read(team::FILE));
+    assert!(other.run(&["verify", "--color", "always"]).err.contains("\x1b[33mwarning\x1b[0m"), "yellow: a warning");
+}
+
+#[test]
+fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/login", listener.local_addr().unwrap());
+    home.write(
+        "slow.toml",
+        format!("[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"{url}\"\nallow_http = true\nform = {{ p = \"${{password}}\" }}\ntoken = {{ json = \"/t\" }}\n"),
+    );
+    home.ok(&["seal", "slow.toml"]);
+    let login = |more: &[&str]| {
+        const DRIVER: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let mut command = std::process::Command::new("python3");
+        command
+            .args(["-c", DRIVER, env!("CARGO_BIN_EXE_bootseal"), "login", "acme", "-f", "slow.sealed.toml"])
+            .args(more);
+        command.current_dir(home.path()).env("HOME", home.path()).env("USER", "alice");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let asked = || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream
+    };
+    // The quiet one waits for its vendor first, and for longer than the other, which is answered only when it has said that it waits.
+    let mut quiet = login(&["-q"]);
+    let of_quiet = asked();
+    let mut talking = login(&[]);
+    let of_talking = asked();
+    let mut seen = String::new();
+    let mut out = talking.stdout.take().unwrap();
+    while !seen.contains("bootseal: logging in … 0 s") {
+        let mut buffer = [0; 4096];
+        let read = out.read(&mut buffer).unwrap();
+        assert!(read > 0, "ended without a word: {seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    for mut stream in [of_quiet, of_talking] {
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{\"t\":\"abc\"}").unwrap();
+    }
+    out.read_to_string(&mut seen).unwrap();
+    assert!(talking.wait().unwrap().success() && seen.contains("\r\x1b[K"), "and goes when it is done: {seen:?}");
+    let mut seen = String::new();
+    quiet.stdout.take().unwrap().read_to_string(&mut seen).unwrap();
+    assert!(quiet.wait().unwrap().success() && !seen.contains("logging in"), "{seen:?}");
+}
+
+#[test]
+fn what_was_nearly_right_is_named() {
+    let home = Home::with_vault(
+        "[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\nexpriy = { fixed = \"1h\" }\n",
+    );
+    for (args, meant) in [
+        (&["lst"][..], "Did you mean 'list'?"),
+        (&["gte", "acme.password"], "Did you mean 'get'?"),
+        (&["verfy"], "Did you mean 'verify'?"),
+        (&["access", "ad"], "Did you mean 'add'?"),
+        (&["get", "acme.pasword"], "Did you mean acme.password?"),
+        (&["unset", "acme.passwrd"], "Did you mean acme.password?"),
+        (&["list", "--jsn"], "--json"),
+        (&["login", "acme"], "Did you mean `expiry`?"),
+    ] {
+        let ran = home.run(args);
+        assert!(ran.code != 0 && ran.err.contains(meant), "{args:?}: {ran:?}");
+    }
+    // What breaks a profile shows when it is done, and not when a service starts.
+    let changed = Home::with_vault(
+        "[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\n",
+    );
+    let ran = changed.run(&["set", "acme.login.expriy.fixed", "--plain", "1h"]);
+    assert!(ran.code == 0 && ran.err.contains("Did you mean `expiry`?"), "{ran:?}");
+    let ran = changed.run(&["set", "acme.login.method", "--plain", "POST"]);
+    assert!(ran.code == 0 && ran.err.is_empty(), "one that is broken already is not told again: {ran:?}");
+    assert!(changed.run(&["unset", "acme.login.expriy.fixed"]).err.is_empty());
+    let ran = changed.run(&["unset", "acme.password"]);
+    assert!(ran.code == 0 && ran.err.contains("acme.password"), "{ran:?}");
+    // An option that was given what it does not take is named, and what it was given is not.
+    for (args, option) in [
+        (&["verify", "--min-generation", "hunter2"][..], "--min-generation"),
+        (&["get", "acme.password", "--clear-after", "hunter2"], "--clear-after"),
+        (&["set", "acme.password", "--generate=hunter2"], "--generate"),
+        (&["list", "--passphrase-fd", "hunter2"], "--passphrase-fd"),
+        (&["vendor", "acme", "--revoke-every", "hunter2"], "--revoke-every"),
+    ] {
+        let ran = home.run(args);
+        let named = ran.err.starts_with(&format!("error: {option}"));
+        assert!(ran.code == 2 && named && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
+    }
+    // A word that is near to nothing may be a secret in the wrong place, and is not repeated.
+    for args in [&["correct-horse"][..], &["access", "correct-horse"], &["--json", "correct-horse"]] {
+        let ran = home.run(args);
+        assert!(ran.code == 2 && ran.err.contains("there is no such verb") && !ran.err.contains("horse"), "{ran:?}");
+    }
+}
+
+#[test]
+fn every_verb_has_a_help_with_examples() {
+    let home = Home::new();
+    for verb in support::verbs(&home) {
+        let args: Vec<&str> = verb.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = home.ok(&args);
+        let group = help.contains("\nCommands:\n");
+        assert!(group || help.contains("Example"), "{}: {help}", verb.join(" "));
+        let verb = verb.join(" ");
+        assert!(
+            group || help.contains(&format!("  bootseal {verb}")) || help.contains(&format!(" bootseal {verb}")),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn ten_thousand_properties_are_listed_with_a_key_and_without() {
+    let properties: String = (0..10_000).map(|number| format!("p{number} = \"secret:value-{number}\"\n")).collect();
+    let home = Home::with_vault(&format!("[many]\n{properties}"));
+    let other = team::elsewhere(&home, &[], &home.read(team::FILE));
+    for home in [&home, &other] {
+        assert_eq!(home.ok(&["list"]).lines().count(), 10_000);
+    }
+}
+
+/// As the system sees it: the file is opened once, read through once, and for who has no key nothing else is looked at.
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
+    let properties: String = (0..10_000).map(|number| format!("p{number} = \"secret:value-{number}\"\n")).collect();
+    let home = Home::with_vault(&format!("[many]\n{properties}"));
+    let other = team::elsewhere(&home, &[], &home.read(team::FILE));
+    for (home, key) in [(&home, true), (&other, false)] {
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-y", "-s", "0", "-o", "trace"]);
+        strace.args(["-e", "trace=open,openat,read,pread64,readv,preadv,preadv2,mmap"]);
+        strace.arg(env!("CARGO_BIN_EXE_bootseal")).arg("list");
+        strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("USER", "alice");
+        let ran: Ran = strace.output().unwrap().into();
+        assert!(ran.code == 0 && ran.out.lines().count() == 10_000, "{}", ran.err);
+        let trace = home.read("trace");
+        let length = home.read(team::FILE).len();
+        let of_file = |line: &&str| line.contains(team::FILE);
+        let opened = trace.lines().filter(of_file).filter(|line| line.contains("open"));
+        assert_eq!(opened.count(), 1);
+        let mapped = trace.lines().filter(of_file).filter(|line| line.contains("mmap"));
+        assert_eq!(mapped.count(), 0);
+        let reads = trace.lines().filter(of_file).filter(|line| line.contains("read"));
+        let read: usize = reads.map(|line| line.rsplit(" = ").next().unwrap().parse::<usize>().unwrap()).sum();
+        assert_eq!(read, length, "once, from the first byte to the last");
+        let keys = trace.lines().filter(|line| line.contains("identity.txt") && !line.contains("ENOENT")).count();
+        assert_eq!(keys > 0, key, "{}", if key { "the dates are sealed" } else { "no key is looked for" });
+    }
+}
+
+#[test]
+fn what_cannot_be_says_what_can() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
+    home.ok(&["get", "acme.password", "--out", "there"]);
+    let ran = home.run(&["get", "acme.password", "--out", "there", "--json"]);
+    let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+    assert_eq!((ran.code, &error["error"]["kind"]), (1, &"exists".into()), "{error}");
+    assert!(error["error"]["help"].as_str().is_some_and(|help| help.contains("another")), "{error}");
+    for (args, takes) in [
+        (&["vendor", "acme", "--revoke-every", "30"][..], "--revoke-every <TIME> takes a time with a unit"),
+        (&["vendor", "acme", "--port", "99999"], "--port <PORT> takes a number from 0 to 65535"),
+        (&["verify", "--min-generation", "hunter2"], "takes a whole number"),
+        (&["import", "--from", "jasypt", "x", "--iterations", "0"], "takes a number from 1 to 10000000"),
+        (&["exec", "true"], "bootseal exec -- PROGRAM"),
+        (&["access", "add", "bob"], "--new-key FILE, --passphrase"),
+        (&["access", "add", "bob", "--yes"], "--new-key FILE, --passphrase"),
+    ] {
+        let ran = home.run(args);
+        assert!(ran.err.contains(takes) && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
+    }
+    // Where a wrong name came from.
+    for (name, value) in [("BOOTSEAL_PIN", "bogus"), ("BOOTSEAL_IDENTITY", "none.key")] {
+        let ran: Ran = home.command(&["get", "acme.password"]).env(name, value).output().unwrap().into();
+        assert!(ran.err.starts_with(&format!("bootseal: {name}: ")), "{}", ran.err);
+    }
+    // Scripts are told which file it is about, also where people need not be.
+    for args in [&["verify", "--as-loader"][..], &["edit"]] {
+        let ran = home.run(&[args, &["--json"]].concat());
+        let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+        assert_eq!(error["error"]["file"], "app.sealed.toml", "{args:?}: {error}");
+    }
+    let ran = home.run_with(&["set", "bootseal.x"], b"hunter2");
+    assert!(ran.code == 1 && ran.err.contains("`bootseal access`") && !ran.err.contains("by hand"), "{ran:?}");
+}

@@ -1,0 +1,378 @@
+//! `git resolve` makes a valid file from git's parents when the file holds conflict markers, and never reads the marked text.
+
+use crate::support::repo::{FILE, GIVEN, Repo, read};
+use crate::support::{Home, Ran, at_a_terminal};
+
+/// A web merge: without our driver, conflict markers and all, committed as a merge commit.
+fn web_merge(repo: &Repo) {
+    let mut args = vec!["-c", "merge.bootseal.driver=false", "-c", "core.attributesFile=/dev/null"];
+    args.extend(["merge", "--no-edit", "other"]);
+    let ran = repo.git(&args);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    // A driver that only fails leaves ours; the markers as a web front end makes them.
+    let side = |stage: &str| repo.git_ok(&["show", &format!(":{stage}:{FILE}")]);
+    for (name, stage) in [("base", "1"), ("ours", "2"), ("theirs", "3")] {
+        std::fs::create_dir_all(repo.home.at("out")).unwrap();
+        repo.home.write(&format!("out/{name}"), side(stage));
+    }
+    repo.git(&["merge-file", "-L", "main", "-L", "base", "-L", "other", "out/ours", "out/base", "out/theirs"]);
+    repo.write(&repo.home.read("out/ours"));
+    assert!(repo.text().contains("<<<<<<< main"));
+    repo.commit("Merge branch 'other'");
+    assert_eq!(repo.git_ok(&["rev-list", "--parents", "-1", "HEAD"]).split_whitespace().count(), 3);
+}
+
+fn two_sides(ours: impl FnOnce(&Repo), theirs: impl FnOnce(&Repo)) -> Repo {
+    let repo = Repo::new();
+    repo.branch("other", theirs);
+    ours(&repo);
+    repo.commit("ours");
+    repo
+}
+
+fn different_values() -> Repo {
+    two_sides(|repo| repo.set("acme.password", "ours-password"), |repo| repo.set("acme.token", "theirs-token"))
+}
+
+fn both_are_there(repo: &Repo) {
+    assert_eq!((repo.get("acme.password"), repo.get("acme.token")), ("ours-password".into(), "theirs-token".into()));
+    let highest = ["main", "other"].map(|name| repo.git(&["show", &format!("{name}:{FILE}")]).out);
+    for text in highest.iter().filter(|text| !text.contains("<<<<<<<")) {
+        assert!(repo.file().generation() > read(text).generation());
+    }
+}
+
+#[test]
+fn a_web_merge_is_said_by_verify_and_made_good_by_resolve() {
+    let repo = different_values();
+    web_merge(&repo);
+    let said = repo.fails(&["verify"], 1);
+    assert!(said.contains("bootseal resolve"), "{said}");
+    for verb in [&["sign", "--yes"][..], &["get", "acme.password"], &["diff"]] {
+        assert!(repo.fails(verb, 1).contains("bootseal resolve"), "{verb:?}");
+    }
+    let done = repo.run(&["resolve", FILE, "--yes"]);
+    assert_eq!((done.code, done.out.as_str()), (0, ""), "{}", done.err);
+    assert!(
+        done.err.contains("acme.password: from ours") && done.err.contains("acme.token: from theirs"),
+        "{}",
+        done.err
+    );
+    both_are_there(&repo);
+    repo.git_ok(&["add", FILE]);
+    repo.git_ok(&["commit", "-q", "-m", "resolved"]);
+    for parent in ["HEAD~1^1", "HEAD~1^2"] {
+        repo.ok(&["verify", "--since", parent]);
+    }
+    repo.loader().load().unwrap();
+}
+
+#[test]
+fn what_is_planted_into_the_marked_text_has_no_effect() {
+    let repo = different_values();
+    web_merge(&repo);
+    repo.edit("title = \"shop\"", "title = \"shop\"\nplanted = \"by eve\"");
+    repo.edit("api.acme.example", "eve.example");
+    repo.edit("access = [\n", "access = [\n  { name = \"eve\", role = \"reader\", recipient = \"age1eve\" },\n");
+    repo.commit("eve was here");
+    // HEAD is no merge any more; as named, or with the edit amended into the merge.
+    assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("--ours REV --theirs REV"));
+    repo.git_ok(&["reset", "-q", "--soft", "HEAD~1"]);
+    repo.git_ok(&["commit", "-q", "--no-verify", "--amend", "--no-edit"]);
+    repo.ok(&["resolve", FILE, "--yes"]);
+    both_are_there(&repo);
+    let text = repo.text();
+    assert!(!text.contains("planted") && !text.contains("eve"), "{text}");
+}
+
+#[test]
+fn during_a_merge_the_sides_are_those_of_the_index() {
+    let repo = two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
+    assert_eq!(repo.git(&["merge", "--no-edit", "other"]).code, 1);
+    repo.edit("title = \"shop\"", "title = \"planted\"");
+    let said = repo.fails(&["resolve", FILE, "--yes"], 2);
+    assert!(said.contains("acme.password: both sides changed it") && said.contains("--take ours"), "{said}");
+    assert!(repo.text().contains("<<<<<<<"), "nothing was changed");
+    repo.ok(&["resolve", FILE, "--take", "theirs", "--yes"]);
+    assert_eq!(repo.get("acme.password"), "two");
+    assert!(!repo.text().contains("planted"));
+    repo.git_ok(&["add", FILE]);
+    repo.git_ok(&["commit", "-q", "--no-edit"]);
+    repo.ok(&["verify", "--since", "HEAD^2"]);
+}
+
+#[test]
+fn take_decides_only_what_both_changed() {
+    for (take, password) in [("ours", "one"), ("theirs", "two")] {
+        let theirs = |repo: &Repo| {
+            repo.set("acme.password", "two");
+            repo.set("acme.token", "only-theirs");
+        };
+        let ours = |repo: &Repo| {
+            repo.set("acme.password", "one");
+            repo.set("acme.extra", "only-ours");
+        };
+        let repo = two_sides(ours, theirs);
+        web_merge(&repo);
+        repo.ok(&["resolve", FILE, "--take", take, "--yes"]);
+        let got = ["acme.password", "acme.token", "acme.extra"].map(|name| repo.get(name));
+        assert_eq!(got, [password, "only-theirs", "only-ours"]);
+    }
+}
+
+#[test]
+fn without_a_terminal_it_shows_and_ends_with_2_and_nothing_is_written() {
+    let repo = different_values();
+    web_merge(&repo);
+    let before = repo.text();
+    let ran = repo.run(&["resolve", FILE]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("acme.token: from theirs") && ran.err.contains("--yes"), "{}", ran.err);
+    assert_eq!(repo.text(), before);
+}
+
+#[test]
+fn at_a_terminal_it_asks_for_the_side_and_for_the_signature() {
+    let repo = two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
+    web_merge(&repo);
+    let before = repo.text();
+    let Some((code, seen, _)) = at_a_terminal(&repo.home, &["resolve", FILE], &[("[o/t] ", "t\n"), ("[y/N] ", "n\n")])
+    else {
+        return;
+    };
+    assert_eq!((code, repo.text() == before), (2, true), "{seen}");
+    assert!(seen.contains("acme.password: both sides changed it") && seen.contains("sealed, given"), "{seen}");
+    let answers = [("[o/t] ", "what?\n"), ("[o/t] ", "theirs\n"), ("[y/N] ", "y\n")];
+    let (code, seen, _) = at_a_terminal(&repo.home, &["resolve", FILE], &answers).unwrap();
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(repo.get("acme.password"), "two");
+}
+
+#[test]
+fn the_sides_can_be_named() {
+    let repo = different_values();
+    web_merge(&repo);
+    repo.home.write("unrelated.txt", "x");
+    repo.commit("HEAD is no merge");
+    assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("HEAD is no merge"));
+    repo.fails(&["resolve", FILE, "--ours", "HEAD~1^1", "--yes"], 2);
+    repo.fails(&["resolve", FILE, "--ours", "HEAD~1^1", "--theirs", "nonsense", "--yes"], 1);
+    repo.ok(&["resolve", FILE, "--ours", "HEAD~1^1", "--theirs", "HEAD~1^2", "--yes"]);
+    both_are_there(&repo);
+}
+
+#[test]
+fn a_side_that_does_not_verify_is_a_hand_edit_and_shown() {
+    let theirs = |repo: &Repo| {
+        repo.edit("url = \"https://api.acme.example/login\"", "url = \"https://eve.example/login\"");
+        repo.edit("generation = ", "generation = 90");
+        repo.edit("access = [\n", "access = [\n  { name = \"eve\", role = \"reader\", recipient = \"age1eve\" },\n");
+    };
+    let repo = two_sides(|repo| repo.set("acme.password", "ours-password"), theirs);
+    web_merge(&repo);
+    let ran = repo.run(&["resolve", FILE]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("their side is taken as a hand edit"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("! acme.login.url: changed, \"https://api.acme.example/login\" → \"https://eve.example/login\""),
+        "{}",
+        ran.err
+    );
+    repo.ok(&["resolve", FILE, "--yes"]);
+    let file = repo.file();
+    assert!(file.access().iter().all(|access| access.name != "eve") && file.generation() < 90, "{}", file.text());
+    assert_eq!(repo.get("acme.password"), "ours-password");
+}
+
+#[test]
+fn our_side_may_be_the_hand_edit() {
+    let repo = two_sides(|repo| repo.edit("\"10s\"", "\"77s\""), |repo| repo.set("acme.token", "theirs-token"));
+    web_merge(&repo);
+    let ran = repo.run(&["resolve", FILE, "--yes"]);
+    assert!(ran.code == 0 && ran.err.contains("our side is taken as a hand edit"), "{}", ran.err);
+    assert_eq!((repo.get("acme.timeout"), repo.get("acme.token")), ("77s".into(), "theirs-token".into()));
+}
+
+#[test]
+fn an_old_sealed_text_pasted_into_a_side_takes_older() {
+    let repo = Repo::new();
+    let leaked = Repo::sealed(&repo.text(), "acme.password");
+    repo.give("acme.password", "changed after the leak", GIVEN + 1000);
+    repo.commit("after the leak");
+    let now = Repo::sealed(&repo.text(), "acme.password");
+    repo.branch("other", |repo| repo.edit(&now, &leaked));
+    repo.set("acme.token", "t2");
+    repo.commit("ours");
+    web_merge(&repo);
+    let said = repo.fails(&["resolve", FILE, "--yes"], 1);
+    assert!(
+        said.contains("acme.password (given 2020-09-13T12:26:40Z, what it replaces 2020-09-13T12:43:20Z)"),
+        "{said}"
+    );
+    assert!(said.contains("--older"), "{said}");
+    repo.ok(&["resolve", FILE, "--older", "--yes"]);
+    assert_eq!(repo.get("acme.password"), "first-password");
+}
+
+#[test]
+fn an_older_signed_file_as_a_side_does_not_bring_an_old_value_back_unsaid() {
+    // Anyone may commit a validly signed file of last year: as "theirs" it is older than the common version.
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.give("acme.password", "changed after the leak", GIVEN + 1000);
+    repo.commit("after the leak");
+    repo.branch("other", |repo| repo.write(&old));
+    repo.set("acme.token", "t2");
+    repo.commit("ours");
+    web_merge(&repo);
+    let said = repo.fails(&["resolve", FILE, "--yes"], 1);
+    assert!(said.contains("their side is taken as a hand edit") && said.contains("--older"), "{said}");
+    repo.ok(&["resolve", FILE, "--older", "--yes"]);
+    assert_eq!((repo.get("acme.password"), repo.get("acme.token")), ("first-password".into(), "t2".into()));
+}
+
+#[test]
+fn an_older_signed_file_as_our_side_does_not_either() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.give("acme.password", "changed after the leak", GIVEN + 1000);
+    repo.commit("after the leak");
+    repo.branch("other", |repo| repo.set("acme.token", "t2"));
+    repo.write(&old);
+    repo.commit("ours");
+    web_merge(&repo);
+    let said = repo.fails(&["resolve", FILE, "--yes"], 1);
+    assert!(said.contains("our side is taken as a hand edit") && said.contains("--older"), "{said}");
+}
+
+#[test]
+fn an_older_signed_file_as_a_side_does_not_let_a_removed_reader_in_again() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.ok(&["access", "remove", "app", "--yes"]);
+    repo.commit("app is removed");
+    repo.branch("other", |repo| repo.write(&old));
+    repo.set("acme.token", "t2");
+    repo.commit("ours");
+    web_merge(&repo);
+    // Whoever resolves has seen nothing of the removal, as on another machine.
+    std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
+    let pin = repo.file_pin();
+    repo.ok(&["resolve", FILE, "--older", "--yes", "--pin", &pin]);
+    assert!(repo.file().access().iter().all(|access| access.name != "app"), "{}", repo.text());
+    assert_eq!(repo.run(&["get", "acme.token", "-i", "app.key", "--pin", &pin]).code, 4);
+}
+
+#[test]
+fn an_older_signed_file_without_a_common_version_lets_nobody_in_again_either() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.ok(&["access", "remove", "app", "--yes"]);
+    repo.commit("app is removed");
+    repo.git_ok(&["checkout", "-q", "--orphan", "other"]);
+    repo.write(&old);
+    repo.commit("no history");
+    repo.git_ok(&["checkout", "-q", "main"]);
+    std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
+    let pin = repo.pin();
+    let sides = ["resolve", FILE, "--ours", "main", "--theirs", "other", "--take", "ours", "--older", "--yes"];
+    let ran = repo.run(&[&sides[..], &["--pin", &pin]].concat());
+    assert!(ran.code == 0 && ran.err.contains("their side is taken as a hand edit"), "{}", ran.err);
+    assert!(repo.file().access().iter().all(|access| access.name != "app"), "{}", repo.text());
+}
+
+#[test]
+fn both_sides_that_do_not_verify_are_refused() {
+    let repo = two_sides(|repo| repo.edit("\"10s\"", "\"1s\""), |repo| repo.edit("\"10s\"", "\"2s\""));
+    web_merge(&repo);
+    let before = repo.text();
+    let said = repo.fails(&["resolve", FILE, "--yes"], 3);
+    assert!(said.contains("neither side verifies"), "{said}");
+    assert_eq!(repo.text(), before);
+}
+
+#[test]
+fn a_foreign_vault_as_a_side_gains_nothing() {
+    let eve = Home::with_vault("[acme]\npassword = \"secret:x\"\n").read(FILE);
+    let repo = two_sides(|repo| repo.set("acme.token", "ours"), |repo| repo.write(&eve));
+    web_merge(&repo);
+    let ran = repo.run(&["resolve", FILE, "--take", "theirs", "--yes"]);
+    assert_eq!(ran.code, 3, "their sealed value opens nowhere: {}", ran.err);
+    assert!(ran.err.contains("another vault lies here"), "{}", ran.err);
+}
+
+#[test]
+fn without_a_writers_key_it_is_refused() {
+    let repo = different_values();
+    web_merge(&repo);
+    let before = repo.text();
+    let ran = repo.run(&["resolve", FILE, "-i", "app.key", "--yes"]);
+    assert_eq!(ran.code, 4, "{}", ran.err);
+    assert_eq!(repo.text(), before);
+}
+
+#[test]
+fn an_unknown_vault_is_not_trusted_without_a_pin() {
+    let repo = different_values();
+    web_merge(&repo);
+    std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
+    let said = repo.fails(&["resolve", FILE, "--yes"], 3);
+    assert!(said.contains("neither pinned nor known"), "{said}");
+    let pin = repo.file_pin();
+    repo.ok(&["resolve", FILE, "--yes", "--pin", &pin]);
+    both_are_there(&repo);
+}
+
+#[test]
+fn what_it_did_in_json() {
+    let repo = different_values();
+    web_merge(&repo);
+    let document = repo.json(&["resolve", FILE, "--yes"]);
+    assert_eq!((document["file"].as_str(), document["signed"].as_bool()), (Some(FILE), Some(true)), "{document}");
+    assert_eq!(document["generation"], repo.file().generation());
+    assert_eq!(document["vault"], repo.pin());
+    let took = document["took"].as_array().unwrap();
+    assert!(took.contains(&serde_json::json!({ "name": "acme.token", "from": "theirs" })), "{document}");
+    assert!(took.contains(&serde_json::json!({ "name": "acme.password", "from": "ours" })), "{document}");
+    assert!(document["changes"]["properties"].is_array(), "{document}");
+    let repo = two_sides(|repo| repo.edit("\"10s\"", "\"1s\""), |repo| repo.edit("\"10s\"", "\"2s\""));
+    web_merge(&repo);
+    let ran: Ran = repo.run(&["resolve", FILE, "--yes", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+    assert_eq!((ran.code, error["error"]["kind"].as_str()), (3, Some("wrong-vault")), "{error}");
+}
+
+#[test]
+fn a_file_that_is_good_is_not_made_another_by_mistake() {
+    // No merge under way, HEAD is none: there is nothing to resolve.
+    let repo = Repo::new();
+    let before = repo.text();
+    assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("bootseal sign"));
+    assert_eq!(repo.text(), before);
+}
+
+#[test]
+fn a_rebase_that_stops_is_resolved_from_the_index_and_goes_on() {
+    let repo = two_sides(|repo| repo.set("acme.password", "of main"), |repo| repo.set("acme.password", "of the topic"));
+    repo.git_ok(&["checkout", "-q", "other"]);
+    let ran = repo.git(&["rebase", "main"]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    // As git has it: what is rebased onto is ours.
+    repo.ok(&["resolve", FILE, "--take", "theirs", "--yes"]);
+    repo.git_ok(&["add", FILE]);
+    repo.git_ok(&["rebase", "--continue"]);
+    assert_eq!(repo.get("acme.password"), "of the topic");
+    repo.ok(&["verify", "--since", "main"]);
+}
+
+#[test]
+fn a_side_that_has_no_such_file_is_said() {
+    let repo = two_sides(|repo| repo.set("acme.token", "ours"), |repo| drop(repo.git_ok(&["rm", "-q", FILE])));
+    let ran = repo.git(&["merge", "--no-edit", "other"]);
+    assert!(ran.code == 1 && ran.out.contains("CONFLICT (modify/delete)"), "{}{}", ran.out, ran.err);
+    let before = repo.text();
+    let said = repo.fails(&["resolve", FILE, "--yes"], 1);
+    assert!(said.contains("their side has no app.sealed.toml"), "{said}");
+    assert_eq!(repo.text(), before);
+}

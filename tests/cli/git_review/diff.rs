@@ -1,0 +1,125 @@
+//! `diff` shows what changed between two revisions.
+
+use super::*;
+
+#[test]
+fn diff_takes_revisions_files_and_both() {
+    let repo = Repo::new();
+    assert_eq!(repo.ok(&["diff"]), "");
+    let old = repo.text();
+    repo.ok(&["set", "acme.timeout", "--plain", "30s"]);
+    let expected = "acme.timeout: changed, \"10s\" → \"30s\"\n";
+    repo.home.write("old.sealed.toml", &old);
+    for args in [
+        &["diff"][..],
+        &["diff", "HEAD"],
+        &["diff", "main", FILE],
+        &["diff", "HEAD:app.sealed.toml", FILE],
+        &["diff", FILE],
+        &["diff", "old.sealed.toml", FILE],
+    ] {
+        assert_eq!(repo.run(&[args, &["-f", FILE]].concat()[..args.len() + 2]).out, expected, "{args:?}");
+    }
+    let document = repo.json(&["diff", "HEAD", FILE]);
+    assert_eq!((document["old"].as_str(), document["new"].as_str()), (Some("HEAD:app.sealed.toml"), Some(FILE)));
+    assert_eq!(document["properties"][0]["name"], "acme.timeout");
+    for (args, words) in
+        [(&["diff", "nonsense", FILE][..], "no revision"), (&["diff", "HEAD:nothing.sealed.toml", FILE], "has no")]
+    {
+        assert!(repo.fails(args, 1).contains(words));
+    }
+}
+
+#[test]
+fn diff_names_ends_as_diff_does() {
+    let repo = Repo::new();
+    assert_eq!(repo.fails(&["diff", "--names", "HEAD", FILE], 0), "");
+    repo.set("acme.password", "another value is no other name");
+    assert_eq!(repo.fails(&["diff", "--names", "HEAD", FILE], 0), "");
+    repo.ok(&["rename", "acme.token", "acme.api"]);
+    let said = repo.fails(&["diff", "--names", "HEAD", FILE], 1);
+    assert_eq!(said, "only in HEAD:app.sealed.toml: acme.token\nonly in app.sealed.toml: acme.api\n");
+    let ran = repo.run(&["diff", "--names", "HEAD", FILE, "--json"]);
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        (ran.code, &document["only_old"], &document["only_new"]),
+        (1, &json!(["acme.token"]), &json!(["acme.api"]))
+    );
+    repo.fails(&["diff", "--names", "nonsense", FILE], 2);
+    repo.fails(&["diff", "--names", "HEAD", "missing.sealed.toml"], 2);
+}
+
+#[test]
+fn diff_reveals_only_with_a_key_and_only_when_told() {
+    let repo = Repo::new();
+    repo.set("acme.password", "second-password");
+    let plain = repo.ok(&["diff", "HEAD"]);
+    assert!(
+        plain.starts_with("acme.password: sealed value changed; given 2020-09-13T12:26:40Z → 20")
+            && !plain.contains("second-password"),
+        "{plain}"
+    );
+    let shown = repo.ok(&["diff", "HEAD", "--reveal"]);
+    assert!(shown.contains("- acme.password = first-password\n+ acme.password = second-password\n"), "{shown}");
+    assert!(!shown.contains("first-token"), "what did not change is not shown: {shown}");
+    let document = repo.json(&["diff", "HEAD", "--reveal"]);
+    assert_eq!(document["properties"][0]["revealed_after"], "second-password");
+    assert!(repo.json(&["diff", "HEAD"])["properties"][0].get("revealed_after").is_none());
+    std::fs::create_dir(repo.home.at("eve")).unwrap();
+    let blind = repo.run_as("eve", &["diff", "HEAD"], b"");
+    assert_eq!((blind.code, blind.out.as_str()), (0, "acme.password: sealed value changed\n"), "{}", blind.err);
+    let refused = repo.run_as("eve", &["diff", "HEAD", "--reveal"], b"");
+    assert_eq!((refused.code, refused.out.as_str()), (4, ""), "{}", refused.err);
+}
+
+#[test]
+fn diff_after_new_keys_shows_only_what_really_changed() {
+    let repo = Repo::new();
+    repo.ok(&["rotate"]);
+    repo.set("acme.token", "t2");
+    let said = repo.ok(&["diff", "HEAD"]);
+    assert!(said.contains("keys: a new data key") && said.contains("acme.token: sealed value changed"), "{said}");
+    assert!(!said.contains("acme.password"), "{said}");
+    std::fs::create_dir(repo.home.at("eve")).unwrap();
+    let blind = repo.ok_as("eve", &["diff", "HEAD"], b"");
+    assert!(blind.contains("keys: a new data key") && !blind.contains("acme.password"), "{blind}");
+}
+
+#[test]
+fn diff_shows_escapes_and_directions_harmless() {
+    let repo = Repo::new();
+    repo.ok(&["set", "acme.user", "--plain", NASTY]);
+    repo.edit("# who logs in", "# \u{202e}nigol ohw\u{200b}");
+    repo.ok(&["sign", "--yes"]);
+    std::fs::create_dir(repo.home.at("eve")).unwrap();
+    let verbs = [
+        repo.ok(&["diff", "HEAD"]),
+        repo.ok(&["verify", "--since", "HEAD"]),
+        repo.ok(&["git", "textconv", FILE]),
+        repo.git_ok(&["diff", "HEAD"]),
+        repo.ok(&["diff", "HEAD", "--json"]),
+    ];
+    for said in verbs {
+        for hidden in ['\u{1b}', '\u{202e}', '\u{200b}'] {
+            assert!(!said.contains(hidden), "{said:?}");
+        }
+        assert!(said.contains("nigol"), "{said}");
+    }
+}
+
+#[test]
+fn diff_shows_a_broken_file_as_it_is_and_says_so() {
+    let repo = Repo::new();
+    repo.edit("\"10s\"", "\"20s\"");
+    let ran = repo.run(&["diff", "HEAD"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "acme.timeout: changed, \"10s\" → \"20s\"\n"), "{}", ran.err);
+    assert!(ran.err.contains("does not verify"), "{}", ran.err);
+}
+
+#[test]
+fn a_diff_at_a_terminal_reveals_nothing_either() {
+    let repo = Repo::new();
+    repo.set("acme.password", "second-password");
+    let Some((code, seen, _)) = at_a_terminal(&repo.home, &["diff", "HEAD"], &[]) else { return };
+    assert!(code == 0 && !seen.contains("second-password"), "{seen}");
+}

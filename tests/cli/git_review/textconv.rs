@@ -1,0 +1,45 @@
+//! `git textconv` gives git a text without ciphertext to compare.
+
+use super::*;
+
+#[test]
+fn git_diff_shows_names_and_people_and_no_ciphertext() {
+    let repo = Repo::new();
+    let before = repo.text();
+    repo.set("acme.password", "new");
+    repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    let shown = repo.git_ok(&["diff", "HEAD"]);
+    let whole = repo.ok(&["git", "textconv", FILE]);
+    for text in [&shown, &whole] {
+        for version in [&before, &repo.text()] {
+            for name in ["acme.password", "acme.token"] {
+                let sealed = Repo::sealed(version, name);
+                let longest = (0..sealed.len() - 12)
+                    .any(|at| text.contains(&sealed[at..at + 12].replacen("sealed:", "", 1)) && at > 7);
+                assert!(!longest, "{text}");
+            }
+        }
+        assert!(!text.contains("BEGIN AGE") && !text.contains("signature = "), "{text}");
+    }
+    assert!(shown.contains("-password = \"sealed:…") && shown.contains("+password = \"sealed:…"), "{shown}");
+    assert!(shown.contains("web1") && shown.contains(", generation 5, epoch 1"), "{shown}");
+    assert!(!shown.contains("-token") && !shown.contains("+token"), "{shown}");
+    // Nothing of it asks for a key.
+    std::fs::create_dir(repo.home.at("eve")).unwrap();
+    assert_eq!(repo.git_as("eve", &["diff", "HEAD"]).out, shown);
+}
+
+#[test]
+fn textconv_says_what_does_not_verify_and_still_hides_the_sealed_text() {
+    let repo = Repo::new();
+    let sealed = Repo::sealed(&repo.text(), "acme.password");
+    // As a hand edit may write it: a literal string is TOML as well.
+    repo.edit(&format!("\"{sealed}\""), &format!("'{sealed}'"));
+    let text = repo.ok(&["git", "textconv", FILE]);
+    assert!(text.starts_with("# NOT VERIFIED: "), "{text}");
+    assert!(!text.contains(&sealed), "{text}");
+    repo.write("<<<<<<< HEAD\nnot = = toml\n");
+    assert!(repo.ok(&["git", "textconv", FILE]).contains("not = = toml"));
+    repo.write("");
+    assert!(repo.ok(&["git", "textconv", FILE]).contains("NOT VERIFIED"));
+}

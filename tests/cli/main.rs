@@ -1,0 +1,52 @@
+//! The command line through its real binary: what each verb prints where, how it ends and what it leaves on disk.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // tests
+
+mod answers;
+#[path = "../support/other_tools.rs"]
+mod other_tools;
+#[path = "../support/running.rs"]
+mod running;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/vendor.rs"]
+mod vendor_process;
+
+mod access;
+mod arguments;
+mod bad_files;
+mod clipboard;
+#[cfg(unix)]
+mod crash;
+mod doctor;
+#[cfg(target_os = "linux")]
+mod edit;
+mod ergonomics;
+#[cfg(target_os = "linux")]
+mod exec;
+mod export;
+mod get;
+mod git;
+mod git_resolve;
+mod git_review;
+mod import;
+mod init;
+mod json_schema;
+mod keygen;
+mod list;
+mod login;
+mod many_files;
+mod output;
+mod profile;
+mod proposals;
+mod seal;
+mod seal_formats;
+mod set;
+mod shells;
+mod sign;
+#[cfg(unix)]
+mod snapshots;
+mod unknown_vaults;
+mod vendor;
+mod verify;
+mod which_file;

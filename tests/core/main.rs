@@ -1,0 +1,5 @@
+//! The file format, held against vectors that were made from docs/format.md without this code.
+
+#![allow(clippy::unwrap_used)] // tests
+
+mod vectors;

@@ -1,0 +1,500 @@
+//! The gateway over time: files that change under load, tokens that expire or are revoked, a graceful end, and its status.
+
+use crate::support;
+use crate::support::{Client, Gateway, Sealed, Upstream, Usual, VALUES, ca, call, free_port, get, post, reply};
+use bootseal::testing::Vendor;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+fn ok_for_all() -> Upstream {
+    Upstream::start(|_, stream| {
+        reply(stream, "200 OK", "ok")?;
+        Ok(true)
+    })
+}
+
+/// Callers that call until they are told to stop; each call has to go well.
+struct Load {
+    stop: Arc<AtomicBool>,
+    calls: Arc<AtomicUsize>,
+    callers: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(port: u16, callers: usize) -> Load {
+        let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let callers = (0..callers).map(|_| {
+            let (stop, calls) = (stop.clone(), calls.clone());
+            std::thread::spawn(move || {
+                let mut client = Client::connect(port);
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = client.call(&get("/orders"));
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        });
+        let callers = callers.collect();
+        Load { stop, calls, callers }
+    }
+
+    /// Waits until so many more have gone well.
+    fn goes_on(&self) {
+        let (from, until) = (self.calls.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(30));
+        while self.calls.load(Ordering::Relaxed) < from + 200 && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        assert!(self.calls.load(Ordering::Relaxed) >= from + 200, "calls do not go on");
+    }
+
+    fn end(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.callers.into_iter().for_each(|caller| caller.join().unwrap());
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+fn metric(port: u16, name: &str) -> Option<f64> {
+    let metrics = call(port, &get("/metrics")).text();
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[test]
+fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
+    let upstream = ok_for_all();
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let first = std::fs::read_to_string(usual.sealed.path()).unwrap();
+    let gateway = usual.start();
+    let load = Load::start(usual.port, 8);
+    load.goes_on();
+    let say = |text: &str, hears: &str| {
+        let from = gateway.log().lines().len();
+        usual.sealed.replace(text);
+        gateway.signal("HUP");
+        let line = gateway.log().wait_from(from, hears);
+        load.goes_on();
+        line
+    };
+    let loaded = || metric(usual.admin, "bootseal_gateway_generation{which=\"loaded\"}").unwrap();
+
+    let second = usual.sealed.changed(|vault| {
+        vault.set_readable(&"acme.note".parse().unwrap(), &"two".into()).unwrap();
+    });
+    say(&second, "reloaded");
+    assert_eq!(loaded(), 2.0);
+
+    let broken = second.replace("two", "2wo");
+    let line = say(&broken, "not taken");
+    assert!(line.contains("signature") && line.contains("WARN"), "{line}");
+    let (foreign, _) = usual.sealed.text(&VALUES, "[acme.login]\nurl = \"http://127.0.0.1:1/\"\nbasic = true\n");
+    assert!(say(&foreign, "not taken").contains("vault"));
+    assert!(say(&first, "not taken").contains("generation 1"));
+    let page = call(usual.admin, &get("/")).text();
+    assert!(page.contains("Loaded: generation 2.") && page.contains("On disk: generation 1"), "{page}");
+    assert!(page.contains("is not taken"), "{page}");
+
+    // Signed, and with a route that cannot be.
+    usual.sealed.replace(&second);
+    let wrong = usual.sealed.changed(|vault| {
+        vault.set_readable(&"acme.route.upstream".parse().unwrap(), &"https://evil.example/".into()).unwrap();
+    });
+    assert!(say(&wrong, "not taken").contains("may not go"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    usual.sealed.replace(&second);
+    let elsewhere = usual.sealed.changed(|vault| {
+        vault
+            .set_readable(&"acme.route.listen".parse().unwrap(), &taken.local_addr().unwrap().to_string().into())
+            .unwrap();
+    });
+    assert!(say(&elsewhere, "not taken").contains("cannot listen at"));
+    assert_eq!(loaded(), 2.0);
+    assert_eq!(metric(usual.admin, "bootseal_gateway_generation{which=\"disk\"}"), Some(3.0));
+
+    usual.sealed.replace(&second);
+    let third = usual.sealed.changed(|vault| {
+        vault.set_readable(&"acme.note".parse().unwrap(), &"three".into()).unwrap();
+    });
+    say(&third, "reloaded");
+    assert_eq!(loaded(), 3.0);
+    assert!(load.end() > 1000);
+}
+
+#[test]
+fn a_changed_file_is_noticed_and_so_is_a_link_that_is_swapped() {
+    let upstream = ok_for_all();
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let next = |note: &str| {
+        usual.sealed.changed(|vault| {
+            vault.set_readable(&"acme.note".parse().unwrap(), &note.into()).unwrap();
+        })
+    };
+    // As Kubernetes mounts a Secret: a link to a folder that is swapped.
+    let mount = usual.sealed.at("mount");
+    let version = |name: &str, text: &str| {
+        let folder = mount.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("app.sealed.toml"), text).unwrap();
+        symlink(name, mount.join("..new")).unwrap();
+        std::fs::rename(mount.join("..new"), mount.join("..data")).unwrap();
+    };
+    version("..1", &std::fs::read_to_string(usual.sealed.path()).unwrap());
+    symlink("..data/app.sealed.toml", mount.join("app.sealed.toml")).unwrap();
+    let mut command = usual.sealed.command();
+    command.env("BOOTSEAL_FILE", mount.join("app.sealed.toml"));
+    let gateway = Gateway::run(command);
+    let text = next("two");
+    version("..2", &text);
+    gateway.log().wait("reloaded generation=2");
+    usual.sealed.replace(&text);
+    let text = next("three");
+    version("..3", &text);
+    gateway.log().wait("reloaded generation=3");
+    assert_eq!(call(usual.port, &get("/")).status, 200);
+}
+
+#[test]
+fn routes_come_and_go_with_the_file() {
+    let upstream = ok_for_all();
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let gateway = usual.start();
+    let (old, new) = (usual.port, free_port());
+    let mut kept = Client::connect(old);
+    assert_eq!(kept.call(&get("/")).status, 200);
+    let moved = usual.sealed.changed(|vault| {
+        vault.set_readable(&"acme.route.listen".parse().unwrap(), &format!("127.0.0.1:{new}").into()).unwrap();
+    });
+    usual.sealed.replace(&moved);
+    gateway.log().wait("reloaded");
+    assert_eq!(call(new, &get("/")).status, 200);
+    // The old address is given back.
+    let until = Instant::now() + Duration::from_secs(30);
+    while std::net::TcpListener::bind(("127.0.0.1", old)).is_err() {
+        assert!(Instant::now() < until);
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    let keyed = usual.sealed.changed(|vault| {
+        vault.append("[acme.route.callers]\nbearer = \"${caller_key}\"\n").unwrap();
+    });
+    let from = gateway.log().lines().len();
+    usual.sealed.replace(&keyed);
+    gateway.log().wait_from(from, "reloaded");
+    assert_eq!(call(new, &get("/")).status, 403);
+}
+
+/// 10,000 calls at 256 at a time, through a token that runs out every 2 s and is revoked every 3 s.
+#[test]
+fn no_call_fails_while_tokens_run_out_and_are_revoked() {
+    const CALLS: usize = 10_000;
+    const AT_A_TIME: usize = 256;
+    let vendor = Arc::new(Vendor::start().unwrap());
+    vendor.lifetime(Duration::from_secs(2));
+    let usual = Usual::new(
+        vendor.url("").trim_end_matches('/'),
+        &format!("{}expiry = {{ json = \"/expires_in\" }}\n", ca(vendor.ca_pem())),
+        "",
+    );
+    let _gateway = usual.start();
+    let (left, begun) = (Arc::new(AtomicUsize::new(CALLS)), Instant::now());
+    let posts = Arc::new(AtomicUsize::new(0));
+    let done = Arc::new(AtomicBool::new(false));
+    let revoking = {
+        let (vendor, done) = (vendor.clone(), done.clone());
+        std::thread::spawn(move || {
+            let mut revoked = 0;
+            let mut next = Instant::now() + Duration::from_secs(3);
+            while !done.load(Ordering::Relaxed) {
+                if Instant::now() >= next {
+                    vendor.revoke_all();
+                    revoked += 1;
+                    next += Duration::from_secs(3);
+                }
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+            revoked
+        })
+    };
+    let callers: Vec<_> = (0..AT_A_TIME)
+        .map(|_| {
+            let (left, posts, port) = (left.clone(), posts.clone(), usual.port);
+            std::thread::spawn(move || {
+                let mut client = Client::connect(port);
+                loop {
+                    let number = left.load(Ordering::Relaxed);
+                    if number == 0 {
+                        // Longer than a revocation, whatever the machine makes of it.
+                        if begun.elapsed() > Duration::from_secs(7) {
+                            return;
+                        }
+                    } else if left.compare_exchange(number, number - 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+                        continue;
+                    }
+                    let answer = match number % 2 {
+                        0 => client.call(&get("/orders")),
+                        _ => {
+                            posts.fetch_add(1, Ordering::Relaxed);
+                            client.call(&post("/orders", &"x".repeat(1 + number % 3000)))
+                        }
+                    };
+                    let expected = if number % 2 == 0 { 200 } else { 201 };
+                    assert_eq!(answer.status, expected, "{answer:?}");
+                    if number == 0 {
+                        std::thread::park_timeout(Duration::from_millis(50));
+                    }
+                }
+            })
+        })
+        .collect();
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+    done.store(true, Ordering::Relaxed);
+    let revocations: u64 = revoking.join().unwrap();
+    assert!(revocations >= 2);
+    let expiries = begun.elapsed().as_secs() / 2 + 1;
+    // `refresh_ahead` fetches before it runs out: at 75 % of 2 s the earliest.
+    let ahead = (begun.elapsed().as_secs_f64() / 1.5).ceil() as u64;
+    let logins = vendor.logins();
+    assert!(
+        logins <= ahead.max(expiries) + revocations + 1,
+        "{logins} logins, {expiries} expiries, {revocations} revocations"
+    );
+    // What was taken was taken once: the vendor's count of calls that were let in is the callers' own.
+    let seen = metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"201\"}").unwrap();
+    assert_eq!(seen as usize, posts.load(Ordering::Relaxed));
+    let gets = metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"200\"}").unwrap() as u64;
+    assert_eq!(
+        vendor.calls() - vendor.rejected_calls(),
+        gets + seen as u64,
+        "none was sent twice, but after a rejection"
+    );
+    assert_eq!(metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"401\"}"), None);
+}
+
+#[test]
+fn at_its_end_calls_in_flight_come_to_theirs() {
+    let (go, goes) = channel::<()>();
+    let (begun, begins) = channel::<()>();
+    let (goes, begun) = (Mutex::new(goes), Mutex::new(begun));
+    let upstream = Upstream::start(move |head, stream| {
+        if head.starts_with("GET /slow ") {
+            begun.lock().unwrap().send(()).unwrap();
+            goes.lock().unwrap().recv().map_err(std::io::Error::other)?;
+        }
+        reply(stream, "200 OK", "ok")?;
+        Ok(true)
+    });
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let mut gateway = usual.start();
+    let mut idle = Client::connect(usual.port);
+    assert_eq!(idle.call(&get("/")).status, 200);
+    let mut slow = Client::connect(usual.port);
+    slow.send(get("/slow"));
+    begins.recv().unwrap();
+    gateway.signal("TERM");
+    gateway.log().wait("stopping");
+    let until = Instant::now() + Duration::from_secs(30);
+    while std::net::TcpStream::connect(("127.0.0.1", usual.port)).is_ok() {
+        assert!(Instant::now() < until, "it still takes calls");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    // As long as it drains it says that it is not ready, and lives.
+    assert_eq!(call(usual.admin, &get("/ready")).status, 503);
+    assert_eq!(call(usual.admin, &get("/live")).status, 200);
+    go.send(()).unwrap();
+    assert_eq!(slow.answer().unwrap().text(), "ok");
+    assert_eq!(gateway.ended(), Some(0));
+}
+
+#[test]
+fn one_can_ask_how_it_is() {
+    let vendor = Vendor::start_plain().unwrap();
+    vendor.down(true);
+    let usual = Usual::new(vendor.url("").trim_end_matches('/'), "", "");
+    let healthy = || Command::new(support::program()).arg("healthy").arg(usual.sealed.path()).output().unwrap();
+    let before = healthy();
+    assert_eq!(before.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&before.stderr).contains(&format!("127.0.0.1:{}", usual.admin)));
+    let gateway = usual.start();
+    // Ready, though the vendor is down.
+    assert_eq!(call(usual.port, &get("/orders")).status, 503);
+    assert_eq!(call(usual.admin, &get("/ready")).status, 200);
+    assert_eq!(call(usual.admin, &get("/live")).status, 200);
+    assert_eq!(healthy().status.code(), Some(0));
+    // A file that is broken meanwhile is not taken, and ends nothing; asked by its address it is not even read.
+    let good = std::fs::read_to_string(usual.sealed.path()).unwrap();
+    usual.sealed.replace("broken");
+    let after = healthy();
+    assert!(String::from_utf8_lossy(&after.stderr).contains("--admin"), "{after:?}");
+    let mut by_address = Command::new(support::program());
+    by_address.args(["healthy", "--admin", &format!("127.0.0.1:{}", usual.admin)]);
+    assert_eq!(by_address.output().unwrap().status.code(), Some(0));
+    usual.sealed.replace(&good);
+    let page = call(usual.admin, &get("/"));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert!(page.text().contains("1 down") && page.text().contains("class=\"bad\""), "{}", page.text());
+    assert!(page.text().contains("1 call, 1 error"), "{}", page.text());
+    let metrics = call(usual.admin, &get("/metrics")).text();
+    for name in [
+        "bootseal_gateway_calls_total{route=\"acme\",status=\"503\"} 1",
+        "bootseal_gateway_errors_total{route=\"acme\",error=\"login-down\"} 1",
+        "bootseal_login_total{profile=\"acme\",class=\"login-down\"} 1",
+        "bootseal_gateway_call_seconds_count{route=\"acme\"} 1",
+        "# HELP bootseal_gateway_calls_total",
+    ] {
+        assert!(metrics.contains(name), "{name} in\n{metrics}");
+    }
+    assert_eq!(call(usual.admin, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").status, 421);
+    assert_eq!(call(usual.admin, &post("/", "")).status, 405);
+    assert_eq!(call(usual.admin, &get("/other")).status, 404);
+    let said = [gateway.log().lines().join("\n"), metrics, page.text()].concat();
+    for secret in ["open sesame", "k3y of the caller"] {
+        assert!(!said.contains(secret));
+    }
+}
+
+#[test]
+fn it_gives_up_what_it_does_not_need_and_says_so() {
+    let upstream = ok_for_all();
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let gateway = usual.start();
+    let lines = gateway.log().lines().join("\n");
+    for said in [
+        "not dumpable: yes; no core files: yes; no new privileges: yes",
+        "landlock: reads and writes only where it must",
+        "system calls given up",
+    ] {
+        assert!(lines.contains(said), "{said} in\n{lines}");
+    }
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", gateway.pid())).unwrap();
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(of("status").contains(line), "{line}");
+    }
+    assert!(of("limits").lines().any(|line| line.starts_with("Max core file size") && line.contains(" 0 ")));
+    // Each thread, too.
+    for thread in std::fs::read_dir(format!("/proc/{}/task", gateway.pid())).unwrap() {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        assert!(status.contains("Seccomp:\t2"), "{status}");
+    }
+    // A file that lies where it has no business cannot be read, even by a link.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let text = usual.sealed.changed(|vault| {
+        vault.set_readable(&"acme.note".parse().unwrap(), &"two".into()).unwrap();
+    });
+    std::fs::write(elsewhere.path().join("other.toml"), text).unwrap();
+    std::fs::remove_file(usual.sealed.path()).unwrap();
+    symlink(elsewhere.path().join("other.toml"), usual.sealed.path()).unwrap();
+    gateway.signal("HUP");
+    assert!(gateway.log().wait("not taken").contains("ermission denied"));
+    assert_eq!(call(usual.port, &get("/")).status, 200);
+}
+
+#[test]
+fn systemd_hands_it_a_socket_and_is_told_how_it_is() {
+    let upstream = ok_for_all();
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let listener = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
+    let told = UnixDatagram::bind(usual.sealed.at("notify")).unwrap();
+    told.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    // As systemd does: the socket is descriptor 3 of the process, and its number said.
+    let fd = listener.as_raw_fd();
+    let starts = "import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3, inheritable=True)\nos.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[2], sys.argv[2:])";
+    let plain = usual.sealed.command();
+    let mut command = Command::new("python3");
+    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).unwrap();
+    command.args(["-c", starts, &fd.to_string()]).arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    command.env("NOTIFY_SOCKET", usual.sealed.at("notify")).stdin(Stdio::null());
+    let mut gateway = Gateway::run(command);
+    let hear = || {
+        let mut bytes = [0; 256];
+        let length = told.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    assert!(hear().contains("READY=1\nSTATUS=generation 1"));
+    drop(listener);
+    assert_eq!(call(usual.port, &get("/")).status, 200);
+    gateway.signal("HUP");
+    let reloading = hear();
+    assert!(reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert!(hear().contains("READY=1"));
+    gateway.signal("TERM");
+    assert!(hear().contains("STOPPING=1"));
+    assert_eq!(gateway.ended(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_served_is_told_at_start() {
+    let upstream = ok_for_all();
+    let says = |sealed: &Sealed, args: &[&str]| {
+        let output = sealed.command().args(args).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let usual = Usual::new(&upstream.origin(), "", "");
+    let (code, text) = says(&usual.sealed, &["--check"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains(&format!("acme: 127.0.0.1:{} -> {}/, whoever reaches it", usual.port, upstream.origin())),
+        "{text}"
+    );
+    let taken = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
+    let (code, text) = says(&usual.sealed, &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&format!("cannot listen at 127.0.0.1:{}", usual.port)), "{text}");
+    // As a gateway that runs has it, while a newer file is looked at.
+    let (code, text) = says(&usual.sealed, &["--check"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("in use now"), "{text}");
+    drop(taken);
+    let mut values = VALUES;
+    values[2].1 = "";
+    let everybody = Sealed::new(
+        &values,
+        &format!(
+            "[acme.login]\nurl = \"{0}/login\"\nbasic = true\n[acme.route]\nlisten = \"127.0.0.1:{1}\"\nupstream = \"{0}\"\ncallers = {{ bearer = \"${{caller_key}}\" }}\n",
+            upstream.origin(),
+            free_port()
+        ),
+    );
+    for args in [&["--check"][..], &[]] {
+        let (code, text) = says(&everybody, args);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("`acme.caller_key` is empty"), "{text}");
+    }
+    let none = Sealed::new(&VALUES, &format!("[acme.login]\nurl = \"{}/login\"\nbasic = true\n", upstream.origin()));
+    let (code, text) = says(&none, &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("has no route") && text.contains("bootseal edit"), "{text}");
+    let typo = Usual::new(&upstream.origin(), "", "upstraem = \"x\"");
+    let (code, text) = says(&typo.sealed, &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("Did you mean `upstream`?"), "{text}");
+    let output = usual.sealed.command().env("BOOTSEAL_PIN", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "without a pin or a memory nothing is taken");
+}
+
+/// The page's first file, as it stands there.
+#[test]
+fn what_the_docs_show_can_be_served() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gateway.md")).unwrap();
+    let toml = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let marked = |line: &&str| !line.contains("\"secret:");
+    let readable: String = toml.lines().filter(marked).map(|line| format!("{line}\n")).collect();
+    let values = [("acme.password", "x"), ("acme.caller_key", "y")];
+    assert_eq!(toml.lines().filter(|line| !marked(line)).count(), values.len());
+    let (port, admin) = (free_port(), free_port());
+    let readable = readable
+        .replace("127.0.0.1:9301", &format!("127.0.0.1:{port}"))
+        .replace("127.0.0.1:9300", &format!("127.0.0.1:{admin}"));
+    let output = Sealed::new(&values, &readable).command().arg("--check").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains("https://api.acme.example/v1, with its key (bearer)"), "{text}");
+}

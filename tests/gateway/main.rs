@@ -1,0 +1,16 @@
+//! The gateway as its callers and operators meet it: the real binary, real sockets and an imitated vendor.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests
+
+#[path = "../support/gateway.rs"]
+mod support;
+
+mod calls;
+mod clients;
+mod http_edges;
+mod kubernetes;
+mod lifecycle;
+mod memory;
+mod status_page;
+mod systemd;

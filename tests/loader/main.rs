@@ -1,0 +1,10 @@
+//! The loader by itself: token source, login, client and layers against an imitated vendor. No file is sealed by the command line here.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // tests
+
+mod client;
+mod http_edges;
+#[cfg(all(feature = "blocking", feature = "tower", feature = "middleware"))]
+mod layers;
+mod login_steps;
+mod token_source;

@@ -1,0 +1,123 @@
+//! Responses without a token, and responses that tell when to come again.
+
+use super::*;
+
+#[test]
+fn an_answer_without_a_token_is_a_protocol_error_and_asked_again_after_5_seconds() {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\"text\"",
+        "{\"access_token\"",
+        "{}",
+        r#"{"token":"x"}"#,
+        r#"{"access_token":7}"#,
+        r#"{"access_token":null}"#,
+        r#"{"access_token":""}"#,
+        r#"{"access_token":"a\nb"}"#,
+        r#"{"access_token":{"x":1}}"#,
+        r#"{"access_token":"a","access_token":"b"}"#,
+    ] {
+        let acme = Acme::new([answer(200, body)]);
+        let error = acme.error();
+        assert_eq!((error.kind(), error.status()), (Kind::LoginProtocol, Some(200)), "{body}");
+        acme.stays_shut_for(5 * SECOND);
+        assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2));
+    }
+}
+
+#[test]
+fn three_answers_without_a_token_may_be_a_wrong_password_in_disguise() {
+    let acme = Acme::new(vec![answer(200, r#"{"error":"wrong password"}"#); 4]);
+    for wait in [5 * SECOND, 10 * SECOND, 15 * MINUTE, 30 * MINUTE] {
+        assert_eq!(acme.error().kind(), Kind::LoginProtocol);
+        acme.stays_shut_for(wait);
+    }
+    assert_eq!(acme.token(), "token-5");
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_names_the_origin_only() {
+    for (location, named) in [
+        ("https://evil.example:8443/canary-path?password=canary-query", " to https://evil.example:8443;"),
+        ("https://user:canary-user@evil.example/", " to https://evil.example;"),
+        ("/canary-path?canary-query#canary-fragment", " to https://api.acme.example;"),
+        ("http://api.acme.example/login", " to http://api.acme.example;"),
+        ("https://[canary", " would redirect;"),
+    ] {
+        for status in [301, 302, 303, 307, 308] {
+            let acme = Acme::new([answer(status, "canary-body").with("location", location)]);
+            let error = acme.error();
+            assert_eq!((error.kind(), error.status()), (Kind::LoginProtocol, Some(status)));
+            assert!(error.to_string().contains(named) && !error.to_string().contains("canary"), "{error}");
+            assert_eq!(acme.sends(), 1);
+            acme.stays_shut_for(MINUTE);
+        }
+    }
+}
+
+#[test]
+fn the_vendor_says_when_to_come_again() {
+    // The clock stands at 2026-01-01T00:00:00Z.
+    for (status, retry_after, seconds) in [
+        (429, "7", 7),
+        (429, " 7 ", 7),
+        (429, "0", 1),
+        (429, "86400", 900),
+        (429, "Thu, 01 Jan 2026 00:02:00 GMT", 120),
+        (429, "Wed, 31 Dec 2025 23:59:59 GMT", 1),
+        (429, "Thu, 01 Jan 2037 00:00:00 GMT", 900),
+        (429, "", 30),
+        (429, "soon", 30),
+        (429, "-5", 30),
+        (503, "7", 7),
+        (503, "Thu, 01 Jan 2026 00:00:30 GMT", 30),
+    ] {
+        let acme = Acme::new([answer(status, "").with("retry-after", retry_after)]);
+        acme.clock.set_draw(0.0);
+        assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{status} {retry_after}");
+        acme.stays_shut_for(seconds * SECOND);
+        assert_eq!(acme.token(), "token-2", "{status} {retry_after}");
+    }
+}
+
+#[test]
+fn the_vendors_wait_is_stretched_by_up_to_a_tenth_so_that_not_all_come_at_once() {
+    let acme = Acme::new([answer(429, "").with("retry-after", "100")]);
+    acme.clock.set_draw(1.0);
+    acme.error();
+    acme.stays_shut_for(110 * SECOND);
+    assert_eq!(acme.token(), "token-2");
+}
+
+#[test]
+fn a_503_that_names_no_time_is_an_outage() {
+    for retry_after in ["", "soon"] {
+        let acme = Acme::new([answer(503, "").with("retry-after", retry_after)]);
+        assert_eq!(acme.error().kind(), Kind::LoginDown);
+        acme.clock.advance(SECOND);
+        assert_eq!(acme.token(), "token-2");
+    }
+}
+
+#[test]
+fn a_wait_beyond_all_numbers_is_the_longest_we_wait() {
+    let acme = Acme::new([answer(429, "").with("retry-after", "99999999999999999999")]);
+    acme.clock.set_draw(0.0);
+    acme.error();
+    acme.stays_shut_for(15 * MINUTE);
+}
+
+#[test]
+fn a_date_to_come_again_counts_from_the_vendors_now() {
+    // Our clock says midnight, theirs an hour earlier: they ask for two minutes.
+    let reply = answer(429, "")
+        .with("date", "Wed, 31 Dec 2025 23:00:00 GMT")
+        .with("retry-after", "Wed, 31 Dec 2025 23:02:00 GMT");
+    let acme = Acme::new([reply]);
+    acme.clock.set_draw(0.0);
+    acme.error();
+    acme.stays_shut_for(2 * MINUTE);
+}

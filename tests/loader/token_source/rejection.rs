@@ -1,0 +1,167 @@
+//! Tokens that the vendor rejects before they expire.
+
+use super::*;
+
+#[test]
+fn five_hundred_calls_that_are_rejected_at_once_make_one_login() {
+    // Whether its token was young or had lived a while.
+    for age in [Duration::ZERO, 11 * SECOND] {
+        let acme = Acme::new([]);
+        let dead = acme.source.token_blocking().unwrap();
+        acme.clock.advance(age);
+        // The first holds the clock, and the lock with it, until all others are on their way.
+        let (reads, started) = (acme.reads.get(), Counter::default());
+        acme.time.hold();
+        std::thread::scope(|scope| {
+            let reject = || {
+                started.add();
+                assert!(acme.source.reject(&dead));
+                assert_eq!(acme.token(), "token-2");
+            };
+            scope.spawn(reject);
+            acme.reads.wait_for(reads + 1);
+            (1..500).for_each(|_| drop(scope.spawn(reject)));
+            started.wait_for(500);
+            acme.time.release();
+        });
+        assert_eq!((acme.sends(), acme.source.counts().rejections), (2, 1));
+        // One token was rejected, however often: the second one makes no loop yet.
+        assert!(acme.source.reject(&acme.source.token_blocking().unwrap()));
+        assert_eq!(acme.token(), "token-3");
+    }
+}
+
+#[test]
+fn a_rejected_token_is_never_returned_again() {
+    let acme = Acme::new([token("first", 3600), answer(502, "")]);
+    let dead = acme.source.token_blocking().unwrap();
+    assert!(acme.source.reject(&dead));
+    assert_eq!(acme.error().kind(), Kind::LoginDown, "its login failed, and the rejected token is no way out");
+    assert!(acme.source.reject(&dead));
+    assert_eq!((acme.error().kind(), acme.sends()), (Kind::LoginDown, 2));
+}
+
+#[test]
+fn a_late_word_about_an_older_token_touches_nothing() {
+    let acme = Acme::new([]);
+    let old = acme.source.token_blocking().unwrap();
+    acme.clock.advance(STALE);
+    acme.token();
+    acme.landings.wait_for(2);
+    assert_eq!(acme.token(), "token-2");
+    for _ in 0..100 {
+        assert!(acme.source.reject(&old), "there is a newer one: worth while to call again");
+    }
+    assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2));
+}
+
+#[test]
+fn a_rejection_during_a_login_does_not_kill_its_token() {
+    let acme = Acme::new([]);
+    let old = acme.source.token_blocking().unwrap();
+    acme.clock.advance(STALE);
+    acme.vendor.hold();
+    acme.token();
+    acme.vendor.sent.wait_for(2);
+    assert!(acme.source.reject(&old));
+    let mut asked = pin!(acme.source.token());
+    assert!(poll_once(asked.as_mut()).is_pending(), "the old one is dead, so who asks now waits");
+    acme.vendor.release();
+    acme.landings.wait_for(2);
+    acme.clock.advance(STALE - MILLISECOND);
+    assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2));
+}
+
+#[test]
+fn fresh_tokens_that_are_rejected_again_and_again_make_no_loop() {
+    let acme = Acme::new([]);
+    for login in 1..=2 {
+        let young = acme.source.token_blocking().unwrap();
+        assert!(acme.source.reject(&young));
+        acme.landings.wait_for(login + 1);
+    }
+    let third = acme.source.token_blocking().unwrap();
+    for _ in 0..1000 {
+        assert!(!acme.source.reject(&third), "the vendor's answer is the caller's");
+    }
+    acme.clock.advance(30 * SECOND - MILLISECOND);
+    assert!(!acme.source.reject(&third));
+    assert_eq!((acme.token().as_str(), acme.sends()), ("token-3", 3));
+    acme.clock.advance(MILLISECOND);
+    assert!(acme.source.reject(&third));
+    assert_eq!((acme.token().as_str(), acme.sends()), ("token-4", 4));
+}
+
+#[test]
+fn retry_now_ends_the_hold_on_rejections_too() {
+    let acme = Acme::new([]);
+    for _ in 0..2 {
+        acme.source.reject(&acme.source.token_blocking().unwrap());
+    }
+    let third = acme.source.token_blocking().unwrap();
+    assert!(!acme.source.reject(&third));
+    acme.source.reset_backoff();
+    assert!(acme.source.reject(&third));
+    assert_eq!(acme.token(), "token-4");
+}
+
+#[test]
+fn tokens_that_lived_a_while_are_renewed_however_often_they_are_rejected() {
+    let acme = Acme::new([]);
+    for login in 1..=20 {
+        let token = acme.source.token_blocking().unwrap();
+        acme.clock.advance(10 * SECOND);
+        assert!(acme.source.reject(&token));
+        assert_eq!(acme.token(), format!("token-{}", login + 1));
+    }
+}
+
+#[test]
+fn a_rejection_makes_no_login_while_the_vendor_asks_for_patience() {
+    let acme = Acme::new([token("first", 3600), answer(429, "").with("retry-after", "600")]);
+    let first = acme.source.token_blocking().unwrap();
+    acme.clock.advance(STALE);
+    acme.token();
+    acme.landings.wait_for(2);
+    acme.source.reject(&first);
+    assert_eq!((acme.error().kind(), acme.sends()), (Kind::LoginThrottled, 2));
+}
+
+#[test]
+fn while_fresh_tokens_are_rejected_there_is_one_login_for_each_hold() {
+    let acme = Acme::new([]);
+    for _ in 0..2 {
+        assert!(acme.source.reject(&acme.source.token_blocking().unwrap()));
+    }
+    let third = acme.source.token_blocking().unwrap();
+    assert!(!acme.source.reject(&third));
+    acme.clock.advance(30 * SECOND);
+    assert!(acme.source.reject(&third));
+    let fourth = acme.source.token_blocking().unwrap();
+    assert!(!acme.source.reject(&fourth), "rejected as young as the ones before: the next hold, a minute");
+    acme.clock.advance(MINUTE);
+    assert!(acme.source.reject(&fourth));
+}
+
+#[test]
+fn a_rejected_token_that_was_dead_when_it_came_tells_how_long_to_wait() {
+    let acme = Acme::new([token("dead", 0)]);
+    acme.source.reject(&acme.source.token_blocking().unwrap());
+    assert_eq!(acme.error().retry_after(), Some(5 * SECOND));
+}
+
+#[test]
+fn another_accounts_token_cannot_be_rejected_here() {
+    let (ours, theirs) = (Acme::new([]), Acme::new([]));
+    for _ in 0..5 {
+        theirs.token();
+        theirs.clock.advance(DEAD);
+    }
+    let foreign = theirs.source.token_blocking().unwrap();
+    ours.token();
+    ours.source.reject(&foreign);
+    for _ in 0..5 {
+        ours.token();
+    }
+    assert!(ours.sends() <= 2, "{} logins for five calls", ours.sends());
+}
