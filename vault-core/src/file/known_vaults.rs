@@ -2,12 +2,13 @@
 
 use crate::disk::folder::{create_private_parent, real_path};
 use crate::disk::lock::FileLock;
-use crate::error::{Error, Kind, Result, Shown};
-use crate::file::sealed::{Trust, VerifiedFile};
-use crate::keys::signing::VaultId;
-use crate::text::document::{parse_toml, to_value};
+use crate::error::{Error, Kind, Result};
+use crate::file::verified::{Trust, VerifiedFile};
+use crate::keys::vault_id::VaultId;
+use crate::shown::Shown;
 use crate::text::path::BasicString;
 use crate::text::table_reader::Fields;
+use crate::text::toml_value::{parse_toml, to_value};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
