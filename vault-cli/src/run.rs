@@ -154,9 +154,9 @@ fn near_verb(error: &clap::Error) -> Option<String> {
         // Two letters in the wrong order, which clap's measure does not see in a short word.
         _ => {
             let verbs = Cli::command();
-            let verbs =
-                verbs.get_subcommands().filter(|verb| !verb.is_hide_set()).map(|verb| verb.get_name().to_owned());
-            verbs.filter(|verb| strsim::osa_distance(verb, typed) == 1).collect()
+            let verbs = verbs.get_subcommands().filter(|verb| !verb.is_hide_set());
+            let verbs: Vec<&str> = verbs.map(clap::Command::get_name).collect();
+            bootseal_core::near_names(typed, &verbs).into_iter().map(str::to_owned).collect()
         }
     };
     let near: Vec<String> = near.iter().map(|verb| format!("'{verb}'")).collect();

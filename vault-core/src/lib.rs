@@ -38,37 +38,61 @@ mod disk;
 mod text;
 
 mod error;
+mod shown;
 
-pub use bootseal_memory::Secret;
+// The sealed file, from untrusted to opened.
+pub use file::header::{Access, Role};
+pub use file::known_vaults::{KnownFile, KnownVaults};
+pub use file::normalise::MAX_FILE;
+pub use file::sealed::SealedFile;
+pub use file::verified::{Trust, VerifiedFile};
+pub use vault::value::{OpenedValue, ValueKind};
+pub use vault::{CanRead, CanWrite, Vault};
 
-pub use access::identity::{Identity, IdentityFile};
+// Properties: their names, and their values as they are written.
+pub use text::document::Property;
+pub use text::path::{BasicString, PropertyPath};
+pub use text::plain::{PlainDocument, PlainProperty};
+pub use text::sealed_text::SECRET_PREFIX;
+
+// Keys and who holds them.
+pub use access::identity::Identity;
+pub use access::identity_file::IdentityFile;
 pub use access::locked::LockedKey;
 pub use access::passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
 #[cfg(feature = "plugin")]
-pub use access::plugin::{PluginUser, Plugins};
+pub use access::plugin::find::Plugins;
+#[cfg(feature = "plugin")]
+pub use access::plugin::user::PluginUser;
 pub use access::recipient::Recipient;
 pub use access::wrap::open_age_file;
-pub use disk::lock::FileLock;
-pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
-pub use file::header::{Access, Role};
-pub use file::known_vaults::{KnownFile, KnownVaults};
-pub use file::sealed::{MAX_FILE, SealedFile, Trust, VerifiedFile};
+pub use bootseal_memory::Secret;
 pub use keys::derive::CredentialKey;
 pub use keys::pin::Pin;
-pub use keys::signing::VaultId;
+pub use keys::vault_id::VaultId;
+
+// Login profiles and routes.
 pub use profile::extract::{Capture, Field, ResponsePlace, Test, Unit, When};
+pub use profile::keys::{KeySpec, PROFILE_KEYS};
 pub use profile::request::{Basic, Body, Call};
 pub use profile::route::{Callers, Gateway, Listen, Route};
 pub use profile::template::{JsonTemplate, Part, Template};
 pub use profile::url_template::UrlTemplate;
 pub use profile::{ClientCert, Expiry, Profile, Replay, Totp, TotpHash};
+
+// Changes: seen, merged, edited by hand, proposed.
 pub use proposal::Proposal;
 pub use review::changes::{AccessChange, Change, Changes};
 pub use review::clear_text::{ClearText, Edited};
 pub use review::hand_edit::HandEdit;
+pub use review::lineage::{MergePlan, MergeSide, goes_on_from, is_vouched_for};
 pub use review::merge::{Clash, Merged, Side, Taken};
-pub use text::document::{Property, SECRET_PREFIX};
-pub use text::path::{BasicString, PropertyPath};
-pub use text::plain::{PlainDocument, PlainProperty};
-pub use vault::value::{OpenedValue, ValueKind};
-pub use vault::{CanRead, CanWrite, Vault};
+
+// Files on disk.
+pub use disk::lock::FileLock;
+pub use disk::private_file::PrivateFile;
+
+// Errors and messages.
+pub use error::{Error, Kind, Result};
+pub use shown::{Shown, ShownPath, Typed, is_hidden};
+pub use text::nearest::near_names;

@@ -9,9 +9,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use toml::Value;
 
-/// Tables that say how to log in and what the gateway does, and are no configuration of the application.
-const NOT_THE_APPLICATIONS: [&str; 2] = ["login", "route"];
-
 enum Node<'a> {
     Table(BTreeMap<&'a str, Node<'a>>),
     Readable(&'a Value),
@@ -44,10 +41,8 @@ pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
         let Some((last, above)) = path.segments().strip_prefix(table).and_then(<[String]>::split_last) else {
             continue;
         };
-        if above.iter().any(|segment| NOT_THE_APPLICATIONS.contains(&segment.as_str())) {
-            continue;
-        }
-        if table.is_empty() && above.first().is_some_and(|first| ["gateway", "fleet"].contains(&first.as_str())) {
+        // How to log in and what the gateway does is no configuration of the application, unless it asks for that table.
+        if path.settings_table().is_some_and(|settings| settings.len() > table.len()) {
             continue;
         }
         let node = match (property, opened(path)) {

@@ -120,7 +120,7 @@ impl Snapshot {
     ) -> Result<Option<Attempts>> {
         let Some((folder, _)) = loader.and_then(Loader::state_folder) else { return Ok(None) };
         let named = values.iter().map(|(name, value)| (name.as_str(), value));
-        let credentials = self.credentials.digest(profile, named)?;
+        let credentials = self.credentials.digest(profile.canonical(), named)?;
         Ok(Some(Attempts::new(&folder, self.file.vault_id(), &profile.table.to_string(), credentials)))
     }
 

@@ -7,31 +7,9 @@ use crate::token::backoff::LoopGuard;
 use crate::token::login_history::Attempts;
 use crate::token::metrics;
 use crate::token::source::TokenSource;
-use bootseal_core::Profile;
+use bootseal_core::{PROFILE_KEYS, Profile};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The keys of a profile that say how one comes to a token, and not which one it is, or what calls do with it.
-const HOW: [&str; 18] = [
-    "before",
-    "ca",
-    "default_life",
-    "expiry",
-    "login_timeout",
-    "logout",
-    "max_age",
-    "next",
-    "ok_status",
-    "proxy",
-    "refresh",
-    "refresh_ahead",
-    "refused_status",
-    "refused_when",
-    "retry_after",
-    "share",
-    "skew",
-    "totp",
-];
 
 /// What is to be done when nothing is locked any more.
 pub(crate) type Afterwards = Box<dyn FnOnce() + Send>;
@@ -87,7 +65,8 @@ fn changed<'a>(old: &'a Values, new: &'a Values) -> BTreeSet<&'a str> {
 fn is_same_session(old: &Profile, new: &Profile, changed: &BTreeSet<&str>) -> bool {
     let what = |profile: &Profile| {
         let mut keys: serde_json::Map<_, _> = serde_json::from_str(profile.canonical()).unwrap_or_default();
-        HOW.iter().for_each(|key| drop(keys.remove(*key)));
+        let how = PROFILE_KEYS.iter().filter(|key| !key.session_identity);
+        how.for_each(|key| drop(keys.remove(key.name)));
         keys
     };
     let carried: BTreeSet<&str> = new.inject.iter().flat_map(|(_, template)| template.names()).collect();

@@ -7,6 +7,7 @@
 mod own_memory;
 
 use crate::audit::own_memory::{OwnMemory, written_ranges};
+use crate::erase::scrub::{scrub_registers, scrub_stack};
 use crate::pages::{MemoryError, page_size};
 use crate::slab::{Key, Live, Slot};
 use std::fmt;
@@ -174,8 +175,8 @@ pub fn audit() -> Result<Audit, AuditError> {
     }
     let mut found = search.found;
     drop(search);
-    crate::scrub_registers();
-    crate::scrub_stack();
+    scrub_registers();
+    scrub_stack();
     found.took = began.elapsed();
     Ok(found)
 }

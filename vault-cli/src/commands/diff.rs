@@ -75,7 +75,7 @@ fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut Wo
             Version { verified: Some(other), values: Some(after), .. },
         ) => Changes::between_opened((one, before), (other, after)),
         (Version { verified: Some(one), .. }, Version { verified: Some(other), .. }) => Changes::between(one, other),
-        _ => Changes::between_texts(&old.edit, &new.edit),
+        _ => old.edit.changes_to(&new.edit),
     };
     let mut document = change_report::document(&changes);
     document["old"] = json!(old.name);

@@ -4,13 +4,15 @@ use crate::cli::{Everywhere, Resolve, Which};
 use crate::commands::sign::refuse_dates;
 use crate::context::World;
 use crate::git::repository::Repository;
-use crate::git::sides::{Judged, edited, into_theirs, judge, side};
+use crate::git::sides::{Judged, edited, judge, side};
 use crate::git::versions::Versions;
 use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, timestamp};
 use crate::ui::prompt::Consent;
-use bootseal_core::{Changes, Clash, FileLock, HandEdit, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
+use bootseal_core::{
+    Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Property, SealedFile, Shown, Side, Taken,
+};
 use serde_json::json;
 use std::path::Path;
 
@@ -24,69 +26,22 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let before = HandEdit::read_bytes(path)?;
 
     let common = sides.base.as_ref().and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
-    let judged = |bytes: &[u8], which: &str, world: &mut World<'_>| -> Result<Option<VerifiedFile>> {
-        match judge(bytes, path, &keys, &pins, world)? {
-            // Anyone can commit an older signed file: who it lets in, and what it holds, is not what the side changed.
-            Judged::Trusted(file) | Judged::Unknown(file)
-                if common.as_ref().is_some_and(|common| is_older(&file, common)) =>
-            {
-                world.warn(
-                    style,
-                    format_args!("{which} side is taken as a hand edit: it is older than what both sides came from"),
-                );
-                Ok(None)
-            }
+    let judged = |bytes: &[u8], world: &World<'_>| -> Result<MergeSide> {
+        Ok(match judge(bytes, path, &keys, &pins, world)? {
             // Nobody vouches for it yet; before it is gone on from, someone is asked to.
-            Judged::Trusted(file) | Judged::Unknown(file) => Ok(Some(*file)),
-            Judged::Refused(why) => {
-                world.warn(style, format_args!("{which} side is taken as a hand edit: {why}"));
-                Ok(None)
-            }
-        }
+            Judged::Trusted(file) | Judged::Unknown(file) => MergeSide::Signed(file),
+            Judged::Refused(why) => MergeSide::Refused(why),
+        })
     };
-    let (ours, theirs) = (judged(&sides.ours, "our", world)?, judged(&sides.theirs, "their", world)?);
-    let into_theirs = match (&ours, &theirs) {
-        (Some(ours), Some(theirs)) => into_theirs(ours, theirs),
-        (None, Some(_)) => Some(true),
-        (Some(_), None) => Some(false),
-        (None, None) => {
-            let text = format!("{}: neither side verifies as this vault, so there is none to begin from", shown(path));
-            return Err(Failure::new(Kind::WrongVault, text)
-                .with_help("Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign")
-                .into());
-        }
-    };
-    // Two vault ids, where ours does not go on as theirs: theirs may be a former writer's, and is a hand edit.
-    let (into_theirs, theirs) = match into_theirs {
-        Some(into_theirs) => (into_theirs, theirs),
-        None => {
-            world.warn(
-                style,
-                "their side is taken as a hand edit: it is not this vault, or one that it was handed over to. Who was removed there is still in; hosts that saw it need a new pin",
-            );
-            (false, None)
-        }
-    };
-    let (mut into, other) = match (into_theirs, ours, theirs) {
-        (true, ours, Some(theirs)) => (theirs, ours),
-        (_, Some(ours), theirs) => (ours, theirs),
-        _ => return Err(Failure::new(Kind::WrongVault, "there is no side to begin from").into()),
-    };
+    let plan = MergePlan::of(judged(&sides.ours, world)?, judged(&sides.theirs, world)?, common);
+    let MergePlan { mut into, side: gone_on_from, other, base: common, warnings, .. } =
+        plan.map_err(|error| error.in_file(path))?;
+    for warning in warnings {
+        world.warn(style, warning);
+    }
+    let into_theirs = gone_on_from == Taken::Theirs;
     world.vouch(&mut into, &world.memory(path)?, path, style)?;
     world.unlock_to_write(&mut keys, &into, everywhere)?;
-    // Who was in access before is believed of this vault only.
-    let common =
-        common.filter(|common| common.vault_id() == into.vault_id() || into.former_ids().contains(&common.vault_id()));
-    // Without a common version nobody can tell whom the older one of two would let in again.
-    let as_edit = common.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into));
-    if as_edit {
-        let which = if into_theirs { "our" } else { "their" };
-        world.warn(
-            style,
-            format_args!("{which} side is taken as a hand edit: it is the older one, and there is no common version"),
-        );
-    }
-    let other = other.filter(|_| !as_edit);
     let both_signed = other.is_some() && common.is_some();
     let old = into.text();
     // What a hand edit holds sealed must be known from a version that was signed.
@@ -143,13 +98,6 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         }))?;
     }
     Ok(())
-}
-
-/// Whether a side is from before the common version, which lets it neither decide over access nor pass as a change.
-fn is_older(file: &VerifiedFile, common: &VerifiedFile) -> bool {
-    let same_line = file.vault_id() == common.vault_id() || file.former_ids().contains(&common.vault_id());
-    common.former_ids().contains(&file.vault_id())
-        || same_line && (file.generation() < common.generation() || file.epoch() < common.epoch())
 }
 
 /// The three versions, as git has them.

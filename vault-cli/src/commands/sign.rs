@@ -9,7 +9,9 @@ use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{Style, timestamp};
 use crate::ui::prompt::Consent;
-use bootseal_core::{CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId};
+use bootseal_core::{
+    CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId, is_vouched_for,
+};
 use serde_json::json;
 use std::path::Path;
 
@@ -131,8 +133,9 @@ fn first(
     memory: &Memory,
     world: &mut World<'_>,
 ) -> Result<Vault<CanWrite>> {
+    let vouched = |id| is_vouched_for(id, pins, memory.vault_id()).map_err(|error| error.in_file(path));
     let (vouched, epoch) = match edit.claimed_vault() {
-        Some(id) => (vouched(path, id, pins, memory.vault_id())?, memory.epoch(&id)),
+        Some(id) => (vouched(id)?, memory.epoch(&id)),
         None => (false, 0),
     };
     // No program of a plugin is run for what nobody signed.
@@ -168,19 +171,6 @@ fn first(
         return Err(Failure::new(Kind::Usage, "not signed; nothing was changed"));
     }
     Ok(vault)
-}
-
-/// Whether a pin, or what is remembered, says that it is this vault; an error where they say that it is another.
-fn vouched(path: &Path, id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Result<bool> {
-    let wanted = match (pins, known) {
-        ([], None) => return Ok(false),
-        ([], Some(known)) if known == id => return Ok(true),
-        ([], Some(known)) => known.to_string(),
-        (pins, _) if pins.iter().any(|pin| pin.vault == id) => return Ok(true),
-        (pins, _) => pins.iter().map(|pin| pin.vault.to_string()).collect::<Vec<_>>().join(" or "),
-    };
-    let what = format!("this is the vault {id}, and it must be {wanted}");
-    Err(bootseal_core::Error::new(Kind::WrongVault, what).in_file(path).into())
 }
 
 fn write(

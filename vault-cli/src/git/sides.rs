@@ -33,15 +33,6 @@ pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], world:
     })
 }
 
-/// The side that is merged into: the one that the other has not gone on from. `None` where they are of two lines.
-pub(crate) fn into_theirs(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<bool> {
-    if ours.vault_id() != theirs.vault_id() {
-        // What was handed over is not trusted as a side: its key may be a former writer's.
-        return theirs.former_ids().contains(&ours.vault_id()).then_some(true);
-    }
-    Some(theirs.epoch() > ours.epoch())
-}
-
 /// A side that is not merged into, for reading.
 pub(crate) fn side(
     file: VerifiedFile,

@@ -1,7 +1,7 @@
 //! How does a login table get into a file? In the order in which a login goes, and as a person would write it.
 
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{BasicString, CanWrite, Kind, Profile, PropertyPath, Vault};
+use bootseal_core::{BasicString, CanWrite, Kind, PROFILE_KEYS, Profile, PropertyPath, Vault};
 use toml::{Table, Value};
 use url::Url;
 
@@ -9,21 +9,6 @@ use url::Url;
 #[derive(Clone)]
 pub(crate) struct LoginTable(Table);
 
-/// What is sent, what is read out of the answer, how the token is used; all else behind.
-const ORDER: &[&str] = &[
-    "url",
-    "method",
-    "basic",
-    "json",
-    "form",
-    "headers",
-    "token",
-    "capture",
-    "expiry",
-    "inject",
-    "hosts",
-    "ok_status",
-];
 /// Tables of their own, each under its own header.
 const STEPS: &[&str] = &["before", "refresh", "logout"];
 
@@ -109,7 +94,8 @@ fn set_each(vault: &mut Vault<CanWrite>, path: &PropertyPath, table: &Table) -> 
 }
 
 fn lines(table: &Table) -> String {
-    let place = |key: &str| ORDER.iter().position(|known| *known == key).unwrap_or(ORDER.len());
+    let known = |key: &str| PROFILE_KEYS.iter().find(|known| known.name == key);
+    let place = |key: &str| known(key).and_then(|known| known.order).unwrap_or(usize::MAX);
     let mut entries: Vec<_> = table.iter().filter(|(key, _)| !STEPS.contains(&key.as_str())).collect();
     entries.sort_by_key(|(key, _)| place(key));
     entries.into_iter().map(|(key, value)| format!("{} = {}\n", name(key), inline(value))).collect()

@@ -77,12 +77,12 @@ impl SpecialTables {
 
 /// The route that this property makes one, or the table at the top that it stands in.
 fn other_table(path: &PropertyPath) -> Option<&[String]> {
-    let segments = path.segments();
-    if let [top, _, ..] = segments
-        && (top == "gateway" || top == "fleet")
-    {
-        return Some(&segments[..1]);
-    }
-    let at = segments.iter().skip(1).position(|segment| segment == "route")? + 1;
-    matches!(segments.get(at + 1)?.as_str(), "url" | "upstream" | "like").then(|| &segments[..=at])
+    let table = path.settings_table()?;
+    let key = path.segments().get(table.len())?;
+    let special = match table.last()?.as_str() {
+        "login" => false,
+        "route" => matches!(key.as_str(), "url" | "upstream" | "like"),
+        _ => true,
+    };
+    special.then_some(table)
 }

@@ -33,7 +33,7 @@ fn rows(changes: &Changes) -> Vec<Row> {
         rows.push(row("access", format!("{} {what}", access.name)));
     }
     rows.extend(changes.properties.iter().map(|change| Row {
-        says_where: change.path.says_where(),
+        says_where: change.path.settings_table().is_some(),
         name: change.path.to_string(),
         what: change_text(change),
     }));
@@ -100,7 +100,7 @@ pub(crate) fn document(changes: &Changes) -> Value {
             "before": property(&change.before), "after": property(&change.after),
             "sealed_before": sealed(&change.before), "sealed_after": sealed(&change.after),
             "set_at_before": change.set_at.0.map(timestamp), "set_at_after": change.set_at.1.map(timestamp),
-            "older": change.is_older(), "says_where": change.path.says_where(),
+            "older": change.is_older(), "says_where": change.path.settings_table().is_some(),
         })
     });
     let entry = |access: &Option<Access>| {

@@ -1,10 +1,9 @@
 //! How does a passphrase open? Argon2id makes the key of an age identity from it; whose it is, a verified file says.
 
-use crate::access::identity::{Identity, check_mode};
+use crate::access::identity::Identity;
+use crate::access::key_file::check_mode;
 use crate::error::{Error, Kind, Result};
-use crate::file::header::{Access, Role};
-use crate::file::sealed::VerifiedFile;
-use crate::keys::derive::random;
+use crate::keys::random::random;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -18,8 +17,6 @@ const LANES: u32 = 4;
 const SALT_BYTES: usize = 16;
 /// Nobody types more; what is longer is another file.
 const MAX_PASSPHRASE: usize = 4096;
-/// Entries that are tried with one passphrase: half a second each, and a file that nothing pins may have been made to waste them.
-const MAX_TRIED: usize = 16;
 
 /// How much one guess costs, to us and to whoever guesses. Both are fixed by the format: nothing in a file can ask for more.
 ///
@@ -75,7 +72,7 @@ pub struct Derivation {
 
 impl Derivation {
     /// With a salt that nobody had before.
-    fn fresh(cost: Cost) -> Result<Derivation> {
+    pub(crate) fn fresh(cost: Cost) -> Result<Derivation> {
         let mut salt = [0; SALT_BYTES];
         random(&mut salt)?;
         Ok(Derivation { cost, salt })
@@ -104,7 +101,7 @@ impl Derivation {
         self.cost
     }
 
-    fn identity(&self, passphrase: &Text) -> Result<Identity> {
+    pub(crate) fn identity(&self, passphrase: &Text) -> Result<Identity> {
         let identity = self.key(passphrase, bootseal_memory::room()).map(Identity::from_key);
         clear_stack();
         identity
@@ -149,133 +146,6 @@ impl fmt::Display for Derivation {
     }
 }
 
-impl Access {
-    /// A line for someone who has a passphrase instead of a key, with a fresh salt. Takes the memory that `cost` says, and a tenth
-    /// of a second ([`Cost::Small`]) to half a second ([`Cost::Full`]).
-    ///
-    /// # Errors
-    /// [`Kind::Usage`] as [`Access::new`], and where the passphrase is empty, is not UTF-8, or has a control character, as a line
-    /// break, which nobody could type; [`Kind::Io`] without random numbers or that much memory.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// let passphrase = Secret::copy_of(b"correct horse battery staple")?;
-    /// let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
-    /// let text = Vault::create(vec![glass], "")?.sign()?;
-    ///
-    /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let identity = file.identity_by_passphrase("break-glass", &passphrase)?;
-    /// file.open(&[identity])?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn by_passphrase(name: &str, role: Role, cost: Cost, passphrase: &Secret) -> Result<Access> {
-        let text = Text::of(passphrase)?;
-        if text.0.is_empty() {
-            return Err(Error::new(Kind::Usage, "the passphrase is empty"));
-        }
-        if text.0.expose_str(|text| text.chars().any(char::is_control)).unwrap_or(true) {
-            let what = "the passphrase holds a line break or another control character, which nobody can type";
-            return Err(Error::new(Kind::Usage, what));
-        }
-        let how = Derivation::fresh(cost)?;
-        let access = Access::new(name, role, how.identity(&text)?.recipient())?;
-        Ok(Access { passphrase: Some(how), ..access })
-    }
-}
-
-/// Only here a passphrase meets a file: its signature holds, so nobody but a writer chose what the passphrase is worked on with.
-impl VerifiedFile {
-    /// The identity of the entry `name` of the access list, made from its passphrase, in as much time and memory as its [`Cost`] says.
-    ///
-    /// # Errors
-    /// [`Kind::WrongPassphrase`] where it is not the one; [`Kind::NotFound`] where access has no such entry with a passphrase;
-    /// [`Kind::Usage`] where it is not UTF-8; [`Kind::Io`] without as much memory as the entry's [`Cost`] says.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
-    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
-    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
-    /// let identity = file.identity_by_passphrase("break-glass", &passphrase)?;
-    /// assert_eq!(file.role_of(&[identity]), Some(Role::Writer));
-    ///
-    /// let error = file.identity_by_passphrase("break-glass", &Secret::copy_of(b"a guess")?).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::WrongPassphrase);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn identity_by_passphrase(&self, name: &str, passphrase: &Secret) -> Result<Identity> {
-        let entries: Vec<&Access> = self.by_passphrase().into_iter().filter(|access| access.name == name).collect();
-        self.first_that_fits(&entries, passphrase)
-    }
-
-    /// The same where nobody says whose passphrase it is: each entry that has one is tried, those of 64 MiB first.
-    ///
-    /// # Errors
-    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] where more than 16 entries would have to be tried.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
-    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
-    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
-    /// let identity = file.identity_by_any_passphrase(&passphrase)?;
-    /// file.open(&[identity])?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn identity_by_any_passphrase(&self, passphrase: &Secret) -> Result<Identity> {
-        let entries = self.by_passphrase();
-        if entries.len() > MAX_TRIED {
-            let what = format!("{} entries have a passphrase; at most {MAX_TRIED} are tried", entries.len());
-            return Err(Error::new(Kind::Usage, what).with_help("At a terminal one is asked for by name."));
-        }
-        self.first_that_fits(&entries, passphrase)
-    }
-
-    /// " By passphrase: break-glass (--passphrase-fd)." for messages; nothing where there is no such entry.
-    pub(crate) fn passphrase_help(&self) -> String {
-        let names =
-            self.access().iter().filter(|access| access.passphrase.is_some()).map(|access| access.name.as_str());
-        let names: Vec<&str> = names.collect();
-        if names.is_empty() {
-            String::new()
-        } else {
-            format!(" By passphrase: {} (--passphrase-fd).", names.join(", "))
-        }
-    }
-
-    fn by_passphrase(&self) -> Vec<&Access> {
-        let mut entries: Vec<&Access> = self.access().iter().filter(|access| access.passphrase.is_some()).collect();
-        entries.sort_by_key(|access| access.passphrase.as_ref().map(Derivation::cost));
-        entries
-    }
-
-    fn first_that_fits(&self, entries: &[&Access], passphrase: &Secret) -> Result<Identity> {
-        let found = || -> Result<Identity> {
-            let text = Text::of(passphrase)?;
-            if text.0.is_empty() {
-                return Err(Error::new(Kind::WrongPassphrase, "the passphrase is empty"));
-            }
-            for access in entries {
-                let Some(how) = &access.passphrase else { continue };
-                let identity = how.identity(&text)?;
-                if identity.recipient().as_ref() == Some(&access.recipient) {
-                    return Ok(identity);
-                }
-            }
-            let names: Vec<&str> = entries.iter().map(|access| access.name.as_str()).collect();
-            if names.is_empty() {
-                let what = "a passphrase was given, and access has no entry with one for it";
-                return Err(Error::new(Kind::NotFound, what).with_help(format!("It opens for: {}.", self.who())));
-            }
-            Err(Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", names.join(", "))))
-        };
-        found().map_err(|error| match self.path() {
-            Some(path) => error.in_file(path),
-            None => error,
-        })
-    }
-}
-
 /// Reads a passphrase from a file, onto a guarded page; a newline at its end does not belong to it.
 ///
 /// # Errors
@@ -316,10 +186,10 @@ pub fn read_passphrase_from(source: &mut impl std::io::Read) -> Result<Secret> {
 }
 
 /// A passphrase as it is worked on: UTF-8 in the form NFC, so that one `ü` is another, without one newline at the end.
-struct Text(Secret);
+pub(crate) struct Text(pub(crate) Secret);
 
 impl Text {
-    fn of(passphrase: &Secret) -> Result<Text> {
+    pub(crate) fn of(passphrase: &Secret) -> Result<Text> {
         let mut page = Page { bytes: SecretBuf::with_capacity(passphrase.len())?, failed: None };
         let normalised = passphrase.expose_str(|text| {
             let text = text.strip_suffix('\n').unwrap_or(text);
@@ -478,31 +348,6 @@ mod tests {
         let small = Derivation::fresh(Cost::Small).unwrap();
         assert!(!small.key(&text("a"), room(63)).unwrap_err().help().unwrap().contains("--small"));
         assert!(small.key(&text("a"), room(64)).is_ok());
-    }
-
-    #[test]
-    fn a_file_cannot_ask_for_hours_of_trying() {
-        let entries = (0..17).map(|index| {
-            let access = Access::new(&format!("a{index}"), Role::Writer, Identity::generate().unwrap().recipient());
-            Access { passphrase: Some(Derivation::fresh(Cost::Full).unwrap()), ..access.unwrap() }
-        });
-        let text = crate::Vault::create(entries.collect(), "").unwrap().sign().unwrap();
-        let file = crate::SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
-        let passphrase = Secret::copy_of(b"a").unwrap();
-        assert_eq!(file.identity_by_any_passphrase(&passphrase).unwrap_err().kind(), Kind::Usage);
-        assert_eq!(file.identity_by_passphrase("b", &passphrase).unwrap_err().kind(), Kind::NotFound);
-        assert_eq!(file.identity_by_passphrase("a1", &passphrase).unwrap_err().kind(), Kind::WrongPassphrase);
-    }
-
-    #[test]
-    fn what_nobody_can_type_makes_no_entry() {
-        for (passphrase, words) in [("", "empty"), ("\n", "empty"), ("a\nb", "nobody can type"), ("a\0", "nobody can")]
-        {
-            let passphrase = Secret::copy_of(passphrase.as_bytes()).unwrap();
-            let error = Access::by_passphrase("a", Role::Writer, Cost::Small, &passphrase).unwrap_err();
-            assert_eq!(error.kind(), Kind::Usage);
-            assert!(error.to_string().contains(words), "{error}");
-        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Who may open? The public side: what age can wrap a key to.
 
 #[cfg(feature = "plugin")]
-use crate::access::plugin::{PluginRecipient, Plugins};
-use crate::access::ssh;
-use crate::error::{Error, Kind as ErrorKind, Result, Shown, Typed};
+use crate::access::plugin::find::Plugins;
+use crate::access::plugin::is_plugin_name;
+#[cfg(feature = "plugin")]
+use crate::access::plugin::recipient::PluginRecipient;
+use crate::access::ssh::public::canonical;
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::shown::{Shown, Typed};
 use age_core::primitives::bech32_decode;
 use bech32::Bech32;
 use bech32::primitives::decode::CheckedHrpstring;
@@ -45,7 +49,7 @@ impl<'a> Kind<'a> {
         if let Some(recipient) = x25519(text) {
             return Kind::X25519(recipient);
         }
-        if let Some(text) = ssh::canonical(text) {
+        if let Some(text) = canonical(text) {
             return Kind::Ssh(text);
         }
         // age's own decoding, for recipients of plugins may be longer than Bech32 allows.
@@ -160,11 +164,6 @@ impl Recipient {
             }
         })
     }
-}
-
-/// A plugin's name becomes the name of a program, so nothing that a path is made of may stand in it.
-pub(crate) fn is_plugin_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// `age1…` as a recipient that can be wrapped to; a point of small order, which age's own code does not expect, is none.

@@ -3,7 +3,9 @@
 use crate::access::identity::Identity;
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
-use crate::keys::derive::{DataKey, KEY_BYTES, SigningSeed};
+use crate::keys::derive::DataKey;
+use crate::keys::random::KEY_BYTES;
+use crate::keys::signing::SigningSeed;
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age_core::format::{FileKey, Stanza};
 use bootseal_memory::{Secret, SecretBuf};

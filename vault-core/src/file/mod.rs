@@ -1,5 +1,9 @@
-//! The sealed file, from untrusted bytes to a verified header.
+//! The sealed file, from bytes nobody vouches for to verified text.
+
+pub(crate) mod known_vaults;
+
+pub(crate) mod sealed;
+pub(crate) mod verified;
 
 pub(crate) mod header;
-pub(crate) mod known_vaults;
-pub(crate) mod sealed;
+pub(crate) mod normalise;

@@ -1,21 +1,16 @@
 //! Which keys are there, and how does one follow from another? The data key, the signing seed, the value key.
 
 use crate::error::{Error, Kind, Result};
-use crate::keys::signing::VaultId;
-use crate::profile::Profile;
+use crate::keys::random::{KEY_BYTES, random_key};
+use crate::keys::vault_id::VaultId;
 use bootseal_memory::{Secret, SecretBuf};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 
-pub(crate) const KEY_BYTES: usize = 32;
-
 /// Opens and seals values; readers and writers have it.
 pub(crate) struct DataKey(pub(crate) Secret);
-
-/// Signs the file; writers have it.
-pub(crate) struct SigningSeed(pub(crate) Secret);
 
 /// What values are sealed under: bound to one vault, so that a value of another one never opens here.
 pub(crate) struct ValueKey(pub(crate) Secret);
@@ -56,7 +51,7 @@ impl DataKey {
 /// let key = vault.credential_key();
 /// let profile = Profile::read(vault.file(), &"acme".parse()?)?;
 /// let (old, new) = (Secret::copy_of(b"hunter2")?, Secret::copy_of(b"hunter3")?);
-/// assert_ne!(key.digest(&profile, [("password", &old)])?, key.digest(&profile, [("password", &new)])?);
+/// assert_ne!(key.digest(profile.canonical(), [("password", &old)])?, key.digest(profile.canonical(), [("password", &new)])?);
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone)]
@@ -69,7 +64,7 @@ impl CredentialKey {
     /// [`Kind::Io`] without guarded memory. See the example of [`CredentialKey`].
     pub fn digest<'a>(
         &self,
-        profile: &Profile,
+        canonical_profile: &str,
         values: impl IntoIterator<Item = (&'a str, &'a Secret)>,
     ) -> Result<[u8; 8]> {
         let mac = self.0.expose(<Hmac<Sha256> as KeyInit>::new_from_slice);
@@ -78,7 +73,7 @@ impl CredentialKey {
             mac.update(&(bytes.len() as u64).to_le_bytes());
             mac.update(bytes);
         };
-        add(profile.canonical().as_bytes());
+        add(canonical_profile.as_bytes());
         let values: BTreeMap<&str, &Secret> = values.into_iter().collect();
         for (name, value) in values {
             add(name.as_bytes());
@@ -88,21 +83,4 @@ impl CredentialKey {
         digest.copy_from_slice(&mac.finalize().into_bytes()[..8]);
         Ok(digest)
     }
-}
-
-impl SigningSeed {
-    pub(crate) fn generate() -> Result<SigningSeed> {
-        random_key().map(SigningSeed)
-    }
-}
-
-fn random_key() -> Result<Secret> {
-    let mut key = SecretBuf::zeroed(KEY_BYTES)?;
-    key.expose_mut(random)?;
-    Ok(key.freeze())
-}
-
-/// Fills `bytes` from the operating system's generator.
-pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|error| Error::new(Kind::Io, format!("no random numbers from the system: {error}")))
 }

@@ -1,9 +1,10 @@
 //! What is sent in one step of a login? The login itself, and the calls before and after it, all read alike.
 
-use crate::error::{Result, Shown};
+use crate::error::Result;
 use crate::profile::extract::{Capture, is_token};
 use crate::profile::template::{JsonTemplate, Part, Template};
 use crate::profile::url_template::UrlTemplate;
+use crate::shown::Shown;
 use crate::text::table_reader::Fields;
 use std::collections::BTreeSet;
 use toml::Value;

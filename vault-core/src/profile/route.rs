@@ -1,8 +1,10 @@
 //! Which calls go where with which token? The routes of the gateway: readable, signed, and checked when they are read.
 
 use crate::error::{Error, Result};
-use crate::file::sealed::VerifiedFile;
-use crate::profile::{Profile, duration, one_name};
+use crate::file::verified::VerifiedFile;
+use crate::profile::Profile;
+use crate::profile::duration::duration;
+use crate::profile::read::one_name;
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::text::table_reader::Fields;
@@ -118,10 +120,7 @@ impl Gateway {
     /// route that others than this machine could use unasked, an upstream where the token may not go, and what [`Profile::read`] says of the
     /// logins of these routes.
     pub fn read(file: &VerifiedFile) -> Result<Gateway> {
-        Gateway::read_here(file).map_err(|error| match file.path() {
-            Some(path) => error.in_file(path),
-            None => error,
-        })
+        Gateway::read_here(file).map_err(|error| error.in_file_if(file.path()))
     }
 
     fn read_here(file: &VerifiedFile) -> Result<Gateway> {

@@ -8,10 +8,11 @@ use crate::access::identity::Identity;
 use crate::access::wrap::{unwrap_up_to, wrap};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::Role;
-use crate::file::sealed::VerifiedFile;
-use crate::keys::signing::VaultId;
+use crate::file::verified::VerifiedFile;
+use crate::keys::vault_id::VaultId;
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
+use crate::text::settings_tables::AT_THE_TOP;
 use crate::vault::value::ValueKind;
 use crate::vault::{CanWrite, Vault};
 use bootseal_memory::Secret;
@@ -254,10 +255,8 @@ fn check_place(path: &PropertyPath) -> Result<()> {
     let segments = path.segments();
     match segments {
         [top, ..] if top == "bootseal" => refused("belongs to the format"),
-        [top, ..] if top == "fleet" || top == "gateway" => refused("belongs to the fleet's or the gateway's settings"),
-        [_, inner @ .., _] if inner.iter().any(|segment| segment == "login" || segment == "route") => {
-            refused("belongs to a login profile or a route")
-        }
+        [top, ..] if AT_THE_TOP.contains(&top.as_str()) => refused("belongs to the fleet's or the gateway's settings"),
+        _ if path.settings_table().is_some() => refused("belongs to a login profile or a route"),
         _ => Ok(()),
     }
 }

@@ -233,7 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn proposal(kind: ValueKind, value: &[u8], note: &str) -> Proposal {
-        let vault = crate::keys::signing::id_of(&crate::keys::derive::SigningSeed(Secret::copy_of(&[1; 32]).unwrap()));
+        let vault = crate::keys::signing::id_of(&crate::keys::signing::SigningSeed(Secret::copy_of(&[1; 32]).unwrap()));
         let value = Secret::copy_of(value).unwrap();
         let path = "acme.\"user.name\"".parse().unwrap();
         Proposal { vault, path, kind, value, proposed_at: 1_700_000_000, note: note.into() }

@@ -1,9 +1,8 @@
 //! What has one version that another has not? By name; a value that is sealed is never part of the answer.
 
 use crate::file::header::{Access, Header};
-use crate::file::sealed::VerifiedFile;
-use crate::keys::signing::VaultId;
-use crate::review::hand_edit::HandEdit;
+use crate::file::verified::VerifiedFile;
+use crate::keys::vault_id::VaultId;
 use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
@@ -138,19 +137,6 @@ impl Changes {
         changes
     }
 
-    /// The same for two texts that need not verify: properties and comments only.
-    ///
-    /// ```
-    /// use bootseal_core::{Changes, HandEdit};
-    /// let (old, new) = (HandEdit::parse(b"a = 1\n".to_vec())?, HandEdit::parse(b"a = 2 # why\n".to_vec())?);
-    /// let changes = Changes::between_texts(&old, &new);
-    /// assert_eq!((changes.properties.len(), changes.comments.1), (1, vec!["# why".to_owned()]));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn between_texts(old: &HandEdit, new: &HandEdit) -> Changes {
-        Changes::of(&old.document, &new.document, |_, _, _| false)
-    }
-
     /// The same with what the sealed values of both hold, so that it is also told what a rotation left as it was.
     ///
     /// ```
@@ -205,7 +191,7 @@ impl Changes {
     }
 
     /// `same` judges two sealed texts that differ.
-    fn of(old: &Document, new: &Document, same: impl Fn(&PropertyPath, &str, &str) -> bool) -> Changes {
+    pub(crate) fn of(old: &Document, new: &Document, same: impl Fn(&PropertyPath, &str, &str) -> bool) -> Changes {
         let mut properties = Vec::new();
         let unchanged = |path: &PropertyPath, before: &Property, after: &Property| match (before, after) {
             (Property::Sealed(before), Property::Sealed(after)) => before == after || same(path, before, after),
@@ -222,7 +208,7 @@ impl Changes {
             let after = Some(after.clone());
             properties.push(Change { path: path.clone(), before: None, after, set_at: (None, None) });
         }
-        properties.sort_by_key(|change| !change.path.says_where());
+        properties.sort_by_key(|change| change.path.settings_table().is_none());
         let (before, after) = (old.comments(), new.comments());
         let (tables, now) = (old.empty_tables(), new.empty_tables());
         Changes {
@@ -302,22 +288,4 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
         (after.contains(from) || from.starts_with('[')) && (before.contains(to) || to.starts_with('['))
     });
     stays
-}
-
-impl PropertyPath {
-    /// Whether the property says where a secret goes, or how: it lies in a login or route table, or in `gateway` or `fleet`.
-    ///
-    /// ```
-    /// use bootseal_core::PropertyPath;
-    /// let path = |text: &str| text.parse::<PropertyPath>();
-    /// assert!(path("acme.login.url")?.says_where() && path("fleet.store")?.says_where());
-    /// assert!(!path("acme.password")?.says_where() && !path("login")?.says_where());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn says_where(&self) -> bool {
-        let [top, below @ ..] = self.segments() else { return false };
-        let inside = below.split_last().map_or(&[][..], |(_, tables)| tables);
-        (matches!(top.as_str(), "gateway" | "fleet") && !below.is_empty())
-            || inside.iter().any(|segment| segment == "login" || segment == "route")
-    }
 }

@@ -2,9 +2,12 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::review::changes::{Changes, by_name};
-use crate::text::document::{Document, Property, SECRET_PREFIX, quoted, refuse_newer_toml, value_text};
+use crate::text::document::{Document, Property};
+use crate::text::outline::refuse_newer_toml;
 use crate::text::path::PropertyPath;
 use crate::text::plain::{PlainDocument, PlainProperty};
+use crate::text::sealed_text::SECRET_PREFIX;
+use crate::text::toml_value::{quoted, value_text};
 use crate::vault::value::{OpenedValue, ValueKind};
 use crate::vault::{CanWrite, Vault};
 use base64::Engine;
@@ -340,7 +343,7 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn of(values: &'a [(PropertyPath, OpenedValue)]) -> Result<Known<'a>> {
         let mut salt = [0; 32];
-        crate::keys::derive::random(&mut salt)?;
+        crate::keys::random::random(&mut salt)?;
         let mut known = Known { salt, values: HashMap::with_capacity(values.len()) };
         for (_, opened) in values {
             // Of two that are the same, the one that is known for longer.

@@ -2,14 +2,19 @@
 
 use crate::access::identity::Identity;
 use crate::access::wrap::open_writer_keys;
+use crate::disk::folder::open;
 use crate::error::{Error, Kind, Result};
-use crate::file::header::{self, Access, Header, MAX_COUNT};
-use crate::file::sealed::{RESOLVE, Trust, VerifiedFile, bytes_of, conflict_marker, open, text_of};
+use crate::file::header::edit::replace;
+use crate::file::header::{Access, Header, MAX_COUNT};
+use crate::file::normalise::{RESOLVE, conflict_marker, text_of};
+use crate::file::sealed::bytes_of;
+use crate::file::verified::{Trust, VerifiedFile};
 use crate::keys::signing::id_of;
 use crate::review::changes::{Changes, by_name};
-use crate::text::document::{Document, Property, quoted};
+use crate::text::document::{Document, Property};
 use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
+use crate::text::toml_value::quoted;
 use crate::vault::value::{self, OpenedValue};
 use crate::vault::{CanRead, CanWrite, Vault};
 use std::collections::HashMap;
@@ -123,7 +128,7 @@ impl HandEdit {
     /// assert_eq!(bootseal_core::HandEdit::parse(b"timeout = 10\n".to_vec())?.claimed_vault(), None);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn claimed_vault(&self) -> Option<crate::keys::signing::VaultId> {
+    pub fn claimed_vault(&self) -> Option<crate::keys::vault_id::VaultId> {
         Header::parse(&self.own).ok().map(|header| header.vault)
     }
 
@@ -136,6 +141,19 @@ impl HandEdit {
     /// ```
     pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
         self.document.iter().map(|(path, _)| path)
+    }
+
+    /// What changed from this text to `new`, neither of which need verify: properties and comments only.
+    ///
+    /// ```
+    /// use bootseal_core::HandEdit;
+    /// let (old, new) = (HandEdit::parse(b"a = 1\n".to_vec())?, HandEdit::parse(b"a = 2 # why\n".to_vec())?);
+    /// let changes = old.changes_to(&new);
+    /// assert_eq!((changes.properties.len(), changes.comments.1), (1, vec!["# why".to_owned()]));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn changes_to(&self, new: &HandEdit) -> Changes {
+        Changes::of(&self.document, &new.document, |_, _, _| false)
     }
 
     /// Whether `[bootseal]` is another than that of `file`, but for the signature: what is different in it is not taken over.
@@ -241,7 +259,7 @@ impl Vault<CanWrite> {
         if id_of(&seed) != header.vault {
             return Err(Error::malformed("`write_key` does not hold the signing seed of this vault"));
         }
-        let own = header::replace(&edit.own, "epoch", &header.epoch.to_string())?;
+        let own = replace(&edit.own, "epoch", &header.epoch.to_string())?;
         let document = Document::parse(edit.document.text().to_owned())?;
         let file = VerifiedFile { document, own, header, trust: Trust::Unverified, handed_over_from: None, file: None };
         let mut vault = Vault::for_writer(file, seed, data_key)?;

@@ -3,12 +3,13 @@
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Removed};
-use crate::file::sealed::VerifiedFile;
-use crate::keys::signing::VaultId;
+use crate::file::verified::VerifiedFile;
+use crate::keys::vault_id::VaultId;
 use crate::review::changes::{AccessChange, Values, access_changes, by_name, find};
 use crate::review::hand_edit::HandEdit;
-use crate::text::document::{Document, Property, quoted};
+use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
+use crate::text::toml_value::quoted;
 use crate::vault::value::{self, OpenedValue};
 use crate::vault::{CanRead, CanWrite, Vault};
 use bootseal_memory::Secret;

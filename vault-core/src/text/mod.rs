@@ -1,7 +1,16 @@
 //! The text layer: paths, TOML values, and edits that leave every other byte alone.
 
-pub(crate) mod document;
-pub(crate) mod outline;
-pub(crate) mod path;
+pub(crate) mod edit;
 pub(crate) mod plain;
+
+pub(crate) mod document;
+
+pub(crate) mod settings_tables;
 pub(crate) mod table_reader;
+
+pub(crate) mod outline;
+pub(crate) mod sealed_text;
+pub(crate) mod toml_value;
+
+pub(crate) mod nearest;
+pub(crate) mod path;

@@ -355,6 +355,16 @@ fn time_without_seconds(raw: &str) -> bool {
     raw.find(':').is_some_and(|colon| raw.as_bytes().get(colon + 3) != Some(&b':'))
 }
 
+/// What only TOML 1.1 allows, a writer does not sign.
+pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
+    match Outline::bounds(text)?.newer_toml {
+        None => Ok(()),
+        Some((offset, what)) => Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
+            .at_offset(text, offset)
+            .with_help("Sealed files are TOML 1.0, which every parser reads. Write it the older way.")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! How is a property named? A TOML dotted key, bounded, compared by its bytes.
 
-use crate::error::{Brief, Error, Kind, Result, Typed, is_hidden};
+use crate::error::{Error, Kind, Result};
+use crate::shown::{Brief, Typed, is_hidden};
 use std::fmt;
 use std::str::FromStr;
 use toml_parser::Source;

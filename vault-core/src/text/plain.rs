@@ -1,10 +1,10 @@
 //! What does a settings file in clear hold, and what does it look like without its secrets? The input of sealing.
 
 use crate::error::{Error, Kind, Result};
-use crate::text::document::{SECRET_PREFIX, parse_toml, quoted, to_value};
 use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
-use crate::vault::value::SEALED_PREFIX;
+use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX};
+use crate::text::toml_value::{parse_toml, quoted, to_value};
 use std::collections::HashSet;
 use std::ops::Range;
 use toml::Value;

@@ -1,6 +1,8 @@
 //! How is a table read whose keys are known? Typed, complete, and with an error of its own for each mistake.
 
-use crate::error::{Brief, Error, Result};
+use crate::error::{Error, Result};
+use crate::shown::Brief;
+use crate::text::nearest::nearest;
 use toml::{Table, Value};
 
 /// The keys of one table that were not asked for yet.
@@ -103,6 +105,11 @@ impl Fields {
 
     /// Every key was asked for, or the first that was not is the error.
     pub(crate) fn finish(self) -> Result<()> {
+        self.check_finished()
+    }
+
+    /// The same for a caller that goes on with the keys.
+    pub(crate) fn check_finished(&self) -> Result<()> {
         let Some(unknown) = self.table.keys().next() else { return Ok(()) };
         let error = self.error(unknown, "is not a key that this version knows");
         Err(match nearest(unknown, &self.asked) {
@@ -110,16 +117,4 @@ impl Fields {
             None => error.with_help(format!("The keys here are: {}.", self.asked.join(", "))),
         })
     }
-}
-
-/// The one of `names` that `name` may be misspelt for.
-pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let score = |other: &str| {
-        let other = other.to_lowercase();
-        // Of short names the first hardly sees that two letters were swapped.
-        if strsim::osa_distance(&name, &other) <= 1 { 0.9 } else { strsim::jaro_winkler(&name, &other) }
-    };
-    let near = names.into_iter().map(|other| (score(other.as_ref()), other.as_ref()));
-    near.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
 }

@@ -6,11 +6,14 @@
 use crate::access::recipient::Recipient;
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
-use crate::file::header::{self, Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, recipients};
-use crate::keys::derive::{DataKey, SigningSeed};
-use crate::keys::signing::{id_of, sign_handover};
-use crate::text::document::{Document, Property, quoted};
+use crate::file::header::edit;
+use crate::file::header::{Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, recipients};
+use crate::keys::derive::DataKey;
+use crate::keys::signing::{SigningSeed, id_of, sign_handover};
+use crate::shown::Typed;
+use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
+use crate::text::toml_value::quoted;
 use crate::vault::value;
 use crate::vault::{CanWrite, Vault};
 use std::collections::HashMap;
@@ -37,7 +40,7 @@ impl Vault<CanWrite> {
     /// ```
     pub fn add_access(&mut self, access: Access) -> Result<()> {
         self.refuse_taken(&access, None)?;
-        let own = header::append_access(&self.file.own, &access)?;
+        let own = edit::append_access(&self.file.own, &access)?;
         let list = self.file.header.access.iter().cloned().chain([access]).collect();
         self.wrap_for(own, list)
     }
@@ -79,7 +82,7 @@ impl Vault<CanWrite> {
             )
             .with_help("Let another one in first: bootseal access add NAME RECIPIENT --writer"));
         }
-        let own = header::drop_access(&self.file.own, at, &list)?;
+        let own = edit::drop_access(&self.file.own, at, &list)?;
         let (removed, exposed) = self.known_by(name, now)?;
         self.rekey(own, list, removed, gone.role == Role::Writer)?;
         Ok(exposed)
@@ -113,7 +116,7 @@ impl Vault<CanWrite> {
                 format!("{} is the only writer; without one nobody could change the file", access.name),
             ));
         }
-        let own = header::replace_access(&self.file.own, at, &access)?;
+        let own = edit::replace_access(&self.file.own, at, &access)?;
         let same_key = before.recipient == access.recipient;
         if same_key && (before.role == Role::Reader || access.role == Role::Writer) {
             self.wrap_for(own, list)?;
@@ -151,7 +154,7 @@ impl Vault<CanWrite> {
     fn position(&self, name: &str) -> Result<usize> {
         let access = &self.file.header.access;
         access.iter().position(|access| access.name == name).ok_or_else(|| {
-            let error = Error::new(Kind::NotFound, format!("nobody in access is called {}", crate::error::Typed(name)));
+            let error = Error::new(Kind::NotFound, format!("nobody in access is called {}", Typed(name)));
             self.placed(error.with_help(format!("There are: {}", self.file.who())))
         })
     }
@@ -174,11 +177,11 @@ impl Vault<CanWrite> {
     fn wrap_for(&mut self, own: String, list: Vec<Access>) -> Result<()> {
         let recipients = recipients(&list, None);
         let read_key = wrap_data_key(&self.mode.data_key, &recipients)?;
-        let mut own = header::replace(&own, "read_key", &header::block_text(&read_key))?;
+        let mut own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
         let writers = recipients_of_writers(&list);
         if writers != recipients_of_writers(&self.file.header.access) {
             let write_key = wrap_writer_keys(&self.mode.seed, &self.mode.data_key, &writers)?;
-            own = header::replace(&own, "write_key", &header::block_text(&write_key))?;
+            own = edit::replace(&own, "write_key", &edit::block_text(&write_key))?;
             self.file.header.write_key = write_key;
         }
         (self.file.header.access, self.file.header.read_key) = (list, read_key);
@@ -221,7 +224,7 @@ impl Vault<CanWrite> {
             }
         }
         removed.sort_by_key(|removed| removed.at);
-        self.file.own = header::set_removed(&self.file.own, removed)?;
+        self.file.own = edit::set_removed(&self.file.own, removed)?;
         Ok(())
     }
 
@@ -229,7 +232,7 @@ impl Vault<CanWrite> {
     pub(crate) fn rename_access(&mut self, old: &str, access: &Access) -> Result<()> {
         let at = self.position(old)?;
         self.refuse_taken(access, Some(at))?;
-        self.file.own = header::replace_access(&self.file.own, at, access)?;
+        self.file.own = edit::replace_access(&self.file.own, at, access)?;
         self.file.header.access[at] = access.clone();
         Ok(())
     }
@@ -245,7 +248,7 @@ impl Vault<CanWrite> {
         let before = self.file.header.removed.len();
         self.file.header.removed.retain(|removed| oldest.is_some_and(|oldest| oldest <= removed.at));
         if self.file.header.removed.len() < before {
-            self.file.own = header::set_removed(&self.file.own, &self.file.header.removed)?;
+            self.file.own = edit::set_removed(&self.file.own, &self.file.header.removed)?;
         }
         Ok(())
     }
@@ -289,12 +292,12 @@ impl Vault<CanWrite> {
         }
         let read_key = wrap_data_key(&data_key, &recipients(&list, None))?;
         let write_key = wrap_writer_keys(seed, &data_key, &recipients_of_writers(&list))?;
-        let own = header::replace(&own, "epoch", &epoch.to_string())?;
-        let own = header::set_removed(&own, &removed)?;
-        let own = header::set_handover(&own, &handover)?;
-        let own = header::replace(&own, "read_key", &header::block_text(&read_key))?;
-        let own = header::replace(&own, "write_key", &header::block_text(&write_key))?;
-        let own = header::replace(&own, "vault", &quoted(&id.to_string()))?;
+        let own = edit::replace(&own, "epoch", &epoch.to_string())?;
+        let own = edit::set_removed(&own, &removed)?;
+        let own = edit::set_handover(&own, &handover)?;
+        let own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
+        let own = edit::replace(&own, "write_key", &edit::block_text(&write_key))?;
+        let own = edit::replace(&own, "vault", &quoted(&id.to_string()))?;
 
         self.file.header = Header {
             generation: header.generation,
@@ -326,7 +329,8 @@ fn recipients_of_writers(list: &[Access]) -> Vec<Recipient> {
 mod tests {
     use super::*;
     use crate::access::identity::Identity;
-    use crate::file::sealed::{SealedFile, VerifiedFile};
+    use crate::file::sealed::SealedFile;
+    use crate::file::verified::VerifiedFile;
     use crate::keys::pin::Pin;
     use crate::vault::value::ValueKind;
     use bootseal_memory::Secret;
@@ -489,7 +493,7 @@ mod tests {
             ),
         ] {
             let mut vault = team.file().open_for_writing(&[team.alice.clone()]).unwrap();
-            vault.file.own = header::replace(&vault.file.own, "access", &list).unwrap();
+            vault.file.own = edit::replace(&vault.file.own, "access", &list).unwrap();
             vault.file.header.access = Header::parse(&vault.file.own).unwrap().access;
             vault.remove_access("bob", 200).unwrap();
             let text = vault.sign().unwrap();

@@ -1,21 +1,21 @@
 //! How is one value sealed, and how opened? XAES-256-GCM (C2SP), bound to its vault and its name.
 
 use crate::error::{Error, Kind, Result};
-use crate::keys::derive::{ValueKey, random};
-use crate::keys::signing::VaultId;
+use crate::keys::derive::ValueKey;
+use crate::keys::random::random;
+use crate::keys::vault_id::VaultId;
+use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
+use crate::text::sealed_text::{NONCE, SEALED_PREFIX, STEP, TAG, check_shape, not_canonical};
+use crate::text::toml_value::to_value;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::{Secret, SecretBuf};
 use xaes_256_gcm::aead::{AeadInOut, KeyInit};
 use xaes_256_gcm::{Key, Nonce, Tag, Xaes256Gcm};
 
-pub(crate) const SEALED_PREFIX: &str = "sealed:";
-const NONCE: usize = 24;
-const TAG: usize = 16;
+/// Bytes of the plaintext before the value: its kind, `set_at`, its length.
 const HEADER: usize = 13;
-/// Plaintexts are padded to multiples of this, so that a length is told only to within a step.
-const STEP: usize = 64;
 
 /// What a value's bytes are.
 ///
@@ -96,14 +96,13 @@ pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
             let not_one = || Error::malformed("is not exactly one TOML value");
             let text = std::str::from_utf8(bytes).map_err(|_| not_one())?;
             // The bound on nesting comes with the outline; the judgement on the value with `toml`.
-            let line = crate::text::outline::Outline::of(&zeroize::Zeroizing::new(format!("v = {text}\n")))
-                .map_err(|_| not_one())?;
+            let line = Outline::of(&zeroize::Zeroizing::new(format!("v = {text}\n"))).map_err(|_| not_one())?;
             match toml::de::DeValue::parse(text) {
                 Ok(value)
                     if line.entries.len() == 1
                         && !text.starts_with('\u{feff}')
                         && line.newer_toml.is_none()
-                        && crate::text::document::to_value(value.get_ref()).is_some()
+                        && to_value(value.get_ref()).is_some()
                         && !matches!(value.get_ref(), toml::de::DeValue::String(_)) =>
                 {
                     Ok(())
@@ -212,22 +211,6 @@ fn cipher<R>(key: &ValueKey, run: impl FnOnce(&Xaes256Gcm) -> R) -> R {
     })
 }
 
-/// Whether `sealed` has the shape of a sealed value: prefix, canonical base64url, whole steps. Returns the base64url part.
-pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
-    let text = sealed.strip_prefix(SEALED_PREFIX).ok_or_else(not_canonical)?;
-    let bytes = text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1);
-    let whole = bytes >= NONCE + STEP + TAG && (bytes - NONCE - TAG).is_multiple_of(STEP) && text.len() % 4 != 1;
-    let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    // The bits of the last character that carry nothing must be zero, or one value would have several texts.
-    let tail = BASE64_URL_SAFE_NO_PAD.decode(&text.as_bytes()[text.len() / 4 * 4..]).is_ok();
-    if whole && alphabet && tail { Ok(text) } else { Err(not_canonical()) }
-}
-
-fn not_canonical() -> Error {
-    Error::malformed("a sealed value that is cut, or not canonical base64url")
-        .with_help("Bring the line back from git, or give the value anew: bootseal set")
-}
-
 /// `bootseal 1 value` ‖ 0x00 ‖ vault id ‖ for each segment: length (u32 LE) ‖ bytes.
 fn additional_data(vault: &VaultId, path: &PropertyPath) -> Vec<u8> {
     let mut data = b"bootseal 1 value\0".to_vec();
@@ -247,7 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn key() -> (ValueKey, VaultId) {
-        let id = crate::keys::signing::id_of(&crate::keys::derive::SigningSeed(Secret::copy_of(&[1; 32]).unwrap()));
+        let id = crate::keys::signing::id_of(&crate::keys::signing::SigningSeed(Secret::copy_of(&[1; 32]).unwrap()));
         (DataKey(Secret::copy_of(&[2; 32]).unwrap()).value_key(&id).unwrap(), id)
     }
 
@@ -292,7 +275,7 @@ mod tests {
             let text = text.as_str().unwrap();
             (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
         };
-        let seed = crate::keys::derive::SigningSeed(Secret::copy_of(&hex(&known["vault"]["seed"])).unwrap());
+        let seed = crate::keys::signing::SigningSeed(Secret::copy_of(&hex(&known["vault"]["seed"])).unwrap());
         let id = crate::keys::signing::id_of(&seed);
         assert_eq!(id.to_string(), known["vault"]["id"]);
         let key = DataKey(Secret::copy_of(&hex(&known["keys"]["data_key"])).unwrap()).value_key(&id).unwrap();

@@ -3,10 +3,10 @@
 use crate::cli::{Everywhere, GitMerge};
 use crate::context::World;
 use crate::git::repository::Repository;
-use crate::git::sides::{Judged, into_theirs, judge, side};
+use crate::git::sides::{Judged, judge, side};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
-use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, VerifiedFile};
+use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from};
 use std::path::Path;
 use std::process::Command;
 
@@ -62,7 +62,7 @@ fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut 
             "their side is, word for word, a version that ours has gone on from",
         ));
     }
-    let into_theirs = into_theirs(&ours, &theirs).unwrap_or_default();
+    let into_theirs = goes_on_from(&ours, &theirs) == Some(Taken::Theirs);
     if into_theirs {
         match judge(theirs.text().as_bytes(), &options.path, &keys, &pins, world)? {
             Judged::Trusted(_) => {}

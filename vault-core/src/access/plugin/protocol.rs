@@ -1,7 +1,8 @@
 //! What goes over the pipes of a plugin? The stanzas of C2SP age-plugin, bounded in size, number and silence.
 
-use crate::access::plugin::PluginUser;
-use crate::error::{Brief, Error, Kind, Result, Shown};
+use crate::access::plugin::user::PluginUser;
+use crate::error::{Error, Kind, Result};
+use crate::shown::{Brief, Shown};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,7 +1,4 @@
-//! How does an SSH key open and receive? Public keys held to one text; private keys, and those that a passphrase still locks.
-
-#[cfg(feature = "ssh")]
-pub(crate) use private::{Key, read, unlock};
+//! SSH public keys as recipients: each is checked, and has exactly one text.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -53,78 +50,6 @@ fn is_useful_exponent(number: &[u8]) -> bool {
 fn is_useful_point(bytes: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 32]>::try_from(bytes) else { return false };
     VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak() && key.to_edwards().compress().to_bytes() == bytes)
-}
-
-#[cfg(feature = "ssh")]
-mod private {
-    use crate::access::identity::Identity;
-    use crate::access::locked::LockedKey;
-    use crate::access::recipient::Recipient;
-    use crate::error::{Brief, Error, Result};
-    use age::secrecy::SecretString;
-    use age::ssh::UnsupportedKey;
-    use age_core::format::{FileKey, Stanza};
-    use std::sync::Arc;
-
-    /// A private key that is ready to open. age keeps it on the heap, and wipes it when it is dropped.
-    #[derive(Clone)]
-    pub(crate) struct Key {
-        key: Arc<age::ssh::Identity>,
-        pub(crate) recipient: Recipient,
-    }
-
-    impl Key {
-        pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
-            let opened = age::Identity::unwrap_stanzas(&*self.key, stanzas);
-            opened.transpose().map_err(|_| Error::malformed("what is wrapped to this SSH key does not open with it"))
-        }
-    }
-
-    pub(crate) fn unlock(
-        key: &age::ssh::EncryptedKey,
-        passphrase: SecretString,
-        recipient: &Recipient,
-    ) -> Option<Identity> {
-        let key = key.decrypt(passphrase).ok()?;
-        Some(Identity::from_ssh(Key { key: Arc::new(key.into()), recipient: recipient.clone() }))
-    }
-
-    /// Reads a private key in PEM: ready, or locked by a passphrase.
-    pub(crate) fn read(pem: &str) -> Result<std::result::Result<Identity, LockedKey>> {
-        let broken = || Error::malformed("is not a whole SSH private key");
-        let key = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|_| broken())?;
-        if let age::ssh::Identity::Unsupported(why) = &key {
-            return Err(unsupported(why));
-        }
-        let recipient = age::ssh::Recipient::try_from(key.clone()).map_err(|_| broken())?;
-        let recipient: Recipient = recipient.to_string().parse()?;
-        Ok(match key {
-            age::ssh::Identity::Encrypted(key) => Err(LockedKey::of_ssh(key, recipient)),
-            ready => Ok(Identity::from_ssh(Key { key: Arc::new(ready), recipient })),
-        })
-    }
-
-    fn unsupported(why: &UnsupportedKey) -> Error {
-        let (what, help) = match why {
-            UnsupportedKey::EncryptedPem => (
-                "is an SSH key in the old encrypted form".into(),
-                "`ssh-keygen -p -f FILE` writes it anew in OpenSSH's own form.",
-            ),
-            UnsupportedKey::EncryptedSsh(cipher) => (
-                format!("is an SSH key encrypted with {}, which is not supported", Brief(cipher)),
-                "`ssh-keygen -p -Z aes256-ctr -f FILE` encrypts it anew.",
-            ),
-            UnsupportedKey::Hardware(kind) => (
-                format!("is an SSH key on hardware ({}), which can sign, not open", Brief(kind)),
-                "An age plugin of that hardware can open; or `bootseal keygen -o FILE` makes an identity.",
-            ),
-            UnsupportedKey::Type(kind) => (
-                format!("is an SSH key of the kind {}; only ssh-ed25519 and ssh-rsa can open", Brief(kind)),
-                "`ssh-keygen -t ed25519` makes one that can; or `bootseal keygen -o FILE`.",
-            ),
-        };
-        Error::malformed(what).with_help(help)
-    }
 }
 
 #[cfg(test)]

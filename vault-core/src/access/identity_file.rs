@@ -1,0 +1,311 @@
+//! Identity files: identities, keys that a passphrase locks, and the pins in their comments.
+
+use crate::access::identity::Identity;
+use crate::access::key_file::{page_from, read_page};
+use crate::access::locked::{self, Lock, LockedKey, as_typed};
+use crate::access::recipient::Recipient;
+#[cfg(feature = "ssh")]
+use crate::access::ssh::private::{self, SshKey};
+use crate::disk::lock::FileLock;
+use crate::error::{Error, Kind, Result};
+use crate::keys::pin::Pin;
+use crate::shown::Typed;
+use bootseal_memory::{Secret, SecretBuf};
+use std::path::Path;
+
+/// What an identity file holds: identities, and the pins that its comments carry.
+///
+/// ```
+/// # let text = bootseal_core::Identity::generate()?.to_file_text(&[])?;
+/// # text.expose(|mut source| -> bootseal_core::Result<()> {
+/// let file = bootseal_core::IdentityFile::from_reader(&mut source)?;
+/// for identity in &file.identities {
+///     println!("opens what is sealed for {identity}");
+/// }
+/// # Ok(()) })?;
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct IdentityFile {
+    /// In the order of the file.
+    pub identities: Vec<Identity>,
+    /// Identities and SSH keys that a passphrase locks.
+    pub locked: Vec<LockedKey>,
+    /// From lines `# vault: vault1…`.
+    pub pins: Vec<Pin>,
+}
+
+impl IdentityFile {
+    /// Reads an identity file onto a guarded page and parses it there.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is none, [`Kind::Io`] where it cannot be read; [`Kind::UnsafeFile`] where others can write or read it (on a file system that is
+    /// mounted read-only, as Kubernetes and systemd mount secrets, others may read); [`Kind::Malformed`] where it is no identity
+    /// file, or where a comment that begins with `vault:` holds no pin.
+    ///
+    /// ```no_run
+    /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;
+    /// println!("{} identities, {} pins", file.identities.len(), file.pins.len());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn read(path: &Path) -> Result<IdentityFile> {
+        if Typed(&path.to_string_lossy()).is_private() {
+            return Err(Error::new(Kind::Usage, "a private key stands where the name of its file was expected"));
+        }
+        read_page(path).and_then(|page| IdentityFile::parse(&page)).map_err(|error| error.in_file(path))
+    }
+
+    /// The same from a pipe or a descriptor; at most 64 KiB are read.
+    ///
+    /// # Errors
+    /// As [`IdentityFile::read`], but for modes.
+    ///
+    /// ```
+    /// use bootseal_core::{IdentityFile, Kind};
+    /// let error = IdentityFile::from_reader(&mut &b"password=hunter2"[..]).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Malformed);
+    /// assert!(!error.to_string().contains("hunter2")); // the text is never repeated
+    /// ```
+    pub fn from_reader(source: &mut impl std::io::Read) -> Result<IdentityFile> {
+        IdentityFile::parse(&page_from(source)?)
+    }
+
+    fn parse(page: &SecretBuf) -> Result<IdentityFile> {
+        page.expose(|bytes| {
+            let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?;
+            let mut file = IdentityFile::default();
+            let mut ssh = SshText::default();
+            let (mut public, mut armored): (Option<Recipient>, Option<String>) = (None, None);
+            for (index, line) in text.lines().enumerate() {
+                if ssh.takes(index, line) {
+                    if let Some((first, pem)) = ssh.whole(text) {
+                        file.read_ssh(pem).map_err(|error| Error::malformed(format!("line {first}: {}", error.what())).with_help(error.help().unwrap_or_default()))?;
+                    }
+                    continue;
+                }
+                let line = line.trim();
+                if let Some(text) = &mut armored {
+                    text.push_str(line);
+                    text.push('\n');
+                    if let (true, Some(text), Some(public)) = (line == locked::END, &armored, public.clone()) {
+                        file.locked.push(LockedKey::of_age(text, public));
+                        armored = None;
+                    }
+                    continue;
+                }
+                let place = |what: &str| Error::malformed(format!("line {}: {what}", index + 1));
+                if let Some(comment) = line.strip_prefix('#') {
+                    public = comment.trim().strip_prefix("public key:").map_or(public, |key| key.trim().parse().ok());
+                    let mut words = comment.split_whitespace();
+                    // A typo in a pin must not open the door, so such a comment is a pin or an error.
+                    let first = words.next().unwrap_or_default();
+                    if first.to_ascii_lowercase().starts_with("vault:") {
+                        let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
+                        file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`"))?);
+                    }
+                } else if line == locked::BEGIN && public.is_some() {
+                    armored = Some(format!("{line}\n"));
+                } else if line.starts_with("-----BEGIN AGE") || line.starts_with("age-encryption.org/") {
+                    return Err(place("an encrypted identity file that does not say whose it is").with_help(
+                        "Where it is armored (age -p -a), write above it: # public key: age1… Or decrypt it with `age -d` into a pipe, and give it with `-i -`.",
+                    ));
+                } else if !line.is_empty() {
+                    let identity = Identity::parse(line).ok_or_else(|| place("not an age identity (AGE-SECRET-KEY-1…), nor an SSH key or a plugin's"))?;
+                    file.identities.push(identity?);
+                }
+            }
+            if armored.is_some() {
+                return Err(Error::malformed("holds an encrypted identity that is cut"));
+            }
+            if ssh.is_open() {
+                return Err(Error::malformed("holds an SSH key that is cut"));
+            }
+            if file.is_empty() {
+                return Err(Error::malformed("holds no identity").with_help("`bootseal keygen -o FILE` makes one."));
+            }
+            Ok(file)
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.identities.is_empty() && self.locked.is_empty()
+    }
+
+    #[cfg(feature = "ssh")]
+    fn read_ssh(&mut self, pem: &str) -> Result<()> {
+        match private::read(pem)? {
+            SshKey::Open(key) => self.identities.push(Identity::from_ssh(key)),
+            SshKey::Locked(key, recipient) => self.locked.push(LockedKey::of_ssh(key, recipient)),
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "ssh"))]
+    fn read_ssh(&mut self, _: &str) -> Result<()> {
+        Err(Error::malformed("an SSH key, which takes the feature `ssh` of bootseal").with_help(
+            "`bootseal keygen -o FILE` makes an identity; a writer adds it: bootseal access add NAME RECIPIENT",
+        ))
+    }
+}
+
+impl LockedKey {
+    /// The identity, unlocked. See the example of [`LockedKey`].
+    ///
+    /// # Errors
+    /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] where what is locked is no identity, or another one than is written beside it.
+    pub fn unlock(&self, passphrase: &Secret) -> Result<Identity> {
+        let wrong = || Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", self.recipient));
+        let passphrase = as_typed(passphrase).ok_or_else(wrong)?;
+        match &self.lock {
+            Lock::Age(armored) => {
+                let page = locked::decrypt(armored, passphrase)?.ok_or_else(wrong)?;
+                let mut inside = IdentityFile::parse(&page)?;
+                match (inside.identities.pop(), inside.identities.is_empty() && inside.locked.is_empty()) {
+                    (Some(identity), true) if identity.recipient().as_ref() == Some(&self.recipient) => Ok(identity),
+                    _ => Err(Error::malformed(format!(
+                        "what the passphrase opens is not the identity of {}, as the line above it says",
+                        self.recipient
+                    ))),
+                }
+            }
+            #[cfg(feature = "ssh")]
+            Lock::Ssh(key) => {
+                private::unlock(key, passphrase, &self.recipient).map(Identity::from_ssh).ok_or_else(wrong)
+            }
+        }
+    }
+}
+
+impl Pin {
+    /// Writes `pins` as comment lines into a key file; those that stood there go, everything else stays as it is.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] and [`Kind::Io`] where it cannot be read or written, [`Kind::UnsafeFile`] where others can,
+    /// [`Kind::Malformed`] where it is no identity file, or one that has no place for comments, as an SSH key.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.key");
+    /// let key = Identity::generate()?.to_file_text(&[])?;
+    /// # key.expose(|bytes| std::fs::write(&path, bytes)).unwrap();
+    /// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    /// # let list = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// # let vault = Vault::create(list, "")?.file().vault_id();
+    /// Pin::write_into(&path, &[vault.into()])?;
+    /// assert_eq!(IdentityFile::read(&path)?.pins, [Pin::from(vault)]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn write_into(path: &Path, pins: &[Pin]) -> Result<()> {
+        let page = read_page(path).map_err(|error| error.in_file(path))?;
+        let mut text = SecretBuf::with_capacity(page.len() + 128)?;
+        for pin in pins {
+            text.push(format!("# vault: {pin}\n").as_bytes())?;
+        }
+        let kept = page.expose(|bytes| {
+            let lines = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?.lines();
+            for line in lines {
+                if line.starts_with("-----BEGIN") && line.trim_end() != locked::BEGIN {
+                    return Err(Error::malformed("has no place for comments").with_help(
+                        "Pin what is opened with it by BOOTSEAL_PIN, or by bootseal.pin among the service's credentials.",
+                    ));
+                }
+                if !is_pin_line(line) {
+                    text.push(line.as_bytes())?;
+                    text.push(b"\n")?;
+                }
+            }
+            Ok(())
+        });
+        // What it will be is read before it is written: a key file must not be lost by way of its comments.
+        kept.and_then(|()| text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes)).map(drop))
+            .map_err(|error| error.in_file(path))?;
+        let lock = FileLock::acquire(path)?;
+        match text.freeze().expose_str(|text| lock.write(text)) {
+            Ok(written) => written,
+            Err(_) => Err(Error::malformed("not UTF-8: this is no identity file").in_file(path)),
+        }
+    }
+}
+
+/// Whether a line of a key file is a comment whose first word is meant to be `vault:`.
+fn is_pin_line(line: &str) -> bool {
+    let first = line.trim().strip_prefix('#').and_then(|comment| comment.split_whitespace().next());
+    first.is_some_and(|word| word.to_ascii_lowercase().starts_with("vault:"))
+}
+
+/// Where in an identity file an SSH key stands, from its BEGIN line to its END line.
+#[derive(Default)]
+struct SshText(Option<(usize, bool)>);
+
+impl SshText {
+    /// Whether this line belongs to it.
+    fn takes(&mut self, index: usize, line: &str) -> bool {
+        let line = line.trim();
+        let of_ssh = line == "-----BEGIN OPENSSH PRIVATE KEY-----" || line == "-----BEGIN RSA PRIVATE KEY-----";
+        match &mut self.0 {
+            Some((_, ended @ false)) => *ended = line.starts_with("-----END "),
+            _ if of_ssh => self.0 = Some((index, false)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The key's text, and the number of its first line, once it has ended.
+    fn whole<'a>(&self, text: &'a str) -> Option<(usize, &'a str)> {
+        let (first, true) = self.0? else { return None };
+        let start: usize = text.split_inclusive('\n').take(first).map(str::len).sum();
+        let key = &text[start..];
+        let end = key
+            .find("-----END ")
+            .map_or(key.len(), |end| key[end..].find('\n').map_or(key.len(), |line| end + line + 1));
+        Some((first + 1, &key[..end]))
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.0, Some((_, false)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<IdentityFile> {
+        IdentityFile::from_reader(&mut text.as_bytes())
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let identity = Identity::generate().unwrap();
+        let text = identity.to_file_text(&[]).unwrap().expose_str(str::to_owned).unwrap();
+        assert!(text.lines().nth(1).unwrap().starts_with("AGE-SECRET-KEY-1"));
+        assert_eq!(parse(&text).unwrap().identities[0].recipient(), identity.recipient());
+    }
+
+    #[test]
+    fn a_typo_in_a_pin_is_an_error() {
+        let key = Identity::generate().unwrap().to_file_text(&[]).unwrap().expose_str(str::to_owned).unwrap();
+        assert!(parse(&format!("# about vaults\n#vault\n# the vault: x\n{key}")).unwrap().pins.is_empty());
+        for line in
+            ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x", "# Vault: x", "#vault:x"]
+        {
+            assert_eq!(parse(&format!("{line}\n{key}")).unwrap_err().kind(), Kind::Malformed, "{line}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_told_by_name_and_never_quoted() {
+        for (text, word) in [
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "SSH key that is cut"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----", "SSH"),
+            ("-----BEGIN AGE ENCRYPTED FILE-----\nhunter2", "encrypted"),
+            ("password=hunter2", "line 1"),
+            ("", "no identity"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Key files: read onto a guarded page, if nobody but their owner can read them.
+
+use crate::error::{Error, Kind, Result};
+use crate::shown::Shown;
+use bootseal_memory::SecretBuf;
+use std::fs::File;
+use std::path::Path;
+
+/// An identity file is a few lines; a longer one is some other file.
+const MAX_FILE: usize = 64 * 1024;
+
+/// An identity file that only its owner can read, on a guarded page.
+pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
+        _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
+    })?;
+    check_mode(&file, path)?;
+    page_from(&mut file)
+}
+
+/// The same from a pipe or a descriptor, whose mode says nothing.
+pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
+    let mut page = SecretBuf::with_capacity(4096)?;
+    match page.read_to_end(source, MAX_FILE) {
+        Ok(true) => Ok(page),
+        Ok(false) => Err(Error::malformed("longer than 64 KiB: this is no identity file")),
+        Err(error) => Err(Error::new(Kind::Io, format!("cannot be read: {error}"))),
+    }
+}
+
+#[cfg(unix)]
+pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let meta = file.metadata().map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
+    if meta.is_dir() {
+        return Err(Error::new(Kind::Io, "is a folder, not an identity file"));
+    }
+    if meta.file_type().is_fifo() || meta.file_type().is_char_device() || meta.file_type().is_socket() {
+        return Ok(());
+    }
+    let mode = meta.mode() & 0o777;
+    let path = Shown::path(path).to_string();
+    let refuse = |who: &str| {
+        Err(Error::new(Kind::UnsafeFile, format!("a key file that others can {who} (mode {mode:04o})"))
+            .with_help(format!("chmod 600 '{path}'")))
+    };
+    let fixed =
+        rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    if mode & 0o022 != 0 && !fixed {
+        return refuse("write");
+    }
+    if mode & 0o044 != 0 && !fixed {
+        return refuse("read");
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn check_mode(_file: &File, _path: &Path) -> Result<()> {
+    // Access lists of Windows are inherited from the user's own folder, where identities lie by default.
+    Ok(())
+}

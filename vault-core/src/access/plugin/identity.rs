@@ -1,0 +1,106 @@
+//! Identities that only a plugin can use: age's `identity-v1`.
+
+use crate::access::plugin::find::Plugins;
+use crate::access::plugin::is_plugin_name;
+use crate::access::plugin::protocol::{Message, Reply};
+use crate::error::{Error, Kind, Result};
+use crate::shown::Brief;
+use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
+use bootseal_memory::Secret;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// `AGE-PLUGIN-NAME-1…`: what only a plugin can make use of. Nothing is run before a verified file is opened with it.
+#[derive(Clone)]
+pub(crate) struct PluginIdentity {
+    name: String,
+    text: Secret,
+    pub(crate) plugins: Plugins,
+    /// File keys that it gave, by what they were wrapped in: a key on hardware is touched once for each key block.
+    opened: Arc<Mutex<Vec<Opened>>>,
+}
+
+impl PluginIdentity {
+    /// `None` where the text is no plugin's identity.
+    pub(crate) fn parse(text: &str) -> Option<Result<PluginIdentity>> {
+        if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return None;
+        }
+        age_core::primitives::bech32_decode(text, |_| (), |_| Ok(()), |_, _| Ok(())).ok()?;
+        let (prefix, _) = text.rsplit_once('1')?;
+        let name = prefix.strip_prefix("AGE-PLUGIN-")?.strip_suffix('-')?.to_ascii_lowercase();
+        if !is_plugin_name(&name) {
+            return None;
+        }
+        let made = |text| PluginIdentity { name, text, plugins: Plugins::default(), opened: Arc::default() };
+        Some(Secret::copy_of(text.as_bytes()).map(made).map_err(Error::from))
+    }
+
+    /// The plugin's own recipients; and those of a key that any plugin may hold.
+    pub(crate) fn may_open(&self, plugin: Option<&str>, is_tag: bool) -> bool {
+        plugin == Some(&self.name) || is_tag
+    }
+
+    /// age's `identity-v1`. `Err` where the plugin could have opened it, and did not.
+    pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
+        let digest = digest(stanzas);
+        let key = |bytes: &[u8]| FileKey::init_with_mut(|key| key.copy_from_slice(bytes));
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = opened.iter().find(|(of, _)| *of == digest) {
+            return Ok(Some(known.expose(key)));
+        }
+        let not_there = |error: Error| match error.kind() {
+            Kind::NotFound => Error::new(Kind::NoIdentity, error.what()).with_help(error.help().unwrap_or_default()),
+            _ => error,
+        };
+        let mut session = self.plugins.session(&self.name, "identity-v1").map_err(not_there)?;
+        self.text
+            .expose_str(|text| session.talk.say("add-identity", &[text], &[]))
+            .map_err(|_| Error::malformed("not text"))?;
+        for stanza in stanzas {
+            let words = ["0", &stanza.tag].into_iter().chain(stanza.args.iter().map(String::as_str));
+            session.talk.say("recipient-stanza", &words.collect::<Vec<_>>(), &stanza.body);
+        }
+        session.talk.say("done", &[], &[]);
+        let mut found = None;
+        session.answer(|message: &Message| match (message.tag(), message.args()) {
+            ("file-key", [index]) if index == "0" && found.is_none() && message.body.len() == FILE_KEY_BYTES => {
+                found = Some(Secret::copy_of(&message.body));
+                Reply::Ok
+            }
+            ("file-key", _) => Reply::Fail,
+            _ => Reply::Unsupported,
+        })?;
+        match found.transpose()? {
+            Some(found) => {
+                let key = found.expose(key);
+                opened.push((digest, found));
+                Ok(Some(key))
+            }
+            None if session.talk.complaints.is_empty() => Ok(None),
+            None => Err(session.failed("it opened nothing")),
+        }
+    }
+}
+
+impl fmt::Display for PluginIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "age1{}1…", Brief(&self.name))
+    }
+}
+
+/// What a file key was wrapped in, and the key.
+type Opened = ([u8; 32], Secret);
+
+fn digest(stanzas: &[Stanza]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for stanza in stanzas {
+        for word in [&stanza.tag].into_iter().chain(&stanza.args) {
+            digest.update(word.as_bytes());
+            digest.update(b" ");
+        }
+        digest.update(Sha256::digest(&stanza.body));
+    }
+    digest.finalize().into()
+}

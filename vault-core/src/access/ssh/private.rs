@@ -1,0 +1,73 @@
+//! SSH private keys as identities: ready to use, or locked by a passphrase.
+
+use crate::access::recipient::Recipient;
+use crate::error::{Error, Result};
+use crate::shown::Brief;
+use age::secrecy::SecretString;
+use age::ssh::{EncryptedKey, UnsupportedKey};
+use age_core::format::{FileKey, Stanza};
+use std::sync::Arc;
+
+/// A private key that is ready to open. age keeps it on the heap, and wipes it when it is dropped.
+#[derive(Clone)]
+pub(crate) struct Key {
+    key: Arc<age::ssh::Identity>,
+    pub(crate) recipient: Recipient,
+}
+
+impl Key {
+    pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
+        let opened = age::Identity::unwrap_stanzas(&*self.key, stanzas);
+        opened.transpose().map_err(|_| Error::malformed("what is wrapped to this SSH key does not open with it"))
+    }
+}
+
+/// What a private key file holds.
+pub(crate) enum SshKey {
+    Open(Key),
+    /// A passphrase protects it; its recipient is in the file in clear.
+    Locked(EncryptedKey, Recipient),
+}
+
+/// The key, unless the passphrase is another.
+pub(crate) fn unlock(key: &EncryptedKey, passphrase: SecretString, recipient: &Recipient) -> Option<Key> {
+    let key = key.decrypt(passphrase).ok()?;
+    Some(Key { key: Arc::new(key.into()), recipient: recipient.clone() })
+}
+
+/// Reads a private key in PEM: ready, or locked by a passphrase.
+pub(crate) fn read(pem: &str) -> Result<SshKey> {
+    let broken = || Error::malformed("is not a whole SSH private key");
+    let key = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|_| broken())?;
+    if let age::ssh::Identity::Unsupported(why) = &key {
+        return Err(unsupported(why));
+    }
+    let recipient = age::ssh::Recipient::try_from(key.clone()).map_err(|_| broken())?;
+    let recipient: Recipient = recipient.to_string().parse()?;
+    Ok(match key {
+        age::ssh::Identity::Encrypted(key) => SshKey::Locked(key, recipient),
+        open => SshKey::Open(Key { key: Arc::new(open), recipient }),
+    })
+}
+
+fn unsupported(why: &UnsupportedKey) -> Error {
+    let (what, help) = match why {
+        UnsupportedKey::EncryptedPem => (
+            "is an SSH key in the old encrypted form".into(),
+            "`ssh-keygen -p -f FILE` writes it anew in OpenSSH's own form.",
+        ),
+        UnsupportedKey::EncryptedSsh(cipher) => (
+            format!("is an SSH key encrypted with {}, which is not supported", Brief(cipher)),
+            "`ssh-keygen -p -Z aes256-ctr -f FILE` encrypts it anew.",
+        ),
+        UnsupportedKey::Hardware(kind) => (
+            format!("is an SSH key on hardware ({}), which can sign, not open", Brief(kind)),
+            "An age plugin of that hardware can open; or `bootseal keygen -o FILE` makes an identity.",
+        ),
+        UnsupportedKey::Type(kind) => (
+            format!("is an SSH key of the kind {}; only ssh-ed25519 and ssh-rsa can open", Brief(kind)),
+            "`ssh-keygen -t ed25519` makes one that can; or `bootseal keygen -o FILE`.",
+        ),
+    };
+    Error::malformed(what).with_help(help)
+}

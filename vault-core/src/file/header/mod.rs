@@ -1,0 +1,230 @@
+//! The table `[bootseal]`: who may open the file, its generation, its wrapped keys.
+
+pub(crate) mod edit;
+pub(crate) mod read;
+
+use crate::access::passphrase::{Cost, Derivation, Text};
+use crate::access::recipient::Recipient;
+use crate::error::{Error, Kind, Result};
+use crate::keys::signing::verify_handover;
+use crate::keys::vault_id::VaultId;
+use crate::shown::Typed;
+use bootseal_memory::Secret;
+use std::fmt;
+
+/// The format counts generations and epochs up to here.
+pub(crate) const MAX_COUNT: u64 = 1 << 53;
+/// The most removals, and the most handovers, that are kept.
+pub(crate) const MAX_HISTORY: usize = 64;
+
+/// What someone in the access list may do.
+///
+/// ```
+/// use bootseal_core::{Access, Identity, Role};
+/// let web1 = Access::new("web1", Role::Reader, Identity::generate()?.recipient())?;
+/// assert_eq!(web1.role.to_string(), "reader");
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Open values.
+    Reader,
+    /// Also seal values and sign the file.
+    Writer,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Reader => "reader",
+            Role::Writer => "writer",
+        })
+    }
+}
+
+/// One line of the access list.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// for line in file.access() {
+///     println!("{} is a {}: {}", line.name, line.role, line.recipient);
+/// }
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Letters, digits and `._@-`, at most 64.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// To whom the keys are wrapped.
+    pub recipient: Recipient,
+    /// How the identity follows from a passphrase, where it does.
+    pub passphrase: Option<Derivation>,
+}
+
+impl Access {
+    /// A line without a passphrase.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or where no recipient is given: a plugin's
+    /// identity does not tell its own.
+    ///
+    /// ```
+    /// use bootseal_core::{Access, Identity, Kind, Role};
+    /// let recipient = Identity::generate()?.recipient();
+    /// let alice = Access::new("alice@laptop", Role::Writer, recipient.clone())?;
+    /// assert_eq!(Access::new("two words", Role::Writer, recipient).unwrap_err().kind(), Kind::Usage);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn new(name: &str, role: Role, recipient: impl Into<Option<Recipient>>) -> Result<Access> {
+        if !is_name(name) {
+            return Err(Error::new(Kind::Usage, format!("{} is not a name for the access list", Typed(name)))
+                .with_help(
+                    "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.",
+                ));
+        }
+        let recipient = recipient.into().ok_or_else(|| {
+            Error::new(
+                Kind::Usage,
+                format!("the identity given for {} is a plugin's, and does not tell its recipient", Typed(name)),
+            )
+            .with_help("The plugin prints it when it makes the identity; name it: NAME=RECIPIENT.")
+        })?;
+        Ok(Access { name: name.to_owned(), role, recipient, passphrase: None })
+    }
+
+    /// A line for someone who has a passphrase instead of a key, with a fresh salt. Takes the memory that `cost` says, and a tenth
+    /// of a second ([`Cost::Small`]) to half a second ([`Cost::Full`]).
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] as [`Access::new`], and where the passphrase is empty, is not UTF-8, or has a control character, as a line
+    /// break, which nobody could type; [`Kind::Io`] without random numbers or that much memory.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
+    /// let text = Vault::create(vec![glass], "")?.sign()?;
+    ///
+    /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let identity = file.identity_by_passphrase("break-glass", &passphrase)?;
+    /// file.open(&[identity])?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn by_passphrase(name: &str, role: Role, cost: Cost, passphrase: &Secret) -> Result<Access> {
+        let text = Text::of(passphrase)?;
+        if text.0.is_empty() {
+            return Err(Error::new(Kind::Usage, "the passphrase is empty"));
+        }
+        if text.0.expose_str(|text| text.chars().any(char::is_control)).unwrap_or(true) {
+            let what = "the passphrase holds a line break or another control character, which nobody can type";
+            return Err(Error::new(Kind::Usage, what));
+        }
+        let how = Derivation::fresh(cost)?;
+        let access = Access::new(name, role, how.identity(&text)?.recipient())?;
+        Ok(Access { passphrase: Some(how), ..access })
+    }
+}
+
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().enumerate().all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
+}
+
+/// Someone who was removed, and when (seconds since 1970-01-01 UTC).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Removed {
+    pub(crate) name: String,
+    pub(crate) at: u64,
+}
+
+/// The old key's word, given at `generation`, that the vault goes on under another id: `from` of the next entry, at last the vault's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Handover {
+    pub(crate) from: VaultId,
+    pub(crate) generation: u64,
+    pub(crate) signature: [u8; 64],
+}
+
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) generation: u64,
+    pub(crate) epoch: u64,
+    pub(crate) access: Vec<Access>,
+    pub(crate) removed: Vec<Removed>,
+    pub(crate) handover: Vec<Handover>,
+    pub(crate) read_key: String,
+    pub(crate) write_key: String,
+    pub(crate) vault: VaultId,
+}
+
+impl Header {
+    /// Whether an unbroken chain of handovers leads from `old` to this vault.
+    pub(crate) fn continues(&self, old: &VaultId) -> bool {
+        let Some(start) = self.handover.iter().position(|entry| entry.from == *old) else { return false };
+        let chain = &self.handover[start..];
+        let next = chain[1..].iter().map(|entry| &entry.from).chain([&self.vault]);
+        chain.iter().zip(next).all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
+    }
+
+    /// The generation at which `old` was handed over, where the vault goes on from it.
+    pub(crate) fn handed_over_at(&self, old: &VaultId) -> Option<u64> {
+        self.handover.iter().find(|entry| entry.from == *old).map(|entry| entry.generation)
+    }
+
+    /// The ids from which an unbroken chain leads here, oldest first. From the end, so that each signature is verified once.
+    pub(crate) fn former_ids(&self) -> Vec<VaultId> {
+        let mut to = self.vault;
+        let leads_on = |entry: &&Handover| {
+            let verified = verify_handover(&entry.from, entry.generation, &to, &entry.signature);
+            to = entry.from;
+            verified
+        };
+        let mut ids: Vec<VaultId> = self.handover.iter().rev().take_while(leads_on).map(|entry| entry.from).collect();
+        ids.reverse();
+        ids
+    }
+
+    /// "alice, bob (writers), web1": for messages.
+    pub(crate) fn who(&self) -> String {
+        match self.names(Role::Reader) {
+            readers if readers.is_empty() => format!("{} (writers)", self.writers()),
+            readers => format!("{} (writers), {readers}", self.writers()),
+        }
+    }
+
+    pub(crate) fn writers(&self) -> String {
+        self.names(Role::Writer)
+    }
+
+    fn names(&self, role: Role) -> String {
+        let names = self.access.iter().filter(|access| access.role == role).map(|access| access.name.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The recipients of `list`, of one role or of all.
+pub(crate) fn recipients(list: &[Access], role: Option<Role>) -> Vec<Recipient> {
+    let wanted = list.iter().filter(|access| role.is_none_or(|role| access.role == role));
+    wanted.map(|access| access.recipient.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        for good in ["alice", "a", "web-1.example", "me@host", "1"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "-a", ".a", "a b", "ä", "a\n", &"a".repeat(65)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

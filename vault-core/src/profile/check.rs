@@ -1,0 +1,212 @@
+//! Checks of a login profile as a whole: what it sends, where the token goes, and that every `${name}` has a value.
+
+use crate::error::{Error, Result};
+use crate::file::verified::VerifiedFile;
+use crate::profile::Profile;
+use crate::profile::extract::ResponsePlace;
+use crate::profile::request::Call;
+use crate::text::document::Property;
+use crate::text::table_reader::Fields;
+use std::collections::BTreeSet;
+use toml::Value;
+
+impl Profile {
+    /// Whether the profile can work; `fields` is what is left of its table, for the errors.
+    pub(super) fn check(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
+        if self.ca.as_ref().is_some_and(|ca| !ca.contains("-----BEGIN CERTIFICATE-----")) {
+            return Err(fields.error("ca", "must hold PEM certificates (-----BEGIN CERTIFICATE-----)"));
+        }
+        if self.renew_from_answers && !matches!(self.token, ResponsePlace::Header(_) | ResponsePlace::Cookie(_)) {
+            return Err(fields.error(
+                "renew_from_answers",
+                "needs a token in a header or a cookie: the bodies of ordinary answers are the caller's",
+            ));
+        }
+        if let Some(logout) = &self.logout {
+            let url = logout.url.base();
+            if url.origin() != self.login.url.base().origin() && !self.allows(url) {
+                return Err(fields.error(
+                    "logout",
+                    "has a `url` whose host is not among `hosts`: the token that it ends would go there",
+                ));
+            }
+        }
+        if self.login.names().is_empty() && self.client_cert.is_none() {
+            let nothing = fields
+                .error("json", "is missing, and so is anything else that would carry the credentials")
+                .with_help("Say what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true.");
+            // Where a key is misspelt, that is the likelier reason.
+            fields.check_finished()?;
+            return Err(nothing);
+        }
+        self.check_names(file, fields)
+    }
+
+    /// Every `${name}` is a value of the table, or captured by an answer that comes before it is used; what is captured is used.
+    fn check_names(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
+        let captured = |call: &Option<Call>| -> BTreeSet<String> {
+            call.iter().flat_map(|call| &call.capture).map(|capture| capture.name.clone()).collect()
+        };
+        let before = captured(&self.before);
+        let totp = self.totp.iter().map(|_| "totp".to_owned());
+        let login: BTreeSet<String> = before.iter().cloned().chain(totp).collect();
+        let after: BTreeSet<String> =
+            before.into_iter().chain(captured(&Some(self.login.clone()))).chain(captured(&self.refresh)).collect();
+        for name in &after {
+            if file.property(&self.table.child(name)?).is_some() {
+                return Err(fields.error(
+                    "capture",
+                    format_args!("takes `{name}`, and the table `{}` has a value of that name", self.table),
+                ));
+            }
+        }
+        let with_token: BTreeSet<String> = after.iter().cloned().chain(["token".into()]).collect();
+        let nothing = BTreeSet::new();
+        let inject: BTreeSet<&str> = self.inject.iter().flat_map(|(_, template)| template.names()).collect();
+        let mut used = BTreeSet::new();
+        let mut check = |key: &str, names: BTreeSet<&str>, urls: Vec<&str>, known: &BTreeSet<String>| -> Result<()> {
+            for name in &urls {
+                if !known.contains(*name) || *name == "token" || *name == "totp" {
+                    return Err(fields.error(
+                        key,
+                        format_args!("has ${{{name}}} in its `url`; only what an earlier answer gave can stand there, and this was not captured"),
+                    ));
+                }
+            }
+            for name in names {
+                let cannot = |what: &str| {
+                    let place = if key == "url" { String::new() } else { format!(".{key}") };
+                    Error::malformed(format!("`{}.login{place}` uses ${{{name}}}{what}", self.table))
+                };
+                match name {
+                    name if known.contains(name) => {}
+                    "token" => return Err(cannot(", which there is after a login: in `inject` and `logout`")),
+                    "totp" => {
+                        return Err(cannot(
+                            ": a one-time code goes with the login itself, once, and by the key `totp`",
+                        ));
+                    }
+                    name => self.check_value(file, fields, name)?,
+                }
+                used.insert(name.to_owned());
+            }
+            used.extend(urls.into_iter().map(str::to_owned));
+            Ok(())
+        };
+        if let Some(call) = &self.before {
+            check("before", call.names(), call.url.names().collect(), &nothing)?;
+        }
+        check("url", self.login.names(), self.login.url.names().collect(), &login)?;
+        check("inject", inject, Vec::new(), &with_token)?;
+        if let Some(call) = &self.refresh {
+            check("refresh", call.names(), call.url.names().collect(), &after)?;
+        }
+        if let Some(call) = &self.logout {
+            check("logout", call.names(), call.url.names().collect(), &with_token)?;
+        }
+        if let Some(name) = login.iter().chain(&after).find(|name| !used.contains(*name)) {
+            let key = if name == "totp" { "totp" } else { "capture" };
+            return Err(fields
+                .error(key, format_args!("gives `{name}`, and nothing uses it"))
+                .with_help(format!("Use it as ${{{name}}}, or take it out.")));
+        }
+        let others = self.client_cert.iter().flat_map(|names| [&names.cert, &names.key]);
+        for name in others.chain(self.totp.iter().map(|totp| &totp.seed)) {
+            self.check_value(file, fields, name)?;
+        }
+        for (name, _) in &self.next {
+            if !used.contains(name) {
+                return Err(fields.error("next", format_args!("stands in for `{name}`, which the login does not use")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_value(&self, file: &VerifiedFile, fields: &Fields, name: &str) -> Result<()> {
+        let (table, login) = (&self.table, self.table.child("login")?);
+        match file.property(&table.child(name)?) {
+            Some(Property::Sealed(_) | Property::Readable(Value::String(_) | Value::Integer(_))) => Ok(()),
+            Some(Property::Readable(_)) => {
+                Err(fields.error("json", format_args!("uses ${{{name}}}, which is neither text nor a number")))
+            }
+            None => {
+                Err(Error::malformed(format!("`{login}` uses ${{{name}}}, and the table `{table}` has no such value"))
+                    .with_help(format!("Seal it: bootseal set {}", table.child(name)?)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::profile::tests::read;
+
+    #[test]
+    fn each_mistake_has_its_own_error() {
+        let basic = "basic = true\n";
+        for (login, words) in [
+            ("capture = [ { cookie = \"R\" } ]", "gives `R`, and nothing uses it"),
+            ("capture = [ { json = \"/id\" } ]", "what is the value called"),
+            ("capture = [ { json = \"/id\", as = \"token\" } ]", "neither `token` nor `totp`"),
+            ("capture = [ { json = \"/id\", as = \"password\" } ]", "has a value of that name"),
+            ("capture = [ { json = \"/a\", as = \"a\" }, { json = \"/b\", as = \"a\" } ]", "is `a` twice"),
+            ("capture = [ { json = \"/id\", header = \"X\", as = \"a\" } ]", "exactly one of them"),
+            ("capture = [ { jsn = \"/id\" } ]", "exactly one of them"),
+            ("headers = { X = \"${csrf}\" }", "has no such value"),
+            ("headers = { X = \"${list}\" }", "neither text nor a number"),
+            ("headers = { X = \"a\\u001bb\" }", "not one line of text"),
+            ("headers = { X = \"${token}\" }", "`acme.login` uses ${token}, which there is after a login"),
+            ("headers = { X = \"${totp}\" }", "by the key `totp`"),
+            (
+                "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nbefore = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
+                "`acme.login.before` uses ${totp}",
+            ),
+            (
+                "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nrefresh = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
+                "`acme.login.refresh` uses ${totp}",
+            ),
+            (
+                "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nlogout = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
+                "`acme.login.logout` uses ${totp}",
+            ),
+            ("token = { cookie = \"a b\" }", "name of a cookie"),
+            ("token = { body = \"xml\" }", "\"json-string\""),
+            ("expiry = { cookie = \"s\", unit = \"s\" }", "Max-Age or Expires counts"),
+            ("expiry = { json = \"/e\", unit = \"h\" }", "must be one of"),
+            ("refused_when = { equals = \"x\" }", "is missing"),
+            ("refused_when = { json = \"/e\", equals = \"x\", contains = \"y\" }", "one of them"),
+            ("rejected_when = { json = \"e\" }", "JSON pointer"),
+            ("rejected_when = { json = \"/e\", contains = \"\" }", "is empty"),
+            ("rejected_when = { json = \"/e\", equls = \"\" }", "Did you mean `equals`"),
+            ("renew_from_answers = true", "needs a token in a header or a cookie"),
+            ("inject = { header = \"X\" , value = \"x\" }", "${token}, once"),
+            ("inject = [ { value = \"${token}\" }, { header = \"authorization\", value = \"x\" } ]", "twice"),
+            ("proxy = \"socks5://p.example\"", "must be as"),
+            ("proxy = \"http://u:p@p.example\"", "holds credentials"),
+            ("client_cert = \"${password}\"", "`acme.login.client_key` is missing"),
+            ("client_cert = \"cert.pem\"\nclient_key = \"${password}\"", "no profile key names a file"),
+            ("next = { password = \"password\" }", "another value"),
+            ("next = { otp = \"password\" }", "the login does not use"),
+            ("totp = { seed = \"otp\" }", "gives `totp`, and nothing uses it"),
+            ("totp = { seed = \"otp\", digits = 9 }", "6, 7 or 8"),
+            ("totp = { seed = \"otp\", period = \"5s\" }", "from 10s to 120s"),
+            ("totp = { seed = \"otp\", hash = \"md5\" }", "sha512"),
+            ("before = { url = \"https://other.example/\" }", "another origin"),
+            (
+                "before = { url = \"https://api.acme.example/\", json = { x = \"${token}\" } }",
+                "`acme.login.before` uses ${token}",
+            ),
+            ("logout = { url = \"https://other.example/\" }", "not among `hosts`"),
+            ("logout = { url = \"https://api.acme.example/${password}\" }", "was not captured"),
+            ("refresh = { json = { a = \"b\" } }", "`acme.login.refresh.url` is missing"),
+            ("refresh = { url = \"http://api.acme.example/\" }", "is not https"),
+            ("like = \"acme\"", "circle"),
+            ("like = \"orders\"", "no login profile `orders`"),
+            ("like = 7", "name of a table"),
+            ("share = \"no\"", "true or false"),
+        ] {
+            let error = read(&format!("{basic}{login}")).unwrap_err();
+            assert!(error.to_string().contains(words), "{login}\n{words}\n{error}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The keys of a login profile: one table, from which every other list of them derives.
+
+use crate::profile::Profile;
+use crate::text::nearest::nearest;
+
+/// One key of `[NAME.login]`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct KeySpec {
+    /// The key.
+    pub name: &'static str,
+    /// A table that has it can only be meant as a profile, even if its `url` is misspelt.
+    pub marks_profile: bool,
+    /// A change of it asks for another session: it says which token this is, or what calls do with it. The other keys
+    /// say only how the token is obtained, so the present one stays good.
+    pub session_identity: bool,
+    /// Its place in a table that a program writes, in the order in which a login goes; `None` is after all others.
+    pub order: Option<usize>,
+}
+
+const fn key(name: &'static str) -> KeySpec {
+    KeySpec { name, marks_profile: false, session_identity: true, order: None }
+}
+
+impl KeySpec {
+    const fn only_in_profiles(self) -> KeySpec {
+        KeySpec { marks_profile: true, ..self }
+    }
+
+    const fn keeps_session(self) -> KeySpec {
+        KeySpec { session_identity: false, ..self }
+    }
+
+    const fn written_at(self, order: usize) -> KeySpec {
+        KeySpec { order: Some(order), ..self }
+    }
+}
+
+/// Every key that this version knows.
+///
+/// ```
+/// use bootseal_core::PROFILE_KEYS;
+/// let max_age = PROFILE_KEYS.iter().find(|key| key.name == "max_age");
+/// assert!(max_age.is_some_and(|key| !key.session_identity)); // a change of it keeps the token
+/// ```
+pub const PROFILE_KEYS: &[KeySpec] = &[
+    key("url").written_at(0),
+    key("method").written_at(1),
+    key("json").written_at(3),
+    key("form").written_at(4),
+    key("basic").written_at(2),
+    key("headers").written_at(5),
+    key("token").written_at(6),
+    key("expiry").keeps_session().written_at(8),
+    key("max_age").keeps_session(),
+    key("default_life").only_in_profiles().keeps_session(),
+    key("skew").keeps_session(),
+    key("inject").only_in_profiles().written_at(9),
+    key("hosts").written_at(10),
+    key("ok_status").only_in_profiles().keeps_session().written_at(11),
+    key("refused_status").only_in_profiles().keeps_session(),
+    key("rejected_status").only_in_profiles(),
+    key("refresh_ahead").only_in_profiles().keeps_session(),
+    key("replay"),
+    key("login_timeout").only_in_profiles().keeps_session(),
+    key("ca").keeps_session(),
+    key("allow_http"),
+    key("like"),
+    key("before").keeps_session(),
+    key("refresh").keeps_session(),
+    key("logout").keeps_session(),
+    key("capture").only_in_profiles().written_at(7),
+    key("refused_when").only_in_profiles().keeps_session(),
+    key("retry_after").keeps_session(),
+    key("rejected_when").only_in_profiles(),
+    key("renew_from_answers").only_in_profiles(),
+    key("client_cert"),
+    key("client_key"),
+    key("proxy").keeps_session(),
+    key("share").keeps_session(),
+    key("next").keeps_session(),
+    key("totp").keeps_session(),
+];
+
+const NAMES: [&str; PROFILE_KEYS.len()] = {
+    let mut names = [""; PROFILE_KEYS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = PROFILE_KEYS[at].name;
+        at += 1;
+    }
+    names
+};
+
+impl Profile {
+    /// The names of [`PROFILE_KEYS`].
+    pub const KEYS: &[&str] = &NAMES;
+
+    /// The key of a login table that `name` may be a misspelling of.
+    ///
+    /// ```
+    /// assert_eq!(bootseal_core::Profile::near_key("ulr"), Some("url"));
+    /// assert_eq!(bootseal_core::Profile::near_key("colour"), None);
+    /// ```
+    pub fn near_key(name: &str) -> Option<&'static str> {
+        nearest(name, Profile::KEYS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::tests::read;
+    use std::collections::BTreeSet;
+
+    /// What the reader asks for is what an unknown key is told to choose from.
+    #[test]
+    fn every_key_that_is_read_is_in_the_list_and_no_other() {
+        let error = read("basic = true\nzzzzzzzzzz = 1").unwrap_err();
+        let help = error.help().unwrap().to_owned();
+        let list = help.strip_prefix("The keys here are: ").unwrap().strip_suffix('.').unwrap();
+        let mut asked: BTreeSet<&str> = list.split(", ").collect();
+        asked.insert("like"); // taken out before the others are read
+        assert_eq!(asked, Profile::KEYS.iter().copied().collect());
+    }
+
+    #[test]
+    fn no_key_stands_twice_and_no_place_is_taken_twice() {
+        let names: BTreeSet<&str> = Profile::KEYS.iter().copied().collect();
+        assert_eq!(names.len(), PROFILE_KEYS.len());
+        let places: BTreeSet<usize> = PROFILE_KEYS.iter().filter_map(|key| key.order).collect();
+        assert_eq!(places.len(), PROFILE_KEYS.iter().filter(|key| key.order.is_some()).count());
+        assert!(places.iter().copied().eq(0..places.len()));
+    }
+}

@@ -1,0 +1,279 @@
+//! Lineage: which version of a vault goes on from which, and so what each side of a merge may be believed to be.
+
+use crate::error::{Error, Kind, Result};
+use crate::file::verified::VerifiedFile;
+use crate::keys::pin::Pin;
+use crate::keys::vault_id::VaultId;
+use crate::review::merge::Taken;
+
+/// What was found out about one side of a merge.
+#[derive(Debug)]
+pub enum MergeSide {
+    /// Its signature holds, and nothing stands against it.
+    Signed(Box<VerifiedFile>),
+    /// It does not verify, or a pin or the memory of this machine stands against it: why, for a message.
+    Refused(String),
+}
+
+/// What a merge goes on from, and what its other side counts as.
+///
+/// Anyone can commit an older signed file, or one that a former writer signed. Such a side is still merged, but only as
+/// a hand edit: what it says of access and keys does not count.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let me = Identity::generate()?;
+/// # let access = vec![Access::new("me", Role::Writer, me.recipient())?];
+/// # let base = Vault::create(access, "a = 1\n")?.sign()?;
+/// # let read = |text: &str| SealedFile::parse(text.as_bytes().to_vec())?.verify(&[]);
+/// # let ours = read(&base)?.open_for_writing(&[me])?.sign()?;
+/// let ours = MergeSide::Signed(Box::new(read(&ours)?));
+/// let theirs = MergeSide::Refused("the signature does not hold".into());
+/// let plan = MergePlan::of(ours, theirs, Some(read(&base)?))?;
+/// assert_eq!((plan.side, plan.other.is_none()), (Taken::Ours, true)); // theirs counts as a hand edit
+/// assert_eq!(plan.warnings, ["their side is taken as a hand edit: the signature does not hold"]);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct MergePlan {
+    /// The version that the merge goes on from: its access list and keys stay.
+    pub into: VerifiedFile,
+    /// Which of the two sides that is.
+    pub side: Taken,
+    /// The other side, if it may be believed; else it is a hand edit.
+    pub other: Option<VerifiedFile>,
+    /// The version that both sides came from, if it is one of this vault.
+    pub base: Option<VerifiedFile>,
+    /// What whoever merges must be told.
+    pub warnings: Vec<String>,
+}
+
+impl MergePlan {
+    /// Decides for two sides and the version that both came from, if there is one. Nobody has to vouch for `into` yet:
+    /// the caller asks before it goes on.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] if neither side can be gone on from.
+    pub fn of(ours: MergeSide, theirs: MergeSide, base: Option<VerifiedFile>) -> Result<MergePlan> {
+        let mut warnings = Vec::new();
+        let ours = believed(ours, "our", base.as_ref(), &mut warnings);
+        let mut theirs = believed(theirs, "their", base.as_ref(), &mut warnings);
+        let side = match (&ours, &theirs) {
+            (Some(ours), Some(theirs)) => goes_on_from(ours, theirs),
+            (None, Some(_)) => Some(Taken::Theirs),
+            _ => Some(Taken::Ours),
+        };
+        if side.is_none() {
+            // Two vault ids, and ours does not go on as theirs: theirs may be a former writer's.
+            warnings.push(
+                "their side is taken as a hand edit: it is not this vault, nor one that it was handed over to. Who was removed there still has access here; hosts that saw it need a new pin"
+                    .into(),
+            );
+            theirs = None;
+        }
+        let side = side.unwrap_or(Taken::Ours);
+        let (into, other) = match (side, ours, theirs) {
+            (Taken::Theirs, ours, Some(theirs)) => (theirs, ours),
+            (_, Some(ours), theirs) => (ours, theirs),
+            _ => {
+                let what = "neither side verifies as this vault, so there is none to begin from";
+                return Err(Error::new(Kind::WrongVault, what)
+                    .with_help("Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign"));
+            }
+        };
+        // Who was in access before is believed of this vault only.
+        let base = base.filter(|base| is_same_line(&into, base));
+        // Without a common version nobody can tell whom the older of two sides would let in again.
+        let as_edit = base.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into));
+        if as_edit {
+            let which = if side == Taken::Theirs { "our" } else { "their" };
+            warnings.push(format!(
+                "{which} side is taken as a hand edit: it is the older one, and there is no common version"
+            ));
+        }
+        Ok(MergePlan { into, side, other: other.filter(|_| !as_edit), base, warnings })
+    }
+}
+
+/// The side's file, unless it is refused or from before `base`: then a warning says why.
+fn believed(
+    side: MergeSide,
+    which: &str,
+    base: Option<&VerifiedFile>,
+    warnings: &mut Vec<String>,
+) -> Option<VerifiedFile> {
+    let why = match side {
+        // Whom an older version lets in, and what it holds, is not what the side changed.
+        MergeSide::Signed(file) if base.is_some_and(|base| is_older(&file, base)) => {
+            "it is older than what both sides came from".to_owned()
+        }
+        MergeSide::Signed(file) => return Some(*file),
+        MergeSide::Refused(why) => why,
+    };
+    warnings.push(format!("{which} side is taken as a hand edit: {why}"));
+    None
+}
+
+/// The side of a merge that the other has not gone on from; `None` if the two are of different lines.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+/// # let text = Vault::create(access, "")?.sign()?;
+/// # let read = || SealedFile::parse(text.clone().into_bytes())?.verify(&[]);
+/// let (ours, theirs) = (read()?, read()?);
+/// assert_eq!(goes_on_from(&ours, &theirs), Some(Taken::Ours));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn goes_on_from(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<Taken> {
+    if ours.vault_id() != theirs.vault_id() {
+        // An id that was handed over is not believed as a side: its key may be a former writer's.
+        return theirs.former_ids().contains(&ours.vault_id()).then_some(Taken::Theirs);
+    }
+    Some(if theirs.epoch() > ours.epoch() { Taken::Theirs } else { Taken::Ours })
+}
+
+/// Whether `file` is of the vault of `old`, or of one that it was handed over to.
+fn is_same_line(file: &VerifiedFile, old: &VerifiedFile) -> bool {
+    file.vault_id() == old.vault_id() || file.former_ids().contains(&old.vault_id())
+}
+
+/// Whether `file` is from before `base`: it may then neither decide over access nor pass as a change.
+fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
+    base.former_ids().contains(&file.vault_id())
+        || is_same_line(file, base) && (file.generation() < base.generation() || file.epoch() < base.epoch())
+}
+
+/// Whether a pin, or what is remembered of the file, says that it is the vault `id`. Without either nobody says so.
+///
+/// # Errors
+/// [`Kind::WrongVault`] if they say that it is another one.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let vault = || -> Result<_> { Ok(Vault::create(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?], "")?.file().vault_id()) };
+/// let (id, other) = (vault()?, vault()?);
+/// assert!(is_vouched_for(id, &[id.into()], None)?);
+/// assert!(!is_vouched_for(id, &[], None)?);
+/// assert_eq!(is_vouched_for(id, &[], Some(other)).unwrap_err().kind(), Kind::WrongVault);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn is_vouched_for(id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Result<bool> {
+    // Pins, if there are any, are all that counts.
+    let wanted: Vec<VaultId> = match pins {
+        [] => known.into_iter().collect(),
+        pins => pins.iter().map(|pin| pin.vault).collect(),
+    };
+    if wanted.is_empty() || wanted.contains(&id) {
+        return Ok(!wanted.is_empty());
+    }
+    let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    Err(Error::new(Kind::WrongVault, format!("this is the vault {id}, and it must be {}", wanted.join(" or "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::identity::Identity;
+    use crate::file::header::{Access, Role};
+    use crate::file::sealed::SealedFile;
+    use crate::vault::{CanWrite, Vault};
+
+    struct Writer(Identity);
+
+    impl Writer {
+        fn vault(&self) -> Vault<CanWrite> {
+            let bob = Access::new("bob", Role::Writer, Identity::generate().unwrap().recipient()).unwrap();
+            let access = vec![Access::new("me", Role::Writer, self.0.recipient()).unwrap(), bob];
+            Vault::create(access, "a = 1\n").unwrap()
+        }
+
+        fn change(&self, text: &str, change: impl FnOnce(&mut Vault<CanWrite>)) -> String {
+            let mut vault = read(text).open_for_writing(std::slice::from_ref(&self.0)).unwrap();
+            change(&mut vault);
+            vault.sign().unwrap()
+        }
+    }
+
+    fn writer() -> Writer {
+        Writer(Identity::generate().unwrap())
+    }
+
+    fn read(text: &str) -> VerifiedFile {
+        SealedFile::parse(text.as_bytes().to_vec()).unwrap().verify(&[]).unwrap()
+    }
+
+    fn signed(text: &str) -> MergeSide {
+        MergeSide::Signed(Box::new(read(text)))
+    }
+
+    fn refused() -> MergeSide {
+        MergeSide::Refused("why".into())
+    }
+
+    #[test]
+    fn two_sides_of_one_age_are_merged_into_ours() {
+        let me = writer();
+        let base = me.vault().sign().unwrap();
+        let (ours, theirs) = (me.change(&base, |_| {}), me.change(&base, |_| {}));
+        let plan = MergePlan::of(signed(&ours), signed(&theirs), Some(read(&base))).unwrap();
+        assert_eq!((plan.side, plan.into.text()), (Taken::Ours, ours));
+        assert!(plan.other.is_some() && plan.base.is_some() && plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_side_with_new_keys_or_a_new_id_is_gone_on_from() {
+        let me = writer();
+        let base = me.vault().sign().unwrap();
+        let ours = me.change(&base, |_| {});
+        for signing_key in [false, true] {
+            let theirs = me.change(&base, |vault| vault.rotate(signing_key).unwrap());
+            let plan = MergePlan::of(signed(&ours), signed(&theirs), Some(read(&base))).unwrap();
+            assert_eq!((plan.side, plan.into.text()), (Taken::Theirs, theirs.clone()));
+            assert!(plan.other.is_some() && plan.base.is_some() && plan.warnings.is_empty());
+            // The other way round the old id is not believed: its key may be a former writer's.
+            let plan = MergePlan::of(signed(&theirs), signed(&ours), Some(read(&base))).unwrap();
+            assert_eq!((plan.side, plan.other.is_none()), (Taken::Ours, signing_key));
+            assert_eq!(plan.warnings.len(), usize::from(signing_key));
+        }
+    }
+
+    #[test]
+    fn a_side_from_before_the_common_version_is_a_hand_edit() {
+        let me = writer();
+        let first = me.vault().sign().unwrap();
+        let base = me.change(&first, |_| {});
+        let ours = me.change(&base, |_| {});
+        let plan = MergePlan::of(signed(&ours), signed(&first), Some(read(&base))).unwrap();
+        assert!(plan.other.is_none() && plan.warnings[0].contains("older than what both sides came from"));
+        let plan = MergePlan::of(signed(&first), signed(&ours), Some(read(&base))).unwrap();
+        assert_eq!((plan.side, plan.other.is_none()), (Taken::Theirs, true));
+    }
+
+    #[test]
+    fn without_a_common_version_the_older_side_is_a_hand_edit() {
+        let me = writer();
+        let first = me.vault().sign().unwrap();
+        let ours = me.change(&first, |_| {});
+        let foreign = writer().vault().sign().unwrap();
+        // A common version of another vault is none.
+        for base in [None, Some(read(&foreign))] {
+            let plan = MergePlan::of(signed(&ours), signed(&first), base).unwrap();
+            assert!(plan.other.is_none() && plan.base.is_none());
+            assert!(plan.warnings[0].starts_with("their side") && plan.warnings[0].contains("no common version"));
+        }
+    }
+
+    #[test]
+    fn a_foreign_or_refused_side_is_a_hand_edit_and_two_are_an_error() {
+        let (me, other) = (writer(), writer());
+        let ours = me.vault().sign().unwrap();
+        let foreign = other.vault().sign().unwrap();
+        let plan = MergePlan::of(signed(&ours), signed(&foreign), None).unwrap();
+        assert!(plan.other.is_none() && plan.warnings[0].contains("not this vault"));
+        let plan = MergePlan::of(refused(), signed(&ours), None).unwrap();
+        assert_eq!((plan.side, plan.warnings[0].as_str()), (Taken::Theirs, "our side is taken as a hand edit: why"));
+        assert_eq!(MergePlan::of(refused(), refused(), None).unwrap_err().kind(), Kind::WrongVault);
+    }
+}

@@ -1,0 +1,97 @@
+//! Text from outside as it may reach a terminal or a log: invisible characters escaped, private keys left out.
+
+use std::fmt;
+use std::path::Path;
+
+/// Text from a file, as it may reach a terminal or a log: what is invisible or turns the writing direction is escaped.
+///
+/// ```
+/// use bootseal_core::Shown;
+/// assert_eq!(Shown("a\u{202e}b\u{1b}[2J").to_string(), r"a\u{202e}b\u{1b}[2J");
+/// ```
+pub struct Shown<'a>(pub &'a str);
+
+impl Shown<'_> {
+    /// The same for a path; what is not UTF-8 in it is replaced.
+    ///
+    /// ```
+    /// use bootseal_core::Shown;
+    /// assert_eq!(Shown::path("a\u{200b}.toml".as_ref()).to_string(), r"a\u{200b}.toml");
+    /// ```
+    pub fn path(path: &Path) -> ShownPath<'_> {
+        ShownPath(path)
+    }
+}
+
+/// A path as [`Shown::path`] prints it.
+pub struct ShownPath<'a>(&'a Path);
+
+impl fmt::Display for ShownPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Shown(&self.0.to_string_lossy()).fmt(f)
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if is_hidden(character) {
+                write!(f, "\\u{{{:x}}}", u32::from(character))?;
+            } else {
+                fmt::Write::write_char(f, character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of a text from outside, for messages: no file makes an error longer than a screen.
+pub(crate) struct Brief<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 80;
+        match self.0.char_indices().nth(LONGEST) {
+            Some((cut, _)) => write!(f, "{}…", Shown(&self.0[..cut])),
+            None => Shown(self.0).fmt(f),
+        }
+    }
+}
+
+/// What someone typed where something public was asked for; a private key that stands there by mistake is not repeated.
+///
+/// ```
+/// use bootseal_core::Typed;
+/// assert_eq!(Typed("bob").to_string(), "`bob`");
+/// assert_eq!(Typed("AGE-SECRET-KEY-1…").to_string(), "a private key");
+/// ```
+pub struct Typed<'a>(pub &'a str);
+
+impl Typed<'_> {
+    /// Whether it begins as private keys do.
+    pub fn is_private(&self) -> bool {
+        let start = self.0.get(..11).unwrap_or_default();
+        start.eq_ignore_ascii_case("AGE-SECRET-") || start.eq_ignore_ascii_case("AGE-PLUGIN-")
+    }
+}
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_private() { f.write_str("a private key") } else { write!(f, "`{}`", Brief(self.0)) }
+    }
+}
+
+/// Whether a character is invisible or changes how its neighbours look: Unicode's Cc, Cf, Zl, Zp, fillers and variation selectors.
+///
+/// ```
+/// assert!(bootseal_core::is_hidden('\u{200B}')); // zero width space
+/// assert!(!bootseal_core::is_hidden('ü'));
+/// ```
+pub fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(u32::from(character),
+            0xAD | 0x34F | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x890..=0x891 | 0x8E2 | 0x115F..=0x1160
+            | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164
+            | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F
+            | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+}

@@ -1,0 +1,452 @@
+//! Edits of a document: each replaces the bytes of one value or adds one line, and is read again before it counts.
+
+use crate::error::{Error, Kind, Result};
+use crate::text::document::Document;
+use crate::text::outline::{Entry, InlineTable, Outline};
+use crate::text::path::{DottedKey, PropertyPath};
+use indexmap::IndexMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+impl Document {
+    /// The text in which what `path` holds is the TOML value `value`; a property that is not there is added.
+    pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<String> {
+        if let Some((_, span)) = self.properties.get(path) {
+            self.refuse_blocks(path, span)?;
+            return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
+        }
+        if self.is_table(path.segments()) {
+            return Err(Error::new(Kind::Conflict, "this is a table; a value cannot take its place").at(path));
+        }
+        if let Some(outer) = (1..path.segments().len()).find_map(|length| {
+            let outer = PropertyPath::new(path.segments()[..length].to_vec()).ok()?;
+            self.properties.contains_key(&outer).then_some(outer)
+        }) {
+            return Err(Error::new(Kind::Conflict, format!("`{outer}` is a value; it cannot hold others")).at(path));
+        }
+        self.with_new(&[(path, value)])
+    }
+
+    /// The text without the property `path`; a comment behind it goes with it, those above it stay.
+    pub(crate) fn without(&self, path: &PropertyPath) -> Result<String> {
+        self.without_all(&[path])
+    }
+
+    /// The same for several.
+    pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<String> {
+        for path in paths {
+            let Some((_, span)) = self.properties.get(*path) else {
+                return Err(Error::new(Kind::NotFound, "no such property").at(path));
+            };
+            self.refuse_blocks(path, span)?;
+        }
+        let outline = Outline::of(&self.text)?;
+        let wanted: HashSet<&[String]> = paths.iter().map(|path| path.segments()).collect();
+        let line = |entry: &Entry| self.line_start(entry.key.start)..entry.line_end;
+        let lines: Vec<(&Entry, Range<usize>)> = outline
+            .entries
+            .iter()
+            .filter(|entry| wanted.contains(entry.path.as_slice()))
+            .map(|entry| (entry, line(entry)))
+            .collect();
+        let inline = paths.iter().filter(|path| !lines.iter().any(|(entry, _)| entry.path == path.segments()));
+        let inline: Vec<&&PropertyPath> = if lines.len() == paths.len() { Vec::new() } else { inline.collect() };
+        let mut text = String::with_capacity(self.text.len());
+        let mut done = 0;
+        for (_, span) in &lines {
+            text.push_str(&self.text[done..span.start]);
+            done = span.end;
+        }
+        text.push_str(&self.text[done..]);
+        let whole: Vec<&PropertyPath> =
+            paths.iter().copied().filter(|path| !inline.iter().any(|other| **other == *path)).collect();
+        if !self.reads_as(&text, &whole, &[]) {
+            return Err(Document::cannot(paths.first().copied()));
+        }
+        // A member of an inline table goes with the comma that separates it: one at a time.
+        inline.into_iter().try_fold(text, |text, path| Document::parse(text)?.without_member(path))
+    }
+
+    fn without_member(&self, path: &PropertyPath) -> Result<String> {
+        let outline = Outline::of(&self.text)?;
+        let span = outline.inline_tables.iter().find_map(|inline| {
+            let at = inline.members.iter().position(|(member, _)| member == path.segments())?;
+            let span = inline.members[at].1.clone();
+            match (at.checked_sub(1), inline.members.get(at + 1)) {
+                (_, Some((_, next))) => Some(span.start..next.start),
+                (Some(before), None) => Some(inline.members[before].1.end..span.end),
+                (None, None) => Some(span),
+            }
+        });
+        let changed = span.map(|span| [&self.text[..span.start], &self.text[span.end..]].concat());
+        changed.filter(|changed| self.reads_as(changed, &[path], &[])).ok_or_else(|| Document::cannot(Some(path)))
+    }
+
+    /// The text in which `old` is called `new`; in its place where the tables allow it, with its comments.
+    pub(crate) fn renamed(&self, old: &PropertyPath, new: &PropertyPath, value: &str) -> Result<String> {
+        let outline = Outline::of(&self.text)?;
+        if let Some(entry) = outline.entries.iter().find(|entry| entry.path == old.segments()) {
+            let header = &outline.sections[entry.section].path;
+            if let Some(below) = new.segments().strip_prefix(header.as_slice()).filter(|below| !below.is_empty()) {
+                let key = DottedKey(below).to_string();
+                let changed = [
+                    &self.text[..entry.key.start],
+                    &key,
+                    &self.text[entry.key.end..entry.value.start],
+                    value,
+                    &self.text[entry.value.end..],
+                ]
+                .concat();
+                if self.reads_as(&changed, &[old], &[new]) {
+                    return Ok(changed);
+                }
+            }
+        }
+        Document::parse(self.without(old)?)?.with(new, value)
+    }
+
+    /// Where a line went is a matter of TOML's rules on tables; that it did what it was meant to, and nothing else, is checked by
+    /// reading it: without `gone`, with `new`, and every other property as it was.
+    fn reads_as(&self, changed: &str, gone: &[&PropertyPath], new: &[&PropertyPath]) -> bool {
+        let Ok(read) = Document::parse(changed.to_owned()) else { return false };
+        let moved: HashSet<&PropertyPath> = gone.iter().chain(new).copied().collect();
+        let kept = || self.properties.keys().filter(|path| !moved.contains(path));
+        read.properties.len() == kept().count() + new.len()
+            && new.iter().all(|new| read.properties.contains_key(*new))
+            && kept().all(|path| self.get(path) == read.get(path))
+    }
+
+    fn cannot(path: Option<&PropertyPath>) -> Error {
+        if let Some(path) = path.filter(|path| path.segments().first().is_some_and(|name| name == "bootseal")) {
+            return Error::new(Kind::Conflict, "the table [bootseal] is the vault's own, and holds no properties")
+                .at(path)
+                .with_help("Who may read or write is changed by `bootseal access`. Another name does for a property.");
+        }
+        let error = Error::new(Kind::Conflict, "this file's tables do not let it be changed here");
+        let error = match path {
+            Some(path) => error.at(path),
+            None => error,
+        };
+        error.with_help("Change the line by hand, then accept the change: bootseal sign")
+    }
+
+    /// `[[name]]` blocks are one property too, but not one value in one place.
+    fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
+        match self.is_blocks(span) {
+            true => {
+                Err(Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// The text with these properties, none of which is there yet, and their values.
+    pub(crate) fn with_new(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
+        let new: Vec<&PropertyPath> = list.iter().map(|(path, _)| *path).collect();
+        let text = self.placed_at_once(list)?;
+        if self.reads_as(&text, &[], &new) {
+            return Ok(text);
+        }
+        match list {
+            [_] => Err(Document::cannot(new.first().copied())),
+            // One may need the table that another makes.
+            several => several
+                .iter()
+                .try_fold(self.text.clone(), |text, (path, value)| Document::parse(text)?.with(path, value)),
+        }
+    }
+
+    /// Where each goes by the outline of the text as it is; what belongs into new tables comes last.
+    fn placed_at_once(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
+        let outline = Outline::of(&self.text)?;
+        let mut splices: Vec<(usize, String)> = Vec::new();
+        let mut tables: IndexMap<&[String], String> = IndexMap::new();
+        let (mut bare, mut tight) = (false, Vec::new());
+        // The first bare keys: before the first header and the comments that lead up to it.
+        let first = outline.sections.get(1).map_or(self.text.len(), |section| lead(&self.text, section.start));
+        for (path, value) in list {
+            let segments = path.segments();
+            let table = &segments[..segments.len() - 1];
+            let line = |above: usize| format!("{} = {value}\n", DottedKey(&segments[above..]));
+            match self.place(&outline, table) {
+                Spot::Inline(inline) => {
+                    let before = self.text[..inline.close].trim_end().len();
+                    let comma = if inline.empty && !splices.iter().any(|(at, _)| *at == before) { "" } else { "," };
+                    splices.push((before, format!("{comma} {} = {value}", DottedKey(&segments[inline.path.len()..]))));
+                    if before == inline.close {
+                        tight.push(before);
+                    }
+                }
+                Spot::Line(at, above) => splices.push((at, line(above))),
+                Spot::First => {
+                    bare = true;
+                    splices.push((first, line(0)));
+                }
+                Spot::NewTable => tables.entry(table).or_default().push_str(&line(table.len())),
+            }
+        }
+        // No blank before the brace yet: one, behind all that is added.
+        tight.sort_unstable();
+        tight.dedup();
+        splices.extend(tight.into_iter().map(|at| (at, " ".to_owned())));
+        if bare && first < self.text.len() {
+            splices.push((first, "\n".into()));
+        }
+        splices.sort_by_key(|(at, _)| *at);
+        let mut text = String::with_capacity(self.text.len() + list.len() * 64);
+        let mut done = 0;
+        for (at, splice) in splices {
+            text.push_str(&self.text[done..at]);
+            if splice.ends_with('\n') && !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&splice);
+            done = at;
+        }
+        text.push_str(&self.text[done..]);
+        for (table, lines) in tables {
+            let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
+            text.push_str(&format!("{gap}[{}]\n{lines}", DottedKey(table)));
+        }
+        Ok(text)
+    }
+
+    fn place<'a>(&self, outline: &'a Outline, table: &[String]) -> Spot<'a> {
+        // Inside an inline table, which cannot be extended from outside.
+        let inline = outline.inline_tables.iter().filter(|inline| table.starts_with(&inline.path));
+        if let Some(inline) = inline.max_by_key(|inline| inline.path.len()) {
+            return Spot::Inline(inline);
+        }
+        // In the table's own section.
+        if let Some(section) = outline.sections.iter().find(|section| !section.array && section.path == table)
+            && (!table.is_empty() || section.end > 0)
+        {
+            return Spot::Line(section.end, table.len());
+        }
+        // Beside the dotted keys that made the table: its section cannot be opened again.
+        if let Some(entry) = outline.entries.iter().rev().find(|entry| {
+            let header = &outline.sections[entry.section].path;
+            header.len() < table.len()
+                && table.starts_with(header)
+                && entry.path.len() > table.len()
+                && entry.path.starts_with(table)
+        }) {
+            return Spot::Line(entry.line_end, outline.sections[entry.section].path.len());
+        }
+        if table.is_empty() { Spot::First } else { Spot::NewTable }
+    }
+
+    /// The text in which each of `changes` (a property that is there, and its new value) was made at once.
+    pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
+        let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());
+        let mut done = 0;
+        for (path, (_, span)) in &self.properties {
+            if let Some(value) = changes.get(path) {
+                self.refuse_blocks(path, span)?;
+                text.push_str(&self.text[done..span.start]);
+                text.push_str(value);
+                done = span.end;
+            }
+        }
+        text.push_str(&self.text[done..]);
+        Ok(text)
+    }
+}
+
+/// Where a new property goes.
+enum Spot<'a> {
+    /// At the end of this inline table.
+    Inline(&'a InlineTable),
+    /// On a line of its own at this offset, named from this many segments on.
+    Line(usize, usize),
+    /// Among the bare keys at the top, of which there is none yet.
+    First,
+    /// In a table of its own at the end.
+    NewTable,
+}
+
+/// The start of the comment lines directly above `start`, or of the text.
+fn lead(text: &str, start: usize) -> usize {
+    let mut at = start;
+    for line in text[..start].split_inclusive('\n').rev() {
+        if !line.trim_start().starts_with('#') {
+            break;
+        }
+        at -= line.len();
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::document::Property;
+    use proptest::prelude::*;
+
+    fn with(text: &str, path: &str, value: &str) -> Result<String> {
+        Document::parse(text.into()).unwrap().with(&path.parse().unwrap(), value)
+    }
+
+    #[test]
+    fn a_change_touches_the_value_alone() {
+        let text = "# top\n[a] # table\nb  =  1   # keep\n\n'c d' = \"x\"\n";
+        assert_eq!(with(text, "a.b", "2").unwrap(), text.replace('1', "2"));
+        assert_eq!(with(text, "a.'c d'", "\"y\"").unwrap(), text.replace("\"x\"", "\"y\""));
+    }
+
+    #[test]
+    fn a_new_property_goes_where_its_table_is() {
+        assert_eq!(with("", "a.b.c", "1").unwrap(), "[a.b]\nc = 1\n");
+        assert_eq!(with("", "a", "1").unwrap(), "a = 1\n");
+        assert_eq!(with("# about t\n[t]\nx = 1\n", "a", "1").unwrap(), "a = 1\n\n# about t\n[t]\nx = 1\n");
+        assert_eq!(with("x = 1\n[t]\ny = 1\n", "a", "1").unwrap(), "x = 1\na = 1\n[t]\ny = 1\n");
+        assert_eq!(with("[a]\nx = 1 # one\n\n[b]\n", "a.y", "2").unwrap(), "[a]\nx = 1 # one\ny = 2\n\n[b]\n");
+        assert_eq!(with("[a]\n\n[b]\n", "a.y", "2").unwrap(), "[a]\ny = 2\n\n[b]\n");
+        assert_eq!(with("[a.b]\nx = 1\n", "a.y", "2").unwrap(), "[a.b]\nx = 1\n\n[a]\ny = 2\n");
+        assert_eq!(with("[a]\nb.x = 1\n", "a.b.y", "2").unwrap(), "[a]\nb.x = 1\nb.y = 2\n");
+        assert_eq!(with("[a]\nb = { x = 1 }\n", "a.b.y", "2").unwrap(), "[a]\nb = { x = 1, y = 2 }\n");
+        assert_eq!(with("[a]\nb = {}\n", "a.b.c.y", "2").unwrap(), "[a]\nb = { c.y = 2 }\n");
+        assert_eq!(with("a = { b = { x = 1 } }\n", "a.b.y", "2").unwrap(), "a = { b = { x = 1, y = 2 } }\n");
+        assert_eq!(with("[a]\nx = 1", "a.y", "2").unwrap(), "[a]\nx = 1\ny = 2\n");
+        assert_eq!(
+            with("[a]\nx = \"\"\"\n[a.b]\n\"\"\"\n", "a.y", "2").unwrap(),
+            "[a]\nx = \"\"\"\n[a.b]\n\"\"\"\ny = 2\n"
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_is_a_conflict() {
+        for (text, path) in
+            [("a = 1\n", "a.b"), ("[a]\nb = 1\n", "a"), ("[[a]]\nb = 1\n", "a.c"), ("a = [{ b = 1 }]\n", "a.b")]
+        {
+            assert_eq!(with(text, path, "1").unwrap_err().kind(), Kind::Conflict, "{text} {path}");
+        }
+    }
+
+    fn toml_text() -> impl Strategy<Value = String> {
+        let key = "[a-c]{1,2}";
+        let value = prop_oneof![
+            Just("1".to_string()),
+            Just("\"x # y\"".to_string()),
+            Just("[1, 2]".to_string()),
+            Just("{ k = 1 }".to_string()),
+            Just("\"\"\"\n[z]\n\"\"\"".to_string()),
+            Just("{}".to_string()),
+            Just("'''\n# no\n'''".to_string())
+        ];
+        let line = prop_oneof![
+            4 => (key, value.clone()).prop_map(|(key, value)| format!("{key} = {value}")),
+            2 => (key, key, value).prop_map(|(a, b, value)| format!("{a}.{b} = {value} # note")),
+            2 => key.prop_map(|key| format!("[{key}]")),
+            2 => (key, key).prop_map(|(a, b)| format!("[{a}.{b}]")),
+            1 => key.prop_map(|key| format!("[[{key}]]")),
+            1 => Just("# comment".to_string()),
+            1 => Just(String::new()),
+        ];
+        prop::collection::vec(line, 0..12).prop_map(|lines| lines.iter().map(|line| format!("{line}\n")).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn an_edit_changes_one_property_and_no_other_line(text in toml_text(), path in prop::collection::vec("[a-c]{1,2}", 1..4)) {
+            let Ok(before) = Document::parse(text.clone()) else { return Ok(()) };
+            let path = PropertyPath::new(path).unwrap();
+            let Ok(after) = before.with(&path, "77") else { return Ok(()) };
+            let read = Document::parse(after.clone()).unwrap();
+            prop_assert_eq!(read.get(&path), Some(&Property::Readable(toml::Value::Integer(77))));
+            for (other, property) in before.iter().filter(|(other, _)| **other != path) {
+                prop_assert_eq!(read.get(other), Some(property));
+            }
+            let kept = |line: &&str| !line.contains("77");
+            if before.get(&path).is_none() && !text.contains('{') {
+                let old: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+                let new: Vec<&str> = after.lines().filter(kept).filter(|line| !line.is_empty() && *line != format!("[{}]", DottedKey(&path.segments()[..path.segments().len()-1]))).collect();
+                let old: Vec<&str> = old.into_iter().filter(|line| *line != format!("[{}]", DottedKey(&path.segments()[..path.segments().len()-1]))).collect();
+                prop_assert_eq!(old, new);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,200}") {
+            let _ = Document::parse(text);
+        }
+    }
+
+    #[test]
+    fn a_property_goes_and_everything_else_keeps_its_bytes() {
+        for (before, path, after) in [
+            ("# top\na = 1 # one\nb = 2\n", "a", "# top\nb = 2\n"),
+            ("[t]\na = \"\"\"\nx\n\"\"\"\nb = 2\n", "t.a", "[t]\nb = 2\n"),
+            ("t.a = 1\nt.b = 2\n", "t.b", "t.a = 1\n"),
+            ("t = { a = 1, b = 2, c = 3 }\n", "t.a", "t = { b = 2, c = 3 }\n"),
+            ("t = { a = 1, b = 2, c = 3 }\n", "t.b", "t = { a = 1, c = 3 }\n"),
+            ("t = { a = 1, b = 2, c = 3 } # t\n", "t.c", "t = { a = 1, b = 2 } # t\n"),
+            ("t = { u = { a = 1 }, b = 2 }\n", "t.u.a", "t = { u = {  }, b = 2 }\n"),
+            ("t = { u.a = 1, u.b = [1, 2] }\n", "t.u.b", "t = { u.a = 1 }\n"),
+        ] {
+            let document = Document::parse(before.into()).unwrap();
+            assert_eq!(document.without(&path.parse().unwrap()).unwrap(), after);
+        }
+        let blocks = Document::parse("[[t]]\na = 1\n".into()).unwrap();
+        assert_eq!(blocks.without(&"t".parse().unwrap()).unwrap_err().kind(), Kind::Conflict);
+    }
+
+    #[test]
+    fn a_new_name_stands_where_the_old_one_stood() {
+        for (before, old, new, after) in [
+            ("[t]\n# of\n  a   = 1 # one\nb = 2\n", "t.a", "t.\"x y\"", "[t]\n# of\n  \"x y\"   = 1 # one\nb = 2\n"),
+            ("[t]\na = 1\n[u]\nb = 2\n", "t.a", "u.a", "[t]\n[u]\nb = 2\na = 1\n"),
+            ("t.a = 1\n", "t.a", "t.b.c", "t.b.c = 1\n"),
+            ("t = { a = 1, b = 2 }\n", "t.a", "t.c", "t = { b = 2, c = 1 }\n"),
+        ] {
+            let document = Document::parse(before.into()).unwrap();
+            let renamed = document.renamed(&old.parse().unwrap(), &new.parse().unwrap(), "1").unwrap();
+            assert_eq!(renamed, after);
+        }
+    }
+
+    /// Lines as people write them, in any order: most of what comes out is TOML.
+    fn lines() -> impl Strategy<Value = String> {
+        let line = prop_oneof![
+            Just("# a comment"),
+            Just(""),
+            Just("[a]"),
+            Just("[a.b]"),
+            Just("[\"x.y\"] # header"),
+            Just("[[l]]"),
+            Just("a = 1"),
+            Just("b = \"two\" # why"),
+            Just("c.d = [1,\n  2, # in between\n]"),
+            Just("c.e = 3"),
+            Just("e = { f = 1, g = { h = 2 }, i.j = 3 }"),
+            Just("\"k l\" = \"\"\"\n[a]\n# no comment\n\"\"\""),
+            Just("m = 'x' "),
+            Just("a.b.n = 1979-05-27T07:32:00Z"),
+        ];
+        prop::collection::vec(line, 0..14).prop_map(|lines| lines.into_iter().map(|line| format!("{line}\n")).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn no_edit_touches_another_property(text in lines(), new in "[a-n](\\.[a-n]){0,2}", at in any::<prop::sample::Index>()) {
+            let Ok(document) = Document::parse(text) else { return Ok(()) };
+            let new: PropertyPath = new.parse().unwrap();
+            let paths: Vec<PropertyPath> = document.properties.keys().cloned().collect();
+            let others = |changed: Result<String>, but: &[&PropertyPath]| -> std::result::Result<(), TestCaseError> {
+                let Ok(changed) = changed else { return Ok(()) };
+                let read = Document::parse(changed).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                for path in paths.iter().filter(|path| !but.contains(path)) {
+                    prop_assert_eq!(document.get(path), read.get(path));
+                }
+                Ok(())
+            };
+            others(document.with(&new, "7"), &[&new])?;
+            if !paths.is_empty() {
+                let old = at.get(&paths);
+                others(document.without(old), &[old])?;
+                others(document.renamed(old, &new, "7"), &[old, &new])?;
+            }
+        }
+    }
+}

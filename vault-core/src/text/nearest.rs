@@ -1,0 +1,54 @@
+//! "Did you mean …?": the known names that a misspelt one is close to.
+
+/// How close a name must be to be suggested: 1 is the same name, 0 has nothing in common.
+const CLOSE: f64 = 0.85;
+
+/// The ones of `names` that `name` may be a misspelling of, the closest first. Case does not count.
+///
+/// ```
+/// use bootseal_core::near_names;
+/// assert_eq!(near_names("metohd", &["url", "method", "mode"]), ["method"]);
+/// assert!(near_names("token", &["url", "method"]).is_empty());
+/// ```
+pub fn near_names<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Vec<&'a str> {
+    let name = name.to_lowercase();
+    let scored = names.into_iter().map(|other| (score(&name, &other.as_ref().to_lowercase()), other.as_ref()));
+    let mut near: Vec<(f64, &str)> = scored.filter(|(score, _)| *score > CLOSE).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().map(|(_, other)| other).collect()
+}
+
+/// The closest of `names`, if one is close.
+pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Option<&'a str> {
+    near_names(name, names).first().copied()
+}
+
+fn score(name: &str, other: &str) -> f64 {
+    // Jaro-Winkler hardly notices that two letters of a short name were swapped.
+    let one_slip = if strsim::osa_distance(name, other) <= 1 { 0.9 } else { 0.0 };
+    strsim::jaro_winkler(name, other).max(one_slip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_close_and_another_word_is_not() {
+        let keys = ["url", "json", "form", "basic", "headers"];
+        for (typed, meant) in [("urll", "url"), ("jsno", "json"), ("Form", "form"), ("header", "headers")] {
+            assert_eq!(nearest(typed, &keys), Some(meant), "{typed}");
+        }
+        for other in ["token", "retries", "x"] {
+            assert_eq!(nearest(other, &keys), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_closest_comes_first() {
+        assert_eq!(
+            near_names("acme.pasword", &["acme.passwords", "acme.password"]),
+            ["acme.password", "acme.passwords"]
+        );
+    }
+}

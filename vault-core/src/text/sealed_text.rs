@@ -1,0 +1,41 @@
+//! The text of a sealed value, `sealed:BASE64URL`: its shape, which is checked without a key.
+
+use crate::error::{Error, Result};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+/// How a value in clear is written in an input that is to be sealed; it never stands in a sealed file.
+///
+/// ```
+/// use bootseal_core::{PlainDocument, SECRET_PREFIX};
+/// let plain = PlainDocument::parse(format!("password = \"{SECRET_PREFIX}hunter2\"\n"))?;
+/// assert!(plain.properties()[0].marked);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub const SECRET_PREFIX: &str = "secret:";
+
+/// How the text of a sealed value begins.
+pub(crate) const SEALED_PREFIX: &str = "sealed:";
+/// Bytes of the nonce, before the ciphertext.
+pub(crate) const NONCE: usize = 24;
+/// Bytes of the authentication tag, after the ciphertext.
+pub(crate) const TAG: usize = 16;
+/// Plaintexts are padded to multiples of this, so that the text shows their length only to within a step.
+pub(crate) const STEP: usize = 64;
+
+/// Whether `sealed` has the shape of a sealed value: prefix, canonical base64url, whole steps. Returns the base64url part.
+pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
+    let text = sealed.strip_prefix(SEALED_PREFIX).ok_or_else(not_canonical)?;
+    let bytes = text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1);
+    let whole = bytes >= NONCE + STEP + TAG && (bytes - NONCE - TAG).is_multiple_of(STEP) && text.len() % 4 != 1;
+    let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    // The bits of the last character that carry nothing must be zero, or one value would have several texts.
+    let tail = BASE64_URL_SAFE_NO_PAD.decode(&text.as_bytes()[text.len() / 4 * 4..]).is_ok();
+    if whole && alphabet && tail { Ok(text) } else { Err(not_canonical()) }
+}
+
+/// A sealed value whose text was cut or is written in another form than the one allowed.
+pub(crate) fn not_canonical() -> Error {
+    Error::malformed("a sealed value that is cut, or not canonical base64url")
+        .with_help("Bring the line back from git, or give the value anew: bootseal set")
+}

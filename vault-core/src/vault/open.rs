@@ -1,0 +1,160 @@
+//! Opening a verified file with an identity: the step from names to values.
+
+use crate::access::identity::Identity;
+#[cfg(feature = "plugin")]
+use crate::access::plugin::find::Plugins;
+use crate::access::wrap::{open_data_key, open_writer_keys};
+use crate::error::{Error, Kind, Result};
+use crate::file::header::{Access, Role};
+use crate::file::verified::VerifiedFile;
+use crate::keys::signing::id_of;
+use crate::vault::{CanRead, CanWrite, Vault};
+
+impl VerifiedFile {
+    /// What the access list says of these identities: the greatest right that one of them has; `None` where it names none of them.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// assert_eq!(file.role_of(&[alice]), Some(Role::Writer));
+    /// assert_eq!(file.role_of(&[Identity::generate()?]), None);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn role_of(&self, identities: &[Identity]) -> Option<Role> {
+        let may = |access: &&Access| identities.iter().any(|identity| identity.may_open(&access.recipient));
+        let roles = self.header.access.iter().filter(may).map(|access| access.role);
+        roles.fold(None, |best, role| if best == Some(Role::Writer) { best } else { Some(role) })
+    }
+
+    /// Opens the data key: values can be opened from then on.
+    ///
+    /// # Errors
+    /// [`Kind::NoIdentity`] where none of `identities` opens it, with who can; [`Kind::Malformed`] where a key block is broken.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let vault = file.open(&[alice])?;
+    /// assert!(vault.open_all()?.is_empty());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn open(self, identities: &[Identity]) -> Result<Vault<CanRead>> {
+        match open_data_key(&self.header.read_key, &self.wanted(identities)) {
+            Ok(Some(key)) => Vault::for_reader(self, key),
+            Ok(None) => Err(self.none_of(identities)),
+            Err(error) => Err(self.placed(error)),
+        }
+    }
+
+    /// Opens the signing seed and the data key: values can also be sealed, and the file signed.
+    ///
+    /// # Errors
+    /// As [`VerifiedFile::open`], [`Kind::NoIdentity`] also for who may only read; [`Kind::Malformed`] where the seed is not that of the vault's id.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let mut vault = file.open_for_writing(&[alice])?;
+    /// vault.set_readable(&"timeout".parse()?, &"10s".into())?;
+    /// let text = vault.sign()?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<CanWrite>> {
+        match open_writer_keys(&self.header.write_key, &self.wanted(identities)) {
+            Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => Vault::for_writer(self, seed, key),
+            Ok(Some(_)) => {
+                Err(self.placed(Error::malformed("`write_key` does not hold the signing seed of this vault")))
+            }
+            Ok(None) if self.role_of(identities) == Some(Role::Reader) => {
+                let error = Error::new(Kind::NoIdentity, "this identity may read, not write")
+                    .with_help(format!("Writers: {}.", self.header.writers()));
+                Err(self.placed(error))
+            }
+            Ok(None) => Err(self.none_of(identities)),
+            Err(error) => Err(self.placed(error)),
+        }
+    }
+
+    /// No program is run for a file that has nobody of its plugin in access.
+    fn wanted(&self, identities: &[Identity]) -> Vec<Identity> {
+        let wanted =
+            |identity: &&Identity| !identity.is_plugin() || self.role_of(std::slice::from_ref(*identity)).is_some();
+        identities.iter().filter(wanted).cloned().collect()
+    }
+
+    /// The same, and where plugins may be found that wrap its keys for those in access whose recipients are a plugin's.
+    ///
+    /// ```
+    /// # use bootseal_core::{Access, Identity, Role, Vault};
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?.into_bytes();
+    /// use bootseal_core::{Plugins, SealedFile};
+    /// let plugins = Plugins::default().folder("/usr/bin".as_ref())?;
+    /// let file = SealedFile::parse(text)?.verify(&[])?.with_plugins(&plugins);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    #[cfg(feature = "plugin")]
+    #[must_use]
+    pub fn with_plugins(mut self, plugins: &Plugins) -> VerifiedFile {
+        for access in &mut self.header.access {
+            access.recipient = access.recipient.clone().with_plugins(plugins);
+        }
+        self
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        error.in_file_if(self.path())
+    }
+
+    fn none_of(&self, identities: &[Identity]) -> Error {
+        let tried: Vec<String> = identities.iter().map(Identity::to_string).collect();
+        self.no_identity(&if tried.is_empty() { "nothing".into() } else { tried.join(", ") })
+    }
+
+    /// The error of [`VerifiedFile::open`] where no identity does: for a caller that knows where it looked for one, and says so with `tried`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let error = file.no_identity("APP_KEY (unset)");
+    /// assert_eq!(error.kind(), Kind::NoIdentity);
+    /// assert!(error.what().ends_with("Tried: APP_KEY (unset)"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn no_identity(&self, tried: &str) -> Error {
+        let what = format!(
+            "no key opens this file ({}, generation {}). Tried: {tried}",
+            self.header.vault, self.header.generation
+        );
+        let passphrases = self.passphrase_help();
+        self.placed(Error::new(Kind::NoIdentity, what).with_help(format!(
+            "It opens for: {}.{passphrases} On a writer's machine: bootseal access add NAME RECIPIENT",
+            self.header.who()
+        )))
+    }
+
+    /// " By passphrase: break-glass (--passphrase-fd)." for messages; nothing where there is no such entry.
+    fn passphrase_help(&self) -> String {
+        let names =
+            self.access().iter().filter(|access| access.passphrase.is_some()).map(|access| access.name.as_str());
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" By passphrase: {} (--passphrase-fd).", names.join(", "))
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Opening by passphrase: which entry of the access list a passphrase belongs to, and its identity.
+
+use crate::access::identity::Identity;
+use crate::access::passphrase::{Derivation, Text};
+use crate::error::{Error, Kind, Result};
+use crate::file::header::Access;
+use crate::file::verified::VerifiedFile;
+use bootseal_memory::Secret;
+
+/// Entries that are tried with one passphrase: half a second each, and a file that nothing pins may have been made to waste them.
+const MAX_TRIED: usize = 16;
+
+/// A passphrase meets only a verified file: nobody but a writer chose the salt and the cost that it is worked on with.
+impl VerifiedFile {
+    /// The identity of the entry `name` of the access list, made from its passphrase, in as much time and memory as its [`Cost`] says.
+    ///
+    /// # Errors
+    /// [`Kind::WrongPassphrase`] where it is not the one; [`Kind::NotFound`] where access has no such entry with a passphrase;
+    /// [`Kind::Usage`] where it is not UTF-8; [`Kind::Io`] without as much memory as the entry's [`Cost`] says.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
+    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
+    /// let identity = file.identity_by_passphrase("break-glass", &passphrase)?;
+    /// assert_eq!(file.role_of(&[identity]), Some(Role::Writer));
+    ///
+    /// let error = file.identity_by_passphrase("break-glass", &Secret::copy_of(b"a guess")?).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::WrongPassphrase);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn identity_by_passphrase(&self, name: &str, passphrase: &Secret) -> Result<Identity> {
+        let entries: Vec<&Access> = self.by_passphrase().into_iter().filter(|access| access.name == name).collect();
+        self.first_that_fits(&entries, passphrase)
+    }
+
+    /// The same where nobody says whose passphrase it is: each entry that has one is tried, those of 64 MiB first.
+    ///
+    /// # Errors
+    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] where more than 16 entries would have to be tried.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
+    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
+    /// let identity = file.identity_by_any_passphrase(&passphrase)?;
+    /// file.open(&[identity])?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn identity_by_any_passphrase(&self, passphrase: &Secret) -> Result<Identity> {
+        let entries = self.by_passphrase();
+        if entries.len() > MAX_TRIED {
+            let what = format!("{} entries have a passphrase; at most {MAX_TRIED} are tried", entries.len());
+            return Err(Error::new(Kind::Usage, what).with_help("At a terminal one is asked for by name."));
+        }
+        self.first_that_fits(&entries, passphrase)
+    }
+
+    fn by_passphrase(&self) -> Vec<&Access> {
+        let mut entries: Vec<&Access> = self.access().iter().filter(|access| access.passphrase.is_some()).collect();
+        entries.sort_by_key(|access| access.passphrase.as_ref().map(Derivation::cost));
+        entries
+    }
+
+    fn first_that_fits(&self, entries: &[&Access], passphrase: &Secret) -> Result<Identity> {
+        let found = || -> Result<Identity> {
+            let text = Text::of(passphrase)?;
+            if text.0.is_empty() {
+                return Err(Error::new(Kind::WrongPassphrase, "the passphrase is empty"));
+            }
+            for access in entries {
+                let Some(how) = &access.passphrase else { continue };
+                let identity = how.identity(&text)?;
+                if identity.recipient().as_ref() == Some(&access.recipient) {
+                    return Ok(identity);
+                }
+            }
+            let names: Vec<&str> = entries.iter().map(|access| access.name.as_str()).collect();
+            if names.is_empty() {
+                let what = "a passphrase was given, and access has no entry with one for it";
+                return Err(Error::new(Kind::NotFound, what).with_help(format!("It opens for: {}.", self.who())));
+            }
+            Err(Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", names.join(", "))))
+        };
+        found().map_err(|error| error.in_file_if(self.path()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::passphrase::Cost;
+    use crate::file::header::Role;
+
+    #[test]
+    fn a_file_cannot_ask_for_hours_of_trying() {
+        let entries = (0..17).map(|index| {
+            let access = Access::new(&format!("a{index}"), Role::Writer, Identity::generate().unwrap().recipient());
+            Access { passphrase: Some(Derivation::fresh(Cost::Full).unwrap()), ..access.unwrap() }
+        });
+        let text = crate::Vault::create(entries.collect(), "").unwrap().sign().unwrap();
+        let file = crate::SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
+        let passphrase = Secret::copy_of(b"a").unwrap();
+        assert_eq!(file.identity_by_any_passphrase(&passphrase).unwrap_err().kind(), Kind::Usage);
+        assert_eq!(file.identity_by_passphrase("b", &passphrase).unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(file.identity_by_passphrase("a1", &passphrase).unwrap_err().kind(), Kind::WrongPassphrase);
+    }
+
+    #[test]
+    fn what_nobody_can_type_makes_no_entry() {
+        for (passphrase, words) in [("", "empty"), ("\n", "empty"), ("a\nb", "nobody can type"), ("a\0", "nobody can")]
+        {
+            let passphrase = Secret::copy_of(passphrase.as_bytes()).unwrap();
+            let error = Access::by_passphrase("a", Role::Writer, Cost::Small, &passphrase).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}

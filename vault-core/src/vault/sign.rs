@@ -1,0 +1,105 @@
+//! Signing: the next generation of a file, which is read again and verified before it leaves.
+
+use crate::access::identity::Identity;
+use crate::access::wrap::open_data_key;
+use crate::error::{Error, Kind, Result};
+use crate::file::header::edit::replace;
+use crate::file::header::{MAX_COUNT, MAX_HISTORY};
+use crate::file::normalise::MAX_FILE;
+use crate::file::sealed::SealedFile;
+use crate::file::verified::VerifiedFile;
+use crate::keys::pin::Pin;
+use crate::keys::signing::sign;
+use crate::text::outline::refuse_newer_toml;
+use crate::vault::{CanWrite, Vault};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+impl Vault<CanWrite> {
+    /// Whether both key blocks hold the same data key, as they must: asked by `verify` with a writer's identity.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where they do not, or where none of `identities` opens the readers' block.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let vault = file.open_for_writing(&[alice.clone()])?;
+    /// vault.check_key_blocks(&[alice])?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn check_key_blocks(&self, identities: &[Identity]) -> Result<()> {
+        let same = open_data_key(&self.file.header.read_key, identities)?
+            .is_some_and(|key| key.0.same_as(&self.mode.data_key.0));
+        if same {
+            Ok(())
+        } else {
+            Err(self.placed(Error::malformed("`read_key` and `write_key` do not hold the same data key")))
+        }
+    }
+
+    /// The next generation of the file, signed; it was read again, and verifies.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where the text may not be signed: TOML that only version 1.1 allows, a broken rule of the format,
+    /// more than 16 MiB.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let text = file.open_for_writing(&[alice])?.sign()?;
+    /// assert_eq!(SealedFile::parse(text.into_bytes())?.verify(&[])?.generation(), 2);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn sign(self) -> Result<String> {
+        self.sign_above(0).map(|(text, _)| text)
+    }
+
+    /// The same with a generation above `generation` as well: what was seen elsewhere must be older than this. Returns the text, and
+    /// the file that it is, verified and pinned to its own vault.
+    ///
+    /// # Errors
+    /// As [`Vault::sign`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let (text, file) = Vault::create(access, "")?.sign_above(41)?;
+    /// assert_eq!(file.generation(), 42);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn sign_above(mut self, generation: u64) -> Result<(String, VerifiedFile)> {
+        self.forget_removals()?;
+        if self.file.header.removed.len() > MAX_HISTORY {
+            let text = format!(
+                "more than {MAX_HISTORY} who were removed know values of this file, and more names are not kept"
+            );
+            return Err(Error::new(Kind::Conflict, text)
+                .with_help("Give values anew first: `bootseal list` shows which are known to whom."));
+        }
+        let generation = self.file.header.generation.max(generation).saturating_add(1);
+        if generation > MAX_COUNT {
+            return Err(Error::new(Kind::Conflict, "there is no higher generation: the format counts to 2^53"));
+        }
+        let own = replace(&self.file.own, "generation", &generation.to_string())?;
+        let end = own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
+        let user = self.file.document.text();
+        let gap = if user.is_empty() || user.ends_with("\n\n") { "" } else { "\n" };
+        let mut text = format!("{user}{gap}{}", &own[..end]);
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(&self.mode.seed, &text));
+        text.push_str(&format!("signature = \"{signature}\"\n"));
+        refuse_newer_toml(&text)?;
+        if text.len() > MAX_FILE {
+            return Err(Error::malformed("the file would be larger than 16 MiB, the most that a sealed file may have"));
+        }
+        let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(self.file.vault_id())])?;
+        Ok((text, file))
+    }
+}

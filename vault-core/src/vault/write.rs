@@ -1,0 +1,268 @@
+//! Changes of a vault: a new one, and values that are set, renamed or taken out.
+
+use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
+use crate::error::{Error, Kind, Result};
+use crate::file::header::{Access, Header, Role, recipients};
+use crate::file::verified::{Trust, VerifiedFile};
+use crate::keys::derive::DataKey;
+use crate::keys::signing::{SigningSeed, id_of};
+use crate::text::document::{Document, Property};
+use crate::text::path::PropertyPath;
+use crate::text::plain::{PlainDocument, mentions};
+use crate::text::toml_value::{quoted, value_text};
+use crate::vault::value::{self, ValueKind};
+use crate::vault::{CanWrite, Vault};
+use bootseal_memory::Secret;
+use std::collections::HashMap;
+
+impl Vault<CanWrite> {
+    /// A new vault for `access`, with `text` as its readable part. It has generation 1 once it is signed.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where `text` is not TOML that may be signed, or `access` breaks a rule of the format;
+    /// [`Kind::Usage`] where a recipient cannot be wrapped to; [`Kind::Io`] without random numbers or guarded memory.
+    ///
+    /// ```
+    /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
+    ///
+    /// let alice = Identity::generate()?;
+    /// let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "[acme]\nuser = \"bob\"\n")?;
+    /// let path = "acme.password".parse()?;
+    /// vault.set(&path, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+    /// let text = vault.sign()?;
+    ///
+    /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let opened = file.open(&[alice])?.open(&path)?;
+    /// assert!(opened.secret.expose(|bytes| bytes == b"hunter2"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn create(access: Vec<Access>, text: &str) -> Result<Vault<CanWrite>> {
+        let (seed, data_key) = (SigningSeed::generate()?, DataKey::generate()?);
+        let vault = id_of(&seed);
+        let mut header = Header {
+            generation: 0,
+            epoch: 1,
+            access,
+            removed: Vec::new(),
+            handover: Vec::new(),
+            read_key: String::new(),
+            write_key: String::new(),
+            vault,
+        };
+        header.read_key = wrap_data_key(&data_key, &recipients(&header.access, None))?;
+        header.write_key = wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
+        let document = Document::parse(with_final_newline(text))?;
+        // Of whatever vault it is, it would not open in this one.
+        if let Some((path, _)) = document.iter().find(|(_, property)| matches!(property, Property::Sealed(_))) {
+            return Err(Error::malformed("is sealed already; a new vault begins with readable text").at(path));
+        }
+        let file = VerifiedFile {
+            document,
+            own: header.to_text(),
+            header,
+            trust: Trust::FirstUse,
+            handed_over_from: None,
+            file: None,
+        };
+        Vault::for_writer(file, seed, data_key)
+    }
+
+    /// Seals `value` as the property `path`, new or in place of what it was; `now` in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where the name is a table, or a value stands where a table is needed; [`Kind::Malformed`] where the
+    /// bytes are not of `kind`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// let now = 1_700_000_000;
+    /// vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, now)?;
+    /// let error = vault.set(&"acme".parse()?, ValueKind::Text, &Secret::copy_of(b"x")?, now).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Conflict); // `acme` is a table
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn set(&mut self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<()> {
+        let sealed = self.seal(path, kind, value, now)?;
+        self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
+    }
+
+    /// The same with a time of its own, which no removal raises.
+    pub(crate) fn set_as_of(
+        &mut self,
+        path: &PropertyPath,
+        kind: ValueKind,
+        value: &Secret,
+        set_at: u64,
+    ) -> Result<()> {
+        let sealed = value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)?;
+        self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
+    }
+
+    /// Seals many properties at once, new ones or in place of what they were; `now` in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// As [`Vault::set`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "user = \"\"\npassword = \"\"\n")?;
+    /// let sealed = vec![
+    ///     ("user".parse()?, ValueKind::Text, Secret::copy_of(b"bob")?),
+    ///     ("password".parse()?, ValueKind::Text, Secret::copy_of(b"hunter2")?),
+    /// ];
+    /// vault.set_all(&sealed, 1_700_000_000)?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn set_all(&mut self, values: &[(PropertyPath, ValueKind, Secret)], now: u64) -> Result<()> {
+        let (mut changes, mut new) = (HashMap::with_capacity(values.len()), Vec::new());
+        for (path, kind, value) in values {
+            let text = quoted(&self.seal(path, *kind, value, now)?);
+            match self.file.document.get(path) {
+                Some(_) => drop(changes.insert(path.clone(), text)),
+                None => new.push((path, text)),
+            }
+        }
+        let document = Document::parse(self.file.document.with_all(&changes)?)?;
+        let new: Vec<(&PropertyPath, &str)> = new.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        self.replace_text(document.with_new(&new)?)
+    }
+
+    /// Sets the property `path` to `value`, which everybody can read; new or in place of what it was.
+    ///
+    /// # Errors
+    /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// vault.set_readable(&"timeout".parse()?, &"30s".into())?;
+    /// vault.set_readable(&"acme.port".parse()?, &443.into())?;
+    /// let error = vault.set_readable(&"acme.key".parse()?, &"secret:hunter2".into()).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Conflict);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn set_readable(&mut self, path: &PropertyPath, value: &toml::Value) -> Result<()> {
+        if mentions(value) {
+            let what = "a readable value may not begin with `sealed:` or `secret:`";
+            return Err(Error::new(Kind::Conflict, what).at(path).with_help(format!("Seal it: bootseal set {path}")));
+        }
+        self.replace_text(self.file.document.with(path, &value_text(value))?)
+    }
+
+    /// Adds readable properties, written as TOML, behind all that is there: their layout is kept.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where it is no TOML; [`Kind::Conflict`] where a value would have to be sealed, or where the file has such a
+    /// table already, and TOML does not let it be opened again.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// vault.append("[acme.login]\nurl = \"https://acme.example\"\nbasic = true\n")?;
+    /// assert_eq!(vault.file().properties().count(), 3);
+    /// assert_eq!(vault.append("[acme.login]\nmethod = \"PUT\"\n").unwrap_err().kind(), Kind::Conflict);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn append(&mut self, text: &str) -> Result<()> {
+        let new = PlainDocument::parse(text.to_owned())?;
+        if let Some(secret) = new.properties().iter().find(|property| mentions(&property.value)) {
+            let what = "a readable value may not begin with `sealed:` or `secret:`";
+            return Err(Error::new(Kind::Conflict, what).at(&secret.path));
+        }
+        let before = self.file.document.text();
+        let gap = if before.is_empty() || before.ends_with("\n\n") { "" } else { "\n" };
+        let whole = Document::parse(format!("{before}{gap}{text}")).ok();
+        let count = self.file.document.iter().count() + new.properties().len();
+        let whole = whole.filter(|whole| {
+            whole.iter().count() == count
+                && self.file.document.iter().all(|(path, property)| whole.get(path) == Some(property))
+        });
+        self.file.document = whole.ok_or_else(|| {
+            Error::new(Kind::Conflict, "the file has such a table already, which cannot be opened a second time")
+        })?;
+        Ok(())
+    }
+
+    /// Takes a property out of the file; comments above it stay.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is none, with near names; [`Kind::Conflict`] where it cannot be taken out alone, as one of
+    /// `[[blocks]]`.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "timeout = \"10s\"\nretries = 3\n")?;
+    /// vault.unset(&"retries".parse()?)?;
+    /// assert_eq!(vault.file().properties().count(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn unset(&mut self, path: &PropertyPath) -> Result<()> {
+        if self.file.property(path).is_none() {
+            return Err(self.file.not_found(path));
+        }
+        self.replace_text(self.file.document.without(path)?)
+    }
+
+    /// Gives the property `old` the name `new`. A sealed value keeps the time at which it was given.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is no `old`; [`Kind::Exists`] where there is a `new`, unless `replace`; [`Kind::Conflict`] where
+    /// the tables of the file have no place for it; those of [`Vault::open`] for a sealed value.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let mut vault = Vault::create(access, "timeout = \"10s\" # of a call\n")?;
+    /// vault.rename(&"timeout".parse()?, &"call_timeout".parse()?, false)?;
+    /// assert!(vault.file().property(&"call_timeout".parse()?).is_some());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn rename(&mut self, old: &PropertyPath, new: &PropertyPath, replace: bool) -> Result<()> {
+        let value = match self.file.property(old) {
+            None => return Err(self.file.not_found(old)),
+            Some(_) if old == new => return Ok(()),
+            Some(Property::Sealed(_)) => {
+                let opened = self.open(old)?;
+                quoted(&value::seal(&self.key, &self.file.vault_id(), new, opened.kind, opened.set_at, &opened.secret)?)
+            }
+            Some(Property::Readable(_)) => self.file.document.raw_value(old).unwrap_or_default().to_owned(),
+        };
+        if self.file.property(new).is_some() {
+            if !replace {
+                return Err(Error::new(Kind::Exists, "there is a property of that name already").at(new));
+            }
+            self.unset(new)?;
+        }
+        self.replace_text(self.file.document.renamed(old, new, &value)?)
+    }
+
+    pub(crate) fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
+        // A value that is given anew is younger than every removal, or it would stay marked as known to who was removed.
+        let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
+        let set_at = last_removal.map_or(now, |at| at.max(now));
+        value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)
+    }
+
+    pub(crate) fn replace_text(&mut self, text: String) -> Result<()> {
+        self.file.document = Document::parse(text)?;
+        Ok(())
+    }
+}
+
+fn with_final_newline(text: &str) -> String {
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{newline}")
+}
