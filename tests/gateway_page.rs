@@ -206,7 +206,7 @@ fn without_a_script_all_of_it_is_there() {
     let mut page = Page::open(&shop.page(), false);
     let text = page.text();
     says_all(&text, &shop);
-    assert!(text.contains("As it was when this page was loaded."), "{text}");
+    assert!(text.contains("As of the time this page was loaded."), "{text}");
     // Bar and picture are seen, not only said.
     let part = "document.querySelector('.life .left').getBoundingClientRect().width / document.querySelector('.life').getBoundingClientRect().width";
     let part = page.asks(part).as_f64().unwrap();
@@ -227,7 +227,7 @@ fn with_a_script_it_says_what_has_become_of_it() {
     shop.vendor.revoke_all();
     shop.orders();
     let text = page.waits_for("3 logins, 0 refreshes, 2 tokens rejected");
-    assert!(text.contains("4 calls, 0 errors") && text.contains("Renewed each two seconds."), "{text}");
+    assert!(text.contains("4 calls, 0 errors") && text.contains("Refreshed every two seconds."), "{text}");
     page.is_seen("good");
 
     // The token is gone and the password changed.
