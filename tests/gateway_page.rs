@@ -189,7 +189,7 @@ fn says_all(text: &str, shop: &Shop) {
         "acme",
         &format!("127.0.0.1:{} → {}", shop.usual.port, shop.vendor.url("")),
         " left of ",
-        "ago: a token (status 200)",
+        "ago: token received (status 200)",
         "2 logins, 0 refreshes, 1 token rejected",
         "3 calls, 0 errors",
     ] {
@@ -246,6 +246,6 @@ fn with_a_script_it_says_what_has_become_of_it() {
 
     shop.gateway.signal("TERM");
     assert_eq!(shop.gateway.ended(), Some(0));
-    let text = page.waits_for("No answer from the gateway since ");
+    let text = page.waits_for("No response from the gateway since ");
     assert!(text.contains("5 calls, 1 error"), "what was known stays: {text}");
 }
