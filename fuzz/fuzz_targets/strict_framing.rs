@@ -1,4 +1,4 @@
-//! What callers send the gateway, however it is cut: the same bytes pass, and the same is refused, as in one piece.
+//! Strict framing of callers: however a stream is cut, the same bytes pass and the same byte is refused.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,5 +10,5 @@ fuzz_target!(|input: (Vec<u8>, Vec<u16>)| {
     cuts.push(stream.len());
     let mut from = 0;
     let pieces: Vec<&[u8]> = cuts.into_iter().map(|cut| &stream[std::mem::replace(&mut from, cut)..cut]).collect();
-    assert_eq!(bootseal_gateway::framing::strict_stream::fuzzed(&pieces), bootseal_gateway::framing::strict_stream::fuzzed(&[&stream]));
+    assert_eq!(bootseal_gateway::fuzzed_framing(&pieces), bootseal_gateway::fuzzed_framing(&[&stream]));
 });

@@ -1,13 +1,19 @@
-//! A local proxy that puts a token on the calls of applications in any language, by configuration only.
+//! A local proxy that adds a token to the calls of applications in any language, by configuration
+//! only.
 //!
-//! # Flow of a call
-//! [`run`] starts it (`start`): the process is hardened (`harden`), the file opened by the loader, an address bound for each route (`sockets`,
-//! `running`), and each address served (`serve`). What a connection brings is held to the letter of HTTP/1.1 (`strict`); a call is looked
-//! at (`callers`, `target`), sent on by the loader's client with the token (`exchange`, `headers`), and its answer handed back without it (`body`,
-//! `mask`, `links`), or a problem of the gateway's own (`problem`). `reload` follows the file; `admin` and `page` tell how it is.
+//! # The path of a call
+//! [`run`] starts the gateway (`start`): it hardens the process (`startup::harden`), lets the loader
+//! open the file, binds an address for each route (`startup::sockets`, `server::table`) and serves
+//! each address (`server::listener`). Every connection is held to strict HTTP/1.1 (`framing`). A
+//! call is checked (`rules::callers`, `rules::target`), sent by the loader's client with the token
+//! (`call::forward`, `rules::headers`), and its response is returned without the token
+//! (`call::body`, `rules::redact`, `rules::rewrite`); a call that fails gets a problem document
+//! (`rules::problem`). `server::reload` follows the file; `admin` serves health, metrics and the
+//! status page.
 //!
 //! # What this crate does not do
-//! No cryptography and no login: those are the loader's. It never answers 401, never sends the token back, and follows no redirect.
+//! Cryptography and logins are the loader's. The gateway never answers 401, never sends the token
+//! back to a caller, and follows no redirect.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +30,11 @@ mod route;
 mod rules;
 mod stats;
 
-pub mod framing;
+mod framing;
 mod startup;
 
 pub use start::run;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use framing::machine::fuzzed as fuzzed_framing;

@@ -1,11 +1,11 @@
-//! `bootseal-gateway`: the process around the library. Everything it does stands in `bootseal_gateway`.
+//! The program `bootseal-gateway`: an allocator that wipes what it frees, and the library's `run`.
 
 #![forbid(unsafe_code)]
 
 use bootseal::WipingAllocator;
 use std::process::ExitCode;
 
-/// What a library frees is overwritten.
+/// Overwrites what any library frees, so that no copy of a secret stays on the heap.
 #[global_allocator]
 static ALLOCATOR: WipingAllocator = WipingAllocator::new();
 

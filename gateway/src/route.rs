@@ -1,12 +1,12 @@
-//! What is a route while it runs? Its client with the connections, who may call, and what was counted.
+//! A route in force: its clients with their connections, the check of its callers, its statistics.
 
-use crate::framing::strict_stream::Watch;
-use crate::rules::callers::Check;
-use crate::rules::headers::Headers;
+use crate::framing::connection_state::ConnectionState;
+use crate::rules::callers::CallerCheck;
+use crate::rules::headers::HeaderRules;
 use crate::rules::problem::Problem;
 use crate::rules::target::Target;
 use crate::stats::history::History;
-use crate::stats::latency::Seconds;
+use crate::stats::latency::LatencyHistogram;
 use bootseal::{Client, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge};
@@ -14,49 +14,57 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the same kind of failure is written to the log.
-pub(crate) const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How often one kind of failure is written to the log.
+pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A route in force.
 pub(crate) struct ActiveRoute {
-    pub(crate) route: Route,
+    /// The route as the file describes it.
+    pub(crate) config: Route,
     /// The name of its table.
     pub(crate) name: String,
     pub(crate) source: TokenSource,
     pub(crate) client: Client,
-    /// For calls that become another protocol on their connection, which only HTTP/1.1 can.
-    pub(crate) upgrades: Client,
-    pub(crate) check: Check,
-    pub(crate) headers: Headers,
+    /// For calls that upgrade their connection to another protocol, which only HTTP/1.1 can.
+    pub(crate) upgrade_client: Client,
+    pub(crate) check: CallerCheck,
+    pub(crate) headers: HeaderRules,
     pub(crate) target: Target,
+    /// The canonical text of the login profile, to notice a change.
     profile: String,
-    pub(crate) counted: Arc<Counted>,
+    pub(crate) stats: Arc<RouteStats>,
 }
 
 impl ActiveRoute {
-    /// `before`: the routes that were in force, of which connections and counts are kept where nothing else was asked for.
-    pub(crate) fn of(vault: &Secrets, route: &Route, before: &[Arc<ActiveRoute>]) -> Result<Arc<ActiveRoute>> {
-        let name = route.table.to_string();
-        let (source, check) = (vault.token_source(&name)?, Check::of(vault, route)?);
+    /// Makes a route from its configuration. `former`: the routes that were in force; one whose
+    /// configuration is unchanged is used again with its connections, and any other of the same
+    /// name passes on its statistics.
+    ///
+    /// # Errors
+    /// If the route has no token source, its callers' key cannot be opened, or its upstream is no
+    /// URL that HTTP can carry.
+    pub(crate) fn of(vault: &Secrets, config: &Route, former: &[Arc<ActiveRoute>]) -> Result<Arc<ActiveRoute>> {
+        let name = config.table.to_string();
+        let (source, check) = (vault.token_source(&name)?, CallerCheck::of(vault, config)?);
         let profile = source.profile();
-        let was = before.iter().find(|live| live.name == name);
-        if let Some(was) = was
-            && was.route == *route
-            && was.profile == profile.canonical()
-            && was.check.same_as(&check)
+        let former = former.iter().find(|route| route.name == name);
+        if let Some(former) = former
+            && former.config == *config
+            && former.profile == profile.canonical()
+            && former.check.same_as(&check)
         {
-            return Ok(was.clone());
+            return Ok(former.clone());
         }
         let builder =
-            || source.client_builder().connect_timeout(route.connect_timeout).answer_timeout(route.answer_timeout);
-        let target = Target::of(&route.upstream, &route.prefix).ok_or_else(|| cannot(route))?;
+            || source.client_builder().connect_timeout(config.connect_timeout).answer_timeout(config.answer_timeout);
+        let target = Target::of(&config.upstream, &config.prefix).ok_or_else(|| unusable_upstream(config))?;
         Ok(Arc::new(ActiveRoute {
             client: builder().build(),
-            upgrades: builder().http1_only().build(),
-            headers: Headers::of(&profile, check.asks_for_key()),
-            counted: was.map_or_else(|| Arc::new(Counted::of(&name)), |was| was.counted.clone()),
+            upgrade_client: builder().http1_only().build(),
+            headers: HeaderRules::of(&profile, check.asks_for_key()),
+            stats: former.map_or_else(|| Arc::new(RouteStats::of(&name)), |former| former.stats.clone()),
             profile: profile.canonical().to_owned(),
-            route: route.clone(),
+            config: config.clone(),
             name,
             source,
             check,
@@ -65,38 +73,40 @@ impl ActiveRoute {
     }
 }
 
-fn cannot(route: &Route) -> bootseal::Error {
-    let text = format!("`{}.route.upstream` cannot be sent to", route.table);
+fn unusable_upstream(config: &Route) -> bootseal::Error {
+    let text = format!("`{}.route.upstream` is not a URL that HTTP can carry", config.table);
     bootseal_core::Error::new(bootseal::Kind::Malformed, text).into()
 }
 
-/// What a route has counted since the start; it outlives a reload.
-pub(crate) struct Counted {
+/// The statistics of a route since the start of the process; they survive a reload.
+pub(crate) struct RouteStats {
+    /// A handle per status, so that the registry of metrics is not searched for each call.
     calls: Mutex<BTreeMap<u16, Counter>>,
-    pub(crate) seconds: Seconds,
+    pub(crate) latency: LatencyHistogram,
     in_flight: Gauge,
     pub(crate) history: History,
-    told: Mutex<HashMap<&'static str, (Instant, u64)>>,
+    /// Per kind of failure: when it was last logged, and how many calls have failed since.
+    logged: Mutex<HashMap<&'static str, (Instant, u64)>>,
     name: String,
 }
 
-impl Counted {
-    fn of(name: &str) -> Counted {
-        Counted {
+impl RouteStats {
+    fn of(name: &str) -> RouteStats {
+        RouteStats {
             calls: Mutex::default(),
-            seconds: Seconds::default(),
+            latency: LatencyHistogram::default(),
             in_flight: metrics::gauge!("bootseal_gateway_calls_in_flight", "route" => name.to_owned()),
             history: History::new(Instant::now()),
-            told: Mutex::default(),
+            logged: Mutex::default(),
             name: name.to_owned(),
         }
     }
 
-    /// A call has its answer's head.
+    /// Counts a call whose response head is known.
     pub(crate) fn responded(&self, status: u16, since: Instant) {
         let now = Instant::now();
         self.history.count(now, status >= 500);
-        self.seconds.record(now.saturating_duration_since(since));
+        self.latency.record(now.saturating_duration_since(since));
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls
             .entry(status)
@@ -106,14 +116,15 @@ impl Counted {
             .increment(1);
     }
 
-    /// The gateway answered itself. Told at once, and then at most every ten seconds with their number.
+    /// Counts a call that the gateway answered itself. The first failure of a kind is logged at
+    /// once; later ones at most once per [`LOG_INTERVAL`], with their number.
     pub(crate) fn failed(&self, problem: &Problem) {
         metrics::counter!("bootseal_gateway_errors_total", "route" => self.name.clone(), "error" => problem.name)
             .increment(1);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, since) = told.entry(problem.name).or_insert((Instant::now(), 0));
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, since) = logged.entry(problem.name).or_insert((Instant::now(), 0));
         *since += 1;
-        if *since > 1 && last.elapsed() < TELL_EVERY {
+        if *since > 1 && last.elapsed() < LOG_INTERVAL {
             return;
         }
         tracing::warn!(route = self.name, error = problem.name, calls = *since, "{}", problem.detail());
@@ -121,23 +132,23 @@ impl Counted {
     }
 }
 
-/// A call in flight, until it is dropped.
+/// A call in flight, counted until this is dropped.
 pub(crate) struct InFlight {
-    counted: Arc<Counted>,
-    watch: Arc<Watch>,
+    stats: Arc<RouteStats>,
+    connection: Arc<ConnectionState>,
 }
 
 impl InFlight {
-    pub(crate) fn of(counted: &Arc<Counted>, watch: &Arc<Watch>) -> InFlight {
-        counted.in_flight.increment(1.0);
-        watch.begin();
-        InFlight { counted: counted.clone(), watch: watch.clone() }
+    pub(crate) fn of(stats: &Arc<RouteStats>, connection: &Arc<ConnectionState>) -> InFlight {
+        stats.in_flight.increment(1.0);
+        connection.begin_call();
+        InFlight { stats: stats.clone(), connection: connection.clone() }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.counted.in_flight.decrement(1.0);
-        self.watch.end();
+        self.stats.in_flight.decrement(1.0);
+        self.connection.end_call();
     }
 }

@@ -1,27 +1,29 @@
-//! How does the gateway come up? Harden, open, seal off, listen; then serve until it is told to stop.
+//! The start of the gateway: harden, open the file, seal off, listen; then serve until a signal.
 
-use crate::admin::endpoints::METRICS;
-use crate::admin::probe;
+use crate::admin::{endpoints, probe};
 use crate::args::{Cli, Serve, Verb};
-use crate::rules::callers::Check;
+use crate::rules::callers::CallerCheck;
+use crate::server::addresses::Addresses;
 use crate::server::reload;
-use crate::server::table::{Addresses, Disk, Running};
-use crate::startup::harden::{self, Needs};
+use crate::server::table::{DiskState, Running};
+use crate::startup::harden::{self, FileAccess};
+use crate::startup::signals::{Signal, Signals};
 use crate::startup::sockets::Sockets;
-use crate::startup::systemd;
+use crate::startup::{audit, systemd};
 use crate::stats::latency::BUCKETS;
 use bootseal::{Error, Kind, Loader, Result, Secrets};
 use clap::Parser;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often what was recorded of logins is summed up.
-const UPKEEP: Duration = Duration::from_secs(10);
+/// How often the exporter sums up the values recorded by logins.
+const METRICS_UPKEEP: Duration = Duration::from_secs(10);
 
-/// Runs the gateway until it is told to stop. What it returns is the exit code: 0; 1 to 6 as of `bootseal`.
+/// Runs the gateway until a signal stops it. Returns the exit code: 0, or 1 to 6 with the meaning
+/// they have for `bootseal`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -30,11 +32,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    let said = match cli.verb {
+    let result = match cli.verb {
         Some(Verb::Healthy { file, admin }) => probe::ask(&file, admin).map_err(|why| (why, 1)),
         None => start(&cli.serve).map_err(|error| (error.to_string(), error.exit_code())),
     };
-    match said {
+    match result {
         Ok(()) => 0,
         Err((why, code)) => {
             let _ = writeln!(std::io::stderr(), "bootseal-gateway: {why}");
@@ -45,31 +47,29 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn start(serve: &Serve) -> Result<()> {
     if serve.workers == 1 {
-        // Before there is another thread.
+        // glibc honours this only before a second thread exists.
         bootseal::one_heap();
     }
     let hardened = harden::process();
     let connections = harden::connections();
     log(&serve.log);
-    let recorder = PrometheusBuilder::new();
-    let recorder = recorder.set_buckets(&BUCKETS).map_err(|error| ours(error.to_string()))?.build_recorder();
-    let _ = METRICS.set(recorder.handle());
-    metrics::set_global_recorder(recorder).map_err(|error| ours(error.to_string()))?;
-    describe();
+    let metrics = install_recorder()?;
 
-    let sockets = Sockets::handed_over().map_err(|error| ours(format!("what systemd handed over: {error}")))?;
+    let sockets = Sockets::handed_over()
+        .map_err(|error| io_error(format!("the sockets that systemd handed over cannot be used: {error}")))?;
     let addresses = Arc::new(Addresses::new(sockets, serve.check));
-    let vets = addresses.clone();
-    let loader = loader(serve)?.validate_with(move |file| vets.vet(file));
+    let vetting = addresses.clone();
+    let loader = loader(serve)?.validate_with(move |file| vetting.vet(file));
     let folders = loader.clone();
     let vault = loader.load()?;
-    let gateway = vault.gateway()?;
     if serve.check {
         return check(&vault, &addresses);
     }
     tracing::info!("{hardened}");
+    // Behind everything that needs other files, and before the first byte of a caller.
+    let gateway = vault.gateway()?;
     let listens = gateway.routes.iter().map(|route| &route.listen).chain(&gateway.admin);
-    for (name, what) in harden::seal_off(&Needs::of(&folders, listens)) {
+    for (name, what) in harden::seal_off(&FileAccess::of(&folders, listens)) {
         tracing::info!("{name}: {what}");
     }
     let running = Running::new(vault, addresses, connections);
@@ -77,33 +77,46 @@ fn start(serve: &Serve) -> Result<()> {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    // Of no effect on the one thread.
+    // A current-thread runtime ignores the number of workers.
     let runtime = builder
         .worker_threads(serve.workers.into())
         .enable_all()
         .build()
-        .map_err(|error| ours(format!("no runtime: {error}")))?;
-    runtime.block_on(serving(&running, serve.audit))
+        .map_err(|error| io_error(format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(serve_until_stopped(&running, &metrics, serve.audit))
 }
 
-/// What the gateway itself counts; the loader's are in docs/token-source.md.
+/// Installs the recorder of all metrics, and returns the handle that renders them.
+fn install_recorder() -> Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(|error| io_error(error.to_string()))?;
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|error| io_error(error.to_string()))?;
+    describe();
+    Ok(handle)
+}
+
+/// Describes the gateway's own metrics; docs/token-source.md has the loader's.
 fn describe() {
-    metrics::describe_counter!("bootseal_gateway_calls_total", "Calls, by the status that the caller was given");
-    metrics::describe_gauge!("bootseal_gateway_calls_in_flight", "Calls whose answer has not ended");
+    metrics::describe_counter!("bootseal_gateway_calls_total", "Calls, by the status that the caller received");
+    metrics::describe_gauge!("bootseal_gateway_calls_in_flight", "Calls whose response has not ended");
     metrics::describe_counter!(
         "bootseal_gateway_errors_total",
         "Calls that the gateway answered itself, by x-bootseal-error"
     );
     metrics::describe_counter!(
         "bootseal_gateway_refused_connections_total",
-        "Connections of callers that were ended, by why"
+        "Connections of callers that the gateway closed, by reason"
     );
-    metrics::describe_counter!("bootseal_gateway_reloads_total", "Files looked at again: taken, same, or refused");
+    metrics::describe_counter!("bootseal_gateway_reloads_total", "Reloads of the file, by result: taken, same or refused");
     metrics::describe_gauge!(
         "bootseal_gateway_generation",
-        "The file's generation: loaded, and on disk (-1: not readable)"
+        "Generation of the file: loaded, and on disk (-1: not readable)"
     );
-    metrics::describe_gauge!("bootseal_gateway_audit_copies", "Secrets found outside their pages, with --audit");
+    metrics::describe_gauge!(
+        "bootseal_gateway_audit_copies",
+        "Copies of secrets found outside their pages, with --audit"
+    );
 }
 
 fn loader(serve: &Serve) -> Result<Loader> {
@@ -120,25 +133,30 @@ fn loader(serve: &Serve) -> Result<Loader> {
     Ok(loader)
 }
 
-async fn serving(running: &Arc<Running>, audit: Option<Duration>) -> Result<()> {
-    running.apply()?;
-    running.set_disk(Disk { generation: Some(running.vault.generation()), refused: None });
-    let ask = reload::watch(running).map_err(|error| ours(format!("no thread to watch the file: {error}")))?;
-    if let Some(every) = audit {
-        auditing(every)?;
+async fn serve_until_stopped(
+    running: &Arc<Running>,
+    metrics: &PrometheusHandle,
+    audit: Option<Duration>,
+) -> Result<()> {
+    endpoints::apply(running, metrics)?;
+    running.set_disk(DiskState { generation: Some(running.vault.generation()), refused: None });
+    let handle = metrics.clone();
+    let reload = reload::watch(running, move |running| endpoints::apply(running, &handle))
+        .map_err(|error| io_error(format!("the thread that watches the file cannot be started: {error}")))?;
+    if let Some(interval) = audit {
+        audit::start(interval).map_err(|error| io_error(format!("--audit: {error}")))?;
     }
     systemd::ready(running.vault.generation());
     tracing::info!(vault = %running.vault.vault_id(), generation = running.vault.generation(), "ready");
-    let mut upkeep = tokio::time::interval(UPKEEP);
-    let mut signals = Signals::new().map_err(|error| ours(format!("signals cannot be heard: {error}")))?;
+    let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
+    let mut signals =
+        Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     loop {
         tokio::select! {
-            _ = upkeep.tick() => if let Some(metrics) = METRICS.get() {
-                metrics.run_upkeep();
-            },
+            _ = upkeep.tick() => metrics.run_upkeep(),
             signal = signals.next() => match signal {
-                // A thread that is gone reloads nothing; it never is.
-                Signal::Reload => drop(ask.send(())),
+                // Sending fails only once that thread has ended, and it never does.
+                Signal::Reload => drop(reload.send(())),
                 Signal::Stop => break,
             },
         }
@@ -148,69 +166,23 @@ async fn serving(running: &Arc<Running>, audit: Option<Duration>) -> Result<()> 
     Ok(())
 }
 
-enum Signal {
-    Reload,
-    Stop,
-}
-
-#[cfg(unix)]
-struct Signals {
-    reload: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
-            reload: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.reload.recv() => Signal::Reload,
-            _ = self.terminate.recv() => Signal::Stop,
-            _ = self.interrupt.recv() => Signal::Stop,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals)
-    }
-
-    async fn next(&mut self) -> Signal {
-        let _ = tokio::signal::ctrl_c().await;
-        Signal::Stop
-    }
-}
-
+/// Prints what would be served, for `--check`.
 fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
     let gateway = vault.gateway()?;
     let mut out = std::io::stdout().lock();
-    let mut say = |line: String| writeln!(out, "{line}").map_err(|error| ours(format!("stdout: {error}")));
-    say(format!("{}, generation {}", vault.vault_id(), vault.generation()))?;
-    let busy = |listen| if addresses.is_busy(listen) { " (in use now, as by a gateway that runs)" } else { "" };
+    let mut print = |line: String| writeln!(out, "{line}").map_err(|error| io_error(format!("stdout: {error}")));
+    print(format!("{}, generation {}", vault.vault_id(), vault.generation()))?;
+    let busy = |listen| if addresses.is_busy(listen) { " (in use now, perhaps by a running gateway)" } else { "" };
     for route in &gateway.routes {
-        // The callers' keys are looked at, too.
-        Check::of(vault, route)?;
+        // Opens the callers' keys, so that a bad one is found here.
+        CallerCheck::of(vault, route)?;
         let callers = match &route.callers {
-            None => "whoever reaches it",
-            Some(bootseal_core::Callers::Bearer(_)) => "with its key (bearer)",
-            Some(bootseal_core::Callers::Basic { .. }) => "with its password (basic)",
-            Some(bootseal_core::Callers::Uid(_)) => "of its users (uid)",
+            None => "any caller that reaches it",
+            Some(bootseal_core::Callers::Bearer(_)) => "callers with its key (bearer)",
+            Some(bootseal_core::Callers::Basic { .. }) => "callers with its password (basic)",
+            Some(bootseal_core::Callers::Uid(_)) => "callers that run as its users (uid)",
         };
-        say(format!(
+        print(format!(
             "{}: {}{} -> {}, {callers}{}",
             route.table,
             route.listen,
@@ -220,49 +192,18 @@ fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
         ))?;
     }
     match &gateway.admin {
-        Some(admin) => say(format!("admin: {admin}{}", busy(admin))),
-        None => say("admin: none; with gateway.admin it could be asked how it is".into()),
+        Some(admin) => print(format!("admin: {admin}{}", busy(admin))),
+        None => print("admin: none; set gateway.admin to serve health, metrics and the status page".into()),
     }
-}
-
-#[cfg(target_os = "linux")]
-fn auditing(every: Duration) -> Result<()> {
-    let look = move || {
-        loop {
-            std::thread::sleep(every);
-            match bootseal::audit() {
-                Ok(found) => {
-                    metrics::gauge!("bootseal_gateway_audit_copies").set((found.full + found.fragments) as f64);
-                    if found.is_clean() {
-                        tracing::info!(secrets = found.secrets, bytes = found.bytes, took = ?found.took, "audit: no secret outside its pages");
-                    } else {
-                        tracing::error!(
-                            full = found.full,
-                            fragments = found.fragments,
-                            "audit: secrets outside their pages"
-                        );
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "audit: not possible"),
-            }
-        }
-    };
-    let thread = std::thread::Builder::new().name("bootseal-audit".into()).spawn(look);
-    thread.map(drop).map_err(|error| ours(format!("no thread for the audit: {error}")))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn auditing(_: Duration) -> Result<()> {
-    Err(ours("--audit: this system does not let a process read its own memory as a file".into()))
 }
 
 fn log(level: &str) {
     let level = level.parse().unwrap_or(tracing::Level::INFO);
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
-    // The journal has the time already.
+    // The journal adds the time itself.
     if std::env::var_os("JOURNAL_STREAM").is_some() { log.without_time().init() } else { log.init() }
 }
 
-fn ours(text: String) -> Error {
+fn io_error(text: String) -> Error {
     bootseal_core::Error::new(Kind::Io, text).into()
 }

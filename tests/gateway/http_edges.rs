@@ -115,7 +115,7 @@ fn no_form_of_smuggling_reaches_the_upstream() {
     let refused = metrics.lines().filter_map(|line| line.strip_prefix("bootseal_gateway_refused_connections_total"));
     let refused: u64 = refused.filter_map(|line| line.split(' ').next_back()?.parse::<u64>().ok()).sum();
     assert_eq!(refused, counted);
-    gateway.log().wait("not HTTP by the letter");
+    gateway.log().wait("the caller broke the rules of HTTP/1.1");
     // Who was refused disturbs nobody else.
     assert_eq!(call(usual.port, &get("/last")).status, 200);
 }

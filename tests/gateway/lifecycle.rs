@@ -98,7 +98,7 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
     assert!(say(&first, "not taken").contains("generation 1"));
     let page = call(usual.admin, &get("/")).text();
     assert!(page.contains("Loaded: generation 2.") && page.contains("On disk: generation 1"), "{page}");
-    assert!(page.contains("is not taken"), "{page}");
+    assert!(page.contains("was not accepted"), "{page}");
 
     // Signed, and with a route that cannot be.
     usual.sealed.replace(&second);
@@ -113,7 +113,7 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
             .set_readable(&"acme.route.listen".parse().unwrap(), &taken.local_addr().unwrap().to_string().into())
             .unwrap();
     });
-    assert!(say(&elsewhere, "not taken").contains("cannot listen at"));
+    assert!(say(&elsewhere, "not accepted").contains("cannot listen on"));
     assert_eq!(loaded(), 2.0);
     assert_eq!(metric(usual.admin, "bootseal_gateway_generation{which=\"disk\"}"), Some(3.0));
 
@@ -365,8 +365,8 @@ fn it_gives_up_what_it_does_not_need_and_says_so() {
     let lines = gateway.log().lines().join("\n");
     for said in [
         "not dumpable: yes; no core files: yes; no new privileges: yes",
-        "landlock: reads and writes only where it must",
-        "system calls given up",
+        "landlock: only the needed files can be read and written",
+        "system calls refused",
     ] {
         assert!(lines.contains(said), "{said} in\n{lines}");
     }
@@ -441,13 +441,13 @@ fn what_cannot_be_served_is_told_at_start() {
     let (code, text) = says(&usual.sealed, &["--check"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains(&format!("acme: 127.0.0.1:{} -> {}/, whoever reaches it", usual.port, upstream.origin())),
+        text.contains(&format!("acme: 127.0.0.1:{} -> {}/, any caller that reaches it", usual.port, upstream.origin())),
         "{text}"
     );
     let taken = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
     let (code, text) = says(&usual.sealed, &[]);
     assert_eq!(code, Some(1));
-    assert!(text.contains(&format!("cannot listen at 127.0.0.1:{}", usual.port)), "{text}");
+    assert!(text.contains(&format!("cannot listen on 127.0.0.1:{}", usual.port)), "{text}");
     // As a gateway that runs has it, while a newer file is looked at.
     let (code, text) = says(&usual.sealed, &["--check"]);
     assert_eq!(code, Some(0), "{text}");
@@ -496,5 +496,5 @@ fn what_the_docs_show_can_be_served() {
     let output = Sealed::new(&values, &readable).command().arg("--check").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
-    assert!(text.contains("https://api.acme.example/v1, with its key (bearer)"), "{text}");
+    assert!(text.contains("https://api.acme.example/v1, callers with its key (bearer)"), "{text}");
 }

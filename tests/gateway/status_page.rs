@@ -183,7 +183,7 @@ fn says_all(text: &str, shop: &Shop) {
         "acme",
         &format!("127.0.0.1:{} → {}", shop.usual.port, shop.vendor.url("")),
         " left of ",
-        "ago: a token (status 200)",
+        "ago: token received (status 200)",
         "2 logins, 0 refreshes, 1 token rejected",
         "3 calls, 0 errors",
     ] {
@@ -200,7 +200,7 @@ fn without_a_script_all_of_it_is_there() {
     let mut page = Page::open(&shop.page(), false);
     let text = page.text();
     says_all(&text, &shop);
-    assert!(text.contains("As it was when this page was loaded."), "{text}");
+    assert!(text.contains("As of the time this page was loaded."), "{text}");
     // Bar and picture are seen, not only said.
     let part = "document.querySelector('.life .left').getBoundingClientRect().width / document.querySelector('.life').getBoundingClientRect().width";
     let part = page.asks(part).as_f64().unwrap();
@@ -221,7 +221,7 @@ fn with_a_script_it_says_what_has_become_of_it() {
     shop.vendor.revoke_all();
     shop.orders();
     let text = page.waits_for("3 logins, 0 refreshes, 2 tokens rejected");
-    assert!(text.contains("4 calls, 0 errors") && text.contains("Renewed each two seconds."), "{text}");
+    assert!(text.contains("4 calls, 0 errors") && text.contains("Refreshed every two seconds."), "{text}");
     page.is_seen("good");
 
     // The token is gone and the password changed.
@@ -240,6 +240,6 @@ fn with_a_script_it_says_what_has_become_of_it() {
 
     shop.gateway.signal("TERM");
     assert_eq!(shop.gateway.ended(), Some(0));
-    let text = page.waits_for("No answer from the gateway since ");
+    let text = page.waits_for("No response from the gateway since ");
     assert!(text.contains("5 calls, 1 error"), "what was known stays: {text}");
 }

@@ -1,22 +1,20 @@
-//! How does one ask the gateway how it is? Probes, metrics, and a page for people.
+//! The endpoints of the admin address: `/live`, `/ready`, `/metrics`, and the status page at `/`.
 
 use crate::admin::page;
 use crate::call::body::ToCaller;
 use crate::call::forward::CallerInfo;
-use crate::rules::callers::not_led_here;
+use crate::rules::callers::refuse_foreign_page;
 use crate::rules::problem::Problem;
-use crate::server::listener::Responses;
+use crate::server::listener::Handler;
 use crate::server::table::Running;
 use crate::stats::latency;
+use bootseal::Result;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::{Arc, OnceLock, Weak};
-
-/// What renders the metrics; set once, at start.
-pub(crate) static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+use std::sync::{Arc, Weak};
 
 const SECURITY: [(HeaderName, &str); 3] = [
     (
@@ -27,41 +25,58 @@ const SECURITY: [(HeaderName, &str); 3] = [
     (http::header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// The answers of the admin address.
-pub(crate) struct Admin(pub(crate) Weak<Running>);
+/// Puts the loaded file in force: its routes, and behind them the admin address, which shows them.
+///
+/// # Errors
+/// If a route cannot be made; then nothing changes.
+pub(crate) fn apply(running: &Arc<Running>, metrics: &PrometheusHandle) -> Result<()> {
+    running.apply()?;
+    running.serve_admin(Arc::new(Admin { running: Arc::downgrade(running), metrics: metrics.clone() }))
+}
 
-impl Responses for Admin {
-    async fn response(self: Arc<Self>, came: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
-        if came.loopback
-            && let Err(problem) = not_led_here(request.uri(), request.headers(), false)
+/// The handler of the admin address.
+struct Admin {
+    /// `Weak`: the running gateway holds the task that holds this handler.
+    running: Weak<Running>,
+    metrics: PrometheusHandle,
+}
+
+impl Handler for Admin {
+    async fn handle(self: Arc<Self>, caller: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
+        if caller.loopback
+            && let Err(problem) = refuse_foreign_page(request.uri(), request.headers(), false)
         {
             return ToCaller::own(problem.response(""));
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             return ToCaller::own(Problem::method().response(""));
         }
-        let response = match (request.uri().path(), self.0.upgrade()) {
+        let response = match (request.uri().path(), self.running.upgrade()) {
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
             ("/live", _) => text(StatusCode::OK, "live\n"),
             ("/ready", Some(running)) if running.is_ready() => text(StatusCode::OK, "ready\n"),
             ("/ready", _) => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            ("/metrics", Some(running)) => typed("text/plain; version=0.0.4; charset=utf-8", metrics(&running)),
+            ("/metrics", Some(running)) => {
+                typed("text/plain; version=0.0.4; charset=utf-8", self.render_metrics(&running))
+            }
             ("/", Some(running)) => typed("text/html; charset=utf-8", page::render(&running)),
             ("/status.css", _) => typed("text/css; charset=utf-8", page::STYLE),
             ("/status.js", _) => typed("text/javascript; charset=utf-8", page::SCRIPT),
-            _ => text(StatusCode::NOT_FOUND, "here are: /live, /ready, /metrics and /\n"),
+            _ => text(StatusCode::NOT_FOUND, "not found; this address serves /live, /ready, /metrics and /\n"),
         };
         ToCaller::own(response)
     }
 }
 
-fn metrics(running: &Running) -> String {
-    let mut text = METRICS.get().map(PrometheusHandle::render).unwrap_or_default();
-    text.push_str(&latency::heading());
-    for live in running.lives() {
-        text.push_str(&live.counted.seconds.render(&live.name));
+impl Admin {
+    fn render_metrics(&self, running: &Running) -> String {
+        let mut text = self.metrics.render();
+        text.push_str(&latency::heading());
+        for route in running.active_routes() {
+            text.push_str(&route.stats.latency.render(&route.name));
+        }
+        text
     }
-    text
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response<Bytes> {

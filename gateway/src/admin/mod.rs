@@ -1,4 +1,4 @@
-//! The admin address: metrics, health and the status page.
+//! The admin address: health, metrics and the status page.
 
 pub(crate) mod endpoints;
 pub(crate) mod page;

@@ -1,5 +1,5 @@
-//! What does the page for people show? Each route's token and how long it still lives, what the last login said, how the last hour went, and which
-//! file is loaded. Plain HTML, that the script only renews.
+//! The status page: per route the token's remaining lifetime, the last login and the last hour, and
+//! which file is loaded. It is plain HTML; the script only refreshes it.
 
 use crate::route::ActiveRoute;
 use crate::server::table::Running;
@@ -13,10 +13,10 @@ pub(crate) const SCRIPT: &str = include_str!("page/status.js");
 
 pub(crate) fn render(running: &Running) -> String {
     let (loaded, disk) = (running.vault.generation(), running.disk());
-    let lives = running.lives();
-    let statuses: Vec<Status> = lives.iter().map(|live| live.source.status()).collect();
-    let without = statuses.iter().filter(|status| status.lifetime.is_none() && status.error.is_some()).count();
-    let title = match without {
+    let routes = running.active_routes();
+    let statuses: Vec<Status> = routes.iter().map(|route| route.source.status()).collect();
+    let down = statuses.iter().filter(|status| status.lifetime.is_none() && status.error.is_some()).count();
+    let title = match down {
         0 => "bootseal-gateway".to_owned(),
         count => format!("{count} down: bootseal-gateway"),
     };
@@ -25,47 +25,47 @@ pub(crate) fn render(running: &Running) -> String {
     );
     let on_disk = match disk.generation {
         Some(generation) => format!("generation {generation}"),
-        None => "not readable, or not signed as it should be".into(),
+        None => "not readable, or its signature is invalid".into(),
     };
     let _ = writeln!(
         page,
         "<p>Loaded: generation {loaded}. On disk: {on_disk}.</p>\n<p><small>{}</small></p>",
-        text(&running.vault.vault_id().to_string())
+        escape(&running.vault.vault_id().to_string())
     );
     if let Some(refused) = &disk.refused {
         let _ =
-            writeln!(page, "<p class=\"warning\" role=\"alert\">The file on disk is not taken: {}</p>", text(refused));
+            writeln!(page, "<p class=\"warning\" role=\"alert\">The file on disk was not accepted: {}</p>", escape(refused));
     }
     page.push_str("<section class=\"routes\">\n");
-    for (live, status) in lives.iter().zip(&statuses) {
-        route(&mut page, live, status);
+    for (active, status) in routes.iter().zip(&statuses) {
+        route(&mut page, active, status);
     }
-    page.push_str("</section>\n</main>\n<p><small id=\"note\">As it was when this page was loaded.</small></p>\n</body>\n</html>\n");
+    page.push_str("</section>\n</main>\n<p><small id=\"note\">As of the time this page was loaded.</small></p>\n</body>\n</html>\n");
     page
 }
 
-fn route(page: &mut String, live: &ActiveRoute, status: &Status) {
+fn route(page: &mut String, route: &ActiveRoute, status: &Status) {
     let class = match (&status.lifetime, &status.error) {
         (Some(_), None) => "good",
         (None, None) => "none",
         (Some(_), Some(_)) => "old",
         (None, Some(_)) => "bad",
     };
-    let _ = writeln!(page, "<article class=\"{class}\" id=\"{0}\">\n<h2>{0}</h2>", text(&live.name));
+    let _ = writeln!(page, "<article class=\"{class}\" id=\"{0}\">\n<h2>{0}</h2>", escape(&route.name));
     let _ = writeln!(
         page,
         "<p>{}{} → {}</p>",
-        text(&live.route.listen.to_string()),
-        text(&live.route.prefix),
-        text(live.route.upstream.as_str())
+        escape(&route.config.listen.to_string()),
+        escape(&route.config.prefix),
+        escape(route.config.upstream.as_str())
     );
     lifetime(page, status);
     page.push_str("<dl>\n");
     let token = match (&status.lifetime, status.logging_in) {
         (Some((lifetime, left)), _) => format!("{} left of {}", span(*left), span(*lifetime)),
-        (None, true) => "being fetched".into(),
+        (None, true) => "login in progress".into(),
         (None, false) if status.error.is_some() => "none".into(),
-        (None, false) => "none yet: it is fetched for the first call".into(),
+        (None, false) => "none yet: the first call fetches one".into(),
     };
     row(page, "Token", &token);
     let login = match &status.last_login {
@@ -73,7 +73,7 @@ fn route(page: &mut String, live: &ActiveRoute, status: &Status) {
         Some(last) => {
             let ago = SystemTime::now().duration_since(last.at).unwrap_or_default();
             match &last.said {
-                Ok(status) => format!("{} ago: a token (status {status})", span(ago)),
+                Ok(status) => format!("{} ago: token received (status {status})", span(ago)),
                 Err(error) => format!("{} ago: {error}", span(ago)),
             }
         }
@@ -88,26 +88,26 @@ fn route(page: &mut String, live: &ActiveRoute, status: &Status) {
         "Since start",
         &format!(
             "{}, {}, {} rejected",
-            many(counts.logins, "login"),
-            many(counts.refreshes, "refresh"),
-            many(counts.rejections, "token")
+            counted(counts.logins, "login"),
+            counted(counts.refreshes, "refresh"),
+            counted(counts.rejections, "token")
         ),
     );
-    let hour = live.counted.history.hour(Instant::now());
+    let hour = route.stats.history.hour(Instant::now());
     let (calls, errors) = hour.iter().fold((0u64, 0u64), |(calls, errors), minute| {
         (calls + u64::from(minute.calls), errors + u64::from(minute.errors))
     });
-    row(page, "Last hour", &format!("{}, {}", many(calls, "call"), many(errors, "error")));
+    row(page, "Last hour", &format!("{}, {}", counted(calls, "call"), counted(errors, "error")));
     page.push_str("</dl>\n");
-    picture(page, &hour);
+    chart(page, &hour);
     page.push_str("</article>\n");
 }
 
 fn row(page: &mut String, name: &str, value: &str) {
-    let _ = writeln!(page, "<dt>{name}</dt><dd>{}</dd>", text(value));
+    let _ = writeln!(page, "<dt>{name}</dt><dd>{}</dd>", escape(value));
 }
 
-/// A bar that runs down.
+/// A bar that shrinks with the token's remaining lifetime.
 fn lifetime(page: &mut String, status: &Status) {
     let part = match status.lifetime {
         Some((lifetime, left)) if !lifetime.is_zero() => left.as_secs_f64() / lifetime.as_secs_f64(),
@@ -116,16 +116,16 @@ fn lifetime(page: &mut String, status: &Status) {
     let percent = (part.clamp(0.0, 1.0) * 1000.0).round() / 10.0;
     let _ = writeln!(
         page,
-        "<svg class=\"life\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{percent} % of the token's life left\"><rect class=\"track\" width=\"100\" height=\"1\"/><rect class=\"left\" width=\"{percent}\" height=\"1\"/></svg>"
+        "<svg class=\"life\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{percent} % of the token's lifetime left\"><rect class=\"track\" width=\"100\" height=\"1\"/><rect class=\"left\" width=\"{percent}\" height=\"1\"/></svg>"
     );
 }
 
-/// A column a minute, the oldest on the left; errors from below in another colour.
-fn picture(page: &mut String, hour: &[Minute]) {
+/// One column per minute, the oldest on the left. Errors are drawn over calls, in another colour.
+fn chart(page: &mut String, hour: &[Minute]) {
     let most = hour.iter().map(|minute| minute.calls).max().unwrap_or(0).max(1);
     let _ = write!(
         page,
-        "<svg class=\"hour\" viewBox=\"0 0 {} 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Calls of the last hour, at most {most} in a minute\">",
+        "<svg class=\"hour\" viewBox=\"0 0 {} 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Calls in the last hour, at most {most} per minute\">",
         hour.len()
     );
     let height = |count: u32| (f64::from(count) / f64::from(most) * 100.0).ceil();
@@ -154,7 +154,7 @@ fn span(time: Duration) -> String {
     }
 }
 
-fn many(count: u64, one: &str) -> String {
+fn counted(count: u64, one: &str) -> String {
     let plural = match (count, one.strip_suffix('h')) {
         (1, _) => "",
         (_, Some(_)) => "es",
@@ -163,18 +163,18 @@ fn many(count: u64, one: &str) -> String {
     format!("{count} {one}{plural}")
 }
 
-/// As text of HTML, also within an attribute.
-fn text(given: &str) -> String {
-    let mut text = String::with_capacity(given.len());
-    for character in given.chars() {
+/// Escapes a text for HTML, also inside an attribute.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
         match character {
-            '&' => text.push_str("&amp;"),
-            '<' => text.push_str("&lt;"),
-            '>' => text.push_str("&gt;"),
-            '"' => text.push_str("&quot;"),
-            '\'' => text.push_str("&#39;"),
-            other => text.push(other),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
         }
     }
-    text
+    escaped
 }

@@ -1,4 +1,5 @@
-//! Is the running gateway ready? Asked by a program of its own, for probes that cannot speak HTTP, or images without curl.
+//! The verb `healthy`: a readiness probe for container images without curl and for supervisors that
+//! run a program.
 
 use bootseal_core::{Gateway, Listen, SealedFile};
 use std::io::{self, Read, Write};
@@ -6,12 +7,13 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-const WITHIN: Duration = Duration::from_secs(2);
+/// For the connection, and for the response.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `Ok` where it is ready.
+/// Asks the gateway at `admin`, or at the admin address that `file` names.
 ///
 /// # Errors
-/// Why it is not, in words.
+/// Why it is not ready, as a text for people.
 pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
     let admin = match admin {
         Some(admin) => admin,
@@ -22,10 +24,11 @@ pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
     if status == "200" { Ok(()) } else { Err(format!("{admin}: not ready (status {status})")) }
 }
 
-/// Where the file says that it can be asked. Its signature has to hold; whose it is does not matter for a question.
+/// Reads the admin address from the file. The signature must be valid, but nobody needs to trust the
+/// signer: the address is only asked a question.
 fn admin_of(file: &Path) -> Result<Listen, String> {
     let gateway = SealedFile::read(file).and_then(|file| file.verify(&[])).and_then(|file| Gateway::read(&file));
-    let help = "say where it can be asked, and no file is read: --admin 127.0.0.1:9300";
+    let help = "give the admin address, so that no file is read: --admin 127.0.0.1:9300";
     let admin = gateway.map_err(|error| format!("{error}\nOr {help}"))?.admin;
     admin.ok_or_else(|| format!("{} has no gateway.admin; {help}", file.display()))
 }
@@ -37,7 +40,7 @@ fn get(admin: &Listen) -> io::Result<String> {
     let mut stream: Box<dyn Stream> = match admin {
         Listen::Tcp(address) => {
             let mut address = *address;
-            // Listening everywhere includes here.
+            // An unspecified address (0.0.0.0) cannot be connected to; loopback is part of it.
             if address.ip().is_unspecified() {
                 address.set_ip(if address.is_ipv4() {
                     [127, 0, 0, 1].into()
@@ -45,14 +48,14 @@ fn get(admin: &Listen) -> io::Result<String> {
                     std::net::Ipv6Addr::LOCALHOST.into()
                 });
             }
-            let stream = TcpStream::connect_timeout(&address, WITHIN)?;
-            stream.set_read_timeout(Some(WITHIN))?;
+            let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             Box::new(stream)
         }
         #[cfg(unix)]
         Listen::Unix(path) => {
             let stream = std::os::unix::net::UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(WITHIN))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             Box::new(stream)
         }
         #[cfg(not(unix))]
@@ -60,6 +63,7 @@ fn get(admin: &Listen) -> io::Result<String> {
     };
     stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut response = [0; 64];
+    // The status line is enough.
     let length = stream.read(&mut response)?;
     Ok(String::from_utf8_lossy(&response[..length]).into_owned())
 }

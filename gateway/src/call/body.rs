@@ -1,8 +1,8 @@
-//! How do bodies pass? Piece by piece, at the pace of who reads them; trailers cleaned, the token starred out, and a call counted as long as its
-//! answer runs.
+//! Streaming bodies in both directions: piece by piece, at the pace of the reader, with filtered
+//! trailers and a redacted token.
 
 use crate::route::{ActiveRoute, InFlight};
-use crate::rules::redact::Mask;
+use crate::rules::redact::Redactor;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -14,22 +14,22 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
 
-type Boxed = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A caller may send slowly; it may not stand still.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long a caller's body may pause. It may be slow, but not stand still.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Whether, and how, a caller's body broke off: then the upstream is not to blame.
+/// Why a caller's body broke off, if it did; then the upstream is not to blame.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Broken(Arc<OnceLock<String>>);
+pub(crate) struct UploadFailure(Arc<OnceLock<String>>);
 
-impl Broken {
+impl UploadFailure {
     pub(crate) fn why(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }
 }
 
-/// What is said of a body that ended before its end.
+/// Describes a body that ended early, to follow "the body".
 pub(crate) fn broke_off(error: &hyper::Error) -> String {
     format!("broke off: {error}")
 }
@@ -37,43 +37,43 @@ pub(crate) fn broke_off(error: &hyper::Error) -> String {
 /// A caller's body on its way to the upstream.
 pub(crate) struct ToUpstream {
     body: Incoming,
-    live: Arc<ActiveRoute>,
-    broken: Broken,
-    /// Runs while the next piece is waited for.
+    route: Arc<ActiveRoute>,
+    failure: UploadFailure,
+    /// Runs while the next piece is awaited.
     idle: Option<Pin<Box<Sleep>>>,
 }
 
 impl ToUpstream {
-    pub(crate) fn of(body: Incoming, live: &Arc<ActiveRoute>, broken: &Broken) -> ToUpstream {
-        ToUpstream { body, live: live.clone(), broken: broken.clone(), idle: None }
+    pub(crate) fn of(body: Incoming, route: &Arc<ActiveRoute>, failure: &UploadFailure) -> ToUpstream {
+        ToUpstream { body, route: route.clone(), failure: failure.clone(), idle: None }
     }
 
-    fn break_off(&self, why: String) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+    fn fail(&self, why: String) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let error = io::Error::other(format!("the caller's body {why}"));
-        let _ = self.broken.0.set(why);
+        let _ = self.failure.0.set(why);
         Poll::Ready(Some(Err(error.into())))
     }
 }
 
 impl Body for ToUpstream {
     type Data = Bytes;
-    type Error = Boxed;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE)));
+            let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE_TIMEOUT)));
             ready!(idle.as_mut().poll(cx));
-            return self.break_off(format!("did not go on within {IDLE:?}"));
+            return self.fail(format!("stalled for more than {IDLE_TIMEOUT:?}"));
         };
         self.idle = None;
         match frame {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    self.live.headers.trailers_to_upstream(trailers);
+                    self.route.headers.trailers_to_upstream(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => self.break_off(broke_off(&error)),
+            Some(Err(error)) => self.fail(broke_off(&error)),
             None => Poll::Ready(None),
         }
     }
@@ -87,41 +87,41 @@ impl Body for ToUpstream {
     }
 }
 
-/// The body of an answer.
+/// The body of a response to the caller.
 pub(crate) enum ToCaller {
-    /// Of the gateway's own.
+    /// The gateway's own.
     Own(Option<Bytes>),
     /// The upstream's.
-    Passing(Box<Passing>),
+    Relayed(Box<RelayedBody>),
 }
 
 impl ToCaller {
-    /// A whole answer of the gateway's own.
+    /// Makes a complete response of the gateway's own.
     pub(crate) fn own(response: Response<Bytes>) -> Response<ToCaller> {
         response.map(|text| ToCaller::Own(Some(text)))
     }
 }
 
 /// An upstream's body on its way to the caller.
-pub(crate) struct Passing {
+pub(crate) struct RelayedBody {
     pub(crate) body: bootseal::ResponseBody<Incoming>,
-    pub(crate) mask: Mask,
-    pub(crate) live: Arc<ActiveRoute>,
+    pub(crate) redactor: Redactor,
+    pub(crate) route: Arc<ActiveRoute>,
     pub(crate) _in_flight: InFlight,
-    /// What comes behind what was held back.
+    /// Trailers that wait behind bytes the redactor held back.
     pub(crate) after: Option<Frame<Bytes>>,
 }
 
-impl Passing {
-    fn cleaned(&self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
+impl RelayedBody {
+    fn filtered(&self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
         if let Some(trailers) = frame.trailers_mut() {
-            self.live.headers.to_caller(trailers, false);
-            self.mask.headers(trailers);
+            self.route.headers.to_caller(trailers, false);
+            self.redactor.headers(trailers);
         }
         frame
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(after) = self.after.take() {
             return Poll::Ready(Some(Ok(after)));
         }
@@ -134,8 +134,8 @@ impl Passing {
             let piece = match frame.map(Frame::into_data) {
                 Some(Ok(piece)) => piece,
                 Some(Err(other)) => {
-                    let other = self.cleaned(other);
-                    return Poll::Ready(Some(Ok(match self.mask.rest() {
+                    let other = self.filtered(other);
+                    return Poll::Ready(Some(Ok(match self.redactor.rest() {
                         Some(rest) => {
                             self.after = Some(other);
                             Frame::data(rest)
@@ -143,10 +143,10 @@ impl Passing {
                         None => other,
                     })));
                 }
-                None => return Poll::Ready(self.mask.rest().map(|rest| Ok(Frame::data(rest)))),
+                None => return Poll::Ready(self.redactor.rest().map(|rest| Ok(Frame::data(rest)))),
             };
             let last = self.body.is_end_stream();
-            let piece = self.mask.piece(piece, last);
+            let piece = self.redactor.piece(piece, last);
             if !piece.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
@@ -156,20 +156,20 @@ impl Passing {
 
 impl Body for ToCaller {
     type Data = Bytes;
-    type Error = Boxed;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Boxed>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut *self {
             ToCaller::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            ToCaller::Passing(passing) => passing.poll(cx),
+            ToCaller::Relayed(relayed) => relayed.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             ToCaller::Own(text) => text.is_none(),
-            ToCaller::Passing(passing) => {
-                passing.body.is_end_stream() && passing.mask.held() == 0 && passing.after.is_none()
+            ToCaller::Relayed(relayed) => {
+                relayed.body.is_end_stream() && relayed.redactor.held() == 0 && relayed.after.is_none()
             }
         }
     }
@@ -177,11 +177,11 @@ impl Body for ToCaller {
     fn size_hint(&self) -> SizeHint {
         match self {
             ToCaller::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-            ToCaller::Passing(passing) => {
-                let hint = passing.body.size_hint();
-                // What is held back is still to come.
+            ToCaller::Relayed(relayed) => {
+                let hint = relayed.body.size_hint();
+                // Bytes that the redactor holds back are still to come.
                 match hint.exact() {
-                    Some(exact) => SizeHint::with_exact(exact + passing.mask.held()),
+                    Some(exact) => SizeHint::with_exact(exact + relayed.redactor.held()),
                     None => hint,
                 }
             }

@@ -1,12 +1,12 @@
-//! What becomes of one call? Looked at, sent on with the token, answered; or a problem that says whose fault it is.
+//! Forwarding of one call: checked, sent with the token, answered; or a problem that says who failed.
 
-use crate::call::body::{Broken, Passing, ToCaller, ToUpstream, broke_off};
-use crate::framing::strict_stream::Watch;
+use crate::call::body::{RelayedBody, ToCaller, ToUpstream, UploadFailure, broke_off};
+use crate::framing::connection_state::ConnectionState;
 use crate::route::{ActiveRoute, InFlight};
-use crate::rules::callers::{Peer, not_led_here};
+use crate::rules::callers::{Peer, refuse_foreign_page};
 use crate::rules::headers::{asks_for_upgrade, is_websocket};
 use crate::rules::problem::Problem;
-use crate::rules::redact::Mask;
+use crate::rules::redact::Redactor;
 use crate::rules::rewrite;
 use bootseal::Payload;
 use http::header::HOST;
@@ -23,105 +23,112 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
-/// A body that is kept for a replay has to come in within this time.
-const WHOLE_WITHIN: Duration = Duration::from_secs(60);
+/// How long a body that is kept for a replay may take to come in.
+const BUFFER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where a call came in.
+/// What is known of a caller's connection.
 pub(crate) struct CallerInfo {
     pub(crate) peer: Peer,
-    /// Only this machine can reach the address, so `Host` names it.
+    /// The address is loopback, so only this machine reaches it, and `Host` has to name it.
     pub(crate) loopback: bool,
-    pub(crate) watch: Arc<Watch>,
-    /// Changes, or has no sender any more, when all has to end.
+    pub(crate) connection: Arc<ConnectionState>,
+    /// Its sender is dropped when every connection has to end.
     pub(crate) until: watch::Receiver<()>,
 }
 
-/// Answers one call by one of the routes of its address.
+/// Answers one call with the route, of those of its address, whose prefix matches.
 pub(crate) async fn response(
-    came: &CallerInfo,
+    caller: &CallerInfo,
     routes: &[Arc<ActiveRoute>],
     request: Box<Request<Incoming>>,
 ) -> Response<ToCaller> {
     let since = Instant::now();
-    let live = match find(routes, &request) {
-        Ok(live) => live,
+    let route = match find(routes, &request) {
+        Ok(route) => route,
         Err(problem) => {
             metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
             return ToCaller::own(problem.response(""));
         }
     };
-    let response = match pass(came, live, request).await {
+    let response = match forward(caller, route, request).await {
         Ok(response) => response,
         Err(problem) => {
-            live.counted.failed(&problem);
-            ToCaller::own(problem.response(&live.name))
+            route.stats.failed(&problem);
+            ToCaller::own(problem.response(&route.name))
         }
     };
-    live.counted.responded(response.status().as_u16(), since);
+    route.stats.responded(response.status().as_u16(), since);
     response
 }
 
-/// The route with the longest prefix that fits.
+/// Finds the route with the longest prefix that matches.
 fn find<'a>(routes: &'a [Arc<ActiveRoute>], request: &Request<Incoming>) -> Result<&'a Arc<ActiveRoute>, Problem> {
-    // TRACK is TRACE by another name; and some servers read a method in any case.
+    // TRACK is another name for TRACE; and some servers ignore the case of a method.
     let refused = ["TRACE", "TRACK", "CONNECT"];
     if refused.iter().any(|method| request.method().as_str().eq_ignore_ascii_case(method)) {
         return Err(Problem::method());
     }
     let path = request.uri().path();
     if !path.starts_with('/') {
-        return Err(Problem::target("The target is no path."));
+        return Err(Problem::target("The target is not a path."));
     }
-    let fits = routes.iter().filter(|live| live.target.is_for(path));
-    fits.max_by_key(|live| live.target.prefix().len()).ok_or_else(|| {
-        let prefixes: Vec<&str> = routes.iter().map(|live| live.target.prefix()).collect();
+    let matching = routes.iter().filter(|route| route.target.matches(path));
+    matching.max_by_key(|route| route.target.prefix().len()).ok_or_else(|| {
+        let prefixes: Vec<&str> = routes.iter().map(|route| route.target.prefix()).collect();
         Problem::no_route(path, &prefixes)
     })
 }
 
-async fn pass(
-    came: &CallerInfo,
-    live: &Arc<ActiveRoute>,
+async fn forward(
+    caller: &CallerInfo,
+    route: &Arc<ActiveRoute>,
     mut request: Box<Request<Incoming>>,
 ) -> Result<Response<ToCaller>, Problem> {
-    if came.loopback {
-        not_led_here(request.uri(), request.headers(), live.check.asks_for_key())?;
+    if caller.loopback {
+        refuse_foreign_page(request.uri(), request.headers(), route.check.asks_for_key())?;
     }
-    live.check.lets(came.peer, request.headers())?;
-    let asked = live.target.uri(request.uri()).map_err(Problem::target)?;
-    let in_flight = InFlight::of(&live.counted, &came.watch);
-    let (named, authority) = (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
+    route.check.authorize(caller.peer, request.headers())?;
+    let uri = route.target.uri(request.uri()).map_err(Problem::target)?;
+    let in_flight = InFlight::of(&route.stats, &caller.connection);
+    let (host, authority) = (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
     let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
     let upgraded = upgrade.then(|| hyper::upgrade::on(&mut *request));
-    let client = if upgrade { &live.upgrades } else { &live.client };
+    let client = if upgrade { &route.upgrade_client } else { &route.client };
     let (parts, body) = request.into_parts();
-    let (payload, broken) = payload(live, body).await?;
+    let (payload, upload_failure) = payload(route, body).await?;
     let (mut response, token) =
-        client.forward(outgoing(live, parts, payload, &asked, upgrade)).await.map_err(|error| {
-            match broken.as_ref().and_then(Broken::why) {
-                Some(why) => broken_body(why),
-                None => Problem::of(&error, || live.source.status().held_for),
+        client.forward(to_upstream(route, parts, payload, &uri, upgrade)).await.map_err(|error| {
+            // If the caller's body broke off, the upstream is not to blame.
+            match upload_failure.as_ref().and_then(UploadFailure::why) {
+                Some(why) => incomplete_body(why),
+                None => Problem::from_error(&error, || route.source.status().held_for),
             }
         })?;
     let theirs = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
     if theirs.is_some() && !(upgrade && is_websocket(response.headers())) {
-        return Err(Problem::unasked());
+        return Err(Problem::unexpected_upgrade());
     }
-    let mask = Mask::of(token);
+    let redactor = Redactor::of(token);
     let (parts, body) = response.into_parts();
     let mut headers = parts.headers;
-    live.headers.to_caller(&mut headers, theirs.is_some());
-    if rewrite::lead_somewhere(&headers) {
-        rewrite::rewrite(&live.target, &origin(named, authority), &asked, &mut headers);
+    route.headers.to_caller(&mut headers, theirs.is_some());
+    if rewrite::has_links(&headers) {
+        rewrite::rewrite(&route.target, &origin(host, authority), &uri, &mut headers);
     }
-    mask.headers(&mut headers);
+    redactor.headers(&mut headers);
     let body = match (theirs, upgraded) {
         (Some(theirs), Some(ours)) => {
-            join(came, ours, theirs, mask, in_flight);
+            relay_upgraded(caller, ours, theirs, redactor, in_flight);
             ToCaller::Own(None)
         }
         _ => {
-            ToCaller::Passing(Box::new(Passing { body, mask, live: live.clone(), _in_flight: in_flight, after: None }))
+            ToCaller::Relayed(Box::new(RelayedBody {
+                body,
+                redactor,
+                route: route.clone(),
+                _in_flight: in_flight,
+                after: None,
+            }))
         }
     };
     let mut response = Response::new(body);
@@ -130,56 +137,73 @@ async fn pass(
     Ok(response)
 }
 
-fn outgoing(live: &ActiveRoute, parts: Parts, payload: Payload, to: &Uri, upgrade: bool) -> Request<Payload> {
+fn to_upstream(
+    route: &ActiveRoute,
+    parts: Parts,
+    payload: Payload,
+    uri: &Uri,
+    upgrade: bool,
+) -> Request<Payload> {
     let mut out = Request::new(payload);
     *out.method_mut() = parts.method;
-    *out.uri_mut() = to.clone();
+    *out.uri_mut() = uri.clone();
     *out.headers_mut() = parts.headers;
-    live.headers.to_upstream(out.headers_mut(), upgrade);
+    route.headers.to_upstream(out.headers_mut(), upgrade);
     out
 }
 
-/// A body up to the route's limit whole, so that it can be sent once more; a longer one, or one of unknown length, as it comes in.
-async fn payload(live: &Arc<ActiveRoute>, body: Incoming) -> Result<(Payload, Option<Broken>), Problem> {
+/// Buffers a body up to the route's limit, so that it can be sent again after a rejected token; a
+/// longer one, or one of unknown length, is streamed.
+async fn payload(
+    route: &Arc<ActiveRoute>,
+    body: Incoming,
+) -> Result<(Payload, Option<UploadFailure>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
-        Some(length) if length <= live.route.replay_body_limit as u64 => {
-            let whole = Box::pin(tokio::time::timeout(WHOLE_WITHIN, body.collect())).await;
-            let whole = whole.map_err(|_| broken_body(&format!("did not come in within {WHOLE_WITHIN:?}")))?;
-            let whole = whole.map_err(|error| broken_body(&broke_off(&error)))?;
+        Some(length) if length <= route.config.replay_body_limit as u64 => {
+            let whole = Box::pin(tokio::time::timeout(BUFFER_TIMEOUT, body.collect())).await;
+            let whole = whole.map_err(|_| incomplete_body(&format!("did not arrive within {BUFFER_TIMEOUT:?}")))?;
+            let whole = whole.map_err(|error| incomplete_body(&broke_off(&error)))?;
             let trailers = whole.trailers().cloned();
             match trailers {
                 None => Payload::Whole(whole.to_bytes()),
                 Some(mut trailers) => {
-                    live.headers.trailers_to_upstream(&mut trailers);
+                    route.headers.trailers_to_upstream(&mut trailers);
                     Payload::Trailed(whole.to_bytes(), trailers)
                 }
             }
         }
         _ => {
-            let broken = Broken::default();
-            let body = reqwest::Body::wrap(ToUpstream::of(body, live, &broken));
-            return Ok((Payload::Streamed(body), Some(broken)));
+            let failure = UploadFailure::default();
+            let body = reqwest::Body::wrap(ToUpstream::of(body, route, &failure));
+            return Ok((Payload::Streamed(body), Some(failure)));
         }
     };
     Ok((payload, None))
 }
 
-fn broken_body(why: &str) -> Problem {
-    Problem::body(format!("Its body {why}."))
+fn incomplete_body(why: &str) -> Problem {
+    Problem::body(format!("The body of the call {why}."))
 }
 
-/// The gateway as the caller calls it.
-fn origin(named: Option<HeaderValue>, authority: Option<Authority>) -> String {
-    let named = named.as_ref().and_then(|host| host.to_str().ok());
-    let authority = named.or(authority.as_ref().map(Authority::as_str));
+/// Returns the gateway's origin as this caller addressed it.
+fn origin(host: Option<HeaderValue>, authority: Option<Authority>) -> String {
+    let host = host.as_ref().and_then(|host| host.to_str().ok());
+    let authority = host.or(authority.as_ref().map(Authority::as_str));
     format!("http://{}", authority.unwrap_or("localhost"))
 }
 
-/// Two connections that speak another protocol now, until either goes away.
-fn join(came: &CallerInfo, ours: OnUpgrade, theirs: OnUpgrade, mask: Mask, in_flight: InFlight) {
-    came.watch.upgraded();
-    let mut until = came.until.clone();
+/// Relays between two upgraded connections until one of them ends, or the address is closed. Only
+/// what the upstream sends is redacted.
+fn relay_upgraded(
+    caller: &CallerInfo,
+    ours: OnUpgrade,
+    theirs: OnUpgrade,
+    redactor: Redactor,
+    in_flight: InFlight,
+) {
+    caller.connection.set_upgraded();
+    let mut until = caller.until.clone();
     tokio::spawn(async move {
         let _in_flight = in_flight;
         let both = async {
@@ -190,7 +214,7 @@ fn join(came: &CallerInfo, ours: OnUpgrade, theirs: OnUpgrade, mask: Mask, in_fl
                 tokio::io::copy(&mut from_caller, &mut to_upstream).await?;
                 to_upstream.shutdown().await
             };
-            let _ = tokio::try_join!(up, mask.stream(from_upstream, to_caller));
+            let _ = tokio::try_join!(up, redactor.stream(from_upstream, to_caller));
         };
         tokio::select! {
             () = both => {}

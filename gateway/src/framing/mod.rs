@@ -1,3 +1,6 @@
-//! Strict HTTP/1.1 framing of what callers send.
+//! Strict HTTP/1.1 framing of everything a caller sends, below the HTTP library.
 
-pub mod strict_stream;
+pub(crate) mod connection_state;
+pub(crate) mod strict_stream;
+
+pub(crate) mod machine;

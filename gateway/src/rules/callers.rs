@@ -1,4 +1,4 @@
-//! Who may use a route? Who holds its key, or is the right user of this machine; and no page of a browser that was led here.
+//! Authentication of callers: by the route's key, or by user id; never a foreign page in a browser.
 
 use crate::rules::problem::Problem;
 use bootseal::{Kind, Result, Secret, Secrets};
@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a route asks of its callers.
+/// What a route requires of its callers.
 #[derive(Clone, Debug)]
-pub(crate) enum Check {
-    /// Whoever reaches the address.
-    Nobody,
+pub(crate) enum CallerCheck {
+    /// Nothing: any caller that reaches the address may use it.
+    Open,
     Bearer(Secret),
     Basic {
         user: String,
@@ -22,118 +22,123 @@ pub(crate) enum Check {
     Uid(Vec<u32>),
 }
 
-/// Where a connection comes from.
+/// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Peer {
     Tcp,
-    /// The user at the other end, where the system says so.
+    /// The user id at the other end, if the system reports it.
     Unix(Option<u32>),
 }
 
-impl Check {
-    pub(crate) fn of(vault: &Secrets, route: &Route) -> Result<Check> {
+impl CallerCheck {
+    pub(crate) fn of(vault: &Secrets, route: &Route) -> Result<CallerCheck> {
         let secret = |name: &str| -> Result<Secret> {
             let path = route.table.child(name)?.to_string();
             let key = vault.secret(&path)?;
             if key.is_empty() {
                 let error = bootseal_core::Error::new(
                     Kind::Malformed,
-                    format!("`{path}` is empty, and would let everybody in"),
+                    format!("`{path}` is empty: every caller would be let in"),
                 );
                 return Err(error
-                    .with_help(format!("Give callers a key to show: bootseal set {path} --generate"))
+                    .with_help(format!("Generate a key for the callers: bootseal set {path} --generate"))
                     .into());
             }
             Ok(key)
         };
         Ok(match &route.callers {
-            None => Check::Nobody,
-            Some(Callers::Bearer(name)) => Check::Bearer(secret(name)?),
-            Some(Callers::Basic { user, password }) => Check::Basic { user: user.clone(), password: secret(password)? },
-            Some(Callers::Uid(uids)) => Check::Uid(uids.clone()),
+            None => CallerCheck::Open,
+            Some(Callers::Bearer(name)) => CallerCheck::Bearer(secret(name)?),
+            Some(Callers::Basic { user, password }) => CallerCheck::Basic { user: user.clone(), password: secret(password)? },
+            Some(Callers::Uid(uids)) => CallerCheck::Uid(uids.clone()),
         })
     }
 
-    pub(crate) fn same_as(&self, other: &Check) -> bool {
+    pub(crate) fn same_as(&self, other: &CallerCheck) -> bool {
         match (self, other) {
-            (Check::Nobody, Check::Nobody) => true,
-            (Check::Bearer(one), Check::Bearer(other)) => one.same_as(other),
-            (Check::Basic { user, password }, Check::Basic { user: other, password: others }) => {
+            (CallerCheck::Open, CallerCheck::Open) => true,
+            (CallerCheck::Bearer(one), CallerCheck::Bearer(other)) => one.same_as(other),
+            (CallerCheck::Basic { user, password }, CallerCheck::Basic { user: other, password: others }) => {
                 user == other && password.same_as(others)
             }
-            (Check::Uid(one), Check::Uid(other)) => one == other,
+            (CallerCheck::Uid(one), CallerCheck::Uid(other)) => one == other,
             _ => false,
         }
     }
 
-    /// Whether callers show a key, which a page of a browser does not know.
+    /// Whether callers present a key, which a web page of another site does not know.
     pub(crate) fn asks_for_key(&self) -> bool {
-        matches!(self, Check::Bearer(_) | Check::Basic { .. })
+        matches!(self, CallerCheck::Bearer(_) | CallerCheck::Basic { .. })
     }
 
+    /// Checks one call.
+    ///
     /// # Errors
-    /// 403, never 401: that would be the vendor's word.
-    pub(crate) fn lets(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+    /// 403, never 401: an application would take that for the vendor's.
+    pub(crate) fn authorize(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
-        // Of two one cannot tell which is meant.
+        // Of two headers it is unclear which one is meant.
         let given = given.next().filter(|_| given.next().is_none()).map(HeaderValue::as_bytes);
-        let (lets, wants) = match self {
-            Check::Nobody => (true, ""),
-            Check::Bearer(key) => (
-                after(given, b"bearer").is_some_and(|given| key.matches(given)),
-                "It wants the header Authorization: Bearer, with the route's key.",
+        let (authorized, required) = match self {
+            CallerCheck::Open => (true, ""),
+            CallerCheck::Bearer(key) => (
+                credentials(given, b"bearer").is_some_and(|given| key.matches(given)),
+                "The route requires the header Authorization: Bearer with its key.",
             ),
-            Check::Basic { user, password } => {
-                let pair = after(given, b"basic").and_then(|text| {
+            CallerCheck::Basic { user, password } => {
+                let pair = credentials(given, b"basic").and_then(|text| {
                     use base64::prelude::*;
                     BASE64_STANDARD.decode(text).ok()
                 });
-                let lets = pair.is_some_and(|pair| {
-                    let at = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
-                    let (name, rest) = pair.split_at(at);
-                    let right = password.matches(rest.get(1..).unwrap_or_default());
-                    name == user.as_bytes() && right
+                let authorized = pair.is_some_and(|pair| {
+                    let colon = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
+                    let (name, rest) = pair.split_at(colon);
+                    // Before the name is compared, so that a wrong name takes as long as a right one.
+                    let password_matches = password.matches(rest.get(1..).unwrap_or_default());
+                    name == user.as_bytes() && password_matches
                 });
-                (lets, "It wants the header Authorization: Basic, with the route's user and password.")
+                (authorized, "The route requires the header Authorization: Basic with its user and password.")
             }
-            Check::Uid(uids) => (
+            CallerCheck::Uid(uids) => (
                 matches!(peer, Peer::Unix(Some(uid)) if uids.contains(&uid)),
-                "It wants a process of another user, by its number.",
+                "The route requires a caller that runs as one of its user ids.",
             ),
         };
-        if lets { Ok(()) } else { Err(Problem::caller(wants)) }
+        if authorized { Ok(()) } else { Err(Problem::caller(required)) }
     }
 }
 
-/// What follows the scheme.
-fn after<'a>(given: Option<&'a [u8]>, scheme: &[u8]) -> Option<&'a [u8]> {
+/// Returns the credentials behind an authorization scheme.
+fn credentials<'a>(given: Option<&'a [u8]>, scheme: &[u8]) -> Option<&'a [u8]> {
     let (name, rest) = given?.split_at_checked(scheme.len())?;
     (name.eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii())
 }
 
-/// A page of a browser can be led to an address of this machine by a name that its owner points here: then `Host` has that name.
+/// Refuses calls that a foreign web page makes a browser of this machine send. DNS rebinding: the
+/// owner of a name points it to loopback, so `Host` holds that name. A cross-site request: `Origin`
+/// or `Sec-Fetch-Site` says so; with a key it is allowed, because the page had to know the key.
 ///
 /// # Errors
-/// 421 where the call names another host than this machine; 403 where a page of another site sent it.
-pub(crate) fn not_led_here(uri: &Uri, headers: &HeaderMap, with_key: bool) -> Result<(), Problem> {
+/// 421 if the call names another host than this machine; 403 if a page of another site sent it.
+pub(crate) fn refuse_foreign_page(uri: &Uri, headers: &HeaderMap, with_key: bool) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
-    let named = hosts.next().map(HeaderValue::as_bytes);
+    let host = hosts.next().map(HeaderValue::as_bytes);
     if hosts.next().is_some() {
         return Err(Problem::misdirected());
     }
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    if ![named, authority].into_iter().flatten().all(is_this_machine) {
+    if ![host, authority].into_iter().flatten().all(is_this_machine) {
         return Err(Problem::misdirected());
     }
     if with_key {
         return Ok(());
     }
     let own = |origin: &HeaderValue| {
-        let host = origin.as_bytes().strip_prefix(b"http://");
-        host.is_some_and(|host| named.or(authority).is_some_and(|named| named.eq_ignore_ascii_case(host)))
+        let origin = origin.as_bytes().strip_prefix(b"http://");
+        origin.is_some_and(|origin| host.or(authority).is_some_and(|host| host.eq_ignore_ascii_case(origin)))
     };
-    let from_here = |site: &HeaderValue| [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
-    if headers.get_all(ORIGIN).iter().all(own) && headers.get_all(SEC_FETCH_SITE).iter().all(from_here) {
+    let same_site = |site: &HeaderValue| [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
+    if headers.get_all(ORIGIN).iter().all(own) && headers.get_all(SEC_FETCH_SITE).iter().all(same_site) {
         Ok(())
     } else {
         Err(Problem::browser())
@@ -165,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_lets_in_who_holds_it() {
-        let bearer = Check::Bearer(secret("k3y"));
-        let basic = Check::Basic { user: "shop".into(), password: secret("p:w") };
+    fn a_key_lets_in_its_holder() {
+        let bearer = CallerCheck::Bearer(secret("k3y"));
+        let basic = CallerCheck::Basic { user: "shop".into(), password: secret("p:w") };
         for (check, value, lets) in [
             (&bearer, "Bearer k3y", true),
             (&bearer, "bearer  k3y ", true),
@@ -181,30 +186,30 @@ mod tests {
             (&basic, "Basic c2hvcA==", false),
             (&basic, "Basic ***", false),
         ] {
-            assert_eq!(check.lets(Peer::Tcp, &map(&[("authorization", value)])).is_ok(), lets, "{value}");
+            assert_eq!(check.authorize(Peer::Tcp, &map(&[("authorization", value)])).is_ok(), lets, "{value}");
         }
         let twice = map(&[("authorization", "Bearer k3y"), ("authorization", "Bearer other")]);
-        assert_eq!(bearer.lets(Peer::Tcp, &twice).unwrap_err().status, 403);
-        assert!(bearer.lets(Peer::Tcp, &HeaderMap::new()).is_err());
+        assert_eq!(bearer.authorize(Peer::Tcp, &twice).unwrap_err().status, 403);
+        assert!(bearer.authorize(Peer::Tcp, &HeaderMap::new()).is_err());
     }
 
     #[test]
     fn a_user_of_this_machine_is_known_at_a_unix_socket() {
-        let check = Check::Uid(vec![0, 1001]);
+        let check = CallerCheck::Uid(vec![0, 1001]);
         for (peer, lets) in [
             (Peer::Unix(Some(1001)), true),
             (Peer::Unix(Some(1)), false),
             (Peer::Unix(None), false),
             (Peer::Tcp, false),
         ] {
-            assert_eq!(check.lets(peer, &HeaderMap::new()).is_ok(), lets, "{peer:?}");
+            assert_eq!(check.authorize(peer, &HeaderMap::new()).is_ok(), lets, "{peer:?}");
         }
     }
 
     #[test]
     fn a_page_that_was_led_here_is_refused() {
         let call = |headers: &[(&str, &str)], key| {
-            not_led_here(&"/x".parse().unwrap(), &map(headers), key).map_err(|problem| problem.status.as_u16())
+            refuse_foreign_page(&"/x".parse().unwrap(), &map(headers), key).map_err(|problem| problem.status.as_u16())
         };
         for (host, expected) in [
             ("127.0.0.1:9301", Ok(())),
@@ -233,7 +238,7 @@ mod tests {
             Ok(())
         );
         assert_eq!(call(&[host, ("origin", "https://shop.example")], true), Ok(()), "it shows a key");
-        let absolute = not_led_here(&"http://evil.example/x".parse().unwrap(), &map(&[host]), false);
+        let absolute = refuse_foreign_page(&"http://evil.example/x".parse().unwrap(), &map(&[host]), false);
         assert_eq!(absolute.unwrap_err().status, 421);
     }
 }

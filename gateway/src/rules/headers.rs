@@ -1,5 +1,5 @@
-//! Which headers go on, and which end here? Those of one connection (RFC 9110 §7.6.1), the caller's own in the token's place, and whatever
-//! could be taken for ours.
+//! Header rules: removes hop-by-hop headers (RFC 9110 §7.6.1), the caller's own header in the token's
+//! place, and anything that could pass for the gateway's.
 
 use crate::rules::problem::ERROR;
 use bootseal::Profile;
@@ -13,23 +13,24 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// What a route takes off, beside what every proxy does.
+/// What a route removes in addition to what every proxy removes.
 #[derive(Clone, Debug)]
-pub(crate) struct Headers {
-    /// Where the token is put, in lower case, with `-` for `_`.
+pub(crate) struct HeaderRules {
+    /// The headers that carry the token, in lower case, with `-` for `_`.
     inject: Vec<HeaderName>,
-    /// The caller's key stands there.
+    /// `Authorization` carries the caller's key.
     callers_key: bool,
-    /// A newer token stands there in answers.
+    /// The response header that carries a newer token.
     token_header: Option<HeaderName>,
+    /// The response cookie that carries a newer token.
     token_cookie: Option<String>,
 }
 
-impl Headers {
-    pub(crate) fn of(profile: &Profile, callers_key: bool) -> Headers {
+impl HeaderRules {
+    pub(crate) fn of(profile: &Profile, callers_key: bool) -> HeaderRules {
         let names =
             profile.inject.iter().filter_map(|(name, _)| name.to_ascii_lowercase().replace('_', "-").parse().ok());
-        Headers {
+        HeaderRules {
             inject: names.collect(),
             callers_key,
             token_header: match &profile.token {
@@ -43,13 +44,14 @@ impl Headers {
         }
     }
 
-    /// Leaves of a caller's headers what goes to the upstream. `upgrade`: it asks for another protocol, and that is passed on.
+    /// Removes every header that must not reach the upstream. `upgrade`: the call asks for an upgrade
+    /// that is passed on.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, upgrade: bool) {
         let protocol = if upgrade { headers.get(UPGRADE).cloned() } else { None };
         let trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
         hop_by_hop(headers);
-        take_off(headers, &[HOST, EXPECT, TE, ERROR]);
-        self.token_places(headers);
+        remove_all(headers, &[HOST, EXPECT, TE, ERROR]);
+        self.remove_token_headers(headers);
         if self.callers_key {
             headers.remove(AUTHORIZATION);
         }
@@ -62,15 +64,16 @@ impl Headers {
         }
     }
 
-    /// As [`Headers::to_upstream`], of what follows a body.
+    /// As [`HeaderRules::to_upstream`], for the trailers of a body.
     pub(crate) fn trailers_to_upstream(&self, trailers: &mut HeaderMap) {
         hop_by_hop(trailers);
-        take_off(trailers, &[HOST, CONTENT_LENGTH, AUTHORIZATION]);
-        self.token_places(trailers);
+        remove_all(trailers, &[HOST, CONTENT_LENGTH, AUTHORIZATION]);
+        self.remove_token_headers(trailers);
     }
 
-    /// Who reads a header's name as `X_Token` must not find the caller's beside ours.
-    fn token_places(&self, headers: &mut HeaderMap) {
+    /// Removes the headers in the token's place, also spelled with `_` for `-`: an upstream that treats
+    /// both alike must not find the caller's value beside the token.
+    fn remove_token_headers(&self, headers: &mut HeaderMap) {
         for name in &self.inject {
             headers.remove(name);
         }
@@ -84,23 +87,24 @@ impl Headers {
         }
     }
 
-    /// Leaves of an answer's headers what goes to the caller.
+    /// Removes every header that must not reach the caller. `upgraded`: the upstream has agreed to an
+    /// upgrade.
     pub(crate) fn to_caller(&self, headers: &mut HeaderMap, upgraded: bool) {
         let protocol = if upgraded { headers.get(UPGRADE).cloned() } else { None };
         hop_by_hop(headers);
-        // ERROR is ours alone; ALT_SVC would lead past us.
-        take_off(headers, &[ERROR, ALT_SVC]);
+        // Only the gateway may send ERROR; ALT_SVC would lead the caller past the gateway.
+        remove_all(headers, &[ERROR, ALT_SVC]);
         if let Some(name) = &self.token_header {
             headers.remove(name);
         }
         if let Some(cookie) = &self.token_cookie {
-            let is_it = |value: &HeaderValue| {
+            let is_token = |value: &HeaderValue| {
                 let name = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
                 name.trim_ascii() == cookie.as_bytes()
             };
-            if headers.get_all(SET_COOKIE).iter().any(is_it) {
+            if headers.get_all(SET_COOKIE).iter().any(is_token) {
                 let others: Vec<HeaderValue> =
-                    headers.get_all(SET_COOKIE).iter().filter(|value| !is_it(value)).cloned().collect();
+                    headers.get_all(SET_COOKIE).iter().filter(|value| !is_token(value)).cloned().collect();
                 headers.remove(SET_COOKIE);
                 for other in others {
                     headers.append(SET_COOKIE, other);
@@ -114,13 +118,13 @@ impl Headers {
     }
 }
 
-/// Whether one of `names` is there. A head has few, of which nearly none is looked for: to pass over them takes less than to hash each name that
-/// could be there.
+/// Whether one of `names` is present. A head has few headers, and hardly ever one of these: walking
+/// through them once is cheaper than hashing each name.
 pub(crate) fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
     headers.keys().any(|name| names.contains(name))
 }
 
-fn take_off(headers: &mut HeaderMap, names: &[HeaderName]) {
+fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
     if has_any(headers, names) {
         for name in names {
             headers.remove(name);
@@ -128,7 +132,7 @@ fn take_off(headers: &mut HeaderMap, names: &[HeaderName]) {
     }
 }
 
-/// Takes off what belongs to one connection, and what `Connection` says belongs to it.
+/// Removes the headers of one connection, and those that `Connection` declares to be such.
 fn hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -136,7 +140,7 @@ fn hop_by_hop(headers: &mut HeaderMap) {
             .iter()
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
             .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            // A caller could have its own length, or what says who it is, taken off after it was looked at.
+            // Otherwise a caller could have these removed after they were checked.
             .filter(|name| ![HOST, CONTENT_LENGTH, AUTHORIZATION].contains(name))
             .collect();
         for name in named {
@@ -145,18 +149,18 @@ fn hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(CONNECTION);
     }
     let rest = [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE];
-    take_off(headers, &rest);
+    remove_all(headers, &rest);
 }
 
-/// Whether the protocol that is asked for, or agreed on, is the one that is passed on: what else there is, as h2c or TLS, would hide calls in
-/// a connection that has the token.
+/// Whether the upgrade that is asked for, or agreed on, is a WebSocket. No other is passed on: h2c or
+/// TLS would hide further calls in a connection that has the token.
 pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(UPGRADE).iter();
     let websocket = named.next().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
     websocket && named.next().is_none()
 }
 
-/// Whether a call asks for another protocol on its connection, one that is passed on.
+/// Whether a call asks for an upgrade that is passed on.
 pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
     let says = |value: &HeaderValue| {
         value.as_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
@@ -173,8 +177,8 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
     }
 
-    fn headers() -> Headers {
-        Headers {
+    fn headers() -> HeaderRules {
+        HeaderRules {
             inject: vec!["x-token".parse().unwrap()],
             callers_key: true,
             token_header: Some("x-new-token".parse().unwrap()),

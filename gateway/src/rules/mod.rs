@@ -1,4 +1,4 @@
-//! What may pass, and in which form.
+//! Pure rules: which calls and headers may pass, and in which form.
 
 pub(crate) mod callers;
 pub(crate) mod headers;

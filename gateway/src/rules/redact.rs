@@ -1,5 +1,7 @@
-//! How is it kept from the caller? An upstream that repeats what it was sent repeats the token: it is starred out, in heads and in bodies as
-//! they stream by, and in what a WebSocket says.
+//! Redaction of the token in responses: an upstream that echoes its request would echo the token.
+//!
+//! Each occurrence is replaced by stars of the same length, so no length header changes: in header
+//! values, in bodies as they stream through, and in what the upstream sends over a WebSocket.
 
 use bootseal::Token;
 use bytes::{Bytes, BytesMut};
@@ -9,36 +11,38 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const STAR: u8 = b'*';
-/// A shorter token would be found by chance.
-const SHORTEST: usize = 8;
-/// The beginning of a token is held back from this length on, until it is known how it goes on: a stream that pauses is not kept waiting for
-/// less.
-const HOLD: usize = 16;
+/// Shorter tokens are not redacted: they would be found by chance.
+const MIN_TOKEN: usize = 8;
+/// A piece that ends with this many bytes of the token is held back until the next piece shows how
+/// they continue. Fewer bytes are passed on: a stream of events that pauses must not wait because its
+/// last letters happen to begin the token.
+const MIN_HELD: usize = 16;
 
-/// Bytes in which a search of any kind is soon over.
+/// Up to this many bytes the simple search of [`find`] is faster than `memmem`.
 const SHORT: usize = 8 * 1024;
 
-/// Bytes that are read at once of another protocol.
+/// Bytes that are read at once from an upgraded connection.
 const READ: usize = 8 * 1024;
 
-/// Stars out one token.
-pub(crate) struct Mask {
+/// Redacts one token in one response.
+pub(crate) struct Redactor {
     token: Token,
-    /// The end of what went by, up to a token's length less one.
-    before: BytesMut,
-    /// Of it, what was not handed on yet.
+    /// The last bytes of the body so far, redacted: one less than the token has, which is as many as
+    /// an occurrence can have before the next piece begins.
+    tail: BytesMut,
+    /// How many bytes at the end of `tail` were not handed on yet.
     held: usize,
 }
 
-impl Mask {
-    pub(crate) fn of(token: Token) -> Mask {
-        Mask { token, before: BytesMut::new(), held: 0 }
+impl Redactor {
+    pub(crate) fn of(token: Token) -> Redactor {
+        Redactor { token, tail: BytesMut::new(), held: 0 }
     }
 
-    /// In the values of headers or trailers.
+    /// Redacts the values of headers or trailers.
     pub(crate) fn headers(&self, headers: &mut HeaderMap) {
         self.token.expose(|token| {
-            if token.len() < SHORTEST {
+            if token.len() < MIN_TOKEN {
                 return;
             }
             for value in headers.values_mut() {
@@ -51,38 +55,44 @@ impl Mask {
         });
     }
 
-    /// The next piece of a body; `last`: it is known that none follows. What comes back may be shorter, by what is held back, or longer by what
-    /// was.
+    /// Redacts the next piece of a body; `last`: it is known that no piece follows. The result is
+    /// shorter by what is held back now, and longer by what was held back last time.
     pub(crate) fn piece(&mut self, piece: Bytes, last: bool) -> Bytes {
-        let Mask { token, before, held } = self;
+        let Redactor { token, tail, held } = self;
         token.expose(|token| {
-            if token.len() < SHORTEST || before.is_empty() && last && find(&piece, token).is_none() {
+            if token.len() < MIN_TOKEN || tail.is_empty() && last && find(&piece, token).is_none() {
                 return piece;
             }
+            // An occurrence lies within the piece, or across its border with `tail`.
             let border = token.len() - 1;
-            let mut around = before.clone();
+            let mut around = tail.clone();
             around.extend_from_slice(&piece[..border.min(piece.len())]);
             let clean = find(&around, token).is_none() && find(&piece, token).is_none();
-            let unsent = before.len() - *held;
+            // Of `tail`, the bytes up to here were handed on already.
+            let sent = tail.len() - *held;
             if clean && *held == 0 && piece.len() >= border {
-                // Nearly always: nothing is copied but the end.
-                *before = BytesMut::from(&piece[piece.len() - border..]);
-                *held = to_hold(before, token, last);
+                // The usual case: nothing is copied but the tail.
+                *tail = BytesMut::from(&piece[piece.len() - border..]);
+                *held = to_hold(tail, token, last);
                 return piece.slice(..piece.len() - *held);
             }
-            let mut whole = std::mem::take(before);
+            // Everything else is joined and redacted in place. Stars of the same length keep the
+            // offsets of `sent` and `held` valid.
+            let mut whole = std::mem::take(tail);
             whole.extend_from_slice(&piece);
             if !clean {
                 star(&mut whole, token);
             }
-            *before = BytesMut::from(&whole[whole.len() - border.min(whole.len())..]);
-            *held = to_hold(before, token, last).min(whole.len() - unsent);
+            *tail = BytesMut::from(&whole[whole.len() - border.min(whole.len())..]);
+            // Bytes that were sent cannot be held back any more.
+            *held = to_hold(tail, token, last).min(whole.len() - sent);
+            // Held bytes stay in `tail`; what was sent before is not sent again.
             whole.truncate(whole.len() - *held);
-            whole.split_off(unsent).freeze()
+            whole.split_off(sent).freeze()
         })
     }
 
-    /// All that `from` says, to `to`, which is then shut down: for connections that speak another protocol.
+    /// Redacts an upgraded connection: copies all of `from` to `to`, and then shuts `to` down.
     pub(crate) async fn stream(
         mut self,
         mut from: impl AsyncRead + Unpin,
@@ -103,24 +113,25 @@ impl Mask {
         to.shutdown().await
     }
 
-    /// How many bytes are held back.
+    /// Returns how many bytes are held back.
     pub(crate) fn held(&self) -> u64 {
         self.held as u64
     }
 
-    /// What was held back, at the end of a body.
+    /// Returns what was held back, at the end of a body.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
         let held = std::mem::take(&mut self.held);
-        (held > 0).then(|| self.before.split_off(self.before.len() - held).freeze())
+        (held > 0).then(|| self.tail.split_off(self.tail.len() - held).freeze())
     }
 }
 
-/// Where the token is. In what is short, by its least common byte: to prepare the search that is linear whatever it meets takes longer than
-/// this does.
+/// Finds the token. Most pieces are short and do not contain it: there, looking for its rarest byte
+/// is faster than preparing `memmem`, whose advantage is that it stays linear for any input.
 fn find(bytes: &[u8], token: &[u8]) -> Option<usize> {
     if bytes.len() > SHORT {
         return memmem::find(bytes, token);
     }
+    // Upper-case letters are rare in JSON and HTML; E, T and Z stand in numbers and dates.
     let rare = |byte: &u8| byte.is_ascii_uppercase() && !b"ETZ".contains(byte);
     let at = token.iter().position(rare).unwrap_or(0);
     let byte = *token.get(at)?;
@@ -137,12 +148,13 @@ fn star(bytes: &mut [u8], token: &[u8]) {
     }
 }
 
-/// How long the longest beginning of the token is that `end` ends with, where that is long enough to be none by chance.
+/// Returns the length of the longest beginning of the token with which `end` ends, or 0 if that is
+/// so short that it stands there by chance.
 fn to_hold(end: &[u8], token: &[u8], last: bool) -> usize {
     let Some(first) = token.first().filter(|_| !last) else { return 0 };
     let begins = |at: &usize| token.starts_with(&end[*at..]);
-    let begun = memchr::memchr_iter(*first, end).find(begins).map_or(0, |at| end.len() - at);
-    if begun >= HOLD.min(token.len() / 2) { begun } else { 0 }
+    let length = memchr::memchr_iter(*first, end).find(begins).map_or(0, |at| end.len() - at);
+    if length >= MIN_HELD.min(token.len() / 2) { length } else { 0 }
 }
 
 #[cfg(test)]
@@ -174,13 +186,13 @@ mod tests {
         }
     }
 
-    fn through(mask: &mut Mask, pieces: &[&[u8]], known: bool) -> Vec<Vec<u8>> {
+    fn through(redactor: &mut Redactor, pieces: &[&[u8]], known: bool) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
             let last = known && at + 1 == pieces.len();
-            out.push(mask.piece(Bytes::copy_from_slice(piece), last).to_vec());
+            out.push(redactor.piece(Bytes::copy_from_slice(piece), last).to_vec());
         }
-        out.extend(mask.rest().map(|rest| rest.to_vec()));
+        out.extend(redactor.rest().map(|rest| rest.to_vec()));
         out
     }
 
@@ -189,19 +201,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-echo", format!("you sent Bearer {TOKEN}!").parse().unwrap());
         headers.insert("x-other", "as it was".parse().unwrap());
-        Mask::of(token(TOKEN)).headers(&mut headers);
+        Redactor::of(token(TOKEN)).headers(&mut headers);
         assert_eq!(headers["x-echo"], format!("you sent Bearer {}!", "*".repeat(TOKEN.len())));
         assert_eq!(headers["x-other"], "as it was");
     }
 
     #[test]
     fn a_stream_that_pauses_is_not_kept_waiting() {
-        let mut mask = Mask::of(token(TOKEN));
-        assert_eq!(mask.piece(Bytes::from_static(b"data: eyJ0"), false), "data: eyJ0");
-        assert_eq!(mask.piece(Bytes::from_static(b"\n\n"), false), "\n\n");
-        // So long a beginning is none by chance.
-        assert_eq!(mask.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[..20]), false), "");
-        assert_eq!(mask.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[20..]), false), "*".repeat(TOKEN.len()));
+        let mut redactor = Redactor::of(token(TOKEN));
+        assert_eq!(redactor.piece(Bytes::from_static(b"data: eyJ0"), false), "data: eyJ0");
+        assert_eq!(redactor.piece(Bytes::from_static(b"\n\n"), false), "\n\n");
+        // A beginning of this length does not stand there by chance.
+        assert_eq!(redactor.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[..20]), false), "");
+        assert_eq!(redactor.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[20..]), false), "*".repeat(TOKEN.len()));
     }
 
     proptest! {
@@ -221,16 +233,16 @@ mod tests {
                 from = cut;
             }
             pieces.push(&whole[from..]);
-            let out = through(&mut Mask::of(token(TOKEN)), &pieces, known).concat();
+            let out = through(&mut Redactor::of(token(TOKEN)), &pieces, known).concat();
             prop_assert_eq!(out.len(), whole.len());
             let mut expected = whole.clone();
             star(&mut expected, TOKEN.as_bytes());
             let mut run = 0;
             for (at, byte) in out.iter().enumerate() {
-                // Of a token at most its beginning goes out, before it is known to be one.
+                // At most the beginning of a token passes, before it is known to be one.
                 run = if expected[at] == *byte { 0 } else { run + 1 };
                 prop_assert!(*byte == whole[at] || expected[at] == *byte);
-                prop_assert!(run < HOLD, "{} bytes of it", run);
+                prop_assert!(run < MIN_HELD, "{} bytes of it", run);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! How does a client that follows what an answer says come back through the gateway? What names the upstream's origin names the route instead.
+//! Link rewriting: links and cookies of a response that name the upstream name the route instead, so
+//! that a client that follows them comes back through the gateway.
 
 use crate::rules::headers::has_any;
 use crate::rules::target::Target;
@@ -6,31 +7,32 @@ use http::header::{CONTENT_LOCATION, LINK, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use url::Url;
 
-/// Whether an answer has what could lead somewhere.
-pub(crate) fn lead_somewhere(headers: &HeaderMap) -> bool {
+/// Whether a response has links or cookies at all.
+pub(crate) fn has_links(headers: &HeaderMap) -> bool {
     has_any(headers, &[LOCATION, CONTENT_LOCATION, LINK, SET_COOKIE])
 }
 
-/// Makes the links of an answer lead to `origin`, as the caller wrote it: `http://127.0.0.1:9301`. `asked`: where the call went.
-pub(crate) fn rewrite(target: &Target, origin: &str, asked: &Uri, headers: &mut HeaderMap) {
+/// Makes the links of a response lead to `origin`, the gateway as the caller addressed it, such as
+/// `http://127.0.0.1:9301`. `requested`: where the call went; relative links start there.
+pub(crate) fn rewrite(target: &Target, origin: &str, requested: &Uri, headers: &mut HeaderMap) {
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some(value) = headers.get(&name)
-            && let Some(here) = value.to_str().ok().and_then(|link| here(target, origin, asked, link))
+            && let Some(link) = value.to_str().ok().and_then(|link| through_route(target, origin, requested, link))
         {
-            put(headers, name, &here);
+            insert(headers, name, &link);
         }
     }
-    each(headers, LINK, |value| links(target, origin, asked, value));
-    each(headers, SET_COOKIE, |value| Some(cookie(target, value)));
+    rewrite_each(headers, LINK, |value| link_header(target, origin, requested, value));
+    rewrite_each(headers, SET_COOKIE, |value| Some(cookie(target, value)));
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }
 }
 
-fn each(headers: &mut HeaderMap, name: HeaderName, change: impl Fn(&str) -> Option<String>) {
+fn rewrite_each(headers: &mut HeaderMap, name: HeaderName, change: impl Fn(&str) -> Option<String>) {
     if !headers.contains_key(&name) {
         return;
     }
@@ -48,9 +50,10 @@ fn each(headers: &mut HeaderMap, name: HeaderName, change: impl Fn(&str) -> Opti
     }
 }
 
-/// A link as it leads through the route; `None` where it leads elsewhere, or out of what the route reaches.
-fn here(target: &Target, origin: &str, asked: &Uri, link: &str) -> Option<String> {
-    let to = Url::parse(&asked.to_string()).ok()?.join(link).ok()?;
+/// Returns a link as it leads through the route; `None` if it leads to another origin, or to a path
+/// that the route does not reach.
+fn through_route(target: &Target, origin: &str, requested: &Uri, link: &str) -> Option<String> {
+    let to = Url::parse(&requested.to_string()).ok()?.join(link).ok()?;
     if to.origin() != target.url().origin() {
         return None;
     }
@@ -58,20 +61,21 @@ fn here(target: &Target, origin: &str, asked: &Uri, link: &str) -> Option<String
     let after = &to[url::Position::AfterPath..];
     let path = format!("{}{rest}", target.prefix());
     let path = if path.is_empty() { "/" } else { &path };
-    // A link that was relative to the host stays so, but where its path would be read as another host.
+    // A link without a host stays without one, unless its path begins with `//`, which a client would
+    // read as a host.
     let names_host = link.contains("://") || [link, path].iter().any(|text| text.starts_with("//"));
     Some(if names_host { format!("{origin}{path}{after}") } else { format!("{path}{after}") })
 }
 
-/// The targets of a `Link` (RFC 8288): pages of a list are followed by it.
-fn links(target: &Target, origin: &str, asked: &Uri, value: &str) -> Option<String> {
+/// Rewrites the targets of a `Link` header (RFC 8288), by which clients follow the pages of a list.
+fn link_header(target: &Target, origin: &str, requested: &Uri, value: &str) -> Option<String> {
     let mut text = String::with_capacity(value.len());
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('<') {
         let (link, after) = after.split_once('>')?;
         text.push_str(before);
         text.push('<');
-        text.push_str(here(target, origin, asked, link).as_deref().unwrap_or(link));
+        text.push_str(through_route(target, origin, requested, link).as_deref().unwrap_or(link));
         text.push('>');
         rest = after;
     }
@@ -79,20 +83,22 @@ fn links(target: &Target, origin: &str, asked: &Uri, value: &str) -> Option<Stri
     Some(text)
 }
 
-/// A cookie of the upstream as one of the route: its host is ours, its path lies below the prefix, and it goes over plain HTTP, which the
-/// route is (RFC 6265 §5.2). What no browser takes without `Secure`, or with a path, keeps it as it is (RFC 6265bis §4.1.3, §5.7).
+/// Turns a cookie of the upstream into one of the route: without the upstream's domain, with a path
+/// below the prefix, and without `Secure`, because the route is plain HTTP (RFC 6265 §5.2). Cookies
+/// that no browser accepts without `Secure`, or with another path, keep them (RFC 6265bis §4.1.3,
+/// §5.7).
 fn cookie(target: &Target, value: &str) -> String {
     let host = target.url().host_str().unwrap_or_default();
     let mut parts = value.split(';');
     let mut text = parts.next().unwrap_or_default().to_owned();
-    let begins =
+    let starts_with =
         |prefix: &str| text.trim_start().get(..prefix.len()).is_some_and(|name| name.eq_ignore_ascii_case(prefix));
     let to_any_site = value.split(';').any(|part| {
         let (name, rest) = part.split_once('=').unwrap_or((part, ""));
         name.trim().eq_ignore_ascii_case("samesite") && rest.trim().eq_ignore_ascii_case("none")
     });
-    let of_host = begins("__Host-");
-    let secure = of_host || begins("__Secure-") || to_any_site;
+    let host_only = starts_with("__Host-");
+    let secure = host_only || starts_with("__Secure-") || to_any_site;
     for part in parts {
         let (name, rest) = part.split_once('=').unwrap_or((part, ""));
         let (name, rest) = (name.trim(), rest.trim());
@@ -108,7 +114,7 @@ fn cookie(target: &Target, value: &str) -> String {
             }
         }
         if name.eq_ignore_ascii_case("path")
-            && !of_host
+            && !host_only
             && let Some(path) = cookie_path(target, rest)
         {
             text.push_str(&format!("; Path={}", if path.is_empty() { "/" } else { &path }));
@@ -120,16 +126,17 @@ fn cookie(target: &Target, value: &str) -> String {
     text
 }
 
-/// Where of the route a cookie for `path` of the upstream goes; `None` where the route does not reach there.
+/// Returns the path at the gateway for a cookie with this `path` at the upstream; `None` if the route
+/// does not reach it.
 fn cookie_path(target: &Target, path: &str) -> Option<String> {
-    let lies_in = |inner: &str, outer: &str| {
+    let is_within = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || outer.ends_with('/'))
     };
     let base = if target.base().is_empty() { "/" } else { target.base() };
-    if lies_in(base, path) {
+    if is_within(base, path) {
         return Some(target.prefix().to_owned());
     }
-    lies_in(path, base).then(|| format!("{}{}", target.prefix(), path.strip_prefix(target.base()).unwrap_or_default()))
+    is_within(path, base).then(|| format!("{}{}", target.prefix(), path.strip_prefix(target.base()).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -139,10 +146,10 @@ mod tests {
 
     fn rewritten(name: HeaderName, value: &str, upstream: &str, prefix: &str) -> String {
         let target = Target::of(&upstream.parse().unwrap(), prefix).unwrap();
-        let asked: Uri = format!("{}/orders/7?q=1", upstream.trim_end_matches('/')).parse().unwrap();
+        let requested: Uri = format!("{}/orders/7?q=1", upstream.trim_end_matches('/')).parse().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(name.clone(), value.parse().unwrap());
-        rewrite(&target, "http://127.0.0.1:9301", &asked, &mut headers);
+        rewrite(&target, "http://127.0.0.1:9301", &requested, &mut headers);
         headers.get(name).unwrap().to_str().unwrap().to_owned()
     }
 

@@ -1,21 +1,22 @@
-//! Where at the upstream does a call go? The path without the route's prefix, behind the upstream's own; nothing climbs out of it.
+//! Target of a call at the upstream: the route's prefix is replaced by the upstream's own path, and
+//! nothing leaves that path.
 
 use http::Uri;
 use url::Url;
 
-/// Where a route's calls go, and how they come back to it.
+/// The upstream of a route, and the prefix that stands for it at the gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     scheme: http::uri::Scheme,
     authority: http::uri::Authority,
-    /// The upstream's path, without a slash at its end.
+    /// The path of the upstream, without a slash at its end.
     base: String,
     prefix: String,
     url: Url,
 }
 
 impl Target {
-    /// `None` for a URL that HTTP cannot carry; it was looked at when the file was read.
+    /// Returns `None` for a URL that HTTP cannot carry; reading the file has ruled that out.
     pub(crate) fn of(upstream: &Url, prefix: &str) -> Option<Target> {
         let uri: Uri = upstream.as_str().parse().ok()?;
         Some(Target {
@@ -39,41 +40,45 @@ impl Target {
         &self.url
     }
 
-    /// Whether a call of this path is for this route.
-    pub(crate) fn is_for(&self, path: &str) -> bool {
+    /// Whether a call to this path is for this route. The prefix matches whole segments only.
+    pub(crate) fn matches(&self, path: &str) -> bool {
         path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Where a call goes; an error text where its path is none that everybody reads alike.
+    /// Returns where a call goes.
+    ///
+    /// # Errors
+    /// Why its path is refused: readers could disagree on what it means.
     pub(crate) fn uri(&self, asked: &Uri) -> Result<Uri, &'static str> {
         let path = asked.path();
         if !path.starts_with('/') {
-            return Err("The target is no path.");
+            return Err("The target is not a path.");
         }
-        if climbs(path) {
-            return Err("The path has a `.` or `..` segment, perhaps an encoded one.");
+        if has_dot_segment(path) {
+            return Err("The path has a `.` or `..` segment, perhaps encoded.");
         }
         let rest = path.strip_prefix(self.prefix.as_str()).unwrap_or(path);
         let whole = match asked.query() {
-            // The most frequent: as it is.
+            // The most frequent case needs no new text.
             _ if self.base.is_empty() && self.prefix.is_empty() => asked.path_and_query().cloned(),
-            Some(query) => format!("{}{}?{query}", self.base, slashed(rest)).parse().ok(),
-            None => format!("{}{}", self.base, slashed(rest)).parse().ok(),
+            Some(query) => format!("{}{}?{query}", self.base, or_root(rest)).parse().ok(),
+            None => format!("{}{}", self.base, or_root(rest)).parse().ok(),
         };
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = whole;
-        Uri::from_parts(parts).map_err(|_| "The target cannot be sent on.")
+        Uri::from_parts(parts).map_err(|_| "The target cannot be forwarded.")
     }
 }
 
-fn slashed(rest: &str) -> &str {
+fn or_root(rest: &str) -> &str {
     if rest.is_empty() { "/" } else { rest }
 }
 
-/// Whether some reader of this path would leave where it begins: with `.`, `/` and `\` encoded or not.
-fn climbs(path: &str) -> bool {
+/// Whether some reader of this path would find a `.` or `..` segment in it, with `.`, `/` and `\`
+/// as they are or percent-encoded.
+fn has_dot_segment(path: &str) -> bool {
     if !path.bytes().any(|byte| byte == b'.' || byte == b'%' || byte == b'\\') {
         return false;
     }
@@ -89,7 +94,7 @@ fn climbs(path: &str) -> bool {
         plain.push(byte);
         rest = next;
     }
-    // Some servers take what follows a `;` for a parameter of the segment.
+    // Some servers treat what follows a `;` as a parameter of the segment.
     let name =
         |segment: &[u8]| segment.split(|byte| *byte == b';').next().is_some_and(|name| name == b"." || name == b"..");
     plain.split(|byte| *byte == b'/').any(name)
@@ -148,8 +153,8 @@ mod tests {
     #[test]
     fn a_prefix_is_a_whole_segment() {
         let target = target("https://a.example", "/acme");
-        assert!(target.is_for("/acme") && target.is_for("/acme/x"));
-        assert!(!target.is_for("/acmeX") && !target.is_for("/") && !target.is_for("/x/acme"));
+        assert!(target.matches("/acme") && target.matches("/acme/x"));
+        assert!(!target.matches("/acmeX") && !target.matches("/") && !target.matches("/x/acme"));
     }
 
     proptest! {

@@ -1,9 +1,12 @@
-//! How is one address served? Connections are accepted, each call answered by the routes that are in force, and all let end when it is closed.
+//! The listener of one address: accepts connections, hands each call to the handler, and drains when
+//! the address is closed.
 
 use crate::call::body::ToCaller;
 use crate::call::forward::{self, CallerInfo};
-use crate::framing::strict_stream::{Limits, Strict, Watch};
-use crate::route::{ActiveRoute, TELL_EVERY};
+use crate::framing::connection_state::ConnectionState;
+use crate::framing::machine::Limits;
+use crate::framing::strict_stream::{StrictStream, Timeouts};
+use crate::route::{ActiveRoute, LOG_INTERVAL};
 use crate::rules::callers::Peer;
 use crate::startup::sockets::Socket;
 use arc_swap::ArcSwap;
@@ -22,29 +25,29 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 use tokio::task::JoinSet;
 
-/// Where there is no room for a connection, as when the process has no descriptor left.
-const BREATH: Duration = Duration::from_millis(50);
-/// Streams of one HTTP/2 connection.
-const STREAMS: u32 = 256;
-/// Bytes of heads, and of what is read ahead.
-pub(crate) const HEAD: usize = 32 * 1024;
+/// The pause after a failed accept, as when the process has no descriptor left.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// Concurrent streams of one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+/// Bytes of a head, as in the strict framing of HTTP/1.1.
+const MAX_HEAD: usize = 32 * 1024;
 
-/// What answers the calls of an address.
-pub(crate) trait Responses: Send + Sync + 'static {
-    fn response(
+/// Answers the calls of an address.
+pub(crate) trait Handler: Send + Sync + 'static {
+    fn handle(
         self: Arc<Self>,
-        came: Arc<CallerInfo>,
+        caller: Arc<CallerInfo>,
         request: Box<Request<Incoming>>,
     ) -> impl Future<Output = Response<ToCaller>> + Send;
 }
 
-/// The routes of one address.
+/// The routes of one address, exchanged as a whole by a reload.
 pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<ActiveRoute>>>);
 
-impl Responses for Routes {
-    async fn response(self: Arc<Self>, came: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
+impl Handler for Routes {
+    async fn handle(self: Arc<Self>, caller: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
         let routes = self.0.load_full();
-        forward::response(&came, &routes, request).await
+        forward::response(&caller, &routes, request).await
     }
 }
 
@@ -84,43 +87,46 @@ enum Accepted {
     Unix(tokio::net::UnixStream),
 }
 
-/// Serves one socket until `open` is no longer so, and then lets calls in flight end, and connections that were upgraded, for `drain` at most.
-pub(crate) async fn serve<A: Responses>(
+/// Serves one socket until `closing` holds a drain time; then calls in flight, and upgraded
+/// connections, have that long to end. `slots`: one for each connection.
+pub(crate) async fn serve<H: Handler>(
     listen: Listen,
     socket: Socket,
-    responses: Arc<A>,
-    room: Arc<Semaphore>,
-    mut open: watch::Receiver<Option<Duration>>,
+    handler: Arc<H>,
+    slots: Arc<Semaphore>,
+    mut closing: watch::Receiver<Option<Duration>>,
 ) {
     let listener = match Listener::of(socket) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%listen, %error, "this address cannot be served"),
     };
     let loopback = matches!(&listen, Listen::Tcp(address) if address.ip().is_loopback());
-    let (over, until) = watch::channel(());
+    // Every connection, upgraded or not, holds a receiver: `ended.closed()` waits for all of them,
+    // and dropping `ended` ends the upgraded ones.
+    let (ended, until) = watch::channel(());
     let mut server = Server {
-        responses,
+        handler,
         builder: builder(),
         graceful: GracefulShutdown::new(),
         loopback,
         until,
         connections: JoinSet::new(),
     };
-    let mut full = None;
+    let mut full_since = None;
     let drain = loop {
         let permit = tokio::select! {
-            drain = closed(&mut open) => break drain,
-            permit = place(&room, &listen, &mut full) => permit,
+            drain = close_requested(&mut closing) => break drain,
+            permit = acquire_slot(&slots, &listen, &mut full_since) => permit,
         };
         tokio::select! {
-            drain = closed(&mut open) => break drain,
+            drain = close_requested(&mut closing) => break drain,
             accepted = listener.accept() => {
                 if let Err(error) = accepted.and_then(|accepted| server.accepted(accepted, permit)) {
-                    tracing::warn!(%listen, %error, "a connection was not accepted");
-                    tokio::time::sleep(BREATH).await;
+                    tracing::warn!(%listen, %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             }
-            // What ended gives its memory back.
+            // Frees the memory of connections that ended.
             Some(_) = server.connections.join_next() => {}
         }
     };
@@ -129,36 +135,39 @@ pub(crate) async fn serve<A: Responses>(
     if let Listen::Unix(path) = &listen {
         let _ = std::fs::remove_file(path);
     }
-    // Dropped, and with it ended, when this returns.
+    // Dropping the set aborts what is left when this function returns.
     let Server { graceful, until, connections: _connections, .. } = server;
     drop(until);
     let all = async {
         graceful.shutdown().await;
-        // Each connection, upgraded or not, holds the other end.
-        over.closed().await;
+        ended.closed().await;
     };
     if tokio::time::timeout(drain, all).await.is_err() {
-        tracing::warn!(%listen, "calls were cut off that did not end within {drain:?}");
+        tracing::warn!(%listen, "calls that did not end within {drain:?} were cut off");
     }
 }
 
-/// Waits until there is room for one more connection. `full`: when it was last told that there is none.
-async fn place(room: &Arc<Semaphore>, listen: &Listen, full: &mut Option<Instant>) -> Option<OwnedSemaphorePermit> {
-    match room.clone().try_acquire_owned() {
+/// Waits for a free connection slot. `logged`: when it was last logged that there is none.
+async fn acquire_slot(
+    slots: &Arc<Semaphore>,
+    listen: &Listen,
+    logged: &mut Option<Instant>,
+) -> Option<OwnedSemaphorePermit> {
+    match slots.clone().try_acquire_owned() {
         Ok(permit) => return Some(permit),
         Err(TryAcquireError::Closed) => return None,
-        Err(TryAcquireError::NoPermits) if full.is_some_and(|told| told.elapsed() < TELL_EVERY) => {}
+        Err(TryAcquireError::NoPermits) if logged.is_some_and(|last| last.elapsed() < LOG_INTERVAL) => {}
         Err(TryAcquireError::NoPermits) => {
-            *full = Some(Instant::now());
-            tracing::warn!(%listen, "as many connections as are allowed: more have to wait. The limit of open files (ulimit -n, LimitNOFILE=) says how many");
+            *logged = Some(Instant::now());
+            tracing::warn!(%listen, "all connection slots are in use, further connections wait; the limit on open files (ulimit -n, LimitNOFILE=) sets their number");
         }
     }
-    room.clone().acquire_owned().await.ok()
+    slots.clone().acquire_owned().await.ok()
 }
 
-/// How long what is in flight may take, once the address is to be closed.
-async fn closed(open: &mut watch::Receiver<Option<Duration>>) -> Duration {
-    match open.wait_for(Option::is_some).await {
+/// Waits until the address is to be closed, and returns how long calls in flight may take.
+async fn close_requested(closing: &mut watch::Receiver<Option<Duration>>) -> Duration {
+    match closing.wait_for(Option::is_some).await {
         Ok(drain) => drain.unwrap_or_default(),
         Err(_) => Duration::ZERO,
     }
@@ -169,22 +178,22 @@ fn builder() -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // `strict` has the limits of time; hyper's would need a timer for each call.
+        // The strict stream has the time limits; hyper's would need a timer for each call.
         .header_read_timeout(None)
-        .max_buf_size(HEAD * 2);
+        .max_buf_size(MAX_HEAD * 2);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD as u32)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(256 * 1024);
     builder
 }
 
-struct Server<A> {
-    responses: Arc<A>,
+struct Server<H> {
+    handler: Arc<H>,
     builder: Builder<TokioExecutor>,
     graceful: GracefulShutdown,
     loopback: bool,
@@ -192,7 +201,7 @@ struct Server<A> {
     connections: JoinSet<()>,
 }
 
-impl<A: Responses> Server<A> {
+impl<H: Handler> Server<H> {
     fn accepted(&mut self, accepted: Accepted, permit: Option<OwnedSemaphorePermit>) -> io::Result<()> {
         match accepted {
             Accepted::Tcp(stream) => {
@@ -212,28 +221,32 @@ impl<A: Responses> Server<A> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let watch = Arc::new(Watch::default());
-        let came =
-            Arc::new(CallerInfo { peer, loopback: self.loopback, watch: watch.clone(), until: self.until.clone() });
-        let stream = Strict::new(stream, Limits::default(), watch.clone());
-        let responses = self.responses.clone();
+        let state = Arc::new(ConnectionState::default());
+        let caller = Arc::new(CallerInfo {
+            peer,
+            loopback: self.loopback,
+            connection: state.clone(),
+            until: self.until.clone(),
+        });
+        let stream = StrictStream::new(stream, Limits::default(), Timeouts::default(), state.clone());
+        let handler = self.handler.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let (responses, came) = (responses.clone(), came.clone());
-            // Once, in place of with each future that it goes through.
+            let (handler, caller) = (handler.clone(), caller.clone());
+            // Boxed once: unboxed it would be copied into each future on the way.
             let request = Box::new(request);
-            async move { Ok::<_, Infallible>(responses.response(came, request).await) }
+            async move { Ok::<_, Infallible>(handler.handle(caller, request).await) }
         });
         let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection.into_owned());
         self.connections.spawn(async move {
             let _permit = permit;
             if let Err(error) = connection.await {
-                // A caller that goes away is no event.
+                // At debug level: callers may disconnect at any time.
                 tracing::debug!(%error, "a connection ended");
             }
-            if let Some(why) = watch.refused() {
+            if let Some(why) = state.refused() {
                 metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why).increment(1);
-                tracing::info!(why, "a connection was ended: it was not HTTP by the letter");
+                tracing::info!(why, "a connection was closed: the caller broke the rules of HTTP/1.1");
             }
         });
     }

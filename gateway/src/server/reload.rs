@@ -1,96 +1,113 @@
-//! When is the file read again? When somebody says so (SIGHUP), and when it changes: its folder's link too, as Kubernetes swaps it.
+//! Reloads the sealed file on SIGHUP and whenever it changes on disk.
 
-use crate::server::table::{Disk, Running};
+use crate::server::table::{DiskState, Running};
 use crate::startup::systemd;
+use bootseal::Result;
 use bootseal_core::SealedFile;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-/// How often the file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the file is checked for a change.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Reads the file again where it has changed, or somebody asks.
-pub(crate) fn watch(running: &Arc<Running>) -> std::io::Result<Sender<()>> {
-    let (ask, asked) = std::sync::mpsc::channel();
+/// Starts the thread that reloads the file, and returns the channel that requests a reload.
+/// `apply` puts the routes of an accepted file in force.
+pub(crate) fn watch(
+    running: &Arc<Running>,
+    apply: impl Fn(&Arc<Running>) -> Result<()> + Send + 'static,
+) -> std::io::Result<Sender<()>> {
+    let (request, requests) = std::sync::mpsc::channel();
     let (weak, runtime) = (Arc::downgrade(running), tokio::runtime::Handle::current());
-    let Some(path) = running.vault.path() else { return Ok(ask) };
-    let seen = Look::at(&path);
+    let Some(path) = running.vault.path() else { return Ok(request) };
+    let loaded = Stamp::of(&path);
     std::thread::Builder::new().name("bootseal-reload".into()).spawn(move || {
-        let _in = runtime.enter();
-        look_on(&weak, &path, seen, &asked);
+        let _runtime = runtime.enter();
+        run(&weak, &path, loaded, &requests, &apply);
     })?;
-    Ok(ask)
+    Ok(request)
 }
 
-fn look_on(weak: &Weak<Running>, path: &Path, mut seen: Option<Look>, asked: &Receiver<()>) {
+fn run(
+    weak: &Weak<Running>,
+    path: &Path,
+    mut last: Option<Stamp>,
+    requests: &Receiver<()>,
+    apply: &impl Fn(&Arc<Running>) -> Result<()>,
+) {
     loop {
-        let said = match asked.recv_timeout(LOOK) {
+        let requested = match requests.recv_timeout(CHECK_EVERY) {
             Ok(()) => true,
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(running) = weak.upgrade() else { return };
-        let now = Look::at(path);
-        // A file that is away for a moment is being replaced.
-        if said || now.is_some() && now != seen {
-            seen = now;
-            reload(&running, path, said);
+        let now = Stamp::of(path);
+        // A file that is missing for a moment is being replaced.
+        if requested || now.is_some() && now != last {
+            last = now;
+            reload(&running, path, requested, apply);
         }
     }
 }
 
-/// What changes when another file lies there.
+/// What differs once the file has been replaced. The real path is part of it, because Kubernetes
+/// replaces a mounted secret by pointing a link of its folder elsewhere.
 #[derive(Debug, PartialEq, Eq)]
-struct Look {
+struct Stamp {
     real: PathBuf,
     length: u64,
     modified: Option<SystemTime>,
-    number: u64,
+    inode: u64,
 }
 
-impl Look {
-    fn at(path: &Path) -> Option<Look> {
+impl Stamp {
+    fn of(path: &Path) -> Option<Stamp> {
         let real = std::fs::canonicalize(path).ok()?;
         let meta = std::fs::metadata(&real).ok()?;
         #[cfg(unix)]
-        let number = std::os::unix::fs::MetadataExt::ino(&meta);
+        let inode = std::os::unix::fs::MetadataExt::ino(&meta);
         #[cfg(not(unix))]
-        let number = 0;
-        Some(Look { real, length: meta.len(), modified: meta.modified().ok(), number })
+        let inode = 0;
+        Some(Stamp { real, length: meta.len(), modified: meta.modified().ok(), inode })
     }
 }
 
-fn reload(running: &Arc<Running>, path: &Path, said: bool) {
+fn reload(running: &Arc<Running>, path: &Path, requested: bool, apply: &impl Fn(&Arc<Running>) -> Result<()>) {
     systemd::reloading();
     let before = running.vault.generation();
     let result = match running.vault.reload() {
         Ok(names) => {
-            let applied = running.apply();
+            let applied = apply(running);
             let after = running.vault.generation();
             match (&applied, after == before) {
                 (Err(error), _) => {
-                    tracing::error!(generation = after, %error, "the file was taken, and its routes were not: those before go on")
+                    tracing::error!(generation = after, %error, "the file was accepted, but its routes were not: the previous routes stay in force")
                 }
                 (Ok(()), true) => {
-                    if said {
-                        tracing::info!(generation = after, "nothing to reload: the file is the one that is loaded");
+                    if requested {
+                        tracing::info!(
+                            generation = after,
+                            "nothing to reload: the file on disk is the one that is loaded"
+                        );
                     }
                 }
                 (Ok(()), false) => {
                     tracing::info!(generation = after, before, changed = names.join(", "), "reloaded")
                 }
             }
-            running.set_disk(Disk { generation: Some(after), refused: applied.err().map(|error| error.to_string()) });
+            let refused = applied.err().map(|error| error.to_string());
+            running.set_disk(DiskState { generation: Some(after), refused });
             if after == before { "same" } else { "taken" }
         }
         Err(error) => {
-            // What lies there, whoever wrote it: for the status page. Nothing else is taken from it.
+            // The generation of the file on disk, whoever signed it, for the status page only.
+            // Nothing else of that file is used.
             let generation =
                 SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok();
-            tracing::warn!(generation = before, on_disk = generation, %error, "the file was not taken; the one before goes on");
-            running.set_disk(Disk { generation, refused: Some(error.to_string()) });
+            tracing::warn!(generation = before, on_disk = generation, %error, "the file was not accepted: the previous one stays in force");
+            running.set_disk(DiskState { generation, refused: Some(error.to_string()) });
             "refused"
         }
     };

@@ -1,77 +1,82 @@
-//! At which addresses are calls taken? Sockets that systemd opened, or our own.
+//! Listening sockets: those that systemd handed over, or the gateway's own.
 
 use bootseal_core::Listen;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A socket that listens.
+/// A listening socket.
 pub(crate) enum Socket {
     Tcp(std::net::TcpListener),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// Sockets that nobody serves yet, by their addresses.
+/// Open sockets that are not served yet, by their addresses.
 pub(crate) struct Sockets(Mutex<HashMap<Listen, Socket>>);
 
 impl Sockets {
-    /// What systemd handed over (`sd_listen_fds(3)`).
+    /// Takes the sockets that systemd handed over (`sd_listen_fds(3)`).
     ///
     /// # Errors
-    /// Where one of them is no socket that listens.
+    /// If one of them has no address that a route can name.
     pub(crate) fn handed_over() -> io::Result<Sockets> {
-        let mut there = HashMap::new();
+        let mut open = HashMap::new();
         #[cfg(unix)]
         {
             let mut handed = listenfd::ListenFd::from_env();
-            for at in 0..handed.len() {
-                if let Ok(Some(socket)) = handed.take_tcp_listener(at) {
-                    there.insert(Listen::Tcp(socket.local_addr()?), Socket::Tcp(socket));
-                } else if let Ok(Some(socket)) = handed.take_unix_listener(at) {
+            for index in 0..handed.len() {
+                if let Ok(Some(socket)) = handed.take_tcp_listener(index) {
+                    open.insert(Listen::Tcp(socket.local_addr()?), Socket::Tcp(socket));
+                } else if let Ok(Some(socket)) = handed.take_unix_listener(index) {
                     let address = socket.local_addr()?;
                     let path = address
                         .as_pathname()
-                        .ok_or_else(|| io::Error::other("a socket was handed over that has no path"))?;
-                    there.insert(Listen::Unix(path.to_owned()), Socket::Unix(socket));
+                        .ok_or_else(|| io::Error::other("a Unix socket was handed over that has no path"))?;
+                    open.insert(Listen::Unix(path.to_owned()), Socket::Unix(socket));
                 }
             }
         }
-        Ok(Sockets(Mutex::new(there)))
+        Ok(Sockets(Mutex::new(open)))
     }
 
-    /// Sees to it that there is one of this address. `everyone`: other users of this machine may connect, for they are asked who they are.
+    /// Opens a socket for `listen`, unless one is open. `all_users`: every user of this machine may
+    /// connect to a Unix socket, because callers are authenticated in another way.
     ///
     /// # Errors
-    /// What the system says.
-    pub(crate) fn open(&self, listen: &Listen, everyone: bool) -> io::Result<()> {
-        let mut there = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !there.contains_key(listen) {
+    /// Those of the operating system, with the address in the text.
+    pub(crate) fn open(&self, listen: &Listen, all_users: bool) -> io::Result<()> {
+        let mut open = self.lock();
+        if !open.contains_key(listen) {
             let socket =
-                bind(listen, everyone).map_err(|error| io::Error::new(error.kind(), format!("{listen}: {error}")))?;
-            there.insert(listen.clone(), socket);
+                bind(listen, all_users).map_err(|error| io::Error::new(error.kind(), format!("{listen}: {error}")))?;
+            open.insert(listen.clone(), socket);
         }
         Ok(())
     }
 
     pub(crate) fn take(&self, listen: &Listen) -> Option<Socket> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(listen)
+        self.lock().remove(listen)
     }
 
-    /// Closes those that nobody wants after all.
-    pub(crate) fn close_rest(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Closes every socket whose address is not in `wanted`.
+    pub(crate) fn close_all_but(&self, wanted: &HashSet<Listen>) {
+        self.lock().retain(|listen, _| wanted.contains(listen));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Listen, Socket>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn bind(listen: &Listen, everyone: bool) -> io::Result<Socket> {
+fn bind(listen: &Listen, all_users: bool) -> io::Result<Socket> {
     match listen {
-        // Never shared with another process: SO_REUSEPORT would share the calls, too.
+        // No SO_REUSEPORT: it would let a second process take a share of the calls.
         Listen::Tcp(address) => std::net::TcpListener::bind(address).map(Socket::Tcp),
         #[cfg(unix)]
         Listen::Unix(path) => {
-            let socket = unix(path)?;
-            if everyone {
+            let socket = bind_unix(path)?;
+            if all_users {
                 use std::os::unix::fs::PermissionsExt;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
             }
@@ -79,15 +84,16 @@ fn bind(listen: &Listen, everyone: bool) -> io::Result<Socket> {
         }
         #[cfg(not(unix))]
         Listen::Unix(_) => {
-            let _ = everyone;
+            let _ = all_users;
             Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets"))
         }
     }
 }
 
-/// A socket that a process left which is gone makes room; one that is served does not.
+/// Replaces a socket file that no process serves any more. One that is served, and a file of any
+/// other kind, stays.
 #[cfg(unix)]
-fn unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixListener> {
+fn bind_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixListener> {
     use std::os::unix::fs::FileTypeExt;
     use std::os::unix::net::{UnixListener, UnixStream};
     match UnixListener::bind(path) {

@@ -1,19 +1,19 @@
-//! What is systemd told? Ready, reloading, stopping (`sd_notify(3)`); without it, nothing.
+//! Notifications to systemd: ready, reloading, stopping (`sd_notify(3)`). Without systemd they do nothing.
 
 #[cfg(unix)]
 use sd_notify::NotifyState;
 
 #[cfg(unix)]
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd was not told");
+        tracing::debug!(%error, "systemd could not be notified");
     }
 }
 
-/// It takes calls, with the file of this generation.
+/// Reports that the gateway serves calls with the file of this generation.
 pub(crate) fn ready(generation: u64) {
     #[cfg(unix)]
-    tell(&[NotifyState::Ready, NotifyState::Status(&format!("generation {generation}"))]);
+    notify(&[NotifyState::Ready, NotifyState::Status(&format!("generation {generation}"))]);
     #[cfg(not(unix))]
     let _ = generation;
 }
@@ -21,11 +21,11 @@ pub(crate) fn ready(generation: u64) {
 pub(crate) fn reloading() {
     #[cfg(unix)]
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now]);
+        notify(&[NotifyState::Reloading, now]);
     }
 }
 
 pub(crate) fn stopping() {
     #[cfg(unix)]
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }

@@ -1,18 +1,18 @@
-//! How did the last hour go? Calls and failures of each minute, for a small picture.
+//! Calls and errors of the last hour, minute by minute, for the chart of the status page.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub(crate) const MINUTES: usize = 60;
 
-/// What one minute had.
+/// The counts of one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Minute {
     pub(crate) calls: u32,
     pub(crate) errors: u32,
 }
 
-/// The last hour, minute by minute.
+/// A ring of the last 60 minutes.
 #[derive(Debug)]
 pub(crate) struct History {
     since: Instant,
@@ -22,38 +22,39 @@ pub(crate) struct History {
 #[derive(Debug)]
 struct Ring {
     minutes: [Minute; MINUTES],
-    /// Of the newest.
-    at: u64,
+    /// The newest minute, counted from the start.
+    newest: u64,
 }
 
 impl History {
     pub(crate) fn new(now: Instant) -> History {
-        History { since: now, ring: Mutex::new(Ring { minutes: [Minute::default(); MINUTES], at: 0 }) }
+        History { since: now, ring: Mutex::new(Ring { minutes: [Minute::default(); MINUTES], newest: 0 }) }
     }
 
     pub(crate) fn count(&self, now: Instant, error: bool) {
-        let mut ring = self.turned_to(now);
-        let at = (ring.at % MINUTES as u64) as usize;
+        let mut ring = self.advanced_to(now);
+        let at = (ring.newest % MINUTES as u64) as usize;
         let minute = &mut ring.minutes[at];
         minute.calls = minute.calls.saturating_add(1);
         minute.errors = minute.errors.saturating_add(u32::from(error));
     }
 
-    /// The oldest first.
+    /// Returns the 60 minutes up to `now`, the oldest first.
     pub(crate) fn hour(&self, now: Instant) -> Vec<Minute> {
-        let ring = self.turned_to(now);
-        (1..=MINUTES as u64).map(|step| ring.minutes[((ring.at + step) % MINUTES as u64) as usize]).collect()
+        let ring = self.advanced_to(now);
+        (1..=MINUTES as u64).map(|step| ring.minutes[((ring.newest + step) % MINUTES as u64) as usize]).collect()
     }
 
-    fn turned_to(&self, now: Instant) -> MutexGuard<'_, Ring> {
+    fn advanced_to(&self, now: Instant) -> MutexGuard<'_, Ring> {
         let minute = now.saturating_duration_since(self.since).as_secs() / 60;
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = minute.saturating_sub(ring.at).min(MINUTES as u64);
+        let passed = minute.saturating_sub(ring.newest).min(MINUTES as u64);
+        // Clears every minute that passed without a call, at most the whole ring.
         for step in 1..=passed {
-            let at = ((ring.at + step) % MINUTES as u64) as usize;
+            let at = ((ring.newest + step) % MINUTES as u64) as usize;
             ring.minutes[at] = Minute::default();
         }
-        ring.at = ring.at.max(minute);
+        ring.newest = ring.newest.max(minute);
         ring
     }
 }

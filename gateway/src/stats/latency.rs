@@ -1,37 +1,42 @@
-//! How long do calls take? Counted by buckets, in place: a recorder that keeps each value until it is asked needs memory for each call.
+//! Latency histogram of one route, counted in place.
+//!
+//! The histograms of the metrics exporter remain for the loader's logins, which are rare. They keep
+//! every recorded value, with its time, until the next scrape or upkeep; at 30 000 calls a second
+//! that would be megabytes of queued values, and a clock reading for each call. Here a call costs
+//! two relaxed additions.
 
 use metrics_exporter_prometheus::formatting::sanitize_label_value;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// As it is named in the metrics.
+/// The name of the metric.
 const NAME: &str = "bootseal_gateway_call_seconds";
-/// Seconds; from a call within one machine to the limit of an answer.
+/// Upper limits in seconds: from a call within one machine to a very slow response.
 pub(crate) const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// What stands above the lines of all routes.
+/// Returns the lines that precede those of all routes.
 pub(crate) fn heading() -> String {
-    format!("# HELP {NAME} From a call's head to its answer's\n# TYPE {NAME} histogram\n")
+    format!("# HELP {NAME} Seconds from the head of a call to the head of its response\n# TYPE {NAME} histogram\n")
 }
 
-/// The histogram of one route.
+/// Counts per bucket, and the sum of all durations.
 #[derive(Debug, Default)]
-pub(crate) struct Seconds {
-    /// Those above all limits are the last.
+pub(crate) struct LatencyHistogram {
+    /// The last one counts what exceeds every limit.
     counts: [AtomicU64; BUCKETS.len() + 1],
     nanoseconds: AtomicU64,
 }
 
-impl Seconds {
+impl LatencyHistogram {
     pub(crate) fn record(&self, took: Duration) {
-        let at = BUCKETS.iter().take_while(|limit| **limit < took.as_secs_f64()).count();
-        self.counts[at].fetch_add(1, Ordering::Relaxed);
+        let bucket = BUCKETS.iter().take_while(|limit| **limit < took.as_secs_f64()).count();
+        self.counts[bucket].fetch_add(1, Ordering::Relaxed);
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Its lines in the text format of Prometheus.
+    /// Renders its lines in the text format of Prometheus.
     pub(crate) fn render(&self, route: &str) -> String {
         let route = sanitize_label_value(route);
         let mut text = String::new();
@@ -54,11 +59,11 @@ mod tests {
 
     #[test]
     fn a_call_is_in_each_bucket_that_is_wide_enough() {
-        let seconds = Seconds::default();
+        let latency = LatencyHistogram::default();
         for took in [0, 1_000_000, 1_000_001, 60_000_000_000] {
-            seconds.record(Duration::from_nanos(took));
+            latency.record(Duration::from_nanos(took));
         }
-        let text = seconds.render("acme");
+        let text = latency.render("acme");
         for line in [
             "bootseal_gateway_call_seconds_bucket{route=\"acme\",le=\"0.001\"} 2",
             "bootseal_gateway_call_seconds_bucket{route=\"acme\",le=\"0.0025\"} 3",
@@ -73,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_routes_name_may_have_quotes() {
-        let text = Seconds::default().render(r#""a.b""#);
+        let text = LatencyHistogram::default().render(r#""a.b""#);
         assert!(text.ends_with("_count{route=\"\\\"a.b\\\"\"} 0\n"), "{text}");
     }
 }

@@ -1,19 +1,19 @@
-// Exchanges what the page says for what it says now. Without a script, reload it.
+// Refreshes the page every two seconds. Without JavaScript, reload it by hand.
 "use strict";
-async function renew() {
+async function refresh() {
   const note = document.getElementById("note");
   try {
-    const answer = await fetch("/", { cache: "no-store" });
-    if (!answer.ok) throw new Error("status " + answer.status);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const response = await fetch("/", { cache: "no-store" });
+    if (!response.ok) throw new Error("status " + response.status);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
     document.querySelector("main").replaceWith(page.querySelector("main"));
     document.title = page.title;
-    note.textContent = "Renewed each two seconds.";
+    note.textContent = "Refreshed every two seconds.";
   } catch (error) {
-    note.textContent = "No answer from the gateway since " + (note.dataset.since ||= new Date().toLocaleTimeString()) + ".";
-    return setTimeout(renew, 2000);
+    note.textContent = "No response from the gateway since " + (note.dataset.since ||= new Date().toLocaleTimeString()) + ".";
+    return setTimeout(refresh, 2000);
   }
   delete note.dataset.since;
-  setTimeout(renew, 2000);
+  setTimeout(refresh, 2000);
 }
-setTimeout(renew, 2000);
+setTimeout(refresh, 2000);
