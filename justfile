@@ -27,8 +27,9 @@ lint:
 fmt:
     cargo fmt --all
 
-# Build the API docs, warnings are errors
+# Check the links of the pages; build the API docs, warnings are errors
 docs:
+    .ci/check-links
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 
 # Write docs/cli.md again from the program's help
