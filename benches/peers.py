@@ -1,6 +1,6 @@
 """How long does one value take from a file, next to programs that people use today? Whole processes, in turn, in one run.
 
-    cargo build --release -p bootseal-cli && python3 benches/peers.py target/release/bootseal
+    cargo build --profile dist -p bootseal-cli && python3 benches/peers.py target/dist/bootseal
 
 Prints medians of wall time, and the ratio to each peer that is installed (age, and sops where it is on PATH).
 """
@@ -40,7 +40,7 @@ def compare(title, commands, environment):
 
 
 def main():
-    binary = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/release/bootseal")
+    binary = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/dist/bootseal")
     with tempfile.TemporaryDirectory() as home:
         environment = dict(os.environ, HOME=home, USER="bench")
         for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "BOOTSEAL_FILE", "BOOTSEAL_IDENTITY", "BOOTSEAL_PIN"):

@@ -51,7 +51,7 @@ def program(name, *places):
 
 
 def cli():
-    return program("bootseal", TARGET / "release/bootseal")
+    return program("bootseal", TARGET / "dist/bootseal")
 
 
 def gateway():
@@ -59,7 +59,7 @@ def gateway():
 
 
 def untrained():
-    return program("bootseal-gateway", TARGET / "release/bootseal-gateway")
+    return program("bootseal-gateway", TARGET / "dist/bootseal-gateway")
 
 
 def nginx():
@@ -72,7 +72,7 @@ def envoy():
 
 
 def bare():
-    return program("bare", TARGET / "bare/release/bare")
+    return program("bare", TARGET / "bare/dist/bare")
 
 
 def wrk():

@@ -1,0 +1,64 @@
+# One line for each thing a developer does. `just` lists them; each one also works without just.
+
+export CARGO_INCREMENTAL := "0"
+
+_default:
+    @just --list --unsorted
+
+# Run all tests; install what they need
+test:
+    scripts/test
+
+# Run the tests whose name contains NAME: just one bootseal-core a_flipped_byte
+one crate name *options:
+    cargo test -p {{crate}} --all-features {{options}} -- {{name}}
+
+# Type-check everything
+check:
+    cargo check --workspace --all-features --all-targets
+
+# Check format, lints, workflows
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+    .ci/lint-workflows
+
+# Format all code
+fmt:
+    cargo fmt --all
+
+# Check the links of the pages; build the API docs, warnings are errors
+docs:
+    .ci/check-links
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
+
+# Write docs/cli.md again from the program's help
+pages:
+    BOOTSEAL_WRITE_PAGES=1 cargo test -p bootseal-cli --all-features --test docs_are_true the_page_of_the_command_line
+
+# Fuzz one parser, for example: just fuzz sealed_file 60
+fuzz target seconds="300":
+    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096
+
+# Measure single paths of the loader, and the command line beside age and sops
+bench:
+    cargo bench -p bootseal --all-features --bench paths
+    cargo build --profile dist --locked -p bootseal-cli
+    python3 benches/peers.py target/dist/bootseal
+
+# Measure the gateway beside nginx and Envoy
+bench-gateway *options:
+    scripts/bench-gateway {{options}}
+
+# Everything a change must pass: tests, lints, docs, licences
+ci:
+    .ci/run
+
+# The long suites: Miri, fuzzing, feature by feature, benchmarks
+nightly:
+    .ci/nightly
+
+# Build what is released: the command line, and the trained gateway
+release:
+    cargo build --profile dist --locked -p bootseal-cli
+    scripts/build-gateway
