@@ -30,13 +30,13 @@ final class Orders {
     }
 
     private static String send(HttpRequest.Builder call) throws IOException, InterruptedException {
-        HttpResponse<String> answer = CLIENT.send(call.build(), BodyHandlers.ofString());
-        if (answer.statusCode() / 100 != 2) {
-            // Where the gateway itself could not do it, this says why; the vendor's own answers do not have it.
-            String why = answer.headers().firstValue("x-bootseal-error").orElse("the vendor's answer");
-            throw new IOException(answer.statusCode() + " (" + why + "): " + answer.body());
+        HttpResponse<String> response = CLIENT.send(call.build(), BodyHandlers.ofString());
+        if (response.statusCode() / 100 != 2) {
+            // The gateway's own errors carry this header; responses of the vendor never do.
+            String why = response.headers().firstValue("x-bootseal-error").orElse("response of the vendor");
+            throw new IOException(response.statusCode() + " (" + why + "): " + response.body());
         }
-        return answer.body();
+        return response.body();
     }
 
     public static void main(String[] arguments) throws IOException, InterruptedException {

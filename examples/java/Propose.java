@@ -6,18 +6,18 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 
-/** Brings a password out of a store that only Java can open into a proposal for a vault, without it touching a command line or a file in clear. */
+/** Writes a password from a store that only Java can open into a proposal for a vault, without passing it on a command line or through a plain-text file. */
 public final class Propose {
     private Propose() {}
 
     /**
      * Proposes {@code password} as the value of {@code property} in {@code vault}. Its writers accept it with {@code bootseal accept}.
      *
-     * @param vault the sealed file; who proposes need not be able to open it
+     * @param vault the sealed file; the proposer does not have to be able to open it
      * @param property a TOML dotted key: {@code acme.password}
      * @param password zeroed before this returns
      * @param proposal a new file, encrypted to the vault's writers
-     * @throws IOException when bootseal is not there or does not take it, with what it says
+     * @throws IOException if bootseal cannot be run, or fails; the message is its output
      */
     public static void propose(Path vault, String property, char[] password, Path proposal)
             throws IOException, InterruptedException {
@@ -30,11 +30,11 @@ public final class Propose {
             try (OutputStream stdin = bootseal.getOutputStream()) {
                 stdin.write(value.array(), 0, value.limit());
             } catch (IOException closed) {
-                // It ended without reading: what it says tells more than a broken pipe.
+                // bootseal ended without reading its input; its own message says more than a broken pipe.
             }
-            String said = new String(bootseal.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            String output = new String(bootseal.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             if (bootseal.waitFor() != 0) {
-                throw new IOException(said.strip());
+                throw new IOException(output.strip());
             }
         } finally {
             Arrays.fill(value.array(), (byte) 0);

@@ -108,7 +108,10 @@ fn describe() {
         "bootseal_gateway_refused_connections_total",
         "Connections of callers that the gateway closed, by reason"
     );
-    metrics::describe_counter!("bootseal_gateway_reloads_total", "Reloads of the file, by result: taken, same or refused");
+    metrics::describe_counter!(
+        "bootseal_gateway_reloads_total",
+        "Reloads of the file, by result: taken, same or refused"
+    );
     metrics::describe_gauge!(
         "bootseal_gateway_generation",
         "Generation of the file: loaded, and on disk (-1: not readable)"
@@ -149,8 +152,7 @@ async fn serve_until_stopped(
     systemd::ready(running.vault.generation());
     tracing::info!(vault = %running.vault.vault_id(), generation = running.vault.generation(), "ready");
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
-    let mut signals =
-        Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     loop {
         tokio::select! {
             _ = upkeep.tick() => metrics.run_upkeep(),

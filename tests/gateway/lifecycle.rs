@@ -91,11 +91,11 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
     assert_eq!(loaded(), 2.0);
 
     let broken = second.replace("two", "2wo");
-    let line = say(&broken, "not taken");
+    let line = say(&broken, "not accepted");
     assert!(line.contains("signature") && line.contains("WARN"), "{line}");
     let (foreign, _) = usual.sealed.text(&VALUES, "[acme.login]\nurl = \"http://127.0.0.1:1/\"\nbasic = true\n");
-    assert!(say(&foreign, "not taken").contains("vault"));
-    assert!(say(&first, "not taken").contains("generation 1"));
+    assert!(say(&foreign, "not accepted").contains("vault"));
+    assert!(say(&first, "not accepted").contains("generation 1"));
     let page = call(usual.admin, &get("/")).text();
     assert!(page.contains("Loaded: generation 2.") && page.contains("On disk: generation 1"), "{page}");
     assert!(page.contains("was not accepted"), "{page}");
@@ -105,7 +105,7 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
     let wrong = usual.sealed.changed(|vault| {
         vault.set_readable(&"acme.route.upstream".parse().unwrap(), &"https://evil.example/".into()).unwrap();
     });
-    assert!(say(&wrong, "not taken").contains("may not go"));
+    assert!(say(&wrong, "not accepted").contains("may not go"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     usual.sealed.replace(&second);
     let elsewhere = usual.sealed.changed(|vault| {
@@ -389,7 +389,7 @@ fn it_gives_up_what_it_does_not_need_and_says_so() {
     std::fs::remove_file(usual.sealed.path()).unwrap();
     symlink(elsewhere.path().join("other.toml"), usual.sealed.path()).unwrap();
     gateway.signal("HUP");
-    assert!(gateway.log().wait("not taken").contains("ermission denied"));
+    assert!(gateway.log().wait("not accepted").contains("ermission denied"));
     assert_eq!(call(usual.port, &get("/")).status, 200);
 }
 

@@ -33,8 +33,11 @@ pub(crate) fn render(running: &Running) -> String {
         escape(&running.vault.vault_id().to_string())
     );
     if let Some(refused) = &disk.refused {
-        let _ =
-            writeln!(page, "<p class=\"warning\" role=\"alert\">The file on disk was not accepted: {}</p>", escape(refused));
+        let _ = writeln!(
+            page,
+            "<p class=\"warning\" role=\"alert\">The file on disk was not accepted: {}</p>",
+            escape(refused)
+        );
     }
     page.push_str("<section class=\"routes\">\n");
     for (active, status) in routes.iter().zip(&statuses) {

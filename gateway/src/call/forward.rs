@@ -121,15 +121,13 @@ async fn forward(
             relay_upgraded(caller, ours, theirs, redactor, in_flight);
             ToCaller::Own(None)
         }
-        _ => {
-            ToCaller::Relayed(Box::new(RelayedBody {
-                body,
-                redactor,
-                route: route.clone(),
-                _in_flight: in_flight,
-                after: None,
-            }))
-        }
+        _ => ToCaller::Relayed(Box::new(RelayedBody {
+            body,
+            redactor,
+            route: route.clone(),
+            _in_flight: in_flight,
+            after: None,
+        })),
     };
     let mut response = Response::new(body);
     *response.status_mut() = parts.status;
@@ -137,13 +135,7 @@ async fn forward(
     Ok(response)
 }
 
-fn to_upstream(
-    route: &ActiveRoute,
-    parts: Parts,
-    payload: Payload,
-    uri: &Uri,
-    upgrade: bool,
-) -> Request<Payload> {
+fn to_upstream(route: &ActiveRoute, parts: Parts, payload: Payload, uri: &Uri, upgrade: bool) -> Request<Payload> {
     let mut out = Request::new(payload);
     *out.method_mut() = parts.method;
     *out.uri_mut() = uri.clone();
@@ -154,10 +146,7 @@ fn to_upstream(
 
 /// Buffers a body up to the route's limit, so that it can be sent again after a rejected token; a
 /// longer one, or one of unknown length, is streamed.
-async fn payload(
-    route: &Arc<ActiveRoute>,
-    body: Incoming,
-) -> Result<(Payload, Option<UploadFailure>), Problem> {
+async fn payload(route: &Arc<ActiveRoute>, body: Incoming) -> Result<(Payload, Option<UploadFailure>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
         Some(length) if length <= route.config.replay_body_limit as u64 => {
@@ -195,13 +184,7 @@ fn origin(host: Option<HeaderValue>, authority: Option<Authority>) -> String {
 
 /// Relays between two upgraded connections until one of them ends, or the address is closed. Only
 /// what the upstream sends is redacted.
-fn relay_upgraded(
-    caller: &CallerInfo,
-    ours: OnUpgrade,
-    theirs: OnUpgrade,
-    redactor: Redactor,
-    in_flight: InFlight,
-) {
+fn relay_upgraded(caller: &CallerInfo, ours: OnUpgrade, theirs: OnUpgrade, redactor: Redactor, in_flight: InFlight) {
     caller.connection.set_upgraded();
     let mut until = caller.until.clone();
     tokio::spawn(async move {

@@ -204,7 +204,9 @@ mod tests {
     use crate::framing::machine::PREFACE;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    fn pair(timeouts: Timeouts) -> (tokio::io::DuplexStream, StrictStream<tokio::io::DuplexStream>, Arc<ConnectionState>) {
+    fn pair(
+        timeouts: Timeouts,
+    ) -> (tokio::io::DuplexStream, StrictStream<tokio::io::DuplexStream>, Arc<ConnectionState>) {
         let (caller, stream) = tokio::io::duplex(64 * 1024);
         let connection = Arc::new(ConnectionState::default());
         (caller, StrictStream::new(stream, Limits::default(), timeouts, connection.clone()), connection)

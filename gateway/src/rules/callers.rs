@@ -49,7 +49,9 @@ impl CallerCheck {
         Ok(match &route.callers {
             None => CallerCheck::Open,
             Some(Callers::Bearer(name)) => CallerCheck::Bearer(secret(name)?),
-            Some(Callers::Basic { user, password }) => CallerCheck::Basic { user: user.clone(), password: secret(password)? },
+            Some(Callers::Basic { user, password }) => {
+                CallerCheck::Basic { user: user.clone(), password: secret(password)? }
+            }
             Some(Callers::Uid(uids)) => CallerCheck::Uid(uids.clone()),
         })
     }

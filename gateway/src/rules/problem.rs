@@ -86,7 +86,9 @@ impl Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, "login-throttled", "The vendor limits the rate of logins")
             }
             Kind::LoginDown => (StatusCode::SERVICE_UNAVAILABLE, "login-down", "The vendor's login cannot be reached"),
-            Kind::LoginTls => (StatusCode::SERVICE_UNAVAILABLE, "login-tls", "The TLS connection to the vendor is not trusted"),
+            Kind::LoginTls => {
+                (StatusCode::SERVICE_UNAVAILABLE, "login-tls", "The TLS connection to the vendor is not trusted")
+            }
             Kind::LoginProtocol => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "login-protocol",

@@ -136,7 +136,8 @@ fn cookie_path(target: &Target, path: &str) -> Option<String> {
     if is_within(base, path) {
         return Some(target.prefix().to_owned());
     }
-    is_within(path, base).then(|| format!("{}{}", target.prefix(), path.strip_prefix(target.base()).unwrap_or_default()))
+    is_within(path, base)
+        .then(|| format!("{}{}", target.prefix(), path.strip_prefix(target.base()).unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -22,9 +22,8 @@ impl Addresses {
     }
 
     pub(crate) fn is_busy(&self, listen: &Listen) -> bool {
-        let contains = |busy: &Mutex<HashSet<Listen>>| {
-            busy.lock().unwrap_or_else(PoisonError::into_inner).contains(listen)
-        };
+        let contains =
+            |busy: &Mutex<HashSet<Listen>>| busy.lock().unwrap_or_else(PoisonError::into_inner).contains(listen);
         self.busy.as_ref().is_some_and(contains)
     }
 
@@ -39,7 +38,9 @@ impl Addresses {
         if gateway.routes.is_empty() {
             let error = bootseal_core::Error::new(Kind::NotFound, "the file has no route");
             return Err(error
-                .with_help("Add one with `bootseal edit`: [acme.route] listen = \"127.0.0.1:9301\", upstream = \"https://…\"")
+                .with_help(
+                    "Add one with `bootseal edit`: [acme.route] listen = \"127.0.0.1:9301\", upstream = \"https://…\"",
+                )
                 .into());
         }
         let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);

@@ -142,8 +142,7 @@ impl Running {
     /// count: the outage of one vendor must not take every instance out of service.
     pub(crate) fn is_ready(&self) -> bool {
         let served = lock(&self.served);
-        let all =
-            served.routes.values().all(|(_, address)| !address.task.is_finished()) && !served.routes.is_empty();
+        let all = served.routes.values().all(|(_, address)| !address.task.is_finished()) && !served.routes.is_empty();
         all && !self.stopping.load(Ordering::Relaxed)
     }
 

@@ -105,8 +105,12 @@ fn landlock(needed: &FileAccess) -> String {
     };
     match restrict() {
         Ok(status) => match status.ruleset {
-            RulesetStatus::FullyEnforced => "only the needed files can be read and written, and no program can be run".into(),
-            RulesetStatus::PartiallyEnforced => "only the needed files can be read and written, as far as this kernel supports it".into(),
+            RulesetStatus::FullyEnforced => {
+                "only the needed files can be read and written, and no program can be run".into()
+            }
+            RulesetStatus::PartiallyEnforced => {
+                "only the needed files can be read and written, as far as this kernel supports it".into()
+            }
             RulesetStatus::NotEnforced => "not supported by this kernel: all files stay accessible".into(),
         },
         Err(error) => format!("not enforced: {error}"),

@@ -147,10 +147,7 @@ fn requests(stream: &[u8]) -> Result<usize, ()> {
             fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.clone()).collect::<Vec<_>>()
         };
         let (lengths, codings, hosts) = (all("content-length"), all("transfer-encoding"), all("host"));
-        if hosts.len() > 1
-            || hosts.is_empty() && version == "HTTP/1.1"
-            || !lengths.is_empty() && !codings.is_empty()
-        {
+        if hosts.len() > 1 || hosts.is_empty() && version == "HTTP/1.1" || !lengths.is_empty() && !codings.is_empty() {
             return Err(());
         }
         match (&lengths[..], &codings[..]) {
