@@ -1,50 +1,53 @@
 //! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git, never from the marked text.
 
-use crate::cli::{Everywhere, Resolve, Which};
+use crate::cli::{Resolve, Which};
 use crate::commands::sign::refuse_dates;
-use crate::context::World;
+use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::git::sides::{Judged, edited, into_theirs, judge, side};
 use crate::git::versions::Versions;
+use crate::trust::keyring::Keys;
+use crate::trust::memory::{Memory, remember};
+use crate::trust::pins;
+use crate::trust::vouch::vouch;
 use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, timestamp};
+use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use bootseal_core::{Changes, Clash, FileLock, HandEdit, Kind, Property, SealedFile, Shown, Side, Taken, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Exit> {
     let path = options.file.as_path();
-    let mut keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
+    let mut keys = Keys::find(context)?;
+    let pins = pins::at_hand(&keys, context)?;
     let repository = Repository::of(path)?;
     let name = repository.name_of(path)?;
     let sides = Sides::of(&repository, &name, options)?;
     let before = HandEdit::read_bytes(path)?;
 
     let common = sides.base.as_ref().and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
-    let judged = |bytes: &[u8], which: &str, world: &mut World<'_>| -> Result<Option<VerifiedFile>> {
-        match judge(bytes, path, &keys, &pins, world)? {
+    let judged = |bytes: &[u8], which: &str, context: &mut Context<'_>| -> Result<Option<VerifiedFile>> {
+        match judge(bytes, path, &keys, &pins, context)? {
             // Anyone can commit an older signed file: who it lets in, and what it holds, is not what the side changed.
             Judged::Trusted(file) | Judged::Unknown(file)
                 if common.as_ref().is_some_and(|common| is_older(&file, common)) =>
             {
-                world.warn(
-                    style,
-                    format_args!("{which} side is taken as a hand edit: it is older than what both sides came from"),
-                );
+                context.ui.warn(format_args!(
+                    "{which} side is taken as a hand edit: it is older than what both sides came from"
+                ));
                 Ok(None)
             }
             // Nobody vouches for it yet; before it is gone on from, someone is asked to.
             Judged::Trusted(file) | Judged::Unknown(file) => Ok(Some(*file)),
             Judged::Refused(why) => {
-                world.warn(style, format_args!("{which} side is taken as a hand edit: {why}"));
+                context.ui.warn(format_args!("{which} side is taken as a hand edit: {why}"));
                 Ok(None)
             }
         }
     };
-    let (ours, theirs) = (judged(&sides.ours, "our", world)?, judged(&sides.theirs, "their", world)?);
+    let (ours, theirs) = (judged(&sides.ours, "our", context)?, judged(&sides.theirs, "their", context)?);
     let into_theirs = match (&ours, &theirs) {
         (Some(ours), Some(theirs)) => into_theirs(ours, theirs),
         (None, Some(_)) => Some(true),
@@ -60,10 +63,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let (into_theirs, theirs) = match into_theirs {
         Some(into_theirs) => (into_theirs, theirs),
         None => {
-            world.warn(
-                style,
-                "their side is taken as a hand edit: it is not this vault, or one that it was handed over to. Who was removed there is still in; hosts that saw it need a new pin",
-            );
+            context.ui.warn("their side is taken as a hand edit: it is not this vault, or one that it was handed over to. Who was removed there is still in; hosts that saw it need a new pin");
             (false, None)
         }
     };
@@ -72,8 +72,8 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         (_, Some(ours), theirs) => (ours, theirs),
         _ => return Err(Failure::new(Kind::WrongVault, "there is no side to begin from").into()),
     };
-    world.vouch(&mut into, &world.memory(path)?, path, style)?;
-    world.unlock_to_write(&mut keys, &into, everywhere)?;
+    vouch(&mut into, &Memory::of(path, context)?, path, context)?;
+    keys.unlock_to_write(&into, context)?;
     // Who was in access before is believed of this vault only.
     let common =
         common.filter(|common| common.vault_id() == into.vault_id() || into.former_ids().contains(&common.vault_id()));
@@ -81,17 +81,16 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let as_edit = common.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into));
     if as_edit {
         let which = if into_theirs { "our" } else { "their" };
-        world.warn(
-            style,
-            format_args!("{which} side is taken as a hand edit: it is the older one, and there is no common version"),
-        );
+        context.ui.warn(format_args!(
+            "{which} side is taken as a hand edit: it is the older one, and there is no common version"
+        ));
     }
     let other = other.filter(|_| !as_edit);
     let both_signed = other.is_some() && common.is_some();
     let old = into.text();
     // What a hand edit holds sealed must be known from a version that was signed.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
-    let mut above = versions.highest().max(world.memory(path)?.generation(&into.vault_id()));
+    let mut above = versions.highest().max(Memory::of(path, context)?.generation(&into.vault_id()));
     let mut vault = into.open_for_writing(&keys.identities)?;
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
     let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
@@ -100,19 +99,19 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let two = match other {
         Some(file) => {
             above = above.max(file.generation());
-            side(file, &mut keys, everywhere, world)?
+            side(file, &mut keys, context)?
         }
         None => edited(if into_theirs { &sides.ours } else { &sides.theirs }, &vault, &versions)?,
     };
     let base = match (common, &sides.base) {
-        (Some(common), _) => side(common, &mut keys, everywhere, world)?,
+        (Some(common), _) => side(common, &mut keys, context)?,
         (None, Some(bytes)) => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
         (None, None) => Side::empty(),
     };
     let (ours, theirs) = if into_theirs { (two, one) } else { (one, two) };
     let mut undecided = None;
-    let now = (world.now)();
-    let merged = vault.merge(&base, &ours, &theirs, |clash| choose(clash, options, &mut undecided, world), now);
+    let now = context.now();
+    let merged = vault.merge(&base, &ours, &theirs, |clash| choose(clash, options, &mut undecided, context), now);
     if let Some(failure) = undecided {
         return Err(Failure::into(failure));
     }
@@ -123,7 +122,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let changes = Changes::between_opened((&before_merge, &values_before), (file, &values));
     refuse_dates(&changes, options.older || both_signed, now, path)?;
     let described = described(path, &merged, &changes);
-    world.agree(Consent::to_sign(described), everywhere, style)?;
+    context.ui.agree(Consent::to_sign(described))?;
 
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
@@ -133,11 +132,11 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         );
     }
     lock.write(&text)?;
-    world.remember(path, &file, style);
-    world.note(style, format_args!("{}: signed as generation {}; now: git add {0}", shown(path), file.generation()));
-    if style.json {
+    remember(path, &file, context);
+    context.ui.note(format_args!("{}: signed as generation {}; now: git add {0}", shown(path), file.generation()));
+    if context.ui.style.json {
         let took = merged.took.iter().map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
-        world.document(&json!({
+        context.ui.document(&json!({
             "file": path.to_string_lossy(), "vault": file.vault_id().to_string(), "generation": file.generation(), "signed": true,
             "took": took.collect::<Vec<_>>(), "changes": change_report::document(&changes),
         }))?;
@@ -207,7 +206,12 @@ impl Sides {
 }
 
 /// Which side a property is taken from that both changed.
-fn choose(clash: &Clash, options: &Resolve, undecided: &mut Option<Failure>, world: &mut World<'_>) -> Option<Taken> {
+fn choose(
+    clash: &Clash,
+    options: &Resolve,
+    undecided: &mut Option<Failure>,
+    context: &mut Context<'_>,
+) -> Option<Taken> {
     match options.take {
         Some(Which::Ours) => return Some(Taken::Ours),
         Some(Which::Theirs) => return Some(Taken::Theirs),
@@ -224,14 +228,14 @@ fn choose(clash: &Clash, options: &Resolve, undecided: &mut Option<Failure>, wor
         described(&clash.ours),
         described(&clash.theirs)
     );
-    if !world.can_ask() {
+    if !context.ui.can_ask() {
         let failure =
             Failure::new(Kind::NoTerminal, text).with_help("Say which for all of them: --take ours, or --take theirs");
         undecided.get_or_insert(failure);
         return None;
     }
     loop {
-        match world.ask_word(&format!("{text}\nTake ours or theirs? [o/t] ")).as_deref() {
+        match context.ui.ask_word(&format!("{text}\nTake ours or theirs? [o/t] ")).as_deref() {
             Ok("o" | "ours") => return Some(Taken::Ours),
             Ok("t" | "theirs") => return Some(Taken::Theirs),
             Ok(_) => {}

@@ -1,6 +1,6 @@
 //! Where may values lie in clear for a while? In a private folder on a memory file system, which goes when its process ends, however it ends.
 
-use crate::context::World;
+use crate::context::Context;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, Shown};
 use std::fs::{File, OpenOptions};
@@ -95,10 +95,10 @@ mod linux {
     const RAMFS: u32 = 0x8584_58f6;
     const NAME: &str = "bootseal.";
 
-    impl World<'_> {
+    impl MemoryFolder {
         /// A new folder in `$XDG_RUNTIME_DIR`, else in /dev/shm.
-        pub(crate) fn memory_folder(&mut self) -> Result<MemoryFolder> {
-            let runtime = self.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        pub(crate) fn create(context: &Context<'_>) -> Result<MemoryFolder> {
+            let runtime = context.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
             let places: Vec<PathBuf> = runtime.into_iter().chain([PathBuf::from("/dev/shm")]).collect();
             for place in places.iter().filter(|place| in_memory(place)) {
                 remove_left_over(place);
@@ -120,7 +120,7 @@ mod linux {
         }
 
         /// The folder that was named: a new one, or one of ours with nothing in it.
-        pub(crate) fn named_memory_folder(&mut self, path: &Path) -> Result<MemoryFolder> {
+        pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let path = std::path::absolute(path).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
             let refuse = |kind, what: &str| Error::new(kind, what).in_file(&path);
             let above = path.parent().unwrap_or(Path::new("/"));
@@ -271,9 +271,9 @@ mod linux {
 mod elsewhere {
     use super::*;
 
-    impl World<'_> {
+    impl MemoryFolder {
         /// A new folder in the user's private temporary one: there is no memory file system here.
-        pub(crate) fn memory_folder(&mut self) -> Result<MemoryFolder> {
+        pub(crate) fn create(_: &Context<'_>) -> Result<MemoryFolder> {
             let mut random = [0; 8];
             getrandom::fill(&mut random)
                 .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
@@ -287,7 +287,7 @@ mod elsewhere {
             Ok(MemoryFolder { path })
         }
 
-        pub(crate) fn named_memory_folder(&mut self, path: &Path) -> Result<MemoryFolder> {
+        pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let what = format!(
                 "{}: this system has no memory file system, and values never go onto a disk in clear",
                 Shown(&path.to_string_lossy())

@@ -3,15 +3,15 @@
 pub(crate) mod memory_folder;
 pub(crate) mod on_change;
 
-use crate::cli::{Everywhere, Exec, Format, OnChange};
+use crate::cli::{Exec, Format, OnChange};
 use crate::commands::exec::memory_folder::{MemoryFolder, without_keys};
-use crate::context::World;
+use crate::context::Context;
 use crate::formats;
 use crate::trust::keyring::Keys;
-use crate::trust::locate::OpenedFile;
+use crate::trust::locate::{self, OpenedFile};
 use crate::trust::special_tables::SpecialTables;
+use crate::trust::vouch::vouch;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, Trust, VerifiedFile};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -26,13 +26,13 @@ const NOT_FOUND: u8 = 127;
 /// What stands before a property's path in a .env file.
 const REFERENCE: &str = "bootseal:";
 
-pub(crate) fn run(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let (code, failure) = match start(options, everywhere, style, world) {
+pub(crate) fn run(options: &Exec, context: &mut Context<'_>) -> Result<(), Exit> {
+    let (code, failure) = match start(options, context) {
         Ok(0) => return Ok(()),
         Ok(code) => return Err(Exit::Reported(code)),
         Err(NotStarted(code, failure)) => (code, failure),
     };
-    world.failure(style, &failure);
+    context.ui.failure(&failure);
     Err(Exit::Reported(code))
 }
 
@@ -45,36 +45,36 @@ impl<E: Into<Failure>> From<E> for NotStarted {
     }
 }
 
-fn start(options: &Exec, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<u8, NotStarted> {
+fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
     if options.on_change == Some(OnChange::Signal) && options.files.is_none() {
         let what = "--on-change signal needs --files: the environment of a program that runs cannot be changed";
         return Err(Failure::new(Kind::Usage, what).with_help("--on-change restart starts it anew.").into());
     }
-    let wishes = Selection::of(options, style, world)?;
-    let OpenedFile { path, mut keys, memory, mut file, .. } = world.find(everywhere, style)?;
+    let wishes = Selection::of(options, context)?;
+    let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
     // Whoever chooses the variables of a program has it in hand.
     if file.trust() == Trust::Unverified {
-        world.vouch(&mut file, &memory, &path, style)?;
+        vouch(&mut file, &memory, &path, context)?;
     }
     let wanted = wishes.wanted(&file)?;
     if wanted.iter().any(|(_, source)| matches!(source, Source::Property(path) if is_sealed(&file, path))) {
-        world.unlock(&mut keys, &file, everywhere)?;
+        keys.unlock(&file, context)?;
     }
     let seen = (file.vault_id(), file.generation());
     let values = values(wanted, file, &keys)?;
     let folder = match &options.files {
         None => None,
-        Some(None) => Some(world.memory_folder()?),
-        Some(Some(named)) => Some(world.named_memory_folder(named)?),
+        Some(None) => Some(MemoryFolder::create(context)?),
+        Some(Some(named)) => Some(MemoryFolder::create_at(named)?),
     };
-    let program = Program { command: &options.command, no_stdin: world.stdin_taken, folder };
+    let program = Program { command: &options.command, no_stdin: context.ui.stdin_taken, folder };
     program.put(&values, &[])?;
-    let _ = world.stdout.flush();
+    let _ = context.ui.stdout.flush();
     match options.on_change {
         None => program.become_it(&values),
         Some(how) => {
             let again = crate::commands::exec::on_change::Reopen { path, keys, seen, wishes };
-            crate::commands::exec::on_change::look_after(&program, how, values, again, style, world)
+            crate::commands::exec::on_change::look_after(&program, how, values, again, context)
         }
     }
 }
@@ -119,13 +119,13 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    fn of(options: &Exec, style: Style, world: &mut World<'_>) -> Result<Selection> {
+    fn of(options: &Exec, context: &mut Context<'_>) -> Result<Selection> {
         let only = options.only.iter().map(|prefix| prefix.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
         let mut named = Vec::new();
         if let Some(path) = &options.env_file {
-            let input = formats::read(path, Some(Format::Env), world)?;
+            let input = formats::read(path, Some(Format::Env), context)?;
             for remark in &input.remarks {
-                world.warn(style, remark);
+                context.ui.warn(remark);
             }
             for property in input.properties {
                 let name = property.path.segments().concat();
