@@ -21,9 +21,9 @@
 
 mod run;
 
-mod completion;
-
 mod commands;
+
+mod completion;
 
 mod export;
 mod import;

@@ -2,11 +2,10 @@
 
 use crate::cli::{Access, Cli, Git, GlobalOptions, Verb};
 use crate::commands::{
-    accept, access, completions, diff, doctor, edit, exec, export, get, git, import, init, keygen, list, login, man,
-    profile, propose, rename, resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
+    accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git, import, init, keygen,
+    list, login, man, profile, propose, rename, resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
 };
 use crate::context::{Context, World};
-use crate::ui::clipboard;
 use crate::ui::failure::{Exit, Failure};
 use bootseal_core::Kind;
 use clap::{CommandFactory, Parser};
@@ -67,7 +66,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Doctor => doctor::run(context),
         Verb::Completions(options) => completions::run(options, context),
         Verb::Man(options) => man::run(options, context),
-        Verb::ClearClipboard(options) => clipboard::wait_and_clear(options.seconds, context).map_err(Into::into),
+        Verb::ClearClipboard(options) => clear_clipboard::run(options, context),
         Verb::Exec(options) => exec::run(options, context),
         Verb::Sweep => sweep::run(),
     };

@@ -1,10 +1,9 @@
 //! `bootseal accept`: takes in a value that someone proposed, nobody knows who.
 
-use super::unreadable;
 use crate::cli::Accept;
 use crate::context::Context;
 use crate::trust::target::Target;
-use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use bootseal_core::{Error, Kind, Proposal, Shown};

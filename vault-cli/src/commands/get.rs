@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
         return Ok(());
     }
     if options.clip {
-        Clipboard::find(context)?.fill(&value.secret)?;
+        Clipboard::find(|name| context.var(name))?.fill(&value.secret)?;
         clear_later(&value.secret, options.clear_after)?;
         context.ui.note(format_args!("{property} is in the clipboard for {} s", options.clear_after));
         if context.ui.style.json {

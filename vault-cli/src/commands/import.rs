@@ -1,13 +1,12 @@
 //! `bootseal import`: opens another tool's file, and seals what it holds.
 
-use super::unreadable;
 use crate::cli::{Import, Tool};
 use crate::commands::seal::{add, beside, create};
 use crate::context::Context;
 use crate::formats::{Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
-use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
 //! Where does a value come from? A terminal without echo, a pipe, a file, or chance; straight onto a guarded page, never from argv.
 
-use super::unreadable;
 use crate::context::Context;
-use crate::ui::failure::{Failure, Result};
+use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{Kind, PropertyPath, Secret, Shown, ValueKind};
 use bootseal_memory::SecretBuf;
 use std::io::Read;

@@ -1,11 +1,10 @@
 //! What does the input of `seal` hold, whatever its format?
 
-use super::InputProperty;
 use crate::cli::Format;
-use crate::commands::unreadable;
 use crate::context::Context;
+use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
-use crate::ui::failure::{Failure, Result};
+use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{Error, Kind, PlainDocument, PropertyPath, Secret, Shown, ValueKind};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;

@@ -1,8 +1,7 @@
 //! Where does the other tool's key or password come from? A file, a descriptor, where the tool itself looks, or a prompt; never argv.
 
-use crate::commands::unreadable;
 use crate::context::Context;
-use crate::ui::failure::{Failure, Result};
+use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::prompt::no_answer;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;

@@ -3,6 +3,7 @@
 //! stdout is for results only; everything else goes to stderr. What is written and asked is in `output`, `prompt` and `progress`.
 
 pub(crate) mod change_report;
+pub(crate) mod child_environment;
 pub(crate) mod clipboard;
 pub(crate) mod editor;
 pub(crate) mod failure;

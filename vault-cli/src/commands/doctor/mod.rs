@@ -1,7 +1,9 @@
 //! `bootseal doctor`: what is easily overlooked, in the files, their keys and the machine; each with the command that mends it.
 
-pub(crate) mod machine;
+mod finding;
+mod machine;
 
+use crate::commands::doctor::finding::Finding;
 use crate::commands::doctor::machine::Machine;
 use crate::context::Context;
 use crate::trust::each_file::worse;
@@ -12,10 +14,9 @@ use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::shell_quote::word;
 use bootseal_core::{
-    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, PropertyPath, Role, Shown, Trust, Vault,
-    VerifiedFile,
+    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, Role, Shown, Trust, Vault, VerifiedFile,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -23,42 +24,6 @@ use std::path::{Path, PathBuf};
 const FOUND: u8 = 1;
 /// A value that was given longer ago is old.
 const OLD_AFTER: u64 = 365 * 24 * 60 * 60;
-
-/// One thing that is wrong, and the command that mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Finding {
-    pub(crate) code: &'static str,
-    pub(crate) file: Option<String>,
-    pub(crate) property: Option<String>,
-    pub(crate) what: String,
-    pub(crate) mend: String,
-}
-
-impl Finding {
-    pub(crate) fn of_machine(code: &'static str, what: String, mend: String) -> Finding {
-        Finding { code, file: None, property: None, what, mend }
-    }
-
-    fn of_file(code: &'static str, file: &Path, what: impl Into<String>, mend: impl Into<String>) -> Finding {
-        Finding { file: Some(shown(file)), ..Finding::of_machine(code, what.into(), mend.into()) }
-    }
-
-    fn of_property(code: &'static str, file: &Path, property: &PropertyPath, what: impl Into<String>) -> Finding {
-        let mend = format!("bootseal set {} -f {}", word(&property.to_string()), word(&file.to_string_lossy()));
-        Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, mend) }
-    }
-
-    fn document(&self) -> Value {
-        json!({ "finding": self.code, "file": self.file, "property": self.property, "what": self.what, "mend": self.mend })
-    }
-
-    fn text(&self) -> String {
-        let place =
-            [self.file.as_deref(), self.property.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-        let place = if place.is_empty() { "this machine".into() } else { place };
-        format!("{place}: {}\n  mend: {}", self.what, self.mend)
-    }
-}
 
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     let (mut findings, mut failures) = (Vec::new(), Vec::new());

@@ -32,7 +32,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
 }
 
 fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> Result<(), Exit> {
-    let editor = Editor::find(context)?;
+    let editor = Editor::find(|name| context.var(name))?;
     let drafts = Drafts::of(target.path(), context).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
         Some(drafts) if goes_on(drafts, target.path(), context)? => {

@@ -6,7 +6,6 @@ use bootseal_core::{Error, Kind, Shown};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The folder. It goes with this value; where the process is killed, or becomes another program, a process of its own removes it.
 pub(crate) struct MemoryFolder {
@@ -67,17 +66,6 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Takes from a program that is started what opens vaults here: it gets values, not keys.
-pub(crate) fn without_keys(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        let Some(name) = name.to_str().filter(|name| name.starts_with("BOOTSEAL_")) else { continue };
-        // What names a file or insists on a vault opens nothing, and a program with a loader of its own goes by it.
-        if !matches!(name, "BOOTSEAL_FILE" | "BOOTSEAL_PIN" | "BOOTSEAL_STATE") {
-            command.env_remove(name);
-        }
-    }
-}
-
 #[cfg(target_os = "linux")]
 pub(crate) use linux::sweep;
 
@@ -89,7 +77,7 @@ mod linux {
     use rustix::process::{PidfdFlags, getpid, getuid, pidfd_open};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
-    use std::process::Stdio;
+    use std::process::{Command, Stdio};
 
     const TMPFS: u32 = 0x0102_1994;
     const RAMFS: u32 = 0x8584_58f6;

@@ -1,7 +1,8 @@
 //! What does a program learn of a value that changed? It is started anew, or finds new files and gets SIGHUP. A file that does not verify changes nothing.
 
 use crate::cli::OnChange;
-use crate::commands::exec::{NotStarted, Program, Selection, Values};
+use crate::commands::exec::program::{NotStarted, Program};
+use crate::commands::exec::selection::{Selection, Values};
 use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::locate;
@@ -10,12 +11,12 @@ use bootseal_core::{Pin, Shown, VaultId};
 use std::path::{Path, PathBuf};
 
 /// What it takes to read the sealed file again: keys may have come from where nothing comes twice.
-pub(crate) struct Reopen {
-    pub(crate) path: PathBuf,
-    pub(crate) keys: Keys,
+pub(super) struct Reopen {
+    pub(super) path: PathBuf,
+    pub(super) keys: Keys,
     /// The vault and its generation.
-    pub(crate) seen: (VaultId, u64),
-    pub(crate) wishes: Selection,
+    pub(super) seen: (VaultId, u64),
+    pub(super) wishes: Selection,
 }
 
 impl Reopen {
@@ -35,19 +36,18 @@ fn same(one: &Values, other: &Values) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn look_after(
+pub(super) fn look_after(
     _: &Program<'_>,
     _: OnChange,
     _: Values,
     _: Reopen,
-    _: Style,
     _: &mut Context<'_>,
 ) -> Result<u8, NotStarted> {
     Err(Failure::new(bootseal_core::Kind::Usage, "--on-change needs signals, which this system does not have").into())
 }
 
 #[cfg(unix)]
-pub(crate) use with_signals::look_after;
+pub(super) use with_signals::look_after;
 
 #[cfg(unix)]
 mod with_signals {
@@ -65,7 +65,7 @@ mod with_signals {
     /// How long a program may take to end before it is started anew.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    pub(crate) fn look_after(
+    pub(in crate::commands::exec) fn look_after(
         program: &Program<'_>,
         how: OnChange,
         values: Values,

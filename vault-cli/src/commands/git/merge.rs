@@ -7,7 +7,7 @@ use crate::git::sides::{Judged, into_theirs, judge, side};
 use crate::trust::keyring::Keys;
 use crate::trust::memory::remember;
 use crate::trust::pins;
-use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, VerifiedFile};
 use std::path::Path;
 use std::process::Command;
@@ -32,9 +32,7 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
 fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let mut keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| Failure::from(crate::commands::unreadable(&error).in_file(path)))
-    };
+    let read = |path: &Path| std::fs::read(path).map_err(|error| Failure::from(unreadable(&error).in_file(path)));
     let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
     let ours = match judge(&ours, &options.path, &keys, &pins, context)? {
         Judged::Trusted(file) => *file,

@@ -2,13 +2,12 @@
 
 use crate::cli::GitTextconv;
 use crate::context::Context;
-use crate::ui::failure::{Exit, Result};
+use crate::ui::failure::{Exit, Result, unreadable};
 use crate::ui::tables;
 use bootseal_core::{HandEdit, Property, SealedFile, Shown};
 
 pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<(), Exit> {
-    let bytes =
-        std::fs::read(&options.file).map_err(|error| crate::commands::unreadable(&error).in_file(&options.file))?;
+    let bytes = std::fs::read(&options.file).map_err(|error| unreadable(&error).in_file(&options.file))?;
     for line in lines(&bytes) {
         context.ui.line(line)?;
     }

@@ -1,7 +1,7 @@
 //! `bootseal profile --from-curl -`: a profile of the vendor's own curl line. Nothing in it is run; a login is made after a yes.
 
 use crate::cli;
-use crate::commands::profile::{Draft, ask_missing, begin, trust, write};
+use crate::commands::profile::draft::{Draft, ask_missing, begin, trust, write};
 use crate::context::Context;
 use crate::profile::answer_guess::{self, Guess};
 use crate::profile::curl::{self, Field, Line, Login, Wanted};
