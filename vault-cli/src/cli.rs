@@ -17,7 +17,7 @@ use std::path::PathBuf;
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) everywhere: Everywhere,
+    pub(crate) global: GlobalOptions,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 /// Options that every verb takes.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
-pub(crate) struct Everywhere {
+pub(crate) struct GlobalOptions {
     /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,

@@ -3,9 +3,9 @@
 //! The scripts of `bootseal completions` call the program with [`VARIABLE`] set to the name of the shell, and the line so far behind `--`.
 //! Whatever goes wrong there is no answer: nobody waits for an error in the middle of a line.
 
-use crate::cli::{Cli, Shell};
-use crate::context::World;
-use crate::trust::locate::expand;
+use crate::cli::{Cli, GlobalOptions, Shell};
+use crate::context::{Context, World};
+use crate::trust::locate::{expand, sealed_file};
 use bootseal_core::{Profile, Property, SealedFile, VerifiedFile};
 use clap::{Arg, Command, CommandFactory, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, complete};
@@ -26,22 +26,25 @@ pub(crate) fn script(shell: Shell) -> std::io::Result<String> {
 
 /// The answer to a shell that asks, where one does.
 pub(crate) fn answer(args: &[OsString], world: &mut World<'_>) -> Option<u8> {
-    let (Some(shell), [_, separator, line @ ..]) = (world.var(VARIABLE), args) else { return None };
+    let options = GlobalOptions::default();
+    let context = Context::new(&options, world);
+    let (Some(shell), [_, separator, line @ ..]) = (context.var(VARIABLE), args) else { return None };
     let shell = shell.to_str().and_then(|name| Shell::from_str(name, false).ok())?;
     if separator != "--" {
         return None;
     }
     let here = std::env::current_dir().ok();
     let line = as_meant(shell, line);
-    let mut command = with_names(&Names::of(&line, world));
+    let mut command = with_names(&Names::of(&line, &context));
     let candidates = match shell {
-        Shell::Bash => bash(&mut command, line, here.as_deref(), world),
+        Shell::Bash => bash(&mut command, line, here.as_deref(), &context),
         other => {
             let mut text = Vec::new();
             completer(other).write_complete(&mut command, line, here.as_deref(), &mut text).map(|()| text)
         }
     };
-    let written = candidates.and_then(|text| world.stdout.write_all(&text).and_then(|()| world.stdout.flush()));
+    let written =
+        candidates.and_then(|text| context.ui.stdout.write_all(&text).and_then(|()| context.ui.stdout.flush()));
     Some(u8::from(written.is_err()))
 }
 
@@ -71,9 +74,9 @@ fn bash(
     command: &mut Command,
     line: Vec<OsString>,
     here: Option<&Path>,
-    world: &World<'_>,
+    context: &Context<'_>,
 ) -> std::io::Result<Vec<u8>> {
-    let at = world.var("_CLAP_COMPLETE_INDEX").and_then(|index| index.to_str()?.parse().ok()).unwrap_or_default();
+    let at = context.var("_CLAP_COMPLETE_INDEX").and_then(|index| index.to_str()?.parse().ok()).unwrap_or_default();
     let candidates = complete(command, line, at, here)?;
     let quoted: Vec<String> =
         candidates.iter().map(|candidate| quoted(&candidate.get_value().to_string_lossy())).collect();
@@ -105,11 +108,11 @@ struct Names {
 }
 
 impl Names {
-    fn of(line: &[OsString], world: &World<'_>) -> Names {
+    fn of(line: &[OsString], context: &Context<'_>) -> Names {
         let mut names = Names::default();
-        let files = match named_files(line, world) {
+        let files = match named_files(line, context) {
             named if !named.is_empty() => expand(&named),
-            _ => world.sealed_file(&Default::default()).map(|file| vec![file]),
+            _ => sealed_file(context).map(|file| vec![file]),
         };
         for path in files.unwrap_or_default() {
             if let Ok(file) = SealedFile::read(&path).and_then(|file| file.verify(&[])) {
@@ -136,7 +139,7 @@ impl Names {
 }
 
 /// What `-f` and `--to` name on a line that may be half typed.
-fn named_files(line: &[OsString], world: &World<'_>) -> Vec<PathBuf> {
+fn named_files(line: &[OsString], context: &Context<'_>) -> Vec<PathBuf> {
     let (mut named, mut words) = (Vec::new(), line.iter().filter_map(|word| word.to_str()));
     while let Some(word) = words.next() {
         let value = match word {
@@ -145,7 +148,7 @@ fn named_files(line: &[OsString], world: &World<'_>) -> Vec<PathBuf> {
         };
         let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
         // Not every shell has replaced it yet.
-        let home = value.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(world.var("HOME")?).join(rest)));
+        let home = value.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(context.var("HOME")?).join(rest)));
         named.push(home.unwrap_or_else(|| value.into()));
     }
     named

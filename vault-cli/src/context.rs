@@ -1,11 +1,17 @@
-//! What does a command see of the world? Streams, environment, time, and perhaps someone at a terminal.
+//! The surroundings of a command: what the process gives it, and what each verb is handed.
+//!
+//! [`World`] is the input of [`run`](crate::run): streams, environment, clock and terminal, so that the same code runs in the
+//! binary, in tests and in the quickstart. With the parsed global options it becomes the `Context` that each verb receives.
 
-use crate::ui::prompt::Terminal;
+use crate::cli::{GlobalOptions, When};
+use crate::ui::terminal::Terminal;
+use crate::ui::{Style, Ui};
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The surroundings of one run.
+/// What a process gives to one run of the command line.
 ///
 /// ```
 /// use bootseal_cli::{World, run};
@@ -16,38 +22,30 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// assert_eq!(run(["bootseal", "list"], &mut world), 1); // no such file
 /// ```
 pub struct World<'a> {
-    /// Values come from here where no terminal asks.
+    /// Values are read from here unless a terminal asks for them.
     pub stdin: &'a mut dyn Read,
-    /// Results, and nothing else.
+    /// Receives results, and nothing else.
     pub stdout: &'a mut dyn Write,
-    /// Everything else.
+    /// Receives everything else.
     pub stderr: &'a mut dyn Write,
-    /// Whether a person types there.
+    /// Whether stdin is a terminal, at which a person types.
     pub stdin_is_terminal: bool,
-    /// Whether a person reads there.
+    /// Whether stdout is a terminal, which a person reads.
     pub stdout_is_terminal: bool,
-    /// Whether what is written there stays on a disk.
+    /// Whether stdout is a file, in which what is written stays on a disk.
     pub stdout_is_file: bool,
-    /// Whether a person reads there.
+    /// Whether stderr is a terminal, which a person reads.
     pub stderr_is_terminal: bool,
-    /// Who answers questions.
+    /// Answers questions; `None` if nobody can be asked.
     pub terminal: Option<&'a mut dyn Terminal>,
-    /// Environment variables.
+    /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
-    /// Seconds since 1970-01-01 UTC.
+    /// Returns the time in seconds since 1970-01-01 UTC.
     pub now: &'a dyn Fn() -> u64,
-    /// An identity was read from stdin; nothing else can be.
-    pub stdin_taken: bool,
 }
 
 impl<'a> World<'a> {
-    /// A world without a terminal and with an empty environment, at the system's time.
-    ///
-    /// ```
-    /// let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
-    /// let world = bootseal_cli::World::new(&mut input, &mut out, &mut err);
-    /// assert!(world.terminal.is_none() && !world.stdin_is_terminal);
-    /// ```
+    /// Creates a world without a terminal and with an empty environment, at the system's time.
     pub fn new(stdin: &'a mut dyn Read, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> World<'a> {
         World {
             stdin,
@@ -60,21 +58,86 @@ impl<'a> World<'a> {
             terminal: None,
             env: &|_| None,
             now: &system_time,
-            stdin_taken: false,
         }
-    }
-
-    /// A variable that is set to something.
-    pub(crate) fn var(&self, name: &str) -> Option<OsString> {
-        (self.env)(name).filter(|value| !value.is_empty())
     }
 }
 
-/// The system's clock, in seconds since 1970-01-01 UTC; 0 where it stands before that.
-///
-/// ```
-/// assert!(bootseal_cli::system_time() > 1_700_000_000);
-/// ```
+/// Returns the system's time in seconds since 1970-01-01 UTC, or 0 if its clock is set to an earlier time.
 pub fn system_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// What each verb is handed beside its own options.
+pub(crate) struct Context<'a> {
+    /// The options that every verb takes.
+    pub(crate) options: &'a GlobalOptions,
+    /// The descriptor with the passphrase that opens files: `--passphrase-fd`, unless a verb has taken it for another passphrase.
+    pub(crate) passphrase_fd: Option<u32>,
+    pub(crate) ui: Ui<'a>,
+    env: &'a dyn Fn(&str) -> Option<OsString>,
+    now: &'a dyn Fn() -> u64,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new<'w: 'a>(options: &'a GlobalOptions, world: &'a mut World<'w>) -> Context<'a> {
+        let GlobalOptions { json, quiet, verbose, yes, .. } = *options;
+        let style = Style { json, quiet, verbose, colour: wants_colour(options, world) };
+        let ui = Ui {
+            style,
+            yes,
+            stdin: &mut *world.stdin,
+            stdout: &mut *world.stdout,
+            stderr: &mut *world.stderr,
+            stdin_is_terminal: world.stdin_is_terminal,
+            stdout_is_terminal: world.stdout_is_terminal,
+            stdout_is_file: world.stdout_is_file,
+            stderr_is_terminal: world.stderr_is_terminal,
+            terminal: match &mut world.terminal {
+                Some(terminal) => Some(&mut **terminal),
+                None => None,
+            },
+            stdin_taken: false,
+        };
+        Context { options, passphrase_fd: options.passphrase_fd, ui, env: world.env, now: world.now }
+    }
+
+    /// Returns an environment variable, if it is set and not empty.
+    pub(crate) fn var(&self, name: &str) -> Option<OsString> {
+        set_variable(self.env, name)
+    }
+
+    /// Returns the time in seconds since 1970-01-01 UTC.
+    pub(crate) fn now(&self) -> u64 {
+        (self.now)()
+    }
+
+    /// Returns the user's home folder.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.var("HOME").or_else(|| self.var("USERPROFILE")).map(PathBuf::from)
+    }
+
+    /// Returns a folder of the user's, named by a variable or below the home. A relative path in an XDG variable is ignored, as the
+    /// XDG specification demands.
+    pub(crate) fn user_folder(&self, windows: &str, xdg: &str, below_home: &str) -> Option<PathBuf> {
+        if cfg!(windows) {
+            return self.var(windows).map(PathBuf::from);
+        }
+        let named = self.var(xdg).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        named.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(below_home)))
+    }
+}
+
+fn wants_colour(options: &GlobalOptions, world: &World<'_>) -> bool {
+    match options.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            let dumb = set_variable(world.env, "TERM").is_some_and(|kind| kind == "dumb");
+            world.stderr_is_terminal && set_variable(world.env, "NO_COLOR").is_none() && !dumb
+        }
+    }
+}
+
+fn set_variable(env: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<OsString> {
+    env(name).filter(|value| !value.is_empty())
 }

@@ -21,9 +21,9 @@
 
 mod run;
 
-mod completion;
-
 mod commands;
+
+mod completion;
 
 mod export;
 mod import;
@@ -43,4 +43,4 @@ mod cli;
 
 pub use context::{World, system_time};
 pub use run::run;
-pub use ui::prompt::{Console, Terminal};
+pub use ui::terminal::{Console, Terminal};

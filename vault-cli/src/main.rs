@@ -28,7 +28,6 @@ fn main() -> ExitCode {
         terminal: Some(&mut console),
         env: &|name| std::env::var_os(name),
         now: &bootseal_cli::system_time,
-        stdin_taken: false,
     };
     ExitCode::from(run(std::env::args_os(), &mut world))
 }

@@ -1,14 +1,12 @@
 //! From arguments to an exit code: parse, run the verb, say how it ended.
 
-use crate::cli::{Access, Cli, Git, Verb, When};
+use crate::cli::{Access, Cli, Git, GlobalOptions, Verb};
 use crate::commands::{
-    accept, access, completions, diff, doctor, edit, exec, export, get, git, import, init, keygen, list, login, man,
-    profile, propose, rename, resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
+    accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git, import, init, keygen,
+    list, login, man, profile, propose, rename, resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
 };
-use crate::context::World;
-use crate::ui::clipboard;
+use crate::context::{Context, World};
 use crate::ui::failure::{Exit, Failure};
-use crate::ui::output::Style;
 use bootseal_core::Kind;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -34,66 +32,57 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Ok(cli) => cli,
         Err(error) => return usage(&args, &error, world),
     };
-    let everywhere = &cli.everywhere;
-    let colour = match everywhere.color {
-        When::Always => true,
-        When::Never => false,
-        When::Auto => {
-            let dumb = world.var("TERM").is_some_and(|kind| kind == "dumb");
-            world.stderr_is_terminal && world.var("NO_COLOR").is_none() && !dumb
-        }
-    };
-    let style = Style { json: everywhere.json, quiet: everywhere.quiet, verbose: everywhere.verbose, colour };
+    let context = &mut Context::new(&cli.global, world);
     let done = match &cli.verb {
-        Verb::Keygen(options) => keygen::run(options, everywhere, style, world),
-        Verb::Init(options) => init::run(options, everywhere, style, world),
-        Verb::Seal(options) => seal::run(options, everywhere, style, world),
-        Verb::Set(options) => set::run(options, everywhere, style, world),
-        Verb::Unset(options) => unset::run(options, everywhere, style, world),
-        Verb::Rename(options) => rename::run(options, everywhere, style, world),
-        Verb::Propose(options) => propose::run(options, everywhere, style, world),
-        Verb::Accept(options) => accept::run(options, everywhere, style, world),
-        Verb::Get(options) => get::run(options, everywhere, style, world),
-        Verb::List(options) => list::run(options, everywhere, style, world),
-        Verb::Edit => edit::run(everywhere, style, world),
-        Verb::Verify(options) => verify::run(options, everywhere, style, world),
-        Verb::Access(Access::List) => access::list::run(everywhere, style, world),
-        Verb::Access(Access::Add(options)) => access::add::run(options, everywhere, style, world),
-        Verb::Access(Access::Remove(options)) => access::remove::run(options, everywhere, style, world),
-        Verb::Access(Access::Pin(options)) => access::pin::run(options, everywhere, style, world),
-        Verb::Rotate(options) => rotate::run(options, everywhere, style, world),
-        Verb::Diff(options) => diff::run(options, everywhere, style, world),
-        Verb::Sign(options) => sign::run(options, everywhere, style, world),
-        Verb::Resolve(options) => resolve::run(options, everywhere, style, world),
-        Verb::Git(Git::Setup) => git::setup::run(everywhere, style, world),
-        Verb::Git(Git::Check(options)) => git::check::run(options, everywhere, style, world),
-        Verb::Git(Git::Textconv(options)) => git::textconv::run(options, world),
-        Verb::Git(Git::Merge(options)) => git::merge::run(options, everywhere, style, world),
-        Verb::Profile(options) => profile::run(options, everywhere, style, world),
-        Verb::Login(options) => login::run(options, everywhere, style, world),
-        Verb::Export(options) => export::run(options, everywhere, style, world),
-        Verb::Import(options) => import::run(options, everywhere, style, world),
-        Verb::Vendor(options) => vendor::run(options, everywhere, style, world),
-        Verb::Doctor => doctor::run(everywhere, style, world),
-        Verb::Completions(options) => completions::run(options, style, world),
-        Verb::Man(options) => man::run(options, style, world),
-        Verb::ClearClipboard(options) => clipboard::wait_and_clear(options.seconds, world).map_err(Into::into),
-        Verb::Exec(options) => exec::run(options, everywhere, style, world),
+        Verb::Keygen(options) => keygen::run(options, context),
+        Verb::Init(options) => init::run(options, context),
+        Verb::Seal(options) => seal::run(options, context),
+        Verb::Set(options) => set::run(options, context),
+        Verb::Unset(options) => unset::run(options, context),
+        Verb::Rename(options) => rename::run(options, context),
+        Verb::Propose(options) => propose::run(options, context),
+        Verb::Accept(options) => accept::run(options, context),
+        Verb::Get(options) => get::run(options, context),
+        Verb::List(options) => list::run(options, context),
+        Verb::Edit => edit::run(context),
+        Verb::Verify(options) => verify::run(options, context),
+        Verb::Access(Access::List) => access::list::run(context),
+        Verb::Access(Access::Add(options)) => access::add::run(options, context),
+        Verb::Access(Access::Remove(options)) => access::remove::run(options, context),
+        Verb::Access(Access::Pin(options)) => access::pin::run(options, context),
+        Verb::Rotate(options) => rotate::run(options, context),
+        Verb::Diff(options) => diff::run(options, context),
+        Verb::Sign(options) => sign::run(options, context),
+        Verb::Resolve(options) => resolve::run(options, context),
+        Verb::Git(Git::Setup) => git::setup::run(context),
+        Verb::Git(Git::Check(options)) => git::check::run(options, context),
+        Verb::Git(Git::Textconv(options)) => git::textconv::run(options, context),
+        Verb::Git(Git::Merge(options)) => git::merge::run(options, context),
+        Verb::Profile(options) => profile::run(options, context),
+        Verb::Login(options) => login::run(options, context),
+        Verb::Export(options) => export::run(options, context),
+        Verb::Import(options) => import::run(options, context),
+        Verb::Vendor(options) => vendor::run(options, context),
+        Verb::Doctor => doctor::run(context),
+        Verb::Completions(options) => completions::run(options, context),
+        Verb::Man(options) => man::run(options, context),
+        Verb::ClearClipboard(options) => clear_clipboard::run(options, context),
+        Verb::Exec(options) => exec::run(options, context),
         Verb::Sweep => sweep::run(),
     };
-    let flushed = world.stdout.flush();
+    let flushed = context.ui.stdout.flush();
     match done {
         Ok(()) => match flushed {
             // Who reads our output may have seen enough.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                world.failure(style, &error.into());
+                context.ui.failure(&error.into());
                 Kind::Io.exit_code()
             }
             _ => 0,
         },
         Err(Exit::Reported(code)) => code,
         Err(Exit::Failed(failure)) => {
-            world.failure(style, &failure);
+            context.ui.failure(&failure);
             failure.kind().exit_code()
         }
     }
@@ -127,8 +116,8 @@ fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
         let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
         let failure = Failure::new(Kind::Usage, message).with_help("bootseal --help");
-        let style = Style { json: true, quiet: false, verbose: false, colour: false };
-        world.failure(style, &failure);
+        let options = GlobalOptions { json: true, ..GlobalOptions::default() };
+        Context::new(&options, world).ui.failure(&failure);
     } else {
         let _ = write!(world.stderr, "{text}");
     }

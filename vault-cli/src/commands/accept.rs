@@ -1,27 +1,26 @@
 //! `bootseal accept`: takes in a value that someone proposed, nobody knows who.
 
-use super::unreadable;
-use crate::cli::{Accept, Everywhere};
-use crate::context::World;
+use crate::cli::Accept;
+use crate::context::Context;
 use crate::trust::target::Target;
-use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, timestamp};
+use crate::ui::failure::{Exit, Failure, Result, unreadable};
+use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use bootseal_core::{Error, Kind, Proposal, Shown};
 use serde_json::json;
 use std::io::Read;
 use std::path::Path;
 
-pub(crate) fn run(options: &Accept, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let (target, file) = Target::find(everywhere, style, world)?;
-    let sent = read(&options.proposal, world)?;
+pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exit> {
+    let (target, file) = Target::find(context)?;
+    let sent = read(&options.proposal, context)?;
     let vault = file.open_for_writing(&target.keys().identities)?;
     let from = |error: Error| match options.proposal == Path::new("-") {
         true => error,
         false => error.in_file(&options.proposal),
     };
     let proposal = Proposal::open(&sent, &target.keys().identities).map_err(from)?;
-    let now = (world.now)();
+    let now = context.now();
     let before = vault.consider(&proposal, now).map_err(|error| error.in_file(target.path()))?;
     drop(vault);
     let consent = Consent {
@@ -31,9 +30,9 @@ pub(crate) fn run(options: &Accept, everywhere: &Everywhere, style: Style, world
         declined: "not accepted",
         always: true,
     };
-    world.agree(consent, everywhere, style)?;
+    context.ui.agree(consent)?;
 
-    let known_to = target.change(style, world, |vault| {
+    let known_to = target.change(context, |vault| {
         if vault.consider(&proposal, now)? != before {
             let text = format!("{} was changed while you were asked; nothing was changed", proposal.path());
             return Err(Failure::new(Kind::Conflict, text).with_help("Look again: bootseal accept"));
@@ -43,11 +42,11 @@ pub(crate) fn run(options: &Accept, everywhere: &Everywhere, style: Style, world
     })?;
     if !known_to.is_empty() {
         let text = "was proposed before they were removed, and counts as known to";
-        world.warn(style, format_args!("{} {text} {}; give it anew", proposal.path(), known_to.join(", ")));
+        context.ui.warn(format_args!("{} {text} {}; give it anew", proposal.path(), known_to.join(", ")));
     }
-    world.detail(style, format_args!("{}: {} is sealed", shown(target.path()), proposal.path()));
-    if style.json {
-        world.document(&json!({
+    context.ui.detail(format_args!("{}: {} is sealed", shown(target.path()), proposal.path()));
+    if context.ui.style.json {
+        context.ui.document(&json!({
             "name": proposal.path().to_string(),
             "sealed": true,
             "set_at": timestamp(proposal.proposed_at()),
@@ -63,15 +62,15 @@ fn shown(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
 }
 
-fn read(path: &Path, world: &mut World<'_>) -> Result<String> {
+fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
     let mut text = String::new();
     let limit = Proposal::MAX_BYTES as u64 + 1;
     let done = if path != Path::new("-") {
         std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
-    } else if world.stdin_taken {
+    } else if context.ui.stdin_taken {
         return Err(Failure::new(Kind::Usage, "stdin cannot be both the identity and the proposal"));
     } else {
-        (&mut world.stdin).take(limit).read_to_string(&mut text)
+        (&mut context.ui.stdin).take(limit).read_to_string(&mut text)
     };
     match done {
         Ok(_) => Ok(text),

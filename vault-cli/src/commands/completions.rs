@@ -2,12 +2,11 @@
 
 use crate::cli::Completions;
 use crate::completion::script;
-use crate::context::World;
+use crate::context::Context;
 use crate::ui::failure::{Exit, Result};
-use crate::ui::output::Style;
 use serde_json::json;
 
-pub(crate) fn run(options: &Completions, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Completions, context: &mut Context<'_>) -> Result<(), Exit> {
     let script = script(options.shell)?;
-    Ok(world.answer(style, &json!({ "script": script }), &script)?)
+    Ok(context.ui.answer(&json!({ "script": script }), &script)?)
 }

@@ -1,12 +1,13 @@
 //! `bootseal diff`: what changed between two versions, by name.
 
-use crate::cli::{Diff, Everywhere};
-use crate::context::World;
+use crate::cli::Diff;
+use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
+use crate::trust::locate;
 use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, shown_value};
+use crate::ui::output::shown_value;
 use bootseal_core::{
     Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, Shown, Typed, ValueKind,
     VerifiedFile,
@@ -15,12 +16,12 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-pub(crate) fn run(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let done = compare(options, everywhere, style, world);
+pub(crate) fn run(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
+    let done = compare(options, context);
     match done {
         // As diff itself: 1 says that they differ, so an error is 2.
         Err(Exit::Failed(failure)) if options.names => {
-            world.failure(style, &failure);
+            context.ui.failure(&failure);
             Err(Exit::Reported(2))
         }
         other => other,
@@ -36,7 +37,7 @@ struct Version {
     values: Option<Vec<(PropertyPath, OpenedValue)>>,
 }
 
-fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let (old, new) = match options.versions.as_slice() {
         [] => (None, None),
         // One word is the newer file where there is such a file, else the older revision.
@@ -47,27 +48,27 @@ fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut Wo
     };
     let path = match new {
         Some(new) => PathBuf::from(new),
-        None => world.sealed_file(everywhere)?,
+        None => locate::sealed_file(context)?,
     };
-    let mut keys = world.keys(everywhere)?;
+    let mut keys = Keys::find(context)?;
     let new = bytes_of(&path.to_string_lossy(), &path)?;
     let old = bytes_of(old.map_or("HEAD", String::as_str), &path)?;
-    let mut version = |(name, bytes): (String, Vec<u8>), world: &mut World<'_>| -> Result<Version> {
+    let mut version = |(name, bytes): (String, Vec<u8>), context: &mut Context<'_>| -> Result<Version> {
         let verified = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
         if let Err(error) = &verified {
-            world.warn(style, format_args!("{name} does not verify, and is shown as it is: {}", error.what()));
+            context.ui.warn(format_args!("{name} does not verify, and is shown as it is: {}", error.what()));
         }
         let edit = HandEdit::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
         let verified = verified.ok();
         let values = match &verified {
-            Some(file) => values(file, &mut keys, everywhere, world)?,
+            Some(file) => values(file, &mut keys, context)?,
             None => None,
         };
         Ok(Version { name, edit, verified, values })
     };
-    let (old, new) = (version(old, world)?, version(new, world)?);
+    let (old, new) = (version(old, context)?, version(new, context)?);
     if options.names {
-        return names(&old, &new, style, world);
+        return names(&old, &new, context);
     }
     let changes = match (&old, &new) {
         (
@@ -84,10 +85,10 @@ fn compare(options: &Diff, everywhere: &Everywhere, style: Style, world: &mut Wo
     if options.reveal {
         reveal(&changes, &old, &new, &mut document, &mut text)?;
     }
-    if style.json {
-        world.document(&document)?;
+    if context.ui.style.json {
+        context.ui.document(&document)?;
     } else if !text.is_empty() {
-        world.line(text)?;
+        context.ui.line(text)?;
     }
     Ok(())
 }
@@ -119,10 +120,9 @@ pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
 fn values(
     file: &VerifiedFile,
     keys: &mut Keys,
-    everywhere: &Everywhere,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Option<Vec<(PropertyPath, OpenedValue)>>> {
-    world.unlock_unasked(keys, file, everywhere)?;
+    keys.unlock_unasked(file, context)?;
     if file.role_of(&keys.identities).is_none() {
         return Ok(None);
     }
@@ -130,7 +130,7 @@ fn values(
     Ok(again.open(&keys.identities).and_then(|vault| vault.open_all()).ok())
 }
 
-fn names(old: &Version, new: &Version, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), Exit> {
     let all = |version: &Version| -> Vec<String> { version.edit.names().map(ToString::to_string).collect() };
     let (before, after) = (all(old), all(new));
     let missing = |one: &[String], other: &[String]| -> Vec<String> {
@@ -138,12 +138,12 @@ fn names(old: &Version, new: &Version, style: Style, world: &mut World<'_>) -> R
         one.iter().filter(|name| !there.contains(name)).cloned().collect()
     };
     let (gone, came) = (missing(&before, &after), missing(&after, &before));
-    if style.json {
-        world.document(&json!({ "old": old.name, "new": new.name, "only_old": gone, "only_new": came }))?;
+    if context.ui.style.json {
+        context.ui.document(&json!({ "old": old.name, "new": new.name, "only_old": gone, "only_new": came }))?;
     } else {
         for (file, list) in [(&old.name, &gone), (&new.name, &came)] {
             for name in list {
-                world.line(format_args!("only in {file}: {name}"))?;
+                context.ui.line(format_args!("only in {file}: {name}"))?;
             }
         }
     }

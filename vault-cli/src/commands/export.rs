@@ -1,25 +1,25 @@
 //! `bootseal export`: every value in clear, into a pipe.
 
-use crate::cli::{Everywhere, Export, ExportFormat};
-use crate::context::World;
+use crate::cli::{Export, ExportFormat};
+use crate::context::Context;
 use crate::export::{self, Clear};
-use crate::trust::locate::OpenedFile;
+use crate::trust::locate::{self, OpenedFile};
 use crate::trust::special_tables::SpecialTables;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile};
 use toml::Value;
 use zeroize::Zeroizing;
 
-pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let format = match (options.format, style.json) {
+pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exit> {
+    let format = match (options.format, context.ui.style.json) {
         (Some(format), false) => format,
         (None, false) => ExportFormat::Toml,
         (None | Some(ExportFormat::Json), true) => ExportFormat::Json,
         (Some(_), true) => return Err(Failure::new(Kind::Usage, "--json and another --format: one of both").into()),
     };
-    if !options.force && (world.stdout_is_terminal || world.stdout_is_file) {
-        let what = if world.stdout_is_terminal { "a terminal, which keeps what it shows" } else { "a file, in clear" };
+    if !options.force && (context.ui.stdout_is_terminal || context.ui.stdout_is_file) {
+        let what =
+            if context.ui.stdout_is_terminal { "a terminal, which keeps what it shows" } else { "a file, in clear" };
         return Err(Failure::new(Kind::Usage, format!("every value would go to {what}; nothing was printed"))
             .with_help(
                 "Into a pipe: bootseal export | PROGRAM. One value: bootseal get PATH. If that is what you want, add --force.",
@@ -27,8 +27,8 @@ pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world
             .into());
     }
     let only = options.only.iter().map(|path| path.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
-    let OpenedFile { mut keys, file, .. } = world.find(everywhere, style)?;
-    world.unlock(&mut keys, &file, everywhere)?;
+    let OpenedFile { mut keys, file, .. } = locate::find(context)?;
+    keys.unlock(&file, context)?;
     let wanted = wanted(&file, &only)?;
     let vault = file.open(&keys.identities)?;
     let mut values: Vec<Clear> = Vec::with_capacity(wanted.len());
@@ -39,12 +39,9 @@ pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world
         };
         match value {
             Some(value) => values.push((path, value)),
-            None => world.warn(
-                style,
-                format_args!(
-                    "{path} is bytes, which no text format holds; it is left out: bootseal get {path} --out FILE"
-                ),
-            ),
+            None => context.ui.warn(format_args!(
+                "{path} is bytes, which no text format holds; it is left out: bootseal get {path} --out FILE"
+            )),
         }
     }
     let text = match format {
@@ -56,7 +53,7 @@ pub(crate) fn run(options: &Export, everywhere: &Everywhere, style: Style, world
         ExportFormat::Yaml => export::yaml(&values),
     };
     let text = text?;
-    match world.stdout.write_all(text.as_bytes()) {
+    match context.ui.stdout.write_all(text.as_bytes()) {
         // Who reads our output may have seen enough.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -1,18 +1,18 @@
 //! `bootseal get`: prints one value.
 
 use super::write_private;
-use crate::cli::{Everywhere, Get};
-use crate::context::World;
-use crate::trust::locate::OpenedFile;
+use crate::cli::Get;
+use crate::context::Context;
+use crate::trust::locate::{self, OpenedFile};
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, shown_value, to_json};
+use crate::ui::output::{shown_value, to_json};
 use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
 use serde_json::json;
 
-pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
     let property: PropertyPath = options.path.parse()?;
-    let OpenedFile { mut keys, file, .. } = world.find(everywhere, style)?;
+    let OpenedFile { mut keys, file, .. } = locate::find(context)?;
     let value = match file.property(&property) {
         Some(Property::Readable(toml::Value::String(text))) => {
             OpenedValue { kind: ValueKind::Text, set_at: 0, secret: Secret::copy_of(text.as_bytes())? }
@@ -21,39 +21,41 @@ pub(crate) fn run(options: &Get, everywhere: &Everywhere, style: Style, world: &
             OpenedValue { kind: ValueKind::Toml, set_at: 0, secret: Secret::copy_of(other.to_string().as_bytes())? }
         }
         Some(Property::Sealed(_)) => {
-            world.unlock(&mut keys, &file, everywhere)?;
+            keys.unlock(&file, context)?;
             file.open(&keys.identities)?.open(&property)?
         }
         None => return Err(file.not_found(&property).into()),
     };
     if let Some(out) = &options.out {
         write_private(out, &value.secret)?;
-        if style.json {
-            world.document(&json!({ "name": property.to_string(), "file": out.to_string_lossy() }))?;
+        if context.ui.style.json {
+            context.ui.document(&json!({ "name": property.to_string(), "file": out.to_string_lossy() }))?;
         }
         return Ok(());
     }
     if options.clip {
-        Clipboard::find(world)?.fill(&value.secret)?;
+        Clipboard::find(|name| context.var(name))?.fill(&value.secret)?;
         clear_later(&value.secret, options.clear_after)?;
-        world.note(style, format_args!("{property} is in the clipboard for {} s", options.clear_after));
-        if style.json {
-            world.document(&json!({ "name": property.to_string(), "cleared_after_seconds": options.clear_after }))?;
+        context.ui.note(format_args!("{property} is in the clipboard for {} s", options.clear_after));
+        if context.ui.style.json {
+            context
+                .ui
+                .document(&json!({ "name": property.to_string(), "cleared_after_seconds": options.clear_after }))?;
         }
         return Ok(());
     }
-    if style.json {
-        return Ok(world.document(&document(&property, &value)?)?);
+    if context.ui.style.json {
+        return Ok(context.ui.document(&document(&property, &value)?)?);
     }
-    let printed = if world.stdout_is_terminal {
+    let printed = if context.ui.stdout_is_terminal {
         let text = value.secret.expose(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let shown = shown_value(&text);
         if shown != text || value.kind == ValueKind::Bytes {
-            world.warn(style, "what a terminal would not show is escaped; a pipe, or --out, gives the exact bytes");
+            context.ui.warn("what a terminal would not show is escaped; a pipe, or --out, gives the exact bytes");
         }
-        writeln!(world.stdout, "{shown}")
+        writeln!(context.ui.stdout, "{shown}")
     } else {
-        value.secret.expose(|bytes| world.stdout.write_all(bytes))
+        value.secret.expose(|bytes| context.ui.stdout.write_all(bytes))
     };
     match printed {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,13 +1,12 @@
 //! `bootseal import`: opens another tool's file, and seals what it holds.
 
-use super::unreadable;
-use crate::cli::{Everywhere, Import, Tool};
+use crate::cli::{Import, Tool};
 use crate::commands::seal::{add, beside, create};
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::{Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
-use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
+use crate::trust::locate;
+use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,59 +14,59 @@ use zeroize::Zeroizing;
 
 const ADVICE: &str = "change these credentials at the vendor: who has ever had the old file can try passwords as fast as a machine counts";
 
-pub(crate) fn run(options: &Import, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    if options.key_fd.is_some() && options.key_fd == everywhere.passphrase_fd {
+pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exit> {
+    if options.key_fd.is_some() && options.key_fd == context.passphrase_fd {
         return Err(Failure::new(Kind::Usage, "one descriptor cannot be both a passphrase and a key").into());
     }
     let prefix = options.below.as_deref().map(str::parse::<PropertyPath>).transpose()?;
-    let out = out(options, everywhere, world)?;
+    let out = out(options, context)?;
     if out.1 {
         refuse_lists(options)?;
     }
     let text = read(&options.input)?;
-    let imported = opened(&text, options, everywhere, world)?;
+    let imported = opened(&text, options, context)?;
     let Imported { properties, sealed, weak, left_out, remarks } = match &prefix {
         Some(prefix) => imported.below(prefix)?,
         None => imported,
     };
     for remark in &remarks {
-        world.warn(style, remark);
+        context.ui.warn(remark);
     }
     for property in &properties {
         let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
         if property.value.expose_str(holds).unwrap_or(false) {
             let text = "the value holds `$(`, `${` or `{{`; it is taken as it is, nothing is run or expanded";
-            world.warn(style, format_args!("{}: {text}", property.path));
+            context.ui.warn(format_args!("{}: {text}", property.path));
         }
     }
     let input = Input { properties, document: None, left_out_comments: false, remarks: Vec::new() };
     match &out {
-        (path, true) => drop(add(path, &input, &sealed, everywhere, style, world)?),
-        (path, false) => create(path, &input, &sealed, (&options.writer, &options.reader), everywhere, style, world)?,
+        (path, true) => drop(add(path, &input, &sealed, context)?),
+        (path, false) => create(path, &input, &sealed, (&options.writer, &options.reader), context)?,
     }
     let named = |wanted: bool| -> Vec<String> {
         let paths = input.properties.iter().map(|property| &property.path);
         paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
     };
     let table = Table { sealed: named(true), readable: named(false), weak, left_out };
-    world.answer(style, &table.json(&out.0), table.text(&out.0))?;
+    context.ui.answer(&table.json(&out.0), table.text(&out.0))?;
     Ok(())
 }
 
 /// The file that is written, and whether it is there and added to.
-fn out(options: &Import, everywhere: &Everywhere, world: &World<'_>) -> Result<(PathBuf, bool)> {
+fn out(options: &Import, context: &Context<'_>) -> Result<(PathBuf, bool)> {
     if let Some(out) = &options.output {
         crate::commands::init::refuse_existing(out)?;
         return Ok((out.clone(), false));
     }
-    match everywhere.file.is_empty() {
+    match context.options.file.is_empty() {
         true => {
             let out = beside(&options.input)?;
             crate::commands::init::refuse_existing(&out)?;
             Ok((out, false))
         }
         false => {
-            let path = world.named_file(everywhere)?.unwrap_or_default();
+            let path = locate::named_file(context)?.unwrap_or_default();
             let there = path.exists();
             Ok((path, there))
         }
@@ -92,7 +91,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
     read.map_err(|error| error.in_file(path).into())
 }
 
-fn opened(text: &str, options: &Import, everywhere: &Everywhere, world: &mut World<'_>) -> Result<Imported> {
+fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imported> {
     let path = options.input.as_path();
     let keys = KeySource { files: &options.key_file, descriptor: options.key_fd };
     let only = |tools: &[Tool], given: bool, option: &str| match given && !tools.contains(&options.from) {
@@ -103,18 +102,18 @@ fn opened(text: &str, options: &Import, everywhere: &Everywhere, world: &mut Wor
     only(&[Tool::Jasypt], options.iterations.is_some(), "--iterations")?;
     only(&[Tool::Jasypt, Tool::Spring], options.salt.is_some(), "--salt")?;
     match options.from {
-        Tool::Sops => sops::import(text, path, &keys, everywhere, world),
-        Tool::AnsibleVault => ansible_vault::import(text, path, &keys, world),
+        Tool::Sops => sops::import(text, path, &keys, context),
+        Tool::AnsibleVault => ansible_vault::import(text, path, &keys, context),
         Tool::Jasypt => {
             let settings = jasypt::Settings {
                 algorithm: options.algorithm.as_deref(),
                 iterations: options.iterations.unwrap_or(1000),
                 salt: options.salt.as_deref(),
             };
-            jasypt::import(text, path, &settings, &keys, world)
+            jasypt::import(text, path, &settings, &keys, context)
         }
-        Tool::Dotenvx => dotenvx::import(text, path, &keys, world),
-        Tool::Spring => spring::import(text, path, options.salt.as_deref(), &keys, world),
+        Tool::Dotenvx => dotenvx::import(text, path, &keys, context),
+        Tool::Spring => spring::import(text, path, options.salt.as_deref(), &keys, context),
     }
 }
 

@@ -1,44 +1,47 @@
 //! `bootseal init`: makes an empty vault, and prints its id.
 
-use crate::cli::{Everywhere, Init};
+use crate::cli::Init;
 use crate::commands::keygen;
-use crate::context::World;
+use crate::context::Context;
+use crate::trust::keyring::{self, Keys};
+use crate::trust::memory::remember;
+use crate::trust::vouch::vouch;
+use crate::trust::{locate, pins, plugins};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Init, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let path = world.named_file(everywhere)?.unwrap_or_else(|| "app.sealed.toml".into());
-    world.refuse_pin(everywhere)?;
+pub(crate) fn run(options: &Init, context: &mut Context<'_>) -> Result<(), Exit> {
+    let path = locate::named_file(context)?.unwrap_or_else(|| "app.sealed.toml".into());
+    pins::refuse(context)?;
     refuse_existing(&path)?;
     let access = match &options.like {
-        Some(like) => alike(like, options, everywhere, style, world)?,
-        None => access_list(&options.writer, &options.reader, everywhere, style, world)?,
+        Some(like) => alike(like, options, context)?,
+        None => access_list(&options.writer, &options.reader, context)?,
     };
     refuse_twice(&access)?;
-    let role = role_of(options, &access, everywhere, world);
+    let role = role_of(options, &access, context);
     let lock = FileLock::acquire(&path)?;
     let (text, file) = bootseal_core::Vault::create(access, "")?.sign_above(0)?;
     lock.create(&text).map_err(exists)?;
-    after_creation(&path, &file, style, world);
+    after_creation(&path, &file, context);
     let id = file.vault_id();
     let document = json!({
         "file": path.to_string_lossy(), "vault": id.to_string(), "generation": 1, "signed": true,
         "role": role, "properties": 0, "sealed": 0,
     });
-    world.answer(style, &document, id)?;
+    context.ui.answer(&document, id)?;
     Ok(())
 }
 
 /// What the user at hand may do in the new vault; `None` also where their identity cannot be read, which nothing here needs.
-fn role_of(options: &Init, access: &[Access], everywhere: &Everywhere, world: &mut World<'_>) -> Option<String> {
+fn role_of(options: &Init, access: &[Access], context: &mut Context<'_>) -> Option<String> {
     if options.writer.is_empty() && options.like.is_none() {
         return Some(Role::Writer.to_string());
     }
-    let stdin = everywhere.identity.iter().any(|path| path == Path::new("-"));
-    let keys = if stdin { None } else { world.keys(everywhere).ok() };
+    let stdin = context.options.identity.iter().any(|path| path == Path::new("-"));
+    let keys = if stdin { None } else { Keys::find(context).ok() };
     let keys = keys?;
     let own = |access: &&Access| {
         keys.identities.iter().any(|identity| identity.may_open(&access.recipient))
@@ -67,36 +70,27 @@ pub(crate) fn exists(error: bootseal_core::Error) -> bootseal_core::Error {
 }
 
 /// The access list of a new vault: who was named, or else the user.
-pub(crate) fn access_list(
-    writers: &[String],
-    readers: &[String],
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<Vec<Access>> {
+pub(crate) fn access_list(writers: &[String], readers: &[String], context: &mut Context<'_>) -> Result<Vec<Access>> {
     let mut list = Vec::new();
     for (given, role) in [(writers, Role::Writer), (readers, Role::Reader)] {
-        list.extend(given.iter().map(|pair| named(pair, role, world)).collect::<Result<Vec<_>>>()?);
+        list.extend(given.iter().map(|pair| named(pair, role, context)).collect::<Result<Vec<_>>>()?);
     }
     if writers.is_empty() {
-        let keys = world.keys(everywhere)?;
+        let keys = Keys::find(context)?;
         let mut own = keys.identities.first().map(Identity::recipient);
-        if keys.named || world.own_identity_file().is_ok_and(|path| path.exists()) {
+        if keys.named || keyring::own_identity_file(context).is_ok_and(|path| path.exists()) {
             own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
         } else {
             // An SSH key that happens to be there was not meant to be all that opens a vault.
-            let path = world.own_identity_file()?;
+            let path = keyring::own_identity_file(context)?;
             own = Some(keygen::make(&path, None)?.recipient());
-            world.note(
-                style,
-                format_args!(
-                    "you had no identity; made {}. Keep it, for nothing opens without it",
-                    Shown(&path.to_string_lossy())
-                ),
-            );
+            context.ui.note(format_args!(
+                "you had no identity; made {}. Keep it, for nothing opens without it",
+                Shown(&path.to_string_lossy())
+            ));
         }
         let recipient = own.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
-        list.insert(0, Access::new(&login_name(world), Role::Writer, recipient)?);
+        list.insert(0, Access::new(&login_name(context), Role::Writer, recipient)?);
     }
     Ok(list)
 }
@@ -114,15 +108,15 @@ pub(crate) fn refuse_twice(list: &[Access]) -> Result<()> {
     Ok(())
 }
 
-fn named(pair: &str, role: Role, world: &World<'_>) -> Result<Access> {
+fn named(pair: &str, role: Role, context: &Context<'_>) -> Result<Access> {
     let (name, recipient) = pair
         .split_once('=')
         .ok_or_else(|| Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair))))?;
-    Ok(Access::new(name, role, recipient.parse::<Recipient>()?.with_plugins(&world.plugins()?))?)
+    Ok(Access::new(name, role, recipient.parse::<Recipient>()?.with_plugins(&plugins::at_hand(context)?))?)
 }
 
-fn login_name(world: &World<'_>) -> String {
-    let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| world.var(name)?.into_string().ok());
+fn login_name(context: &Context<'_>) -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| context.var(name)?.into_string().ok());
     let plain = |name: &String| {
         (1..=64).contains(&name.len())
             && name
@@ -134,31 +128,25 @@ fn login_name(world: &World<'_>) -> String {
 }
 
 /// The access list of another vault, which someone vouches for: it says who will read what is sealed here. Who is named beside it is added.
-fn alike(
-    like: &Path,
-    options: &Init,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<Vec<Access>> {
-    let keys = world.keys(everywhere)?;
-    let mut found = world.find_at(like, keys.clone(), keys.pins, style)?;
-    world.vouch(&mut found.file, &found.memory, like, style)?;
+fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<Access>> {
+    let keys = Keys::find(context)?;
+    let mut found = locate::find_at(like, keys.clone(), keys.pins, context)?;
+    vouch(&mut found.file, &found.memory, like, context)?;
     let mut list = found.file.access().to_vec();
     for (given, role) in [(&options.writer, Role::Writer), (&options.reader, Role::Reader)] {
-        list.extend(given.iter().map(|pair| named(pair, role, world)).collect::<Result<Vec<_>>>()?);
+        list.extend(given.iter().map(|pair| named(pair, role, context)).collect::<Result<Vec<_>>>()?);
     }
     Ok(list)
 }
 
 /// What is remembered and said of a file that was just made.
-pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, style: Style, world: &mut World<'_>) {
-    world.remember(path, file, style);
+pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
+    remember(path, file, context);
     let shown = Shown(&path.to_string_lossy()).to_string();
     let writers: Vec<&str> =
         file.access().iter().filter(|access| access.role == Role::Writer).map(|access| access.name.as_str()).collect();
-    world.note(style, format_args!("made {shown}; writers: {}", writers.join(", ")));
+    context.ui.note(format_args!("made {shown}; writers: {}", writers.join(", ")));
     if let [only] = writers.as_slice() {
-        world.note(style, format_args!("{only} is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer"));
+        context.ui.note(format_args!("{only} is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer"));
     }
 }

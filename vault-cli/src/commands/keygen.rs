@@ -1,19 +1,19 @@
 //! `bootseal keygen`: makes an age identity, and prints its recipient.
 
 use super::write_private;
-use crate::cli::{Everywhere, Keygen};
+use crate::cli::Keygen;
 use crate::commands::access::add::{SHORT, no_passphrase};
-use crate::context::World;
+use crate::context::Context;
+use crate::trust::keyring::{self, passphrase_from};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Identity, IdentityFile, Kind, Secret, Shown};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Keygen, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exit> {
     if let Some(path) = &options.of {
         let file = if path == Path::new("-") {
-            IdentityFile::from_reader(&mut world.stdin)?
+            IdentityFile::from_reader(&mut context.ui.stdin)?
         } else {
             IdentityFile::read(path)?
         };
@@ -21,53 +21,50 @@ pub(crate) fn run(options: &Keygen, everywhere: &Everywhere, style: Style, world
         let recipients: Vec<String> =
             known.chain(file.locked.iter().map(|key| key.recipient().clone())).map(|known| known.to_string()).collect();
         for plugin in file.identities.iter().filter(|identity| identity.is_plugin()) {
-            world.warn(
-                style,
-                format_args!(
-                    "of {plugin}, only the plugin knows the recipient; it prints it when it makes the identity"
-                ),
-            );
+            context.ui.warn(format_args!(
+                "of {plugin}, only the plugin knows the recipient; it prints it when it makes the identity"
+            ));
         }
-        world.answer(style, &json!({ "recipients": recipients }), recipients.join("\n"))?;
+        context.ui.answer(&json!({ "recipients": recipients }), recipients.join("\n"))?;
         return Ok(());
     }
     let path = match &options.output {
         Some(path) => path.clone(),
-        None => world.own_identity_file()?,
+        None => keyring::own_identity_file(context)?,
     };
     if path.exists() && !options.force {
         return Err(exists(&path).into());
     }
     let passphrase = match options.passphrase {
-        true => Some(passphrase(&path, everywhere, style, world)?),
+        true => Some(passphrase(&path, context)?),
         false => None,
     };
     if path.exists() {
-        set_aside(&path, style, world)?;
+        set_aside(&path, context)?;
     }
     let identity = make(&path, passphrase.as_ref())?;
-    world.note(style, format_args!("made {}; keep it, for nothing opens without it", Shown(&path.to_string_lossy())));
+    context.ui.note(format_args!("made {}; keep it, for nothing opens without it", Shown(&path.to_string_lossy())));
     let recipient = identity.to_string();
-    world.answer(style, &json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
+    context.ui.answer(&json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
     Ok(())
 }
 
 /// Moves an identity that is to be replaced to a name of its own: what it opens may still be wanted.
-fn set_aside(path: &Path, style: Style, world: &mut World<'_>) -> Result<()> {
+fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<()> {
     let mut old = path.as_os_str().to_owned();
-    old.push(format!(".{}.old", (world.now)()));
+    old.push(format!(".{}.old", context.now()));
     std::fs::rename(path, &old)
         .map_err(|error| bootseal_core::Error::new(Kind::Io, format!("cannot be set aside: {error}")).in_file(path))?;
-    world.note(style, format_args!("the identity that was there is now {}", Shown(&old.to_string_lossy())));
+    context.ui.note(format_args!("the identity that was there is now {}", Shown(&old.to_string_lossy())));
     Ok(())
 }
 
 /// What will lock it: from the descriptor, else typed twice.
-fn passphrase(path: &Path, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Secret> {
-    let passphrase = match everywhere.passphrase_fd {
-        Some(descriptor) => world.passphrase_from(descriptor)?,
-        None if world.can_ask_passphrase() => {
-            world.ask_secret(&format!("Passphrase of {}", Shown(&path.to_string_lossy())))?
+fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
+    let passphrase = match context.passphrase_fd {
+        Some(descriptor) => passphrase_from(descriptor, &mut context.ui)?,
+        None if context.ui.can_ask_passphrase() => {
+            context.ui.ask_secret(&format!("Passphrase of {}", Shown(&path.to_string_lossy())))?
         }
         None => return Err(no_passphrase()),
     };
@@ -78,7 +75,7 @@ fn passphrase(path: &Path, everywhere: &Everywhere, style: Style, world: &mut Wo
     }
     if characters < SHORT {
         let text = "the passphrase has fewer than 12 characters: whoever gets hold of the file can try out many";
-        world.warn(style, format_args!("{text}. Six words drawn by chance are a good one"));
+        context.ui.warn(format_args!("{text}. Six words drawn by chance are a good one"));
     }
     Ok(passphrase)
 }

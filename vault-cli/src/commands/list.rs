@@ -1,20 +1,20 @@
 //! `bootseal list`: names, sealed or readable, and when each value was given.
 
-use crate::cli::{Everywhere, List};
-use crate::context::World;
+use crate::cli::List;
+use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::locate::OpenedFile;
+use crate::trust::locate::{self, OpenedFile};
 use crate::ui::failure::{Exit, Result};
-use crate::ui::output::{Style, timestamp};
+use crate::ui::output::timestamp;
 use bootseal_core::{Property, PropertyPath, Shown};
 use serde_json::json;
 
-pub(crate) fn run(options: &List, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
-    let found = world.find_all(everywhere, style)?;
+    let found = locate::find_all(context)?;
     let several = found.len() > 1;
-    each_file::each(found, style, world, |mut found, world| {
-        world.unlock_unasked(&mut found.keys, &found.file, everywhere)?;
+    each_file::each(found, context, |mut found, context| {
+        found.keys.unlock_unasked(&found.file, context)?;
         let heading = if several { format!("{}:\n", Shown(&found.path.to_string_lossy())) } else { String::new() };
         let rows = rows(found, prefix.as_ref())?;
         let text = format!("{heading}{}", table(&rows));

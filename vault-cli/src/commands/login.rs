@@ -1,35 +1,30 @@
 //! `bootseal login`: logs in for real, and says what came back.
 
-use crate::cli::{Everywhere, Login};
-use crate::context::World;
-use crate::trust::locate::OpenedFile;
+use crate::cli::Login;
+use crate::context::Context;
+use crate::trust::locate::{self, OpenedFile};
 use crate::trust::target::pin_of;
+use crate::trust::vouch::vouch;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, timestamp};
+use crate::ui::output::timestamp;
 use bootseal::{Loader, TokenSource};
 use bootseal_core::{CanRead, Kind, OpenedValue, Profile, Property, Vault, is_hidden};
 use serde_json::{Value, json};
 use url::Url;
 
-pub(crate) fn run(options: &Login, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let found = world.find(everywhere, style)?;
+pub(crate) fn run(options: &Login, context: &mut Context<'_>) -> Result<(), Exit> {
+    let found = locate::find(context)?;
     let path = found.path.clone();
-    log_in(found, options, everywhere, style, world).map_err(|done| done.in_file(&path))
+    log_in(found, options, context).map_err(|done| done.in_file(&path))
 }
 
-fn log_in(
-    found: OpenedFile,
-    options: &Login,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
+fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Result<(), Exit> {
     let OpenedFile { path, mut keys, pins, memory, mut file } = found;
     // A password goes where the file says: only a file that someone vouches for may say it.
-    world.vouch(&mut file, &memory, &path, style)?;
+    vouch(&mut file, &memory, &path, context)?;
     // Says which profiles there are, before anything is opened.
     Profile::read(&file, &options.profile.parse()?)?;
-    world.unlock(&mut keys, &file, everywhere)?;
+    keys.unlock(&file, context)?;
     let loader =
         keys.identities.iter().fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
     let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
@@ -37,7 +32,7 @@ fn log_in(
     // Before a login is spent on it.
     let call = options.call.as_deref().map(|text| may_go(&source.profile(), text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let working = world.working(style, "logging in");
+    let working = context.ui.working("logging in");
     let answer = source.token_blocking();
     drop(working);
     match answer {
@@ -46,8 +41,8 @@ fn log_in(
             // Nobody keeps the token: where the vendor counts its sessions, this one must not stay.
             if source.profile().logout.is_some() && !options.reveal {
                 match source.log_out_blocking() {
-                    Ok(()) => world.detail(style, "logged out again"),
-                    Err(error) => world.note(style, format_args!("the logout did not work: {error}")),
+                    Ok(()) => context.ui.detail("logged out again"),
+                    Err(error) => context.ui.note(format_args!("the logout did not work: {error}")),
                 }
             }
             let called = called?;
@@ -61,8 +56,7 @@ fn log_in(
             say(
                 document,
                 options.reveal.then(|| token.expose(|bytes| String::from_utf8_lossy(bytes).into_owned())),
-                style,
-                world,
+                context,
             )
         }
         Err(error) => {
@@ -73,9 +67,9 @@ fn log_in(
             let throttled = error.kind() == Kind::LoginThrottled;
             let held = error.retry_after().or_else(|| source.status().held_for.filter(|_| throttled));
             let values =
-                if refused { looked_at(&source, &file.open(&keys.identities)?, (world.now)()) } else { Vec::new() };
-            if style.json {
-                world.document(&json!({
+                if refused { looked_at(&source, &file.open(&keys.identities)?, context.now()) } else { Vec::new() };
+            if context.ui.style.json {
+                context.ui.document(&json!({
                     "profile": options.profile, "class": class, "status": error.status(), "life_seconds": null, "expiry_from": null,
                     "inject": { "header": source.profile().inject[0].0 }, "claims": null,
                     "retry_after_seconds": held.map(|wait| wait.as_secs_f64().ceil() as u64), "call": null,
@@ -83,10 +77,10 @@ fn log_in(
                 }))?;
             }
             for value in &values {
-                world.note(style, value);
+                context.ui.note(value);
             }
             if let Some(wait) = held.filter(|_| throttled) {
-                world.note(style, format_args!("it may be tried again in {} s", wait.as_secs_f64().ceil()));
+                context.ui.note(format_args!("it may be tried again in {} s", wait.as_secs_f64().ceil()));
             }
             Err(here(error, &options.profile).into())
         }
@@ -127,23 +121,23 @@ async fn call(source: &TokenSource, url: Url) -> Result<u16> {
     Ok(source.client().get(url).send().await?.status().as_u16())
 }
 
-fn say(mut document: Value, token: Option<String>, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    if style.json {
+fn say(mut document: Value, token: Option<String>, context: &mut Context<'_>) -> Result<(), Exit> {
+    if context.ui.style.json {
         if let (Some(token), Some(fields)) = (token, document.as_object_mut()) {
             fields.insert("token".into(), json!(token));
         }
-        return Ok(world.document(&document)?);
+        return Ok(context.ui.document(&document)?);
     }
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
-    world.line(format_args!("{}: logged in, status {}", text("profile"), document["status"]))?;
+    context.ui.line(format_args!("{}: logged in, status {}", text("profile"), document["status"]))?;
     let seconds = document["life_seconds"].as_u64().unwrap_or_default();
-    world.line(format_args!(
+    context.ui.line(format_args!(
         "  the token lives {} (told by {}: {})",
         spelled(seconds),
         text("expiry_from"),
         rule(&text("expiry_from"))
     ))?;
-    world.line(format_args!(
+    context.ui.line(format_args!(
         "  it is sent as the header {}",
         document["inject"]["header"].as_str().unwrap_or_default()
     ))?;
@@ -153,7 +147,7 @@ fn say(mut document: Value, token: Option<String>, style: Style, world: &mut Wor
                 .as_u64()
                 .filter(|_| matches!(name.as_str(), "exp" | "iat" | "nbf"))
                 .map_or(String::new(), |at| format!(" ({})", timestamp(at)));
-            world.line(format_args!(
+            context.ui.line(format_args!(
                 "  claim {}: {}{date}",
                 bootseal_core::Shown(name),
                 bootseal_core::Shown(&value.to_string())
@@ -161,10 +155,10 @@ fn say(mut document: Value, token: Option<String>, style: Style, world: &mut Wor
         }
     }
     if let Some(status) = document["call"]["status"].as_u64() {
-        world.line(format_args!("  the call was answered {status}"))?;
+        context.ui.line(format_args!("  the call was answered {status}"))?;
     }
     if let Some(token) = token {
-        world.line(bootseal_core::Shown(&token))?;
+        context.ui.line(bootseal_core::Shown(&token))?;
     }
     Ok(())
 }

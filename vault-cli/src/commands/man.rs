@@ -1,19 +1,18 @@
 //! `bootseal man`: manual pages, made from what `--help` is made from.
 
 use crate::cli::{Cli, Man};
-use crate::context::World;
+use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Shown};
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
-pub(crate) fn run(options: &Man, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut command = Cli::command();
     command.build();
     let Some(folder) = &options.out else {
         let page = page(&command)?;
-        return Ok(world.answer(style, &json!({ "page": page }), page.trim_end())?);
+        return Ok(context.ui.answer(&json!({ "page": page }), page.trim_end())?);
     };
     let failed = |error: std::io::Error| Failure::from(Error::new(Kind::Io, error.to_string()).in_file(folder));
     std::fs::create_dir_all(folder).map_err(failed)?;
@@ -23,11 +22,11 @@ pub(crate) fn run(options: &Man, style: Style, world: &mut World<'_>) -> Result<
         std::fs::write(folder.join(&name), page(command)?).map_err(failed)?;
         names.push(name);
     }
-    if style.json {
-        return Ok(world.document(&json!({ "folder": folder.to_string_lossy(), "pages": names }))?);
+    if context.ui.style.json {
+        return Ok(context.ui.document(&json!({ "folder": folder.to_string_lossy(), "pages": names }))?);
     }
     let shown = Shown(&folder.to_string_lossy()).to_string();
-    world.note(style, format_args!("{} pages in {shown}; one is shown by: man -l {shown}/bootseal.1", names.len()));
+    context.ui.note(format_args!("{} pages in {shown}; one is shown by: man -l {shown}/bootseal.1", names.len()));
     Ok(())
 }
 

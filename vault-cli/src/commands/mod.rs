@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod access;
+pub(crate) mod clear_clipboard;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
@@ -33,14 +34,6 @@ pub(crate) mod verify;
 
 use crate::ui::failure::Result;
 use std::path::Path;
-
-/// Why a file that was named cannot be read.
-pub(crate) fn unreadable(error: &std::io::Error) -> bootseal_core::Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => bootseal_core::Error::new(bootseal_core::Kind::NotFound, "no such file"),
-        _ => bootseal_core::Error::new(bootseal_core::Kind::Io, format!("cannot be read: {error}")),
-    }
-}
 
 /// A new file with mode 0600, which must not exist yet, holding `content`.
 pub(crate) fn write_private(path: &Path, content: &bootseal_core::Secret) -> Result<()> {

@@ -1,20 +1,18 @@
 //! Does a change keep a login profile from working? That is told: it would show only when a service starts.
 
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::target::Target;
 use crate::ui::failure::Result;
-use crate::ui::output::Style;
 use bootseal_core::{CanWrite, Error, Profile, PropertyPath, Vault, VerifiedFile};
 
 impl Target {
     /// [`Target::change`], and a word for each profile that cannot work, and could before, or could not for another reason.
     pub(super) fn change_and_tell<R>(
         &self,
-        style: Style,
-        world: &mut World<'_>,
+        context: &mut Context<'_>,
         change: impl FnOnce(&mut Vault<CanWrite>) -> Result<R>,
     ) -> Result<R> {
-        let (result, broken) = self.change(style, world, |vault| {
+        let (result, broken) = self.change(context, |vault| {
             let (all, broken) = (vault.file().profiles(), broken_profiles(vault.file()));
             let result = change(vault)?;
             let told = |table: &PropertyPath, error: &Error| {
@@ -26,7 +24,7 @@ impl Target {
             Ok((result, now.collect::<Vec<_>>()))
         })?;
         for (_, error) in broken {
-            world.warn(style, error);
+            context.ui.warn(error);
         }
         Ok(result)
     }

@@ -1,16 +1,18 @@
 //! `bootseal propose`: a value for a vault that one need not be able to open.
 
 use super::write_private;
-use crate::cli::{Everywhere, Propose};
+use crate::cli::Propose;
 use crate::commands::value::Source;
-use crate::context::World;
-use crate::trust::locate::OpenedFile;
+use crate::context::Context;
+use crate::trust::keyring::Keys;
+use crate::trust::locate::{self, OpenedFile};
+use crate::trust::pins;
+use crate::trust::vouch::vouch;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Kind, PropertyPath, Secret, Shown};
 use serde_json::json;
 
-pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Exit> {
     let source = Source {
         stdin: options.stdin.as_deref(),
         from_file: options.from_file.as_deref(),
@@ -20,40 +22,37 @@ pub(crate) fn run(options: &Propose, everywhere: &Everywhere, style: Style, worl
     source.refuse_typed("propose", &options.path)?;
     let path: PropertyPath = options.path.parse()?;
     // Nothing is opened, so no identity is needed; one that is there may carry the pin.
-    let keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    let OpenedFile { memory, mut file, .. } = world.find_at(&options.to, keys, pins, style)?;
-    world.vouch(&mut file, &memory, &options.to, style)?;
+    let keys = Keys::find(context)?;
+    let pins = pins::at_hand(&keys, context)?;
+    let OpenedFile { memory, mut file, .. } = locate::find_at(&options.to, keys, pins, context)?;
+    vouch(&mut file, &memory, &options.to, context)?;
     file.may_be_proposed(&path).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = options.output.as_deref().filter(|out| out.exists()) {
         let error = bootseal_core::Error::new(Kind::Exists, "exists already, and stays as it is").in_file(out);
         return Err(Failure::from(error).into());
     }
 
-    let (kind, value) = source.read(&path, style, world)?;
+    let (kind, value) = source.read(&path, context)?;
     let note = options.note.as_deref().unwrap_or_default();
     let proposal =
-        file.propose(&path, kind, &value, note, (world.now)()).map_err(|error| error.in_file(&options.to))?;
+        file.propose(&path, kind, &value, note, context.now()).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = &options.output {
         write_private(out, &Secret::copy_of(proposal.as_bytes())?)?;
-        world.note(
-            style,
-            format_args!(
-                "made {}: send it to one of the vault's writers, who takes it in with bootseal accept",
-                Shown(&out.to_string_lossy())
-            ),
-        );
-    } else if !style.json {
-        world.stdout.write_all(proposal.as_bytes()).or_else(|error| match error.kind() {
+        context.ui.note(format_args!(
+            "made {}: send it to one of the vault's writers, who takes it in with bootseal accept",
+            Shown(&out.to_string_lossy())
+        ));
+    } else if !context.ui.style.json {
+        context.ui.stdout.write_all(proposal.as_bytes()).or_else(|error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
         })?;
     }
-    if style.json {
+    if context.ui.style.json {
         let out = options.output.as_ref().map(|out| out.to_string_lossy());
         let text = if out.is_none() { Some(proposal) } else { None };
         let vault = file.vault_id().to_string();
-        world.document(&json!({ "name": path.to_string(), "vault": vault, "file": out, "proposal": text }))?;
+        context.ui.document(&json!({ "name": path.to_string(), "vault": vault, "file": out, "proposal": text }))?;
     }
     Ok(())
 }

@@ -1,24 +1,23 @@
 //! `bootseal rename`: gives a property another name; a sealed value keeps its date.
 
-use crate::cli::{Everywhere, Rename};
-use crate::context::World;
+use crate::cli::Rename;
+use crate::context::Context;
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Kind, PropertyPath};
 use serde_json::json;
 
-pub(crate) fn run(options: &Rename, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Rename, context: &mut Context<'_>) -> Result<(), Exit> {
     let (old, new): (PropertyPath, PropertyPath) = (options.old.parse()?, options.new.parse()?);
-    let (target, _) = Target::find(everywhere, style, world)?;
-    target.change_and_tell(style, world, |vault| {
+    let (target, _) = Target::find(context)?;
+    target.change_and_tell(context, |vault| {
         vault.rename(&old, &new, options.force).map_err(|error| match error.kind() {
             Kind::Exists => Failure::from(error.in_file(target.path()).with_help("To replace it, add --force.")),
             _ => error.in_file(target.path()).into(),
         })
     })?;
-    if style.json {
-        world.document(&json!({ "name": new.to_string(), "was": old.to_string() }))?;
+    if context.ui.style.json {
+        context.ui.document(&json!({ "name": new.to_string(), "was": old.to_string() }))?;
     }
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git, never from the marked text.
 
-use crate::cli::{Everywhere, Resolve, Which};
+use crate::cli::{Resolve, Which};
 use crate::commands::sign::refuse_dates;
-use crate::context::World;
+use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::git::sides::{Judged, edited, judge, side};
 use crate::git::versions::Versions;
+use crate::trust::keyring::Keys;
+use crate::trust::memory::{Memory, remember};
+use crate::trust::pins;
+use crate::trust::vouch::vouch;
 use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, timestamp};
+use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use bootseal_core::{
     Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Property, SealedFile, Shown, Side, Taken,
@@ -16,37 +20,37 @@ use bootseal_core::{
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Exit> {
     let path = options.file.as_path();
-    let mut keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
+    let mut keys = Keys::find(context)?;
+    let pins = pins::at_hand(&keys, context)?;
     let repository = Repository::of(path)?;
     let name = repository.name_of(path)?;
     let sides = Sides::of(&repository, &name, options)?;
     let before = HandEdit::read_bytes(path)?;
 
     let common = sides.base.as_ref().and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
-    let judged = |bytes: &[u8], world: &World<'_>| -> Result<MergeSide> {
-        Ok(match judge(bytes, path, &keys, &pins, world)? {
+    let judged = |bytes: &[u8], context: &mut Context<'_>| -> Result<MergeSide> {
+        Ok(match judge(bytes, path, &keys, &pins, context)? {
             // Nobody vouches for it yet; before it is gone on from, someone is asked to.
             Judged::Trusted(file) | Judged::Unknown(file) => MergeSide::Signed(file),
             Judged::Refused(why) => MergeSide::Refused(why),
         })
     };
-    let plan = MergePlan::of(judged(&sides.ours, world)?, judged(&sides.theirs, world)?, common);
+    let plan = MergePlan::of(judged(&sides.ours, context)?, judged(&sides.theirs, context)?, common);
     let MergePlan { mut into, side: gone_on_from, other, base: common, warnings, .. } =
         plan.map_err(|error| error.in_file(path))?;
     for warning in warnings {
-        world.warn(style, warning);
+        context.ui.warn(warning);
     }
     let into_theirs = gone_on_from == Taken::Theirs;
-    world.vouch(&mut into, &world.memory(path)?, path, style)?;
-    world.unlock_to_write(&mut keys, &into, everywhere)?;
+    vouch(&mut into, &Memory::of(path, context)?, path, context)?;
+    keys.unlock_to_write(&into, context)?;
     let both_signed = other.is_some() && common.is_some();
     let old = into.text();
     // What a hand edit holds sealed must be known from a version that was signed.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
-    let mut above = versions.highest().max(world.memory(path)?.generation(&into.vault_id()));
+    let mut above = versions.highest().max(Memory::of(path, context)?.generation(&into.vault_id()));
     let mut vault = into.open_for_writing(&keys.identities)?;
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
     let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
@@ -55,19 +59,19 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let two = match other {
         Some(file) => {
             above = above.max(file.generation());
-            side(file, &mut keys, everywhere, world)?
+            side(file, &mut keys, context)?
         }
         None => edited(if into_theirs { &sides.ours } else { &sides.theirs }, &vault, &versions)?,
     };
     let base = match (common, &sides.base) {
-        (Some(common), _) => side(common, &mut keys, everywhere, world)?,
+        (Some(common), _) => side(common, &mut keys, context)?,
         (None, Some(bytes)) => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
         (None, None) => Side::empty(),
     };
     let (ours, theirs) = if into_theirs { (two, one) } else { (one, two) };
     let mut undecided = None;
-    let now = (world.now)();
-    let merged = vault.merge(&base, &ours, &theirs, |clash| choose(clash, options, &mut undecided, world), now);
+    let now = context.now();
+    let merged = vault.merge(&base, &ours, &theirs, |clash| choose(clash, options, &mut undecided, context), now);
     if let Some(failure) = undecided {
         return Err(Failure::into(failure));
     }
@@ -78,7 +82,7 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
     let changes = Changes::between_opened((&before_merge, &values_before), (file, &values));
     refuse_dates(&changes, options.older || both_signed, now, path)?;
     let described = described(path, &merged, &changes);
-    world.agree(Consent::to_sign(described), everywhere, style)?;
+    context.ui.agree(Consent::to_sign(described))?;
 
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
@@ -88,11 +92,11 @@ pub(crate) fn run(options: &Resolve, everywhere: &Everywhere, style: Style, worl
         );
     }
     lock.write(&text)?;
-    world.remember(path, &file, style);
-    world.note(style, format_args!("{}: signed as generation {}; now: git add {0}", shown(path), file.generation()));
-    if style.json {
+    remember(path, &file, context);
+    context.ui.note(format_args!("{}: signed as generation {}; now: git add {0}", shown(path), file.generation()));
+    if context.ui.style.json {
         let took = merged.took.iter().map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
-        world.document(&json!({
+        context.ui.document(&json!({
             "file": path.to_string_lossy(), "vault": file.vault_id().to_string(), "generation": file.generation(), "signed": true,
             "took": took.collect::<Vec<_>>(), "changes": change_report::document(&changes),
         }))?;
@@ -155,7 +159,12 @@ impl Sides {
 }
 
 /// Which side a property is taken from that both changed.
-fn choose(clash: &Clash, options: &Resolve, undecided: &mut Option<Failure>, world: &mut World<'_>) -> Option<Taken> {
+fn choose(
+    clash: &Clash,
+    options: &Resolve,
+    undecided: &mut Option<Failure>,
+    context: &mut Context<'_>,
+) -> Option<Taken> {
     match options.take {
         Some(Which::Ours) => return Some(Taken::Ours),
         Some(Which::Theirs) => return Some(Taken::Theirs),
@@ -172,14 +181,14 @@ fn choose(clash: &Clash, options: &Resolve, undecided: &mut Option<Failure>, wor
         described(&clash.ours),
         described(&clash.theirs)
     );
-    if !world.can_ask() {
+    if !context.ui.can_ask() {
         let failure =
             Failure::new(Kind::NoTerminal, text).with_help("Say which for all of them: --take ours, or --take theirs");
         undecided.get_or_insert(failure);
         return None;
     }
     loop {
-        match world.ask_word(&format!("{text}\nTake ours or theirs? [o/t] ")).as_deref() {
+        match context.ui.ask_word(&format!("{text}\nTake ours or theirs? [o/t] ")).as_deref() {
             Ok("o" | "ours") => return Some(Taken::Ours),
             Ok("t" | "theirs") => return Some(Taken::Theirs),
             Ok(_) => {}

@@ -1,39 +1,35 @@
 //! `bootseal rotate`: new keys, every value sealed anew.
 
-use crate::cli::{Everywhere, Rotate};
-use crate::context::World;
+use crate::cli::Rotate;
+use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Result};
-use crate::ui::output::Style;
 use bootseal_core::Shown;
 use serde_json::json;
 
-pub(crate) fn run(options: &Rotate, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let targets = Target::find_all(everywhere, style, world)?;
-    each_file::each(targets, style, world, |(target, _), world| {
-        let (vault, epoch) = target.change(style, world, |vault| {
+pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exit> {
+    let targets = Target::find_all(context)?;
+    each_file::each(targets, context, |(target, _), context| {
+        let (vault, epoch) = target.change(context, |vault| {
             vault.rotate(options.signing_key).map_err(|error| error.in_file(target.path()))?;
             Ok((vault.file().vault_id(), vault.file().epoch()))
         })?;
         let shown = Shown(&target.path().to_string_lossy()).to_string();
-        world.note(style, format_args!("{shown}: new data key, epoch {epoch}; every value is sealed anew"));
+        context.ui.note(format_args!("{shown}: new data key, epoch {epoch}; every value is sealed anew"));
         if options.signing_key {
-            say_new_id(&target, &vault, style, world);
+            say_new_id(&target, &vault, context);
         }
         Ok(Answer { document: json!({ "vault": vault.to_string(), "epoch": epoch }), text: String::new() })
     })
 }
 
 /// After a new signing key: who pins the old id goes on by the handover, and is to renew the pin.
-pub(crate) fn say_new_id(target: &Target, vault: &bootseal_core::VaultId, style: Style, world: &mut World<'_>) {
-    world.note(
-        style,
-        format_args!(
+pub(crate) fn say_new_id(target: &Target, vault: &bootseal_core::VaultId, context: &mut Context<'_>) {
+    context.ui.note(format_args!(
             "{}: the vault was {}, and is {vault} from now on. Pins of the old id still hold, with a warning, but whoever had the old \
              key can sign for them: renew them (bootseal access pin KEYFILE, BOOTSEAL_PIN, bootseal.pin)",
             Shown(&target.path().to_string_lossy()),
             target.vault_id(),
-        ),
-    );
+        ));
 }

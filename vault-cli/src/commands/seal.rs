@@ -1,13 +1,13 @@
 //! `bootseal seal`: turns a settings file in clear into a sealed one.
 
-use crate::cli::{Everywhere, Seal};
+use crate::cli::Seal;
 use crate::commands::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::{Input, InputProperty, read};
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
+use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{CanWrite, FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault};
 use serde_json::json;
 use std::borrow::Cow;
@@ -18,18 +18,18 @@ use std::path::{Path, PathBuf};
 /// Shorter values turn up in comments by chance.
 const TELLING: usize = 6;
 
-pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    if options.input == Path::new("-") && everywhere.passphrase_fd == Some(0) {
+pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit> {
+    if options.input == Path::new("-") && context.passphrase_fd == Some(0) {
         return Err(Failure::new(Kind::Usage, "stdin cannot be both a passphrase and the input").into());
     }
-    let input = read(&options.input, options.format, world)?;
+    let input = read(&options.input, options.format, context)?;
     for remark in &input.remarks {
-        world.warn(style, remark);
+        context.ui.warn(remark);
     }
     let special = special_tables(&input);
     for path in unexpanded(&input, &special) {
         let text = "the value holds `${` or `$(`; it is taken as it is, nothing is expanded";
-        world.warn(style, format_args!("{path}: {text}"));
+        context.ui.warn(format_args!("{path}: {text}"));
     }
     let sealed = choose(&input, &special, options)?;
     let named = |wanted: bool| -> Vec<String> {
@@ -37,9 +37,9 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
         paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
     };
     let (names, readable) = (named(true), named(false));
-    let named_file = match everywhere.file.is_empty() {
+    let named_file = match context.options.file.is_empty() {
         true => None,
-        false => world.named_file(everywhere)?,
+        false => locate::named_file(context)?,
     };
     let added = named_file.as_ref().is_some_and(|path| path.exists());
     let path = match &named_file {
@@ -48,58 +48,51 @@ pub(crate) fn run(options: &Seal, everywhere: &Everywhere, style: Style, world: 
                 let text = "--writer and --reader make the access list of a new file, and this one is there";
                 return Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT").into());
             }
-            add(path, &input, &sealed, everywhere, style, world)?
+            add(path, &input, &sealed, context)?
         }
         named => {
             let path = named.clone().or_else(|| options.output.clone()).map_or_else(|| beside(&options.input), Ok)?;
-            create(&path, &input, &sealed, (&options.writer, &options.reader), everywhere, style, world)?;
+            create(&path, &input, &sealed, (&options.writer, &options.reader), context)?;
             path
         }
     };
     let input_stays = options.input != Path::new("-") && !options.shred;
     if options.shred && options.input != Path::new("-") {
         shred(&options.input)?;
-        world.note(
-            style,
-            format_args!(
-                "{} was overwritten and removed; copies of the disk and of git's history keep what they have",
-                shown(&options.input)
-            ),
-        );
+        context.ui.note(format_args!(
+            "{} was overwritten and removed; copies of the disk and of git's history keep what they have",
+            shown(&options.input)
+        ));
     }
-    if style.json {
-        world.document(&json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }))?;
+    if context.ui.style.json {
+        context.ui.document(&json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }))?;
     } else {
-        world.line(format_args!(
+        context.ui.line(format_args!(
             "sealed in {}: {}",
             shown(&path),
             if names.is_empty() { "nothing".into() } else { names.join(", ") }
         ))?;
-        world.line(format_args!(
+        context.ui.line(format_args!(
             "readable: {}",
             if readable.is_empty() { "nothing".into() } else { readable.join(", ") }
         ))?;
     }
     for property in literal_credentials(&input, &special, &sealed) {
         let text = "looks like a credential, and stays readable: it stands in a login profile itself";
-        world.warn(
-            style,
-            format_args!("{property} {text}. Make it a value of the table above, and use it as ${{name}}"),
-        );
+        context.ui.warn(format_args!("{property} {text}. Make it a value of the table above, and use it as ${{name}}"));
     }
     for (path, near) in unknown_to_profiles(&input, &special, &sealed) {
         let meant = near.map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
         let text = "is sealed, and no key of a login profile: nothing in a profile may be sealed, so it will not work";
-        world.warn(style, format_args!("{path} {text}.{meant}"));
+        context.ui.warn(format_args!("{path} {text}.{meant}"));
     }
     let into_another =
         named_file.is_some() && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
     if input.left_out_comments || into_another && added {
-        world.note(style, "comments of the input were left out: they may hold old values");
+        context.ui.note("comments of the input were left out: they may hold old values");
     }
     if input_stays {
-        world
-            .warn(style, format_args!("{} still holds the values in clear; --shred removes it", shown(&options.input)));
+        context.ui.warn(format_args!("{} still holds the values in clear; --shred removes it", shown(&options.input)));
     }
     Ok(())
 }
@@ -291,23 +284,21 @@ pub(crate) fn create(
     input: &Input,
     sealed: &HashSet<PropertyPath>,
     (writers, readers): (&[String], &[String]),
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<()> {
-    world.refuse_pin(everywhere)?;
+    pins::refuse(context)?;
     refuse_existing(path)?;
     check_comments(input, sealed)?;
     let text = readable_text(input, sealed)?;
-    let access = access_list(writers, readers, everywhere, style, world)?;
+    let access = access_list(writers, readers, context)?;
     refuse_twice(&access)?;
     let lock = FileLock::acquire(path)?;
     let mut vault = Vault::create(access, &text)?;
-    vault.set_all(&values(input, sealed), (world.now)())?;
+    vault.set_all(&values(input, sealed), context.now())?;
     check(&vault, input, sealed)?;
     let (text, file) = vault.sign_above(0)?;
     lock.create(&text).map_err(exists)?;
-    after_creation(path, &file, style, world);
+    after_creation(path, &file, context);
     Ok(())
 }
 
@@ -316,11 +307,9 @@ pub(crate) fn add(
     path: &Path,
     input: &Input,
     sealed: &HashSet<PropertyPath>,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<PathBuf> {
-    let (target, file) = Target::find(everywhere, style, world)?;
+    let (target, file) = Target::find(context)?;
     for property in input.properties.iter().filter(|property| !sealed.contains(&property.path)) {
         if matches!(file.property(&property.path), Some(Property::Sealed(_))) {
             let text = format!("{} is sealed in {}, and would become readable", property.path, shown(path));
@@ -331,8 +320,8 @@ pub(crate) fn add(
     let there = input.properties.iter().filter(|property| file.property(&property.path).is_some());
     let there: Vec<String> = there.map(|property| property.path.to_string()).collect();
     target.check_writer(file)?;
-    let now = (world.now)();
-    target.change(style, world, |vault| {
+    let now = context.now();
+    target.change(context, |vault| {
         vault.set_all(&values(input, sealed), now)?;
         for property in input.properties.iter().filter(|property| !sealed.contains(&property.path)) {
             match property.kind {
@@ -353,7 +342,7 @@ pub(crate) fn add(
         check(vault, input, sealed)
     })?;
     if !there.is_empty() {
-        world.note(style, format_args!("in the place of what was there: {}", there.join(", ")));
+        context.ui.note(format_args!("in the place of what was there: {}", there.join(", ")));
     }
     Ok(path.to_path_buf())
 }

@@ -1,16 +1,15 @@
 //! `bootseal set`: seals one value.
 
-use crate::cli::{Everywhere, Set};
+use crate::cli::Set;
 use crate::commands::value::Source;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets};
 use crate::ui::failure::{Exit, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile};
 use serde_json::json;
 
-pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> {
     let source = Source {
         stdin: options.stdin.as_deref(),
         from_file: options.from_file.as_deref(),
@@ -21,40 +20,40 @@ pub(crate) fn run(options: &Set, everywhere: &Everywhere, style: Style, world: &
     let path: PropertyPath = options.path.parse()?;
     // All that can be refused is refused before anybody is asked for the value.
     let mut targets = Vec::new();
-    for (file, found) in having(&path, Target::find_all(everywhere, style, world)?, style, world)? {
+    for (file, found) in having(&path, Target::find_all(context)?, context)? {
         targets.push((file, found.and_then(|(target, file)| Ok((check(options, &path, &target, file)?, target)))));
     }
     let none_left = targets.iter().all(|(_, checked)| checked.is_err());
     let value = match &options.plain {
         Some(_) => None,
         None if none_left => None,
-        None => Some(source.read(&path, style, world)?),
+        None => Some(source.read(&path, context)?),
     };
-    let now = (world.now)();
-    each_file::each(targets, style, world, |(before, target), world| {
+    let now = context.now();
+    each_file::each(targets, context, |(before, target), context| {
         match (&options.plain, &value) {
             (Some(text), _) => {
                 let text = toml::Value::String(text.clone());
-                target.change_and_tell(style, world, |vault| Ok(vault.set_readable(&path, &text)?))?;
+                target.change_and_tell(context, |vault| Ok(vault.set_readable(&path, &text)?))?;
             }
             (None, Some((kind, value))) => {
-                target.change_and_tell(style, world, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
+                target.change_and_tell(context, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
                 if matches!(before, Some(Property::Readable(_))) {
                     let text = "was readable until now: what it was stands in git's history, so give a new value";
-                    world.note(style, format_args!("{path} {text}"));
+                    context.ui.note(format_args!("{path} {text}"));
                 }
             }
             (None, None) => {}
         }
         let sealed = value.is_some();
         let what = if sealed { "sealed" } else { "readable" };
-        world.detail(style, format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
+        context.ui.detail(format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
         Ok(Answer { document: json!({ "name": path.to_string(), "sealed": sealed }), text: String::new() })
     })
 }
 
 /// Of several files those that have the property; a single one need not have it yet.
-pub(crate) fn having(path: &PropertyPath, targets: Targets, style: Style, world: &mut World<'_>) -> Result<Targets> {
+pub(crate) fn having(path: &PropertyPath, targets: Targets, context: &mut Context<'_>) -> Result<Targets> {
     if targets.len() < 2 {
         return Ok(targets);
     }
@@ -65,7 +64,7 @@ pub(crate) fn having(path: &PropertyPath, targets: Targets, style: Style, world:
         return Err(error.with_help("A new property is added to one file at a time: -f FILE").into());
     }
     for (file, _) in without {
-        world.note(style, format_args!("{} has no {path}, and stays as it is", Shown(&file.to_string_lossy())));
+        context.ui.note(format_args!("{} has no {path}, and stays as it is", Shown(&file.to_string_lossy())));
     }
     Ok(with)
 }

@@ -1,29 +1,31 @@
 //! `bootseal sign`: accepts what was edited by hand, on the basis of the newest version that verifies.
 
-use crate::cli::{Everywhere, Sign};
-use crate::context::World;
+use crate::cli::Sign;
+use crate::context::Context;
 use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
-use crate::trust::locate::Memory;
-use crate::ui::change_report;
+use crate::trust::memory::{Memory, remember};
+use crate::trust::vouch::{verified, vouch};
+use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, timestamp};
+use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
+use crate::ui::{change_report, tables};
 use bootseal_core::{
     CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId, is_vouched_for,
 };
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit> {
     let path = match &options.edited {
-        Some(file) if everywhere.file.is_empty() => file.clone(),
+        Some(file) if context.options.file.is_empty() => file.clone(),
         Some(_) => return Err(Failure::new(Kind::Usage, "the file is named twice").into()),
-        None => world.sealed_file(everywhere)?,
+        None => locate::sealed_file(context)?,
     };
-    let mut keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    let memory = world.memory(&path)?;
+    let mut keys = Keys::find(context)?;
+    let pins = pins::at_hand(&keys, context)?;
+    let memory = Memory::of(&path, context)?;
     let edit = HandEdit::read(&path)?;
     let on_disk = edit.text();
     let (here, mut known) = in_git(&path);
@@ -36,10 +38,10 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
         Some(against) => {
             let (name, bytes) = crate::commands::diff::bytes_of(&against.to_string_lossy(), &path)?;
             let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
-            let file = world.verified(file, &path, &memory, &pins, style)?;
+            let file = verified(file, &path, &memory, &pins, context)?;
             Some(file.with_plugins(&keys.plugins))
         }
-        None => Versions::of(candidates, &path, &keys, &pins, world)?.take_newest(),
+        None => Versions::of(candidates, &path, &keys, &pins, context)?.take_newest(),
     };
     let above = options.above.unwrap_or_default();
 
@@ -48,15 +50,15 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
             let versions = Versions::of_line(known, &basis, &keys);
             let seen = memory.generation(&basis.vault_id());
             let above = above.max(versions.highest()).max(basis.generation()).max(seen);
-            world.vouch(&mut basis, &memory, &path, style)?;
-            world.unlock_to_write(&mut keys, &basis, everywhere)?;
+            vouch(&mut basis, &memory, &path, context)?;
+            keys.unlock_to_write(&basis, context)?;
             if basis.text() == on_disk && basis.generation() >= above {
-                world.note(style, format_args!("{} is signed already; there is nothing to accept", shown(&path)));
-                return said(&path, basis.vault_id(), basis.generation(), &Changes::default(), style, world);
+                context.ui.note(format_args!("{} is signed already; there is nothing to accept", shown(&path)));
+                return said(&path, basis.vault_id(), basis.generation(), &Changes::default(), context);
             }
             let mut headline = format!("{}: against generation {}", shown(&path), basis.generation());
             if let Some(old) = basis.handed_over_from().or(memory.vault_id()).filter(|old| *old != basis.vault_id()) {
-                let list = crate::commands::access::list::table(basis.access());
+                let list = tables::access(basis.access());
                 headline.push_str(&format!(
                     " of {}, which {old} was handed over to, with access for\n{list}\n",
                     basis.vault_id()
@@ -80,19 +82,19 @@ pub(crate) fn run(options: &Sign, everywhere: &Everywhere, style: Style, world: 
             (vault, changes, headline, above)
         }
         None => {
-            let vault = first(&path, &edit, &keys, &pins, &memory, world)?;
+            let vault = first(&path, &edit, &keys, &pins, &memory, context)?;
             let above = above.max(Versions::of_line(known, vault.file(), &keys).highest());
-            return write(&path, &edit, vault, above, &Changes::default(), style, world);
+            return write(&path, &edit, vault, above, &Changes::default(), context);
         }
     };
-    refuse_dates(&changes, options.older, (world.now)(), &path)?;
+    refuse_dates(&changes, options.older, context.now(), &path)?;
     let what = match changes.is_empty() {
         true => "nothing but the generation changes".into(),
         false => change_report::text(&changes),
     };
     let described = format!("{headline}\n{what}");
-    world.agree(Consent::to_sign(described), everywhere, style)?;
-    write(&path, &edit, vault, above, &changes, style, world)
+    context.ui.agree(Consent::to_sign(described))?;
+    write(&path, &edit, vault, above, &changes, context)
 }
 
 /// A sealed value that is older than what it replaces may be one that leaked, pasted back in. One from the future is dated by
@@ -131,7 +133,7 @@ fn first(
     keys: &Keys,
     pins: &[Pin],
     memory: &Memory,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Vault<CanWrite>> {
     let vouched = |id| is_vouched_for(id, pins, memory.vault_id()).map_err(|error| error.in_file(path));
     let (vouched, epoch) = match edit.claimed_vault() {
@@ -143,7 +145,7 @@ fn first(
     let vault = Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
     let id = vault.file().vault_id();
     let unknown = format!("{}: no version of it that verifies can be found, in git or with --against", shown(path));
-    if !world.can_ask() {
+    if !context.ui.can_ask() {
         return Err(Failure::new(
             Kind::NoTerminal,
             format!("{unknown}; all of it is asked for, and there is no terminal to ask at"),
@@ -164,10 +166,10 @@ fn first(
     });
     let question = format!(
         "{unknown}.\nIt would be signed as it stands, vault {id}. Its values can be read by:\n{}\nIt holds:\n{}\nSign all of this?",
-        crate::commands::access::list::table(vault.file().access()),
+        tables::access(vault.file().access()),
         properties.join("\n"),
     );
-    if !world.ask(&question)? {
+    if !context.ui.ask(&question)? {
         return Err(Failure::new(Kind::Usage, "not signed; nothing was changed"));
     }
     Ok(vault)
@@ -179,8 +181,7 @@ fn write(
     vault: Vault<CanWrite>,
     above: u64,
     changes: &Changes,
-    style: Style,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
@@ -190,9 +191,9 @@ fn write(
             .into());
     }
     lock.write(&text)?;
-    world.remember(path, &file, style);
-    world.note(style, format_args!("{}: signed as generation {}", shown(path), file.generation()));
-    said(path, file.vault_id(), file.generation(), changes, style, world)
+    remember(path, &file, context);
+    context.ui.note(format_args!("{}: signed as generation {}", shown(path), file.generation()));
+    said(path, file.vault_id(), file.generation(), changes, context)
 }
 
 fn said(
@@ -200,11 +201,10 @@ fn said(
     vault: VaultId,
     generation: u64,
     changes: &Changes,
-    style: Style,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<(), Exit> {
-    if style.json {
-        world.document(&json!({
+    if context.ui.style.json {
+        context.ui.document(&json!({
             "file": path.to_string_lossy(), "vault": vault.to_string(), "generation": generation, "signed": true,
             "changes": change_report::document(changes),
         }))?;

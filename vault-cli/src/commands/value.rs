@@ -1,9 +1,7 @@
 //! Where does a value come from? A terminal without echo, a pipe, a file, or chance; straight onto a guarded page, never from argv.
 
-use super::unreadable;
-use crate::context::World;
-use crate::ui::failure::{Failure, Result};
-use crate::ui::output::Style;
+use crate::context::Context;
+use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{Kind, PropertyPath, Secret, Shown, ValueKind};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
@@ -38,20 +36,20 @@ impl Source<'_> {
     }
 
     /// The value for `path`, with remarks on what is easily overlooked.
-    pub(super) fn read(&self, path: &PropertyPath, style: Style, world: &mut World<'_>) -> Result<(ValueKind, Secret)> {
+    pub(super) fn read(&self, path: &PropertyPath, context: &mut Context<'_>) -> Result<(ValueKind, Secret)> {
         if let Some(length) = self.generate {
             return Ok((ValueKind::Text, generate(length)?));
         }
         let secret = if let Some(file) = self.from_file {
             from_file(file)?
-        } else if !world.stdin_is_terminal {
+        } else if !context.ui.stdin_is_terminal {
             // What `-i -` has left there must not look like an empty value.
-            if world.stdin_taken {
+            if context.ui.stdin_taken {
                 return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the value"));
             }
-            without_newline(read(&mut world.stdin)?)
-        } else if world.can_ask() {
-            world.ask_secret(&path.to_string())?
+            without_newline(read(&mut context.ui.stdin)?)
+        } else if context.ui.can_ask() {
+            context.ui.ask_secret(&path.to_string())?
         } else {
             return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the value at")
                 .with_help("Pipe it in, or name a file with --from-file."));
@@ -74,7 +72,7 @@ impl Source<'_> {
         });
         let kind = if text.is_ok() { ValueKind::Text } else { ValueKind::Bytes };
         for remark in text.unwrap_or_default() {
-            world.warn(style, format_args!("{path}: the value {remark}"));
+            context.ui.warn(format_args!("{path}: the value {remark}"));
         }
         if secret.is_empty() && !self.empty {
             return Err(Failure::new(Kind::Usage, "the value is empty; nothing was changed")

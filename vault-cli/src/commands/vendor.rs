@@ -1,10 +1,9 @@
 //! `bootseal vendor`: is the vendor of a profile, on this machine.
 
-use crate::cli::{Everywhere, Vendor};
-use crate::context::World;
-use crate::trust::locate::OpenedFile;
+use crate::cli::Vendor;
+use crate::context::Context;
+use crate::trust::locate::{self, OpenedFile};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal::testing::{Behaviour, Imitation, Served};
 use bootseal_core::{Kind, Profile, Shown};
 use serde_json::json;
@@ -18,8 +17,8 @@ enum Event {
     Over,
 }
 
-pub(crate) fn run(options: &Vendor, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let OpenedFile { path, file, .. } = world.find(everywhere, style)?;
+pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exit> {
+    let OpenedFile { path, file, .. } = locate::find(context)?;
     let profile = Profile::read(&file, &options.profile.parse()?)?;
     let (sender, events) = channel();
     let told = sender.clone();
@@ -38,17 +37,17 @@ pub(crate) fn run(options: &Vendor, everywhere: &Everywhere, style: Style, world
     })?;
     end_on_interrupt(sender)?;
     // Said last, for whoever waits for it.
-    world.note(style, how_to_use(&profile, &path, everywhere, &vendor));
+    context.ui.note(how_to_use(&profile, &path, context.options.file.is_empty(), &vendor));
     let document = json!({ "profile": options.profile, "url": vendor.origin() });
-    world.answer(style, &document, vendor.origin())?;
-    world.stdout.flush()?;
+    context.ui.answer(&document, vendor.origin())?;
+    context.ui.stdout.flush()?;
     for event in events {
         match event {
             Event::Over => break,
-            Event::Served(served) => say(&served, style, world),
+            Event::Served(served) => say(&served, context),
         }
     }
-    world.note(style, "the vendor is gone");
+    context.ui.note("the vendor is gone");
     Ok(())
 }
 
@@ -67,14 +66,14 @@ fn address(profile: &Profile, port: Option<u16>) -> SocketAddr {
     }
 }
 
-fn how_to_use(profile: &Profile, path: &Path, everywhere: &Everywhere, vendor: &Imitation) -> String {
+fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation) -> String {
     let (name, origin) = (&profile.table, vendor.origin());
     let file = Shown(&path.to_string_lossy()).to_string();
     let here = profile.login.url.base().origin().ascii_serialization() == origin;
     let head = format!(
         "a vendor made up from the profile {name} answers at {origin} until Ctrl-C; every user and password is let in"
     );
-    let option = if everywhere.file.is_empty() { String::new() } else { format!(" -f {file}") };
+    let option = if unnamed { String::new() } else { format!(" -f {file}") };
     let how = match here {
         true => format!(
             "Try:    bootseal login {name}{option}\n  A call: bootseal login {name}{option} --call {origin}/orders"
@@ -89,16 +88,16 @@ fn how_to_use(profile: &Profile, path: &Path, everywhere: &Everywhere, vendor: &
     format!("{head}.\n  {how}")
 }
 
-fn say(served: &Served, style: Style, world: &mut World<'_>) {
+fn say(served: &Served, context: &mut Context<'_>) {
     let Served { method, path, status, what, .. } = served;
     let (path, what) = (Shown(path), Shown(what));
-    let line = match style.json {
+    let line = match context.ui.style.json {
         true => json!({ "method": method, "path": path.to_string(), "status": status, "what": what.to_string() })
             .to_string(),
         false => format!("{method} {path} {status} {what}"),
     };
     // Whoever watched may have gone; the vendor goes on for whoever calls it.
-    let _ = writeln!(world.stderr, "{line}");
+    let _ = writeln!(context.ui.stderr, "{line}");
 }
 
 /// In force when it returns: whoever sees the address may end the vendor at once.

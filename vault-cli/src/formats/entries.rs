@@ -2,9 +2,8 @@
 
 use crate::cli::Format;
 use crate::formats::input::{Input, by_name, parse};
-use crate::formats::json;
 use crate::formats::tree::{Node, Table};
-use crate::formats::yaml;
+use crate::formats::{json, yaml};
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, PropertyPath, Shown, ValueKind};
 use std::path::Path;

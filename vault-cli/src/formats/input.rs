@@ -1,15 +1,10 @@
 //! What does the input of `seal` hold, whatever its format?
 
-use super::InputProperty;
 use crate::cli::Format;
-use crate::commands::unreadable;
-use crate::context::World;
-use crate::formats::env;
-use crate::formats::json;
-use crate::formats::properties;
-use crate::formats::tree;
-use crate::formats::yaml;
-use crate::ui::failure::{Failure, Result};
+use crate::context::Context;
+use crate::formats::input_property::InputProperty;
+use crate::formats::{env, json, properties, tree, yaml};
+use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{Error, Kind, PlainDocument, PropertyPath, Secret, Shown, ValueKind};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -30,7 +25,7 @@ pub(crate) struct Input {
 }
 
 /// Reads `path`, or stdin for `-`.
-pub(crate) fn read(path: &Path, format: Option<Format>, world: &mut World<'_>) -> Result<Input> {
+pub(crate) fn read(path: &Path, format: Option<Format>, context: &mut Context<'_>) -> Result<Input> {
     let format = || match format.or_else(|| by_name(path)) {
         Some(format) => Ok(format),
         None => Err(Failure::new(
@@ -40,7 +35,7 @@ pub(crate) fn read(path: &Path, format: Option<Format>, world: &mut World<'_>) -
         .with_help("Say it: --format toml, properties, env, json or yaml")),
     };
     let text = match path == Path::new("-") {
-        true => whole(&mut world.stdin, 0),
+        true => whole(&mut context.ui.stdin, 0),
         false => std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
             let length = file.metadata().map_or(0, |meta| meta.len());
             whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))

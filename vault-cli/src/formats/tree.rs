@@ -1,6 +1,6 @@
 //! How do nested objects become properties? An object is a table, an array one property, as the text of one TOML value.
 
-use super::InputProperty;
+use crate::formats::input_property::InputProperty;
 use bootseal_core::{BasicString, Error, Kind, PropertyPath, ValueKind};
 use bootseal_memory::SecretBuf;
 use std::fmt::Write;

@@ -1,8 +1,8 @@
 //! Which of the sides of a merge can be trusted, and into which is merged? For git's driver and for `resolve`.
 
-use crate::cli::Everywhere;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::keyring::Keys;
+use crate::trust::memory::Memory;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{CanRead, CanWrite, HandEdit, Kind, Pin, SealedFile, Side, Trust, Vault, VerifiedFile};
 use std::path::Path;
@@ -18,12 +18,12 @@ pub(crate) enum Judged {
 }
 
 /// Looks at one side of a merge of the file at `path`.
-pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], world: &World<'_>) -> Result<Judged> {
+pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], context: &Context<'_>) -> Result<Judged> {
     let mut file = match SealedFile::parse(bytes.to_vec()).and_then(|file| file.verify(pins)) {
         Ok(file) => file.with_plugins(&keys.plugins),
         Err(error) => return Ok(Judged::Refused(error.what().to_owned())),
     };
-    let memory = world.memory(path)?;
+    let memory = Memory::of(path, context)?;
     if let Err(error) = memory.recognise(&mut file).and_then(|()| memory.refuse_older(&file)) {
         return Ok(Judged::Refused(error.what().to_owned()));
     }
@@ -34,13 +34,8 @@ pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], world:
 }
 
 /// A side that is not merged into, for reading.
-pub(crate) fn side(
-    file: VerifiedFile,
-    keys: &mut Keys,
-    everywhere: &Everywhere,
-    world: &mut World<'_>,
-) -> Result<Side> {
-    world.unlock_unasked(keys, &file, everywhere)?;
+pub(crate) fn side(file: VerifiedFile, keys: &mut Keys, context: &mut Context<'_>) -> Result<Side> {
+    keys.unlock_unasked(&file, context)?;
     match file.role_of(&keys.identities) {
         Some(_) => Ok(Side::of(&file.open(&keys.identities)?)?),
         None => Ok(Side::closed(&file)?),

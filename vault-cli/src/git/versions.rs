@@ -1,8 +1,9 @@
 //! Which versions of a file are there, and which is the newest that can be trusted?
 
-use crate::context::World;
+use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
+use crate::trust::memory::Memory;
 use crate::ui::failure::Result;
 use bootseal_core::{CanRead, Kind, Pin, Property, PropertyPath, SealedFile, Vault, VaultId, VerifiedFile};
 use std::cmp::Reverse;
@@ -19,9 +20,9 @@ pub(crate) struct Versions(Vec<VerifiedFile>);
 impl Versions {
     /// Those of `texts` that verify under the pins, or by what this machine remembers of `path`; with neither, those that are of the
     /// same vault as the first that verifies.
-    pub(crate) fn of(texts: Texts, path: &Path, keys: &Keys, pins: &[Pin], world: &World<'_>) -> Result<Versions> {
+    pub(crate) fn of(texts: Texts, path: &Path, keys: &Keys, pins: &[Pin], context: &Context<'_>) -> Result<Versions> {
         let plugins = &keys.plugins;
-        let memory = world.memory(path)?;
+        let memory = Memory::of(path, context)?;
         let mut found: Vec<VerifiedFile> = Vec::new();
         for file in verified(texts, pins) {
             let mut file = file.with_plugins(plugins);

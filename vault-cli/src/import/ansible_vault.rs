@@ -2,7 +2,7 @@
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::{Entries, Node, by_name, documents};
 use crate::import::key_source;
 use crate::import::pbe::Hash;
@@ -21,10 +21,10 @@ const MARK: &str = "$ANSIBLE_VAULT;";
 const MAX_PASSWORDS: usize = 16;
 const WEAK: &str = "10,000 rounds of SHA-256 make guessing the password cheap";
 
-pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut World<'_>) -> Result<Imported> {
+pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Imported> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut vault = match text.contains(MARK) {
-        true => Passwords::find(keys, world)?,
+        true => Passwords::find(keys, context)?,
         false => {
             return Err(Error::new(Kind::Malformed, "holds nothing that ansible-vault has sealed")
                 .in_file(path)
@@ -102,14 +102,14 @@ struct Passwords {
 }
 
 impl Passwords {
-    fn find(keys: &KeySource<'_>, world: &mut World<'_>) -> Result<Passwords> {
-        let file = world.var("ANSIBLE_VAULT_PASSWORD_FILE").map(PathBuf::from);
+    fn find(keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Passwords> {
+        let file = context.var("ANSIBLE_VAULT_PASSWORD_FILE").map(PathBuf::from);
         let named = !keys.files.is_empty() || keys.descriptor.is_some();
         let passwords = match file {
             Some(file) if !named => vec![password_file(&file)?],
             _ => {
                 keys.files.iter().try_for_each(|file| refuse_program(file))?;
-                keys.or_asked(None, "Vault password", world)?
+                keys.or_asked(None, "Vault password", context)?
             }
         };
         if passwords.len() > MAX_PASSWORDS {

@@ -4,10 +4,9 @@
 //! `\t` only, and a name may be followed by a colon. Nothing is expanded or run, as dotenvx would do with `${…}` and `$(…)`.
 
 use super::{Imported, KeySource, Leaf, unhex, wrong};
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::{Entries, Node};
-use crate::import::cipher;
-use crate::import::key_source;
+use crate::import::{cipher, key_source};
 use crate::ui::failure::Result;
 use aes_gcm::aead::consts::U16;
 use base64::Engine;
@@ -25,7 +24,7 @@ const MARK: &str = "encrypted:";
 const PUBLIC: &str = "DOTENV_PUBLIC_KEY";
 const PRIVATE: &str = "DOTENV_PRIVATE_KEY";
 
-pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut World<'_>) -> Result<Imported> {
+pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Imported> {
     let pairs = parse(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| error.in_file(path))?;
     let (own, values): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|pair| is_own(&pair.name, PUBLIC));
     if !values.iter().any(|pair| pair.value.starts_with(MARK)) {
@@ -40,7 +39,7 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, world: &mut 
             (pair.name.as_str(), unhex(pair.value.as_bytes()).and_then(|key| PublicKey::from_sec1_bytes(&key).ok()))
         })
         .collect();
-    let private = private_keys(path, &public, keys, world)?;
+    let private = private_keys(path, &public, keys, context)?;
     // Of two with one name the last one counts, as there.
     let mut entries =
         Entries { comments: text.lines().any(|line| line.trim_start().starts_with('#')), ..Entries::default() };
@@ -94,10 +93,10 @@ fn private_keys(
     path: &Path,
     public: &[(&str, Option<PublicKey>)],
     keys: &KeySource<'_>,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Vec<SecretKey>> {
     let beside = path.with_file_name(".env.keys");
-    let mut found = keys.named(world)?;
+    let mut found = keys.named(context)?;
     let mut tried = "what was named";
     if found.is_empty() && beside.exists() {
         tried = ".env.keys beside it";
@@ -105,13 +104,13 @@ fn private_keys(
     }
     if found.is_empty() {
         let names = public.iter().map(|(name, _)| name.replacen(PUBLIC, PRIVATE, 1));
-        let variables: Vec<_> = names.filter_map(|name| world.var(&name)).collect();
+        let variables: Vec<_> = names.filter_map(|name| context.var(&name)).collect();
         tried = "DOTENV_PRIVATE_KEY in the environment";
         found = variables.iter().map(|value| key_source::from_variable(value)).collect::<Result<_>>()?;
     }
     if found.is_empty() {
         tried = "what was typed";
-        found = keys.or_asked(None, "dotenvx's private key", world)?;
+        found = keys.or_asked(None, "dotenvx's private key", context)?;
     }
     let mut parsed = Vec::new();
     for secret in &found {

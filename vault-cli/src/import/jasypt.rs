@@ -1,7 +1,7 @@
 //! What does a settings file with Jasypt's `ENC(…)` hold? Salt, perhaps IV, and ciphertext; which algorithm stands nowhere in it.
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::{Node, entries};
 use crate::import::cipher;
 use crate::import::pbe::{Hash, Password, Pbe};
@@ -51,7 +51,7 @@ pub(crate) fn import(
     path: &Path,
     settings: &Settings<'_>,
     keys: &KeySource<'_>,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Imported> {
     let entries = entries(text, path)?;
     let mut blobs = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) fn import(
         let what = format!("holds more than {MAX_DERIVATIONS} sealed values; each takes a password derivation");
         return Err(bootseal_core::Error::new(Kind::Malformed, what).in_file(path).into());
     }
-    let (name, scheme) = scheme(&blobs, path, settings, keys, world)?;
+    let (name, scheme) = scheme(&blobs, path, settings, keys, context)?;
     let mut imported = Imported::of(entries, |names, node| match &node {
         Node::Text(value) => match wrapped(value) {
             Some(inner) => {
@@ -132,7 +132,7 @@ fn scheme(
     path: &Path,
     settings: &Settings<'_>,
     keys: &KeySource<'_>,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<(String, Scheme)> {
     let gcm = settings.algorithm.is_some_and(|name| name.eq_ignore_ascii_case("AES/GCM/NoPadding"));
     let named = match settings.algorithm.filter(|_| !gcm) {
@@ -140,7 +140,7 @@ fn scheme(
         None => None,
     };
     let prompt = if gcm { "Jasypt's key" } else { "Jasypt's password" };
-    let secrets = keys.or_asked(Some("JASYPT_ENCRYPTOR_PASSWORD"), prompt, world)?;
+    let secrets = keys.or_asked(Some("JASYPT_ENCRYPTOR_PASSWORD"), prompt, context)?;
     let [secret] = secrets.as_slice() else {
         return Err(Failure::new(Kind::Usage, "Jasypt has one password; several were given"));
     };

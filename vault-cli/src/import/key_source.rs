@@ -1,8 +1,7 @@
 //! Where does the other tool's key or password come from? A file, a descriptor, where the tool itself looks, or a prompt; never argv.
 
-use crate::commands::unreadable;
-use crate::context::World;
-use crate::ui::failure::{Failure, Result};
+use crate::context::Context;
+use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::prompt::no_answer;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;
@@ -20,28 +19,33 @@ pub(crate) struct KeySource<'a> {
 
 impl KeySource<'_> {
     /// Everything that was named, in that order.
-    pub(super) fn named(&self, world: &mut World<'_>) -> Result<Vec<Secret>> {
+    pub(super) fn named(&self, context: &mut Context<'_>) -> Result<Vec<Secret>> {
         let mut found = self.files.iter().map(|path| from_file(path)).collect::<Result<Vec<_>>>()?;
         if let Some(descriptor) = self.descriptor {
-            found.push(from_descriptor(descriptor, world)?);
+            found.push(from_descriptor(descriptor, context)?);
         }
         Ok(found)
     }
 
     /// What was named; else what the tool's own variable holds, `variable`; else what someone types.
-    pub(super) fn or_asked(&self, variable: Option<&str>, prompt: &str, world: &mut World<'_>) -> Result<Vec<Secret>> {
-        let named = self.named(world)?;
+    pub(super) fn or_asked(
+        &self,
+        variable: Option<&str>,
+        prompt: &str,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Secret>> {
+        let named = self.named(context)?;
         if !named.is_empty() {
             return Ok(named);
         }
-        if let Some(value) = variable.and_then(|name| world.var(name)) {
+        if let Some(value) = variable.and_then(|name| context.var(name)) {
             return Ok(vec![from_variable(&value)?]);
         }
-        if !world.can_ask_passphrase() {
+        if !context.ui.can_ask_passphrase() {
             return Err(Failure::new(Kind::NoTerminal, format!("{prompt}: there is no terminal to ask at"))
                 .with_help("Name a file that holds it with --key-file, or a descriptor with --key-fd."));
         }
-        Ok(vec![world.terminal()?.secret(&format!("{prompt}: ")).map_err(no_answer)?])
+        Ok(vec![context.ui.terminal()?.secret(&format!("{prompt}: ")).map_err(no_answer)?])
     }
 }
 
@@ -55,15 +59,15 @@ pub(super) fn from_file(path: &Path) -> Result<Secret> {
     read(&mut file).map_err(|failure| failure.within(&bootseal_core::Shown(&path.to_string_lossy()).to_string()))
 }
 
-fn from_descriptor(descriptor: u32, world: &mut World<'_>) -> Result<Secret> {
+fn from_descriptor(descriptor: u32, context: &mut Context<'_>) -> Result<Secret> {
     let typed = "that is a terminal, which would show what is typed; without --key-fd it is asked for unseen";
     if descriptor == 0 {
-        if world.stdin_is_terminal || world.stdin_taken {
+        if context.ui.stdin_is_terminal || context.ui.stdin_taken {
             let taken = "stdin is read for something else already";
-            return Err(Failure::new(Kind::Usage, if world.stdin_is_terminal { typed } else { taken }));
+            return Err(Failure::new(Kind::Usage, if context.ui.stdin_is_terminal { typed } else { taken }));
         }
-        world.stdin_taken = true;
-        return read(&mut world.stdin);
+        context.ui.stdin_taken = true;
+        return read(&mut context.ui.stdin);
     }
     if !cfg!(unix) {
         return Err(Failure::new(Kind::Usage, "on this system a key is read from descriptor 0 only"));

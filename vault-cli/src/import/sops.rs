@@ -1,13 +1,11 @@
 //! What does a file of sops hold? Values under one data key, which age has wrapped; and a MAC over all of them, which must hold.
 
 use super::{Imported, KeySource, Leaf, wrong};
-use crate::cli::Everywhere;
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::Node;
-use crate::import::cipher;
-use crate::import::key_source;
-use crate::import::shamir;
 use crate::import::sops_file::SopsFile;
+use crate::import::{cipher, key_source, shamir};
+use crate::trust::plugins;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::prompt::no_answer;
 use aes_gcm::aead::consts::{U12, U32};
@@ -21,15 +19,9 @@ use zeroize::Zeroizing;
 /// Recipients, and groups of them: each takes work, and nobody has so many.
 const MAX_KEYS: usize = 256;
 
-pub(crate) fn import(
-    text: &str,
-    path: &Path,
-    keys: &KeySource<'_>,
-    everywhere: &Everywhere,
-    world: &mut World<'_>,
-) -> Result<Imported> {
+pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Imported> {
     let mut file = SopsFile::read(text, path)?;
-    let key = data_key(&file, path, keys, everywhere, world)?;
+    let key = data_key(&file, path, keys, context)?;
     let only_encrypted = file.has("mac_only_encrypted") == Some("true");
     let mut mac = Sha512::new();
     if only_encrypted {
@@ -179,8 +171,7 @@ fn data_key(
     file: &SopsFile,
     path: &Path,
     keys: &KeySource<'_>,
-    everywhere: &Everywhere,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Zeroizing<Vec<u8>>> {
     let wrapped = |prefix: &str| -> Vec<(&str, &str)> {
         let field = |at: usize, name: &str| file.has(&format!("{prefix}age__list_{at}__map_{name}"));
@@ -198,7 +189,7 @@ fn data_key(
         let what = "has no age recipient; keys in PGP and cloud services are not read here";
         return Err(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help).into());
     }
-    let (identities, tried) = identities(&recipients, keys, everywhere, world)?;
+    let (identities, tried) = identities(&recipients, keys, context)?;
     let in_file = |error: Error| Failure::from(error.in_file(path));
     let open = |wrapped: &[(&str, &str)], length: usize| -> Result<Option<Secret>> {
         for (_, block) in wrapped {
@@ -243,13 +234,8 @@ fn data_key(
 }
 
 /// Those that were named; else where sops looks. What was tried is said.
-fn identities(
-    recipients: &[&str],
-    keys: &KeySource<'_>,
-    everywhere: &Everywhere,
-    world: &mut World<'_>,
-) -> Result<(Vec<Identity>, String)> {
-    let plugins = world.plugins()?;
+fn identities(recipients: &[&str], keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<(Vec<Identity>, String)> {
+    let plugins = plugins::at_hand(context)?;
     let mut found = IdentityFile::default();
     let mut tried = Vec::new();
     let take = |file: IdentityFile, found: &mut IdentityFile| {
@@ -257,28 +243,28 @@ fn identities(
         found.locked.extend(file.locked);
     };
     let parse = |secret: &Secret| secret.expose(|mut bytes| IdentityFile::from_reader(&mut bytes));
-    let named = keys.named(world)?;
+    let named = keys.named(context)?;
     for secret in &named {
         take(parse(secret)?, &mut found);
         tried = vec!["what was named".to_owned()];
     }
     if named.is_empty() {
-        if world.var("SOPS_AGE_KEY_CMD").is_some() || world.var("SOPS_AGE_SSH_PRIVATE_KEY_CMD").is_some() {
+        if context.var("SOPS_AGE_KEY_CMD").is_some() || context.var("SOPS_AGE_SSH_PRIVATE_KEY_CMD").is_some() {
             tried.push("SOPS_AGE_KEY_CMD (not run here: $SOPS_AGE_KEY_CMD | bootseal import … --key-fd 0)".into());
         }
-        if let Some(text) = world.var("SOPS_AGE_KEY") {
+        if let Some(text) = context.var("SOPS_AGE_KEY") {
             take(parse(&key_source::from_variable(&text)?)?, &mut found);
             tried.push("SOPS_AGE_KEY".into());
         }
         for variable in ["SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"] {
-            if let Some(path) = world.var(variable).map(PathBuf::from) {
+            if let Some(path) = context.var(variable).map(PathBuf::from) {
                 let secret = key_source::from_file(&path)?;
                 take(parse(&secret).map_err(|error| error.in_file(&path))?, &mut found);
                 tried.push(variable.into());
             }
         }
-        let home = world.var("HOME").or_else(|| world.var("USERPROFILE")).map(PathBuf::from);
-        let mut usual: Vec<PathBuf> = world
+        let home = context.var("HOME").or_else(|| context.var("USERPROFILE")).map(PathBuf::from);
+        let mut usual: Vec<PathBuf> = context
             .user_folder("APPDATA", "XDG_CONFIG_HOME", ".config")
             .into_iter()
             .map(|folder| folder.join("sops/age/keys.txt"))
@@ -296,7 +282,7 @@ fn identities(
                 take(file, &mut found);
             }
         }
-        if found.identities.is_empty() && found.locked.is_empty() && everywhere.identity.is_empty() {
+        if found.identities.is_empty() && found.locked.is_empty() && context.options.identity.is_empty() {
             tried.push("SOPS_AGE_KEY_FILE (unset), sops/age/keys.txt (absent)".into());
         }
     }
@@ -305,8 +291,9 @@ fn identities(
         recipients.iter().any(|recipient| recipient.split_whitespace().take(2).eq(own.split_whitespace().take(2)))
     };
     for key in found.locked.iter().filter(|key| wanted(key)) {
-        if world.can_ask_passphrase() {
-            let passphrase = world
+        if context.ui.can_ask_passphrase() {
+            let passphrase = context
+                .ui
                 .terminal()?
                 .secret(&format!("Passphrase of the {} {}: ", key.what(), short(key)))
                 .map_err(no_answer)?;

@@ -1,11 +1,10 @@
 //! What does a settings file with Spring Cloud Config's `{cipher}…` hold? A random IV and AES-256-CBC, under a key from PBKDF2.
 
 use super::{Imported, KeySource, Leaf, Weak, unhex, wrong};
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::{Node, entries};
-use crate::import::cipher;
-use crate::import::key_source;
 use crate::import::pbe::Hash;
+use crate::import::{cipher, key_source};
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
 use std::path::Path;
@@ -20,7 +19,7 @@ pub(crate) fn import(
     path: &Path,
     salt: Option<&str>,
     keys: &KeySource<'_>,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Imported> {
     let entries = entries(text, path)?;
     if !entries.values.iter().any(|(_, node)| sealed(node)) {
@@ -31,7 +30,7 @@ pub(crate) fn import(
     }
     let salt = unhex(salt.unwrap_or(DEFAULT_SALT).as_bytes())
         .ok_or_else(|| Failure::new(Kind::Usage, "--salt is not hexadecimal, as encrypt.salt is"))?;
-    let secrets = keys.or_asked(Some("ENCRYPT_KEY"), "Spring's encrypt.key", world)?;
+    let secrets = keys.or_asked(Some("ENCRYPT_KEY"), "Spring's encrypt.key", context)?;
     let [secret] = secrets.as_slice() else {
         return Err(Failure::new(Kind::Usage, "Spring has one encrypt.key; several were given"));
     };

@@ -1,8 +1,7 @@
 //! What if `-f` names several files? One after the other, each with its own outcome; the worst decides how the program ends.
 
-use crate::context::World;
+use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::Shown;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -16,23 +15,22 @@ pub(crate) struct Answer {
 /// Runs `verb` for each of `files`. With one file its answer is the whole; with several a file that fails does not keep the others.
 pub(crate) fn each<T>(
     files: Vec<(PathBuf, Result<T>)>,
-    style: Style,
-    world: &mut World<'_>,
-    mut verb: impl FnMut(T, &mut World<'_>) -> Result<Answer>,
+    context: &mut Context<'_>,
+    mut verb: impl FnMut(T, &mut Context<'_>) -> Result<Answer>,
 ) -> Result<(), Exit> {
     let several = files.len() > 1;
     let (mut documents, mut worst, mut quiet) = (Vec::new(), 0, Vec::new());
     for (path, found) in files {
-        match found.and_then(|found| verb(found, world)).map_err(|failure| failure.in_file(&path)) {
+        match found.and_then(|found| verb(found, context)).map_err(|failure| failure.in_file(&path)) {
             Err(failure) if !several => return Err(failure.into()),
             Err(failure) => {
                 worst = worse(worst, failure.kind().exit_code());
-                match style.json {
+                match context.ui.style.json {
                     true => documents.push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
-                    false => world.failure(style, &in_file(failure, &path)),
+                    false => context.ui.failure(&in_file(failure, &path)),
                 }
             }
-            Ok(answer) if style.json => documents.push(match (several, answer.document) {
+            Ok(answer) if context.ui.style.json => documents.push(match (several, answer.document) {
                 (true, Value::Object(mut fields)) => {
                     fields.insert("file".into(), json!(path.to_string_lossy()));
                     Value::Object(fields)
@@ -40,19 +38,19 @@ pub(crate) fn each<T>(
                 (_, document) => document,
             }),
             Ok(answer) if answer.text.is_empty() => quiet.push(shown(&path)),
-            Ok(answer) => world.line(answer.text)?,
+            Ok(answer) => context.ui.line(answer.text)?,
         }
     }
     // Of several files it is not clear from silence which of them were changed.
     if several && !quiet.is_empty() {
-        world.note(style, format_args!("changed: {}", quiet.join(", ")));
+        context.ui.note(format_args!("changed: {}", quiet.join(", ")));
     }
-    if style.json {
+    if context.ui.style.json {
         match (several, documents.pop()) {
-            (false, Some(document)) => world.document(&document)?,
+            (false, Some(document)) => context.ui.document(&document)?,
             (_, last) => {
                 documents.extend(last);
-                world.document(&json!({ "files": documents }))?;
+                context.ui.document(&json!({ "files": documents }))?;
             }
         }
     }

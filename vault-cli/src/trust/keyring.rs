@@ -1,7 +1,8 @@
-//! Which identities are at hand? Key files, and what is only asked for once it is known that the file wants it.
+//! The identities at hand: key files, and locked keys and passphrases, which are asked for only when a file needs them.
 
-use crate::cli::Everywhere;
-use crate::context::World;
+use crate::context::Context;
+use crate::trust::plugins;
+use crate::ui::Ui;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::prompt::no_answer;
 use bootseal_core::{
@@ -31,6 +32,70 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one, then their SSH keys.
+    pub(crate) fn find(context: &mut Context<'_>) -> Result<Keys> {
+        Keys::find_in(context.options.identity.clone(), context)
+    }
+
+    /// As [`Keys::find`], with these files in the place of those that `-i` names.
+    pub(crate) fn find_in(mut paths: Vec<PathBuf>, context: &mut Context<'_>) -> Result<Keys> {
+        one_on_stdin(context)?;
+        let mut keys = Keys { named: true, plugins: plugins::at_hand(context)?, ..Keys::default() };
+        let mut from_variable = false;
+        if paths.is_empty() {
+            match context.var("BOOTSEAL_IDENTITY") {
+                Some(path) => {
+                    paths.push(path.into());
+                    from_variable = true;
+                }
+                None => keys.tried.push("BOOTSEAL_IDENTITY (unset)".into()),
+            }
+        }
+        if paths.is_empty() {
+            keys.named = false;
+            match own_identity_file(context) {
+                Ok(path) if path.exists() => paths.push(path),
+                Ok(path) => keys.tried.push(format!("{} (absent)", shown_from_home(&path, context))),
+                Err(_) => keys.tried.push("your own (neither HOME nor XDG_CONFIG_HOME says where)".into()),
+            }
+        }
+        for path in paths {
+            if let Some(number) = descriptor(&path) {
+                keep_from_programs(number, &mut context.ui)?;
+            }
+            if path == Path::new("-") {
+                context.ui.stdin_taken = true;
+                keys.take_from("stdin", IdentityFile::from_reader(&mut context.ui.stdin)?);
+            } else {
+                let file = IdentityFile::read(&path).map_err(|error| match from_variable {
+                    true => Failure::from(error).within("BOOTSEAL_IDENTITY"),
+                    false => error.into(),
+                })?;
+                keys.take_from(&shown_from_home(&path, context), file);
+            }
+        }
+        if let (false, Some(home)) = (keys.named, context.home()) {
+            // They are there for something else: one that is of no use here is no mistake.
+            for name in ["id_ed25519", "id_rsa"] {
+                let path = home.join(".ssh").join(name);
+                match IdentityFile::read(&path) {
+                    Ok(file) => keys.take_from(&shown_from_home(&path, context), file),
+                    Err(_) if !path.exists() => {
+                        keys.tried.push(format!("{} (absent)", shown_from_home(&path, context)))
+                    }
+                    Err(_) => keys.tried.push(format!("{} (of no use here)", shown_from_home(&path, context))),
+                }
+            }
+        }
+        if let Some(descriptor) = context.passphrase_fd {
+            keys.named = true;
+            keys.tried.push(format!("the passphrase on descriptor {descriptor}"));
+            // Also where nothing asks for it: what stands there must never be taken for a value.
+            keep_from_programs(descriptor, &mut context.ui)?;
+        }
+        Ok(keys)
+    }
+
     fn take_from(&mut self, place: &str, file: IdentityFile) {
         let open = file.identities.iter().map(Identity::to_string);
         let locked = file.locked.iter().map(|key| format!("{}, locked", key.recipient()));
@@ -50,236 +115,153 @@ impl Keys {
         let recipients = || self.locked.iter().map(LockedKey::recipient);
         file.access().iter().any(|access| recipients().any(|recipient| *recipient == access.recipient))
     }
-}
-
-impl World<'_> {
-    /// The user's own identity, in their folder for settings.
-    pub(crate) fn own_identity_file(&self) -> Result<PathBuf> {
-        let folder = self.user_folder("APPDATA", "XDG_CONFIG_HOME", ".config");
-        folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
-            Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME says where your identity is")
-                .with_help("Name a file: -i FILE, or keygen -o FILE")
-        })
-    }
-
-    /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one, then their SSH keys.
-    pub(crate) fn keys(&mut self, everywhere: &Everywhere) -> Result<Keys> {
-        one_on_stdin(everywhere)?;
-        let mut keys = Keys { named: true, plugins: self.plugins()?, ..Keys::default() };
-        let (mut paths, mut from_variable) = (everywhere.identity.clone(), false);
-        if paths.is_empty() {
-            match self.var("BOOTSEAL_IDENTITY") {
-                Some(path) => {
-                    paths.push(path.into());
-                    from_variable = true;
-                }
-                None => keys.tried.push("BOOTSEAL_IDENTITY (unset)".into()),
-            }
-        }
-        if paths.is_empty() {
-            keys.named = false;
-            match self.own_identity_file() {
-                Ok(path) if path.exists() => paths.push(path),
-                Ok(path) => keys.tried.push(format!("{} (absent)", self.shown_from_home(&path))),
-                Err(_) => keys.tried.push("your own (neither HOME nor XDG_CONFIG_HOME says where)".into()),
-            }
-        }
-        for path in paths {
-            if let Some(number) = descriptor(&path) {
-                self.keep_from_programs(number)?;
-            }
-            if path == Path::new("-") {
-                self.stdin_taken = true;
-                keys.take_from("stdin", IdentityFile::from_reader(&mut self.stdin)?);
-            } else {
-                let file = IdentityFile::read(&path).map_err(|error| match from_variable {
-                    true => Failure::from(error).within("BOOTSEAL_IDENTITY"),
-                    false => error.into(),
-                })?;
-                keys.take_from(&self.shown_from_home(&path), file);
-            }
-        }
-        if let (false, Some(home)) = (keys.named, self.home()) {
-            // They are there for something else: one that is of no use here is no mistake.
-            for name in ["id_ed25519", "id_rsa"] {
-                let path = home.join(".ssh").join(name);
-                match IdentityFile::read(&path) {
-                    Ok(file) => keys.take_from(&self.shown_from_home(&path), file),
-                    Err(_) if !path.exists() => keys.tried.push(format!("{} (absent)", self.shown_from_home(&path))),
-                    Err(_) => keys.tried.push(format!("{} (of no use here)", self.shown_from_home(&path))),
-                }
-            }
-        }
-        if let Some(descriptor) = everywhere.passphrase_fd {
-            keys.named = true;
-            keys.tried.push(format!("the passphrase on descriptor {descriptor}"));
-            // Also where nothing asks for it: what stands there must never be taken for a value.
-            self.keep_from_programs(descriptor)?;
-        }
-        Ok(keys)
-    }
-
-    fn home(&self) -> Option<PathBuf> {
-        self.var("HOME").or_else(|| self.var("USERPROFILE")).map(PathBuf::from)
-    }
-
-    /// As people write it: `~` for their home.
-    fn shown_from_home(&self, path: &Path) -> String {
-        let below = self
-            .home()
-            .filter(|home| !home.as_os_str().is_empty())
-            .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf));
-        let text =
-            below.map_or_else(|| path.display().to_string(), |below| Path::new("~").join(below).display().to_string());
-        Shown(&text).to_string()
-    }
-
-    /// A descriptor that a key comes from is no value's source and no program's to inherit.
-    fn keep_from_programs(&mut self, descriptor: u32) -> Result<()> {
-        match descriptor {
-            0 => self.stdin_taken = true,
-            1 | 2 => {
-                let what = format!("descriptor {descriptor} is where results and messages go, and no source of a key");
-                return Err(
-                    Failure::new(Kind::Usage, what).with_help("Let the shell open another, for reading: … 3< FILE")
-                );
-            }
-            // What is not open fails below, where it is read, and says so.
-            number => drop(bootseal_memory::keep_from_programs(number)),
-        }
-        Ok(())
-    }
 
     /// Adds to `keys` what this very file asks for; called when it is verified and about to be opened.
-    pub(crate) fn unlock(&mut self, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
-        self.unlock_as(Role::Reader, keys, file, everywhere)
+    pub(crate) fn unlock(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+        self.unlock_as(Role::Reader, file, context)
     }
 
     /// The same where the file is about to be changed: an identity that may only read does not do.
-    pub(crate) fn unlock_to_write(
-        &mut self,
-        keys: &mut Keys,
-        file: &VerifiedFile,
-        everywhere: &Everywhere,
-    ) -> Result<()> {
-        self.unlock_as(Role::Writer, keys, file, everywhere)
+    pub(crate) fn unlock_to_write(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+        self.unlock_as(Role::Writer, file, context)
     }
 
     /// The same where it is only looked at: a passphrase that was given is used, and one is asked for only of a key that was named.
-    pub(crate) fn unlock_unasked(
-        &mut self,
-        keys: &mut Keys,
-        file: &VerifiedFile,
-        everywhere: &Everywhere,
-    ) -> Result<()> {
-        self.unlock_by_given(keys, file, everywhere)?;
-        if keys.named { self.unlock_locked(Role::Reader, keys, file, everywhere) } else { Ok(()) }
+    pub(crate) fn unlock_unasked(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+        self.unlock_by_given(file, context)?;
+        if self.named { self.unlock_locked(Role::Reader, file, context) } else { Ok(()) }
     }
 
-    fn unlock_as(&mut self, need: Role, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
-        self.unlock_by_given(keys, file, everywhere)?;
-        self.unlock_locked(need, keys, file, everywhere)?;
+    fn unlock_as(&mut self, need: Role, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+        self.unlock_by_given(file, context)?;
+        self.unlock_locked(need, file, context)?;
         let enough = |role: Role| need == Role::Reader || role == Role::Writer;
-        let role = file.role_of(&keys.identities);
+        let role = file.role_of(&self.identities);
         if role.is_some_and(enough) {
             return Ok(());
         }
         let by_passphrase = file.access().iter().filter(|access| access.passphrase.is_some() && enough(access.role));
         let names: Vec<&str> = by_passphrase.map(|access| access.name.as_str()).collect();
-        if names.is_empty() || everywhere.passphrase_fd.is_some() || !self.can_ask_passphrase() {
+        if names.is_empty() || context.passphrase_fd.is_some() || !context.ui.can_ask_passphrase() {
             // Who may read and not write is told so where the file is opened.
             return match role {
                 Some(_) => Ok(()),
-                None => Err(file.no_identity(&keys.tried.join(", ")).into()),
+                None => Err(file.no_identity(&self.tried.join(", ")).into()),
             };
         }
-        let (name, passphrase) = self.ask_passphrase(&names)?;
-        let _working = self.working_unless(everywhere.quiet || everywhere.json, DERIVING);
-        keys.identities.insert(0, file.identity_by_passphrase(&name, &passphrase)?);
+        let (name, passphrase) = context.ui.ask_passphrase(&names)?;
+        let _working = context.ui.working(DERIVING);
+        self.identities.insert(0, file.identity_by_passphrase(&name, &passphrase)?);
         Ok(())
     }
 
     /// A passphrase from a descriptor, where access has entries that open by one.
-    fn unlock_by_given(&mut self, keys: &mut Keys, file: &VerifiedFile, everywhere: &Everywhere) -> Result<()> {
-        if everywhere.passphrase_fd.is_none() || file.access().iter().all(|access| access.passphrase.is_none()) {
+    fn unlock_by_given(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+        if context.passphrase_fd.is_none() || file.access().iter().all(|access| access.passphrase.is_none()) {
             return Ok(());
         }
-        let passphrase = self.passphrase("", keys, everywhere)?;
+        let passphrase = self.passphrase("", context)?;
         // In front, so that it is what opens, and a passphrase that is tried out is tried.
-        let _working = self.working_unless(everywhere.quiet || everywhere.json, DERIVING);
+        let _working = context.ui.working(DERIVING);
         match file.identity_by_any_passphrase(&passphrase) {
-            Ok(identity) => keys.identities.insert(0, identity),
+            Ok(identity) => self.identities.insert(0, identity),
             // It may be that of a locked key.
-            Err(error) if error.kind() == Kind::WrongPassphrase && keys.any_locked_in(file) => {}
+            Err(error) if error.kind() == Kind::WrongPassphrase && self.any_locked_in(file) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())
     }
 
     /// Keys that are in access and locked, where what is open already does not do.
-    fn unlock_locked(
-        &mut self,
-        need: Role,
-        keys: &mut Keys,
-        file: &VerifiedFile,
-        everywhere: &Everywhere,
-    ) -> Result<()> {
-        for key in keys.locked.clone() {
+    fn unlock_locked(&mut self, need: Role, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+        for key in self.locked.clone() {
             let Some(access) = file.access().iter().find(|access| access.recipient == *key.recipient()) else {
                 continue;
             };
-            let role = file.role_of(&keys.identities);
+            let role = file.role_of(&self.identities);
             // Nobody is asked for what would open no more than what is open already.
             if role != Some(Role::Writer) && role != Some(access.role) && (role.is_none() || need == Role::Writer) {
                 let prompt = format!("Passphrase of the {} of {}: ", key.what(), access.name);
-                let passphrase = self.passphrase(&prompt, keys, everywhere)?;
-                keys.identities.push(key.unlock(&passphrase)?);
+                let passphrase = self.passphrase(&prompt, context)?;
+                self.identities.push(key.unlock(&passphrase)?);
             }
         }
         Ok(())
     }
 
     /// One passphrase that is known already: from the descriptor, read once; else typed once.
-    fn passphrase(&mut self, prompt: &str, keys: &Keys, everywhere: &Everywhere) -> Result<Secret> {
-        match (everywhere.passphrase_fd, keys.passphrase.get()) {
+    fn passphrase(&mut self, prompt: &str, context: &mut Context<'_>) -> Result<Secret> {
+        match (context.passphrase_fd, self.passphrase.get()) {
             (Some(_), Some(known)) => Ok(known.clone()),
             (Some(descriptor), None) => {
-                let passphrase = self.passphrase_from(descriptor)?;
-                Ok(keys.passphrase.get_or_init(|| passphrase).clone())
+                let passphrase = passphrase_from(descriptor, &mut context.ui)?;
+                Ok(self.passphrase.get_or_init(|| passphrase).clone())
             }
-            (None, _) => self.terminal()?.secret(prompt).map_err(|error| {
+            (None, _) => context.ui.terminal()?.secret(prompt).map_err(|error| {
                 no_answer(error)
                     .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
             }),
         }
     }
+}
 
-    /// Reads a passphrase from a descriptor that the caller has opened, to its end.
-    pub(crate) fn passphrase_from(&mut self, descriptor: u32) -> Result<Secret> {
-        let typed =
-            "that is a terminal, which would show what is typed; without --passphrase-fd it is asked for unseen";
-        if descriptor == 0 {
-            if self.stdin_is_terminal {
-                return Err(Failure::new(Kind::Usage, typed));
-            }
-            self.stdin_taken = true;
-            return Ok(read_passphrase_from(&mut self.stdin)?);
+/// The user's own identity, in their folder for settings.
+pub(crate) fn own_identity_file(context: &Context<'_>) -> Result<PathBuf> {
+    let folder = context.user_folder("APPDATA", "XDG_CONFIG_HOME", ".config");
+    folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
+        Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME says where your identity is")
+            .with_help("Name a file: -i FILE, or keygen -o FILE")
+    })
+}
+
+/// As people write it: `~` for their home.
+fn shown_from_home(path: &Path, context: &Context<'_>) -> String {
+    let below = context
+        .home()
+        .filter(|home| !home.as_os_str().is_empty())
+        .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf));
+    let text =
+        below.map_or_else(|| path.display().to_string(), |below| Path::new("~").join(below).display().to_string());
+    Shown(&text).to_string()
+}
+
+/// A descriptor that a key comes from is no value's source and no program's to inherit.
+fn keep_from_programs(descriptor: u32, ui: &mut Ui<'_>) -> Result<()> {
+    match descriptor {
+        0 => ui.stdin_taken = true,
+        1 | 2 => {
+            let what = format!("descriptor {descriptor} is where results and messages go, and no source of a key");
+            return Err(Failure::new(Kind::Usage, what).with_help("Let the shell open another, for reading: … 3< FILE"));
         }
-        if !cfg!(unix) {
-            return Err(Failure::new(Kind::Usage, "on this system a passphrase is read from descriptor 0 only"));
-        }
-        let failed = |error: std::io::Error| {
-            Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}")).with_help(format!(
-                "It is opened by the shell: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"
-            ))
-        };
-        // The system's own name for it: taking over the bare number would take unsafe code.
-        let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
-        if std::io::IsTerminal::is_terminal(&source) {
+        // What is not open fails below, where it is read, and says so.
+        number => drop(bootseal_memory::keep_from_programs(number)),
+    }
+    Ok(())
+}
+
+/// Reads a passphrase from a descriptor that the caller has opened, to its end.
+pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret> {
+    let typed = "that is a terminal, which would show what is typed; without --passphrase-fd it is asked for unseen";
+    if descriptor == 0 {
+        if ui.stdin_is_terminal {
             return Err(Failure::new(Kind::Usage, typed));
         }
-        Ok(read_passphrase_from(&mut source)?)
+        ui.stdin_taken = true;
+        return Ok(read_passphrase_from(&mut ui.stdin)?);
     }
+    if !cfg!(unix) {
+        return Err(Failure::new(Kind::Usage, "on this system a passphrase is read from descriptor 0 only"));
+    }
+    let failed = |error: std::io::Error| {
+        Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
+            .with_help(format!("It is opened by the shell: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"))
+    };
+    // The system's own name for it: taking over the bare number would take unsafe code.
+    let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
+    if std::io::IsTerminal::is_terminal(&source) {
+        return Err(Failure::new(Kind::Usage, typed));
+    }
+    Ok(read_passphrase_from(&mut source)?)
 }
 
 /// The descriptor that a path is another name of.
@@ -293,8 +275,8 @@ fn descriptor(path: &Path) -> Option<u32> {
 }
 
 /// Stdin is read to its end by whoever comes first.
-pub(crate) fn one_on_stdin(everywhere: &Everywhere) -> Result<()> {
-    match everywhere.passphrase_fd == Some(0) && everywhere.identity.iter().any(|path| path == Path::new("-")) {
+pub(crate) fn one_on_stdin(context: &Context<'_>) -> Result<()> {
+    match context.passphrase_fd == Some(0) && context.options.identity.iter().any(|path| path == Path::new("-")) {
         true => Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase")),
         false => Ok(()),
     }

@@ -3,6 +3,9 @@
 pub(crate) mod each_file;
 pub(crate) mod keyring;
 pub(crate) mod locate;
+pub(crate) mod memory;
+pub(crate) mod pins;
 pub(crate) mod plugins;
 pub(crate) mod special_tables;
 pub(crate) mod target;
+pub(crate) mod vouch;

@@ -1,8 +1,8 @@
 //! Where does the command line look for plugins, and how do they ask a person? In fixed folders, never on PATH; at the terminal.
 
-use crate::context::World;
+use crate::context::Context;
 use crate::ui::failure::Result;
-use crate::ui::prompt::{Console, Terminal};
+use crate::ui::terminal::{Console, Terminal};
 use bootseal_core::{PluginUser, Plugins, Secret};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,21 +19,19 @@ const FOLDERS: &[&str] = if cfg!(target_os = "macos") {
 /// Folders of the user, below their home: where pipx, cargo and go install.
 const USER_FOLDERS: &[&str] = &[".local/bin", ".cargo/bin", "go/bin"];
 
-impl World<'_> {
-    /// `BOOTSEAL_PLUGIN`, then the fixed folders.
-    pub(crate) fn plugins(&self) -> Result<Plugins> {
-        let mut plugins = Plugins::default();
-        if let Some(program) = self.var("BOOTSEAL_PLUGIN") {
-            plugins = plugins.program(Path::new(&program))?;
-        }
-        let home =
-            self.var("HOME").or_else(|| self.var("USERPROFILE")).map(PathBuf::from).filter(|home| home.is_absolute());
-        let below_home = home.iter().flat_map(|home| USER_FOLDERS.iter().map(|folder| home.join(folder)));
-        for folder in FOLDERS.iter().map(PathBuf::from).chain(below_home) {
-            plugins = plugins.folder(&folder)?;
-        }
-        Ok(if self.terminal.is_some() { plugins.user(Person) } else { plugins })
+/// `BOOTSEAL_PLUGIN`, then the fixed folders.
+pub(crate) fn at_hand(context: &Context<'_>) -> Result<Plugins> {
+    let mut plugins = Plugins::default();
+    if let Some(program) = context.var("BOOTSEAL_PLUGIN") {
+        plugins = plugins.program(Path::new(&program))?;
     }
+    let home =
+        context.var("HOME").or_else(|| context.var("USERPROFILE")).map(PathBuf::from).filter(|home| home.is_absolute());
+    let below_home = home.iter().flat_map(|home| USER_FOLDERS.iter().map(|folder| home.join(folder)));
+    for folder in FOLDERS.iter().map(PathBuf::from).chain(below_home) {
+        plugins = plugins.folder(&folder)?;
+    }
+    Ok(if context.ui.terminal.is_some() { plugins.user(Person) } else { plugins })
 }
 
 /// Whoever sits at the terminal of the process.

@@ -1,11 +1,11 @@
 //! How is a file changed? Found, vouched for, locked, read anew, changed, signed, written, remembered.
 
-use crate::cli::Everywhere;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::keyring::Keys;
-use crate::trust::locate::OpenedFile;
+use crate::trust::locate::{self, OpenedFile};
+use crate::trust::memory::{note_older, remember};
+use crate::trust::vouch::vouch;
 use crate::ui::failure::{Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{CanWrite, FileLock, Kind, Pin, Vault, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
@@ -23,30 +23,23 @@ pub(crate) type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
 
 impl Target {
     /// Finds and verifies the one file, and makes sure that someone vouches for it.
-    pub(crate) fn find(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(Target, VerifiedFile)> {
-        let found = world.find(everywhere, style)?;
+    pub(crate) fn find(context: &mut Context<'_>) -> Result<(Target, VerifiedFile)> {
+        let found = locate::find(context)?;
         let path = found.path.clone();
-        Target::of(found, everywhere, style, world).map_err(|failure| failure.in_file(&path))
+        Target::of(found, context).map_err(|failure| failure.in_file(&path))
     }
 
     /// The same for every file that `-f` names, each with its own outcome.
-    pub(crate) fn find_all(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Targets> {
-        let found = world.find_all(everywhere, style)?;
-        let each = found
-            .into_iter()
-            .map(|(path, found)| (path, found.and_then(|found| Target::of(found, everywhere, style, world))));
+    pub(crate) fn find_all(context: &mut Context<'_>) -> Result<Targets> {
+        let found = locate::find_all(context)?;
+        let each = found.into_iter().map(|(path, found)| (path, found.and_then(|found| Target::of(found, context))));
         Ok(each.collect())
     }
 
-    fn of(
-        found: OpenedFile,
-        everywhere: &Everywhere,
-        style: Style,
-        world: &mut World<'_>,
-    ) -> Result<(Target, VerifiedFile)> {
+    fn of(found: OpenedFile, context: &mut Context<'_>) -> Result<(Target, VerifiedFile)> {
         let OpenedFile { path, mut keys, pins, memory, mut file } = found;
-        world.vouch(&mut file, &memory, &path, style)?;
-        world.unlock_to_write(&mut keys, &file, everywhere)?;
+        vouch(&mut file, &memory, &path, context)?;
+        keys.unlock_to_write(&file, context)?;
         let pin = pin_of(&file, &pins);
         let pin = Pin { floor: pin.floor.max(file.generation()), ..pin };
         Ok((Target { path, keys, pin, epoch: file.epoch() }, file))
@@ -67,17 +60,15 @@ impl Target {
     /// Locks the file, reads it anew, lets `change` change it, signs it, writes it, and remembers what it has become.
     pub(crate) fn change<R>(
         &self,
-        style: Style,
-        world: &mut World<'_>,
+        context: &mut Context<'_>,
         change: impl FnOnce(&mut Vault<CanWrite>) -> Result<R>,
     ) -> Result<R> {
-        self.changed(style, world, change).map_err(|failure| failure.in_file(&self.path))
+        self.changed(context, change).map_err(|failure| failure.in_file(&self.path))
     }
 
     fn changed<R>(
         &self,
-        style: Style,
-        world: &mut World<'_>,
+        context: &mut Context<'_>,
         change: impl FnOnce(&mut Vault<CanWrite>) -> Result<R>,
     ) -> Result<R> {
         let lock = FileLock::acquire(&self.path)?;
@@ -85,14 +76,14 @@ impl Target {
         if file.epoch() < self.epoch {
             return Err(Failure::new(Kind::Conflict, "an older file was put in place meanwhile; nothing was changed"));
         }
-        world.note_older(&file, &self.path, style)?;
+        note_older(&file, &self.path, context)?;
         let mut vault = file.open_for_writing(&self.keys.identities)?;
-        let working = world.working(style, "sealing");
+        let working = context.ui.working("sealing");
         let result = change(&mut vault)?;
         let (text, file) = vault.sign_above(0).map_err(|error| error.in_file(&self.path))?;
         lock.write(&text)?;
         drop(working);
-        world.remember(&self.path, &file, style);
+        remember(&self.path, &file, context);
         Ok(result)
     }
 

@@ -1,9 +1,10 @@
 //! How does a value get into the clipboard, and out of it again? Through the system's own programs, and only ever through a pipe.
 
-use crate::context::World;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Secret, Shown};
 use bootseal_memory::SecretBuf;
+use std::ffi::OsString;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -43,14 +44,14 @@ pub(crate) struct Clipboard {
 
 impl Clipboard {
     /// The first one that is there. Folders that are not whole paths are no part of PATH here: else what runs would hang on where we stand.
-    pub(crate) fn find(world: &World<'_>) -> Result<Clipboard> {
-        let path = world.var("PATH").unwrap_or_default();
+    pub(crate) fn find(set: impl Fn(&str) -> Option<OsString>) -> Result<Clipboard> {
+        let path = set("PATH").unwrap_or_default();
         let folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
         let at = |call: &&'static [&'static str]| {
             let (name, args) = call.split_first()?;
             Some((folders.iter().map(|folder| folder.join(name)).find(|program| program.is_file())?, args))
         };
-        let here = KINDS.iter().filter(|kind| kind.variable.is_none_or(|variable| world.var(variable).is_some()));
+        let here = KINDS.iter().filter(|kind| kind.variable.is_none_or(|variable| set(variable).is_some()));
         let found = here.filter_map(|kind| Some(Clipboard { copy: at(&kind.copy)?, paste: at(&kind.paste) })).next();
         found.ok_or_else(|| {
             Failure::new(Kind::NotFound, "no clipboard is here: neither wl-copy (with WAYLAND_DISPLAY), xclip (with DISPLAY), pbcopy nor clip.exe is on PATH")
@@ -117,15 +118,14 @@ pub(crate) fn clear_later(secret: &Secret, seconds: u64) -> Result<()> {
     feed(&mut child, secret).map_err(failed)
 }
 
-/// What that process does: out of the terminal's reach, so that it outlives the window that it was started from.
-pub(crate) fn wait_and_clear(seconds: u64, world: &mut World<'_>) -> Result<()> {
+/// Does what that process is started for: waits, and clears the clipboard if it still holds the value, which `input` gives.
+pub(crate) fn wait_and_clear(clipboard: &Clipboard, mut input: &mut dyn Read, seconds: u64) -> Result<()> {
+    // Out of the terminal's reach, so that it outlives the window that it was started from.
     #[cfg(unix)]
     let _ = rustix::process::setsid();
     let mut page = SecretBuf::with_capacity(4096)?;
-    let mut input = &mut world.stdin;
     page.read_to_end(&mut input, MAX).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
     let secret = page.freeze();
-    let clipboard = Clipboard::find(world)?;
     std::thread::sleep(Duration::from_secs(seconds));
     // What somebody has copied since is not ours to clear.
     if clipboard.holds(&secret) { clipboard.fill(&Secret::copy_of(b"")?) } else { Ok(()) }

@@ -1,7 +1,6 @@
 //! Which editor, and how is it started so that it leaves nothing behind? By an absolute path, without swap, undo, backup and history files.
 
-use crate::commands::exec::memory_folder::without_keys;
-use crate::context::World;
+use crate::ui::child_environment::without_keys;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
 use std::ffi::{OsStr, OsString};
@@ -36,11 +35,11 @@ pub(crate) enum Closed {
 }
 
 impl Editor {
-    /// `$VISUAL`, else `$EDITOR`, else `vi`.
-    pub(crate) fn find(world: &World<'_>) -> Result<Editor> {
+    /// Finds `$VISUAL`, else `$EDITOR`, else `vi`. `variable` looks up an environment variable.
+    pub(crate) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Result<Editor> {
         let (source, line) = ["VISUAL", "EDITOR"]
             .into_iter()
-            .find_map(|name| Some((name, world.var(name)?)))
+            .find_map(|name| Some((name, variable(name)?)))
             .unwrap_or(("EDITOR", "vi".into()));
         let refuse = |what: &str| {
             Failure::new(Kind::NotFound, format!("${source}: {what}"))
@@ -54,7 +53,7 @@ impl Editor {
         }
         .into_iter();
         let name = words.next().ok_or_else(|| refuse("names no program"))?;
-        let program = absolute(&name, world.var("PATH"))
+        let program = absolute(&name, variable("PATH"))
             .ok_or_else(|| refuse(&format!("{} is not found in an absolute folder of PATH", Shown(&name))))?;
         let family = Family::of(&program);
         Ok(Editor { program, args: words.collect(), family })

@@ -1,6 +1,6 @@
 //! How does a failure leave the program? One text for people, one document for scripts, one code.
 
-use bootseal_core::{Kind, Shown};
+use bootseal_core::{Error, Kind, Shown};
 use serde_json::json;
 use std::path::Path;
 
@@ -66,8 +66,8 @@ impl Failure {
     }
 }
 
-impl From<bootseal_core::Error> for Failure {
-    fn from(error: bootseal_core::Error) -> Failure {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
         Failure(Box::new(Facts {
             kind: error.kind(),
             text: error.to_string(),
@@ -97,7 +97,7 @@ impl From<bootseal::Error> for Failure {
 
 impl From<bootseal_memory::MemoryError> for Failure {
     fn from(error: bootseal_memory::MemoryError) -> Failure {
-        bootseal_core::Error::from(error).into()
+        Error::from(error).into()
     }
 }
 
@@ -129,5 +129,13 @@ impl Exit {
 impl<E: Into<Failure>> From<E> for Exit {
     fn from(error: E) -> Exit {
         Exit::Failed(error.into())
+    }
+}
+
+/// The error of a file that cannot be read.
+pub(crate) fn unreadable(error: &std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
+        _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
     }
 }

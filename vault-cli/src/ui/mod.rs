@@ -1,6 +1,9 @@
-//! Talking to the user: terminal, prompts, output and errors.
+//! Talking to the user: the [`Ui`] of one run, with its streams and its terminal.
+//!
+//! stdout is for results only; everything else goes to stderr. What is written and asked is in `output`, `prompt` and `progress`.
 
 pub(crate) mod change_report;
+pub(crate) mod child_environment;
 pub(crate) mod clipboard;
 pub(crate) mod editor;
 pub(crate) mod failure;
@@ -8,3 +11,34 @@ pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod shell_quote;
+pub(crate) mod tables;
+pub(crate) mod terminal;
+
+use crate::ui::terminal::Terminal;
+use std::io::{Read, Write};
+
+/// How this run writes: `--json`, `--quiet`, `--verbose`, and whether in colour.
+#[derive(Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) colour: bool,
+}
+
+/// The streams of this run, and the person behind them, if there is one.
+pub(crate) struct Ui<'a> {
+    pub(crate) style: Style,
+    /// `--yes`: answers every yes-or-no question.
+    pub(crate) yes: bool,
+    pub(crate) stdin: &'a mut dyn Read,
+    pub(crate) stdout: &'a mut dyn Write,
+    pub(crate) stderr: &'a mut dyn Write,
+    pub(crate) stdin_is_terminal: bool,
+    pub(crate) stdout_is_terminal: bool,
+    pub(crate) stdout_is_file: bool,
+    pub(crate) stderr_is_terminal: bool,
+    pub(crate) terminal: Option<&'a mut dyn Terminal>,
+    /// Whether a key or a passphrase was read from stdin, which then has nothing else to give.
+    pub(crate) stdin_taken: bool,
+}

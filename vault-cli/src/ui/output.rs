@@ -1,20 +1,11 @@
 //! How does a result reach its reader? stdout for results, stderr for all else; nothing unseen in either.
 
-use crate::context::World;
 use crate::ui::failure::{Failure, Result};
+use crate::ui::{Style, Ui};
 use bootseal_core::{Shown, is_hidden};
 use serde_json::{Value, json};
 
-/// How this run speaks.
-#[derive(Clone, Copy)]
-pub(crate) struct Style {
-    pub(crate) json: bool,
-    pub(crate) quiet: bool,
-    pub(crate) verbose: bool,
-    pub(crate) colour: bool,
-}
-
-impl World<'_> {
+impl Ui<'_> {
     /// One line of result.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
         match writeln!(self.stdout, "{text}") {
@@ -30,36 +21,36 @@ impl World<'_> {
     }
 
     /// The result: the document with `--json`, else the text.
-    pub(crate) fn answer(&mut self, style: Style, document: &Value, text: impl std::fmt::Display) -> Result<()> {
-        if style.json { self.document(document) } else { self.line(text) }
+    pub(crate) fn answer(&mut self, document: &Value, text: impl std::fmt::Display) -> Result<()> {
+        if self.style.json { self.document(document) } else { self.line(text) }
     }
 
     /// What a person should know; not with `--quiet`, and not where a script reads.
-    pub(crate) fn note(&mut self, style: Style, text: impl std::fmt::Display) {
-        if !style.quiet && !style.json {
+    pub(crate) fn note(&mut self, text: impl std::fmt::Display) {
+        if !self.style.quiet && !self.style.json {
             let _ = writeln!(self.stderr, "bootseal: {text}");
         }
     }
 
     /// What only `--verbose` tells.
-    pub(crate) fn detail(&mut self, style: Style, text: impl std::fmt::Display) {
-        if style.verbose && !style.json {
+    pub(crate) fn detail(&mut self, text: impl std::fmt::Display) {
+        if self.style.verbose && !self.style.json {
             let _ = writeln!(self.stderr, "bootseal: {text}");
         }
     }
 
     /// What a person must know, even with `--quiet`.
-    pub(crate) fn warn(&mut self, style: Style, text: impl std::fmt::Display) {
-        let _ = match style.json {
+    pub(crate) fn warn(&mut self, text: impl std::fmt::Display) {
+        let _ = match self.style.json {
             true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() }))),
-            false => writeln!(self.stderr, "bootseal: {}: {text}", paint(style, "33", "warning")),
+            false => writeln!(self.stderr, "bootseal: {}: {text}", paint(self.style, "33", "warning")),
         };
     }
 
-    pub(crate) fn failure(&mut self, style: Style, failure: &Failure) {
-        let _ = match style.json {
+    pub(crate) fn failure(&mut self, failure: &Failure) {
+        let _ = match self.style.json {
             true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),
-            false => writeln!(self.stderr, "{}: {}", paint(style, "31", "bootseal"), failure.text()),
+            false => writeln!(self.stderr, "{}: {}", paint(self.style, "31", "bootseal"), failure.text()),
         };
     }
 }

@@ -1,7 +1,6 @@
 //! What does a person see while they wait? From half a second on one line on their terminal, which is gone when the work is done.
 
-use crate::context::World;
-use crate::ui::output::Style;
+use crate::ui::Ui;
 use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -14,14 +13,10 @@ const BEAT: Duration = Duration::from_millis(200);
 /// Work that is under way, until this is dropped.
 pub(crate) struct Working(Option<(Sender<()>, JoinHandle<()>)>);
 
-impl World<'_> {
+impl Ui<'_> {
     /// Says `what` for as long as it takes. Nothing is said without a terminal, with `--quiet`, and where a script reads.
-    pub(crate) fn working(&self, style: Style, what: &'static str) -> Working {
-        self.working_unless(style.quiet || style.json, what)
-    }
-
-    pub(crate) fn working_unless(&self, silent: bool, what: &'static str) -> Working {
-        if !self.stderr_is_terminal || silent {
+    pub(crate) fn working(&self, what: &'static str) -> Working {
+        if !self.stderr_is_terminal || self.style.quiet || self.style.json {
             return Working(None);
         }
         let (done, told) = channel::<()>();

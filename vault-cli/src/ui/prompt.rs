@@ -1,150 +1,11 @@
-//! How is a person asked? Without echo for secrets, and never where nobody is.
+//! Prompts: yes-or-no questions, words, passphrases and secrets, which are typed without echo.
+//!
+//! Every question fails with a next step if there is nobody to ask.
 
-use crate::cli::Everywhere;
-use crate::context::World;
+use crate::ui::Ui;
 use crate::ui::failure::{Failure, Result};
-use crate::ui::output::Style;
+use crate::ui::terminal::Terminal;
 use bootseal_core::{Kind, Secret};
-use std::io::{BufRead, Write};
-
-/// Someone who answers.
-///
-/// ```
-/// use bootseal_cli::{Terminal, World};
-/// use bootseal_core::Secret;
-///
-/// struct Yes;
-/// impl Terminal for Yes {
-///     fn secret(&mut self, _: &str) -> std::io::Result<Secret> { Err(std::io::ErrorKind::Unsupported.into()) }
-///     fn line(&mut self, _: &str) -> std::io::Result<String> { Ok("yes".into()) }
-/// }
-///
-/// # let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
-/// let mut yes = Yes;
-/// let world = World { terminal: Some(&mut yes), ..World::new(&mut input, &mut out, &mut err) };
-/// ```
-pub trait Terminal {
-    /// Shows `prompt` and reads one line without showing it, its newline cut off. See the example of [`Terminal`].
-    ///
-    /// # Errors
-    /// Where there is no terminal, or the input ended.
-    fn secret(&mut self, prompt: &str) -> std::io::Result<Secret>;
-
-    /// Shows `prompt` and reads one line, blanks at both ends cut off. See the example of [`Terminal`].
-    ///
-    /// # Errors
-    /// As [`Terminal::secret`].
-    fn line(&mut self, prompt: &str) -> std::io::Result<String>;
-
-    /// Shows `prompt` and reads lines without showing them, up to an empty one. See the example of [`Terminal`].
-    ///
-    /// # Errors
-    /// As [`Terminal::secret`].
-    fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        self.secret(prompt)
-    }
-}
-
-/// The terminal of the process, whatever stdin and stdout are.
-///
-/// ```
-/// use bootseal_cli::{Console, World};
-///
-/// let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
-/// let mut console = Console;
-/// let world = World { terminal: Some(&mut console), ..World::new(&mut input, &mut out, &mut err) };
-/// ```
-#[derive(Debug)]
-pub struct Console;
-
-impl Terminal for Console {
-    fn secret(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        hidden::read(prompt, |_| true)
-    }
-
-    fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        // Not line by line: what was pasted lies there already, and a terminal's own lines end at 4 KiB.
-        hidden::read(prompt, |typed| typed.is_empty() || typed.ends_with(b"\n"))
-    }
-
-    fn line(&mut self, prompt: &str) -> std::io::Result<String> {
-        let (input, output) = if cfg!(windows) { ("CONIN$", "CONOUT$") } else { ("/dev/tty", "/dev/tty") };
-        let mut output = std::fs::OpenOptions::new().write(true).open(output)?;
-        write!(output, "{prompt}")?;
-        output.flush()?;
-        let mut line = String::new();
-        std::io::BufReader::new(std::fs::File::open(input)?).read_line(&mut line)?;
-        if line.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(line.trim().to_owned()) }
-    }
-}
-
-/// A line without echo, read byte by byte onto a guarded page. Signals are off while it is read, so that Ctrl-C reaches us and the
-/// terminal is put back before the program ends.
-#[cfg(unix)]
-mod hidden {
-    use bootseal_core::Secret;
-    use bootseal_memory::SecretBuf;
-    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-    use std::fs::{File, OpenOptions};
-    use std::io::{Error, ErrorKind, Read, Write};
-
-    /// Puts the terminal back as it was.
-    struct Quiet<'a>(&'a File, Termios);
-
-    impl Drop for Quiet<'_> {
-        fn drop(&mut self) {
-            let _ = tcsetattr(self.0, OptionalActions::Flush, &self.1);
-            let _ = self.0.write_all(b"\n");
-        }
-    }
-
-    /// Reads up to a line's end at which `ended` says so of what was typed before it.
-    pub(super) fn read(prompt: &str, ended: fn(&[u8]) -> bool) -> std::io::Result<Secret> {
-        let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-        let before = tcgetattr(&terminal)?;
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        // First quiet, then the question: what is typed ahead is thrown away and never shown.
-        tcsetattr(&terminal, OptionalActions::Flush, &quiet)?;
-        let _quiet = Quiet(&terminal, before);
-        (&terminal).write_all(prompt.as_bytes())?;
-        let mut typed = SecretBuf::with_capacity(256).map_err(Error::other)?;
-        let mut byte = [0];
-        loop {
-            if (&terminal).read(&mut byte)? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            match byte[0] {
-                b'\r' | b'\n' if typed.expose(ended) => return Ok(typed.freeze()),
-                b'\r' | b'\n' => typed.push(b"\n").map_err(Error::other)?,
-                0x03 | 0x1C => return Err(Error::new(ErrorKind::Interrupted, "broken off; nothing was changed")),
-                0x04 if typed.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
-                0x04 => return Ok(typed.freeze()),
-                0x15 => typed.truncate(0),
-                0x08 | 0x7F => {
-                    let shorter = typed.expose(|bytes| bytes.iter().rposition(|byte| byte & 0xC0 != 0x80));
-                    typed.truncate(shorter.unwrap_or_default());
-                }
-                other => typed.push(&[other]).map_err(Error::other)?,
-            }
-            byte = [0];
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod hidden {
-    use bootseal_core::Secret;
-    use zeroize::Zeroize;
-
-    /// One line: there is no more without echo there.
-    pub(super) fn read(prompt: &str, _: fn(&[u8]) -> bool) -> std::io::Result<Secret> {
-        let mut typed = rpassword::prompt_password(prompt)?;
-        let secret = Secret::copy_of(typed.as_bytes()).map_err(std::io::Error::other);
-        typed.zeroize();
-        secret
-    }
-}
 
 /// What is asked for before it is done.
 pub(crate) struct Consent<'a> {
@@ -166,7 +27,7 @@ impl Consent<'_> {
     }
 }
 
-impl World<'_> {
+impl Ui<'_> {
     /// Whether a person can be asked: somebody types at stdin and reads stderr.
     pub(crate) fn can_ask(&self) -> bool {
         self.terminal.is_some() && self.stdin_is_terminal && self.stderr_is_terminal
@@ -206,18 +67,18 @@ impl World<'_> {
     }
 
     /// Goes on only with a yes: someone's at the terminal, or `--yes`. What is agreed to is shown, and without a terminal it is said.
-    pub(crate) fn agree(&mut self, consent: Consent<'_>, everywhere: &Everywhere, style: Style) -> Result<()> {
+    pub(crate) fn agree(&mut self, consent: Consent<'_>) -> Result<()> {
         let Consent { shown, question, what, declined, always } = consent;
-        if !everywhere.yes && self.can_ask() {
+        if !self.yes && self.can_ask() {
             return match self.ask(&format!("{shown}\n{question}"))? {
                 true => Ok(()),
                 false => Err(Failure::new(Kind::Usage, format!("{declined}; nothing was changed"))),
             };
         }
-        if always || !everywhere.yes {
-            self.note(style, shown);
+        if always || !self.yes {
+            self.note(shown);
         }
-        match everywhere.yes {
+        match self.yes {
             true => Ok(()),
             false => {
                 Err(Failure::new(Kind::NoTerminal, format!("{what} is asked for, and there is no terminal to ask at"))

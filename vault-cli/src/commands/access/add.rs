@@ -1,40 +1,36 @@
 //! `bootseal access add`: lets someone in.
 
-use crate::cli::{AccessAdd, Everywhere};
-use crate::commands::access::list::{document, table};
+use crate::cli::AccessAdd;
+use crate::commands::access::list::document;
 use crate::commands::access::remove::{report, same_list};
 use crate::commands::write_private;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::keyring::one_on_stdin;
+use crate::trust::keyring::{one_on_stdin, passphrase_from};
+use crate::trust::plugins;
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use crate::ui::prompt::Consent;
+use crate::ui::tables;
 use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown, VaultId};
 use std::path::{Path, PathBuf};
 
-pub(crate) fn run(
-    options: &AccessAdd,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
-    if style.json && options.new_key.as_deref() == Some(Path::new("-")) {
+pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), Exit> {
+    if context.ui.style.json && options.new_key.as_deref() == Some(Path::new("-")) {
         let text = "--new-key - puts the key file on stdout, where --json puts a document";
         return Err(Failure::new(Kind::Usage, text).with_help("Name a file for the key.").into());
     }
     let role = if options.writer { Role::Writer } else { Role::Reader };
-    one_on_stdin(everywhere)?;
+    one_on_stdin(context)?;
     let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
-    let plugins = world.plugins()?;
+    let plugins = plugins::at_hand(context)?;
     let recipient = recipient.map(|recipient| recipient.with_plugins(&plugins));
     // Where someone is to open by passphrase, the descriptor gives theirs; one's own is then asked for.
-    let (fd, theirs) = (everywhere.passphrase_fd, options.passphrase);
-    let own = Everywhere { passphrase_fd: fd.filter(|_| !theirs), ..everywhere.clone() };
+    let theirs = options.passphrase;
+    let fd = if theirs { context.passphrase_fd.take() } else { None };
     let mut found = Vec::new();
     let mut seen = Vec::new();
-    for (path, target) in Target::find_all(&own, style, world)? {
+    for (path, target) in Target::find_all(context)? {
         // Before anybody is asked for a passphrase that would then be of no use.
         let checked = target.and_then(|(target, file)| {
             let list = file.access().to_vec();
@@ -48,7 +44,7 @@ pub(crate) fn run(
     let none_left = found.iter().all(|(_, target)| target.is_err());
     let (access, identity) = match recipient {
         Some(recipient) => (Access::new(&options.name, role, recipient)?, None),
-        None if theirs && !none_left => (by_passphrase(options, role, &seen, fd, style, world)?, None),
+        None if theirs && !none_left => (by_passphrase(options, role, &seen, fd, context)?, None),
         None => {
             let identity = Identity::generate()?;
             (Access::new(&options.name, role, identity.recipient())?, Some(identity))
@@ -56,7 +52,7 @@ pub(crate) fn run(
     };
     if let Some(plugin) = access.recipient.plugin() {
         let text = "who may is wrapped anew with it at each change of access";
-        world.warn(style, format_args!("from now on every writer needs age-plugin-{plugin}: {text}"));
+        context.ui.warn(format_args!("from now on every writer needs age-plugin-{plugin}: {text}"));
     }
     let planned = |(path, target): (PathBuf, Result<(Target, Vec<Access>)>)| {
         (path, target.and_then(|(target, seen)| Plan::of(target, seen, &access, options.replace)))
@@ -66,7 +62,7 @@ pub(crate) fn run(
     targets.iter_mut().filter_map(|(_, plan)| plan.as_mut().ok()).for_each(|plan| plan.several = several);
     let plans: Vec<&Plan> = targets.iter().filter_map(|(_, plan)| plan.as_ref().ok()).collect();
     if plans.is_empty() {
-        return each_file::each(targets, style, world, |plan, world| Ok(add(plan, &access, style, world)?.0));
+        return each_file::each(targets, context, |plan, context| Ok(add(plan, &access, context)?.0));
     }
     let consent = Consent {
         shown: described(&plans),
@@ -75,7 +71,7 @@ pub(crate) fn run(
         declined: "not added",
         always: false,
     };
-    world.agree(consent, everywhere, style)?;
+    context.ui.agree(consent)?;
 
     let key_file = options.new_key.as_deref().filter(|path| *path != Path::new("-"));
     let pins: Vec<Pin> = plans.iter().map(|plan| Pin::from(plan.target.vault_id())).collect();
@@ -83,8 +79,8 @@ pub(crate) fn run(
         write_private(path, &identity.to_file_text(&pins)?)?;
     }
     let mut added: Vec<Pin> = Vec::new();
-    let done = each_file::each(targets, style, world, |plan, world| {
-        let (answer, vault) = add(plan, &access, style, world)?;
+    let done = each_file::each(targets, context, |plan, context| {
+        let (answer, vault) = add(plan, &access, context)?;
         added.push(vault.into());
         Ok(answer)
     });
@@ -98,11 +94,11 @@ pub(crate) fn run(
             }
             let shown = Shown(&path.to_string_lossy()).to_string();
             let text = format!("it goes to {} and nowhere else; the vault's pin is in it", access.name);
-            world.note(style, format_args!("made {shown}: {text}"));
+            context.ui.note(format_args!("made {shown}: {text}"));
         }
         // After the file is saved, so that no key is given out that opens nothing.
         (None, Some(identity)) if !added.is_empty() => {
-            identity.to_file_text(&added)?.expose(|bytes| world.stdout.write_all(bytes))?
+            identity.to_file_text(&added)?.expose(|bytes| context.ui.stdout.write_all(bytes))?
         }
         (None, _) => {}
     }
@@ -152,10 +148,10 @@ fn refuse_taken(name: &str, list: &[Access], replace: bool) -> Result<()> {
 }
 
 /// Changes one file; the vault that it is from then on.
-fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Result<(Answer, VaultId)> {
+fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer, VaultId)> {
     let target = plan.target;
-    let now = (world.now)();
-    let (exposed, vault) = target.change(style, world, |vault| {
+    let now = context.now();
+    let (exposed, vault) = target.change(context, |vault| {
         same_list(vault.file().access(), &plan.seen)?;
         let exposed = match &plan.replaced {
             Some(_) => vault.replace_access(access.clone(), now).map_err(|error| error.in_file(target.path()))?,
@@ -165,13 +161,13 @@ fn add(plan: Plan, access: &Access, style: Style, world: &mut World<'_>) -> Resu
     })?;
     let text = "can open every value that this file holds now, and what is sealed from now on";
     let place = if plan.several { format!("{}: ", Shown(&target.path().to_string_lossy())) } else { String::new() };
-    world.note(style, format_args!("{place}{} {text}", access.name));
+    context.ui.note(format_args!("{place}{} {text}", access.name));
     let mut answer = document(&plan.resulting);
     if plan.replaced.is_some() {
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
     }
     let former = format!("who had the former key of {}", access.name);
-    Ok((Answer { document: answer, text: report(&former, &target, vault, &exposed, style, world) }, vault))
+    Ok((Answer { document: answer, text: report(&former, &target, vault, &exposed, context) }, vault))
 }
 
 /// In characters. A passphrase that is shorter is warned of: who has the file can try as many as they can pay for.
@@ -182,23 +178,22 @@ fn by_passphrase(
     role: Role,
     seen: &[Access],
     descriptor: Option<u32>,
-    style: Style,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Access> {
     // Nobody types a passphrase twice to hear that the name will not do.
     if let Some(other) = seen.first() {
         Access::new(&options.name, role, other.recipient.clone())?;
     }
     let passphrase = match descriptor {
-        Some(descriptor) => world.passphrase_from(descriptor)?,
-        None if world.can_ask_passphrase() => world.ask_secret(&format!("Passphrase of {}", options.name))?,
+        Some(descriptor) => passphrase_from(descriptor, &mut context.ui)?,
+        None if context.ui.can_ask_passphrase() => context.ui.ask_secret(&format!("Passphrase of {}", options.name))?,
         None => return Err(no_passphrase()),
     };
     let cost = if options.small { Cost::Small } else { Cost::Full };
     let access = Access::by_passphrase(&options.name, role, cost, &passphrase)?;
     if passphrase.expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT).unwrap_or(true) {
         let text = "the passphrase has fewer than 12 characters: whoever has the file, in git's history for good, can try out many";
-        world.warn(style, format_args!("{text}. Six words drawn by chance are a good one"));
+        context.ui.warn(format_args!("{text}. Six words drawn by chance are a good one"));
     }
     Ok(access)
 }
@@ -213,7 +208,7 @@ fn described(plans: &[&Plan]) -> String {
     for plan in plans {
         let place =
             if plan.several { format!("{}: ", Shown(&plan.target.path().to_string_lossy())) } else { String::new() };
-        text.push(format!("{place}Access will be:\n{}", table(&plan.resulting)));
+        text.push(format!("{place}Access will be:\n{}", tables::access(&plan.resulting)));
         if let Some(before) = &plan.replaced {
             text.push(format!("{} was a {} with {}", before.name, before.role, before.recipient));
         }

@@ -1,34 +1,30 @@
 //! `bootseal access pin`: writes a vault's id into key files, so that nothing else is opened with them.
 
-use crate::cli::{AccessPin, Everywhere};
-use crate::context::World;
+use crate::cli::AccessPin;
+use crate::context::Context;
 use crate::trust::keyring::Keys;
-use crate::trust::locate::OpenedFile;
+use crate::trust::locate::{self, OpenedFile};
+use crate::trust::pins;
+use crate::trust::vouch::vouch;
 use crate::ui::failure::{Exit, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Pin, Shown};
 use serde_json::json;
 
-pub(crate) fn run(
-    options: &AccessPin,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
+pub(crate) fn run(options: &AccessPin, context: &mut Context<'_>) -> Result<(), Exit> {
     // Nothing is opened, so no key is read: one of them may be what is to be mended.
-    let (path, keys) = (world.sealed_file(everywhere)?, Keys::default());
-    let pins = world.pins(everywhere, &keys)?;
-    let OpenedFile { memory, mut file, .. } = world.find_at(&path, keys, pins, style)?;
+    let (path, keys) = (locate::sealed_file(context)?, Keys::default());
+    let pins = pins::at_hand(&keys, context)?;
+    let OpenedFile { memory, mut file, .. } = locate::find_at(&path, keys, pins, context)?;
     // Through the same door as what takes a secret in: an id that nothing vouches for must not become a pin.
-    world.vouch(&mut file, &memory, &path, style)?;
+    vouch(&mut file, &memory, &path, context)?;
     for path in &options.files {
         Pin::write_into(path, &[file.vault_id().into()])?;
         let shown = Shown(&path.to_string_lossy()).to_string();
-        world.note(style, format_args!("{shown} opens {} only, from now on", file.vault_id()));
+        context.ui.note(format_args!("{shown} opens {} only, from now on", file.vault_id()));
     }
-    if style.json {
+    if context.ui.style.json {
         let files: Vec<_> = options.files.iter().map(|path| path.to_string_lossy()).collect();
-        world.document(&json!({ "vault": file.vault_id().to_string(), "files": files }))?;
+        context.ui.document(&json!({ "vault": file.vault_id().to_string(), "files": files }))?;
     }
     Ok(())
 }

@@ -1,23 +1,18 @@
 //! `bootseal access remove`: new keys for all but one, and the list of what that one knew.
 
-use crate::cli::{AccessRemove, Everywhere};
-use crate::commands::access::list::{document, table};
+use crate::cli::AccessRemove;
+use crate::commands::access::list::document;
 use crate::commands::rotate::say_new_id;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use crate::ui::prompt::Consent;
+use crate::ui::tables;
 use bootseal_core::{Access, Kind, PropertyPath, Shown, Typed, VaultId, VerifiedFile};
 
-pub(crate) fn run(
-    options: &AccessRemove,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
-    let mut targets = Target::find_all(everywhere, style, world)?;
+pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(), Exit> {
+    let mut targets = Target::find_all(context)?;
     let has = |file: &VerifiedFile| file.access().iter().any(|access| access.name == options.name);
     if targets.len() > 1 {
         // Quiet success would say that someone is gone whose name was only mistyped.
@@ -29,7 +24,7 @@ pub(crate) fn run(
         }
         for (path, _) in targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
             let shown = Shown(&path.to_string_lossy()).to_string();
-            world.note(style, format_args!("{shown}: {} is not in access, and it stays as it is", options.name));
+            context.ui.note(format_args!("{shown}: {} is not in access, and it stays as it is", options.name));
         }
     }
     let found: Vec<&(Target, VerifiedFile)> = targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
@@ -41,19 +36,19 @@ pub(crate) fn run(
             declined: "not removed",
             always: false,
         };
-        world.agree(consent, everywhere, style)?;
+        context.ui.agree(consent)?;
     }
-    let now = (world.now)();
-    each_file::each(targets, style, world, |(target, file), world| {
+    let now = context.now();
+    each_file::each(targets, context, |(target, file), context| {
         let seen = file.access().to_vec();
-        let (exposed, vault, access) = target.change(style, world, |vault| {
+        let (exposed, vault, access) = target.change(context, |vault| {
             same_list(vault.file().access(), &seen)?;
             let exposed = vault.remove_access(&options.name, now).map_err(|error| error.in_file(target.path()))?;
             Ok((exposed, vault.file().vault_id(), vault.file().access().to_vec()))
         })?;
         let mut answer = document(&access);
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
-        let text = report(&options.name, &target, vault, &exposed, style, world);
+        let text = report(&options.name, &target, vault, &exposed, context);
         Ok(Answer { document: answer, text })
     })
 }
@@ -70,7 +65,7 @@ pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
 fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
     let lists = found.iter().map(|(target, file)| {
         let rest: Vec<Access> = file.access().iter().filter(|access| access.name != name).cloned().collect();
-        format!("{}: access will be:\n{}", Shown(&target.path().to_string_lossy()), table(&rest))
+        format!("{}: access will be:\n{}", Shown(&target.path().to_string_lossy()), tables::access(&rest))
     });
     lists.collect::<Vec<_>>().join("\n")
 }
@@ -81,20 +76,16 @@ pub(crate) fn report(
     target: &Target,
     vault: VaultId,
     exposed: &[PropertyPath],
-    style: Style,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> String {
     if vault != target.vault_id() {
-        say_new_id(target, &vault, style, world);
+        say_new_id(target, &vault, context);
     }
     if exposed.is_empty() {
         return String::new();
     }
-    world.note(
-        style,
-        format_args!(
+    context.ui.note(format_args!(
             "{name} knows the values below. Change each at the vendor, then give it anew (bootseal set); `bootseal list` shows what is left"
-        ),
-    );
+        ));
     exposed.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -2,7 +2,7 @@
 //!
 //! Our own secret pages reach neither swap nor a core dump; what a program has that was given a value, by `exec` or `get`, may.
 
-use crate::commands::doctor::Finding;
+use crate::commands::doctor::finding::Finding;
 
 /// What the values of a large file take; a limit below it is one of an old container.
 const LOCKED_BYTES: u64 = 1 << 20;

@@ -1,21 +1,22 @@
 //! `bootseal doctor`: what is easily overlooked, in the files, their keys and the machine; each with the command that mends it.
 
-pub(crate) mod machine;
+mod finding;
+mod machine;
 
-use crate::cli::Everywhere;
+use crate::commands::doctor::finding::Finding;
 use crate::commands::doctor::machine::Machine;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::each_file::worse;
-use crate::trust::keyring::Keys;
-use crate::trust::locate::OpenedFile;
+use crate::trust::keyring::{self, Keys};
+use crate::trust::locate::{self, OpenedFile};
+use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, timestamp};
+use crate::ui::output::timestamp;
 use crate::ui::shell_quote::word;
 use bootseal_core::{
-    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, PropertyPath, Role, Shown, Trust, Vault,
-    VerifiedFile,
+    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, Role, Shown, Trust, Vault, VerifiedFile,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -24,57 +25,21 @@ const FOUND: u8 = 1;
 /// A value that was given longer ago is old.
 const OLD_AFTER: u64 = 365 * 24 * 60 * 60;
 
-/// One thing that is wrong, and the command that mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Finding {
-    pub(crate) code: &'static str,
-    pub(crate) file: Option<String>,
-    pub(crate) property: Option<String>,
-    pub(crate) what: String,
-    pub(crate) mend: String,
-}
-
-impl Finding {
-    pub(crate) fn of_machine(code: &'static str, what: String, mend: String) -> Finding {
-        Finding { code, file: None, property: None, what, mend }
-    }
-
-    fn of_file(code: &'static str, file: &Path, what: impl Into<String>, mend: impl Into<String>) -> Finding {
-        Finding { file: Some(shown(file)), ..Finding::of_machine(code, what.into(), mend.into()) }
-    }
-
-    fn of_property(code: &'static str, file: &Path, property: &PropertyPath, what: impl Into<String>) -> Finding {
-        let mend = format!("bootseal set {} -f {}", word(&property.to_string()), word(&file.to_string_lossy()));
-        Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, mend) }
-    }
-
-    fn document(&self) -> Value {
-        json!({ "finding": self.code, "file": self.file, "property": self.property, "what": self.what, "mend": self.mend })
-    }
-
-    fn text(&self) -> String {
-        let place =
-            [self.file.as_deref(), self.property.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-        let place = if place.is_empty() { "this machine".into() } else { place };
-        format!("{place}: {}\n  mend: {}", self.what, self.mend)
-    }
-}
-
-pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     let (mut findings, mut failures) = (Vec::new(), Vec::new());
-    let (keys, key_files) = keys(everywhere, &mut findings, world)?;
+    let (keys, key_files) = keys(&mut findings, context)?;
     // A machine is looked at also where no vault is.
-    let files = match world.sealed_files(everywhere) {
-        Err(failure) if failure.kind() == Kind::NotFound && everywhere.file.is_empty() => {
-            world.note(style, "no sealed file is here: only this machine and its keys are looked at");
+    let files = match locate::sealed_files(context) {
+        Err(failure) if failure.kind() == Kind::NotFound && context.options.file.is_empty() => {
+            context.ui.note("no sealed file is here: only this machine and its keys are looked at");
             Vec::new()
         }
         files => files?,
     };
-    let pins = world.pins(everywhere, &keys)?;
+    let pins = pins::at_hand(&keys, context)?;
     for path in &files {
-        let looked = match world.find_at(path, keys.clone(), pins.clone(), style) {
-            Ok(found) => file(found, &key_files, everywhere, &mut findings, style, world),
+        let looked = match locate::find_at(path, keys.clone(), pins.clone(), context) {
+            Ok(found) => file(found, &key_files, &mut findings, context),
             Err(failure) => Err(failure),
         };
         failures.extend(looked.err().map(|failure| (path, failure)));
@@ -86,23 +51,23 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
     bootseal_memory::harden();
 
     let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
-    if style.json {
+    if context.ui.style.json {
         let failed =
             failures.iter().map(|(path, failure)| json!({ "file": path.to_string_lossy(), "error": failure.json() }));
-        world.document(&json!({
+        context.ui.document(&json!({
             "files": files.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
             "findings": findings.iter().map(Finding::document).collect::<Vec<_>>(),
             "errors": failed.collect::<Vec<_>>(),
         }))?;
     } else {
         for finding in &findings {
-            world.line(finding.text())?;
+            context.ui.line(finding.text())?;
         }
         for (_, failure) in &failures {
-            world.failure(style, failure);
+            context.ui.failure(failure);
         }
         if findings.is_empty() && failures.is_empty() {
-            world.note(style, "nothing found");
+            context.ui.note("nothing found");
         }
     }
     match (worst, findings.is_empty()) {
@@ -113,10 +78,11 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
 }
 
 /// The identities at hand; a key file that is of no use is a finding, and does not keep the rest from being looked at.
-fn keys(everywhere: &Everywhere, findings: &mut Vec<Finding>, world: &mut World<'_>) -> Result<(Keys, Vec<PathBuf>)> {
-    let variable = world.var("BOOTSEAL_IDENTITY").map(PathBuf::from);
-    let named = if everywhere.identity.is_empty() { Vec::from_iter(variable) } else { everywhere.identity.clone() };
-    let own = world.own_identity_file().ok().filter(|path| named.is_empty() && path.exists());
+fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys, Vec<PathBuf>)> {
+    let variable = context.var("BOOTSEAL_IDENTITY").map(PathBuf::from);
+    let named =
+        if context.options.identity.is_empty() { Vec::from_iter(variable) } else { context.options.identity.clone() };
+    let own = keyring::own_identity_file(context).ok().filter(|path| named.is_empty() && path.exists());
     let looked_at = !named.is_empty() || own.is_some();
     let mut useful = Vec::new();
     for path in named.iter().cloned().chain(own).filter(|path| path != Path::new("-")) {
@@ -128,12 +94,12 @@ fn keys(everywhere: &Everywhere, findings: &mut Vec<Finding>, world: &mut World<
     }
     let stdin = named.iter().filter(|path| *path == Path::new("-")).cloned();
     let usable: Vec<PathBuf> = useful.iter().cloned().chain(stdin).collect();
-    if looked_at && usable.is_empty() && everywhere.passphrase_fd.is_none() {
+    if looked_at && usable.is_empty() && context.passphrase_fd.is_none() {
         return Ok((Keys::default(), useful));
     }
     // Without anything named the user's SSH keys are at hand too.
     let identity = if named.is_empty() { Vec::new() } else { usable };
-    let keys = world.keys(&Everywhere { identity, ..everywhere.clone() })?;
+    let keys = Keys::find_in(identity, context)?;
     Ok((keys, useful))
 }
 
@@ -159,24 +125,22 @@ fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
 fn file(
     found: OpenedFile,
     key_files: &[PathBuf],
-    everywhere: &Everywhere,
     findings: &mut Vec<Finding>,
-    style: Style,
-    world: &mut World<'_>,
+    context: &mut Context<'_>,
 ) -> Result<()> {
     let OpenedFile { path, mut keys, file, .. } = found;
     findings.extend(open_to_others(&path));
     findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
-    findings.extend(pins(&path, &file, key_files, !everywhere.identity.is_empty()));
+    findings.extend(pins(&path, &file, key_files, !context.options.identity.is_empty()));
     findings.extend(access(&path, &file));
     let broken = profiles(&path, &file);
     if broken.is_empty() {
         findings.extend(routes(&path, &file));
     }
     findings.extend(broken);
-    world.unlock_unasked(&mut keys, &file, everywhere)?;
+    keys.unlock_unasked(&file, context)?;
     if file.role_of(&keys.identities).is_some() {
-        findings.extend(values(&path, &file.open(&keys.identities)?, (world.now)())?);
+        findings.extend(values(&path, &file.open(&keys.identities)?, context.now())?);
         return Ok(());
     }
     for name in file.known_to(0) {
@@ -200,8 +164,7 @@ fn file(
             ),
         ));
     } else {
-        world
-            .note(style, format_args!("{}: no identity at hand opens it: its values were not looked at", shown(&path)));
+        context.ui.note(format_args!("{}: no identity at hand opens it: its values were not looked at", shown(&path)));
     }
     Ok(())
 }

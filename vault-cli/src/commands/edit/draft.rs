@@ -1,8 +1,9 @@
 //! What becomes of text that was typed and could not be written? It is kept, sealed by the vault's own keys, until `edit` goes on with it.
 
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::keyring::Keys;
-use crate::ui::failure::{Failure, Result};
+use crate::trust::memory::known_vaults;
+use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::shell_quote::word;
 use bootseal_core::{CanWrite, Pin, SealedFile, Secret, Shown, Vault, VerifiedFile};
 use std::io::Write;
@@ -13,19 +14,17 @@ pub(crate) struct Drafts {
     path: PathBuf,
 }
 
-impl World<'_> {
+impl Drafts {
     /// Beside what this machine remembers; none without a home.
-    pub(crate) fn drafts(&self, file: &Path) -> Result<Drafts> {
-        let folder = self.known_vaults()?.with_file_name("drafts");
-        let real = file.canonicalize().map_err(|error| crate::commands::unreadable(&error).in_file(file))?;
+    pub(crate) fn of(file: &Path, context: &Context<'_>) -> Result<Drafts> {
+        let folder = known_vaults(context)?.with_file_name("drafts");
+        let real = file.canonicalize().map_err(|error| unreadable(&error).in_file(file))?;
         let name: String = real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         // A name has at most 255 bytes, and a path may have more: its end tells files apart.
         let name = &name[name.len().saturating_sub(200)..];
         Ok(Drafts { path: folder.join(name) })
     }
-}
 
-impl Drafts {
     /// Its file, as a shell takes it.
     pub(crate) fn word(&self) -> String {
         word(&self.path.to_string_lossy())
@@ -62,8 +61,7 @@ impl Drafts {
 
     /// The version that was edited, and the text; only of the vault that the file is now, or was before.
     pub(crate) fn open(&self, file: &VerifiedFile, keys: &Keys) -> Result<(Vault<CanWrite>, Secret)> {
-        let kept = std::fs::read_to_string(&self.path)
-            .map_err(|error| crate::commands::unreadable(&error).in_file(&self.path))?;
+        let kept = std::fs::read_to_string(&self.path).map_err(|error| unreadable(&error).in_file(&self.path))?;
         let (sealed, base) = kept.split_once('\n').unwrap_or_default();
         let pins: Vec<Pin> = std::iter::once(file.vault_id()).chain(file.former_ids()).map(Pin::from).collect();
         let base = SealedFile::parse(base.as_bytes().to_vec())?.verify(&pins)?.with_plugins(&keys.plugins);

@@ -2,17 +2,15 @@
 
 pub(crate) mod draft;
 
-use crate::cli::Everywhere;
 use crate::commands::edit::draft::Drafts;
 use crate::commands::exec::memory_folder::MemoryFolder;
 use crate::commands::profiles_kept::broken_profiles;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::ui::change_report;
 use crate::ui::editor::{Closed, Editor, Watch};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{
     CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side,
     Taken, Vault, VerifiedFile,
@@ -28,22 +26,16 @@ const LARGEST: u64 = 16 << 20;
 
 type Text = Zeroizing<Vec<u8>>;
 
-pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let (target, file) = Target::find(everywhere, style, world)?;
-    sit_down(&target, file, everywhere, style, world).map_err(|done| done.in_file(target.path()))
+pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
+    let (target, file) = Target::find(context)?;
+    sit_down(&target, file, context).map_err(|done| done.in_file(target.path()))
 }
 
-fn sit_down(
-    target: &Target,
-    file: VerifiedFile,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
-    let editor = Editor::find(world)?;
-    let drafts = world.drafts(target.path()).ok();
+fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> Result<(), Exit> {
+    let editor = Editor::find(|name| context.var(name))?;
+    let drafts = Drafts::of(target.path(), context).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
-        Some(drafts) if goes_on(drafts, target.path(), everywhere, style, world)? => {
+        Some(drafts) if goes_on(drafts, target.path(), context)? => {
             let help = format!("It is kept for the day when it opens. To give it up: rm {}", drafts.word());
             Some(drafts.open(&file, target.keys()).map_err(|failure| failure.within("the draft").with_help(help))?)
         }
@@ -57,19 +49,19 @@ fn sit_down(
         Some((base, typed)) => (base, Some(Zeroizing::new(typed.expose(<[u8]>::to_vec)))),
         None => (file.open_for_writing(&target.keys().identities)?, None),
     };
-    let mut session = Session::begin(target, base, world)?;
+    let mut session = Session::begin(target, base, context)?;
     if cfg!(not(target_os = "linux")) {
-        world.note(style, "this system has no memory file system: the text lies in your temporary folder, and is overwritten and deleted after");
+        context.ui.note("this system has no memory file system: the text lies in your temporary folder, and is overwritten and deleted after");
     }
     if let Some(remark) = editor.remark() {
-        world.note(style, remark);
+        context.ui.note(remark);
     }
-    let done = session.run(typed, &editor, everywhere, style, world);
+    let done = session.run(typed, &editor, context);
     if let Some(drafts) = &drafts {
         match (&done, session.unwritten.take()) {
-            (Err(_), Some(typed)) => match drafts.save(&session.base, &typed, (world.now)()) {
-                Ok(()) => world.warn(style, "what was typed is kept, sealed: `bootseal edit` goes on with it"),
-                Err(failure) => world.warn(style, failure.text()),
+            (Err(_), Some(typed)) => match drafts.save(&session.base, &typed, context.now()) {
+                Ok(()) => context.ui.warn("what was typed is kept, sealed: `bootseal edit` goes on with it"),
+                Err(failure) => context.ui.warn(failure.text()),
             },
             _ => drafts.remove(),
         }
@@ -77,22 +69,23 @@ fn sit_down(
     let path = target.path();
     match done? {
         Outcome::Nothing => {
-            world.note(style, format_args!("{}: nothing was changed", shown(path)));
-            said(path, session.base.file().generation(), &Changes::default(), style, world)
+            context.ui.note(format_args!("{}: nothing was changed", shown(path)));
+            said(path, session.base.file().generation(), &Changes::default(), context)
         }
         Outcome::Written(changes, generation) => {
-            world.note(
-                style,
-                format_args!("{}: generation {generation}\n{}", shown(path), change_report::text(&changes)),
-            );
-            said(path, generation, &changes, style, world)
+            context.ui.note(format_args!(
+                "{}: generation {generation}\n{}",
+                shown(path),
+                change_report::text(&changes)
+            ));
+            said(path, generation, &changes, context)
         }
     }
 }
 
-fn said(path: &Path, generation: u64, changes: &Changes, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    if style.json {
-        world.document(&json!({
+fn said(path: &Path, generation: u64, changes: &Changes, context: &mut Context<'_>) -> Result<(), Exit> {
+    if context.ui.style.json {
+        context.ui.document(&json!({
             "file": path.to_string_lossy(), "generation": generation, "changes": change_report::document(changes),
         }))?;
     }
@@ -104,23 +97,23 @@ fn shown(path: &Path) -> String {
 }
 
 /// Whether the draft is gone on with; if not, it is given up. Neither happens without a yes.
-fn goes_on(drafts: &Drafts, path: &Path, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<bool> {
+fn goes_on(drafts: &Drafts, path: &Path, context: &mut Context<'_>) -> Result<bool> {
     let text = format!("{}: an edit that was broken off is kept", shown(path));
-    if everywhere.yes {
-        world.note(style, format_args!("{text}, and goes on"));
+    if context.options.yes {
+        context.ui.note(format_args!("{text}, and goes on"));
         return Ok(true);
     }
-    if !world.can_ask() {
+    if !context.ui.can_ask() {
         return Err(Failure::new(
             Kind::NoTerminal,
             format!("{text}, and there is no terminal to ask at whether it is to go on"),
         )
         .with_help(format!("To go on with it, add --yes. To give it up: rm {}", drafts.word())));
     }
-    if world.ask(&format!("{text}. Go on with it?"))? {
+    if context.ui.ask(&format!("{text}. Go on with it?"))? {
         return Ok(true);
     }
-    if world.ask("Give it up, and with it what was typed?")? {
+    if context.ui.ask("Give it up, and with it what was typed?")? {
         return Ok(false);
     }
     Err(Failure::new(Kind::Usage, format!("{}: nothing was done, and the edit is still kept", shown(path))))
@@ -208,7 +201,7 @@ impl From<Error> for Mistake {
 const CONFIRM: &str = "To make it so, delete this line.";
 
 impl<'a> Session<'a> {
-    fn begin(target: &'a Target, base: Vault<CanWrite>, world: &mut World<'_>) -> Result<Session<'a>> {
+    fn begin(target: &'a Target, base: Vault<CanWrite>, context: &mut Context<'_>) -> Result<Session<'a>> {
         let name = target.path().file_name().map(PathBuf::from).unwrap_or_default();
         // So that an editor sees TOML, and a tool that looks for sealed files does not see one.
         let stem = name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
@@ -216,18 +209,11 @@ impl<'a> Session<'a> {
         while base.file().text().lines().any(|line| line.starts_with(&mark)) {
             mark.push(':');
         }
-        let folder = world.memory_folder()?;
+        let folder = MemoryFolder::create(context)?;
         Ok(Session { target, folder, name: format!("{stem}.toml").into(), base, unwritten: None, mark })
     }
 
-    fn run(
-        &mut self,
-        typed: Option<Text>,
-        editor: &Editor,
-        everywhere: &Everywhere,
-        style: Style,
-        world: &mut World<'_>,
-    ) -> Result<Outcome, Exit> {
+    fn run(&mut self, typed: Option<Text>, editor: &Editor, context: &mut Context<'_>) -> Result<Outcome, Exit> {
         let mut watch = Watch::new()?;
         let goes_on = typed.is_some();
         self.unwritten = typed.clone();
@@ -269,8 +255,9 @@ impl<'a> Session<'a> {
                     );
                 }
             }
-            let agreed =
-                |ask| everywhere.yes || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask)) && confirmed;
+            let agreed = |ask| {
+                context.options.yes || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask)) && confirmed
+            };
             let (readable, as_it_stands) = (agreed(Ask::Readable), agreed(Ask::AsItStands));
             match last.take() {
                 // Left as it was: whoever closes it so has given up.
@@ -288,7 +275,7 @@ impl<'a> Session<'a> {
                 return Err(Failure::new(Kind::Usage, "the text is empty; nothing was changed").into());
             }
             text = typed;
-            match self.take(&text, readable, style, world) {
+            match self.take(&text, readable, context) {
                 Ok(outcome) => {
                     self.unwritten = None;
                     return Ok(outcome);
@@ -341,7 +328,7 @@ impl<'a> Session<'a> {
     }
 
     /// Writes what was typed into the file, or says why not.
-    fn take(&mut self, text: &[u8], readable: bool, style: Style, world: &mut World<'_>) -> Result<Outcome, Mistake> {
+    fn take(&mut self, text: &[u8], readable: bool, context: &mut Context<'_>) -> Result<Outcome, Mistake> {
         let text = std::str::from_utf8(text).map_err(|error| {
             let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
             Mistake { place: Some((line, 1)), ..Failure::new(Kind::Malformed, "not UTF-8").into() }
@@ -350,7 +337,7 @@ impl<'a> Session<'a> {
         self.check_tables(&edit)?;
         let broken = broken_profiles(self.base.file());
         let mut edited = self.copy(&self.base)?;
-        let now = (world.now)();
+        let now = context.now();
         let Edited { changes, made_readable, .. } = edited.take_edit(&edit, now)?;
         if let Some((_, error)) = broken_profiles(edited.file())
             .into_iter()
@@ -373,7 +360,7 @@ impl<'a> Session<'a> {
             return Ok(Outcome::Nothing);
         }
         let mut clash = None;
-        let written = self.target.change(style, world, |vault| {
+        let written = self.target.change(context, |vault| {
             let left_out = if vault.file().text() == self.base.file().text() {
                 vault.take_edit(&edit, now)?;
                 Vec::new()
@@ -392,14 +379,13 @@ impl<'a> Session<'a> {
         match (written, clash) {
             (Ok((generation, left_out, broken)), _) => {
                 for comment in left_out {
-                    world.warn(
-                        style,
-                        format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)),
-                    );
+                    context
+                        .ui
+                        .warn(format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)));
                 }
                 // They were so before: what breaks one is not taken.
                 for (_, error) in broken {
-                    world.warn(style, error);
+                    context.ui.warn(error);
                 }
                 Ok(Outcome::Written(Box::new(changes), generation))
             }

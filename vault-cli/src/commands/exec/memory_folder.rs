@@ -1,12 +1,11 @@
 //! Where may values lie in clear for a while? In a private folder on a memory file system, which goes when its process ends, however it ends.
 
-use crate::context::World;
+use crate::context::Context;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, Shown};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The folder. It goes with this value; where the process is killed, or becomes another program, a process of its own removes it.
 pub(crate) struct MemoryFolder {
@@ -67,17 +66,6 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Takes from a program that is started what opens vaults here: it gets values, not keys.
-pub(crate) fn without_keys(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        let Some(name) = name.to_str().filter(|name| name.starts_with("BOOTSEAL_")) else { continue };
-        // What names a file or insists on a vault opens nothing, and a program with a loader of its own goes by it.
-        if !matches!(name, "BOOTSEAL_FILE" | "BOOTSEAL_PIN" | "BOOTSEAL_STATE") {
-            command.env_remove(name);
-        }
-    }
-}
-
 #[cfg(target_os = "linux")]
 pub(crate) use linux::sweep;
 
@@ -89,16 +77,16 @@ mod linux {
     use rustix::process::{PidfdFlags, getpid, getuid, pidfd_open};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
-    use std::process::Stdio;
+    use std::process::{Command, Stdio};
 
     const TMPFS: u32 = 0x0102_1994;
     const RAMFS: u32 = 0x8584_58f6;
     const NAME: &str = "bootseal.";
 
-    impl World<'_> {
+    impl MemoryFolder {
         /// A new folder in `$XDG_RUNTIME_DIR`, else in /dev/shm.
-        pub(crate) fn memory_folder(&mut self) -> Result<MemoryFolder> {
-            let runtime = self.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        pub(crate) fn create(context: &Context<'_>) -> Result<MemoryFolder> {
+            let runtime = context.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
             let places: Vec<PathBuf> = runtime.into_iter().chain([PathBuf::from("/dev/shm")]).collect();
             for place in places.iter().filter(|place| in_memory(place)) {
                 remove_left_over(place);
@@ -120,7 +108,7 @@ mod linux {
         }
 
         /// The folder that was named: a new one, or one of ours with nothing in it.
-        pub(crate) fn named_memory_folder(&mut self, path: &Path) -> Result<MemoryFolder> {
+        pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let path = std::path::absolute(path).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
             let refuse = |kind, what: &str| Error::new(kind, what).in_file(&path);
             let above = path.parent().unwrap_or(Path::new("/"));
@@ -271,9 +259,9 @@ mod linux {
 mod elsewhere {
     use super::*;
 
-    impl World<'_> {
+    impl MemoryFolder {
         /// A new folder in the user's private temporary one: there is no memory file system here.
-        pub(crate) fn memory_folder(&mut self) -> Result<MemoryFolder> {
+        pub(crate) fn create(_: &Context<'_>) -> Result<MemoryFolder> {
             let mut random = [0; 8];
             getrandom::fill(&mut random)
                 .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
@@ -287,7 +275,7 @@ mod elsewhere {
             Ok(MemoryFolder { path })
         }
 
-        pub(crate) fn named_memory_folder(&mut self, path: &Path) -> Result<MemoryFolder> {
+        pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let what = format!(
                 "{}: this system has no memory file system, and values never go onto a disk in clear",
                 Shown(&path.to_string_lossy())

@@ -1,28 +1,29 @@
 //! What does a program learn of a value that changed? It is started anew, or finds new files and gets SIGHUP. A file that does not verify changes nothing.
 
 use crate::cli::OnChange;
-use crate::commands::exec::{NotStarted, Program, Selection, Values};
-use crate::context::World;
+use crate::commands::exec::program::{NotStarted, Program};
+use crate::commands::exec::selection::{Selection, Values};
+use crate::context::Context;
 use crate::trust::keyring::Keys;
+use crate::trust::locate;
 use crate::ui::failure::{Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Pin, Shown, VaultId};
 use std::path::{Path, PathBuf};
 
 /// What it takes to read the sealed file again: keys may have come from where nothing comes twice.
-pub(crate) struct Reopen {
-    pub(crate) path: PathBuf,
-    pub(crate) keys: Keys,
+pub(super) struct Reopen {
+    pub(super) path: PathBuf,
+    pub(super) keys: Keys,
     /// The vault and its generation.
-    pub(crate) seen: (VaultId, u64),
-    pub(crate) wishes: Selection,
+    pub(super) seen: (VaultId, u64),
+    pub(super) wishes: Selection,
 }
 
 impl Reopen {
     /// The values as they are now; of this vault, and of no older version.
-    fn read(&mut self, style: Style, world: &mut World<'_>) -> Result<Values> {
+    fn read(&mut self, context: &mut Context<'_>) -> Result<Values> {
         let (vault, floor) = self.seen;
-        let found = world.find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], style)?;
+        let found = locate::find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], context)?;
         let seen = (found.file.vault_id(), found.file.generation());
         let values = self.wishes.values_of(found.file, &self.keys)?;
         self.seen = seen;
@@ -35,19 +36,18 @@ fn same(one: &Values, other: &Values) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn look_after(
+pub(super) fn look_after(
     _: &Program<'_>,
     _: OnChange,
     _: Values,
     _: Reopen,
-    _: Style,
-    _: &mut World<'_>,
+    _: &mut Context<'_>,
 ) -> Result<u8, NotStarted> {
     Err(Failure::new(bootseal_core::Kind::Usage, "--on-change needs signals, which this system does not have").into())
 }
 
 #[cfg(unix)]
-pub(crate) use with_signals::look_after;
+pub(super) use with_signals::look_after;
 
 #[cfg(unix)]
 mod with_signals {
@@ -65,19 +65,18 @@ mod with_signals {
     /// How long a program may take to end before it is started anew.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    pub(crate) fn look_after(
+    pub(in crate::commands::exec) fn look_after(
         program: &Program<'_>,
         how: OnChange,
         values: Values,
         again: Reopen,
-        style: Style,
-        world: &mut World<'_>,
+        context: &mut Context<'_>,
     ) -> Result<u8, NotStarted> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(bootseal_core::Kind::Io, format!("nothing to wait with: {error}")))?;
-        runtime.block_on(run(program, how, values, again, style, world))
+        runtime.block_on(run(program, how, values, again, context))
     }
 
     async fn run(
@@ -85,8 +84,7 @@ mod with_signals {
         how: OnChange,
         mut values: Values,
         mut again: Reopen,
-        style: Style,
-        world: &mut World<'_>,
+        context: &mut Context<'_>,
     ) -> Result<u8, NotStarted> {
         let failed = |error: std::io::Error| {
             Failure::new(bootseal_core::Kind::Io, format!("signals cannot be passed on: {error}"))
@@ -108,19 +106,19 @@ mod with_signals {
                         continue;
                     }
                     looked_at = now;
-                    let new = match again.read(style, world) {
+                    let new = match again.read(context) {
                         Ok(new) if same(&new, &values) => continue,
                         Ok(new) => new,
                         Err(failure) => {
                             let shown = Shown(&again.path.to_string_lossy()).to_string();
-                            world.warn(style, format_args!("{shown} has changed and is not used; the program keeps what it has: {}", failure.text()));
+                            context.ui.warn(format_args!("{shown} has changed and is not used; the program keeps what it has: {}", failure.text()));
                             continue;
                         }
                     };
                     match how {
                         OnChange::Signal => {
                             if let Err(failure) = program.put(&new, &values) {
-                                world.warn(style, format_args!("the files are not all new: {}", failure.text()));
+                                context.ui.warn(format_args!("the files are not all new: {}", failure.text()));
                             }
                             send(&child, Signal::HUP);
                         }
@@ -132,7 +130,7 @@ mod with_signals {
                             child = spawn(program, &new)?;
                         }
                     }
-                    world.detail(style, format_args!("generation {} is in use", again.seen.1));
+                    context.ui.detail(format_args!("generation {} is in use", again.seen.1));
                     values = new;
                 }
             }

@@ -1,12 +1,11 @@
 //! `bootseal git check`: nothing in clear and nothing that does not verify goes into a commit.
 
-use crate::cli::{Everywhere, GitCheck};
+use crate::cli::GitCheck;
 use crate::commands::verify::since::Since;
-use crate::context::World;
+use crate::context::Context;
 use crate::formats::parse_named;
 use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -18,13 +17,8 @@ const LOOKED_AT: usize = 1 << 20;
 /// A sealed file that is larger is none.
 const LARGEST: u64 = 16 << 20;
 
-pub(crate) fn run(
-    options: &GitCheck,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
-    let near = everywhere.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
+pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), Exit> {
+    let near = context.options.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let names = names(&repository, options.staged)?;
     let since = Since::of("HEAD", repository.top()).ok();
@@ -70,22 +64,22 @@ pub(crate) fn run(
     let mut worst = 0;
     for (name, failure) in &findings {
         worst = worst.max(failure.kind().exit_code());
-        if !style.json {
+        if !context.ui.style.json {
             let name = Shown(name).to_string();
             let text = if failure.text().contains(&name) {
                 failure.text().to_owned()
             } else {
                 format!("{name}: {}", failure.text())
             };
-            world.failure(style, &Failure::new(failure.kind(), text));
+            context.ui.failure(&Failure::new(failure.kind(), text));
         }
     }
-    if style.json {
+    if context.ui.style.json {
         let rows = findings.into_iter().map(|(name, failure)| {
             let error = failure.in_file(Path::new(&name)).json();
             json!({ "file": name, "error": error })
         });
-        world.document(&json!({ "findings": rows.collect::<Vec<_>>() }))?;
+        context.ui.document(&json!({ "findings": rows.collect::<Vec<_>>() }))?;
     }
     if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
 }

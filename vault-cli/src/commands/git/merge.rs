@@ -1,45 +1,40 @@
 //! `bootseal git merge`: git's merge driver. By itself only where all three versions are this vault's; else a plain conflict.
 
-use crate::cli::{Everywhere, GitMerge};
-use crate::context::World;
+use crate::cli::GitMerge;
+use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::git::sides::{Judged, judge, side};
-use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
+use crate::trust::keyring::Keys;
+use crate::trust::memory::remember;
+use crate::trust::pins;
+use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from};
 use std::path::Path;
 use std::process::Command;
 
-pub(crate) fn run(
-    options: &GitMerge,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
+pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), Exit> {
     let name = Shown(&options.path.to_string_lossy()).to_string();
-    match merge(options, everywhere, style, world) {
+    match merge(options, context) {
         Ok(generation) => {
-            world.note(style, format_args!("{name}: merged by property, signed as generation {generation}"));
+            context.ui.note(format_args!("{name}: merged by property, signed as generation {generation}"));
             Ok(())
         }
         Err(failure) => {
             // For git any answer but 0 is a conflict; the markers are what people know.
             conflict(options)?;
-            world.warn(style, format_args!("{name}: left as a conflict: {}", failure.text()));
-            world.note(style, format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
+            context.ui.warn(format_args!("{name}: left as a conflict: {}", failure.text()));
+            context.ui.note(format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
             Err(Exit::Reported(1))
         }
     }
 }
 
-fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<u64> {
-    let mut keys = world.keys(everywhere)?;
-    let pins = world.pins(everywhere, &keys)?;
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| Failure::from(crate::commands::unreadable(&error).in_file(path)))
-    };
+fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
+    let mut keys = Keys::find(context)?;
+    let pins = pins::at_hand(&keys, context)?;
+    let read = |path: &Path| std::fs::read(path).map_err(|error| Failure::from(unreadable(&error).in_file(path)));
     let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
-    let ours = match judge(&ours, &options.path, &keys, &pins, world)? {
+    let ours = match judge(&ours, &options.path, &keys, &pins, context)? {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),
     };
@@ -64,28 +59,28 @@ fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut 
     }
     let into_theirs = goes_on_from(&ours, &theirs) == Some(Taken::Theirs);
     if into_theirs {
-        match judge(theirs.text().as_bytes(), &options.path, &keys, &pins, world)? {
+        match judge(theirs.text().as_bytes(), &options.path, &keys, &pins, context)? {
             Judged::Trusted(_) => {}
             other => return Err(untrusted("their", other)),
         }
     }
-    let base = side(base, &mut keys, everywhere, world)?;
+    let base = side(base, &mut keys, context)?;
     let (ours_generation, theirs_generation) = (ours.generation(), theirs.generation());
     let (mut vault, one, other): (_, Side, Side) = match into_theirs {
         true => {
-            world.unlock_to_write(&mut keys, &theirs, everywhere)?;
+            keys.unlock_to_write(&theirs, context)?;
             let vault = theirs.open_for_writing(&keys.identities)?;
             let theirs = Side::of(&vault)?;
-            (vault, side(ours, &mut keys, everywhere, world)?, theirs)
+            (vault, side(ours, &mut keys, context)?, theirs)
         }
         false => {
-            world.unlock_to_write(&mut keys, &ours, everywhere)?;
+            keys.unlock_to_write(&ours, context)?;
             let vault = ours.open_for_writing(&keys.identities)?;
             let ours = Side::of(&vault)?;
-            (vault, ours, side(theirs, &mut keys, everywhere, world)?)
+            (vault, ours, side(theirs, &mut keys, context)?)
         }
     };
-    let now = (world.now)();
+    let now = context.now();
     let merged = vault.merge(&base, &one, &other, |_| None, now)?;
     if let Some(access) = merged.not_let_in.first() {
         let text = format!("one side lets {} in, and is from before new keys of the other", access.name);
@@ -97,7 +92,7 @@ fn merge(options: &GitMerge, everywhere: &Everywhere, style: Style, world: &mut 
     }
     let (text, file) = vault.sign_above(ours_generation.max(theirs_generation))?;
     FileLock::acquire(&options.ours)?.write(&text)?;
-    world.remember(&options.path, &file, style);
+    remember(&options.path, &file, context);
     Ok(file.generation())
 }
 

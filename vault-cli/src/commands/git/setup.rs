@@ -1,10 +1,8 @@
 //! `bootseal git setup`: teaches a repository to show, merge and check sealed files.
 
-use crate::cli::Everywhere;
-use crate::context::World;
+use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Error, Kind, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -14,8 +12,8 @@ const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal
 const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
 
-pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
-    let near = everywhere.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
+pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
+    let near = context.options.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let program = program()?;
     let mut did = Vec::new();
@@ -36,21 +34,18 @@ pub(crate) fn run(everywhere: &Everywhere, style: Style, world: &mut World<'_>) 
         match hook(&repository, name, &program)? {
             Hook::Made(path) => did.push(format!("the check at commit, {}", Shown(&path.to_string_lossy()))),
             Hook::There => {}
-            Hook::Another(path) => world.warn(
-                style,
-                format_args!(
-                    "{} is another's hook, and stays as it is; add this line to it: {program} git check --staged",
-                    Shown(&path.to_string_lossy())
-                ),
-            ),
+            Hook::Another(path) => context.ui.warn(format_args!(
+                "{} is another's hook, and stays as it is; add this line to it: {program} git check --staged",
+                Shown(&path.to_string_lossy())
+            )),
         }
     }
     for line in &did {
-        world.note(style, format_args!("set up: {line}"));
+        context.ui.note(format_args!("set up: {line}"));
     }
-    world.note(style, "each clone takes it once; a web merge knows no driver: there, bootseal resolve FILE, and in CI, bootseal verify --since BRANCH");
-    if style.json {
-        world.document(&json!({ "repository": repository.top().to_string_lossy(), "did": did }))?;
+    context.ui.note("each clone takes it once; a web merge knows no driver: there, bootseal resolve FILE, and in CI, bootseal verify --since BRANCH");
+    if context.ui.style.json {
+        context.ui.document(&json!({ "repository": repository.top().to_string_lossy(), "did": did }))?;
     }
     Ok(())
 }

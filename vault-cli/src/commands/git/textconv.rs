@@ -1,15 +1,15 @@
 //! `bootseal git textconv`: a sealed file as `git diff` shows it. Names, readable values and people; of what is sealed only that it changed.
 
 use crate::cli::GitTextconv;
-use crate::context::World;
-use crate::ui::failure::{Exit, Result};
+use crate::context::Context;
+use crate::ui::failure::{Exit, Result, unreadable};
+use crate::ui::tables;
 use bootseal_core::{HandEdit, Property, SealedFile, Shown};
 
-pub(crate) fn run(options: &GitTextconv, world: &mut World<'_>) -> Result<(), Exit> {
-    let bytes =
-        std::fs::read(&options.file).map_err(|error| crate::commands::unreadable(&error).in_file(&options.file))?;
+pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<(), Exit> {
+    let bytes = std::fs::read(&options.file).map_err(|error| unreadable(&error).in_file(&options.file))?;
     for line in lines(&bytes) {
-        world.line(line)?;
+        context.ui.line(line)?;
     }
     Ok(())
 }
@@ -35,7 +35,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     lines.extend(user.lines().map(|line| Shown(&shortened(line)).to_string()));
     if let Ok(file) = verified {
         lines.push(format!("[bootseal] {}, generation {}, epoch {}", file.vault_id(), file.generation(), file.epoch()));
-        lines.extend(crate::commands::access::list::table(file.access()).lines().map(|line| format!("  {line}")));
+        lines.extend(tables::access(file.access()).lines().map(|line| format!("  {line}")));
         let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
         lines.push(format!("  {} properties, {sealed} sealed", file.properties().count()));
     }

@@ -1,14 +1,14 @@
 //! `bootseal profile --from-curl -`: a profile of the vendor's own curl line. Nothing in it is run; a login is made after a yes.
 
-use crate::cli::{self, Everywhere};
-use crate::commands::profile::{Draft, ask_missing, begin, trust, write};
-use crate::context::World;
+use crate::cli;
+use crate::commands::profile::draft::{Draft, ask_missing, begin, trust, write};
+use crate::context::Context;
 use crate::profile::answer_guess::{self, Guess};
 use crate::profile::curl::{self, Field, Line, Login, Wanted};
 use crate::profile::login_table::LoginTable;
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{Style, shown_value};
+use crate::ui::output::shown_value;
 use crate::ui::prompt::no_answer;
 use bootseal::{
     HttpTransport, LoginRequest, LoginResponse, Secrets, SystemClock, TokenSource, Transport, TransportError,
@@ -24,71 +24,62 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const MAX_LINE: usize = 256 << 10;
 
-pub(crate) fn run(
-    options: &cli::Profile,
-    table: &PropertyPath,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<(), Exit> {
+pub(crate) fn run(options: &cli::Profile, table: &PropertyPath, context: &mut Context<'_>) -> Result<(), Exit> {
     if options.from_curl.as_deref() != Some("-") {
         let text =
             "a curl line holds a password, and never goes onto a command line: --from-curl - reads it from stdin";
         return Err(Failure::new(Kind::Usage, text).into());
     }
-    let (target, file) = begin(options, table, everywhere, style, world)?;
-    let line = read(world)?;
+    let (target, file) = begin(options, table, context)?;
+    let line = read(context)?;
     let Login { url, table: login, sealed, missing, left_out } = line
         .expose_str(|text| {
             let wanted =
                 Wanted { username: options.username_field.as_deref(), password: options.password_field.as_deref() };
-            curl::recognise(Line::read(curl::split(text)?)?, &wanted, &mut |field, names| choose(field, names, world))
+            curl::recognise(Line::read(curl::split(text)?)?, &wanted, &mut |field, names| choose(field, names, context))
         })
         .map_err(|_| Failure::new(Kind::Usage, "the curl line is not text"))??;
     drop(line);
-    world.warn(style, "the curl line may stand in the history of a shell, with the password in it: take it out there");
+    context.ui.warn("the curl line may stand in the history of a shell, with the password in it: take it out there");
     for what in left_out {
-        world.note(style, format_args!("left out: {what}"));
+        context.ui.note(format_args!("left out: {what}"));
     }
     let mut login = LoginTable::new(login);
     trust(&mut login, options)?;
     let fresh: Vec<&str> = missing.iter().map(String::as_str).collect();
     let mut sealed = sealed;
-    sealed.extend(ask_missing(fresh.into_iter(), table, &file, world)?);
+    sealed.extend(ask_missing(fresh.into_iter(), table, &file, context)?);
     let names: Vec<String> = sealed.iter().map(|(name, _)| format!("{table}.{name}")).collect();
     let shown = login.text(&table.child("login")?)?;
-    world.note(
-        style,
-        format_args!(
-            "made of it:\n{}sealed: {}; all that stands above can be read by whoever has the file",
-            shown_value(&shown),
-            names.join(", ")
-        ),
-    );
+    context.ui.note(format_args!(
+        "made of it:\n{}sealed: {}; all that stands above can be read by whoever has the file",
+        shown_value(&shown),
+        names.join(", ")
+    ));
     if !options.no_login {
         let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
         let question = format!("Log in once now, for real, at {origin}{path}, to see what comes back?");
-        if agree(&question, "--yes, or --no-login to write the profile without it", everywhere, world)? {
+        if agree(&question, "--yes, or --no-login to write the profile without it", context)? {
             let mut values = sealed.clone();
             values.extend(there(&missing, table, file, &target)?);
-            look(&Trial { table, values }, &mut login, everywhere, style, world)?;
+            look(&Trial { table, values }, &mut login, context)?;
         } else {
-            world.note(style, "no login was made; whether the token is where the profile says is open");
+            context.ui.note("no login was made; whether the token is where the profile says is open");
         }
     }
-    write(&target, Draft { table: table.clone(), login, readable: Vec::new(), sealed }, options, style, world)
+    write(&target, Draft { table: table.clone(), login, readable: Vec::new(), sealed }, options, context)
 }
 
-fn read(world: &mut World<'_>) -> Result<Secret> {
-    if world.stdin_taken {
+fn read(context: &mut Context<'_>) -> Result<Secret> {
+    if context.ui.stdin_taken {
         return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the curl line"));
     }
-    if world.can_ask() {
+    if context.ui.can_ask() {
         let prompt = "Paste the curl line, then an empty line (it is not shown):\n";
-        return world.terminal()?.text(prompt).map_err(no_answer);
+        return context.ui.terminal()?.text(prompt).map_err(no_answer);
     }
     let mut page = SecretBuf::with_capacity(4096)?;
-    match page.read_to_end(&mut world.stdin, MAX_LINE) {
+    match page.read_to_end(&mut context.ui.stdin, MAX_LINE) {
         Ok(true) => Ok(page.freeze()),
         Ok(false) => Err(Failure::new(Kind::Usage, "the curl line is longer than 256 KiB")),
         Err(error) => Err(Failure::new(Kind::Io, format!("the curl line cannot be read: {error}"))),
@@ -96,18 +87,18 @@ fn read(world: &mut World<'_>) -> Result<Secret> {
 }
 
 /// Asks which field is meant.
-fn choose(field: Field, names: &[&str], world: &mut World<'_>) -> Result<Option<String>> {
+fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Option<String>> {
     let (what, option) = match field {
         Field::Username => ("user", "--username-field"),
         Field::Password => ("password", "--password-field"),
     };
     let names: Vec<String> = names.iter().map(|name| Shown(name).to_string()).collect();
-    if !world.can_ask_passphrase() {
+    if !context.ui.can_ask_passphrase() {
         let text = format!("it is not clear which field of the curl line is the {what}");
         return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Say it: {option} {}", names.join(" | "))));
     }
     let question = format!("Which field is the {what} ({}; nothing if none)? ", names.join(", "));
-    let typed = world.terminal()?.line(&question).map_err(no_answer)?;
+    let typed = context.ui.terminal()?.line(&question).map_err(no_answer)?;
     match typed.as_str() {
         "" => Ok(None),
         typed if names.iter().any(|name| name == typed) => Ok(Some(typed.to_owned())),
@@ -116,15 +107,15 @@ fn choose(field: Field, names: &[&str], world: &mut World<'_>) -> Result<Option<
 }
 
 /// A yes-or-no question to whoever reads stderr, though stdin may have been the curl line's pipe.
-fn agree(question: &str, option: &str, everywhere: &Everywhere, world: &mut World<'_>) -> Result<bool> {
-    if everywhere.yes {
+fn agree(question: &str, option: &str, context: &mut Context<'_>) -> Result<bool> {
+    if context.options.yes {
         return Ok(true);
     }
-    if !world.can_ask_passphrase() {
+    if !context.ui.can_ask_passphrase() {
         let text = format!("{question} There is no terminal to ask at");
         return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Say it: {option}")));
     }
-    world.ask(question)
+    context.ui.ask(question)
 }
 
 /// What a login is tried with: in a vault of its own, which is no file.
@@ -177,13 +168,7 @@ impl Trial<'_> {
 }
 
 /// One real login, and what the profile should say of its answer.
-fn look(
-    trial: &Trial<'_>,
-    login: &mut LoginTable,
-    everywhere: &Everywhere,
-    style: Style,
-    world: &mut World<'_>,
-) -> Result<()> {
+fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) -> Result<()> {
     let recorder = Arc::new(Recorder { send: true, answer: Mutex::default() });
     let first = trial.source(login, Arc::new(Kept(recorder.clone())))?.token_blocking();
     let recorded = recorder.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -194,9 +179,9 @@ fn look(
     };
     if let Some(failure) = failed {
         let said = failure.text().lines().next().unwrap_or_default().to_owned();
-        if !everywhere.yes && world.can_ask_passphrase() {
-            world.note(style, format_args!("the login did not work: {said}"));
-            if world.ask("Write the profile all the same?")? {
+        if !context.options.yes && context.ui.can_ask_passphrase() {
+            context.ui.note(format_args!("the login did not work: {said}"));
+            if context.ui.ask("Write the profile all the same?")? {
                 return Ok(());
             }
         }
@@ -206,10 +191,10 @@ fn look(
     let Some(answer) = recorded else { return Ok(()) };
     let status = answer.status;
     let Some(Guess { token, expiry, inject }) = answer_guess::look(&answer) else {
-        world.note(
-            style,
-            format_args!("answered {status}, and nothing in it looks like a token: set {}.login.token", trial.table),
-        );
+        context.ui.note(format_args!(
+            "answered {status}, and nothing in it looks like a token: set {}.login.token",
+            trial.table
+        ));
         return Ok(());
     };
     let mut offered = login.clone();
@@ -234,8 +219,8 @@ fn look(
         }
         Err(error) => format!("and yet: {error}"),
     };
-    world.note(style, format_args!("answered {status}; what looks like the token:\n  {}\n{life}", lines.join("\n  ")));
-    if read.is_ok() && agree("Take that?", "--yes", everywhere, world)? {
+    context.ui.note(format_args!("answered {status}; what looks like the token:\n  {}\n{life}", lines.join("\n  ")));
+    if read.is_ok() && agree("Take that?", "--yes", context)? {
         *login = offered;
     }
     Ok(())

@@ -3,22 +3,22 @@
 mod as_loader;
 pub(crate) mod since;
 
-use crate::cli::{Everywhere, SinceFormat, Verify};
+use crate::cli::{SinceFormat, Verify};
 use crate::commands::verify::since::Since;
-use crate::context::World;
+use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::locate::{OpenedFile, expand, trusted};
+use crate::trust::locate::{self, OpenedFile, expand};
+use crate::trust::vouch::trusted;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::Style;
 use bootseal_core::{Gateway, Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exit> {
     if options.as_loader {
-        return crate::commands::verify::as_loader::run(&options.files, everywhere, style, world);
+        return crate::commands::verify::as_loader::run(&options.files, context);
     }
-    let mut named = everywhere.file.clone();
+    let mut named = context.options.file.clone();
     named.extend(options.files.iter().cloned());
     let since = match &options.since {
         Some(revision) => Some(Since::of(revision, named.first().map_or(Path::new("."), PathBuf::as_path))?),
@@ -29,14 +29,14 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
         Some(since) => {
             let (there, gone) = since.files()?;
             for path in gone {
-                world.warn(style, format_args!("{} is gone", Shown(&path.to_string_lossy())));
+                context.ui.warn(format_args!("{} is gone", Shown(&path.to_string_lossy())));
             }
             there
         }
-        None => vec![world.sealed_file(everywhere)?],
+        None => vec![locate::sealed_file(context)?],
     };
-    let found = world.find_each(files, everywhere, style)?;
-    each_file::each(found, style, world, |found, world| {
+    let found = locate::find_each(files, context)?;
+    each_file::each(found, context, |found, context| {
         let path = found.path.clone();
         if let Some(least) = options.min_generation.filter(|least| found.file.generation() < *least) {
             let what = format!(
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Verify, everywhere: &Everywhere, style: Style, world
             return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what).in_file(&path).into());
         }
         let became = since.as_ref().map(|since| since.check(&found.path, &found.file)).transpose()?;
-        let mut document = check(found, everywhere, style, world)?;
+        let mut document = check(found, context)?;
         let mut text = report(&path, &document);
         if let Some(became) = became {
             document["since"] = became.document();
@@ -74,9 +74,9 @@ fn report(path: &Path, found: &Value) -> String {
     )
 }
 
-fn check(found: OpenedFile, everywhere: &Everywhere, style: Style, world: &mut World<'_>) -> Result<Value> {
+fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     let OpenedFile { path, mut keys, file, .. } = found;
-    world.unlock_unasked(&mut keys, &file, everywhere)?;
+    keys.unlock_unasked(&file, context)?;
     let mut role = file.role_of(&keys.identities);
     let properties = file.properties().count();
     let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
@@ -84,19 +84,19 @@ fn check(found: OpenedFile, everywhere: &Everywhere, style: Style, world: &mut W
     let trust = trusted(&file);
     if file.trust() == Trust::Unverified {
         let text = "the signature holds, but nothing says which vault this must be: anyone may have made it";
-        world.warn(style, format_args!("{}: {text}. Insist on one: --pin {vault}", Shown(&path.to_string_lossy())));
+        context.ui.warn(format_args!("{}: {text}. Insist on one: --pin {vault}", Shown(&path.to_string_lossy())));
     }
     // A profile may wait for a value that is set later; what makes a file bad is not known from it.
     let broken: Vec<_> = file.profiles().iter().filter_map(|table| Profile::read(&file, table).err()).collect();
     // A route stands on its profile.
     let route = if broken.is_empty() { Gateway::read(&file).err() } else { None };
     for error in broken.into_iter().chain(route) {
-        world.warn(style, error);
+        context.ui.warn(error);
     }
     let working = match keys.identities.iter().any(Identity::is_plugin) {
         // A plugin may ask a person.
         true => None,
-        false => Some(world.working(style, "opening every value")),
+        false => Some(context.ui.working("opening every value")),
     };
     match role {
         Some(Role::Writer) if !keys.identities.iter().any(Identity::is_plugin) => {

@@ -1,0 +1,11 @@
+//! `bootseal clear-clipboard`: the process that `get --clip` leaves behind, which clears the clipboard after a while.
+
+use crate::cli::ClearClipboard;
+use crate::context::Context;
+use crate::ui::clipboard::{Clipboard, wait_and_clear};
+use crate::ui::failure::Exit;
+
+pub(crate) fn run(options: &ClearClipboard, context: &mut Context<'_>) -> Result<(), Exit> {
+    let clipboard = Clipboard::find(|name| context.var(name))?;
+    Ok(wait_and_clear(&clipboard, &mut context.ui.stdin, options.seconds)?)
+}

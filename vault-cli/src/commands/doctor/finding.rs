@@ -1,0 +1,55 @@
+//! A finding of `doctor`: what is wrong, where, and the command that fixes it.
+
+use crate::ui::shell_quote::word;
+use bootseal_core::{PropertyPath, Shown};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// One thing that is wrong, and the command that mends it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Finding {
+    pub(super) code: &'static str,
+    pub(super) file: Option<String>,
+    pub(super) property: Option<String>,
+    pub(super) what: String,
+    pub(super) mend: String,
+}
+
+impl Finding {
+    pub(super) fn of_machine(code: &'static str, what: String, mend: String) -> Finding {
+        Finding { code, file: None, property: None, what, mend }
+    }
+
+    pub(super) fn of_file(
+        code: &'static str,
+        file: &Path,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            file: Some(Shown(&file.to_string_lossy()).to_string()),
+            ..Finding::of_machine(code, what.into(), mend.into())
+        }
+    }
+
+    pub(super) fn of_property(
+        code: &'static str,
+        file: &Path,
+        property: &PropertyPath,
+        what: impl Into<String>,
+    ) -> Finding {
+        let mend = format!("bootseal set {} -f {}", word(&property.to_string()), word(&file.to_string_lossy()));
+        Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, mend) }
+    }
+
+    pub(super) fn document(&self) -> Value {
+        json!({ "finding": self.code, "file": self.file, "property": self.property, "what": self.what, "mend": self.mend })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let place =
+            [self.file.as_deref(), self.property.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let place = if place.is_empty() { "this machine".into() } else { place };
+        format!("{place}: {}\n  mend: {}", self.what, self.mend)
+    }
+}

@@ -1,0 +1,238 @@
+//! The values that `exec` passes on, and the variable or file that each becomes.
+
+use crate::cli::{Exec, Format};
+use crate::context::Context;
+use crate::formats;
+use crate::trust::keyring::Keys;
+use crate::trust::special_tables::SpecialTables;
+use crate::ui::failure::{Failure, Result};
+use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, VerifiedFile};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+/// What stands before a property's path in a .env file.
+const REFERENCE: &str = "bootseal:";
+
+/// Where a value goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Slot {
+    Variable(String),
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Slot::Variable(name) => write!(f, "the variable {}", Shown(name)),
+            Slot::File(path) => write!(f, "the file {}", Shown(&path.to_string_lossy())),
+        }
+    }
+}
+
+/// Where it comes from.
+pub(super) enum Source {
+    Property(PropertyPath),
+    /// What a .env file holds itself.
+    Literal(Secret),
+}
+
+pub(super) type Values = Vec<(Slot, Secret)>;
+
+/// What the command line asks for, before any file was looked at.
+pub(super) struct Selection {
+    only: Vec<PropertyPath>,
+    named: Vec<(String, Source)>,
+    /// All that --only names, or simply all, is wanted as well.
+    general: bool,
+    files: bool,
+    flat: bool,
+}
+
+impl Selection {
+    pub(super) fn of(options: &Exec, context: &mut Context<'_>) -> Result<Selection> {
+        let only = options.only.iter().map(|prefix| prefix.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
+        let mut named = Vec::new();
+        if let Some(path) = &options.env_file {
+            let input = formats::read(path, Some(Format::Env), context)?;
+            for remark in &input.remarks {
+                context.ui.warn(remark);
+            }
+            for property in input.properties {
+                let name = property.path.segments().concat();
+                let reference =
+                    property.value.expose_str(|text| text.strip_prefix(REFERENCE).map(str::parse::<PropertyPath>));
+                let source = match reference.ok().flatten() {
+                    None => Source::Literal(property.value),
+                    Some(Ok(target)) => Source::Property(target),
+                    Some(Err(_)) => {
+                        let what = format!("{}: what follows `{REFERENCE}` is not a property's path", Shown(&name));
+                        return Err(Error::new(Kind::Malformed, what)
+                            .in_file(path)
+                            .with_help("As in: DB_PASSWORD=bootseal:db.password")
+                            .into());
+                    }
+                };
+                named.push((name, source));
+            }
+        }
+        for pair in &options.env {
+            let parsed = pair.split_once('=').and_then(|(name, path)| Some((name.to_owned(), path.parse().ok()?)));
+            let Some((name, path)) = parsed.filter(|(name, _)| !name.is_empty()) else {
+                let what = "--env takes NAME=PATH, a variable's name and a property's path";
+                return Err(Failure::new(Kind::Usage, what).with_help("As in: --env PGPASSWORD=db.password"));
+            };
+            named.push((name, Source::Property(path)));
+        }
+        let files = options.files.is_some();
+        let general = files || !only.is_empty() || options.env.is_empty() && options.env_file.is_none();
+        Ok(Selection { only, named, general, files, flat: options.flat })
+    }
+
+    /// Each value's place and source, by what this file has.
+    pub(super) fn wanted(&self, file: &VerifiedFile) -> Result<Vec<(Slot, Source)>> {
+        let special = SpecialTables::of_file(file);
+        let mut wanted: Vec<(Slot, Source)> = Vec::new();
+        for (name, source) in &self.named {
+            let source = match source {
+                Source::Literal(value) => Source::Literal(value.clone()),
+                Source::Property(path) if file.property(path).is_some() => Source::Property(path.clone()),
+                Source::Property(path) => return Err(file.not_found(path).into()),
+            };
+            wanted.push((Slot::Variable(name.clone()), source));
+        }
+        if let Some(nothing) =
+            self.only.iter().find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())))
+        {
+            return Err(file.not_found(nothing).into());
+        }
+        let meant = |path: &PropertyPath| {
+            let under = self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only.segments()));
+            self.general && under && !special.hold(path)
+        };
+        for (path, _) in file.properties().filter(|(path, _)| meant(path)) {
+            let slot = match (self.files, self.flat) {
+                (false, _) => Slot::Variable(variable(path)?),
+                (true, true) => Slot::File(joined(path, |next| next).into()),
+                (true, false) => Slot::File(tree(path)?),
+            };
+            wanted.push((slot, Source::Property(path.clone())));
+        }
+        apart(wanted)
+    }
+}
+
+/// A property's variable: its path in capitals, everything but letters and digits as `_`.
+fn variable(path: &PropertyPath) -> Result<String> {
+    let name = joined(path, |next| next.to_ascii_uppercase());
+    let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV")
+        || ["LD_", "DYLD_", "BOOTSEAL_"].iter().any(|start| name.starts_with(start));
+    if steers {
+        let what = format!("would be the variable {name}, which decides what is run");
+        return Err(Error::new(Kind::Conflict, what)
+            .at(path)
+            .with_help(format!(
+                "If that is what you want: --env {name}={path}. Else leave it out, with --only, or rename it."
+            ))
+            .into());
+    }
+    Ok(name)
+}
+
+fn joined(path: &PropertyPath, change: impl Fn(char) -> char) -> String {
+    let plain = |next: char| if next.is_ascii_alphanumeric() { change(next) } else { '_' };
+    path.segments().join("_").chars().map(plain).collect()
+}
+
+/// A property's file: its tables are folders.
+fn tree(path: &PropertyPath) -> Result<PathBuf> {
+    let plain = |segment: &String| {
+        let mut parts = Path::new(segment).components();
+        matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == segment.as_str())
+            && !segment.contains('\0')
+            && segment != ".new"
+    };
+    match path.segments().iter().all(plain) {
+        true => Ok(path.segments().iter().collect()),
+        false => Err(Error::new(Kind::Conflict, "has a name that no file can have")
+            .at(path)
+            .with_help("With --flat it gets one; or leave it out, with --only.")
+            .into()),
+    }
+}
+
+/// Two that meet in one place are an error; the same property asked for twice is not.
+fn apart(wanted: Vec<(Slot, Source)>) -> Result<Vec<(Slot, Source)>> {
+    let mut seen: HashMap<Slot, Option<PropertyPath>> = HashMap::new();
+    let mut kept = Vec::new();
+    for (slot, source) in wanted {
+        let path = match &source {
+            Source::Property(path) => Some(path.clone()),
+            Source::Literal(_) => None,
+        };
+        match seen.get(&slot) {
+            None => {
+                seen.insert(slot.clone(), path);
+                kept.push((slot, source));
+            }
+            Some(other) if *other == path && path.is_some() => {}
+            Some(other) => {
+                let name = |path: &Option<PropertyPath>| {
+                    path.as_ref().map_or("a line of the .env file".into(), ToString::to_string)
+                };
+                let what = format!("{} and {} would both be {slot}", name(other), name(&path));
+                return Err(Failure::new(Kind::Conflict, what)
+                    .with_help("Take what you need, with --only or --env NAME=PATH, or rename one: bootseal rename"));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The values themselves; the file is opened only where a sealed one is wanted.
+pub(super) fn values(wanted: Vec<(Slot, Source)>, file: VerifiedFile, keys: &Keys) -> Result<Values> {
+    let mut values: Values = Vec::with_capacity(wanted.len());
+    let mut sealed = Vec::new();
+    for (slot, source) in wanted {
+        let value = match source {
+            Source::Literal(value) => value,
+            Source::Property(path) => match file.property(&path) {
+                Some(Property::Readable(toml::Value::String(text))) => Secret::copy_of(text.as_bytes())?,
+                Some(Property::Readable(other)) => Secret::copy_of(other.to_string().as_bytes())?,
+                _ => {
+                    sealed.push((slot, path));
+                    continue;
+                }
+            },
+        };
+        values.push((slot, value));
+    }
+    if !sealed.is_empty() {
+        let vault = file.open(&keys.identities)?;
+        for (slot, path) in sealed {
+            let value = vault.open(&path)?.secret;
+            values.push((slot, value));
+        }
+    }
+    for (slot, value) in &values {
+        if matches!(slot, Slot::Variable(_)) && value.expose(|bytes| bytes.contains(&0)) {
+            let what = format!("what would be {slot} holds a NUL byte, which no variable can hold");
+            return Err(
+                Failure::new(Kind::Conflict, what).with_help("Pass it as a file, with --files, or leave it out.")
+            );
+        }
+    }
+    Ok(values)
+}
+
+/// Whether any of the values is sealed, so that the file has to be opened.
+pub(super) fn needs_key(wanted: &[(Slot, Source)], file: &VerifiedFile) -> bool {
+    let sealed = |path| matches!(file.property(path), Some(Property::Sealed(_)));
+    wanted.iter().any(|(_, source)| matches!(source, Source::Property(path) if sealed(path)))
+}
+
+impl Selection {
+    /// The values of a file that has changed.
+    pub(super) fn values_of(&self, file: VerifiedFile, keys: &Keys) -> Result<Values> {
+        values(self.wanted(&file)?, file, keys)
+    }
+}

@@ -1,0 +1,114 @@
+//! The draft of a profile: what every source of one fills in, asks for and writes.
+
+use crate::cli;
+use crate::context::Context;
+use crate::profile::login_table::LoginTable;
+use crate::profile::presets::is_here;
+use crate::trust::target::Target;
+use crate::ui::failure::{Exit, Failure, Result, unreadable};
+use bootseal_core::{Kind, Profile, PropertyPath, Secret, Shown, ValueKind, VerifiedFile};
+use serde_json::json;
+
+/// A profile, and the values of its table that the file does not have yet.
+pub(super) struct Draft {
+    pub(super) table: PropertyPath,
+    pub(super) login: LoginTable,
+    pub(super) readable: Vec<(String, toml::Value)>,
+    pub(super) sealed: Vec<(String, Secret)>,
+}
+
+/// The file that is to get the profile, before anybody is asked for anything.
+pub(super) fn begin(
+    options: &cli::Profile,
+    table: &PropertyPath,
+    context: &mut Context<'_>,
+) -> Result<(Target, VerifiedFile)> {
+    let (target, file) = Target::find(context)?;
+    let login = table.child("login")?;
+    if !options.force && file.properties().any(|(path, _)| path.starts_with(login.segments())) {
+        let error = bootseal_core::Error::new(Kind::Exists, "there is such a profile already").at(&login);
+        return Err(error.in_file(target.path()).with_help("To put the new one in its place: --force").into());
+    }
+    let file = target.check_writer(file)?;
+    Ok((target, file))
+}
+
+/// `--ca`: inline, and so signed.
+pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()> {
+    if let Some(path) = &options.ca {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error).in_file(path))?;
+        login.insert("ca", text.into());
+    }
+    Ok(())
+}
+
+/// The values that the file does not have yet, each typed without echo, twice.
+pub(super) fn ask_missing<'a>(
+    names: impl Iterator<Item = &'a str>,
+    table: &PropertyPath,
+    file: &VerifiedFile,
+    context: &mut Context<'_>,
+) -> Result<Vec<(String, Secret)>> {
+    let mut missing = Vec::new();
+    for name in names {
+        let path = table.child(name)?;
+        if file.property(&path).is_none() {
+            missing.push((name, path));
+        }
+    }
+    if let (Some(_), false) = (missing.first(), context.ui.can_ask()) {
+        let commands: Vec<String> = missing.iter().map(|(_, path)| format!("bootseal set {path}")).collect();
+        let names: Vec<String> = missing.iter().map(|(_, path)| path.to_string()).collect();
+        let text = format!("there is no terminal to ask for {} at", names.join(", "));
+        return Err(Failure::new(Kind::NoTerminal, text)
+            .with_help(format!("Seal it first, from a pipe: {}", commands.join("; "))));
+    }
+    let ask = |(name, path): (&str, PropertyPath)| {
+        let secret = context.ui.ask_secret(&path.to_string())?;
+        if secret.is_empty() {
+            return Err(Failure::new(Kind::Usage, format!("{path} is empty; nothing was changed")));
+        }
+        Ok((name.to_owned(), secret))
+    };
+    missing.into_iter().map(ask).collect()
+}
+
+/// Writes all of it at once; a profile that cannot work is not written.
+pub(super) fn write(
+    target: &Target,
+    draft: Draft,
+    options: &cli::Profile,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
+    let Draft { table, login, readable, sealed } = draft;
+    let login_path = table.child("login")?;
+    let now = context.now();
+    let mut values = Vec::new();
+    for (name, secret) in &sealed {
+        let kind = if secret.expose_str(|_| ()).is_ok() { ValueKind::Text } else { ValueKind::Bytes };
+        values.push((table.child(name)?, kind, secret.clone()));
+    }
+    let profile = target.change(context, |vault| {
+        if options.force {
+            let old = vault.file().properties().map(|(path, _)| path.clone());
+            let old: Vec<_> = old.filter(|path| path.starts_with(login_path.segments())).collect();
+            old.iter().try_for_each(|path| vault.unset(path))?;
+        }
+        vault.set_all(&values, now)?;
+        for (name, value) in &readable {
+            vault.set_readable(&table.child(name)?, value)?;
+        }
+        login.add_to(vault, &login_path)?;
+        Ok(Profile::read(vault.file(), &table)?)
+    })?;
+    let url = profile.login.url.base();
+    let sealed: Vec<&str> = sealed.iter().map(|(name, _)| name.as_str()).collect();
+    if context.ui.style.json {
+        let document = json!({ "profile": table.to_string(), "url": url.as_str(), "sealed": sealed });
+        return Ok(context.ui.document(&document)?);
+    }
+    context.ui.note(format_args!("{}: [{login_path}] logs in at {url}", Shown(&target.path().to_string_lossy())));
+    let vendor = if is_here(url) { "there, in another terminal" } else { "of one's own, without credentials" };
+    context.ui.note(format_args!("try it: bootseal login {table}; a vendor {vendor}: bootseal vendor {table}"));
+    Ok(())
+}

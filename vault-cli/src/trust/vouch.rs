@@ -1,0 +1,70 @@
+//! Deciding whether a file is the right vault: by a pin, by this machine's memory, or by asking a person.
+
+use crate::context::Context;
+use crate::trust::memory::{Memory, remember};
+use crate::ui::failure::{Failure, Result};
+use crate::ui::tables;
+use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use std::path::Path;
+
+/// Verifies under the pins, or else against what this machine remembers for the path.
+pub(crate) fn verified(
+    file: SealedFile,
+    path: &Path,
+    memory: &Memory,
+    pins: &[Pin],
+    context: &mut Context<'_>,
+) -> Result<VerifiedFile> {
+    let mut file = file.verify(pins)?;
+    memory.recognise(&mut file)?;
+    if let Some(old) = file.handed_over_from() {
+        context.ui.warn(format_args!("the pin {old} is old: this vault goes on as {}; renew the pin", file.vault_id()));
+    }
+    context.ui.detail(format_args!(
+        "{}: {}, generation {}, {}",
+        Shown(&path.to_string_lossy()),
+        file.vault_id(),
+        file.generation(),
+        trusted(&file)
+    ));
+    Ok(file)
+}
+
+/// Makes sure that someone vouches for the file before it is given a secret: a pin, this machine's memory, or a person.
+/// Otherwise anyone could put a vault of theirs in its place, and have the real password sealed for them.
+pub(crate) fn vouch(file: &mut VerifiedFile, memory: &Memory, path: &Path, context: &mut Context<'_>) -> Result<()> {
+    memory.refuse_older(file)?;
+    if file.trust() != Trust::Unverified {
+        // A handover is remembered when something was written on its ground, and not when it is only looked at.
+        if memory.vault_id().is_none_or(|known| known == file.vault_id() || !file.former_ids().contains(&known)) {
+            remember(path, file, context);
+        }
+        return Ok(());
+    }
+    let unknown = format!(
+        "{}: nothing vouches for this vault: {} is neither pinned nor known on this machine",
+        Shown(&path.to_string_lossy()),
+        file.vault_id()
+    );
+    if !context.ui.can_ask() {
+        return Err(Failure::new(Kind::WrongVault, unknown)
+            .with_help(format!("If it is the right one, say so: --pin {}", file.vault_id())));
+    }
+    let who = tables::access(file.access());
+    let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");
+    if !context.ui.ask(&question)? {
+        return Err(Failure::new(Kind::WrongVault, "not the right vault; nothing was changed"));
+    }
+    file.trusted_by(Trust::FirstUse);
+    remember(path, file, context);
+    Ok(())
+}
+
+/// Who says that it is the right one?
+pub(crate) fn trusted(file: &VerifiedFile) -> &'static str {
+    match file.trust() {
+        Trust::Pinned => "pinned",
+        Trust::Unverified => "not pinned",
+        _ => "remembered",
+    }
+}
