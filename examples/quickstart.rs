@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)] // it is here to be read
 
 use bootseal::Loader;
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use bootseal_cli::{World, run};
 use std::error::Error;
 use std::path::Path;

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
-use bootseal::testing::{Clock, Vendor};
+use bootseal::testing::Clock;
+use bootseal_vendor_sim::Vendor;
 use bootseal::{
     Client, Error, ExpiryFrom, HttpTransport, Kind, LoginRequest, LoginResponse, Secrets, TokenSource, Transport,
     TransportError,

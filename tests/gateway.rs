@@ -6,7 +6,7 @@
 #[path = "support/gateway.rs"]
 mod support;
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use std::io::{Read, Write};
 use std::time::Duration;
 use support::{

@@ -6,7 +6,7 @@
 #[path = "support/gateway.rs"]
 mod support;
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use serde_json::{Value, json};
 use std::fs::{Permissions, read_to_string, set_permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

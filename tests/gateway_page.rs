@@ -6,7 +6,7 @@
 #[path = "support/gateway.rs"]
 mod support;
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -6,7 +6,7 @@
 #[path = "support/gateway.rs"]
 mod support;
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;

@@ -6,7 +6,7 @@
 #[path = "support/gateway.rs"]
 mod support;
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use std::collections::BTreeSet;
 use std::fs::{create_dir, read_to_string, write};
 use std::path::{Path, PathBuf};

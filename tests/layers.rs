@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use bootseal::{Kind, TokenSource};
 use http::{Request, Response};
 use http_body_util::BodyExt;

@@ -331,7 +331,7 @@ fn only_a_failure_to_connect_is_tried_again_within_a_login_and_only_once() {
 #[test]
 fn an_outage_is_asked_after_ever_more_rarely_until_it_is_over() {
     let acme = Acme::new(vec![answer(502, ""); 10]);
-    acme.clock.set_draw(1.0);
+    acme.clock.set_jitter(1.0);
     for milliseconds in [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000] {
         assert_eq!(acme.error().kind(), Kind::LoginDown);
         acme.stays_shut_for(milliseconds * MILLISECOND);
@@ -424,7 +424,7 @@ fn the_vendor_says_when_to_come_again() {
         (503, "Thu, 01 Jan 2026 00:00:30 GMT", 30),
     ] {
         let acme = Acme::new([answer(status, "").with("retry-after", retry_after)]);
-        acme.clock.set_draw(0.0);
+        acme.clock.set_jitter(0.0);
         assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{status} {retry_after}");
         acme.stays_shut_for(seconds * SECOND);
         assert_eq!(acme.token(), "token-2", "{status} {retry_after}");
@@ -434,7 +434,7 @@ fn the_vendor_says_when_to_come_again() {
 #[test]
 fn the_vendors_wait_is_stretched_by_up_to_a_tenth_so_that_not_all_come_at_once() {
     let acme = Acme::new([answer(429, "").with("retry-after", "100")]);
-    acme.clock.set_draw(1.0);
+    acme.clock.set_jitter(1.0);
     acme.error();
     acme.stays_shut_for(110 * SECOND);
     assert_eq!(acme.token(), "token-2");
@@ -568,9 +568,9 @@ fn a_token_grows_old_by_the_clock_that_moved_whichever_it_was() {
         acme.token();
         if boot_moves {
             acme.clock.advance(DEAD);
-            acme.clock.set_wall(NEW_YEAR);
+            acme.clock.set_unix_time(NEW_YEAR);
         } else {
-            acme.clock.set_wall(NEW_YEAR + DEAD);
+            acme.clock.set_unix_time(NEW_YEAR + DEAD);
         }
         assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2), "{boot_moves}");
         acme.clock.advance(STALE - MILLISECOND);
@@ -612,7 +612,7 @@ fn a_token_that_is_dead_when_it_comes_takes_the_place_of_no_good_one() {
 fn a_wall_clock_that_is_set_forward_makes_a_token_older_once() {
     let acme = Acme::new([]);
     acme.token();
-    acme.clock.set_wall(NEW_YEAR + 60 * MINUTE);
+    acme.clock.set_unix_time(NEW_YEAR + 60 * MINUTE);
     for _ in 0..100 {
         assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2));
     }
@@ -624,7 +624,7 @@ fn a_wall_clock_that_is_set_forward_makes_a_token_older_once() {
 fn a_wall_clock_that_is_set_back_makes_no_token_younger() {
     let acme = Acme::new([]);
     acme.token();
-    acme.clock.set_wall(NEW_YEAR - 24 * 60 * MINUTE);
+    acme.clock.set_unix_time(NEW_YEAR - 24 * 60 * MINUTE);
     acme.clock.advance(STALE - MILLISECOND);
     assert_eq!((acme.token().as_str(), acme.sends()), ("token-1", 1));
     acme.clock.advance(DEAD - STALE + MILLISECOND);
@@ -934,7 +934,7 @@ fn another_accounts_token_cannot_be_rejected_here() {
 #[test]
 fn a_wait_beyond_all_numbers_is_the_longest_we_wait() {
     let acme = Acme::new([answer(429, "").with("retry-after", "99999999999999999999")]);
-    acme.clock.set_draw(0.0);
+    acme.clock.set_jitter(0.0);
     acme.error();
     acme.stays_shut_for(15 * MINUTE);
 }
@@ -946,7 +946,7 @@ fn a_date_to_come_again_counts_from_the_vendors_now() {
         .with("date", "Wed, 31 Dec 2025 23:00:00 GMT")
         .with("retry-after", "Wed, 31 Dec 2025 23:02:00 GMT");
     let acme = Acme::new([reply]);
-    acme.clock.set_draw(0.0);
+    acme.clock.set_jitter(0.0);
     acme.error();
     acme.stays_shut_for(2 * MINUTE);
 }

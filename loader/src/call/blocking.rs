@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, Runtime};
 /// An answer whose body is read by blocking calls.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;
@@ -34,7 +34,7 @@ impl RequestBuilder {
     /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, whose thread it would hold up.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;

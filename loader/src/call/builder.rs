@@ -17,7 +17,7 @@ use url::Url;
 /// A [`Client`] that is being put together. Redirects, cookies and default headers are the profile's affair and cannot be set.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;
@@ -81,7 +81,7 @@ impl ClientBuilder {
     /// PEM is told at each call: [`Kind::LoginTls`].
     ///
     /// ```
-    /// let vendor = bootseal::testing::Vendor::start()?;
+    /// let vendor = bootseal_vendor_sim::Vendor::start()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\nca = '''{}'''\n", vendor.url("/login"), vendor.ca_pem());
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;

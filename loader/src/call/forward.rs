@@ -53,7 +53,7 @@ impl Client {
     /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] where this client is one of [`TokenSource::wrap`](crate::TokenSource::wrap).
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let client = vault.token_source("acme")?.client();

@@ -23,7 +23,7 @@ use url::Url;
 /// answer is looked into only for a profile with `rejected_when`. What the service below keeps of a request, memory keeps.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;

@@ -5,7 +5,7 @@ use crate::context::World;
 use crate::trust::locate::OpenedFile;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::Style;
-use bootseal::testing::{Behaviour, Imitation, Served};
+use bootseal_vendor_sim::{Behaviour, Imitation, Served};
 use bootseal_core::{Kind, Profile, Shown};
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
