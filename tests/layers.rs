@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
-use bootseal_vendor_sim::Vendor;
 use bootseal::{Kind, TokenSource};
+use bootseal_vendor_sim::Vendor;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use std::future::Ready;

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 use bootseal::testing::Clock;
-use bootseal_vendor_sim::Vendor;
 use bootseal::{Error, HttpTransport, Kind, LoginRequest, LoginResponse, TokenSource, Transport, TransportError};
+use bootseal_vendor_sim::Vendor;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::Pin;

@@ -309,8 +309,8 @@ impl std::fmt::Debug for Vendor {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use crate::server::BODY_LIMIT;
     use super::*;
+    use crate::server::BODY_LIMIT;
     use reqwest::{Client, RequestBuilder};
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     use serde_json::{Value, json};
