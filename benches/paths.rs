@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench
 
-use bootseal::testing::Vendor;
 use bootseal_core::{Access, Cost, Identity, Pin, Role, SealedFile, Secret, Side, ValueKind, Vault};
+use bootseal_vendor_sim::Vendor;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

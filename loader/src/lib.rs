@@ -27,6 +27,9 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 mod load;
 
 #[cfg(feature = "client")]
@@ -38,13 +41,42 @@ mod token;
 #[cfg(feature = "client")]
 mod login;
 
-#[cfg(feature = "client")]
-mod wire;
-
 mod error;
 
-#[cfg(feature = "testing")]
-pub mod testing;
+// Secrets.
+pub use bootseal_core::{Gateway, Identity, Kind, Profile, Secret, VaultId, VerifiedFile};
+pub use error::{Error, Result};
+pub use load::exposed;
+pub use load::loader::{Check, Loader, load};
+pub use load::secrets::Secrets;
+
+// The process's memory.
+#[cfg(target_os = "linux")]
+pub use bootseal_memory::{Audit, AuditError, audit};
+pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report};
+
+// Tokens, and calls with them.
+#[cfg(feature = "blocking")]
+pub use call::blocking;
+#[cfg(feature = "middleware")]
+pub use call::middleware::TokenMiddleware;
+#[cfg(feature = "tower")]
+pub use call::tower::{TokenLayer, TokenService};
+#[cfg(feature = "client")]
+pub use {
+    call::builder::ClientBuilder,
+    call::client::Client,
+    call::forward::Payload,
+    call::request::RequestBuilder,
+    call::response_body::ResponseBody,
+    login::clock::{Clock, SystemClock},
+    login::expiry::ExpiryFrom,
+    login::http_transport::HttpTransport,
+    login::{LoginRequest, LoginResponse, Transport, TransportError},
+    token::Token,
+    token::source::{Counts, TokenSource},
+    token::status::{LastLogin, Status},
+};
 
 #[cfg(all(fuzzing, feature = "client"))]
 #[doc(hidden)]
@@ -53,41 +85,3 @@ pub use login::cookie::fuzzed as fuzzed_cookies;
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
-
-pub use bootseal_core::{Gateway, Identity, Kind, Profile, Secret, VaultId, VerifiedFile};
-#[cfg(target_os = "linux")]
-pub use bootseal_memory::{Audit, AuditError, audit};
-pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report};
-#[cfg(feature = "blocking")]
-pub use call::blocking;
-pub use error::{Error, Result};
-pub use load::exposed;
-pub use load::loader::{Check, Loader, load};
-pub use load::secrets::Secrets;
-
-#[cfg(feature = "client")]
-pub use call::builder::ClientBuilder;
-#[cfg(feature = "client")]
-pub use call::client::{Client, RequestBuilder};
-#[cfg(feature = "client")]
-pub use call::forward::Payload;
-#[cfg(feature = "middleware")]
-pub use call::middleware::TokenMiddleware;
-#[cfg(feature = "client")]
-pub use call::response_body::ResponseBody;
-#[cfg(feature = "tower")]
-pub use call::tower::{TokenLayer, TokenService};
-#[cfg(feature = "client")]
-pub use login::clock::{Clock, SystemClock};
-#[cfg(feature = "client")]
-pub use login::expiry::ExpiryFrom;
-#[cfg(feature = "client")]
-pub use login::http_transport::HttpTransport;
-#[cfg(feature = "client")]
-pub use login::{LoginRequest, LoginResponse, Transport, TransportError};
-#[cfg(feature = "client")]
-pub use token::Token;
-#[cfg(feature = "client")]
-pub use token::source::{Counts, TokenSource};
-#[cfg(feature = "client")]
-pub use token::status::{LastLogin, Status};

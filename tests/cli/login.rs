@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 
 /// A home with a profile `acme` at `vendor`, and perhaps more keys in it.
-fn with_login(vendor: &bootseal::testing::Vendor, path: &str, password: &str, more: &str) -> Home {
+fn with_login(vendor: &bootseal_vendor_sim::Vendor, path: &str, password: &str, more: &str) -> Home {
     let home = Home::new();
     let ca = if vendor.ca_pem().is_empty() { String::new() } else { format!("ca = '''\n{}'''\n", vendor.ca_pem()) };
     home.write(
@@ -22,7 +22,7 @@ fn with_login(vendor: &bootseal::testing::Vendor, path: &str, password: &str, mo
 
 #[test]
 fn login_says_what_came_back_and_shows_the_token_only_when_told() {
-    let vendor = bootseal::testing::Vendor::start().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
     let login = document(&home, &["login", "acme"]);
     assert_eq!(
@@ -53,7 +53,7 @@ fn login_says_what_came_back_and_shows_the_token_only_when_told() {
     }
     let shown = document(&home, &["login", "acme", "--reveal", "--call", &vendor.url("/orders")]);
     assert_eq!(shown["call"], json!({ "status": 200 }));
-    let other = bootseal::testing::Vendor::start().unwrap();
+    let other = bootseal_vendor_sim::Vendor::start().unwrap();
     let logins = vendor.logins();
     let ran = home.run(&["login", "acme", "--call", &other.url("/orders")]);
     assert_eq!(vendor.logins(), logins, "no login is spent on it");
@@ -103,7 +103,7 @@ fn a_vendor_that_asks_for_patience_is_quoted() {
 
 #[test]
 fn login_ends_with_the_class_of_what_went_wrong() {
-    let vendor = bootseal::testing::Vendor::start().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let check = |home: &Home, class: &str| {
         let ran = home.run(&["login", "acme", "--json"]);
         let kind = format!("login-{class}");
@@ -128,7 +128,7 @@ fn login_ends_with_the_class_of_what_went_wrong() {
     let text = check(&home, "down");
     assert!(!text.contains("next attempt") && text.contains("Is the vendor up"), "{text}");
     vendor.down(false);
-    let other = bootseal::testing::Vendor::start().unwrap();
+    let other = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
     home.write("app.toml", home.read("app.toml").replace(vendor.ca_pem(), other.ca_pem()));
     std::fs::remove_file(home.at("app.sealed.toml")).unwrap();
@@ -139,7 +139,7 @@ fn login_ends_with_the_class_of_what_went_wrong() {
 
 #[test]
 fn login_asks_for_a_profile_that_can_work_an_identity_and_someone_who_vouches() {
-    let vendor = bootseal::testing::Vendor::start().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
     fails(&home, &["login", "acne"], "not-found");
     fails(&home, &["login"], "usage");
@@ -154,7 +154,7 @@ fn login_asks_for_a_profile_that_can_work_an_identity_and_someone_who_vouches() 
 
 #[test]
 fn login_is_not_stopped_by_another_profile() {
-    let vendor = bootseal::testing::Vendor::start().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
     home.ok(&["set", "later.login.url", "--plain", "https://later.example/login"]);
     fails(&home, &["login", "acne"], "not-found");

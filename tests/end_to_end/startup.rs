@@ -315,7 +315,7 @@ fn a_table_of_a_real_file_becomes_the_applications_own_struct() {
 
 #[test]
 fn a_refused_password_is_one_login_however_often_the_service_starts() {
-    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     vendor.refuse(true);
     let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
     let start = || {
@@ -346,7 +346,7 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
 
 #[test]
 fn logins_go_through_the_loaders_proxy_where_the_profile_names_none() {
-    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
     let loader = || host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]);
     // Nothing listens there.
@@ -361,7 +361,7 @@ fn logins_go_through_the_loaders_proxy_where_the_profile_names_none() {
 
 #[test]
 fn an_outage_before_a_start_is_not_told_as_a_refusal() {
-    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     vendor.down(true);
     let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
     for _ in 0..5 {
@@ -373,7 +373,7 @@ fn an_outage_before_a_start_is_not_told_as_a_refusal() {
 
 #[test]
 fn a_client_goes_the_way_that_a_newer_file_says() {
-    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     let host = Host::with(&format!(
         "[acme]\nusername = \"secret:quickstart\"\npassword = \"secret:open sesame\"\n[acme.login]\nurl = \"{}\"\nbasic = true\n",
         vendor.url("/login")
@@ -440,7 +440,7 @@ fn starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time() {
 
 #[test]
 fn a_one_time_code_is_not_sent_again_after_a_restart() {
-    let vendor = bootseal::testing::Vendor::start_plain().unwrap();
+    let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     let vendor = vendor.with_user("bob", "hunter2");
     let totp = "headers = { X-Code = \"${totp}\" }\ntotp = { seed = \"seed\" }\n";
     let host = stateful(&vendor.url("/login"), totp);

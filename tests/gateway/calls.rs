@@ -3,7 +3,7 @@
 use crate::support::{
     Answer, Client, Gateway, Sealed, TOKEN, Upstream, Usual, VALUES, ca, call, free_port, get, length_of, post, reply,
 };
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use std::io::{Read, Write};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Foreign clients through the gateway, with a vendor that revokes tokens: curl, Java, Python, Node, nghttp and h2load.
 
 use crate::support::{Gateway, Sealed, Usual, VALUES, ca, call, free_port, get};
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::{Gateway, Usual, ca, call, get};
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use serde_json::{Value, json};
 use std::fs::{Permissions, read_to_string, set_permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

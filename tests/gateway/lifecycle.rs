@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::{Client, Gateway, Sealed, Upstream, Usual, VALUES, ca, call, free_port, get, post, reply};
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;

@@ -17,7 +17,7 @@ mod process {
 
 /// The vendor lives in this process, which is not scanned.
 mod vendor_process {
-    pub(crate) struct Vendor(pub(crate) bootseal::testing::Vendor);
+    pub(crate) struct Vendor(pub(crate) bootseal_vendor_sim::Vendor);
 
     impl Vendor {
         pub(crate) fn text(&mut self, name: &str) -> String {
@@ -76,7 +76,7 @@ impl Scene {
         callers.into_iter().for_each(|caller| caller.join().unwrap());
     }
 
-    fn wait_for(&self, count: impl Fn(&bootseal::testing::Vendor) -> u64, wanted: u64) {
+    fn wait_for(&self, count: impl Fn(&bootseal_vendor_sim::Vendor) -> u64, wanted: u64) {
         let until = Instant::now() + Duration::from_secs(60);
         while count(&self.vendor.0) < wanted {
             assert!(Instant::now() < until);
@@ -89,7 +89,7 @@ impl Scene {
 fn nothing_is_found_whatever_it_does() {
     prove();
     let (folder, password, port) = (tempfile::tempdir().unwrap(), password(), free_port());
-    let vendor = bootseal::testing::Vendor::start().unwrap().with_user(USER, &password);
+    let vendor = bootseal_vendor_sim::Vendor::start().unwrap().with_user(USER, &password);
     vendor.keep_tokens();
     let mut vendor = Vendor(vendor);
     let upstream = vendor.0.url("");
@@ -122,7 +122,7 @@ fn nothing_is_found_whatever_it_does() {
             client
         })
         .collect();
-    scene.wait_for(bootseal::testing::Vendor::calls, calls + 8);
+    scene.wait_for(bootseal_vendor_sim::Vendor::calls, calls + 8);
     scene.look("8 calls in flight");
     drop(waiting);
     scene.vendor.0.slow(Duration::ZERO);
@@ -140,7 +140,7 @@ fn nothing_is_found_whatever_it_does() {
     let calls = scene.vendor.0.calls();
     let mut client = Client::connect(port);
     client.send(get("/orders"));
-    scene.wait_for(bootseal::testing::Vendor::calls, calls + 1);
+    scene.wait_for(bootseal_vendor_sim::Vendor::calls, calls + 1);
     scene.look("a call in flight whose token was revoked");
     assert!(scene.report.is_empty(), "found in memory\n{}", scene.report);
 }

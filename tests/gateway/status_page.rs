@@ -1,7 +1,7 @@
 //! The status page as a browser shows it: a headless Chromium, spoken to in its DevTools protocol through a pipe.
 
 use crate::support::{Gateway, Usual, VALUES, call, get, post};
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

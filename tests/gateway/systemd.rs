@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::{Gateway, Usual, ca, call, get};
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use std::collections::BTreeSet;
 use std::fs::{create_dir, read_to_string, write};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! HTTP at its edges: endless responses, hosts that do not answer, resets, redirects, certificates, proxies.
 
-use bootseal::testing::{Clock, Vendor};
+use bootseal::testing::Clock;
 use bootseal::{Error, HttpTransport, Kind, LoginRequest, LoginResponse, TokenSource, Transport, TransportError};
+use bootseal_vendor_sim::Vendor;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::Pin;

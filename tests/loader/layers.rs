@@ -1,7 +1,7 @@
 //! The tower and middleware layers and blocking calls do what the client does, against the imitated vendor.
 
-use bootseal::testing::Vendor;
 use bootseal::{Kind, TokenSource};
+use bootseal_vendor_sim::Vendor;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use std::future::Ready;

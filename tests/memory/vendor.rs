@@ -3,7 +3,7 @@
 
 #![allow(clippy::panic)] // its exit status and stderr are for a test
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::io::{BufRead, Write};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test
 
-use bootseal::testing::Vendor;
+use bootseal_vendor_sim::Vendor;
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -7,7 +7,8 @@ mod support;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use bootseal::testing::{Clock, Vendor, vault};
+use bootseal::testing::{Clock, vault};
+use bootseal_vendor_sim::Vendor;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};

@@ -120,8 +120,10 @@ impl fmt::Display for Kind {
 /// assert_eq!(error.kind(), bootseal_core::Kind::Malformed);
 /// assert!(error.help().is_some());
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Facts>);
 
+#[derive(Clone)]
 struct Facts {
     kind: Kind,
     what: String,

@@ -167,7 +167,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn main() -> Result<(), Anything> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let vendor = bootseal::testing::Vendor::start_plain()?;
+    let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     let ours = Ours(vault.token_source("acme")?);

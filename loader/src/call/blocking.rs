@@ -1,6 +1,6 @@
-//! How does a program without a runtime make a call? The same builder, sent on a runtime of ours, and an answer that blocks.
+//! Calls from programs without an async runtime: the same builder, sent on a runtime of our own, and a response that blocks.
 
-use crate::call::client::RequestBuilder;
+use crate::call::request::RequestBuilder;
 use crate::error::{Error, Result};
 use bootseal_core::Kind;
 use bytes::{Buf, Bytes};
@@ -9,17 +9,14 @@ use std::io::Read;
 use std::sync::OnceLock;
 use tokio::runtime::{Handle, Runtime};
 
-/// An answer whose body is read by blocking calls.
+/// A response whose body is read by blocking calls.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// # let acme = vault.token_source("acme")?;
-/// let answer = acme.client().get(vendor.url("/orders")).send_blocking()?;
-/// assert_eq!(answer.status(), 200);
-/// let orders = answer.text()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// fn orders(client: &bootseal::Client) -> bootseal::Result<String> {
+///     let response = client.get("https://api.acme.example/v1/orders").send_blocking()?;
+///     assert_eq!(response.status(), 200);
+///     response.text()
+/// }
 /// ```
 #[derive(Debug)]
 pub struct Response {
@@ -28,20 +25,10 @@ pub struct Response {
 }
 
 impl RequestBuilder {
-    /// Sends the call and waits for the head of its answer, on a thread that runs nothing async.
+    /// Sends the call and waits for the head of its response.
     ///
     /// # Errors
-    /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, whose thread it would hold up.
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// let answer = acme.client().post(vendor.url("/orders")).json(&["a lamp"]).send_blocking()?;
-    /// assert_eq!(answer.status(), 201);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, whose thread it would block.
     pub fn send_blocking(self) -> Result<Response> {
         let inner = wait(async { self.send().await })?;
         Ok(Response { inner, chunk: Bytes::new() })
@@ -49,36 +36,36 @@ impl RequestBuilder {
 }
 
 impl Response {
-    /// The status. See the example of [`Response`].
+    /// The status.
     pub fn status(&self) -> StatusCode {
         self.inner.status()
     }
 
-    /// The headers. See the example of [`Response`].
+    /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         self.inner.headers()
     }
 
-    /// The whole body. See the example of [`Response`].
+    /// The whole body.
     ///
     /// # Errors
-    /// [`Error::as_http`] where it breaks off.
+    /// [`Kind::Io`] when it breaks off.
     pub fn bytes(self) -> Result<Bytes> {
         wait(async { Ok(self.inner.bytes().await?) })
     }
 
-    /// The whole body as text; what is no UTF-8 is replaced. See the example of [`Response`].
+    /// The whole body as text; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// [`Error::as_http`] where it breaks off.
+    /// [`Kind::Io`] when it breaks off.
     pub fn text(self) -> Result<String> {
         wait(async { Ok(self.inner.text().await?) })
     }
 
-    /// The whole body, from JSON. See the example of [`Response`].
+    /// The whole body, parsed as JSON.
     ///
     /// # Errors
-    /// [`Error::as_http`] where it breaks off or does not fit `T`.
+    /// [`Kind::Io`] when it breaks off or does not fit `T`.
     pub fn json<T: serde::de::DeserializeOwned>(self) -> Result<T> {
         wait(async { Ok(self.inner.json().await?) })
     }
@@ -99,7 +86,7 @@ impl Read for Response {
 }
 
 fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // One for the process: it holds the connections that wait for the next call.
+    // One for the process: connections that are kept for the next call live on it.
     static RUNTIME: OnceLock<std::result::Result<Runtime, String>> = OnceLock::new();
     if Handle::try_current().is_ok() {
         return Err(

@@ -1,14 +1,15 @@
-//! How does a proxy send what it was given? As it is, with the token on it: no redirect is followed, no header of our own put on, and the
-//! answer's body comes as it comes.
+//! Forwarding for proxies: a request is sent as it is, with the token on it. No redirect is followed, no header of our own is added,
+//! and the response's body streams.
 
-use crate::call::authenticated::{self, DeferredVerdict, Incoming, Outgoing, Sender};
+use crate::call::authenticated::{self, DeferredVerdict, Incoming, Sender};
 use crate::call::client::{Backend, Client};
+use crate::call::outgoing::Outgoing;
+use crate::call::redirect::RedirectingClient;
 use crate::call::response_body::ResponseBody;
 use crate::error::{Error, Result};
 use crate::token::Token;
-use crate::wire::client::SecretClient;
-use crate::wire::upload_pace::{Pace, Paced};
 use bootseal_core::{Kind, When};
+use bootseal_wire::{PacedBody, UploadPace};
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -19,7 +20,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use url::Url;
 
-/// The body of a call that is sent on.
+/// The body of a call that is forwarded.
 ///
 /// ```
 /// let order = bootseal::Payload::Whole("a lamp".into());
@@ -28,11 +29,11 @@ use url::Url;
 /// ```
 #[derive(Debug)]
 pub enum Payload {
-    /// In memory, to be sent once more after a rejected token.
+    /// In memory, so that it can be sent again after a rejected token.
     Whole(Bytes),
-    /// The same, with trailers behind it.
+    /// The same, followed by trailers.
     Trailed(Bytes, HeaderMap),
-    /// As it comes in, once.
+    /// As it arrives; it can be sent only once.
     Streamed(reqwest::Body),
 }
 
@@ -43,48 +44,43 @@ impl Default for Payload {
 }
 
 impl Client {
-    /// Sends what somebody else asked for: for proxies. As [`Client::execute`], but an answer that points elsewhere is the caller's, and so are
-    /// its trailers and its upgrade; `Accept` and `User-Agent` are what the request says.
+    /// Sends a request on behalf of somebody else: for proxies. Unlike [`Client::execute`], it returns redirects, trailers and upgrades
+    /// to the caller, and leaves `Accept` and `User-Agent` as they are in the request.
     ///
-    /// A whole body is sent once more after a rejected token; of one that streams the first answer is returned, the token already replaced.
-    /// With the answer comes the token that it was given for.
+    /// A body in memory is sent again after a rejected token. For a body that streams the first response is returned, and the token is
+    /// already being replaced. The second part of the result is the token that the response was given for.
     ///
     /// # Errors
-    /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] where this client is one of [`TokenSource::wrap`](crate::TokenSource::wrap).
+    /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] if this client is one of
+    /// [`TokenSource::wrap`](crate::TokenSource::wrap).
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let client = vault.token_source("acme")?.client();
-    /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// let request = http::Request::get(vendor.url("/orders")).body(bootseal::Payload::default())?;
-    /// let (answer, token) = client.forward(request).await?;
-    /// assert_eq!(answer.status(), 200);
-    /// assert!(format!("{token:?}").starts_with("Token(#1, "));
-    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// async fn orders(client: &bootseal::Client) -> Result<http::StatusCode, Box<dyn std::error::Error>> {
+    ///     let request = http::Request::get("https://api.acme.example/orders").body(bootseal::Payload::default())?;
+    ///     let (response, _token) = client.forward(request).await?;
+    ///     Ok(response.status())
+    /// }
     /// ```
     pub fn forward(
         &self,
         request: Request<Payload>,
     ) -> impl Future<Output = Result<(Response<ResponseBody<Arriving>>, Token)>> + Send {
-        // Once, in place of with each future that it goes through.
+        // Boxed once here, rather than copied with each future that it goes through.
         let request = Box::new(request);
         self.forward_boxed(request)
     }
 
     async fn forward_boxed(&self, request: Box<Request<Payload>>) -> Result<(Response<ResponseBody<Arriving>>, Token)> {
-        let Backend::SecretClient(connections) = &self.below else {
+        let Backend::Wire(connections) = &self.backend else {
             return Err(Error::new(
                 Kind::Usage,
-                "a client of your own sends its own requests; forward() is of source.client()",
+                "forward() works with source.client() only, not with a client of your own",
             ));
         };
         let Some(origin) = connections.origin(request.uri()) else {
             return Err(Error::new(
                 Kind::Usage,
-                "the request's URI has no scheme and host, so it cannot be told where the token would go",
+                "the request's URI has no scheme and host, so it is unknown where the token would go",
             ));
         };
         let call = Forwarded { request, origin };
@@ -94,14 +90,14 @@ impl Client {
     }
 }
 
-struct ForwardSender(Arc<SecretClient>);
+struct ForwardSender(Arc<RedirectingClient>);
 
 struct Forwarded {
     request: Box<Request<Payload>>,
     origin: Arc<Url>,
 }
 
-/// An answer, with what it was given for.
+/// A response, and the token that it was given for.
 struct Returned {
     response: Response<ResponseBody<Arriving>>,
     token: Token,
@@ -116,13 +112,13 @@ impl Incoming for Returned {
         self.response.headers()
     }
 
-    async fn says(self, when: &When, late: DeferredVerdict) -> (Returned, Option<bool>) {
-        let (response, says) = self.response.says(when, late).await;
-        (Returned { response, token: self.token }, says)
+    async fn matches(self, when: &When, verdict: DeferredVerdict) -> (Returned, Option<bool>) {
+        let (response, matches) = self.response.matches(when, verdict).await;
+        (Returned { response, token: self.token }, matches)
     }
 
-    async fn leave(self) {
-        self.response.leave().await;
+    async fn discard(self) {
+        self.response.discard().await;
     }
 }
 
@@ -132,15 +128,15 @@ impl Sender for ForwardSender {
     type Error = Error;
 
     async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Response> {
-        let (mut request, pace) = call.made();
-        let response = self.0.to_head(&mut request, &token.0.headers, pace.as_deref()).await?;
+        let (mut request, pace) = call.into_request();
+        let response = self.0.wire.send_in_time(&mut request, &token.0.headers, pace.as_deref()).await?;
         Ok(Returned { response: response.map(ResponseBody::new), token: token.clone() })
     }
 }
 
 impl Forwarded {
-    /// The request as it is sent, and of a body that streams how it comes in.
-    fn made(self) -> (Request<reqwest::Body>, Option<Arc<Pace>>) {
+    /// The request with its body, and the pace of a body that streams.
+    fn into_request(self) -> (Request<reqwest::Body>, Option<Arc<UploadPace>>) {
         let (mut parts, body) = self.request.into_parts();
         let (body, pace) = match body {
             Payload::Whole(bytes) => (reqwest::Body::from(bytes), None),
@@ -149,11 +145,11 @@ impl Forwarded {
                 (reqwest::Body::wrap(body), None)
             }
             Payload::Streamed(body) => {
-                // hyper takes it that these have none, unless it is said.
+                // hyper assumes that these methods have no body unless a header says so.
                 if [Method::GET, Method::HEAD].contains(&parts.method) && body.size_hint().exact().is_none() {
                     parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
                 }
-                let (body, pace) = Paced::of(body);
+                let (body, pace) = PacedBody::of(body);
                 (reqwest::Body::wrap(body), Some(pace))
             }
         };

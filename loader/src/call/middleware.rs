@@ -1,6 +1,7 @@
-//! How does a client of `reqwest-middleware` carry the token? As the innermost of its layers.
+//! The token for clients of `reqwest-middleware`, as the innermost of their layers.
 
 use crate::call::authenticated::{self, Sender};
+use crate::call::redirect::stays_on_redirects;
 use crate::error::Error;
 use crate::token::Token;
 use crate::token::source::TokenSource;
@@ -8,25 +9,18 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 
-/// Puts the token on each request, and sends a request once more whose token was rejected. Add it last: it belongs innermost.
+/// Puts the token on each request, and sends a request again if its token was rejected. Add it last: it belongs innermost.
 ///
-/// The redirects of a `reqwest::Client` are followed below it. Of those to another host reqwest takes `Authorization` and `Cookie` away,
-/// and no other header; so where the profile's header is another one, calls are an error until the client was built with
-/// [`TokenSource::redirect_policy`] and [`TokenMiddleware::with_redirect_policy`] says so. What that client keeps of a request, memory
-/// keeps: [`TokenSource::client`] is the better one wherever it will do.
+/// The `reqwest::Client` below it follows redirects. On a redirect to another host reqwest removes `Authorization` and `Cookie` and no
+/// other header. So if the profile's header is another one, every call is an error until the client is built with
+/// [`TokenSource::redirect_policy`] and [`TokenMiddleware::with_redirect_policy`] confirms it. The buffers of that client hold the token
+/// in ordinary memory: prefer [`TokenSource::client`] wherever it will do.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// # let acme = vault.token_source("acme")?;
-/// # let ring = rustls::crypto::ring::default_provider().install_default();
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let inner = reqwest::Client::builder().redirect(acme.redirect_policy()).build()?;
-/// let client = reqwest_middleware::ClientBuilder::new(inner).with(acme.middleware().with_redirect_policy()).build();
-/// assert_eq!(client.get(vendor.url("/orders")).send().await?.status(), 200);
-/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// fn own_client(acme: &bootseal::TokenSource) -> Result<reqwest_middleware::ClientWithMiddleware, reqwest::Error> {
+///     let inner = reqwest::Client::builder().redirect(acme.redirect_policy()).build()?;
+///     Ok(reqwest_middleware::ClientBuilder::new(inner).with(acme.middleware().with_redirect_policy()).build())
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct TokenMiddleware {
@@ -42,7 +36,7 @@ impl TokenSource {
 }
 
 impl TokenMiddleware {
-    /// Says that the client below was built with [`TokenSource::redirect_policy`]. See the example of [`TokenMiddleware`].
+    /// Confirms that the client below was built with [`TokenSource::redirect_policy`]. See the example of [`TokenMiddleware`].
     #[must_use]
     pub fn with_redirect_policy(mut self) -> TokenMiddleware {
         self.own_redirects = true;
@@ -51,7 +45,7 @@ impl TokenMiddleware {
 
     async fn send(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Failed> {
         let source = &self.source;
-        authenticated::stays_on_redirects(source, self.own_redirects)?;
+        stays_on_redirects(source, self.own_redirects)?;
         authenticated::call(source, &mut Backend { next, extensions }, request).await
     }
 }
@@ -72,7 +66,7 @@ impl Sender for Backend<'_> {
     }
 }
 
-/// Ours, or what came from below, as it is.
+/// Our own error, or the one from below, as it is.
 enum Failed {
     Ours(Error),
     Backend(reqwest_middleware::Error),

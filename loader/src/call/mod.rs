@@ -1,13 +1,26 @@
-//! Calls: the HTTP client that sends a request with the token.
+//! Calls: the HTTP client that sends a request with the token, and layers for other HTTP libraries.
 
-pub(crate) mod authenticated;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-pub(crate) mod builder;
-pub(crate) mod client;
-pub(crate) mod forward;
 #[cfg(feature = "middleware")]
 pub(crate) mod middleware;
-pub(crate) mod response_body;
 #[cfg(feature = "tower")]
 pub(crate) mod tower;
+
+pub(crate) mod builder;
+pub(crate) mod request;
+
+pub(crate) mod forward;
+
+pub(crate) mod client;
+
+pub(crate) mod connections;
+
+pub(crate) mod redirect;
+
+pub(crate) mod response_body;
+
+pub(crate) mod authenticated;
+
+pub(crate) mod json_probe;
+pub(crate) mod outgoing;

@@ -1,6 +1,7 @@
-//! How does a service of another HTTP library carry the token? A `tower::Layer` over requests of the crate `http`.
+//! The token for services of other HTTP libraries: a `tower::Layer` over requests of the crate `http`.
 
-use crate::call::authenticated::{self, Outgoing, Sender};
+use crate::call::authenticated::{self, Sender};
+use crate::call::outgoing::Outgoing;
 use crate::call::response_body::ResponseBody;
 use crate::error::Error;
 use crate::token::Token;
@@ -17,36 +18,28 @@ use tower_layer::Layer;
 use tower_service::Service;
 use url::Url;
 
-/// Puts the token on each request of the service below, and sends a request once more whose token was rejected.
+/// Puts the token on each request of the service below, and sends a request again if its token was rejected.
 ///
-/// It belongs innermost: retries, tracing and redirects stand outside, so that each request is looked at where it goes. The body of an
-/// answer is looked into only for a profile with `rejected_when`. What the service below keeps of a request, memory keeps.
+/// It belongs innermost: put retries, tracing and redirects outside of it, so that each request is checked for where it goes. It looks
+/// into the body of a response only for a profile with `rejected_when`. If the service below keeps a copy of a request, that copy has
+/// the token in ordinary memory.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// # let acme = vault.token_source("acme")?;
 /// use tower_layer::Layer;
-/// # #[derive(Clone)] struct Hyper;
-/// # impl tower_service::Service<http::Request<String>> for Hyper {
-/// #     type Response = http::Response<String>; type Error = std::convert::Infallible;
-/// #     type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
-/// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> { std::task::Poll::Ready(Ok(())) }
-/// #     fn call(&mut self, _: http::Request<String>) -> Self::Future { std::future::ready(Ok(http::Response::new(String::new()))) }
-/// # }
-/// let service = acme.layer().layer(Hyper); // a service of http::Request<B>, where B is Clone
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+///
+/// /// `http_service` is a service of `http::Request<B>`, where `B` is `Clone`.
+/// fn with_token<S>(acme: &bootseal::TokenSource, http_service: S) -> bootseal::TokenService<S> {
+///     acme.layer().layer(http_service)
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct TokenLayer {
     source: TokenSource,
 }
 
-/// What [`TokenLayer`] makes of a service.
+/// The service that [`TokenLayer`] makes of another.
 ///
-/// Its error is a boxed one: [`Error`] where there is no token or where it may not go, else the inner service's own.
-/// See the example of [`TokenLayer`].
+/// Its error is boxed: an [`Error`] if there is no token or it may not go there, else the inner service's own error.
 #[derive(Clone, Debug)]
 pub struct TokenService<S> {
     inner: S,
@@ -87,7 +80,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that is ready is the one that is called; its copy stays here.
+        // `poll_ready` was called on `self.inner`, so that is the one to call; its copy stays here.
         let copy = self.inner.clone();
         let mut below = Backend(std::mem::replace(&mut self.inner, copy), PhantomData);
         let source = self.source.clone();
@@ -95,7 +88,7 @@ where
     }
 }
 
-/// The service below, and the body that it takes.
+/// The service below, and the type of body that it takes.
 struct Backend<S, B>(S, PhantomData<fn(B)>);
 
 impl<S, B, A> Sender for Backend<S, B>
@@ -123,7 +116,7 @@ impl<B: Clone> Outgoing for Request<B> {
         Url::parse(&self.uri().to_string()).map(Cow::Owned).map_err(|_| {
             Error::new(
                 Kind::Usage,
-                "the request's URI has no scheme and host, so it cannot be told where the token would go",
+                "the request's URI has no scheme and host, so it is unknown where the token would go",
             )
         })
     }

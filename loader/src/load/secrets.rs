@@ -436,7 +436,7 @@ impl Secrets {
     /// and addresses may be anyone's.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// let acme = vault.token_source("acme")?;
@@ -459,7 +459,7 @@ impl Secrets {
     /// As [`Secrets::token_source`].
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// use std::sync::Arc;
@@ -509,7 +509,7 @@ impl Secrets {
     /// The names of the login profiles, sorted: `acme` for `[acme.login]`.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;

@@ -12,7 +12,7 @@ const CLOCK_TOLERANCE: f64 = 5.0;
 /// What told how long a token lives.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;

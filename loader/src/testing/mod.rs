@@ -1,7 +1,7 @@
 //! What does an application's own test stand on? A vault from literals, a vendor on loopback, a clock that stands still.
 //!
 //! ```
-//! let vendor = bootseal::testing::Vendor::start()?;
+//! let vendor = bootseal_vendor_sim::Vendor::start()?;
 //! let vault = bootseal::testing::vault([
 //!     ("acme.username", "quickstart"),
 //!     ("acme.password", "open sesame"),
@@ -13,15 +13,8 @@
 //! ```
 
 mod clock;
-mod imitation;
-mod responses;
-mod server;
-mod shape;
-mod vendor;
 
 pub use clock::Clock;
-pub use imitation::{Behaviour, Imitation, Served};
-pub use vendor::{Seen, Vendor};
 
 use crate::error::Result;
 use crate::load::secrets::{Secrets, Snapshot};

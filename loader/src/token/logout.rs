@@ -21,7 +21,7 @@ impl TokenSource {
     /// [`Kind::LoginDown`], [`Kind::LoginProtocol`] where the vendor did not do it; the token is dropped all the same.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -55,7 +55,7 @@ impl TokenSource {
     /// As [`TokenSource::log_out`].
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;

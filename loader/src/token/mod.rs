@@ -31,7 +31,7 @@ use std::time::Duration;
 /// A token, as a cheap handle. It shows nothing of its content; [`Token::expose`] reads it.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;
@@ -171,7 +171,7 @@ impl Token {
     /// Lends the token's bytes for the time of one call, and returns what it returns.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -187,8 +187,8 @@ impl Token {
     /// How long it was good for when its login was sent.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// vendor.life(std::time::Duration::from_secs(600));
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
+    /// vendor.lifetime(std::time::Duration::from_secs(600));
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -203,7 +203,7 @@ impl Token {
     /// The status of the login's answer.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -219,7 +219,7 @@ impl Token {
     /// signature no token.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -236,7 +236,7 @@ impl Token {
     /// What told how long it lives.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;

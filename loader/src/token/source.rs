@@ -89,7 +89,7 @@ pub(crate) struct Counters {
 /// How often something happened since the source was made.
 ///
 /// ```
-/// # let vendor = bootseal::testing::Vendor::start_plain()?;
+/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
 /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
 /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
 /// # let acme = vault.token_source("acme")?;
@@ -159,7 +159,7 @@ impl TokenSource {
     /// [`Kind::LoginRefused`], [`Kind::LoginThrottled`], [`Kind::LoginDown`], [`Kind::LoginTls`], [`Kind::LoginProtocol`].
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -190,7 +190,7 @@ impl TokenSource {
     /// As [`TokenSource::token`].
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -218,7 +218,7 @@ impl TokenSource {
     /// As [`TokenSource::token`].
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -238,7 +238,7 @@ impl TokenSource {
     /// were rejected again and again: then the vendor's answer is the caller's, and logins are held to a few a minute.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -305,7 +305,7 @@ impl TokenSource {
     /// Tokens that never worked count as a loop when they are rejected; these then do not.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -361,7 +361,7 @@ impl TokenSource {
     /// Opens the gate that a failed login shut: the next call logs in at once. For an operator who mended something.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -389,7 +389,7 @@ impl TokenSource {
     /// [`Kind::Io`] where there is no thread for it.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -425,7 +425,7 @@ impl TokenSource {
     /// The login profile, as it stands in the file.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
@@ -471,7 +471,7 @@ impl TokenSource {
     /// How often the source logged in, and what for, since it was made.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;

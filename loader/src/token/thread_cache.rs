@@ -43,7 +43,7 @@ fn place(source: u64) -> usize {
 mod tests {
     use super::*;
     use crate::TokenSource;
-    use crate::testing::Vendor;
+    use bootseal_vendor_sim::Vendor;
 
     fn source(vendor: &Vendor) -> TokenSource {
         let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));

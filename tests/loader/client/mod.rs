@@ -9,11 +9,12 @@ mod redirects;
 mod rejection;
 mod response_body;
 
-use bootseal::testing::{Clock, Vendor};
+use bootseal::testing::Clock;
 use bootseal::{
     Client, Error, ExpiryFrom, HttpTransport, Kind, LoginRequest, LoginResponse, Secrets, TokenSource, Transport,
     TransportError,
 };
+use bootseal_vendor_sim::Vendor;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Body, Method, StatusCode};
 use serde_json::{Value, json};

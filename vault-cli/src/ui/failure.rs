@@ -87,7 +87,7 @@ impl From<bootseal::Error> for Failure {
         Failure(Box::new(Facts {
             kind: error.kind(),
             text: error.to_string(),
-            message: error.what(),
+            message: error.what().to_owned(),
             file: None,
             property: None,
             help: error.help().map(str::to_owned),

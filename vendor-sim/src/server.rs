@@ -1,7 +1,6 @@
 //! How do requests reach whoever answers them? An HTTP server on loopback, on a thread of its own, until it is dropped.
 
-use crate::login::http_transport::HTTP_2;
-use crate::testing::responses::{Refusal, Responses, VendorResponse};
+use crate::responses::{Refusal, Responses, VendorResponse};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,9 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-pub(super) const BODY_LIMIT: usize = 1 << 20;
+/// What is agreed on in the TLS handshake (ALPN, RFC 7301).
+pub(crate) const HTTP_1: &[u8] = b"http/1.1";
+pub(crate) const HTTP_2: &[u8] = b"h2";
+pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     origin: String,
     /// Dropped, it ends the thread.
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -27,7 +29,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Binds `address`, and lets what `responses` makes of the origin answer there.
-    pub(super) fn start<A: Responses>(
+    pub(crate) fn start<A: Responses>(
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
         responses: impl FnOnce(String) -> io::Result<A>,
@@ -55,7 +57,7 @@ impl Server {
         Ok((Server { origin, stop: Some(stop), thread: Some(thread) }, responses))
     }
 
-    pub(super) fn origin(&self) -> &str {
+    pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
 }

@@ -1,14 +1,12 @@
-//! What does the embedded vendor answer? Its users, its tokens, and what the test told it to do.
+//! The embedded vendor's users, tokens and counts, and what a test asked it to do.
 
-use super::Seen;
+use crate::responses::{Refusal, Responses, VendorResponse, authorization, header_value, json_response, jwt, text};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::BTreeMap;
@@ -19,15 +17,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A load test must not fill memory with what nobody will read.
 const SEEN_LIMIT: usize = 10_000;
 
-pub(super) type VendorResponse = Response<Full<Bytes>>;
-/// Why not, and the word for it in the body.
-pub(super) type Refusal = (StatusCode, &'static str);
-
-/// What a server asks.
-pub(super) trait Responses: Send + Sync + 'static {
-    /// A request is here, whole; how long its answer waits.
-    fn arrived(&self, head: &Parts, body_len: usize) -> Duration;
-    fn response(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> VendorResponse;
+/// One request that arrived, without anything in it that could be a secret.
+///
+/// ```
+/// # use bootseal_vendor_sim::{Seen, Vendor};
+/// # let vendor = Vendor::start_plain()?;
+/// let had_token = |seen: &Seen| seen.headers.iter().any(|name| name == "authorization");
+/// assert!(!vendor.seen().iter().any(had_token));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The method, such as `POST`.
+    pub method: String,
+    /// The path without its query.
+    pub path: String,
+    /// The names of the headers in lower case, sorted, each once. Their values are not kept, but for the next two.
+    pub headers: Vec<String>,
+    /// The value of `Content-Type`.
+    pub content_type: Option<String>,
+    /// The value of `User-Agent`.
+    pub user_agent: Option<String>,
+    /// The bytes of the body, counted and not kept.
+    pub body_len: usize,
 }
 
 enum Kind {
@@ -44,43 +57,43 @@ fn kind(head: &Parts) -> Kind {
     }
 }
 
-/// All that a [`Vendor`](super::Vendor) is told and asked.
+/// All that a [`Vendor`](crate::vendor::Vendor) is told and asked.
 #[derive(Default)]
-pub(super) struct Book {
+pub(crate) struct Book {
     /// The keyed hash of each user's password.
-    pub(super) users: BTreeMap<String, Vec<u8>>,
-    pub(super) lifetime: Duration,
-    pub(super) issued: u64,
-    pub(super) revoked: u64,
-    pub(super) refuse: bool,
-    pub(super) down: bool,
-    pub(super) slow: Duration,
-    pub(super) reject: Option<StatusCode>,
-    pub(super) redirect: Option<String>,
-    pub(super) logins: u64,
-    pub(super) refused_logins: u64,
-    pub(super) calls: u64,
-    pub(super) rejected_calls: u64,
-    pub(super) seen: Vec<Seen>,
+    pub(crate) users: BTreeMap<String, Vec<u8>>,
+    pub(crate) lifetime: Duration,
+    pub(crate) issued: u64,
+    pub(crate) revoked: u64,
+    pub(crate) refuse: bool,
+    pub(crate) down: bool,
+    pub(crate) slow: Duration,
+    pub(crate) reject: Option<StatusCode>,
+    pub(crate) redirect: Option<String>,
+    pub(crate) logins: u64,
+    pub(crate) refused_logins: u64,
+    pub(crate) calls: u64,
+    pub(crate) rejected_calls: u64,
+    pub(crate) seen: Vec<Seen>,
     /// `None` until a test asks for them to be kept.
-    pub(super) tokens: Option<Vec<String>>,
+    pub(crate) tokens: Option<Vec<String>>,
 }
 
-pub(super) struct State {
+pub(crate) struct State {
     mac: Hmac<Sha256>,
     issuer: String,
     book: Mutex<Book>,
 }
 
 impl State {
-    pub(super) fn new(issuer: String) -> io::Result<State> {
+    pub(crate) fn new(issuer: String) -> io::Result<State> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let mac = Hmac::new_from_slice(&key).map_err(io::Error::other)?;
         Ok(State { mac, issuer, book: Mutex::new(Book { lifetime: Duration::from_secs(15 * 60), ..Book::default() }) })
     }
 
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -191,7 +204,7 @@ impl State {
     }
 
     /// No JWT begins with this prefix, so that one key does for both.
-    pub(super) fn password_mac(&self, password: &str) -> Hmac<Sha256> {
+    pub(crate) fn password_mac(&self, password: &str) -> Hmac<Sha256> {
         self.mac.clone().chain_update("password:").chain_update(password)
     }
 
@@ -214,35 +227,6 @@ impl State {
         let serial = payload.get("jti")?.as_str()?.parse().ok()?;
         (Duration::from_secs(payload.get("exp")?.as_u64()?) > now).then_some(serial)
     }
-}
-
-pub(super) fn jwt(mac: &Hmac<Sha256>, payload: &Value) -> String {
-    let [header, payload] =
-        [&json!({ "alg": "HS256", "typ": "JWT" }), payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
-    let signed = format!("{header}.{payload}");
-    let tag = BASE64_URL_SAFE_NO_PAD.encode(mac.clone().chain_update(&signed).finalize().into_bytes());
-    format!("{signed}.{tag}")
-}
-
-pub(super) fn json_response(status: StatusCode, body: &Value) -> VendorResponse {
-    let mut response = VendorResponse::new(Full::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-pub(super) fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
-    HeaderValue::from_str(text).map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "header"))
-}
-
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// What follows the scheme in `Authorization`.
-pub(super) fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
-    let (named, rest) = text(headers, &AUTHORIZATION)?.split_once(' ')?;
-    named.eq_ignore_ascii_case(scheme).then_some(rest.trim())
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {

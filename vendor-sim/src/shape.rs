@@ -1,6 +1,6 @@
 //! Is this request the one that a call of a profile sends? And if so, what stands in it where the profile says `${name}`?
 
-use crate::testing::responses::authorization;
+use crate::responses::authorization;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{Basic, Body, Call, JsonTemplate, Part, Template};
@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 use url::Url;
 
 /// What stood where, by name.
-pub(super) type Filled = BTreeMap<String, String>;
+pub(crate) type Filled = BTreeMap<String, String>;
 
 /// Stands for a name in a URL that is parsed; nothing else begins so.
 const NAME: &str = "bootseal-name-";
 
 /// Whether the request goes where `call` goes, and with its method; if so, what stood in the URL.
-pub(super) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
+pub(crate) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
     if head.method.as_str() != call.method {
         return None;
     }
@@ -62,7 +62,7 @@ pub(super) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
 ///
 /// # Errors
 /// What is not as the profile says, in words that hold no value.
-pub(super) fn read(call: &Call, head: &Parts, body: &[u8], mut filled: Filled) -> Result<Filled, String> {
+pub(crate) fn read(call: &Call, head: &Parts, body: &[u8], mut filled: Filled) -> Result<Filled, String> {
     match &call.body {
         Body::Json(json) => {
             let found: Value = serde_json::from_slice(body).map_err(|_| "its body is not JSON")?;
@@ -99,7 +99,7 @@ pub(super) fn read(call: &Call, head: &Parts, body: &[u8], mut filled: Filled) -
 }
 
 /// What stood in these headers.
-pub(super) fn read_headers(
+pub(crate) fn read_headers(
     templates: &[(String, Template)],
     headers: &HeaderMap,
     filled: &mut Filled,

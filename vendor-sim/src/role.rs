@@ -1,129 +1,25 @@
-//! What would the vendor of this profile answer? A vendor made up from the profile itself: the same paths, shapes, token and expiry, on
-//! loopback, for who develops against it without credentials. Every user and every password is let in.
-//!
-//! A one-time code is not checked, nor is a client certificate. What is neither of the profile's calls to log in is a call with the token.
+//! The part that an imitated vendor plays: which step of the profile a request is, the sessions, and the response.
 
-use crate::testing::responses::{Refusal, Responses, VendorResponse, header_value, json_response, jwt};
-use crate::testing::server::Server;
-use crate::testing::shape::{Filled, goes_to, read, read_headers};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bootseal_core::{Call, Capture, Expiry, Field, Part, Profile, ResponsePlace, Test, Unit, When};
-use bytes::Bytes;
+use crate::behaviour::{Behaviour, Served};
+use crate::draft::{Draft, put, random, say, words, written_path};
+use crate::responses::{Refusal, Responses, VendorResponse, json_response, jwt};
+use crate::shape::{Filled, goes_to, read, read_headers};
+use bootseal_core::{Call, Capture, Expiry, Field, Profile, ResponsePlace, Unit};
 use hmac::{Hmac, KeyInit};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
-use http_body_util::Full;
-use serde_json::{Value, json};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
 use sha2::Sha256;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Sessions, and answers of `before`, that are remembered; older ones are as if they had ended.
+/// The sessions, and the responses of `before`, that are remembered; older ones are as if they had ended.
 const REMEMBERED: usize = 1_000;
 
-/// How an [`Imitation`] behaves.
-///
-/// ```
-/// use bootseal::testing::Behaviour;
-/// use std::time::Duration;
-/// let moody = Behaviour { revoke_every: Some(Duration::from_secs(30)), ..Behaviour::default() };
-/// assert!(!moody.refuse && !moody.down);
-/// ```
-#[derive(Clone, Default)]
-pub struct Behaviour {
-    /// How long tokens live; `None`: what the profile says, else 15 minutes.
-    pub lifetime: Option<Duration>,
-    /// All tokens given out so far are no longer good each time so much has passed.
-    pub revoke_every: Option<Duration>,
-    /// Logins are refused; tokens stay good.
-    pub refuse: bool,
-    /// Everything is answered 503.
-    pub down: bool,
-    /// Every answer waits.
-    pub slow: Duration,
-    /// Told of each request that was answered.
-    pub listener: Option<Arc<dyn Fn(Served) + Send + Sync>>,
-}
-
-impl std::fmt::Debug for Behaviour {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Behaviour { lifetime, revoke_every, refuse, down, slow, listener: _ } = self;
-        write!(f, "Behaviour {{ {lifetime:?}, {revoke_every:?}, refuse: {refuse}, down: {down}, slow: {slow:?} }}")
-    }
-}
-
-/// A request that was answered, with nothing in it that could be a secret.
-///
-/// ```
-/// use bootseal::testing::Served;
-/// fn line(served: &Served) -> String {
-///     format!("{} {} {} {}", served.method, served.path, served.status, served.what)
-/// }
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Served {
-    /// The method.
-    pub method: String,
-    /// The path without its query; of a call of the profile as the profile writes it, with its `${names}`.
-    pub path: String,
-    /// The status of the answer.
-    pub status: u16,
-    /// What the request was, and what was wrong with it.
-    pub what: String,
-}
-
-/// A vendor made up from a profile, which answers on loopback until it is dropped.
-///
-/// ```
-/// # use bootseal::testing::{Behaviour, Imitation};
-/// let profile = "[acme.login]\nurl = \"https://api.acme.example/login\"\njson = { user = \"${username}\", pin = \"${password}\" }\n";
-/// let values = [("acme.username", "any"), ("acme.password", "thing")];
-/// let theirs = bootseal::testing::vault(values, profile)?.token_source("acme")?.profile().clone();
-/// let vendor = Imitation::start(&theirs, ([127, 0, 0, 1], 0).into(), Behaviour::default())?;
-///
-/// // The same profile, at this address.
-/// let here = profile.replace("https://api.acme.example", vendor.origin());
-/// let token = bootseal::testing::vault(values, &here)?.token_source("acme")?.token_blocking()?;
-/// assert_eq!(token.lifetime().as_secs().div_ceil(60), 15);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Imitation {
-    server: Server,
-}
-
-impl Imitation {
-    /// Starts one at `address`, in clear.
-    ///
-    /// # Errors
-    /// Where the port cannot be had, or no thread or randomness.
-    ///
-    /// See the example of [`Imitation`].
-    pub fn start(profile: &Profile, address: SocketAddr, behaviour: Behaviour) -> io::Result<Imitation> {
-        let (server, _) = Server::start(address, None, |origin| Role::new(profile.clone(), origin, behaviour))?;
-        Ok(Imitation { server })
-    }
-
-    /// `http://127.0.0.1:` and the port.
-    ///
-    /// See the example of [`Imitation`].
-    pub fn origin(&self) -> &str {
-        self.server.origin()
-    }
-}
-
-impl std::fmt::Debug for Imitation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Imitation({})", self.server.origin())
-    }
-}
-
-struct Role {
+pub(crate) struct Role {
     profile: Profile,
     origin: String,
     behaviour: Behaviour,
@@ -177,7 +73,7 @@ impl Responses for Role {
 }
 
 impl Role {
-    fn new(profile: Profile, origin: String, behaviour: Behaviour) -> io::Result<Role> {
+    pub(crate) fn new(profile: Profile, origin: String, behaviour: Behaviour) -> io::Result<Role> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let mac = Hmac::new_from_slice(&key).map_err(io::Error::other)?;
@@ -498,125 +394,6 @@ impl Role {
     }
 }
 
-/// An answer in the making.
-struct Draft {
-    json: Value,
-    /// Instead of the JSON, with its content type.
-    whole: Option<(String, &'static str)>,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl Draft {
-    fn new() -> Draft {
-        Draft { json: json!({}), whole: None, headers: Vec::new() }
-    }
-
-    /// Puts something new where each of `captures` looks, and says what.
-    fn capture(&mut self, captures: &[Capture]) -> Result<Filled, Refusal> {
-        let mut given = Filled::new();
-        for capture in captures {
-            let value = random()?;
-            self.place(&capture.place, json!(value), None)?;
-            given.insert(capture.name.clone(), value);
-        }
-        Ok(given)
-    }
-
-    fn place(&mut self, place: &ResponsePlace, value: Value, max_age: Option<u64>) -> Result<(), Refusal> {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        match place {
-            ResponsePlace::Json(pointer) => put(&mut self.json, pointer, value),
-            ResponsePlace::Header(name) => {
-                let name = HeaderName::try_from(name.as_str());
-                let name = name.map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "a header's name"))?;
-                self.headers.push((name, header_value(&text)?));
-            }
-            ResponsePlace::Cookie(name) => {
-                let age = max_age.map_or(String::new(), |age| format!("; Max-Age={age}"));
-                self.headers.push((SET_COOKIE, header_value(&format!("{name}={text}; Path=/; HttpOnly{age}"))?));
-            }
-            ResponsePlace::BodyJsonString => self.whole = Some((json!(text).to_string(), "application/json")),
-            _ => self.whole = Some((text, "text/plain")),
-        }
-        Ok(())
-    }
-
-    fn response(self, status: StatusCode) -> VendorResponse {
-        let mut response = match self.whole {
-            None => json_response(status, &self.json),
-            Some((body, kind)) => {
-                let mut response = VendorResponse::new(Full::from(Bytes::from(body)));
-                *response.status_mut() = status;
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-                response
-            }
-        };
-        if status.is_redirection() {
-            response.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
-        }
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in self.headers {
-            response.headers_mut().append(name, value);
-        }
-        response
-    }
-}
-
 fn error_response(status: StatusCode, error: &str) -> VendorResponse {
     json_response(status, &json!({ "error": error }))
-}
-
-/// Writes `value` where `pointer` points, and makes the objects on the way.
-fn put(at: &mut Value, pointer: &str, value: Value) {
-    let Some(rest) = pointer.strip_prefix('/') else {
-        *at = value;
-        return;
-    };
-    let (step, _) = rest.split_once('/').unwrap_or((rest, ""));
-    let key = step.replace("~1", "/").replace("~0", "~");
-    if !at.is_object() {
-        *at = json!({});
-    }
-    if let Value::Object(object) = at {
-        put(object.entry(key).or_insert(Value::Null), &rest[step.len()..], value);
-    }
-}
-
-/// Makes a condition of the profile true.
-fn say(json: &mut Value, when: &When) {
-    let value = match &when.test {
-        Test::Present => json!(true),
-        Test::Equals(text) => match text.as_str() {
-            "true" => json!(true),
-            "false" => json!(false),
-            text => text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
-        },
-        Test::Contains(text) => json!(text),
-    };
-    put(json, &when.pointer, value);
-}
-
-fn random() -> Result<String, Refusal> {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "no random numbers"))?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// The path of a call as the profile writes it.
-fn written_path(call: &Call) -> String {
-    let piece = |part: &Part| match part {
-        Part::Text(text) => text.clone(),
-        Part::Name(name) => format!("${{{name}}}"),
-    };
-    let text: String = call.url.parts().iter().map(piece).collect();
-    let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
-    path.unwrap_or_else(|| "/".into()).split('?').next().unwrap_or("/").to_owned()
-}
-
-fn words(lifetime: Duration) -> String {
-    match (lifetime.as_secs(), lifetime.subsec_millis()) {
-        (0, milliseconds) => format!("{milliseconds} ms"),
-        (seconds, _) if seconds % 60 == 0 && seconds >= 120 => format!("{} min", seconds / 60),
-        (seconds, _) => format!("{seconds} s"),
-    }
 }

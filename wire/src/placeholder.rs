@@ -2,8 +2,7 @@
 //! writes, so that no buffer, pool, copy or trace of an HTTP library ever holds it.
 
 use crate::error::{Error, Result};
-use bootseal_core::{Kind, Secret};
-use bootseal_memory::Exposed;
+use bootseal_memory::{Exposed, Secret};
 use http::HeaderValue;
 use memchr::memmem::Finder;
 use std::collections::HashMap;
@@ -32,10 +31,10 @@ pub(crate) struct Placeholders {
 
 impl Placeholders {
     /// # Errors
-    /// [`Kind::Io`] where the system gives no random bytes.
+    /// [`Error::System`] when the system gives no random bytes.
     pub(crate) fn new() -> Result<Placeholders> {
         let mut prefix = [0; PREFIX];
-        getrandom::fill(&mut prefix).map_err(|error| Error::new(Kind::Io, format!("no random bytes: {error}")))?;
+        getrandom::fill(&mut prefix).map_err(|error| Error::System(format!("no random bytes: {error}")))?;
         // About 99 bits.
         prefix = prefix.map(|byte| DIGITS[usize::from(byte) % DIGITS.len()]);
         prefix[0] = FIRST;
@@ -105,7 +104,7 @@ impl StandIn {
 
     pub(crate) fn header(&self) -> Result<HeaderValue> {
         let value = HeaderValue::from_bytes(&self.text());
-        let mut value = value.map_err(|_| Error::new(Kind::Io, "a placeholder is no header"))?;
+        let mut value = value.map_err(|_| Error::Unusable("a placeholder is not valid in a header".into()))?;
         value.set_sensitive(true);
         Ok(value)
     }

@@ -16,7 +16,7 @@
 //! [`Vendor::keep_tokens`] says so, but a test that scans memory should have its vendor in another process.
 //!
 //! ```
-//! use bootseal::testing::Vendor;
+//! use bootseal_vendor_sim::Vendor;
 //! use std::io::{Read, Write};
 //!
 //! let vendor = Vendor::start_plain()?;
@@ -32,9 +32,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::login::http_transport::{HTTP_1, HTTP_2};
-use crate::testing::responses::State;
-use crate::testing::server::Server;
+use crate::certificate::certified;
+use crate::server::Server;
+use crate::state::{Seen, State};
 use hmac::Mac;
 use http::StatusCode;
 use std::io;
@@ -48,7 +48,7 @@ use tokio_rustls::TlsAcceptor;
 /// Its one user is `quickstart` with the password `open sesame`, until [`Vendor::with_user`] adds others.
 ///
 /// ```
-/// # use bootseal::testing::Vendor;
+/// # use bootseal_vendor_sim::Vendor;
 /// let vendor = Vendor::start()?;
 /// vendor.down(true); // and the application under test should now report that it waits
 /// assert_eq!(vendor.logins(), 0);
@@ -60,32 +60,6 @@ pub struct Vendor {
     ca_pem: String,
 }
 
-/// One request that arrived, without anything in it that could be a secret.
-///
-/// ```
-/// # use bootseal::testing::{Seen, Vendor};
-/// # let vendor = Vendor::start_plain()?;
-/// let had_token = |seen: &Seen| seen.headers.iter().any(|name| name == "authorization");
-/// assert!(!vendor.seen().iter().any(had_token));
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Seen {
-    /// The method, such as `POST`.
-    pub method: String,
-    /// The path without its query.
-    pub path: String,
-    /// The names of the headers in lower case, sorted, each once. Their values are not kept, but for the next two.
-    pub headers: Vec<String>,
-    /// The value of `Content-Type`.
-    pub content_type: Option<String>,
-    /// The value of `User-Agent`.
-    pub user_agent: Option<String>,
-    /// The bytes of the body, counted and not kept.
-    pub body_len: usize,
-}
-
 impl Vendor {
     /// Starts a vendor that speaks TLS, under a certificate for `127.0.0.1`, `::1` and `localhost` made for it alone.
     ///
@@ -95,7 +69,7 @@ impl Vendor {
     /// Where no port, thread, randomness or certificate can be had.
     ///
     /// ```
-    /// let vendor = bootseal::testing::Vendor::start()?;
+    /// let vendor = bootseal_vendor_sim::Vendor::start()?;
     /// assert!(vendor.url("/login").starts_with("https://127.0.0.1:"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -110,7 +84,7 @@ impl Vendor {
     /// Where no port, thread or randomness can be had.
     ///
     /// ```
-    /// let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert!(vendor.url("/login").starts_with("http://127.0.0.1:"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -127,7 +101,7 @@ impl Vendor {
     /// Adds a user, or gives one another password. Only a keyed hash of the password is kept.
     ///
     /// ```
-    /// let vendor = bootseal::testing::Vendor::start_plain()?.with_user("acme", "correct horse");
+    /// let vendor = bootseal_vendor_sim::Vendor::start_plain()?.with_user("acme", "correct horse");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn with_user(self, name: &str, password: &str) -> Vendor {
@@ -139,7 +113,7 @@ impl Vendor {
     /// The address of a path, with or without its leading `/`.
     ///
     /// ```
-    /// let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert_eq!(vendor.url("orders"), vendor.url("/orders"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -152,7 +126,7 @@ impl Vendor {
     /// Its private key is gone since the start: nothing else can be signed with it.
     ///
     /// ```
-    /// let vendor = bootseal::testing::Vendor::start()?;
+    /// let vendor = bootseal_vendor_sim::Vendor::start()?;
     /// assert!(vendor.ca_pem().starts_with("-----BEGIN CERTIFICATE-----"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -165,8 +139,8 @@ impl Vendor {
     /// A JWT counts whole seconds, so that its `exp` is rounded up; `expires_in` never promises more than that.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// vendor.life(std::time::Duration::from_secs(2));
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
+    /// vendor.lifetime(std::time::Duration::from_secs(2));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn lifetime(&self, lifetime: Duration) {
@@ -176,7 +150,7 @@ impl Vendor {
     /// Answers 401 to every token issued so far; the next login gets a good one.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// vendor.revoke_all();
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -188,7 +162,7 @@ impl Vendor {
     /// Answers 401 to logins, as if every password had changed; tokens stay good.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// vendor.refuse(true);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -199,7 +173,7 @@ impl Vendor {
     /// Answers 503 to everything, without `Retry-After`.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// vendor.down(true);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -210,7 +184,7 @@ impl Vendor {
     /// Lets every answer wait. A request is counted when it arrives, and judged when it is answered.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// vendor.slow(std::time::Duration::from_millis(300));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -223,7 +197,7 @@ impl Vendor {
     /// A number that ends no exchange (below 200 or above 999) is answered as 500.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// vendor.reject_calls_with(Some(429));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -238,7 +212,7 @@ impl Vendor {
     /// A text that cannot stand in a header is answered as 500.
     ///
     /// ```
-    /// # use bootseal::testing::Vendor;
+    /// # use bootseal_vendor_sim::Vendor;
     /// let (vendor, other) = (Vendor::start()?, Vendor::start()?);
     /// vendor.redirect_calls_to(Some(other.url("/orders"))); // does the token follow to another origin?
     /// # Ok::<(), std::io::Error>(())
@@ -250,7 +224,7 @@ impl Vendor {
     /// Keeps the tokens that are issued from now on, in clear, for [`Vendor::tokens`].
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// vendor.keep_tokens();
     /// assert!(vendor.tokens().is_empty());
     /// # Ok::<(), std::io::Error>(())
@@ -262,7 +236,7 @@ impl Vendor {
     /// The tokens issued since [`Vendor::keep_tokens`], for a test that looks for them where they must not be.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert!(vendor.tokens().is_empty()); // unless it was told to, it keeps none
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -273,7 +247,7 @@ impl Vendor {
     /// The logins that arrived, whatever they were answered.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert_eq!(vendor.logins(), 0);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -284,7 +258,7 @@ impl Vendor {
     /// The logins that were answered 401: those that bring an account nearer to its lock.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert_eq!(vendor.refused_logins(), 0);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -295,7 +269,7 @@ impl Vendor {
     /// The calls that arrived, to any address of the table above but the logins.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert_eq!(vendor.calls(), 0);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -306,7 +280,7 @@ impl Vendor {
     /// The calls that were not let through, for their token or because the vendor was told so.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert_eq!(vendor.rejected_calls(), 0);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -317,7 +291,7 @@ impl Vendor {
     /// The requests in the order of their arrival; the first 10,000, logins and unknown addresses among them.
     ///
     /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
+    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// assert!(vendor.seen().is_empty());
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -332,45 +306,11 @@ impl std::fmt::Debug for Vendor {
     }
 }
 
-/// A CA, a certificate signed by it, and the CA again as PEM.
-fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send + Sync>> {
-    use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
-    let dated = |names: &[&str], title: &str| {
-        let mut params =
-            rcgen::CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
-        params.distinguished_name.push(DnType::CommonName, title);
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2050, 1, 1);
-        Ok::<_, rcgen::Error>(params)
-    };
-    let mut ca = dated(&[], "Bootseal test vendor CA")?;
-    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let ca_key = rcgen::KeyPair::generate()?;
-    let ca_pem = ca.self_signed(&ca_key)?.pem();
-
-    let mut leaf = dated(&["127.0.0.1", "::1", "localhost"], "Bootseal test vendor")?;
-    leaf.is_ca = IsCa::ExplicitNoCa;
-    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.use_authority_key_identifier_extension = true; // OpenSSL's strict mode, Python's default, asks for it
-    let leaf_key = rcgen::KeyPair::generate()?;
-    let leaf = leaf.signed_by(&leaf_key, &rcgen::Issuer::new(ca, ca_key))?;
-
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
-    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key.into())?;
-    config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
-    Ok((TlsAcceptor::from(Arc::new(config)), ca_pem))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::server::BODY_LIMIT;
     use super::*;
+    use crate::server::BODY_LIMIT;
     use reqwest::{Client, RequestBuilder};
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     use serde_json::{Value, json};

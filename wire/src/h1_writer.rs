@@ -1,17 +1,18 @@
 //! How does a secret get into a request at last? The writer between HTTP and TLS puts its bytes in the placeholder's place, straight from
 //! the guarded page; everything else it writes as it is given, whatever the cuts between writes.
 
-use crate::wire::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
+use crate::io::read_from_below;
+use crate::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
 use bootseal_memory::Exposed;
 use smallvec::SmallVec;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
 /// A connection on which placeholders become what they stand for.
-pub(crate) struct Writer<T> {
+pub(crate) struct H1SecretWriter<T> {
     below: T,
     placeholders: Arc<Placeholders>,
     /// What was taken from the caller, and may be the beginning of a placeholder.
@@ -61,9 +62,9 @@ const USUAL: usize = 6;
 
 const NOTHING: Held = Held { bytes: [0; LENGTH], len: 0 };
 
-impl<T> Writer<T> {
-    pub(crate) fn new(below: T, placeholders: Arc<Placeholders>) -> Writer<T> {
-        Writer { below, placeholders, held: NOTHING, rest: None }
+impl<T> H1SecretWriter<T> {
+    pub(crate) fn new(below: T, placeholders: Arc<Placeholders>) -> H1SecretWriter<T> {
+        H1SecretWriter { below, placeholders, held: NOTHING, rest: None }
     }
 
     /// What it writes to, for what needs no placeholders.
@@ -185,7 +186,7 @@ impl What<'_> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> Writer<T> {
+impl<T: AsyncWrite + Unpin> H1SecretWriter<T> {
     fn write_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = &mut self.rest {
             let bytes = match &rest.what {
@@ -217,7 +218,7 @@ impl<T: AsyncWrite + Unpin> Writer<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Writer<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for H1SecretWriter<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
@@ -270,18 +271,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Writer<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Writer<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.below).poll_read(cx, into)
-    }
-}
+read_from_below!(H1SecretWriter);
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
-    use crate::wire::placeholder::StandIn;
-    use bootseal_core::Secret;
+    use crate::placeholder::StandIn;
+    use bootseal_memory::Secret;
     use proptest::prelude::*;
 
     /// Takes as many bytes as the next number says, and is not ready where that is 0.
@@ -328,7 +325,8 @@ mod tests {
         together: usize,
         takes: &[usize],
     ) -> Vec<u8> {
-        let mut writer = Writer::new(Short { takes: takes.to_vec(), at: 0, got: Vec::new() }, placeholders.clone());
+        let mut writer =
+            H1SecretWriter::new(Short { takes: takes.to_vec(), at: 0, got: Vec::new() }, placeholders.clone());
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let (mut at, mut cut) = (0, 0);
         while at < stream.len() {

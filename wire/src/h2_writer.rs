@@ -1,7 +1,8 @@
 //! How does a secret get into an HTTP/2 request? There a header is a compressed string in a frame: the placeholder's is found by its
 //! Huffman code, and replaced by the secret as a literal that is never indexed (RFC 7541 §6.2.3); the frame's length follows.
 
-use crate::wire::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
+use crate::io::read_from_below;
+use crate::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
 use bootseal_memory::Exposed;
 use memchr::memmem::Finder;
 use std::collections::VecDeque;
@@ -10,7 +11,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
 /// What a client sends first (RFC 9113 §3.4).
 const PREFACE: usize = 24;
@@ -29,7 +30,7 @@ const _: () =
 const LENGTH_BYTE: u8 = 0x80 | CODE as u8;
 
 /// A connection of HTTP/2 on which placeholders become what they stand for.
-pub(crate) struct FrameWriter<T> {
+pub(crate) struct H2SecretWriter<T> {
     below: T,
     placeholders: Arc<Placeholders>,
     find: Finder<'static>,
@@ -74,10 +75,10 @@ impl Unwritten {
     }
 }
 
-impl<T> FrameWriter<T> {
-    pub(crate) fn new(below: T, placeholders: Arc<Placeholders>) -> FrameWriter<T> {
+impl<T> H2SecretWriter<T> {
+    pub(crate) fn new(below: T, placeholders: Arc<Placeholders>) -> H2SecretWriter<T> {
         let find = Finder::new(&huffman_prefix(&placeholders.prefix)).into_owned();
-        FrameWriter {
+        H2SecretWriter {
             below,
             placeholders,
             find,
@@ -201,7 +202,7 @@ impl<T> FrameWriter<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> FrameWriter<T> {
+impl<T: AsyncWrite + Unpin> H2SecretWriter<T> {
     /// Writes the queue, and behind it of `given`, whose first `taken` bytes are in the queue, what goes on as it is. Returns how many bytes
     /// of `given` went out behind it.
     fn write(&mut self, cx: &mut Context<'_>, given: &[IoSlice<'_>], taken: usize) -> Poll<io::Result<usize>> {
@@ -252,7 +253,7 @@ fn push_length(into: &mut Vec<u8>, length: usize) {
     into.push(rest as u8);
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for FrameWriter<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
@@ -299,24 +300,20 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FrameWriter<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for FrameWriter<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.below).poll_read(cx, into)
-    }
-}
+read_from_below!(H2SecretWriter);
 
 #[cfg(test)]
-#[cfg(feature = "testing")]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use bootseal_core::Secret;
+    use bootseal_memory::Secret;
     use bytes::Bytes;
     use http::{Request, Response};
     use http_body_util::{BodyExt, Full};
     use hyper::body::Incoming;
     use hyper_util::rt::{TokioExecutor, TokioIo};
     use std::convert::Infallible;
+    use tokio::io::{AsyncRead, ReadBuf};
 
     /// What arrives, as a body: the headers that carry secrets, and the body that was sent.
     async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -379,7 +376,7 @@ mod tests {
             server.max_header_list_size(1 << 20);
             tokio::spawn(server.serve_connection(TokioIo::new(theirs), hyper::service::service_fn(echo)));
             let placeholders = Arc::new(Placeholders::new().unwrap());
-            let ours = FrameWriter::new(ours, placeholders.clone());
+            let ours = H2SecretWriter::new(ours, placeholders.clone());
             let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(ours));
             let (sender, connection) = handshake.await.unwrap();
             tokio::spawn(connection);

@@ -1,8 +1,7 @@
-//! On which connection does a call go? On the newest whose last answer has come in, else on a new one.
+//! The connection pool: a request takes the newest connection whose last response has ended, or a new one.
 
-use crate::error::Error;
-use crate::wire::connect::Connector;
-use bootseal_core::Kind;
+use crate::connect::{Connected, Connector};
+use crate::error::{Error, Result};
 use http::header::{Entry, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, uri};
@@ -15,7 +14,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-type Boxed = Box<dyn std::error::Error + Send + Sync>;
+/// tokio's timers cannot wait longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The connections of one client.
 pub(crate) struct Pool(Arc<Inner>);
@@ -24,23 +24,24 @@ struct Inner {
     connector: Connector,
     idle_per_host: usize,
     idle_for: Duration,
-    kept: Mutex<IdleConnections>,
+    idle: Mutex<IdleConnections>,
 }
 
 #[derive(Default)]
 struct IdleConnections {
-    /// None is ever taken out: a profile has few.
+    /// No host is ever taken out, so that its index stays the same: a profile has few.
     hosts: Vec<Host>,
-    /// Ends what was idle for too long.
+    /// Closes connections that were idle for too long.
     reaper: Option<JoinHandle<()>>,
 }
 
 struct Host {
     origin: Origin,
+    /// The value of `Host` in HTTP/1.1.
     name: Option<HeaderValue>,
-    /// The newest last.
-    idle: VecDeque<(http1::SendRequest<reqwest::Body>, Instant)>,
-    /// All calls go on one, which was last asked for then.
+    /// Idle HTTP/1.1 connections and since when, the newest last. One whose response is still being read is here too, and not ready.
+    http1: VecDeque<(http1::SendRequest<reqwest::Body>, Instant)>,
+    /// The one HTTP/2 connection, which all requests share, and when it was last asked for.
     http2: Option<(http2::SendRequest<reqwest::Body>, Instant)>,
 }
 
@@ -51,61 +52,57 @@ struct Origin {
 }
 
 enum Connection {
-    /// With the place of its host, and that one's name.
-    Http1(http1::SendRequest<reqwest::Body>, usize, Option<HeaderValue>),
+    Http1 {
+        sender: http1::SendRequest<reqwest::Body>,
+        /// Its host's index in [`IdleConnections::hosts`].
+        host: usize,
+        name: Option<HeaderValue>,
+    },
     Http2(http2::SendRequest<reqwest::Body>),
-}
-
-/// Why nothing came back.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    Ours(Error),
-    /// No byte of the call was sent.
-    Connect(Boxed),
-    Http(hyper::Error),
 }
 
 impl Pool {
     pub(crate) fn new(connector: Connector, idle_per_host: usize, idle_for: Duration) -> Pool {
         let idle_per_host = if idle_for.is_zero() { 0 } else { idle_per_host };
-        Pool(Arc::new(Inner { connector, idle_per_host, idle_for, kept: Mutex::default() }))
+        Pool(Arc::new(Inner { connector, idle_per_host, idle_for, idle: Mutex::default() }))
     }
 
-    /// Sends `request`, which it takes out of its place: what is passed on by value is copied at each step. Where a connection turns out to have
-    /// been closed before any of it was written, it goes on another.
-    pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<Incoming>, Failed> {
+    /// Sends `request` and takes it out of its place: what is passed on by value would be copied at each step. When a connection turns
+    /// out to have been closed before a byte of the request was written, the request goes on another.
+    pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<Incoming>> {
         let uri = request.uri();
         let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
-            return Err(Failed::Ours(Error::new(Kind::Usage, "the call's URL has no scheme and host")));
+            return Err(Error::Unusable("the request's URL has no scheme and host".into()));
         };
         let origin = Origin { scheme, authority };
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-        // As HTTP/1.1 asks: by the path, the host in a header (RFC 9112 §3.2.1).
+        // HTTP/1.1 names the path here and the host in a header (RFC 9112 §3.2.1).
         *request.uri_mut() = Uri::from(path);
         loop {
             let (connection, reused) = match self.0.take(&origin) {
                 Some(connection) => (connection, true),
-                // On the heap, as what is rare: room for it would be made, and moved, for each call.
+                // On the heap, since it is rare: room for it would be made, and moved, for each request.
                 None => Box::pin(self.connect(&origin)).await?,
             };
             let mut refused = match connection {
-                Connection::Http1(mut connection, host, name) => {
+                Connection::Http1 { mut sender, host, name } => {
                     if let (Entry::Vacant(place), Some(name)) = (request.headers_mut().entry(HOST), name) {
                         place.insert(name);
                     }
-                    match connection.try_send_request(std::mem::take(request)).await {
+                    match sender.try_send_request(std::mem::take(request)).await {
                         Ok(response) => {
-                            self.0.keep(connection, host);
+                            self.0.keep(sender, host);
                             return Ok(response);
                         }
                         Err(refused) => refused,
                     }
                 }
-                Connection::Http2(mut connection) => {
+                Connection::Http2(mut sender) => {
+                    // HTTP/2 has scheme and host in the URI again.
                     if let Some(path) = request.uri().path_and_query().filter(|_| request.uri().authority().is_none()) {
                         *request.uri_mut() = origin.with_path(path.clone())?;
                     }
-                    match connection.try_send_request(std::mem::take(request)).await {
+                    match sender.try_send_request(std::mem::take(request)).await {
                         Ok(response) => return Ok(response),
                         Err(refused) => refused,
                     }
@@ -113,88 +110,85 @@ impl Pool {
             };
             match refused.take_message() {
                 Some(unsent) if reused => *request = unsent,
-                _ => return Err(Failed::Http(refused.into_error())),
+                _ => return Err(Error::Exchange(refused.into_error())),
             }
         }
     }
 
-    /// A connection, and whether it was there already.
-    async fn connect(&self, origin: &Origin) -> Result<(Connection, bool), Failed> {
-        let to = origin.with_path(PathAndQuery::from_static("/"))?;
-        let link = self.0.connector.connect(to).await.map_err(Failed::Connect)?;
-        let failed = |error: hyper::Error| Failed::Connect(error.into());
-        let is_http2 = link.is_http2();
-        let link = TokioIo::new(link);
-        if !is_http2 {
-            let (connection, driven) = http1::handshake(link).await.map_err(failed)?;
-            tokio::spawn(driven.with_upgrades());
-            let mut kept = self.0.kept();
-            self.keep_reaping(&mut kept);
-            let at = kept.host(origin);
-            return Ok((Connection::Http1(connection, at, kept.hosts[at].name.clone()), false));
+    /// A new connection; or an HTTP/2 connection that another request made meanwhile, and `true`.
+    async fn connect(&self, origin: &Origin) -> Result<(Connection, bool)> {
+        let Connected { stream, http2 } =
+            self.0.connector.connect(origin.with_path(PathAndQuery::from_static("/"))?).await?;
+        let failed = |error: hyper::Error| Error::Connect(error.into());
+        let stream = TokioIo::new(stream);
+        if !http2 {
+            let (sender, driver) = http1::handshake(stream).await.map_err(failed)?;
+            tokio::spawn(driver.with_upgrades());
+            let mut idle = self.0.idle();
+            self.keep_reaping(&mut idle);
+            let host = idle.host(origin);
+            let name = idle.hosts[host].name.clone();
+            return Ok((Connection::Http1 { sender, host, name }, false));
         }
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        let (connection, driven) = builder.timer(TokioTimer::new()).handshake(link).await.map_err(failed)?;
-        let mut kept = self.0.kept();
-        self.keep_reaping(&mut kept);
-        let at = kept.host(origin);
-        let host = &mut kept.hosts[at];
+        let (sender, driver) = builder.timer(TokioTimer::new()).handshake(stream).await.map_err(failed)?;
+        let mut idle = self.0.idle();
+        self.keep_reaping(&mut idle);
+        let host = idle.host(origin);
+        let host = &mut idle.hosts[host];
         match &host.http2 {
-            // Another call was faster: this connection is not needed.
             Some((other, _)) if !other.is_closed() => Ok((Connection::Http2(other.clone()), true)),
             _ => {
-                tokio::spawn(driven);
-                host.http2 = Some((connection.clone(), Instant::now()));
-                Ok((Connection::Http2(connection), false))
+                tokio::spawn(driver);
+                host.http2 = Some((sender.clone(), Instant::now()));
+                Ok((Connection::Http2(sender), false))
             }
         }
     }
 
-    /// Here, for a connection may come back where there is no runtime.
-    fn keep_reaping(&self, kept: &mut IdleConnections) {
-        if kept.reaper.as_ref().is_none_or(JoinHandle::is_finished) {
-            kept.reaper = Some(tokio::spawn(reap(Arc::downgrade(&self.0), self.0.idle_for)));
+    /// Starts the reaper if it is not running. It is started here because a connection may come back where there is no runtime.
+    fn keep_reaping(&self, idle: &mut IdleConnections) {
+        if idle.reaper.as_ref().is_none_or(JoinHandle::is_finished) {
+            idle.reaper = Some(tokio::spawn(reap(Arc::downgrade(&self.0), self.0.idle_for)));
         }
     }
 }
 
-/// Ends, time and again, what was idle for so long; until there is no pool any more.
+/// Closes connections that have been idle for `idle_for`, until the pool is gone.
 async fn reap(pool: Weak<Inner>, idle_for: Duration) {
-    // As long as tokio's timers can wait.
-    let most = Duration::from_secs(365 * 24 * 60 * 60);
-    let mut next = Instant::now() + idle_for.min(most);
+    let mut next = Instant::now() + idle_for.min(LONGEST_WAIT);
     loop {
         tokio::time::sleep_until(next).await;
         let Some(pool) = pool.upgrade() else { return };
         let now = Instant::now();
-        let oldest = pool.kept().end_idle(now.checked_sub(idle_for));
-        next = oldest.unwrap_or(now) + idle_for.min(most);
+        let oldest = pool.idle().close_idle(now.checked_sub(idle_for));
+        next = oldest.unwrap_or(now) + idle_for.min(LONGEST_WAIT);
     }
 }
 
 impl IdleConnections {
-    /// The place of a host.
+    /// The index of a host, which is added if it is new.
     fn host(&mut self, origin: &Origin) -> usize {
         match self.hosts.iter().position(|host| host.origin == *origin) {
             Some(at) => at,
             None => {
-                let name = origin.name();
-                self.hosts.push(Host { origin: origin.clone(), name, idle: VecDeque::new(), http2: None });
+                let name = origin.host_header();
+                self.hosts.push(Host { origin: origin.clone(), name, http1: VecDeque::new(), http2: None });
                 self.hosts.len() - 1
             }
         }
     }
 
-    /// Drops what is idle since `since` or longer; since when the longest of the rest is.
-    fn end_idle(&mut self, since: Option<Instant>) -> Option<Instant> {
+    /// Drops connections that have been idle since `since` or longer. Returns since when the oldest of the others has been idle.
+    fn close_idle(&mut self, since: Option<Instant>) -> Option<Instant> {
         let old = |idle: Instant| since.is_some_and(|since| idle <= since);
         let mut oldest: Option<Instant> = None;
         for host in &mut self.hosts {
-            let ended = host.idle.iter().take_while(|(_, idle)| old(*idle)).count();
-            host.idle.drain(..ended);
+            let closed = host.http1.iter().take_while(|(_, idle)| old(*idle)).count();
+            host.http1.drain(..closed);
             host.http2.take_if(|(_, idle)| old(*idle));
             let left =
-                host.idle.front().map(|(_, idle)| *idle).into_iter().chain(host.http2.as_ref().map(|(_, idle)| *idle));
+                host.http1.front().map(|(_, idle)| *idle).into_iter().chain(host.http2.as_ref().map(|(_, idle)| *idle));
             oldest = oldest.into_iter().chain(left).min();
         }
         oldest
@@ -202,37 +196,37 @@ impl IdleConnections {
 }
 
 impl Inner {
-    fn kept(&self) -> MutexGuard<'_, IdleConnections> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, IdleConnections> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the next call, once the answer of this one has come in; until then it is not ready.
-    fn keep(&self, connection: http1::SendRequest<reqwest::Body>, host: usize) {
-        let mut kept = self.kept();
-        if let Some(host) = kept.hosts.get_mut(host).filter(|host| host.idle.len() < self.idle_per_host) {
-            host.idle.push_back((connection, Instant::now()));
+    /// Keeps a connection for the next request. It becomes ready once the response of this one has been read.
+    fn keep(&self, sender: http1::SendRequest<reqwest::Body>, host: usize) {
+        let mut idle = self.idle();
+        if let Some(host) = idle.hosts.get_mut(host).filter(|host| host.http1.len() < self.idle_per_host) {
+            host.http1.push_back((sender, Instant::now()));
         }
     }
 
-    /// The newest that is ready: the others may become old. Those whose answers are long sink below it.
+    /// The newest connection that is ready, so that the others can age out. Those with long responses sink below it.
     fn take(&self, origin: &Origin) -> Option<Connection> {
-        let mut kept = self.kept();
-        let (at, host) = kept.hosts.iter_mut().enumerate().find(|(_, host)| host.origin == *origin)?;
-        if let Some((connection, asked)) = &mut host.http2 {
-            if !connection.is_closed() {
+        let mut idle = self.idle();
+        let (index, host) = idle.hosts.iter_mut().enumerate().find(|(_, host)| host.origin == *origin)?;
+        if let Some((sender, asked)) = &mut host.http2 {
+            if !sender.is_closed() {
                 *asked = Instant::now();
-                return Some(Connection::Http2(connection.clone()));
+                return Some(Connection::Http2(sender.clone()));
             }
             host.http2 = None;
         }
-        for place in (0..host.idle.len()).rev() {
-            let connection = &host.idle[place].0;
-            // Neither: its last answer has not ended.
-            if (connection.is_closed() || connection.is_ready())
-                && let Some((connection, _)) = host.idle.remove(place)
-                && connection.is_ready()
+        for place in (0..host.http1.len()).rev() {
+            let sender = &host.http1[place].0;
+            // Neither closed nor ready: its last response has not ended, and it stays.
+            if (sender.is_closed() || sender.is_ready())
+                && let Some((sender, _)) = host.http1.remove(place)
+                && sender.is_ready()
             {
-                return Some(Connection::Http1(connection, at, host.name.clone()));
+                return Some(Connection::Http1 { sender, host: index, name: host.name.clone() });
             }
         }
         None
@@ -240,8 +234,8 @@ impl Inner {
 }
 
 impl Origin {
-    /// What HTTP/1.1 says in `Host`; `None` for what is no header.
-    fn name(&self) -> Option<HeaderValue> {
+    /// The value of `Host` in HTTP/1.1, without the scheme's usual port. `None` when it is not valid in a header.
+    fn host_header(&self) -> Option<HeaderValue> {
         let usual = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
         match self.authority.port_u16().filter(|port| *port != usual) {
             Some(port) => HeaderValue::from_str(&format!("{}:{port}", self.authority.host())).ok(),
@@ -249,22 +243,21 @@ impl Origin {
         }
     }
 
-    fn with_path(&self, path: PathAndQuery) -> Result<Uri, Failed> {
+    fn with_path(&self, path: PathAndQuery) -> Result<Uri> {
         let mut parts = uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(path);
-        Uri::from_parts(parts).map_err(|error| Failed::Connect(error.into()))
+        Uri::from_parts(parts).map_err(|error| Error::Connect(error.into()))
     }
 }
 
 #[cfg(test)]
-#[cfg(feature = "testing")]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::login::http_transport::Endpoint;
-    use crate::wire::client::{Options, SecretClient};
+    use crate::client::{Options, SecretClient};
+    use crate::endpoint::Endpoint;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -317,7 +310,7 @@ mod tests {
 
     async fn call(guarded: &SecretClient, vendor: &Scripted) -> Response<Incoming> {
         let mut request = Request::post(&vendor.url).body(reqwest::Body::default()).unwrap();
-        guarded.once(&mut request, &[]).await.unwrap()
+        guarded.send(&mut request, &[]).await.unwrap()
     }
 
     async fn read(response: Response<Incoming>) {
@@ -396,7 +389,7 @@ mod tests {
         ] {
             let uri: Uri = url.parse().unwrap();
             let origin = Origin { scheme: uri.scheme().unwrap().clone(), authority: uri.authority().unwrap().clone() };
-            assert_eq!(origin.name().unwrap(), name, "{url}");
+            assert_eq!(origin.host_header().unwrap(), name, "{url}");
         }
     }
 }

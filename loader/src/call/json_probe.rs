@@ -1,0 +1,54 @@
+//! The end of the first JSON value in a body, found byte by byte, so that a stream is never read further than its first value.
+
+use crate::login::holds;
+use bootseal_core::When;
+use bytes::BytesMut;
+
+/// A longer body says nothing about the token: it is an ordinary response.
+pub(crate) const LONGEST: usize = 64 * 1024;
+
+/// The first JSON value of a body, as its bytes come in, and the condition to test on it.
+pub(crate) struct JsonProbe {
+    when: When,
+    pub(crate) read: BytesMut,
+    /// How many bytes of `read` were looked at.
+    at: usize,
+    /// Open braces and brackets.
+    depth: usize,
+    in_string: bool,
+    /// The byte before was a backslash in a string.
+    escaped: bool,
+}
+
+impl JsonProbe {
+    pub(crate) fn new(when: &When) -> JsonProbe {
+        JsonProbe { when: when.clone(), read: BytesMut::new(), at: 0, depth: 0, in_string: false, escaped: false }
+    }
+
+    /// Takes more of the body. Returns whether the condition holds, once that is known: at the end of the value. It does not hold for a
+    /// body that does not begin with an object, an array or a string, or whose value is longer than 64 KiB.
+    pub(crate) fn more(&mut self, data: &[u8]) -> Option<bool> {
+        self.read.extend_from_slice(data);
+        while let Some(byte) = self.read.get(self.at) {
+            self.at += 1;
+            if self.at > LONGEST {
+                return Some(false);
+            }
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                _ if self.in_string => {}
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' if self.depth > 0 => self.depth -= 1,
+                b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => continue,
+                _ if self.depth == 0 => return Some(false),
+                _ => {}
+            }
+            if self.depth == 0 && !self.in_string {
+                return Some(holds(&self.when, &self.read[..self.at]));
+            }
+        }
+        None
+    }
+}

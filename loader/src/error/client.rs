@@ -1,0 +1,48 @@
+//! Errors of logins and calls: status, time of the next attempt, and a request that got no response.
+
+use super::{Error, Facts, Unanswered};
+use bootseal_core::Kind;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Error {
+    pub(crate) fn with_status(self, status: Option<u16>) -> Error {
+        let facts = Arc::unwrap_or_clone(self.0);
+        Error(Arc::new(Facts { status, ..facts }))
+    }
+
+    pub(crate) fn with_retry_after(&self, retry_after: Duration) -> Error {
+        Error(Arc::new(Facts { retry_after: Some(retry_after), ..(*self.0).clone() }))
+    }
+
+    /// A call that got no response.
+    fn unanswered(text: String, connect: bool, timeout: bool) -> Error {
+        let error = bootseal_core::Error::new(Kind::Io, text);
+        let unanswered = Some(Unanswered { connect, timeout });
+        Error(Arc::new(Facts { error, status: None, retry_after: None, unanswered }))
+    }
+}
+
+impl From<bootseal_wire::Error> for Error {
+    fn from(error: bootseal_wire::Error) -> Error {
+        use bootseal_wire::Error as Wire;
+        match error {
+            // Our own rule on hosts was asked, so the error is one of ours.
+            Wire::NotAllowed(own) => {
+                own.downcast().map_or_else(|other| Error::new(Kind::Usage, other.to_string()), |own| *own)
+            }
+            Wire::Unusable(text) => Error::new(Kind::Usage, text),
+            Wire::Setup(text) => Error::new(Kind::LoginTls, text),
+            Wire::System(text) => Error::new(Kind::Io, text),
+            unanswered => Error::unanswered(unanswered.to_string(), unanswered.is_connect(), unanswered.is_timeout()),
+        }
+    }
+}
+
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Error {
+        // A URL's query may hold what no log should.
+        let error = error.without_url();
+        Error::unanswered(bootseal_wire::chain(&error), error.is_connect(), error.is_timeout())
+    }
+}

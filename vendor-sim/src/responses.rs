@@ -1,0 +1,53 @@
+//! The responses of a vendor, as its server asks for them, and the parts that both vendors build theirs from.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use hmac::{Hmac, Mac};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::time::Duration;
+
+pub(crate) type VendorResponse = Response<Full<Bytes>>;
+/// Why not, and the word for it in the body.
+pub(crate) type Refusal = (StatusCode, &'static str);
+
+/// What a server asks.
+pub(crate) trait Responses: Send + Sync + 'static {
+    /// A request is here, whole; how long its answer waits.
+    fn arrived(&self, head: &Parts, body_len: usize) -> Duration;
+    fn response(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> VendorResponse;
+}
+
+pub(crate) fn jwt(mac: &Hmac<Sha256>, payload: &Value) -> String {
+    let [header, payload] =
+        [&json!({ "alg": "HS256", "typ": "JWT" }), payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+    let signed = format!("{header}.{payload}");
+    let tag = BASE64_URL_SAFE_NO_PAD.encode(mac.clone().chain_update(&signed).finalize().into_bytes());
+    format!("{signed}.{tag}")
+}
+
+pub(crate) fn json_response(status: StatusCode, body: &Value) -> VendorResponse {
+    let mut response = VendorResponse::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub(crate) fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_str(text).map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "header"))
+}
+
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// What follows the scheme in `Authorization`.
+pub(crate) fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let (named, rest) = text(headers, &AUTHORIZATION)?.split_once(' ')?;
+    named.eq_ignore_ascii_case(scheme).then_some(rest.trim())
+}

@@ -1,0 +1,216 @@
+//! Connections to a host: name lookup, TCP, the proxy's tunnel, TLS, and on top the writer that puts secrets in their places.
+
+use crate::endpoint::Endpoint;
+use crate::error::{Boxed, Error, Result};
+use crate::h1_writer::H1SecretWriter;
+use crate::h2_writer::H2SecretWriter;
+use crate::io::{ScrubbingStream, Stream};
+use crate::placeholder::Placeholders;
+use crate::tls::{self, HTTP_2};
+use bootseal_memory::Secret;
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+use url::Url;
+
+/// The caller's rule: an error for each URL that no connection may go to.
+type Allowed = Arc<dyn Fn(&Url) -> Result<(), Boxed> + Send + Sync>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// reqwest's own defaults.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How connections are made.
+#[derive(Clone, Default)]
+pub struct ConnectOptions {
+    /// The time limit for one connection, TLS included. `None`: no limit.
+    pub connect_timeout: Option<Duration>,
+    /// The address of a host, by its name in lower case, in place of what the name service says.
+    pub resolve: HashMap<String, SocketAddr>,
+    /// The value of `Proxy-Authorization`.
+    pub proxy_authorization: Option<Secret>,
+    /// Never speaks HTTP/2.
+    pub http1_only: bool,
+}
+
+/// Makes connections to the hosts that the caller allows.
+pub(crate) struct Connector(Parts);
+
+/// A connection, and which HTTP it speaks.
+pub(crate) struct Connected {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) http2: bool,
+}
+
+#[derive(Clone)]
+struct Parts {
+    tcp: Tcp,
+    proxy: Option<Uri>,
+    options: ConnectOptions,
+    tls: TlsConnector,
+    allowed: Allowed,
+}
+
+impl Connector {
+    /// # Errors
+    /// [`Error::Setup`] when TLS cannot be set up, or the proxy is of an unsupported kind.
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        options: &ConnectOptions,
+        placeholders: Arc<Placeholders>,
+        allowed: Allowed,
+    ) -> Result<Connector> {
+        let tls = tls::config(endpoint, options.http1_only)?;
+        let mut tcp = HttpConnector::new_with_resolver(Names(Arc::new(options.resolve.clone())));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE));
+        tcp.set_keepalive_retries(Some(3));
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
+        tcp.set_connect_timeout(options.connect_timeout);
+        let tcp = Tcp { connector: tcp, placeholders };
+        let tls = TlsConnector::from(Arc::new(tls));
+        Ok(Connector(Parts { tcp, proxy: proxy(endpoint)?, options: options.clone(), tls, allowed }))
+    }
+
+    /// Connects to the origin of `uri`.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] without a connection; [`Error::Connect`] when none can be made in time.
+    pub(crate) async fn connect(&self, uri: Uri) -> Result<Connected> {
+        let connecting = self.0.clone().connect(uri);
+        let Some(limit) = self.0.options.connect_timeout else { return connecting.await };
+        tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+            let late = io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"));
+            Err(Error::Connect(late.into()))
+        })
+    }
+}
+
+fn proxy(endpoint: &Endpoint) -> Result<Option<Uri>> {
+    let Some(proxy) = &endpoint.proxy else { return Ok(None) };
+    if proxy.scheme() != "http" {
+        let text = format!("only proxies at http:// are supported, not at {}://", proxy.scheme());
+        return Err(Error::Setup(text));
+    }
+    proxy.as_str().parse().map(Some).map_err(|_| Error::Setup("the `proxy` cannot be used".into()))
+}
+
+impl Parts {
+    async fn connect(self, uri: Uri) -> Result<Connected> {
+        let to = Url::parse(&uri.to_string()).map_err(|error| Error::Connect(error.into()))?;
+        (self.allowed)(&to).map_err(Error::NotAllowed)?;
+        let (tls, placeholders) = (self.tls.clone(), self.tcp.placeholders.clone());
+        let tcp = self.tcp(&uri).await?;
+        if uri.scheme_str() != Some("https") {
+            return Ok(Connected { stream: Box::new(tcp), http2: false });
+        }
+        secure(tls, &to, tcp, placeholders).await.map_err(Error::Connect)
+    }
+
+    /// TCP to the host itself, or through the proxy's tunnel.
+    async fn tcp(mut self, uri: &Uri) -> Result<H1SecretWriter<ScrubbingStream>> {
+        let Some(proxy) = &self.proxy else {
+            return Ok(self.tcp.call(uri.clone()).await.map_err(Error::Connect)?.into_inner());
+        };
+        let placeholders = self.tcp.placeholders.clone();
+        let mut tunnel = Tunnel::new(proxy.clone(), self.tcp);
+        let mut stand_in = None;
+        if let Some(secret) = &self.options.proxy_authorization {
+            let stands = placeholders.stand_in(secret);
+            tunnel = tunnel.with_auth(stands.header()?);
+            stand_in = Some(stands);
+        }
+        let tunnelled = tunnel.call(uri.clone()).await.map_err(|error| Error::Connect(error.into()))?;
+        drop(stand_in);
+        Ok(tunnelled.into_inner())
+    }
+}
+
+/// TLS on top of `tcp`, and on top of TLS the writer of the protocol that it agreed on.
+async fn secure(
+    tls: TlsConnector,
+    to: &Url,
+    tcp: H1SecretWriter<ScrubbingStream>,
+    placeholders: Arc<Placeholders>,
+) -> Result<Connected, Boxed> {
+    let name = match to.host() {
+        Some(url::Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::from(address)),
+        Some(url::Host::Ipv6(address)) => ServerName::from(std::net::IpAddr::from(address)),
+        Some(url::Host::Domain(domain)) => ServerName::try_from(domain.to_owned())?,
+        None => return Err("the URL has no host".into()),
+    };
+    // Ciphertext needs no placeholders: the tunnel's writer goes, TLS writes to TCP itself.
+    let stream = tls.connect(name, tcp.into_below()?).await?;
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+    let stream: Box<dyn Stream> = match http2 {
+        true => Box::new(H2SecretWriter::new(stream, placeholders)),
+        false => Box::new(H1SecretWriter::new(stream, placeholders)),
+    };
+    Ok(Connected { stream, http2 })
+}
+
+/// TCP with the writer that puts the proxy's password in its place: the tunnel is HTTP/1.1 in clear.
+#[derive(Clone)]
+struct Tcp {
+    connector: HttpConnector<Names>,
+    placeholders: Arc<Placeholders>,
+}
+
+impl Service<Uri> for Tcp {
+    type Response = TokioIo<H1SecretWriter<ScrubbingStream>>;
+    type Error = Boxed;
+    type Future = BoxFuture<std::result::Result<Self::Response, Boxed>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Boxed>> {
+        self.connector.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, placeholders) = (self.connector.call(uri), self.placeholders.clone());
+        Box::pin(async move {
+            let stream = connecting.await?.into_inner();
+            Ok(TokioIo::new(H1SecretWriter::new(ScrubbingStream { tcp: stream }, placeholders)))
+        })
+    }
+}
+
+/// Name lookup: the addresses that were given, else those that the system finds.
+#[derive(Clone)]
+struct Names(Arc<HashMap<String, SocketAddr>>);
+
+impl Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let given = self.0.get(&name.as_str().to_ascii_lowercase()).copied();
+        Box::pin(async move {
+            let found = match given {
+                Some(address) => vec![address],
+                None => GaiResolver::new().call(name).await?.collect(),
+            };
+            Ok(found.into_iter())
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! The error of a request that got no response.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// Any error, as libraries hand them on.
+pub type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of sending.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request got no response. `Display` prints the error with its causes, as one line without any secret.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The rule that the client was made with forbids connections to this origin. This is the rule's own error.
+    NotAllowed(Boxed),
+    /// The request or an option cannot be used.
+    Unusable(String),
+    /// TLS or the proxy cannot be set up.
+    Setup(String),
+    /// The system gives no random bytes or no guarded memory.
+    System(String),
+    /// No connection was made: no byte of the request was sent.
+    Connect(Boxed),
+    /// The connection broke while the request was sent or the response's head was read.
+    Exchange(hyper::Error),
+    /// The response's head did not arrive within this time.
+    Timeout(Duration),
+}
+
+impl Error {
+    /// Whether no connection could be made.
+    pub fn is_connect(&self) -> bool {
+        matches!(self, Error::Connect(_))
+    }
+
+    /// Whether time ran out, and nothing else went wrong.
+    pub fn is_timeout(&self) -> bool {
+        let timed_out = |cause: &(dyn std::error::Error + 'static)| {
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        };
+        match self {
+            Error::Timeout(_) => true,
+            Error::Connect(error) => causes(&**error).any(timed_out),
+            Error::Exchange(error) => causes(error).any(timed_out),
+            _ => false,
+        }
+    }
+
+    /// Whether TLS itself failed, and not the network below it.
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Error::Setup(_) => true,
+            Error::Connect(error) => caused_by_tls(&**error),
+            // TLS 1.3 refuses a client's certificate only after the handshake.
+            Error::Exchange(error) => caused_by_tls(error),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotAllowed(error) | Error::Connect(error) => f.write_str(&chain(&**error)),
+            Error::Exchange(error) => f.write_str(&chain(error)),
+            Error::Unusable(text) | Error::Setup(text) | Error::System(text) => f.write_str(text),
+            Error::Timeout(limit) => write!(f, "no response within {limit:?}"),
+        }
+    }
+}
+
+// `Display` has the causes already.
+impl std::error::Error for Error {}
+
+impl From<bootseal_memory::MemoryError> for Error {
+    fn from(error: bootseal_memory::MemoryError) -> Error {
+        Error::System(error.to_string())
+    }
+}
+
+/// An error with its causes, as one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).skip(1) {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// An error and its causes, the outermost first.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+fn caused_by_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        // An io::Error does not name what it wraps as its source.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| caused_by_tls(wrapped))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_recognised_behind_other_errors_and_tls_behind_io() {
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "no connection within 3s");
+        let error = Error::Connect(Box::new(late()));
+        assert!(error.is_connect() && error.is_timeout() && !error.is_tls());
+        assert_eq!(error.to_string(), "no connection within 3s");
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        let error = Error::Connect(Box::new(tls));
+        assert!(error.is_tls() && !error.is_timeout());
+        assert!(Error::Timeout(Duration::from_secs(3)).is_timeout());
+        assert!(!Error::NotAllowed("not there".into()).is_connect());
+    }
+}

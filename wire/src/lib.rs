@@ -1,0 +1,59 @@
+//! An HTTP client that puts secrets into requests below HTTP.
+//!
+//! A request carries a placeholder in each header that holds a secret: 47 characters that nobody can guess. hyper writes the
+//! placeholder as it writes any text. The writer between HTTP and TLS finds it and writes the secret instead, straight from its
+//! guarded page, so that no buffer, pool, copy or trace of an HTTP library ever holds the secret.
+//!
+//! ```no_run
+//! # async fn run(token: bootseal_memory::Secret) -> bootseal_wire::Result<()> {
+//! use bootseal_wire::{Endpoint, Options, SecretClient};
+//!
+//! let acme_only = |url: &url::Url| match url.host_str() {
+//!     Some("api.acme.example") => Ok(()),
+//!     _ => Err("the token may not go there".into()),
+//! };
+//! let client = SecretClient::new(&Endpoint::default(), &Options::default(), acme_only)?;
+//! let mut request = http::Request::new(reqwest::Body::default());
+//! *request.uri_mut() = http::Uri::from_static("https://api.acme.example/v1/orders");
+//! let response = client.send(&mut request, &[(http::header::AUTHORIZATION, token)]).await?;
+//! assert!(response.status().is_success());
+//! # Ok(()) }
+//! ```
+//!
+//! # Flow
+//! [`SecretClient`] registers the secrets and puts their placeholders into the request (`placeholder`). The `pool` picks a
+//! connection, or `connect` makes one: name, TCP, the proxy's tunnel, TLS (`tls`). On top of TLS stands `h1_writer` or
+//! `h2_writer`, whichever protocol TLS agreed on.
+//!
+//! # What this crate does not do
+//! It knows no vault, profile or token, follows no redirect, retries nothing that may have arrived, and reads no environment. It
+//! exists beside HTTP clients that are easier to use; those keep what they send in ordinary memory.
+
+#![forbid(unsafe_code)]
+
+mod client;
+
+mod pool;
+
+mod connect;
+
+mod h1_writer;
+mod h2_writer;
+
+mod placeholder;
+
+mod io;
+
+mod tls;
+
+mod endpoint;
+
+mod upload_pace;
+
+mod error;
+
+pub use client::{Options, SecretClient, SecretHeader};
+pub use connect::ConnectOptions;
+pub use endpoint::Endpoint;
+pub use error::{Boxed, Error, Result, chain};
+pub use upload_pace::{PacedBody, UploadPace};
