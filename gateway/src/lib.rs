@@ -2,14 +2,14 @@
 //! only.
 //!
 //! # The path of a call
-//! [`run`] starts the gateway (`start`): it hardens the process (`startup::harden`), lets the loader
-//! open the file, binds an address for each route (`startup::sockets`, `server::table`) and serves
-//! each address (`server::listener`). Every connection is held to strict HTTP/1.1 (`framing`). A
-//! call is checked (`rules::callers`, `rules::target`), sent by the loader's client with the token
-//! (`call::forward`, `rules::headers`), and its response is returned without the token
-//! (`call::body`, `rules::redact`, `rules::rewrite`); a call that fails gets a problem document
-//! (`rules::problem`). `server::reload` follows the file; `admin` serves health, metrics and the
-//! status page.
+//! [`run`] starts the gateway (`start`): it hardens the process (`startup::harden`), lets the
+//! loader open the file, binds an address for each route (`startup::sockets`, `server::table`) and
+//! serves each address (`server::listener`). Every connection is held to strict HTTP/1.1
+//! (`framing`). A call is checked (`rules::callers`, `rules::target`), sent by the loader's client
+//! with the token (`call::forward`, `rules::headers`), and its response is returned without the
+//! token (`call::body`, `rules::redact`, `rules::rewrite`); a call that fails gets a problem
+//! document (`rules::problem`). `server::reload` follows the file; `admin` serves health, metrics
+//! and the status page.
 //!
 //! # What this crate does not do
 //! Cryptography and logins are the loader's. The gateway never answers 401, never sends the token

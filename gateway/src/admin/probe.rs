@@ -24,8 +24,8 @@ pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
     if status == "200" { Ok(()) } else { Err(format!("{admin}: not ready (status {status})")) }
 }
 
-/// Reads the admin address from the file. The signature must be valid, but nobody needs to trust the
-/// signer: the address is only asked a question.
+/// Reads the admin address from the file. The signature must be valid, but nobody needs to trust
+/// the signer: the address is only asked a question.
 fn admin_of(file: &Path) -> Result<Listen, String> {
     let gateway = SealedFile::read(file).and_then(|file| file.verify(&[])).and_then(|file| Gateway::read(&file));
     let help = "give the admin address, so that no file is read: --admin 127.0.0.1:9300";

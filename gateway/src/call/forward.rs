@@ -1,4 +1,5 @@
-//! Forwarding of one call: checked, sent with the token, answered; or a problem that says who failed.
+//! Forwarding of one call: checked, sent with the token, answered; or a problem that says who
+//! failed.
 
 use crate::call::body::{RelayedBody, ToCaller, ToUpstream, UploadFailure, broke_off};
 use crate::framing::connection_state::ConnectionState;

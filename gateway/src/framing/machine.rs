@@ -290,8 +290,9 @@ impl Framing {
         if method.is_empty() || !is_token(method) {
             return Err("invalid method");
         }
-        // A fragment stays with the client (RFC 9112 §3.2): one reader would cut it off, another not.
-        // `fold` instead of `any`: without an early exit the compiler checks 16 bytes at a time.
+        // A fragment stays with the client (RFC 9112 §3.2): one reader would cut it off, another
+        // not. `fold` instead of `any`: without an early exit the compiler checks 16 bytes at a
+        // time.
         if target.is_empty()
             || target.iter().fold(false, |found, byte| found | !byte.is_ascii_graphic() | (*byte == b'#'))
         {
@@ -423,8 +424,8 @@ static TOKEN: [bool; 256] = {
     }
     token
 };
-/// Feeds `pieces` to a new machine, for the fuzzer and the tests. Returns the bytes that passed, and
-/// whether the stream was refused.
+/// Feeds `pieces` to a new machine, for the fuzzer and the tests. Returns the bytes that passed,
+/// and whether the stream was refused.
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[cfg_attr(not(fuzzing), allow(unreachable_pub))] // lib.rs exports it to the fuzzer only

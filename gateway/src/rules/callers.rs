@@ -95,7 +95,8 @@ impl CallerCheck {
                 let authorized = pair.is_some_and(|pair| {
                     let colon = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
                     let (name, rest) = pair.split_at(colon);
-                    // Before the name is compared, so that a wrong name takes as long as a right one.
+                    // Before the name is compared, so that a wrong name takes as long as a right
+                    // one.
                     let password_matches = password.matches(rest.get(1..).unwrap_or_default());
                     name == user.as_bytes() && password_matches
                 });
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_of_this_machine_is_known_at_a_unix_socket() {
+    fn a_uid_is_checked_at_a_unix_socket() {
         let check = CallerCheck::Uid(vec![0, 1001]);
         for (peer, lets) in [
             (Peer::Unix(Some(1001)), true),

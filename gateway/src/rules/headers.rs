@@ -1,5 +1,5 @@
-//! Header rules: removes hop-by-hop headers (RFC 9110 §7.6.1), the caller's own header in the token's
-//! place, and anything that could pass for the gateway's.
+//! Header rules: removes hop-by-hop headers (RFC 9110 §7.6.1), the caller's own header in the
+//! token's place, and anything that could pass for the gateway's.
 
 use crate::rules::problem::ERROR;
 use bootseal::Profile;
@@ -44,8 +44,8 @@ impl HeaderRules {
         }
     }
 
-    /// Removes every header that must not reach the upstream. `upgrade`: the call asks for an upgrade
-    /// that is passed on.
+    /// Removes every header that must not reach the upstream. `upgrade`: the call asks for an
+    /// upgrade that is passed on.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, upgrade: bool) {
         let protocol = if upgrade { headers.get(UPGRADE).cloned() } else { None };
         let trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
@@ -71,8 +71,8 @@ impl HeaderRules {
         self.remove_token_headers(trailers);
     }
 
-    /// Removes the headers in the token's place, also spelled with `_` for `-`: an upstream that treats
-    /// both alike must not find the caller's value beside the token.
+    /// Removes the headers in the token's place, also spelled with `_` for `-`: an upstream that
+    /// treats both alike must not find the caller's value beside the token.
     fn remove_token_headers(&self, headers: &mut HeaderMap) {
         for name in &self.inject {
             headers.remove(name);
@@ -87,8 +87,8 @@ impl HeaderRules {
         }
     }
 
-    /// Removes every header that must not reach the caller. `upgraded`: the upstream has agreed to an
-    /// upgrade.
+    /// Removes every header that must not reach the caller. `upgraded`: the upstream has agreed to
+    /// an upgrade.
     pub(crate) fn to_caller(&self, headers: &mut HeaderMap, upgraded: bool) {
         let protocol = if upgraded { headers.get(UPGRADE).cloned() } else { None };
         hop_by_hop(headers);
@@ -152,8 +152,8 @@ fn hop_by_hop(headers: &mut HeaderMap) {
     remove_all(headers, &rest);
 }
 
-/// Whether the upgrade that is asked for, or agreed on, is a WebSocket. No other is passed on: h2c or
-/// TLS would hide further calls in a connection that has the token.
+/// Whether the upgrade that is asked for, or agreed on, is a WebSocket. No other is passed on: h2c
+/// or TLS would hide further calls in a connection that has the token.
 pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(UPGRADE).iter();
     let websocket = named.next().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_one_connection_ends_here() {
+    fn hop_by_hop_headers_are_removed() {
         let mut given = map(&[
             ("connection", "close, X-Once, content-length"),
             ("x-once", "1"),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_is_passed_on_where_it_is_one() {
+    fn only_websocket_upgrades_are_passed_on() {
         let mut given = map(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
         assert!(asks_for_upgrade(&given));
         assert!(!asks_for_upgrade(&map(&[("upgrade", "websocket")])));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_token_does_not_go_back() {
+    fn a_newer_token_is_not_returned() {
         let mut given = map(&[
             ("set-cookie", "a=1; Path=/"),
             ("set-cookie", "session=t0k3n; HttpOnly"),

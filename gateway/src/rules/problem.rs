@@ -51,7 +51,7 @@ impl Problem {
     }
 
     pub(crate) fn no_route(path: &str, prefixes: &[&str]) -> Problem {
-        let text = format!("No route of this address has a prefix of {path}.", path = serde_json::Value::from(path));
+        let text = format!("The path {path} matches no route of this address.", path = serde_json::Value::from(path));
         Problem::new(StatusCode::NOT_FOUND, "no-route", "No such route", text)
             .help(format!("The prefixes of its routes: {}", prefixes.join(", ")))
     }
@@ -75,8 +75,8 @@ impl Problem {
         Problem::new(StatusCode::BAD_GATEWAY, "upstream-broken", "The upstream gave no usable response", text)
     }
 
-    /// Describes why a call failed. `held`: how long no login is attempted; the error of a caller that
-    /// only waited for a failed login does not carry it.
+    /// Describes why a call failed. `held`: how long no login is attempted; the error of a caller
+    /// that only waited for a failed login does not carry it.
     pub(crate) fn from_error(error: &Error, held: impl FnOnce() -> Option<Duration>) -> Problem {
         let (status, name, title) = match error.kind() {
             Kind::LoginRefused => {
@@ -122,6 +122,7 @@ impl Problem {
         &self.detail
     }
 
+    /// Renders the problem document. `route`: the name of the route, or empty if none matched.
     pub(crate) fn response(&self, route: &str) -> Response<Bytes> {
         let body = serde_json::json!({
             "title": self.title,

@@ -14,8 +14,8 @@ const STAR: u8 = b'*';
 /// Shorter tokens are not redacted: they would be found by chance.
 const MIN_TOKEN: usize = 8;
 /// A piece that ends with this many bytes of the token is held back until the next piece shows how
-/// they continue. Fewer bytes are passed on: a stream of events that pauses must not wait because its
-/// last letters happen to begin the token.
+/// they continue. Fewer bytes are passed on: a stream of events that pauses must not wait because
+/// its last letters happen to begin the token.
 const MIN_HELD: usize = 16;
 
 /// Up to this many bytes the simple search of [`find`] is faster than `memmem`.
@@ -27,8 +27,8 @@ const READ: usize = 8 * 1024;
 /// Redacts one token in one response.
 pub(crate) struct Redactor {
     token: Token,
-    /// The last bytes of the body so far, redacted: one less than the token has, which is as many as
-    /// an occurrence can have before the next piece begins.
+    /// The last bytes of the body so far, redacted: one less than the token has, which is as many
+    /// as an occurrence can have before the next piece begins.
     tail: BytesMut,
     /// How many bytes at the end of `tail` were not handed on yet.
     held: usize,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_lose_it() {
+    fn header_values_are_redacted() {
         let mut headers = HeaderMap::new();
         headers.insert("x-echo", format!("you sent Bearer {TOKEN}!").parse().unwrap());
         headers.insert("x-other", "as it was".parse().unwrap());

@@ -1,5 +1,5 @@
-//! Link rewriting: links and cookies of a response that name the upstream name the route instead, so
-//! that a client that follows them comes back through the gateway.
+//! Link rewriting: links and cookies of a response that name the upstream name the route instead,
+//! so that a client that follows them comes back through the gateway.
 
 use crate::rules::headers::has_any;
 use crate::rules::target::Target;
@@ -61,8 +61,8 @@ fn through_route(target: &Target, origin: &str, requested: &Uri, link: &str) -> 
     let after = &to[url::Position::AfterPath..];
     let path = format!("{}{rest}", target.prefix());
     let path = if path.is_empty() { "/" } else { &path };
-    // A link without a host stays without one, unless its path begins with `//`, which a client would
-    // read as a host.
+    // A link without a host stays without one, unless its path begins with `//`, which a client
+    // would read as a host.
     let names_host = link.contains("://") || [link, path].iter().any(|text| text.starts_with("//"));
     Some(if names_host { format!("{origin}{path}{after}") } else { format!("{path}{after}") })
 }
@@ -126,8 +126,8 @@ fn cookie(target: &Target, value: &str) -> String {
     text
 }
 
-/// Returns the path at the gateway for a cookie with this `path` at the upstream; `None` if the route
-/// does not reach it.
+/// Returns the path at the gateway for a cookie with this `path` at the upstream; `None` if the
+/// route does not reach it.
 fn cookie_path(target: &Target, path: &str) -> Option<String> {
     let is_within = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || outer.ends_with('/'))
@@ -166,11 +166,11 @@ mod tests {
             ("", "?page=2", "/orders/7?page=2"),
             ("", "/base", "/"),
             ("", "/base?x", "/?x"),
-            // Not as a host: `/base//evil.example` is no more than a path.
+            // Must not become a host: `/base//evil.example` is only a path.
             ("", "/base//evil.example", "http://127.0.0.1:9301//evil.example"),
             ("", "/base/\\evil.example", "http://127.0.0.1:9301//evil.example"),
             ("/acme", "/base//evil.example", "/acme//evil.example"),
-            // Elsewhere, or out of reach: as it is.
+            // Another origin, or not reached by the route: unchanged.
             ("", "https://a.example/other", "https://a.example/other"),
             ("", "https://a.example/baseX", "https://a.example/baseX"),
             ("", "/other", "/other"),

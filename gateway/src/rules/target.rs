@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_goes_behind_the_upstreams_own() {
+    fn a_path_is_appended_to_the_upstreams_own() {
         for (upstream, prefix, asked, expected) in [
             ("https://a.example", "", "/v1/orders?x=%2F&y", "https://a.example/v1/orders?x=%2F&y"),
             ("https://a.example/base", "", "/orders", "https://a.example/base/orders"),
@@ -163,7 +163,7 @@ mod tests {
             let Ok(asked) = path.parse::<Uri>() else { return Ok(()) };
             let Ok(uri) = target("https://a.example/base", "").uri(&asked) else { return Ok(()) };
             prop_assert_eq!(uri.authority().unwrap().as_str(), "a.example");
-            // As a browser reads it, once and decoded once more.
+            // As a browser reads it: first as it is, then decoded once.
             let mut text = uri.to_string();
             for _ in 0..2 {
                 let read = Url::parse(&text).unwrap();

@@ -1,5 +1,5 @@
-//! The listener of one address: accepts connections, hands each call to the handler, and drains when
-//! the address is closed.
+//! The listener of one address: accepts connections, hands each call to the handler, and drains
+//! when the address is closed.
 
 use crate::call::body::ToCaller;
 use crate::call::forward::{self, CallerInfo};
@@ -112,11 +112,11 @@ pub(crate) async fn serve<H: Handler>(
         until,
         connections: JoinSet::new(),
     };
-    let mut full_since = None;
+    let mut slots_logged = None;
     let drain = loop {
         let permit = tokio::select! {
             drain = close_requested(&mut closing) => break drain,
-            permit = acquire_slot(&slots, &listen, &mut full_since) => permit,
+            permit = acquire_slot(&slots, &listen, &mut slots_logged) => permit,
         };
         tokio::select! {
             drain = close_requested(&mut closing) => break drain,

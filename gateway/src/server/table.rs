@@ -68,8 +68,9 @@ impl Running {
         })
     }
 
-    /// Puts the loaded file's routes in force: serves new addresses, closes those that are no longer
-    /// named once their calls have ended, and exchanges routes between two calls. Needs the runtime.
+    /// Puts the loaded file's routes in force: serves new addresses, closes those that are no
+    /// longer named once their calls have ended, and exchanges routes between two calls. Needs the
+    /// runtime.
     ///
     /// # Errors
     /// If a route cannot be made; then nothing changes.

@@ -117,8 +117,10 @@ fn landlock(needed: &FileAccess) -> String {
     }
 }
 
+/// The system calls that [`seccomp`] refuses.
 #[cfg(target_os = "linux")]
 const REFUSED_CALLS: [libc::c_long; 56] = [
+    // Running programs; reading and steering other processes.
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_ptrace,
@@ -126,6 +128,7 @@ const REFUSED_CALLS: [libc::c_long; 56] = [
     libc::SYS_process_vm_writev,
     libc::SYS_kcmp,
     libc::SYS_pidfd_getfd,
+    // Kernel interfaces with a large attack surface.
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
@@ -135,6 +138,7 @@ const REFUSED_CALLS: [libc::c_long; 56] = [
     libc::SYS_add_key,
     libc::SYS_request_key,
     libc::SYS_keyctl,
+    // Changing the kernel, mounts and namespaces.
     libc::SYS_init_module,
     libc::SYS_finit_module,
     libc::SYS_delete_module,
@@ -150,6 +154,7 @@ const REFUSED_CALLS: [libc::c_long; 56] = [
     libc::SYS_chroot,
     libc::SYS_setns,
     libc::SYS_unshare,
+    // Administration of the machine.
     libc::SYS_swapon,
     libc::SYS_swapoff,
     libc::SYS_reboot,
@@ -168,6 +173,7 @@ const REFUSED_CALLS: [libc::c_long; 56] = [
     libc::SYS_adjtimex,
     libc::SYS_syslog,
     libc::SYS_vhangup,
+    // Changing the user, and files of other users.
     libc::SYS_setuid,
     libc::SYS_setgid,
     libc::SYS_setresuid,
@@ -177,8 +183,9 @@ const REFUSED_CALLS: [libc::c_long; 56] = [
     libc::SYS_fchownat,
 ];
 
-/// Makes system calls fail that a proxy never makes and an attacker inside it would. It is a list of
-/// refused calls, not of allowed ones: a newer libc that makes a new call must not end the process.
+/// Makes system calls fail that a proxy never makes and an attacker inside it would. It is a list
+/// of refused calls, not of allowed ones: a newer libc that makes a new call must not end the
+/// process.
 #[cfg(target_os = "linux")]
 fn seccomp() -> String {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};

@@ -1,4 +1,5 @@
-//! Notifications to systemd: ready, reloading, stopping (`sd_notify(3)`). Without systemd they do nothing.
+//! Notifications to systemd: ready, reloading, stopping (`sd_notify(3)`). Without systemd they do
+//! nothing.
 
 #[cfg(unix)]
 use sd_notify::NotifyState;
