@@ -432,9 +432,9 @@ fn next_is_tried_where_a_vendor_says_200_without_a_token_for_a_wrong_password() 
 fn a_wall_clock_that_was_ahead_when_a_code_was_sent_does_not_block_the_codes_after_it() {
     for (ahead, free) in [(0, false), (30, false), (60, false), (90, true), (365 * 86_400, true)] {
         let acme = Acme::with(&format!("{BODY}{CODE}"), NEXT_AND_SEED, []);
-        acme.clock.set_wall(NEW_YEAR + ahead * SECOND);
+        acme.clock.set_unix_time(NEW_YEAR + ahead * SECOND);
         let first = acme.source.token_blocking().unwrap();
-        acme.clock.set_wall(NEW_YEAR);
+        acme.clock.set_unix_time(NEW_YEAR);
         acme.source.reject(&first);
         assert_eq!(acme.source.token_blocking().is_ok(), free, "{ahead} s ahead");
         // It is told when the first code that is free begins, and a tenth more.
@@ -531,7 +531,7 @@ fn the_body_says_when_to_come_again() {
     ] {
         for status in [429, 503] {
             let acme = Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [answer(status, body)]);
-            acme.clock.set_draw(0.0);
+            acme.clock.set_jitter(0.0);
             assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {status}");
             assert_eq!(acme.error().retry_after(), Some(seconds * SECOND), "{rule} {status}");
         }
@@ -548,7 +548,7 @@ fn the_body_says_when_to_come_again() {
         let reply = answer(429, "").with(name, value);
         let reply = usual.map_or(reply.clone(), |usual| reply.with("retry-after", usual));
         let acme = Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [reply]);
-        acme.clock.set_draw(0.0);
+        acme.clock.set_jitter(0.0);
         assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {value}");
         assert_eq!(acme.error().retry_after().map(|wait| wait.as_secs()), Some(seconds), "{rule} {value} {usual:?}");
         // And the source comes again then.

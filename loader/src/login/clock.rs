@@ -26,8 +26,8 @@ pub trait Clock: Send + Sync + 'static {
     ///
     /// ```
     /// use bootseal::{Clock, SystemClock};
-    /// let before = SystemClock.boot();
-    /// assert!(SystemClock.boot() >= before);
+    /// let before = SystemClock.monotonic();
+    /// assert!(SystemClock.monotonic() >= before);
     /// ```
     fn monotonic(&self) -> Duration;
 
@@ -35,7 +35,7 @@ pub trait Clock: Send + Sync + 'static {
     ///
     /// ```
     /// use bootseal::{Clock, SystemClock};
-    /// assert!(SystemClock.wall().as_secs() > 1_700_000_000);
+    /// assert!(SystemClock.unix_time().as_secs() > 1_700_000_000);
     /// ```
     fn unix_time(&self) -> Duration;
 
@@ -66,7 +66,7 @@ pub trait Clock: Send + Sync + 'static {
     ///
     /// ```
     /// use bootseal::{Clock, SystemClock};
-    /// assert!((0.0..=1.0).contains(&SystemClock.draw()));
+    /// assert!((0.0..=1.0).contains(&SystemClock.jitter()));
     /// ```
     fn jitter(&self) -> f64;
 }

@@ -14,9 +14,9 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// let clock = bootseal::testing::Clock::new();
-/// let before = clock.boot();
+/// let before = clock.monotonic();
 /// clock.advance(Duration::from_secs(60));
-/// assert_eq!(clock.boot() - before, Duration::from_secs(60));
+/// assert_eq!(clock.monotonic() - before, Duration::from_secs(60));
 /// ```
 #[derive(Clone, Default)]
 pub struct Clock(Arc<(Mutex<State>, Condvar)>);
@@ -49,7 +49,7 @@ impl Clock {
     /// ```
     /// use bootseal::Clock as _;
     /// let clock = bootseal::testing::Clock::new();
-    /// assert_eq!(clock.wall().as_secs(), 1_767_225_600);
+    /// assert_eq!(clock.unix_time().as_secs(), 1_767_225_600);
     /// ```
     pub fn new() -> Clock {
         Clock::default()
@@ -66,9 +66,9 @@ impl Clock {
     /// use std::time::Duration;
     ///
     /// let clock = bootseal::testing::Clock::new();
-    /// let before = clock.wall();
+    /// let before = clock.unix_time();
     /// clock.advance(Duration::from_secs(3600));
-    /// assert_eq!(clock.wall() - before, Duration::from_secs(3600));
+    /// assert_eq!(clock.unix_time() - before, Duration::from_secs(3600));
     /// ```
     pub fn advance(&self, time: Duration) {
         let mut state = self.state();
@@ -88,11 +88,11 @@ impl Clock {
     /// use std::time::Duration;
     ///
     /// let clock = bootseal::testing::Clock::new();
-    /// let before = clock.boot();
-    /// clock.set_wall(Duration::from_secs(1_900_000_000));
-    /// assert_eq!((clock.wall().as_secs(), clock.boot()), (1_900_000_000, before));
+    /// let before = clock.monotonic();
+    /// clock.set_unix_time(Duration::from_secs(1_900_000_000));
+    /// assert_eq!((clock.unix_time().as_secs(), clock.monotonic()), (1_900_000_000, before));
     /// ```
-    pub fn set_wall(&self, since_1970: Duration) {
+    pub fn set_unix_time(&self, since_1970: Duration) {
         self.state().unix_time = since_1970;
     }
 
@@ -101,10 +101,10 @@ impl Clock {
     /// ```
     /// use bootseal::Clock as _;
     /// let clock = bootseal::testing::Clock::new();
-    /// clock.set_draw(1.0);
-    /// assert_eq!(clock.draw(), 1.0);
+    /// clock.set_jitter(1.0);
+    /// assert_eq!(clock.jitter(), 1.0);
     /// ```
-    pub fn set_draw(&self, jitter: f64) {
+    pub fn set_jitter(&self, jitter: f64) {
         self.state().jitter = jitter;
     }
 

@@ -166,7 +166,7 @@ impl Vendor {
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// vendor.life(std::time::Duration::from_secs(2));
+    /// vendor.lifetime(std::time::Duration::from_secs(2));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn lifetime(&self, lifetime: Duration) {

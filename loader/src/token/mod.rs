@@ -188,7 +188,7 @@ impl Token {
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// vendor.life(std::time::Duration::from_secs(600));
+    /// vendor.lifetime(std::time::Duration::from_secs(600));
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;

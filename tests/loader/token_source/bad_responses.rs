@@ -76,7 +76,7 @@ fn the_vendor_says_when_to_come_again() {
         (503, "Thu, 01 Jan 2026 00:00:30 GMT", 30),
     ] {
         let acme = Acme::new([answer(status, "").with("retry-after", retry_after)]);
-        acme.clock.set_draw(0.0);
+        acme.clock.set_jitter(0.0);
         assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{status} {retry_after}");
         acme.stays_shut_for(seconds * SECOND);
         assert_eq!(acme.token(), "token-2", "{status} {retry_after}");
@@ -86,7 +86,7 @@ fn the_vendor_says_when_to_come_again() {
 #[test]
 fn the_vendors_wait_is_stretched_by_up_to_a_tenth_so_that_not_all_come_at_once() {
     let acme = Acme::new([answer(429, "").with("retry-after", "100")]);
-    acme.clock.set_draw(1.0);
+    acme.clock.set_jitter(1.0);
     acme.error();
     acme.stays_shut_for(110 * SECOND);
     assert_eq!(acme.token(), "token-2");
@@ -105,7 +105,7 @@ fn a_503_that_names_no_time_is_an_outage() {
 #[test]
 fn a_wait_beyond_all_numbers_is_the_longest_we_wait() {
     let acme = Acme::new([answer(429, "").with("retry-after", "99999999999999999999")]);
-    acme.clock.set_draw(0.0);
+    acme.clock.set_jitter(0.0);
     acme.error();
     acme.stays_shut_for(15 * MINUTE);
 }
@@ -117,7 +117,7 @@ fn a_date_to_come_again_counts_from_the_vendors_now() {
         .with("date", "Wed, 31 Dec 2025 23:00:00 GMT")
         .with("retry-after", "Wed, 31 Dec 2025 23:02:00 GMT");
     let acme = Acme::new([reply]);
-    acme.clock.set_draw(0.0);
+    acme.clock.set_jitter(0.0);
     acme.error();
     acme.stays_shut_for(2 * MINUTE);
 }

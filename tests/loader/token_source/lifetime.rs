@@ -118,9 +118,9 @@ fn a_token_grows_old_by_the_clock_that_moved_whichever_it_was() {
         acme.token();
         if boot_moves {
             acme.clock.advance(DEAD);
-            acme.clock.set_wall(NEW_YEAR);
+            acme.clock.set_unix_time(NEW_YEAR);
         } else {
-            acme.clock.set_wall(NEW_YEAR + DEAD);
+            acme.clock.set_unix_time(NEW_YEAR + DEAD);
         }
         assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2), "{boot_moves}");
         acme.clock.advance(STALE - MILLISECOND);
@@ -162,7 +162,7 @@ fn a_token_that_is_dead_when_it_comes_takes_the_place_of_no_good_one() {
 fn a_wall_clock_that_is_set_forward_makes_a_token_older_once() {
     let acme = Acme::new([]);
     acme.token();
-    acme.clock.set_wall(NEW_YEAR + 60 * MINUTE);
+    acme.clock.set_unix_time(NEW_YEAR + 60 * MINUTE);
     for _ in 0..100 {
         assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2));
     }
@@ -174,7 +174,7 @@ fn a_wall_clock_that_is_set_forward_makes_a_token_older_once() {
 fn a_wall_clock_that_is_set_back_makes_no_token_younger() {
     let acme = Acme::new([]);
     acme.token();
-    acme.clock.set_wall(NEW_YEAR - 24 * 60 * MINUTE);
+    acme.clock.set_unix_time(NEW_YEAR - 24 * 60 * MINUTE);
     acme.clock.advance(STALE - MILLISECOND);
     assert_eq!((acme.token().as_str(), acme.sends()), ("token-1", 1));
     acme.clock.advance(DEAD - STALE + MILLISECOND);

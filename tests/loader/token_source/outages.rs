@@ -75,7 +75,7 @@ fn only_a_failure_to_connect_is_tried_again_within_a_login_and_only_once() {
 #[test]
 fn an_outage_is_asked_after_ever_more_rarely_until_it_is_over() {
     let acme = Acme::new(vec![answer(502, ""); 10]);
-    acme.clock.set_draw(1.0);
+    acme.clock.set_jitter(1.0);
     for milliseconds in [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000] {
         assert_eq!(acme.error().kind(), Kind::LoginDown);
         acme.stays_shut_for(milliseconds * MILLISECOND);
