@@ -41,11 +41,11 @@ impl TokenSource {
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// let acme = vault.token_source("acme")?;
-    /// assert!(acme.status().life.is_none()); // nobody has asked for a token yet
+    /// assert!(acme.status().lifetime.is_none()); // nobody has asked for a token yet
     /// acme.token_blocking()?;
     /// let status = acme.status();
-    /// let (life, left) = status.life.unwrap();
-    /// assert!(left <= life);
+    /// let (lifetime, left) = status.lifetime.unwrap();
+    /// assert!(left <= lifetime);
     /// assert_eq!(status.last_login.unwrap().said.unwrap(), 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
