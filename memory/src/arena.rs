@@ -1,14 +1,16 @@
-//! Where does a function that is hard on memory, Argon2, do its work? On huge pages of its own, which no dump holds and which are gone after.
+//! The arena: huge pages for a function that needs much memory (Argon2), left out of every dump and
+//! unmapped afterwards.
 //!
-//! Page faults are most of what 64 MiB in small pages cost: with huge pages the same derivation takes half the time. These pages
-//! are not locked: a limit on locked memory is some MiB, and what lies here is neither the passphrase nor the key.
+//! Page faults are most of the cost of 64 MiB in small pages: with huge pages the same derivation
+//! takes half the time. These pages are not locked: limits on locked memory are a few MiB, and
+//! neither the passphrase nor the key is stored here.
 
 use std::io;
 
 /// `count` values of `T`, on pages that are unmapped when it is dropped; the kernel zeroes them before anyone else gets them.
 ///
-/// On Linux the pages are huge ones where the kernel has them, in no core dump, and not there in a forked child. On other systems
-/// it is ordinary memory.
+/// On Linux the pages are huge ones if the kernel has them, excluded from core dumps, and unmapped
+/// in a forked child. On other systems it is ordinary memory.
 ///
 /// ```
 /// use bootseal_memory::Arena;
@@ -23,7 +25,7 @@ impl<T: Copy> Arena<T> {
     /// Maps room for `count` values, each of them `value`.
     ///
     /// # Errors
-    /// Where the system has no memory left for this process.
+    /// If the system has no memory left for this process.
     ///
     /// ```
     /// let error = bootseal_memory::Arena::filled(usize::MAX, 0_u64).unwrap_err();
@@ -53,7 +55,7 @@ mod sys {
 
     const HUGE: usize = 2 << 20;
 
-    /// Memory of its own: `count` values at `start`, inside `len` mapped bytes at `base`.
+    /// Its own mapping: `count` values at `start`, inside `len` mapped bytes at `base`.
     pub(super) struct Pages<T: Copy> {
         base: *mut libc::c_void,
         len: usize,
@@ -141,7 +143,7 @@ mod sys {
     impl<T: Copy> Drop for Pages<T> {
         fn drop(&mut self) {
             self.values.fill(self.value);
-            // So that the overwriting is not left out as useless.
+            // Keeps the compiler from removing the overwrite as useless.
             std::hint::black_box(&mut self.values);
         }
     }

@@ -1,9 +1,9 @@
-//! May the program go on at the level that was reached? An application says the least that it takes.
+//! The least level of protection that an application accepts.
 
 use crate::pages::{Level, MemoryError, Report, report};
 use std::fmt;
 
-/// Guarded memory is not as good as the application asked for, or there is none.
+/// Guarded memory is weaker than the application asked for, or not available.
 ///
 /// ```
 /// use bootseal_memory::{Level, LevelError, require};
@@ -19,9 +19,9 @@ use std::fmt;
 pub enum LevelError {
     /// A worse level was reached; its report says why.
     TooLow {
-        /// What the application takes at least.
+        /// The least level that the application accepts.
         least: Level,
-        /// What this process got.
+        /// The level that this process got.
         report: Report,
     },
     /// No guarded memory at all.
@@ -50,10 +50,10 @@ impl std::error::Error for LevelError {
     }
 }
 
-/// Refuses to go on where secrets would be guarded less well than `least`.
+/// Fails if secrets would be guarded less well than `least`.
 ///
 /// # Errors
-/// [`LevelError::TooLow`] with the reason why the better level was not reached, [`LevelError::Memory`] where there is no guarded memory.
+/// [`LevelError::TooLow`] with the reason why `least` was not reached, [`LevelError::Memory`] if there is no guarded memory.
 ///
 /// ```
 /// use bootseal_memory::{Level, require};

@@ -1,9 +1,9 @@
-//! Where secrets lie while they are in use.
+//! Guarded memory for secrets while they are in use.
 //!
 //! # Flow
 //! [`SecretBuf`] is written in place (a file is read into it, a value is opened in it), then frozen
-//! into a [`Secret`]: a cheap, shared, read-only handle. When the last handle goes, the bytes are
-//! overwritten before anything else may use their place.
+//! into a [`Secret`]: a cheap, shared, read-only handle. When the last handle is dropped, the bytes
+//! are overwritten before their place is used again.
 //!
 //! ```
 //! use bootseal_memory::SecretBuf;
@@ -26,12 +26,12 @@
 //! | wiped when dropped | yes | yes |
 //! | not seen by a forked child | the child may not touch it: it would end with SIGSEGV | Linux: reads as zeros |
 //!
-//! [`report`] says which level this process reached, and why not a better one.
+//! [`report`] returns the level that this process reached, and why not a better one.
 //!
 //! # What this crate does not do
-//! It does not stop someone who runs code inside the process, the kernel, or the hypervisor. It does
-//! not look after copies: what a closure given to [`Secret::expose`] copies out is the caller's.
-//! It never falls back to ordinary memory: what cannot be guarded is a [`MemoryError`].
+//! It does not stop code that runs inside the process, the kernel or the hypervisor. It does not
+//! track copies: a closure given to [`Secret::expose`] that copies bytes out is responsible for them.
+//! It never falls back to ordinary memory: if memory cannot be guarded, that is a [`MemoryError`].
 
 mod audit;
 

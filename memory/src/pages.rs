@@ -1,6 +1,6 @@
-//! How does a process get pages that no dump shows? Regions with guards on both sides.
+//! Guarded pages: regions that no dump shows, between two guard pages.
 //!
-//! `memfd_secret(2)` where the kernel has it, else locked pages. See the table in the crate's docs.
+//! Uses `memfd_secret(2)` if the kernel has it, else locked pages. See the table in the crate's docs.
 
 use std::fmt;
 use std::io;
@@ -17,9 +17,9 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
-    /// Locked in memory, kept out of core dumps where the platform can.
+    /// Locked in memory, and kept out of core dumps if the platform supports that.
     Locked,
-    /// `memfd_secret`: not reachable through the kernel's own map either.
+    /// `memfd_secret`: not mapped by the kernel itself either.
     MemfdSecret,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// What this process got when it asked for guarded memory.
+/// The guarded memory that this process got.
 ///
 /// ```
 /// let report = bootseal_memory::report()?;
@@ -45,7 +45,7 @@ impl fmt::Display for Level {
 pub struct Report {
     /// The level that new secrets get.
     pub level: Level,
-    /// Why a better level could not be reached, in words for an operator; `None` at the best.
+    /// Why a better level could not be reached, for an operator; `None` at the best level.
     pub reason: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Guarded memory could not be had. Its text names the limit and how to raise it.
+/// No guarded memory is available. The text names the limit and how to raise it.
 ///
 /// ```
 /// use bootseal_memory::{MemoryError, Secret};
@@ -73,7 +73,7 @@ impl fmt::Display for Report {
 #[derive(Debug)]
 pub struct MemoryError {
     wanted: usize,
-    /// What the process had locked when it failed.
+    /// How much the process had locked when it failed.
     locked: Option<u64>,
     source: io::Error,
 }
@@ -100,10 +100,10 @@ impl std::error::Error for MemoryError {
     }
 }
 
-/// Says which level new secrets get in this process.
+/// Returns the level that new secrets get in this process.
 ///
 /// # Errors
-/// [`MemoryError`] where not even one locked page can be had.
+/// [`MemoryError`] if not even one page can be locked.
 ///
 /// ```
 /// println!("{}", bootseal_memory::report()?);
@@ -208,7 +208,7 @@ mod sys {
         })
     }
 
-    /// Why memfd_secret is not used; empty until it was tried, `None` inside where it works.
+    /// Why memfd_secret is not used: empty until it was tried, `None` inside if it works.
     static NOT_SECRET: OnceLock<Option<String>> = OnceLock::new();
 
     pub(super) fn why_not_secret() -> Option<String> {
@@ -248,7 +248,7 @@ mod sys {
                     let _ = NOT_SECRET.set(None);
                     return Ok(Level::MemfdSecret);
                 }
-                // The kernel has it and gave it before: what is missing now is room, and locked pages count against the same limit.
+                // memfd_secret worked before, so the limit is reached; locked pages count against the same limit.
                 Err(error) if NOT_SECRET.get().is_some() => return Err(error),
                 Err(error) => {
                     // SAFETY: as the caller promises.
@@ -402,7 +402,7 @@ mod sys {
     }
 }
 
-/// Miri knows no mmap of this kind: pages from the allocator, so that all above them is run under it.
+/// Miri does not support this kind of mmap: pages come from the allocator, so that all code above can run under it.
 #[cfg(miri)]
 mod sys {
     use super::Level;

@@ -1,4 +1,4 @@
-//! What does a program hold? A buffer to write a secret in place, and a handle to read it.
+//! `SecretBuf`, in which a secret is written in place, and `Secret`, the handle that reads it.
 
 use crate::pages::MemoryError;
 use crate::slab::{Frozen, Slot};
@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
+use subtle::ConstantTimeEq;
 
 /// Guarded bytes that are being written. Grows inside guarded memory only, never on the heap.
 ///
@@ -24,10 +25,10 @@ pub struct SecretBuf {
 }
 
 impl SecretBuf {
-    /// An empty buffer with room for `capacity` bytes; it grows where more are written.
+    /// Creates an empty buffer with room for `capacity` bytes; it grows if more are written.
     ///
     /// # Errors
-    /// [`MemoryError`] where no guarded memory can be had.
+    /// [`MemoryError`] if no guarded memory can be had.
     ///
     /// ```
     /// let buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -38,10 +39,10 @@ impl SecretBuf {
         Ok(SecretBuf { slot: Slot::new(capacity)?, len: 0 })
     }
 
-    /// A buffer of `len` zero bytes, to be written through [`SecretBuf::expose_mut`].
+    /// Creates a buffer of `len` zero bytes, to be written through [`SecretBuf::expose_mut`].
     ///
     /// # Errors
-    /// [`MemoryError`] where no guarded memory can be had.
+    /// [`MemoryError`] if no guarded memory can be had.
     ///
     /// ```
     /// let mut key = bootseal_memory::SecretBuf::zeroed(32)?;
@@ -52,10 +53,10 @@ impl SecretBuf {
         Ok(SecretBuf { slot: Slot::new(len)?, len })
     }
 
-    /// Appends `bytes`. Where they do not fit, all moves to a larger place and the old one is wiped.
+    /// Appends `bytes`. If they do not fit, the content moves to a larger slot and the old one is wiped.
     ///
     /// # Errors
-    /// [`MemoryError`] where no guarded memory can be had; the buffer is then as it was.
+    /// [`MemoryError`] if no guarded memory can be had; the buffer is then as it was.
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -71,12 +72,12 @@ impl SecretBuf {
         Ok(())
     }
 
-    /// Reads `source` to its end, at most `limit` bytes, without a buffer between.
+    /// Reads `source` to its end, at most `limit` bytes, without an intermediate buffer.
     ///
-    /// Returns `false` where the source holds more than `limit` bytes; the buffer then ends after them.
+    /// Returns `false` if the source holds more than `limit` bytes; the buffer then holds the first `limit` of them.
     ///
     /// # Errors
-    /// What the source says, or [`MemoryError`] inside an [`std::io::Error`].
+    /// The source's own error, or [`MemoryError`] inside an [`std::io::Error`].
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -114,7 +115,7 @@ impl SecretBuf {
         Ok(())
     }
 
-    /// Cuts the buffer to `len` bytes and wipes the rest; longer than it is, nothing happens.
+    /// Cuts the buffer to `len` bytes and wipes the rest; does nothing if it is shorter.
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -154,7 +155,7 @@ impl SecretBuf {
         self.len == 0
     }
 
-    /// Lends the bytes for the time of one call, and returns what it returns.
+    /// Lends the bytes for the duration of one call and returns its result.
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -167,7 +168,7 @@ impl SecretBuf {
         read(&self.slot.bytes()[..self.len])
     }
 
-    /// Lends the bytes for the time of one call, to be written; their number stays as it is. Returns what the call returns.
+    /// Lends the bytes for writing for the duration of one call and returns its result; the length stays the same.
     ///
     /// ```
     /// let mut key = bootseal_memory::SecretBuf::zeroed(32)?;
@@ -179,7 +180,7 @@ impl SecretBuf {
         write(&mut self.slot.bytes_mut()[..len])
     }
 
-    /// Ends the writing. The bytes stay where they are.
+    /// Makes the bytes read-only. They stay where they are.
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -193,7 +194,7 @@ impl SecretBuf {
         self.freeze_range(0..len)
     }
 
-    /// Ends the writing, and lets only `range` be read; a range outside the buffer is cut to it.
+    /// Makes the bytes read-only, with only `range` readable; the range is cut to the buffer.
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -220,9 +221,9 @@ fn buffer_of(bytes: &[u8]) -> Result<SecretBuf, MemoryError> {
     Ok(buffer)
 }
 
-/// One secret in guarded memory: a handle that is cheap to clone, and that shows nothing of its content.
+/// One secret in guarded memory: a handle that is cheap to clone and never shows its content.
 ///
-/// There is one way to read it, [`expose`](Secret::expose), so that a search for that word finds every reader.
+/// There is one way to read it, [`expose`](Secret::expose): a search for that word finds every reader.
 ///
 /// ```
 /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -234,10 +235,10 @@ fn buffer_of(bytes: &[u8]) -> Result<SecretBuf, MemoryError> {
 pub struct Secret(Arc<Frozen>);
 
 impl Secret {
-    /// Copies `bytes` into guarded memory. The caller still owns, and should wipe, where they came from.
+    /// Copies `bytes` into guarded memory. The caller still owns the original, and should wipe it.
     ///
     /// # Errors
-    /// [`MemoryError`] where no guarded memory can be had.
+    /// [`MemoryError`] if no guarded memory can be had.
     ///
     /// ```
     /// let pin = bootseal_memory::Secret::copy_of(b"0000")?;
@@ -247,7 +248,7 @@ impl Secret {
         Ok(buffer_of(bytes)?.freeze())
     }
 
-    /// Copies what everybody may know, for a place where else a secret stands: [`audit`](crate::audit) does not search for it.
+    /// Copies public bytes, for an interface that takes a secret: [`audit`](crate::audit) does not search for them.
     ///
     /// # Errors
     /// As [`Secret::copy_of`].
@@ -262,7 +263,7 @@ impl Secret {
         Ok(Secret(Arc::new(buffer.slot.freeze_unshown(len))))
     }
 
-    /// Lends the bytes for the time of one call.
+    /// Lends the bytes for the duration of one call.
     ///
     /// ```
     /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -274,10 +275,10 @@ impl Secret {
         read(self.0.bytes())
     }
 
-    /// Lends the secret as text for the time of one call.
+    /// Lends the secret as text for the duration of one call.
     ///
     /// # Errors
-    /// [`std::str::Utf8Error`] where the bytes are not UTF-8; it holds a position, none of the bytes.
+    /// [`std::str::Utf8Error`] if the bytes are not UTF-8; it holds a position, but none of the bytes.
     ///
     /// ```
     /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -289,7 +290,7 @@ impl Secret {
         std::str::from_utf8(self.0.bytes()).map(read)
     }
 
-    /// A handle whose bytes can be borrowed for as long as it lives, for interfaces that take `AsRef<[u8]>`.
+    /// Returns a handle whose bytes can be borrowed for as long as it lives, for interfaces that take `AsRef<[u8]>`.
     ///
     /// ```
     /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -322,7 +323,7 @@ impl Secret {
         self.0.bytes().is_empty()
     }
 
-    /// Whether `given` is this secret, in a time that tells nothing of where they differ; their lengths may be told.
+    /// Whether `given` is this secret. The time taken does not depend on where they differ, but may show their lengths.
     ///
     /// ```
     /// let key = bootseal_memory::Secret::copy_of(b"open sesame")?;
@@ -331,14 +332,10 @@ impl Secret {
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn matches(&self, given: &[u8]) -> bool {
-        self.expose(|bytes| {
-            let differ =
-                bytes.iter().zip(given).fold(0, |differ, (one, other)| std::hint::black_box(differ | (one ^ other)));
-            bytes.len() == given.len() && differ == 0
-        })
+        self.expose(|bytes| bytes.ct_eq(given).into())
     }
 
-    /// Whether both hold the same bytes. Not in constant time: for secrets of one owner, never against what a stranger sends.
+    /// Whether both hold the same bytes. Not in constant time: only for secrets of one owner, never to check what a stranger sends.
     ///
     /// ```
     /// use bootseal_memory::Secret;
@@ -356,7 +353,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What [`Secret::exposed`] returns: the same bytes, in the same place, readable by borrowing.
+/// The result of [`Secret::exposed`]: the same bytes, in the same place, readable by borrowing.
 ///
 /// ```
 /// let body = bootseal_memory::Secret::copy_of(b"user=bob")?.exposed();
@@ -383,7 +380,7 @@ impl fmt::Debug for Exposed {
 #[cfg(feature = "serde")]
 pub const SECRET_NAME: &str = "$bootseal::Secret";
 
-/// From a vault alone: it knows [`SECRET_NAME`] and lends the bytes. Any other format is an error, for there the value lies in clear.
+/// Only a vault can fill it: it knows [`SECRET_NAME`] and lends the bytes. Any other format is an error, because the value would be in clear there.
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
@@ -461,7 +458,7 @@ mod tests {
         let seen = window.read_exact_at(&mut bytes, address);
         match crate::report().unwrap().level {
             crate::Level::MemfdSecret => assert!(seen.is_err()),
-            // Locked pages keep out of swap and dumps, not out of /proc/PID/mem: the docs say so, and so does this test.
+            // Locked pages protect against swap and dumps, not against /proc/PID/mem, as the docs say.
             crate::Level::Locked => assert!(seen.is_ok()),
         }
     }

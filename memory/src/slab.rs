@@ -1,4 +1,4 @@
-//! How do many small secrets share few pages? Size classes of powers of two, in chunks of guarded regions.
+//! The slab: small secrets share guarded pages, in size classes of powers of two.
 //!
 //! A page costs about 75 µs to get and a slot about 50 ns, so each secret gets a slot, not a page.
 
@@ -14,7 +14,7 @@ const LARGEST: usize = 32 * 1024;
 const FIRST_CHUNK: usize = 16 * 1024;
 const LAST_CHUNK: usize = 256 * 1024;
 
-/// A place for `capacity` bytes, owned by whoever holds this; zeroed when given and when taken back.
+/// Owned room for `capacity` bytes; zeroed when it is handed out and when it is returned.
 pub(crate) struct Slot {
     start: NonNull<u8>,
     capacity: usize,
@@ -41,14 +41,14 @@ impl Slot {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.capacity) }
     }
 
-    /// From here on `range` is a secret that [`Live`] shows, and nothing is written any more: so this takes the slot.
+    /// Makes the slot read-only, so it takes the slot; [`Live`] shows `range` as a secret.
     pub(crate) fn freeze(self, range: Range<usize>) -> Frozen {
         let range = range.start.min(self.capacity)..range.end.min(self.capacity);
         slab().show(self.start, Some(range.clone()));
         Frozen { slot: self, range }
     }
 
-    /// As [`Slot::freeze`], of what is no secret: [`Live`] does not show it.
+    /// Like [`Slot::freeze`] for public bytes: [`Live`] does not show them.
     pub(crate) fn freeze_unshown(self, len: usize) -> Frozen {
         let range = 0..len.min(self.capacity);
         Frozen { slot: self, range }
@@ -61,7 +61,7 @@ impl Drop for Slot {
     }
 }
 
-/// A slot that is only read, and of which `range` is a secret.
+/// A read-only slot, of which `range` is the secret.
 pub(crate) struct Frozen {
     slot: Slot,
     range: Range<usize>,
@@ -75,10 +75,10 @@ impl Frozen {
     }
 }
 
-/// Every frozen secret of the process, to be looked at while nobody can give one back.
+/// Every frozen secret of the process. It holds the slab's lock, so none of them can be freed meanwhile.
 pub(crate) struct Live(MutexGuard<'static, Slab>);
 
-/// One frozen secret; the number tells it from a later one in the same place.
+/// One frozen secret; the number tells it apart from a later one at the same address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     start: usize,
@@ -101,7 +101,7 @@ impl Live {
         }
     }
 
-    /// The secret's bytes, where it still lives.
+    /// The secret's bytes, if it still exists.
     pub(crate) fn get(&self, key: Key) -> Option<&[u8]> {
         let (address, chunk) = self.0.chunks.range(..=key.start).next_back()?;
         let index = (key.start - address) / chunk.slot_size;
@@ -121,7 +121,7 @@ struct Chunk {
     slot_size: usize,
     free: Vec<NonNull<u8>>,
     used: usize,
-    /// Of each slot, what of it is a frozen secret.
+    /// For each slot, the range of it that is a frozen secret.
     shown: Vec<Option<Shown>>,
 }
 
@@ -132,8 +132,8 @@ struct Shown {
 
 impl Chunk {
     fn bytes(&self, index: usize, shown: &Shown) -> &[u8] {
-        // SAFETY: the range lies inside the slot, the slot inside the region. What is shown is not written until it is given back, and
-        // that takes the lock which whoever holds `&self` has.
+        // SAFETY: the range lies inside the slot, the slot inside the region. A frozen slot is not written until it is returned, and
+        // that takes the lock that `&self` holds.
         unsafe {
             let start = self.region.start().add(index * self.slot_size + shown.range.start);
             std::slice::from_raw_parts(start.as_ptr(), shown.range.len())
@@ -154,7 +154,7 @@ unsafe impl Send for Slab {}
 
 fn slab() -> MutexGuard<'static, Slab> {
     static SLAB: Mutex<Slab> = Mutex::new(Slab { chunks: BTreeMap::new(), open: BTreeMap::new(), frozen: 0 });
-    // Nothing that runs under the lock leaves the lists half changed, so a poisoned lock is as good as another.
+    // No code under the lock can leave the lists half changed, so poisoning can be ignored.
     SLAB.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -184,7 +184,7 @@ impl Slab {
         let count = self.chunks.values().filter(|chunk| chunk.slot_size == slot_size).count();
         let wanted =
             if slot_size > LARGEST { slot_size } else { (FIRST_CHUNK << count.min(4)).clamp(slot_size, LAST_CHUNK) };
-        // Near the limit on locked memory a small chunk may still fit where a large one does not.
+        // Near the limit on locked memory a small chunk may still fit when a large one does not.
         let region = Region::new(wanted).or_else(|_| Region::new(slot_size))?;
         let slots = (region.len() / slot_size).max(1);
         // SAFETY: `index * slot_size` stays inside the region.

@@ -259,7 +259,7 @@ impl Error {
         &self.0.what
     }
 
-    /// The file in question; `None` where there is none, as for a text in memory.
+    /// The file in question; `None` if there is none, as for a text in memory.
     ///
     /// ```
     /// let path = std::path::Path::new("/nonexistent.sealed.toml");
@@ -280,7 +280,7 @@ impl Error {
         self.0.line
     }
 
-    /// The property in question, as a TOML dotted key; `None` where it is not about one.
+    /// The property in question, as a TOML dotted key; `None` if it is not about one.
     ///
     /// ```
     /// # use bootseal_core::{Error, Kind};
@@ -293,7 +293,7 @@ impl Error {
         self.0.property.as_deref()
     }
 
-    /// The next step for who reads it; `None` where the fact says all.
+    /// The next step for who reads it; `None` if the fact says all.
     ///
     /// ```
     /// let error = bootseal_core::SealedFile::parse(b"password".to_vec()).unwrap_err();

@@ -53,7 +53,6 @@ pub use vault::{CanRead, CanWrite, Vault};
 pub use text::document::Property;
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainDocument, PlainProperty};
-pub use text::sealed_text::SECRET_PREFIX;
 
 // Keys and who holds them.
 pub use access::identity::Identity;
@@ -86,7 +85,8 @@ pub use review::changes::{AccessChange, Change, Changes};
 pub use review::clear_text::{ClearText, Edited};
 pub use review::hand_edit::HandEdit;
 pub use review::lineage::{MergePlan, MergeSide, goes_on_from, is_vouched_for};
-pub use review::merge::{Clash, Merged, Side, Taken};
+pub use review::merge::side::Side;
+pub use review::merge::{Clash, Merged, Taken};
 
 // Files on disk.
 pub use disk::lock::FileLock;

@@ -69,7 +69,7 @@ pub struct Typed<'a>(pub &'a str);
 
 impl Typed<'_> {
     /// Whether it begins as private keys do.
-    pub fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         let start = self.0.get(..11).unwrap_or_default();
         start.eq_ignore_ascii_case("AGE-SECRET-") || start.eq_ignore_ascii_case("AGE-PLUGIN-")
     }
@@ -81,7 +81,8 @@ impl fmt::Display for Typed<'_> {
     }
 }
 
-/// Whether a character is invisible or changes how its neighbours look: Unicode's Cc, Cf, Zl, Zp, fillers and variation selectors.
+/// Whether a character is invisible or changes how its neighbours look: Unicode's categories Cc, Cf, Zl and Zp, and what is
+/// ignorable by default, such as fillers and variation selectors.
 ///
 /// ```
 /// assert!(bootseal_core::is_hidden('\u{200B}')); // zero width space
@@ -94,4 +95,29 @@ pub fn is_hidden(character: char) -> bool {
             | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164
             | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F
             | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+    use icu_properties::{CodePointMapData, CodePointSetData};
+
+    /// The ranges are typed by hand, and Unicode grows.
+    #[test]
+    fn what_is_hidden_is_what_unicode_says() {
+        let categories = CodePointMapData::<GeneralCategory>::new();
+        let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+        for character in '\0'..=char::MAX {
+            let unseen = matches!(
+                categories.get(character),
+                GeneralCategory::Control
+                    | GeneralCategory::Format
+                    | GeneralCategory::LineSeparator
+                    | GeneralCategory::ParagraphSeparator
+            );
+            let expected = unseen || ignorable.contains(character);
+            assert_eq!(is_hidden(character), expected, "U+{:04X}", u32::from(character));
+        }
+    }
 }

@@ -1,7 +1,8 @@
-//! Is there a copy of a secret where none should be? The process reads its own memory and counts what it finds of its live secrets.
+//! The audit: the process reads its own memory and counts the copies of its live secrets.
 //!
-//! Every window of 8 bytes of every secret goes into a table by a keyed hash; of memory each eighth place is looked up. Whatever 16 bytes
-//! a copy has, one such place lies wholly inside. What a table holds of a window is the bucket it is in: nothing that could be found.
+//! Every 8-byte window of every secret goes into a table by a keyed hash; of memory every eighth offset is
+//! looked up. In any 16 bytes of a copy, one such window lies wholly inside. The table keeps only the bucket
+//! of a window, so it holds nothing that the search could find.
 
 #[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
 mod own_memory;
@@ -16,11 +17,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 const WINDOW: usize = 8;
-/// The least that counts as a fragment.
+/// The shortest copy that counts as a fragment, in bytes.
 const FRAGMENT: usize = 16;
-/// How much is read at once, and for how long others wait for the slab: about 50 µs.
+/// Bytes read at once. Other threads wait that long for the slab: about 50 µs.
 const PIECE: usize = 64 * 1024;
-/// A secret that repeats itself has the same window often: so many of them are enough to find it.
+/// A repetitive secret has the same window many times: this many of them suffice to find it.
 const CHAIN: usize = 64;
 
 /// What [`audit`] found. It holds counts, nothing of any secret.
@@ -39,7 +40,7 @@ const CHAIN: usize = 64;
 pub struct Audit {
     /// Live secrets that were searched for.
     pub secrets: usize,
-    /// Live secrets that were not: shorter than 8 bytes, or of one or two different bytes. They would be found everywhere.
+    /// Live secrets that were not searched for: shorter than 8 bytes, or of one or two different bytes. They would be found everywhere.
     pub not_searched: usize,
     /// Whole copies outside the secret pages.
     pub full: usize,
@@ -84,7 +85,7 @@ impl fmt::Display for Audit {
     }
 }
 
-/// The process could not look at its own memory.
+/// The process could not read its own memory.
 ///
 /// ```
 /// match bootseal_memory::audit() {
@@ -95,9 +96,9 @@ impl fmt::Display for Audit {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// Neither `/proc/self/mem` nor `process_vm_readv` may be used, or there is no such thing on this system.
+    /// Neither `/proc/self/mem` nor `process_vm_readv` is allowed, or this system has neither.
     NotReadable(io::Error),
-    /// No secret page for what is read.
+    /// No secret page for the bytes that are read.
     Memory(MemoryError),
 }
 
@@ -129,17 +130,18 @@ impl From<MemoryError> for AuditError {
     }
 }
 
-/// Reads all that this process has written in its memory, and counts full copies and fragments of every [`Secret`](crate::Secret) that lives.
+/// Reads all memory that this process has written, and counts full copies and fragments of every live [`Secret`](crate::Secret).
 ///
-/// About 10 ms for 17 MiB; several times that while a secret is shorter than 15 bytes, for then more places must be looked at. It is for
-/// tests and for a health probe now and then. Other threads go on; one that makes or drops a secret waits 50 µs at most.
+/// It takes about 10 ms for 17 MiB, and several times that if a secret is shorter than 15 bytes, because
+/// more offsets must be looked up. It is meant for tests and for an occasional health probe. Other
+/// threads continue; one that creates or drops a secret waits 50 µs at most.
 ///
 /// It does not look at registers, at the kernel's buffers, at what the program file itself holds, or at a
-/// [`SecretBuf`](crate::SecretBuf) that is still written; nor for a secret in another encoding. A short secret which is a common word is
-/// found wherever that word stands.
+/// [`SecretBuf`](crate::SecretBuf) that is still being written; nor does it search for other encodings of a secret.
+/// A short secret that is a common word is found wherever that word occurs.
 ///
 /// # Errors
-/// [`AuditError::NotReadable`] where the process may not read its own memory, [`AuditError::Memory`] where no page can be had to read into.
+/// [`AuditError::NotReadable`] if the process may not read its own memory, [`AuditError::Memory`] if no page is available to read into.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
@@ -181,19 +183,19 @@ pub fn audit() -> Result<Audit, AuditError> {
     Ok(found)
 }
 
-/// Where in which secret a window of 8 bytes stands, by a keyed hash of it.
+/// Index from the keyed hash of an 8-byte window to its secret and offset.
 struct Table {
     secrets: Vec<Key>,
     not_searched: usize,
     places: Vec<Place>,
-    /// First place of a bucket, plus one.
+    /// First entry of a bucket, plus one; 0 is empty.
     buckets: Vec<u32>,
-    /// One bit for many values of the hash: most of memory is passed over by it, in the first cache.
+    /// One bit for many hash values: small enough for the L1 cache, it rules out most of memory.
     seen: Vec<u64>,
     mix: u64,
     bucket_bits: u32,
     seen_bits: u32,
-    /// Every so many bytes memory is looked up, so that the shortest secret cannot be stepped over.
+    /// The step in bytes between two lookups, so that the shortest secret cannot be missed.
     stride: usize,
 }
 
@@ -270,7 +272,7 @@ impl Drop for Table {
     }
 }
 
-/// Zeros, blanks and rulers stand everywhere.
+/// Zeros, blanks and rulers occur everywhere.
 fn varied(window: &[u8]) -> bool {
     let first = window[0];
     let second = window.iter().find(|byte| **byte != first);
@@ -288,9 +290,9 @@ struct Search {
     memory: OwnMemory,
     table: Table,
     piece: Slot,
-    /// For what a copy has before and after the piece.
+    /// Context before and after the piece, for a copy that crosses its ends.
     aside: Slot,
-    /// Where it goes on: after the last copy that was counted.
+    /// Where the search continues: after the last copy counted.
     next: usize,
     found: Audit,
 }
@@ -311,7 +313,7 @@ impl Search {
             let wanted = PIECE.min(end - address);
             let got = self.memory.read(address, &mut self.piece.bytes_mut()[..wanted]);
             if got == 0 {
-                // One page that was unmapped or guarded meanwhile; or a device that lets nobody read it.
+                // A page that was unmapped or guarded meanwhile, or a device that cannot be read.
                 refused += 1;
                 let skipped = if refused < 16 { page_size() - address % page_size() } else { end - address };
                 self.found.unread += skipped.min(end - address);
@@ -320,7 +322,7 @@ impl Search {
             }
             self.found.bytes += got;
             self.piece(address, got);
-            // One window again, so that none is cut in two.
+            // Overlaps by one window, so that none is cut in two.
             let step = if got == wanted && address + got < end { got - WINDOW } else { got };
             self.found.bytes -= got - step;
             address += step;
@@ -351,7 +353,7 @@ impl Search {
         self.next = base + at;
     }
 
-    /// The longest match around `base + at`, a full one before all others, where it is long enough to count.
+    /// The longest match around `base + at` that is long enough to count; a full copy comes first.
     fn longest(&mut self, live: &Live, hash: u64, base: usize, at: usize, len: usize) -> Option<Match> {
         let bucket = (hash >> (64 - self.table.bucket_bits)) as usize;
         let places =
@@ -374,7 +376,7 @@ impl Search {
         best
     }
 
-    /// How many bytes before `base + at` are as the end of `secret`.
+    /// How many bytes before `base + at` match the end of `secret`.
     fn before(&mut self, secret: &[u8], base: usize, at: usize) -> usize {
         let same =
             |one: &[u8], other: &[u8]| one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -394,7 +396,7 @@ impl Search {
         matched
     }
 
-    /// How many bytes from `base + at` on are as the beginning of `secret`.
+    /// How many bytes from `base + at` on match the beginning of `secret`.
     fn after(&mut self, secret: &[u8], base: usize, at: usize, len: usize) -> usize {
         let same = |one: &[u8], other: &[u8]| one.iter().zip(other).take_while(|(a, b)| a == b).count();
         let mut matched = same(secret, &self.piece.bytes()[at..len]);

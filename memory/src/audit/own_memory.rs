@@ -1,4 +1,5 @@
-//! How does a process read its own memory as an attacker would? By what /proc lists of it, through the kernel.
+//! The memory of this process as an attacker would read it: the ranges in /proc, read through the
+//! kernel.
 
 use crate::pages::page_size;
 use std::fs::File;
@@ -6,7 +7,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Two ways in. `/proc/self/mem` belongs to root once the process is not dumpable; then the process is still allowed to ask for itself.
+/// Two ways to read. `/proc/self/mem` belongs to root once the process is not dumpable; `process_vm_readv` on itself still works then.
 pub(crate) enum OwnMemory {
     File(File),
     Call,
@@ -21,7 +22,7 @@ impl OwnMemory {
         })
     }
 
-    /// Reads up to where memory cannot be read; returns how much it was.
+    /// Reads up to the first unreadable byte and returns the number of bytes read.
     pub(crate) fn read(&self, address: usize, into: &mut [u8]) -> usize {
         match self {
             OwnMemory::File(file) => file.read_at(into, address as u64).unwrap_or(0),
@@ -36,7 +37,7 @@ impl OwnMemory {
     }
 }
 
-/// Where something that the process wrote can lie.
+/// The ranges that can hold something the process wrote.
 pub(crate) fn written_ranges() -> io::Result<Vec<Range<usize>>> {
     let mut maps = String::new();
     File::open("/proc/self/maps")?.read_to_string(&mut maps)?;
@@ -44,7 +45,7 @@ pub(crate) fn written_ranges() -> io::Result<Vec<Range<usize>>> {
     let mut ranges = Vec::new();
     for mapping in maps.lines().filter_map(parse).filter(Mapping::may_hold_what_was_written) {
         match &pages {
-            // Most of a thread's stack was never touched, and costs more to read than all the rest.
+            // Most of a thread's stack was never touched, and would cost more to read than everything else.
             Some(pages) if mapping.anonymous => touched(pages, mapping.range, &mut ranges),
             _ => ranges.push(mapping.range),
         }
@@ -58,12 +59,12 @@ struct Mapping {
     writable: bool,
     private: bool,
     anonymous: bool,
-    /// Of the kernel, or `memfd_secret`: asking would only cost time.
+    /// Kernel mappings and `memfd_secret`: they cannot be read.
     never: bool,
 }
 
 impl Mapping {
-    /// What a program file holds, its code and its constants, is there whether or not there are secrets.
+    /// Code and constants of a program file, which never depend on secrets.
     fn may_hold_what_was_written(&self) -> bool {
         self.readable && !self.never && (self.writable || self.anonymous || !self.private)
     }
@@ -97,7 +98,7 @@ fn touched(pages: &File, mapping: Range<usize>, ranges: &mut Vec<Range<usize>>) 
         let wanted = ((mapping.end - address) / size * 8).min(entries.len());
         let got = pages.read_at(&mut entries[..wanted], (address / size * 8) as u64).unwrap_or(0) / 8 * 8;
         if got == 0 {
-            // It cannot be told: then all of it.
+            // Unknown: take the whole range.
             ranges.extend(open.take());
             ranges.push(address..mapping.end);
             return;

@@ -1,14 +1,15 @@
-//! What becomes of a copy that some library made on the heap and freed? An allocator that overwrites what is given back.
+//! A global allocator that overwrites every block when it is freed: libraries leave copies on the
+//! heap.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
-/// An allocator that overwrites every block before it is given back, so that what a library frees holds no secret.
+/// An allocator that overwrites every block before it is freed, so that a library's freed copies hold no secret.
 ///
-/// It stands over another allocator, [`System`] unless one is named. A block that grows or shrinks moves to a new place and the old
-/// one is overwritten. It costs 10 to 20 ns for a small block, and 0.4 µs for 16 KiB.
+/// It wraps another allocator, [`System`] by default. A block that grows or shrinks moves to a new
+/// place and the old one is overwritten. It costs 10 to 20 ns for a small block, and 0.4 µs for 16 KiB.
 ///
-/// What it does not do: a block that is still in use is not touched, and what C libraries take from `malloc` themselves does not pass here.
+/// It does not touch blocks that are still in use, and it does not see what C libraries take from `malloc` themselves.
 ///
 /// ```
 /// use bootseal_memory::WipingAllocator;
@@ -24,7 +25,7 @@ use std::ptr;
 pub struct WipingAllocator<A = System>(A);
 
 impl WipingAllocator {
-    /// Over the system's allocator.
+    /// Wraps the system's allocator.
     ///
     /// ```
     /// #[global_allocator]
@@ -38,7 +39,7 @@ impl WipingAllocator {
 }
 
 impl<A> WipingAllocator<A> {
-    /// Over an allocator of the application's choice.
+    /// Wraps an allocator of the application's choice.
     ///
     /// ```
     /// use std::alloc::System; // or jemalloc, mimalloc
@@ -76,7 +77,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
         }
     }
 
-    /// Never the inner allocator's: that one frees what it moved from as it is.
+    /// Never calls the inner allocator's `realloc`: that one frees the old block without overwriting it.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller promises that `new_size`, rounded up to the alignment, does not overflow, and is not zero.
@@ -92,7 +93,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
     }
 }
 
-/// Overwrites bytes that nobody will read again, in a way that is not left out for that reason.
+/// Overwrites bytes that nobody will read again; the compiler cannot remove the writes.
 ///
 /// # Safety
 /// `len` bytes from `start` on must be writable, and nobody else may look at them meanwhile.
@@ -103,7 +104,7 @@ pub(crate) unsafe fn wipe(start: *mut u8, len: usize) {
     forget_nothing(start);
 }
 
-/// Makes the compiler believe that the bytes are read, so that what was written before stays written.
+/// Makes the compiler assume that the bytes are read, so that earlier writes to them stay.
 #[inline(always)]
 fn forget_nothing(start: *mut u8) {
     #[cfg(not(miri))]
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// Keeps what was given back in place of freeing it, so that a test may look at it.
+    /// Keeps freed blocks, so that a test may look at them.
     #[derive(Default)]
     struct Keeper(RefCell<Vec<(*mut u8, Layout)>>);
 

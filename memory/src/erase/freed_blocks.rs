@@ -1,9 +1,10 @@
-//! Without an allocator that wipes, what becomes of what libraries free during a login? glibc overwrites it, on request.
+//! Erasure of freed blocks during a login by glibc itself, on request: for a program without the
+//! wiping allocator.
 
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// What [`ErasedFrees`] could do on this system.
+/// Whether [`ErasedFrees`] works on this system.
 ///
 /// ```
 /// use bootseal_memory::{ErasedFrees, Erasure};
@@ -15,22 +16,23 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Erasure {
-    /// glibc overwrites what is freed, for as long as a guard lives.
+    /// glibc overwrites freed blocks for as long as a guard exists.
     On,
-    /// The user has set it for the whole process (`GLIBC_TUNABLES=glibc.malloc.perturb=…`, `MALLOC_PERTURB_`), and it stays as it was set.
+    /// The user has set it for the whole process (`GLIBC_TUNABLES=glibc.malloc.perturb=…`, `MALLOC_PERTURB_`); that setting stays.
     SetByUser,
     /// Another C library: nothing is overwritten.
     NotGlibc,
 }
 
-/// While one of these lives, glibc's `free` overwrites what it is given (`mallopt(M_PERTURB)`); after the last one it is as before.
+/// While one of these guards exists, glibc's `free` overwrites each block (`mallopt(M_PERTURB)`). When the last one is dropped, the old behaviour returns.
 ///
 /// glibc keeps up to 7 blocks of each small size (up to 1032 bytes) in a cache of each thread, and does not overwrite those until the thread
-/// ends. So the work belongs on a thread of its own, and the guard must live until that thread was joined; [`with_erased_frees`]
-/// does both. The last 8 bytes of a block are never overwritten.
+/// ends. So the work belongs on a thread of its own, and the guard must be held until that thread is joined;
+/// [`with_erased_frees`] does both. The last 8 bytes of a block are never overwritten.
 ///
-/// It is for the time of a login: allocations of the whole process above 1032 bytes are filled meanwhile too, which costs about as much
-/// as clearing them. It does nothing where the application's allocator is not the system's.
+/// Use it for the duration of a login: meanwhile all allocations of the process above 1032 bytes are
+/// filled too, which costs about as much as clearing them. It does nothing if the application's
+/// allocator is not the system's.
 ///
 /// ```
 /// use bootseal_memory::ErasedFrees;
@@ -45,7 +47,7 @@ pub enum Erasure {
 pub struct ErasedFrees(Erasure);
 
 impl ErasedFrees {
-    /// Switches it on, or counts one more where it is on.
+    /// Switches erasure on, or counts one more guard if it is on.
     ///
     /// ```
     /// let outer = bootseal_memory::ErasedFrees::begin();
@@ -66,7 +68,7 @@ impl ErasedFrees {
         ErasedFrees(erasure)
     }
 
-    /// Whether anything is overwritten at all.
+    /// Whether freed blocks are overwritten at all.
     ///
     /// ```
     /// println!("{:?}", bootseal_memory::ErasedFrees::begin().erasure());
@@ -89,12 +91,12 @@ impl Drop for ErasedFrees {
     }
 }
 
-/// Does `work` on a thread of its own, and overwrites what it freed, the thread's cache included, before it returns.
+/// Runs `work` on a thread of its own and overwrites what it freed, the thread's cache included, before returning.
 ///
-/// It blocks until the work is done; a panic of the work goes on in the caller.
+/// It blocks until the work is done; a panic in the work continues in the caller.
 ///
 /// # Errors
-/// Where no thread can be started; the work was not begun.
+/// If no thread can be started; the work was not begun.
 ///
 /// ```
 /// let answer = bootseal_memory::with_erased_frees(|| format!("what a {} freed", "library").len())?;
@@ -104,16 +106,17 @@ impl Drop for ErasedFrees {
 pub fn with_erased_frees<R: Send>(work: impl FnOnce() -> R + Send) -> io::Result<R> {
     let guard = ErasedFrees::begin();
     let done = std::thread::scope(|scope| {
-        // join() waits for the end of the thread itself, so for its cache; the end of the scope alone would not.
+        // join() waits until the thread itself has ended, and with it its cache; the end of the scope alone does not.
         std::thread::Builder::new().spawn_scoped(scope, work).map(|thread| thread.join())
     })?;
     drop(guard);
     done.or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// The one value that is sound. glibc fills what it frees with this byte and what it gives with the byte's complement, here zero.
-/// With another one, `calloc` on a second thread returns blocks that are not zero, when it filled the block before the switch to "off"
-/// and looks whether it must clear it after: seen in 80 of 608 calls, see the test.
+/// The only sound value. glibc fills freed blocks with this byte and new ones with its complement, here zero.
+/// With any other value, `calloc` on a second thread can return blocks that are not zero: it fills the
+/// block before the switch to "off" and checks after it whether it must clear the block. The test
+/// below saw that in 80 of 608 calls.
 const ONES: i32 = 0xFF;
 
 fn count(change: impl FnOnce(&mut usize)) {

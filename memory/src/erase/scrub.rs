@@ -1,18 +1,18 @@
-//! What stays in registers and on the stack after a secret was handled? Pieces of it; here they are overwritten.
+//! Overwrites the pieces of a secret that stay in registers and on the stack after it was handled.
 //!
-//! glibc's `memcpy` and AES leave what they moved in the vector registers, which a core dump holds.
+//! glibc's `memcpy` and AES leave data in the vector registers, which a core dump contains.
 
 use std::hint::black_box;
 
-/// How much of the dead stack [`scrub_stack`] overwrites.
+/// Bytes of dead stack that [`scrub_stack`] overwrites.
 const DEPTH: usize = 64 * 1024;
-/// Left untouched above the end of a stack: the frames of the scrub itself, and room for a signal handler.
+/// Bytes left untouched at the end of a stack: for the frames of the scrub itself and a signal handler.
 const RESERVE: usize = 16 * 1024;
 
 /// Clears the vector registers of this thread, in about 4 ns.
 ///
 /// On x86-64 all of `ymm0` to `ymm15`, and `zmm16` to `zmm31` where the processor has them; on aarch64 `v0` to `v7` and `v16` to `v31`,
-/// which a function may change. What a caller's compiler saved on the stack stays there: see [`scrub_stack`]. On other processors nothing.
+/// which a function may change. Values that a caller saved on the stack stay there: see [`scrub_stack`]. On other processors it does nothing.
 ///
 /// ```
 /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -30,7 +30,7 @@ pub fn scrub_registers() {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn x86_64() {
-    // The standard library remembers what the processor has: a load and a test.
+    // The standard library caches the processor's features: this is a load and a test.
     if std::arch::is_x86_feature_detected!("avx512f") {
         // SAFETY: the processor has these instructions; every register they change is named as clobbered.
         unsafe {
@@ -128,8 +128,8 @@ fn aarch64() {
 
 /// Overwrites the dead part of this thread's stack, up to 64 KiB below the caller, in about 3 µs. Returns the number of bytes.
 ///
-/// Near the end of a small stack it overwrites less, down to nothing: 16 KiB are always left. Where the end is not known (other than
-/// Linux) it is 4 KiB.
+/// Near the end of a small stack it overwrites less, down to nothing: 16 KiB are always left. If the
+/// end is not known (on systems other than Linux), it overwrites 4 KiB.
 ///
 /// ```
 /// fn handle(password: &bootseal_memory::Secret) -> usize {
@@ -147,7 +147,7 @@ pub fn scrub_stack() -> usize {
         Some(lowest) => here.saturating_sub(lowest).saturating_sub(RESERVE),
         None => 4096,
     };
-    // In steps, each a frame of its own below the one before: so the depth can be chosen at run time.
+    // One frame per step, each below the last, so that the depth can be chosen at run time.
     let steps = free.min(DEPTH) / STEP;
     descend(steps);
     steps * STEP
@@ -164,7 +164,7 @@ fn descend(steps: usize) {
     let mut frame = [0_u8; STEP];
     black_box(&mut frame);
     descend(steps - 1);
-    // So that the call above is none in tail position, which would use one frame for all.
+    // Prevents tail-call optimisation, which would reuse one stack frame.
     black_box(&mut frame);
 }
 

@@ -1,8 +1,9 @@
-//! How much memory may this process still take before its container ends it? The cgroup's limits, read before much is taken.
+//! The memory limit of the cgroup: how much this process may still take before its container ends
+//! it.
 
 use std::path::Path;
 
-/// What a container still has. Both in bytes.
+/// The memory that a container has left, and its limit. Both in bytes.
 ///
 /// ```
 /// if let Some(room) = bootseal_memory::room() {
@@ -11,13 +12,13 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// What can still be taken. The page cache does not count as taken: the kernel gives it up when memory is asked for.
+    /// How much can still be taken. The page cache does not count as taken: the kernel drops it on demand.
     pub free: u64,
-    /// The limit that this is under.
+    /// The limit that applies.
     pub limit: u64,
 }
 
-/// The least room that any of this process's cgroups leaves, version 1 or 2; `None` where there is no limit, or none that can be read.
+/// Returns the least room that any of this process's cgroups (version 1 or 2) leaves; `None` if there is no limit or it cannot be read.
 ///
 /// ```
 /// let enough = bootseal_memory::room().is_none_or(|room| room.free >= 64 << 20);
@@ -59,7 +60,7 @@ fn room_in(root: &Path, membership: &str) -> Option<Room> {
     rooms.min_by_key(|room| room.free)
 }
 
-/// Every group above counts too. In a container the path is often one that only the host has: then the mount itself is the group.
+/// Every parent group counts too. In a container the path often exists on the host only: then the mount itself is the group.
 fn tightest(mount: &Path, path: &str, names: &Names) -> Option<Room> {
     let mut parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
     let mut rooms = Vec::new();
@@ -74,7 +75,7 @@ fn tightest(mount: &Path, path: &str, names: &Names) -> Option<Room> {
 
 fn room_of(group: &Path, names: &Names) -> Option<Room> {
     let number = |name: &str| std::fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-    // `max`, no limit, is no number.
+    // `max` means no limit, and does not parse.
     let (limit, used) = (number(names.limit)?, number(names.used)?);
     let stat = std::fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
     let cache = stat.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| names.cache.contains(name));
@@ -109,7 +110,7 @@ mod tests {
         group(root.path(), &V2, "67108864", 60 * MIB, "");
         assert_eq!(room_in(root.path(), "0::/docker/abc\n"), Some(Room { free: 4 * MIB, limit: 64 * MIB }));
         assert_eq!(room_in(root.path(), "0::/../../app.slice\n"), Some(Room { free: 4 * MIB, limit: 64 * MIB }));
-        // More is taken than the limit: it was lowered.
+        // More is used than the limit allows: the limit was lowered.
         group(root.path(), &V2, "67108864", 90 * MIB, "");
         assert_eq!(room_in(root.path(), "0::/\n"), Some(Room { free: 0, limit: 64 * MIB }));
     }

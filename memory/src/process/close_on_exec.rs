@@ -1,15 +1,15 @@
-//! What do the programs that this process starts not get? A descriptor that a key was read from.
+//! Sets close-on-exec on a key's file descriptor, so that child processes do not inherit it.
 
 use std::io;
 
-/// Keeps descriptor `number` from every program that this process starts or becomes from here on; here it stays open.
+/// Keeps descriptor `number` from every program that this process starts or executes from now on; it stays open in this process.
 ///
-/// A shell's `3< FILE` opens it for the program that is started, and for all that this one starts in turn. Whoever owns the descriptor loses
-/// nothing: it is not closed, nor taken over.
+/// A shell's `3< FILE` opens a descriptor for the program that it starts, which passes it on to its own children.
+/// The owner of the descriptor loses nothing: it is neither closed nor taken over.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for 0, 1 and 2, which a program takes for granted: in their place it would get whatever is opened next. The
-/// system's error where nothing is open there.
+/// [`io::ErrorKind::InvalidInput`] for 0, 1 and 2: every program expects them, and the next file
+/// it opens would take their number. The system's error if the descriptor is not open.
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -39,7 +39,7 @@ pub fn keep_from_programs(number: u32) -> io::Result<()> {
     }
 }
 
-/// As on Unix; here no program inherits a descriptor by its number.
+/// Does nothing: on this system no program inherits a descriptor by its number.
 ///
 /// # Errors
 /// None here.

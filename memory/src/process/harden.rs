@@ -1,8 +1,9 @@
-//! What else can a process do so that others cannot read it? No core files, not dumpable; and what it cannot change itself is looked up.
+//! Process hardening: no core files, not dumpable; settings that only the system can change are
+//! looked up.
 
 use std::fmt;
 
-/// What became of one setting.
+/// The result of one setting.
 ///
 /// ```
 /// use bootseal_memory::Setting;
@@ -11,13 +12,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {
-    /// It holds from now on.
+    /// It is in force from now on.
     Done,
     /// The system refused, for this reason.
     Refused(String),
-    /// The system has nothing like it.
+    /// The system has no such setting.
     NotHere,
-    /// Nobody asked for it.
+    /// It was not asked for.
     NotAsked,
 }
 
@@ -32,7 +33,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// What [`harden`] did, and what it found.
+/// What [`harden`] did and found.
 ///
 /// ```no_run
 /// eprintln!("{}", bootseal_memory::harden());
@@ -44,18 +45,18 @@ pub struct Hardened {
     pub not_dumpable: Setting,
     /// No core files (`RLIMIT_CORE`), for the children too.
     pub no_core_files: Setting,
-    /// No program that it starts gains rights (`PR_SET_NO_NEW_PRIVS`).
+    /// No program that this process starts gains privileges (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: Setting,
-    /// `kernel.yama.ptrace_scope`: 3 stops root from attaching too. `None` where the kernel has no Yama.
+    /// `kernel.yama.ptrace_scope`: 3 stops root from attaching too. `None` if the kernel has no Yama.
     pub ptrace_scope: Option<u8>,
-    /// Whether the machine has swap; secret pages do not go there, the rest of the process may. `None` where that cannot be told.
+    /// Whether the machine has swap. Secret pages are never swapped; the rest of the process may be. `None` if it cannot be read.
     pub swap: Option<bool>,
 }
 
 impl Hardened {
-    /// Gives up, for good, that a program which this process starts gains rights, by set-user-ID or file capabilities.
+    /// Permanently prevents programs that this process starts from gaining privileges by set-user-ID or file capabilities.
     ///
-    /// It holds for this thread and those that it starts from here on: so in `main`, before the others. Not for a program that starts `sudo`.
+    /// It applies to this thread and those that it starts afterwards, so call it in `main` before any other thread exists. Do not use it in a program that starts `sudo`.
     ///
     /// ```no_run
     /// let hardened = bootseal_memory::harden().and_no_new_privileges();
@@ -85,13 +86,14 @@ impl fmt::Display for Hardened {
     }
 }
 
-/// Makes this process not dumpable and switches core files off, for good. What is refused is said, and the rest is done.
+/// Permanently makes this process not dumpable and switches core files off. A setting that is refused is reported, and the others are still made.
 ///
-/// A program calls this, first thing in `main`; the library never does. Afterwards `/proc/self/*` belongs to root: a debugger, a profiler
-/// and a crash reporter of the same user no longer reach the process. [`audit`](crate::audit) still works. A program started
-/// by `exec` begins anew, but for the core limit and the privileges.
+/// A program calls this first thing in `main`; the library never does. Afterwards `/proc/self/*` belongs
+/// to root: a debugger, profiler or crash reporter of the same user can no longer reach the process.
+/// [`audit`](crate::audit) still works. A program started by `exec` does not inherit this, except for
+/// the core limit and the privileges.
 ///
-/// Linux; on other Unix systems only the core limit, elsewhere nothing: the report says so.
+/// Works on Linux; on other Unix systems it sets only the core limit, elsewhere nothing. The report says which.
 ///
 /// ```no_run
 /// use bootseal_memory::{Setting, harden};
@@ -108,7 +110,7 @@ pub fn harden() -> Hardened {
         no_core_files: sys::no_core_files(),
         no_new_privileges: Setting::NotAsked,
         ptrace_scope: file("/proc/sys/kernel/yama/ptrace_scope").and_then(|scope| scope.trim().parse().ok()),
-        // A heading, then one line for each.
+        // One line for each setting.
         swap: file("/proc/swaps").map(|swaps| swaps.lines().count() > 1),
     }
 }
@@ -182,7 +184,7 @@ mod tests {
             again(NAME, "harden");
             return;
         }
-        // Root may open everything: the case that matters is a user who is not.
+        // Root may open everything: the case that matters is another user.
         crate::tests::degraded::allow_locked_bytes(8 << 20);
         let hardened = harden();
         println!("{hardened}");

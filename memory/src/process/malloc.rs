@@ -1,9 +1,10 @@
-//! How many heaps does a process have? glibc makes one for each thread, and none gives back what another could use.
+//! One malloc arena: glibc otherwise makes one for each thread, and none gives back what another
+//! could use.
 
-/// Has all threads share one heap from here on, where the system's allocator would make more; `false` where there is nothing to choose.
+/// Makes all threads share one heap from now on if the system's allocator would create more; `false` if the allocator has no such setting.
 ///
-/// For a program whose work is on one thread: what the others freed, as at a login, is then used again. Where many threads work, they would
-/// wait for each other.
+/// For a program that works on one thread: memory that others freed, as during a login, is then used
+/// again. With many working threads they would wait for each other.
 ///
 /// ```
 /// assert_eq!(bootseal_memory::one_heap(), cfg!(all(target_os = "linux", target_env = "gnu", not(miri))));

@@ -1,4 +1,4 @@
-//! What the process does about its own memory: limits, dumps and inheritance.
+//! Settings of the process that protect its memory: dumps, inheritance, limits.
 
 pub(crate) mod cgroup;
 pub(crate) mod close_on_exec;

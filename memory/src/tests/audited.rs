@@ -1,6 +1,7 @@
-//! Does the audit find what is there, and nothing else? Copies are planted, and a second process counts them from outside.
+//! Tests of the audit: it counts copies that are planted, and a second process counts them from
+//! outside.
 //!
-//! Tests only, each in a process of its own: the other tests hold secrets and copies of them.
+//! Each runs in a process of its own, because other tests hold secrets and copies of them.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -11,7 +12,7 @@ use std::hint::black_box;
 use std::io::Read;
 use zeroize::Zeroize;
 
-/// A secret of random bytes that were nowhere else.
+/// A secret of random bytes that exist nowhere else.
 fn random(len: usize) -> Secret {
     let mut buffer = SecretBuf::zeroed(len).unwrap();
     buffer.expose_mut(|bytes| std::fs::File::open("/dev/urandom").unwrap().read_exact(bytes)).unwrap();
@@ -73,7 +74,7 @@ fn what_would_be_found_everywhere_is_not_searched_for() {
     }
     let held = [vec![0; 64], b"        ----------------".to_vec(), b"1234567".to_vec(), Vec::new()];
     let held: Vec<Secret> = held.iter().map(|bytes| Secret::copy_of(bytes).unwrap()).collect();
-    // One that repeats itself is found all the same.
+    // A repetitive secret is found too.
     let repeating = Secret::copy_of(&b"abcde".repeat(20_000)).unwrap();
     let mut heap = b"abcde".repeat(8);
     let found = audit().unwrap();

@@ -1,6 +1,7 @@
-//! What happens where the system gives less? Each case in a process of its own, from which something was taken before it began.
+//! Tests on a system that gives less. Each case runs in a process of its own that lost something
+//! before it began.
 //!
-//! Tests only. The test starts itself again, with the name of the case in the environment.
+//! The test starts itself again with the name of the case in the environment.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -112,7 +113,7 @@ fn a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it() {
     };
     println!("{error}");
     assert!(error.to_string().contains("LimitMEMLOCK=") && error.to_string().contains("ulimit -l"));
-    // What was there before still is, and what is given back can be had again.
+    // Earlier secrets still exist, and returned memory can be used again.
     assert!(held.iter().all(|secret| secret.expose(|bytes| bytes == [7; 1000])));
     held.clear();
     assert!(Secret::copy_of(&[7; 1000]).is_ok());

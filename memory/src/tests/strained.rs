@@ -1,6 +1,7 @@
-//! Does the slab hold what it promises under strain? Many secrets, large ones, many threads, forks, and a look at what is left behind.
+//! Tests of the slab under strain: many secrets, large ones, many threads, forks, and what is left
+//! behind.
 //!
-//! Tests only; those that end a process or count its pages run in one of their own.
+//! Tests that end a process or count its pages run in one of their own.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -93,7 +94,7 @@ fn what_a_secret_leaves_in_its_place_is_zero() {
     drop(kept);
 }
 
-/// What becomes of a child that runs `work`: its exit code, or the signal that ended it as a negative number.
+/// The exit code of a child that runs `work`, or the signal that ended it as a negative number.
 fn child(work: impl FnOnce() -> i32) -> i32 {
     let mut status = 0;
     // SAFETY: the child does nothing but `work`, which takes no lock and allocates nothing, and ends without running destructors.

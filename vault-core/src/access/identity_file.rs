@@ -40,9 +40,9 @@ impl IdentityFile {
     /// Reads an identity file onto a guarded page and parses it there.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where there is none, [`Kind::Io`] where it cannot be read; [`Kind::UnsafeFile`] where others can write or read it (on a file system that is
-    /// mounted read-only, as Kubernetes and systemd mount secrets, others may read); [`Kind::Malformed`] where it is no identity
-    /// file, or where a comment that begins with `vault:` holds no pin.
+    /// [`Kind::NotFound`] if there is none, [`Kind::Io`] if it cannot be read; [`Kind::UnsafeFile`] if others can write or read it (on a file system that is
+    /// mounted read-only, as Kubernetes and systemd mount secrets, others may read); [`Kind::Malformed`] if it is no identity
+    /// file, or if a comment that begins with `vault:` holds no pin.
     ///
     /// ```no_run
     /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;
@@ -153,7 +153,7 @@ impl LockedKey {
     /// The identity, unlocked. See the example of [`LockedKey`].
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] where what is locked is no identity, or another one than is written beside it.
+    /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] if what is locked is no identity, or another one than is written beside it.
     pub fn unlock(&self, passphrase: &Secret) -> Result<Identity> {
         let wrong = || Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", self.recipient));
         let passphrase = as_typed(passphrase).ok_or_else(wrong)?;
@@ -181,8 +181,8 @@ impl Pin {
     /// Writes `pins` as comment lines into a key file; those that stood there go, everything else stays as it is.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] and [`Kind::Io`] where it cannot be read or written, [`Kind::UnsafeFile`] where others can,
-    /// [`Kind::Malformed`] where it is no identity file, or one that has no place for comments, as an SSH key.
+    /// [`Kind::NotFound`] and [`Kind::Io`] if it cannot be read or written, [`Kind::UnsafeFile`] if others can,
+    /// [`Kind::Malformed`] if it is not a identity file, or one that has no place for comments, as an SSH key.
     ///
     /// ```
     /// # use bootseal_core::*;

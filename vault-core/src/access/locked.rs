@@ -71,7 +71,7 @@ impl fmt::Debug for LockedKey {
     }
 }
 
-/// What is locked, onto a guarded page; `None` where the passphrase is another.
+/// What is locked, onto a guarded page; `None` if the passphrase is another.
 pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<SecretBuf>> {
     let broken = || Error::malformed("an encrypted identity that is cut or was changed");
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(|_| broken())?;

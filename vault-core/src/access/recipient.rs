@@ -1,4 +1,4 @@
-//! Who may open? The public side: what age can wrap a key to.
+//! Recipients, the public side of an identity: what age can wrap a key to.
 
 #[cfg(feature = "plugin")]
 use crate::access::plugin::find::Plugins;

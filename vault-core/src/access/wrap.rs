@@ -1,4 +1,5 @@
-//! How do the keys travel in the file? Two armored age files: the data key for all, the signing seed for writers.
+//! Wrapping of the keys, in two armored age files: the data key for everyone, the signing seed for
+//! writers.
 
 use crate::access::identity::Identity;
 use crate::access::recipient::Recipient;
@@ -47,14 +48,14 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
     String::from_utf8(block).map_err(|error| failed(&error.utf8_error()))
 }
 
-/// Opens `read_key` with the first identity that can; `None` where none can.
+/// Opens `read_key` with the first identity that can; `None` if none can.
 pub(crate) fn open_data_key(block: &str, identities: &[Identity]) -> Result<Option<DataKey>> {
     let Some(mut page) = unwrap(block, "read_key", KEY_BYTES, identities)? else { return Ok(None) };
     page.truncate(KEY_BYTES);
     Ok(Some(DataKey(page.freeze())))
 }
 
-/// Opens `write_key` with the first identity that can; `None` where none can.
+/// Opens `write_key` with the first identity that can; `None` if none can.
 pub(crate) fn open_writer_keys(block: &str, identities: &[Identity]) -> Result<Option<(SigningSeed, DataKey)>> {
     let Some(page) = unwrap(block, "write_key", 2 * KEY_BYTES, identities)? else { return Ok(None) };
     let mut seed = SecretBuf::with_capacity(KEY_BYTES)?;
@@ -70,11 +71,11 @@ fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Re
     }
 }
 
-/// Opens an armored age file that some other tool wrote, of at most `most` bytes; `None` where none of `identities` can. What it holds is
+/// Opens an armored age file that some other tool wrote, of at most `most` bytes; `None` if none of `identities` can. What it holds is
 /// as good as whoever could write it: an age file has no sender.
 ///
 /// # Errors
-/// [`Kind::Malformed`] where `block` is no such file, was changed, or holds more; else why an identity failed.
+/// [`Kind::Malformed`] if `block` is no such file, was changed, or holds more; else why an identity failed.
 ///
 /// ```
 /// use bootseal_core::{Identity, Kind, open_age_file};
@@ -86,7 +87,7 @@ pub fn open_age_file(block: &str, most: usize, identities: &[Identity]) -> Resul
     Ok(unwrap_up_to(block, "the wrapped key", most, identities)?.map(SecretBuf::freeze))
 }
 
-/// Opens an armored age file of at most `most` bytes onto a guarded page; `None` where none of `identities` can.
+/// Opens an armored age file of at most `most` bytes onto a guarded page; `None` if none of `identities` can.
 pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
     let broken = |what: String| Error::malformed(format!("{name} {what}"));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))

@@ -35,7 +35,7 @@ impl FileLock {
     /// Waits for the lock of the file at `path`, which need not exist yet.
     ///
     /// # Errors
-    /// [`Kind::Io`] where the path cannot be followed, where the folder cannot be opened, or its file system has no locks.
+    /// [`Kind::Io`] if the path cannot be followed, if the folder cannot be opened, or its file system has no locks.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -55,11 +55,6 @@ impl FileLock {
         lock().map_err(|error| io("cannot be locked", &error).in_file(path))
     }
 
-    /// The file's path after links.
-    pub fn real_path(&self) -> &Path {
-        &self.real
-    }
-
     /// Opens the file as it is now, without following a link that took its place.
     pub(crate) fn open(&self) -> std::io::Result<File> {
         self.folder.open(&self.real)
@@ -73,7 +68,7 @@ impl FileLock {
     /// Puts `text` in the place of the file, which keeps its mode, and its owner where we may set it.
     ///
     /// # Errors
-    /// [`Kind::Io`] where the folder or the file cannot be written; the file is then as it was.
+    /// [`Kind::Io`] if the folder or the file cannot be written; the file is then as it was.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -97,7 +92,7 @@ impl FileLock {
     /// Makes the file with `text` in it; it must not exist.
     ///
     /// # Errors
-    /// [`Kind::Exists`] where it does, [`Kind::Io`] where the folder cannot be written.
+    /// [`Kind::Exists`] if it does, [`Kind::Io`] if the folder cannot be written.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -136,7 +131,7 @@ mod tests {
         std::fs::set_permissions(&real, PermissionsExt::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("a.sealed.toml", &link).unwrap();
         let lock = FileLock::acquire(&link).unwrap();
-        assert_eq!(lock.real_path(), real.canonicalize().unwrap());
+        assert_eq!(lock.real, real.canonicalize().unwrap());
         lock.write("two\n").unwrap();
         assert_eq!(std::fs::read_to_string(&real).unwrap(), "two\n");
         assert_eq!(real.metadata().unwrap().permissions().mode() & 0o777, 0o640);

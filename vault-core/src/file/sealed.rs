@@ -49,7 +49,7 @@ impl SealedFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Kind::Io`] where it cannot be read or is no regular file, [`Kind::NotFound`] where there is none, and what
+    /// [`Kind::Io`] if it cannot be read or is not a regular file, [`Kind::NotFound`] if there is none, and what
     /// [`SealedFile::parse`] says.
     ///
     /// ```
@@ -134,8 +134,8 @@ impl SealedFile {
     /// Verifies the signature, under one of `pins` where there are any, then parses.
     ///
     /// # Errors
-    /// [`Kind::Forged`] where the signature does not hold; [`Kind::WrongVault`] and [`Kind::OldGeneration`] where a pin says so;
-    /// [`Kind::Malformed`] where the signed text is no sealed file by the rules of format 1.
+    /// [`Kind::Forged`] if the signature does not hold; [`Kind::WrongVault`] and [`Kind::OldGeneration`] if a pin says so;
+    /// [`Kind::Malformed`] if the signed text is not a sealed file by the rules of format 1.
     ///
     /// ```
     /// # use bootseal_core::*;

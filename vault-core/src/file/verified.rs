@@ -180,7 +180,7 @@ impl VerifiedFile {
         self.trust
     }
 
-    /// The pinned id that handed the vault over to its present one: the pin is old, and should be renewed. `None` where no pin was
+    /// The pinned id that handed the vault over to its present one: the pin is old, and should be renewed. `None` if no pin was
     /// needed, or where it is that of the present id.
     ///
     /// ```
@@ -269,7 +269,7 @@ impl VerifiedFile {
         self.document.empty()
     }
 
-    /// One property; `None` where there is none of that name, as for a table.
+    /// One property; `None` if there is none of that name, as for a table.
     ///
     /// ```
     /// # use bootseal_core::*;

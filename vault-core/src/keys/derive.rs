@@ -1,4 +1,4 @@
-//! Which keys are there, and how does one follow from another? The data key, the signing seed, the value key.
+//! The data key, and the keys that are derived from it for values and credentials.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::random::{KEY_BYTES, random_key};

@@ -1,4 +1,4 @@
-//! Which vault is it meant to be? An id that someone insists on, perhaps with the least generation.
+//! Pins: the vault id that someone insists on, optionally with the lowest generation accepted.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::vault_id::VaultId;

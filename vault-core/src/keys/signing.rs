@@ -1,4 +1,4 @@
-//! Who wrote the file? Ed25519 (RFC 8032) over its text; the public key is the vault's id.
+//! Signatures: Ed25519 (RFC 8032) over the text of the file, and the handover to a new signing key.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::random::random_key;

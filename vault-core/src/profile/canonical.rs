@@ -1,4 +1,4 @@
-//! When are two profiles the same? When their canonical text is: JSON by RFC 8785 of what is written, without defaults.
+//! The canonical text of a profile, JSON by RFC 8785: two profiles are the same if theirs is.
 
 use toml::{Table, Value};
 

@@ -1,4 +1,4 @@
-//! Where in an answer does something stand, and what does it say there? Tokens, captured values, lives, conditions.
+//! Places in a response: where a token, a captured value, a lifetime or a condition is read from.
 
 use crate::error::Result;
 use crate::text::table_reader::Fields;

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashSet};
 use toml::{Table, Value};
 
 impl Profile {
-    /// The tables among `names` that hold a login profile, by the rule of [`VerifiedFile::profiles`]: for text that is no sealed file yet.
+    /// The tables among `names` that hold a login profile, by the rule of [`VerifiedFile::profiles`]: for text that is not a sealed file yet.
     /// `property` is asked for what stands in a table that may be one.
     ///
     /// ```
@@ -90,7 +90,7 @@ impl VerifiedFile {
         Profile::tables(&names, |path| self.property(path).map(Cow::Borrowed))
     }
 
-    /// All that lies below `table`, as TOML; `None` where nothing does. A sealed value in it is an error.
+    /// All that lies below `table`, as TOML; `None` if nothing does. A sealed value in it is an error.
     pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
         for (path, property) in self.properties() {

@@ -18,7 +18,7 @@ impl Profile {
     /// Reads the profile of `table`, `[table.login]`, and checks that it can work.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where there is none; [`Kind::Malformed`] for an unknown key, a wrong type, a `${name}` that the table
+    /// [`Kind::NotFound`] if there is none; [`Kind::Malformed`] for an unknown key, a wrong type, a `${name}` that the table
     /// does not have, a URL that is not https, a pointer that is none, a duration without a unit.
     ///
     /// ```

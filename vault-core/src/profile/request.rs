@@ -1,4 +1,4 @@
-//! What is sent in one step of a login? The login itself, and the calls before and after it, all read alike.
+//! The template of one request of a login: the login itself, and the calls before and after it.
 
 use crate::error::Result;
 use crate::profile::extract::{Capture, is_token};

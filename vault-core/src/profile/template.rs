@@ -1,4 +1,4 @@
-//! What is filled in where? Text with `${name}` in it, and JSON whose strings are such text.
+//! Templates: text with `${name}` in it, and JSON whose strings are such text.
 
 use std::collections::BTreeSet;
 

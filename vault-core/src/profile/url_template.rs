@@ -1,4 +1,5 @@
-//! Where does a step of a login go? A URL whose host is fixed, and in which captured values fill a path segment or a query value.
+//! URL templates of a login: the host is fixed, and captured values fill a path segment or a query
+//! value.
 
 use crate::error::{Error, Kind, Result};
 use crate::profile::template::{Part, Template};
@@ -26,7 +27,7 @@ impl UrlTemplate {
     /// Reads `text`.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where it is no URL with a host, has credentials or a fragment, or where a `${name}` is not one whole
+    /// [`Kind::Malformed`] if it is no URL with a host, has credentials or a fragment, or if a `${name}` is not one whole
     /// path segment or one whole query value.
     ///
     /// ```
@@ -122,7 +123,7 @@ impl UrlTemplate {
     /// The URL with the values filled in, percent-encoded (RFC 3986 §2.1).
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where a name has no value; [`Kind::Malformed`] where a value is empty, `.` or `..`, or holds control
+    /// [`Kind::NotFound`] if a name has no value; [`Kind::Malformed`] if a value is empty, `.` or `..`, or holds control
     /// characters.
     ///
     /// ```

@@ -1,4 +1,5 @@
-//! How does someone give a value who cannot read the vault? A proposal: one value, encrypted to the writers, for one of them to take in.
+//! Proposals: a value from someone who cannot read the vault, encrypted to its writers. One of them
+//! accepts it.
 //!
 //! Whoever has the file can make one, so nothing in a proposal is believed: not who sent it, not the note, not the time.
 
@@ -81,8 +82,8 @@ impl VerifiedFile {
     /// 1970-01-01 UTC; `note` is for whoever accepts, at most 1 KiB. Whether this is the right vault, the caller must know.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] where no proposal may go there (`[bootseal]`, login, route, fleet and gateway tables, readable
-    /// properties), or where it is too long; [`Kind::Malformed`] where the bytes are not of `kind`; [`Kind::Usage`] where a
+    /// [`Kind::Conflict`] if no proposal may go there (`[bootseal]`, login, route, fleet and gateway tables, readable
+    /// properties), or if it is too long; [`Kind::Malformed`] if the bytes are not of `kind`; [`Kind::Usage`] if a
     /// writer's recipient cannot be wrapped to.
     ///
     /// ```
@@ -136,7 +137,7 @@ impl Proposal {
     /// Opens what [`VerifiedFile::propose`] made, with the first of `identities` that can; its value goes onto a guarded page.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where it is no proposal; [`Kind::NoIdentity`] where none of `identities` opens it.
+    /// [`Kind::Malformed`] if it is no proposal; [`Kind::NoIdentity`] if none of `identities` opens it.
     ///
     /// ```
     /// use bootseal_core::{Identity, Kind, Proposal};
@@ -186,10 +187,10 @@ impl Proposal {
 
 impl Vault<CanWrite> {
     /// Whether `proposal` may be accepted at `now` (seconds since 1970-01-01 UTC), and since when the value is sealed that it
-    /// would replace; `None` where it is a new property.
+    /// would replace; `None` if it is a new property.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] where it is for another vault; [`Kind::Conflict`] where no proposal may go there, where it is not
+    /// [`Kind::WrongVault`] if it is for another vault; [`Kind::Conflict`] if no proposal may go there, if it is not
     /// newer than the value there, or from the future; and what [`Vault::open`] says of the value there.
     ///
     /// ```

@@ -1,4 +1,5 @@
-//! What does a proposal say, as text? A flat TOML document, written and read on guarded pages, so that its value touches no heap.
+//! The text of a proposal: a flat TOML document, written and read on guarded pages, so that its
+//! value never touches the heap.
 
 use crate::error::{Error, Kind, Result};
 use crate::proposal::Proposal;

@@ -1,4 +1,4 @@
-//! What has one version that another has not? By name; a value that is sealed is never part of the answer.
+//! The changes between two versions, by name. A sealed value is never part of them.
 
 use crate::file::header::{Access, Header};
 use crate::file::verified::VerifiedFile;

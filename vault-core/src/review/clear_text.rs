@@ -1,6 +1,8 @@
-//! What does someone edit who may see everything? The user's part of the file with each sealed value as `"secret:…"`, and the way back.
+//! The clear text that a writer edits: the user's part with each sealed value as `"secret:…"`, and
+//! the way back.
 
 use crate::error::{Error, Kind, Result};
+use crate::keys::random::random;
 use crate::review::changes::{Changes, by_name};
 use crate::text::document::{Document, Property};
 use crate::text::outline::refuse_newer_toml;
@@ -58,7 +60,7 @@ impl ClearText {
     /// Reads the text; errors carry line and column, never what stands there.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where it is no TOML 1.0 by the rules of the format; [`Kind::Conflict`] where it has a table `bootseal`.
+    /// [`Kind::Malformed`] if it is not TOML 1.0 by the rules of the format; [`Kind::Conflict`] if it has a table `bootseal`.
     ///
     /// ```
     /// let error = bootseal_core::ClearText::parse("a = 1\nb = \n".into()).err().unwrap();
@@ -114,7 +116,7 @@ impl<Mode> Vault<Mode> {
     /// Writes the user's part with each sealed value as `"secret:…"`; one value at a time is open. Only to where no disk is.
     ///
     /// # Errors
-    /// Those of [`Vault::open`]; [`Kind::Io`] where `out` takes no more.
+    /// Those of [`Vault::open`]; [`Kind::Io`] if `out` takes no more.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -144,47 +146,6 @@ impl<Mode> Vault<Mode> {
         }
         out.write_all(&document.text().as_bytes()[done..]).map_err(io)
     }
-
-    /// Seals what was typed and is not to be in the file yet, so that it can lie on a disk; the same keys open it.
-    ///
-    /// # Errors
-    /// [`Kind::Conflict`] beyond 16 MiB; [`Kind::Io`] without random numbers or guarded memory.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let vault = Vault::create(access, "")?;
-    /// let draft = vault.seal_draft(b"password = \"secret:hun", 1_700_000_000)?;
-    /// assert!(vault.open_draft(&draft)?.expose(|text| text == b"password = \"secret:hun"));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn seal_draft(&self, text: &[u8], now: u64) -> Result<String> {
-        let text = Secret::copy_of(text)?;
-        crate::vault::value::seal(&self.key, &self.file.vault_id(), &draft_name()?, ValueKind::Bytes, now, &text)
-    }
-
-    /// Opens what [`Vault::seal_draft`] made.
-    ///
-    /// # Errors
-    /// [`Kind::MovedValue`] where other keys made it, or it is none.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let vault = Vault::create(access, "")?;
-    /// assert!(vault.open_draft("sealed:AAAA").is_err());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn open_draft(&self, sealed: &str) -> Result<Secret> {
-        Ok(crate::vault::value::open(&self.key, &self.file.vault_id(), &draft_name()?, sealed)?.secret)
-    }
-}
-
-/// No property can be called so: a draft can never be put into the file as a value, nor a value be taken for a draft.
-fn draft_name() -> Result<PropertyPath> {
-    PropertyPath::new(vec!["bootseal".into(), "draft".into()])
 }
 
 impl Vault<CanWrite> {
@@ -192,7 +153,7 @@ impl Vault<CanWrite> {
     /// that changed or is new is sealed; `now` in seconds since 1970-01-01 UTC. A value that goes on under another name keeps its date.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] where a comment holds a sealed value in clear; [`Kind::Malformed`] where a sealed value that was no text is
+    /// [`Kind::Conflict`] if a comment holds a sealed value in clear; [`Kind::Malformed`] if a sealed value that was no text is
     /// none of its kind any more.
     ///
     /// ```
@@ -343,7 +304,7 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn of(values: &'a [(PropertyPath, OpenedValue)]) -> Result<Known<'a>> {
         let mut salt = [0; 32];
-        crate::keys::random::random(&mut salt)?;
+        random(&mut salt)?;
         let mut known = Known { salt, values: HashMap::with_capacity(values.len()) };
         for (_, opened) in values {
             // Of two that are the same, the one that is known for longer.

@@ -1,23 +1,16 @@
-//! What did someone write into the file by hand? A text that nobody signed yet: its user's part is looked at, its `[bootseal]` is not.
+//! Hand edits: a file that someone changed and nobody signed. Its user's part is read, its `[bootseal]` is not.
 
-use crate::access::identity::Identity;
-use crate::access::wrap::open_writer_keys;
 use crate::disk::folder::open;
 use crate::error::{Error, Kind, Result};
-use crate::file::header::edit::replace;
-use crate::file::header::{Access, Header, MAX_COUNT};
+use crate::file::header::Header;
 use crate::file::normalise::{RESOLVE, conflict_marker, text_of};
 use crate::file::sealed::bytes_of;
-use crate::file::verified::{Trust, VerifiedFile};
-use crate::keys::signing::id_of;
-use crate::review::changes::{Changes, by_name};
-use crate::text::document::{Document, Property};
+use crate::file::verified::VerifiedFile;
+use crate::keys::vault_id::VaultId;
+use crate::review::changes::Changes;
+use crate::text::document::Document;
 use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
-use crate::text::toml_value::quoted;
-use crate::vault::value::{self, OpenedValue};
-use crate::vault::{CanRead, CanWrite, Vault};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// A text whose user's part can be read; nothing in it is trusted, and nothing of its `[bootseal]` is used.
@@ -37,7 +30,7 @@ use std::path::Path;
 #[derive(Debug, PartialEq)]
 pub struct HandEdit {
     pub(crate) document: Document,
-    own: String,
+    pub(super) own: String,
 }
 
 impl HandEdit {
@@ -74,7 +67,7 @@ impl HandEdit {
     /// Parses an edited text.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where it is no TOML, where `[bootseal]` is not its last table, or where it holds the markers of a merge.
+    /// [`Kind::Malformed`] if it is not TOML, if `[bootseal]` is not its last table, or if it holds the markers of a merge.
     ///
     /// ```
     /// use bootseal_core::{HandEdit, Kind};
@@ -128,7 +121,7 @@ impl HandEdit {
     /// assert_eq!(bootseal_core::HandEdit::parse(b"timeout = 10\n".to_vec())?.claimed_vault(), None);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn claimed_vault(&self) -> Option<crate::keys::vault_id::VaultId> {
+    pub fn claimed_vault(&self) -> Option<VaultId> {
         Header::parse(&self.own).ok().map(|header| header.vault)
     }
 
@@ -170,340 +163,5 @@ impl HandEdit {
     pub fn differs_in_own_table(&self, file: &VerifiedFile) -> bool {
         let signed = |own: &str| own.rfind("signature = ").map_or(own.to_owned(), |at| own[..at].to_owned());
         signed(&self.own) != signed(&file.own)
-    }
-}
-
-impl Vault<CanWrite> {
-    /// Takes over the user's part of `edit`; access, keys and all else of `[bootseal]` stay as they are here. What is sealed in it
-    /// must open here or, word for word, in one of `others`: older versions of the same file; those are sealed anew with their dates.
-    ///
-    /// Returns what changes, with the dates of sealed values: to be shown before it is signed.
-    ///
-    /// # Errors
-    /// [`Kind::MovedValue`] where a sealed value opens in none of them.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// # let mut vault = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
-    /// let edit = HandEdit::parse(text.replace("timeout", "patience").into_bytes())?;
-    /// assert_eq!(vault.adopt(&edit, &[])?.properties.len(), 2); // one is gone, one is new
-    /// let text = vault.sign()?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<CanRead>]) -> Result<Changes> {
-        let before = self.open_all()?;
-        let (after, marks) = edit.open_with(self, others)?;
-        let mut anew = HashMap::new();
-        for (path, opened) in &after {
-            let Some(Property::Sealed(text)) = edit.document.get(path) else { continue };
-            if value::open(&self.key, &self.file.vault_id(), path, text).is_err() {
-                anew.insert(path.clone(), quoted(&self.seal_as_it_was(path, opened)?));
-            }
-        }
-        let changes = Changes::opened(&self.file.document, &by_name(&before), &edit.document, &by_name(&after));
-        self.replace_text(edit.document.with_all(&anew)?)?;
-        self.mark(marks)?;
-        Ok(changes)
-    }
-
-    /// Seals a value under the keys of this vault with the date that it has.
-    pub(crate) fn seal_as_it_was(&self, path: &PropertyPath, opened: &OpenedValue) -> Result<String> {
-        value::seal(&self.key, &self.file.vault_id(), path, opened.kind, opened.set_at, &opened.secret)
-    }
-
-    /// The whole of an edited file, access list included, where there is no version to begin from. It gets new keys for the list that
-    /// it shows, with an epoch above `epoch` and above its own: whoever planted the ones that stand there, or was once given them, can
-    /// open nothing that is sealed from then on. With `signing_key`, where nothing vouches for the id either, a new one.
-    ///
-    /// The file that comes back is trusted by [`Trust::Unverified`]: whoever goes on must have been shown all of it.
-    ///
-    /// # Errors
-    /// [`Kind::Malformed`] where `[bootseal]` is missing or broken, or its keys do not belong together; [`Kind::NoIdentity`] where none
-    /// of `identities` may write; [`Kind::MovedValue`] where a value does not open.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
-    /// let vault = Vault::without_basis(&edit, &[alice], 0, false)?;
-    /// assert_eq!(vault.file().trust(), Trust::Unverified);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn without_basis(
-        edit: &HandEdit,
-        identities: &[Identity],
-        epoch: u64,
-        signing_key: bool,
-    ) -> Result<Vault<CanWrite>> {
-        if edit.own.is_empty() {
-            return Err(Error::malformed(
-                "has no table [bootseal], and there is no version that verifies to begin from",
-            )
-            .with_help("Name one: bootseal sign --against FILE. To seal a file in clear: bootseal seal"));
-        }
-        let mut header = Header::parse(&edit.own)?;
-        // No file counts that far by itself: the next removal would be the last.
-        if header.generation.max(header.epoch) > MAX_COUNT / 2 {
-            return Err(Error::malformed("`bootseal.generation` or `bootseal.epoch` is a number that no file reaches"));
-        }
-        header.epoch = header.epoch.max(epoch);
-        let Some((seed, data_key)) = open_writer_keys(&header.write_key, identities)? else {
-            return Err(Error::new(Kind::NoIdentity, "none of your identities may write")
-                .with_help(format!("Writers: {}.", header.writers())));
-        };
-        if id_of(&seed) != header.vault {
-            return Err(Error::malformed("`write_key` does not hold the signing seed of this vault"));
-        }
-        let own = replace(&edit.own, "epoch", &header.epoch.to_string())?;
-        let document = Document::parse(edit.document.text().to_owned())?;
-        let file = VerifiedFile { document, own, header, trust: Trust::Unverified, handed_over_from: None, file: None };
-        let mut vault = Vault::for_writer(file, seed, data_key)?;
-        vault.rotate(signing_key)?;
-        Ok(vault)
-    }
-}
-
-/// The sealed values of a text, and who was removed since and knows one that an older version brought back.
-type Opened = (Vec<(PropertyPath, OpenedValue)>, Vec<(String, u64)>);
-
-impl HandEdit {
-    /// Every sealed value of the text, from whichever version of this vault knows it.
-    pub(crate) fn open_with<R>(&self, vault: &Vault<R>, others: &[Vault<CanRead>]) -> Result<Opened> {
-        let own = vault.file();
-        let former = own.former_ids();
-        // Anyone can make a vault that we can read: of another line nothing is taken.
-        let line: Vec<&Vault<CanRead>> = others
-            .iter()
-            .filter(|other| other.file.vault_id() == own.vault_id() || former.contains(&other.file.vault_id()))
-            .collect();
-        let (mut values, mut marks) = (Vec::new(), Vec::new());
-        for (path, property) in self.document.iter() {
-            let Property::Sealed(text) = property else { continue };
-            let opened = match value::open(&vault.key, &own.vault_id(), path, text) {
-                Err(error) if error.kind() == Kind::MovedValue => {
-                    // Only what a signed version says under this very name.
-                    let signed = line.iter().filter(|other| other.file.document.get(path) == Some(property));
-                    let mut opened = signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
-                    let (version, opened) = opened.next().ok_or_else(|| {
-                        error.with_help("It was moved, cut, pasted in, or sealed for another vault. Give it anew after signing without it: bootseal set")
-                    })?;
-                    let here = |access: &&Access| own.access().iter().any(|now| now.recipient == access.recipient);
-                    let gone = version.access().iter().filter(|access| !here(access));
-                    marks.extend(gone.map(|access| (access.name.clone(), opened.set_at)));
-                    let knew = version.header.removed.iter().filter(|removed| opened.set_at <= removed.at);
-                    marks.extend(knew.map(|removed| (removed.name.clone(), removed.at)));
-                    opened
-                }
-                other => other?,
-            };
-            values.push((path.clone(), opened));
-        }
-        Ok((values, marks))
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::cloned_ref_to_slice_refs)] // one shape for all calls
-mod tests {
-    use super::*;
-    use crate::file::header::{Access, Role};
-    use crate::file::sealed::SealedFile;
-    use crate::vault::value::ValueKind;
-    use bootseal_memory::Secret;
-
-    struct Scene {
-        alice: Identity,
-        text: String,
-    }
-
-    fn read(text: &str) -> VerifiedFile {
-        SealedFile::parse(text.as_bytes().to_vec()).unwrap().verify(&[]).unwrap()
-    }
-
-    fn edit(text: &str) -> HandEdit {
-        HandEdit::parse(text.as_bytes().to_vec()).unwrap()
-    }
-
-    fn path(text: &str) -> PropertyPath {
-        text.parse().unwrap()
-    }
-
-    fn sealed(text: &str, name: &str) -> String {
-        match read(text).property(&path(name)) {
-            Some(Property::Sealed(sealed)) => sealed.clone(),
-            _ => panic!("{name} is not sealed"),
-        }
-    }
-
-    impl Scene {
-        fn new() -> Scene {
-            let alice = Identity::generate().unwrap();
-            let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
-            let mut vault = Vault::create(access, "# top\n[acme]\nurl = \"u\"\n").unwrap();
-            for name in ["acme.password", "acme.token"] {
-                vault.set(&path(name), ValueKind::Text, &Secret::copy_of(b"x").unwrap(), 100).unwrap();
-            }
-            Scene { text: vault.sign().unwrap(), alice }
-        }
-
-        fn writer(&self, text: &str) -> Vault<CanWrite> {
-            read(text).open_for_writing(&[self.alice.clone()]).unwrap()
-        }
-    }
-
-    #[test]
-    fn nothing_of_an_edited_bootseal_table_is_taken_over() {
-        let scene = Scene::new();
-        let eve = Identity::generate().unwrap();
-        let planted = scene
-            .text
-            .replace(
-                "access = [\n",
-                &format!("access = [\n  {{ name = \"eve\", role = \"reader\", recipient = \"{eve}\" }},\n"),
-            )
-            .replace("generation = 1", "generation = 900")
-            .replace("url = \"u\"", "url = \"v\"");
-        let mut vault = scene.writer(&scene.text);
-        let changes = vault.adopt(&edit(&planted), &[]).unwrap();
-        assert_eq!(changes.properties.iter().map(|change| change.path.to_string()).collect::<Vec<_>>(), ["acme.url"]);
-        let file = read(&vault.sign().unwrap());
-        assert_eq!((file.generation(), file.access().len()), (2, 1));
-    }
-
-    #[test]
-    fn an_older_value_of_the_same_name_is_seen_by_its_date() {
-        let scene = Scene::new();
-        let mut vault = scene.writer(&scene.text);
-        vault.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 200).unwrap();
-        let newer = vault.sign().unwrap();
-        let pasted = newer.replace(&sealed(&newer, "acme.password"), &sealed(&scene.text, "acme.password"));
-        let changes = scene.writer(&newer).adopt(&edit(&pasted), &[]).unwrap();
-        assert_eq!((changes.properties[0].set_at, changes.properties[0].is_older()), ((Some(200), Some(100)), true));
-        // Under another name, or of another vault, it does not open at all.
-        let moved = newer.replace(&sealed(&newer, "acme.password"), &sealed(&newer, "acme.token"));
-        let foreign = newer.replace(&sealed(&newer, "acme.password"), &sealed(&Scene::new().text, "acme.password"));
-        for text in [moved, foreign] {
-            assert_eq!(scene.writer(&newer).adopt(&edit(&text), &[]).unwrap_err().kind(), Kind::MovedValue);
-        }
-    }
-
-    #[test]
-    fn what_an_older_version_signed_comes_back_under_new_keys() {
-        let scene = Scene::new();
-        let mut vault = scene.writer(&scene.text);
-        vault.rotate(true).unwrap();
-        vault.unset(&path("acme.token")).unwrap();
-        let newer = vault.sign().unwrap();
-        let old = || read(&scene.text).open(&[scene.alice.clone()]).unwrap();
-        let mut vault = scene.writer(&newer);
-        assert_eq!(vault.adopt(&edit(&scene.text), &[]).unwrap_err().kind(), Kind::MovedValue);
-        let changes = vault.adopt(&edit(&scene.text), &[old()]).unwrap();
-        assert_eq!((changes.properties.len(), changes.properties[0].what()), (1, "added"));
-        let file = read(&vault.sign().unwrap());
-        assert_eq!((file.vault_id(), file.epoch()), (read(&newer).vault_id(), 2));
-        assert_eq!(file.open(&[scene.alice.clone()]).unwrap().open(&path("acme.token")).unwrap().set_at, 100);
-    }
-
-    #[test]
-    fn without_a_basis_only_the_list_that_is_shown_opens() {
-        let scene = Scene::new();
-        let eve = Identity::generate().unwrap();
-        // A key block with a recipient that the list does not name.
-        let mut other = scene.writer(&scene.text);
-        other.add_access(Access::new("eve", Role::Reader, eve.recipient()).unwrap()).unwrap();
-        let block = |text: &str| text[text.find("read_key").unwrap()..text.find("write_key").unwrap()].to_owned();
-        let planted = scene.text.replace(&block(&scene.text), &block(&other.sign().unwrap()));
-        let vault = Vault::without_basis(&edit(&planted), &[scene.alice.clone()], 0, false).unwrap();
-        assert_eq!(vault.file().trust(), Trust::Unverified);
-        assert!(read(&vault.sign().unwrap()).open(&[eve]).is_err());
-    }
-
-    #[test]
-    fn what_is_no_edit_of_a_sealed_file_is_said() {
-        for (text, what) in [
-            ("a = 1\n<<<<<<< HEAD\nb = 1\n", "markers"),
-            ("[bootseal]\n[other]\na = 1\n", "last table"),
-            ("a = \"secret:x\"\n", "secret:"),
-            ("a = \n", "not TOML"),
-        ] {
-            let error = HandEdit::parse(text.into()).unwrap_err();
-            assert!(error.what().contains(what), "{error}");
-        }
-    }
-
-    /// Found by review: a value may come from a version that someone else signed, and a mark may have been dropped since.
-    #[test]
-    fn a_value_comes_back_from_versions_of_this_vault_only_and_marked_for_who_knew_it() {
-        let scene = Scene::new();
-        let web1 = Identity::generate().unwrap();
-        let mut vault = scene.writer(&scene.text);
-        vault.add_access(Access::new("web1", Role::Reader, web1.recipient()).unwrap()).unwrap();
-        let old = vault.sign().unwrap();
-        let mut vault = scene.writer(&old);
-        vault.remove_access("web1", 150).unwrap();
-        vault.unset(&path("acme.token")).unwrap();
-        vault.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 200).unwrap();
-        let now = vault.sign().unwrap();
-        assert!(read(&now).known_to(100).is_empty());
-        let mut vault = scene.writer(&now);
-        let others = [read(&old).open(&[scene.alice.clone()]).unwrap()];
-        vault.adopt(&edit(&old), &others).unwrap();
-        assert_eq!(read(&vault.sign().unwrap()).known_to(100), ["web1"]);
-
-        let access = vec![
-            Access::new("mallory", Role::Writer, web1.recipient()).unwrap(),
-            Access::new("alice", Role::Reader, scene.alice.recipient()).unwrap(),
-        ];
-        let mut foreign = Vault::create(access, "[acme]\n").unwrap();
-        foreign.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"mallory's").unwrap(), 900).unwrap();
-        let foreign = foreign.sign().unwrap();
-        let pasted = now.replace(&sealed(&now, "acme.password"), &sealed(&foreign, "acme.password"));
-        let others = [read(&foreign).open(&[scene.alice.clone()]).unwrap()];
-        let error = scene.writer(&now).adopt(&edit(&pasted), &others).unwrap_err();
-        assert_eq!(error.kind(), Kind::MovedValue);
-    }
-
-    #[test]
-    fn without_a_basis_the_data_key_that_stood_there_opens_nothing_new() {
-        let scene = Scene::new();
-        let old = read(&scene.text).open(&[scene.alice.clone()]).unwrap();
-        let vault = Vault::without_basis(&edit(&scene.text), &[scene.alice.clone()], 7, true).unwrap();
-        assert_eq!((vault.file().epoch(), vault.file().former_ids()), (8, vec![read(&scene.text).vault_id()]));
-        for (name, property) in vault.file().properties() {
-            if let Property::Sealed(text) = property {
-                assert!(value::open(&old.key, &vault.file().vault_id(), name, text).is_err());
-            }
-        }
-        let planted = scene.text.replace("epoch = 1", "epoch = 9007199254740992");
-        assert!(Vault::without_basis(&edit(&planted), &[scene.alice.clone()], 0, false).is_err());
-    }
-
-    #[test]
-    fn what_moves_without_a_property_is_shown() {
-        let scene = Scene::new();
-        let text = scene
-            .text
-            .replace("url = \"u\"", "url = \"u\" # safe\nnote = nan # never log")
-            .replace("[bootseal]", "[empty]\n\n[bootseal]");
-        let mut vault = scene.writer(&scene.text);
-        vault.adopt(&edit(&text), &[]).unwrap();
-        let text = vault.sign().unwrap();
-        assert!(text.contains("[empty]"));
-        let swapped = text
-            .replace("# safe", "# X")
-            .replace("# never log", "# safe")
-            .replace("# X", "# never log")
-            .replace("[empty]", "[void]");
-        let changes = scene.writer(&text).adopt(&edit(&swapped), &[]).unwrap();
-        assert!(changes.properties.is_empty() && !changes.is_empty());
-        assert_eq!(
-            (changes.moved.len(), changes.empty_tables),
-            (2, (vec!["[empty]".to_owned()], vec!["[void]".to_owned()]))
-        );
     }
 }

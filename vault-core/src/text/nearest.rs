@@ -1,4 +1,4 @@
-//! "Did you mean …?": the known names that a misspelt one is close to.
+//! Suggestions for a misspelt name, as in "did you mean": the known names that are close to it.
 
 /// How close a name must be to be suggested: 1 is the same name, 0 has nothing in common.
 const CLOSE: f64 = 0.85;

@@ -1,4 +1,5 @@
-//! Where in a TOML text does each header, property and inline table stand? Spans, so that an edit can leave the rest to the byte.
+//! The outline of a TOML text: the spans of headers, keys, values and inline tables, so that an
+//! edit leaves all other bytes alone.
 //!
 //! One pass over the events of `toml_parser`. It also finds what `toml` itself does not say: how deep values nest, how long
 //! keys are, and what only TOML 1.1 allows. Whether the text is valid is the judgement of `toml`, not of this file.

@@ -1,4 +1,4 @@
-//! How is a property named? A TOML dotted key, bounded, compared by its bytes.
+//! Property paths: TOML dotted keys, bounded in length, compared by their bytes.
 
 use crate::error::{Error, Kind, Result};
 use crate::shown::{Brief, Typed, is_hidden};

@@ -1,4 +1,5 @@
-//! What does a settings file in clear hold, and what does it look like without its secrets? The input of sealing.
+//! A settings file in clear, the input of sealing: its properties, and its text without the
+//! secrets.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::outline::Outline;
@@ -58,8 +59,8 @@ impl PlainDocument {
     /// Parses `text`; CR LF becomes LF.
     ///
     /// # Errors
-    /// [`Kind::Malformed`], with line and column where they are known: where it is no TOML or nested too deep, where a number is out of
-    /// range, where it is sealed already, or where a mark stands in an array.
+    /// [`Kind::Malformed`], with line and column where they are known: where it is not TOML or nested too deep, if a number is out of
+    /// range, if it is sealed already, or if a mark stands in an array.
     ///
     /// ```
     /// use bootseal_core::{Kind, PlainDocument};

@@ -4,15 +4,8 @@ use crate::error::{Error, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// How a value in clear is written in an input that is to be sealed; it never stands in a sealed file.
-///
-/// ```
-/// use bootseal_core::{PlainDocument, SECRET_PREFIX};
-/// let plain = PlainDocument::parse(format!("password = \"{SECRET_PREFIX}hunter2\"\n"))?;
-/// assert!(plain.properties()[0].marked);
-/// # Ok::<(), bootseal_core::Error>(())
-/// ```
-pub const SECRET_PREFIX: &str = "secret:";
+/// How a value in clear begins in an input that is to be sealed; it never stands in a sealed file.
+pub(crate) const SECRET_PREFIX: &str = "secret:";
 
 /// How the text of a sealed value begins.
 pub(crate) const SEALED_PREFIX: &str = "sealed:";

@@ -1,4 +1,5 @@
-//! How is a table read whose keys are known? Typed, complete, and with an error of its own for each mistake.
+//! Reading of a table with known keys: typed and complete, with an error of its own for each
+//! mistake.
 
 use crate::error::{Error, Result};
 use crate::shown::Brief;

@@ -1,31 +1,21 @@
-//! How does the circle of those who may change, and the keys with it?
+//! Members of the access list: adding one wraps the same keys for a longer list, removing one makes
+//! new keys.
 //!
 //! Letting someone in wraps the same keys for a longer list. Letting someone go makes new keys, seals every value anew, and remembers
 //! which values the one who left has seen.
 
-use crate::access::recipient::Recipient;
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
-use crate::file::header::edit;
-use crate::file::header::{Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, recipients};
-use crate::keys::derive::DataKey;
-use crate::keys::signing::{SigningSeed, id_of, sign_handover};
+use crate::file::header::{Access, Role, edit, recipients};
 use crate::shown::Typed;
-use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
-use crate::text::toml_value::quoted;
-use crate::vault::value;
 use crate::vault::{CanWrite, Vault};
-use std::collections::HashMap;
-
-/// The last second that can be written as a date: that of the time library, some hours before TOML's.
-const LAST_SECOND: u64 = 253_402_207_199;
 
 impl Vault<CanWrite> {
     /// Adds someone to the access list: the same data key, wrapped anew for the longer list. No value changes.
     ///
     /// # Errors
-    /// [`Kind::Exists`] where name or recipient are there already; [`Kind::Usage`] where a recipient cannot be wrapped to.
+    /// [`Kind::Exists`] if name or recipient are there already; [`Kind::Usage`] if a recipient cannot be wrapped to.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -51,8 +41,8 @@ impl Vault<CanWrite> {
     /// Returns what the removed one knew: every sealed value. The file keeps that list until each has been given anew.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where nobody has that name; [`Kind::Conflict`] for the last writer, and where 64 others who were removed
-    /// still know values; those of [`Vault::open`] where a value does not open.
+    /// [`Kind::NotFound`] if nobody has that name; [`Kind::Conflict`] for the last writer, and where 64 others who were removed
+    /// still know values; those of [`Vault::open`] if a value does not open.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -131,26 +121,6 @@ impl Vault<CanWrite> {
         Ok(exposed)
     }
 
-    /// A new data key, every value sealed anew, with the time at which it was given. With `signing_key` a new vault id too.
-    ///
-    /// # Errors
-    /// Those of [`Vault::open`] where a value does not open; [`Kind::Io`] without random numbers or guarded memory.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "")?;
-    /// let before = (vault.file().epoch(), vault.file().vault_id());
-    /// vault.rotate(false)?;
-    /// assert_eq!((vault.file().epoch(), vault.file().vault_id()), (before.0 + 1, before.1));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn rotate(&mut self, signing_key: bool) -> Result<()> {
-        let header = &self.file.header;
-        self.rekey(self.file.own.clone(), header.access.clone(), header.removed.clone(), signing_key)
-    }
-
     fn position(&self, name: &str) -> Result<usize> {
         let access = &self.file.header.access;
         access.iter().position(|access| access.name == name).ok_or_else(|| {
@@ -175,56 +145,16 @@ impl Vault<CanWrite> {
 
     /// The same keys for another list.
     fn wrap_for(&mut self, own: String, list: Vec<Access>) -> Result<()> {
-        let recipients = recipients(&list, None);
-        let read_key = wrap_data_key(&self.mode.data_key, &recipients)?;
+        let read_key = wrap_data_key(&self.mode.data_key, &recipients(&list, None))?;
         let mut own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
-        let writers = recipients_of_writers(&list);
-        if writers != recipients_of_writers(&self.file.header.access) {
+        let writers = recipients(&list, Some(Role::Writer));
+        if writers != recipients(&self.file.header.access, Some(Role::Writer)) {
             let write_key = wrap_writer_keys(&self.mode.seed, &self.mode.data_key, &writers)?;
             own = edit::replace(&own, "write_key", &edit::block_text(&write_key))?;
             self.file.header.write_key = write_key;
         }
         (self.file.header.access, self.file.header.read_key) = (list, read_key);
         self.file.own = own;
-        Ok(())
-    }
-
-    /// `removed` with the word that `name` knows every value that is sealed now, and which these are.
-    fn known_by(&mut self, name: &str, now: u64) -> Result<(Vec<Removed>, Vec<PropertyPath>)> {
-        self.forget_removals()?;
-        let mut removed = self.file.header.removed.clone();
-        let mut at = now;
-        let mut exposed = Vec::new();
-        for (path, opened) in self.open_all()? {
-            // A clock that went wrong must not leave a value unmarked.
-            at = at.max(opened.set_at);
-            exposed.push(path);
-        }
-        removed.retain(|removed| removed.name != name);
-        if removed.len() >= MAX_HISTORY {
-            let text =
-                format!("{MAX_HISTORY} who were removed still know values of this file, and more names are not kept");
-            return Err(Error::new(Kind::Conflict, text)
-                .with_help("Give those values anew: `bootseal list` shows which are known to whom."));
-        }
-        if !exposed.is_empty() {
-            removed.push(Removed { name: name.to_owned(), at: at.min(LAST_SECOND) });
-        }
-        Ok((removed, exposed))
-    }
-
-    /// Writes down who knows every value that was given up to a time. The younger of two times of one name counts.
-    pub(crate) fn mark(&mut self, marks: impl IntoIterator<Item = (String, u64)>) -> Result<()> {
-        let removed = &mut self.file.header.removed;
-        for (name, at) in marks {
-            let at = at.min(LAST_SECOND);
-            match removed.iter_mut().find(|other| other.name == name) {
-                Some(other) => other.at = other.at.max(at),
-                None => removed.push(Removed { name, at }),
-            }
-        }
-        removed.sort_by_key(|removed| removed.at);
-        self.file.own = edit::set_removed(&self.file.own, removed)?;
         Ok(())
     }
 
@@ -236,92 +166,6 @@ impl Vault<CanWrite> {
         self.file.header.access[at] = access.clone();
         Ok(())
     }
-
-    /// Takes out of `removed` who knows no value any more.
-    pub(crate) fn forget_removals(&mut self) -> Result<()> {
-        if self.file.header.removed.is_empty() {
-            return Ok(());
-        }
-        // Where a value does not open, its date cannot be told: all names stay.
-        let Ok(values) = self.open_all() else { return Ok(()) };
-        let oldest = values.iter().map(|(_, opened)| opened.set_at).min();
-        let before = self.file.header.removed.len();
-        self.file.header.removed.retain(|removed| oldest.is_some_and(|oldest| oldest <= removed.at));
-        if self.file.header.removed.len() < before {
-            self.file.own = edit::set_removed(&self.file.own, &self.file.header.removed)?;
-        }
-        Ok(())
-    }
-
-    /// New keys for `list`: what was wrapped for others opens nothing from here on.
-    fn rekey(&mut self, own: String, list: Vec<Access>, removed: Vec<Removed>, signing_key: bool) -> Result<()> {
-        let old = self.file.vault_id();
-        let data_key = DataKey::generate()?;
-        let new_seed = if signing_key { Some(SigningSeed::generate()?) } else { None };
-        let seed = new_seed.as_ref().unwrap_or(&self.mode.seed);
-        let id = id_of(seed);
-        let key = data_key.value_key(&id)?;
-        let mut changes = HashMap::new();
-        for (path, property) in self.file.document.iter() {
-            if let Property::Sealed(_) = property {
-                let opened = self.open(path)?;
-                let set_at = opened.set_at.min(LAST_SECOND);
-                changes
-                    .insert(path.clone(), quoted(&value::seal(&key, &id, path, opened.kind, set_at, &opened.secret)?));
-            }
-        }
-        let document = Document::parse(self.file.document.with_all(&changes)?)?;
-
-        let header = &self.file.header;
-        let epoch = header.epoch.saturating_add(1);
-        if epoch > MAX_COUNT {
-            return Err(Error::new(Kind::Conflict, "there can be no more new keys: the format counts to 2^53")
-                .with_help("Make a vault of its own for the same people: bootseal init --like FILE"));
-        }
-        let mut handover = header.handover.clone();
-        if signing_key {
-            let generation = header.generation.max(1);
-            handover.push(Handover {
-                from: old,
-                generation,
-                signature: sign_handover(&self.mode.seed, generation, &id),
-            });
-            if handover.len() > MAX_HISTORY {
-                handover.remove(0);
-            }
-        }
-        let read_key = wrap_data_key(&data_key, &recipients(&list, None))?;
-        let write_key = wrap_writer_keys(seed, &data_key, &recipients_of_writers(&list))?;
-        let own = edit::replace(&own, "epoch", &epoch.to_string())?;
-        let own = edit::set_removed(&own, &removed)?;
-        let own = edit::set_handover(&own, &handover)?;
-        let own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
-        let own = edit::replace(&own, "write_key", &edit::block_text(&write_key))?;
-        let own = edit::replace(&own, "vault", &quoted(&id.to_string()))?;
-
-        self.file.header = Header {
-            generation: header.generation,
-            epoch,
-            access: list,
-            removed,
-            handover,
-            read_key,
-            write_key,
-            vault: id,
-        };
-        self.file.own = own;
-        self.file.document = document;
-        self.key = key;
-        self.mode.data_key = data_key;
-        if let Some(seed) = new_seed {
-            self.mode.seed = seed;
-        }
-        Ok(())
-    }
-}
-
-fn recipients_of_writers(list: &[Access]) -> Vec<Recipient> {
-    recipients(list, Some(Role::Writer))
 }
 
 #[cfg(test)]
@@ -329,9 +173,12 @@ fn recipients_of_writers(list: &[Access]) -> Vec<Recipient> {
 mod tests {
     use super::*;
     use crate::access::identity::Identity;
+    use crate::file::header::Header;
     use crate::file::sealed::SealedFile;
     use crate::file::verified::VerifiedFile;
     use crate::keys::pin::Pin;
+    use crate::text::document::Property;
+    use crate::vault::value;
     use crate::vault::value::ValueKind;
     use bootseal_memory::Secret;
 

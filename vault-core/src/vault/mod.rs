@@ -4,6 +4,8 @@ pub(crate) mod open;
 pub(crate) mod open_by_passphrase;
 
 pub(crate) mod members;
+pub(crate) mod rekey;
+pub(crate) mod removed;
 pub(crate) mod sign;
 pub(crate) mod write;
 
@@ -134,8 +136,8 @@ impl<Mode> Vault<Mode> {
     /// Opens one value, in place on a guarded page.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where there is no such property (with near names), [`Kind::Conflict`] where it is readable, so that
-    /// nobody takes for a secret what everybody can read; [`Kind::MovedValue`] and [`Kind::Malformed`] where it does not open.
+    /// [`Kind::NotFound`] if there is no such property (with near names), [`Kind::Conflict`] if it is readable, so that
+    /// nobody takes for a secret what everybody can read; [`Kind::MovedValue`] and [`Kind::Malformed`] if it does not open.
     ///
     /// ```
     /// # use bootseal_core::*;

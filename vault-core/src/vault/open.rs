@@ -11,7 +11,7 @@ use crate::keys::signing::id_of;
 use crate::vault::{CanRead, CanWrite, Vault};
 
 impl VerifiedFile {
-    /// What the access list says of these identities: the greatest right that one of them has; `None` where it names none of them.
+    /// What the access list says of these identities: the greatest right that one of them has; `None` if it names none of them.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -32,7 +32,7 @@ impl VerifiedFile {
     /// Opens the data key: values can be opened from then on.
     ///
     /// # Errors
-    /// [`Kind::NoIdentity`] where none of `identities` opens it, with who can; [`Kind::Malformed`] where a key block is broken.
+    /// [`Kind::NoIdentity`] if none of `identities` opens it, with who can; [`Kind::Malformed`] if a key block is broken.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -55,7 +55,7 @@ impl VerifiedFile {
     /// Opens the signing seed and the data key: values can also be sealed, and the file signed.
     ///
     /// # Errors
-    /// As [`VerifiedFile::open`], [`Kind::NoIdentity`] also for who may only read; [`Kind::Malformed`] where the seed is not that of the vault's id.
+    /// As [`VerifiedFile::open`], [`Kind::NoIdentity`] also for who may only read; [`Kind::Malformed`] if the seed is not that of the vault's id.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -15,8 +15,8 @@ impl VerifiedFile {
     /// The identity of the entry `name` of the access list, made from its passphrase, in as much time and memory as its [`Cost`] says.
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`] where it is not the one; [`Kind::NotFound`] where access has no such entry with a passphrase;
-    /// [`Kind::Usage`] where it is not UTF-8; [`Kind::Io`] without as much memory as the entry's [`Cost`] says.
+    /// [`Kind::WrongPassphrase`] if it is not the one; [`Kind::NotFound`] if access has no such entry with a passphrase;
+    /// [`Kind::Usage`] if it is not UTF-8; [`Kind::Io`] without as much memory as the entry's [`Cost`] says.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -38,7 +38,7 @@ impl VerifiedFile {
     /// The same where nobody says whose passphrase it is: each entry that has one is tried, those of 64 MiB first.
     ///
     /// # Errors
-    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] where more than 16 entries would have to be tried.
+    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] if more than 16 entries would have to be tried.
     ///
     /// ```
     /// # use bootseal_core::*;

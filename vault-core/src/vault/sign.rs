@@ -19,7 +19,7 @@ impl Vault<CanWrite> {
     /// Whether both key blocks hold the same data key, as they must: asked by `verify` with a writer's identity.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where they do not, or where none of `identities` opens the readers' block.
+    /// [`Kind::Malformed`] if they do not, or if none of `identities` opens the readers' block.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -44,7 +44,7 @@ impl Vault<CanWrite> {
     /// The next generation of the file, signed; it was read again, and verifies.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where the text may not be signed: TOML that only version 1.1 allows, a broken rule of the format,
+    /// [`Kind::Malformed`] if the text may not be signed: TOML that only version 1.1 allows, a broken rule of the format,
     /// more than 16 MiB.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! How is one value sealed, and how opened? XAES-256-GCM (C2SP), bound to its vault and its name.
+//! Sealing and opening of one value: XAES-256-GCM (C2SP), bound to its vault and its name.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::derive::ValueKey;

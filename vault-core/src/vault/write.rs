@@ -19,8 +19,8 @@ impl Vault<CanWrite> {
     /// A new vault for `access`, with `text` as its readable part. It has generation 1 once it is signed.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where `text` is not TOML that may be signed, or `access` breaks a rule of the format;
-    /// [`Kind::Usage`] where a recipient cannot be wrapped to; [`Kind::Io`] without random numbers or guarded memory.
+    /// [`Kind::Malformed`] if `text` is not TOML that may be signed, or `access` breaks a rule of the format;
+    /// [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without random numbers or guarded memory.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
@@ -71,7 +71,7 @@ impl Vault<CanWrite> {
     /// Seals `value` as the property `path`, new or in place of what it was; `now` in seconds since 1970-01-01 UTC.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] where the name is a table, or a value stands where a table is needed; [`Kind::Malformed`] where the
+    /// [`Kind::Conflict`] if the name is a table, or a value stands where a table is needed; [`Kind::Malformed`] if the
     /// bytes are not of `kind`.
     ///
     /// ```
@@ -160,7 +160,7 @@ impl Vault<CanWrite> {
     /// Adds readable properties, written as TOML, behind all that is there: their layout is kept.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] where it is no TOML; [`Kind::Conflict`] where a value would have to be sealed, or where the file has such a
+    /// [`Kind::Malformed`] if it is not TOML; [`Kind::Conflict`] if a value would have to be sealed, or if the file has such a
     /// table already, and TOML does not let it be opened again.
     ///
     /// ```
@@ -196,7 +196,7 @@ impl Vault<CanWrite> {
     /// Takes a property out of the file; comments above it stay.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where there is none, with near names; [`Kind::Conflict`] where it cannot be taken out alone, as one of
+    /// [`Kind::NotFound`] if there is none, with near names; [`Kind::Conflict`] if it cannot be taken out alone, as one of
     /// `[[blocks]]`.
     ///
     /// ```
@@ -218,7 +218,7 @@ impl Vault<CanWrite> {
     /// Gives the property `old` the name `new`. A sealed value keeps the time at which it was given.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where there is no `old`; [`Kind::Exists`] where there is a `new`, unless `replace`; [`Kind::Conflict`] where
+    /// [`Kind::NotFound`] if there is no `old`; [`Kind::Exists`] if there is a `new`, unless `replace`; [`Kind::Conflict`] where
     /// the tables of the file have no place for it; those of [`Vault::open`] for a sealed value.
     ///
     /// ```

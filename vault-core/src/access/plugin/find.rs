@@ -41,7 +41,7 @@ impl Plugins {
     /// This program, `/…/age-plugin-NAME`, is the plugin NAME, before any in a folder.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where the path is not absolute or not so named.
+    /// [`Kind::Usage`] if the path is not absolute or not so named.
     ///
     /// ```
     /// let plugins = bootseal_core::Plugins::default().program("/opt/hsm/age-plugin-hsm".as_ref())?;
@@ -64,7 +64,7 @@ impl Plugins {
     /// Programs `age-plugin-NAME` in this folder are plugins; several calls: the first folder that has it.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where the path is not absolute. See the example of [`Plugins`].
+    /// [`Kind::Usage`] if the path is not absolute. See the example of [`Plugins`].
     pub fn folder(mut self, path: &Path) -> Result<Plugins> {
         if !path.is_absolute() {
             return Err(Error::new(Kind::Usage, "a folder of plugins must be named by its absolute path").in_file(path));

@@ -22,7 +22,7 @@ pub(crate) struct PluginIdentity {
 }
 
 impl PluginIdentity {
-    /// `None` where the text is no plugin's identity.
+    /// `None` if the text is no plugin's identity.
     pub(crate) fn parse(text: &str) -> Option<Result<PluginIdentity>> {
         if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return None;

@@ -1,4 +1,5 @@
-//! What goes over the pipes of a plugin? The stanzas of C2SP age-plugin, bounded in size, number and silence.
+//! The protocol of age plugins (C2SP age-plugin) over their pipes, bounded in size, number and
+//! silence.
 
 use crate::access::plugin::user::PluginUser;
 use crate::error::{Error, Kind, Result};

@@ -2,7 +2,7 @@
 
 use bootseal_memory::Secret;
 
-/// Who answers when a plugin asks. What it says comes escaped, fit for a terminal; `None` where nobody answers.
+/// Who answers when a plugin asks. What it says comes escaped, fit for a terminal; `None` if nobody answers.
 ///
 /// ```
 /// use bootseal_core::{PluginUser, Secret};

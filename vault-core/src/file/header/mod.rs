@@ -71,7 +71,7 @@ impl Access {
     /// A line without a passphrase.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or where no recipient is given: a plugin's
+    /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or if no recipient is given: a plugin's
     /// identity does not tell its own.
     ///
     /// ```
@@ -102,7 +102,7 @@ impl Access {
     /// of a second ([`Cost::Small`]) to half a second ([`Cost::Full`]).
     ///
     /// # Errors
-    /// [`Kind::Usage`] as [`Access::new`], and where the passphrase is empty, is not UTF-8, or has a control character, as a line
+    /// [`Kind::Usage`] as [`Access::new`], and if the passphrase is empty, is not UTF-8, or has a control character, as a line
     /// break, which nobody could type; [`Kind::Io`] without random numbers or that much memory.
     ///
     /// ```

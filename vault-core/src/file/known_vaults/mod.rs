@@ -1,20 +1,15 @@
-//! What was seen of this file before? The memory of a writer's machine, and of a host: file → vault id, generation, epoch.
+//! Rollback protection: the vault id, generation and epoch that were seen for each file, remembered on a writer's machine or a host.
+
+pub(crate) mod check;
+pub(crate) mod text;
 
 use crate::disk::folder::{create_private_parent, real_path};
 use crate::disk::lock::FileLock;
 use crate::error::{Error, Kind, Result};
-use crate::file::verified::{Trust, VerifiedFile};
+use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
-use crate::shown::Shown;
-use crate::text::path::BasicString;
-use crate::text::table_reader::Fields;
-use crate::text::toml_value::{parse_toml, to_value};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use toml::Value;
-use toml::de::DeValue;
 
 /// By what a file is known: a writer's machine goes by its path, a host, where the path is another at each deployment, by a name.
 ///
@@ -34,7 +29,7 @@ impl KnownFile {
     /// The path that is asked for and, after links, the real one: a link that leads to another vault is another file.
     ///
     /// # Errors
-    /// [`Kind::Io`] where the path's folder cannot be followed.
+    /// [`Kind::Io`] if the path's folder cannot be followed.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -125,7 +120,7 @@ impl KnownVaults {
     /// Reads the memory at `store`; where there is none yet, nothing is known.
     ///
     /// # Errors
-    /// [`Kind::Io`] where it cannot be read, [`Kind::Malformed`] where it holds something else: a memory that cannot be read must not
+    /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it holds something else: a memory that cannot be read must not
     /// look like an empty one.
     ///
     /// ```
@@ -142,7 +137,7 @@ impl KnownVaults {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(store)),
         };
-        let known = parse(&text).map_err(|error| {
+        let known = KnownVaults::parse(&text).map_err(|error| {
             error.in_file(store).with_help(
                 "This is where bootseal remembers which vault each file is. Mend it, or move it away to begin anew.",
             )
@@ -199,173 +194,13 @@ impl KnownVaults {
         place.keys.iter().filter_map(|key| self.known.get(key))
     }
 
-    /// Holds a file that no pin vouches for against the memory, and marks it [`Trust::Remembered`] where it is known.
-    ///
-    /// # Errors
-    /// [`Kind::WrongVault`] where another id is known and none of its handovers leads to this one, or where this id was handed over.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
-    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-    /// let place = KnownFile::named("app.sealed.toml");
-    /// KnownVaults::remember(&store, &place, &read(Vault::create(me()?, "")?.sign()?)?)?;
-    ///
-    /// let mut foreign = read(Vault::create(me()?, "")?.sign()?)?;
-    /// let error = KnownVaults::load(&store)?.recognise(&mut foreign, &place).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::WrongVault);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn recognise(&self, file: &mut VerifiedFile, place: &KnownFile) -> Result<()> {
-        if file.trust() == Trust::Pinned {
-            return Ok(());
-        }
-        for known in self.all(place) {
-            self.refuse_former(known, file, place)?;
-            if known.vault != file.vault_id() && !file.header.continues(&known.vault) {
-                let what = format!(
-                    "another vault lies here: this one is {}, known for this file is {}",
-                    file.vault_id(),
-                    known.vault
-                );
-                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-                    "Someone may have put a vault of theirs in its place. If it was made anew on purpose, say so: --pin {}",
-                    file.vault_id()
-                )));
-            }
-        }
-        if self.asked(place).is_some() {
-            file.trusted_by(Trust::Remembered);
-        }
-        Ok(())
-    }
-
-    fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // A pin of an old id is kept by any chain from there, and a former writer can make one that leads to an id of theirs.
-        let by_chain = file.handed_over_from().is_some();
-        let elsewhere = by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
-        let chain = if elsewhere { file.former_ids() } else { Vec::new() };
-        let what = if known.former.contains(&file.vault_id()) {
-            format!(
-                "this file is signed by {}, which was handed over to {}: a former writer may have made it",
-                file.vault_id(),
-                known.vault
-            )
-        } else if let Some(old) = chain.iter().find(|id| known.former.contains(id)) {
-            format!(
-                "this file hands {old} over to {}, and it was seen here that it was handed over to {}: a former writer may have made it",
-                file.vault_id(),
-                known.vault
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-            "Put the newest file in place. What an older one held comes back with `bootseal sign`; a pin that still names the old id is renewed to {}.",
-            known.vault
-        )))
-    }
-
-    /// What must hold before something is sealed for this file's readers, under a pin as well: it is not from before a removal that
-    /// was seen here, or the one who was removed would read it.
-    ///
-    /// # Errors
-    /// [`Kind::WrongVault`] for an id that was handed over, or that an old one hands over to beside what was seen here;
-    /// [`Kind::OldGeneration`] for an epoch lower than known.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// # let me = Identity::generate()?;
-    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
-    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-    /// # let before = Vault::create(list, "")?.sign()?;
-    /// let place = KnownFile::named("app.sealed.toml");
-    /// let mut vault = read(before.clone())?.open_for_writing(&[me])?;
-    /// vault.rotate(false)?;
-    /// KnownVaults::remember(&store, &place, &read(vault.sign()?)?)?;
-    ///
-    /// let error = KnownVaults::load(&store)?.refuse_older_epoch(&read(before)?, &place).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::OldGeneration);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // Where nothing is known of a place, what was seen of its vault elsewhere counts: moved, an old file is no newer.
-        let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
-        for (path, known) in self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path)) {
-            self.refuse_former(known, file, place)?;
-            let Some(epoch) = known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch()) else {
-                continue;
-            };
-            let seen = if elsewhere { format!("as {}", Shown(path)) } else { "here".to_owned() };
-            let what = format!(
-                "this file has the data key of epoch {}, and epoch {epoch} was seen {seen}: what is sealed into it could be read by who was removed since",
-                file.epoch()
-            );
-            return Err(Error::new(Kind::OldGeneration, what)
-                .in_file(&place.shown)
-                .with_help("Bring the newest file back (git pull, git checkout). To take an older content on purpose: bootseal sign"));
-        }
-        Ok(())
-    }
-
-    /// What must hold before a host takes the file: it is not older than what was seen here, and not another of the same age.
-    ///
-    /// # Errors
-    /// [`Kind::WrongVault`] for an id that was handed over; [`Kind::OldGeneration`] for a lower generation, or for the same with
-    /// another text.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// # let me = Identity::generate()?;
-    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
-    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-    /// # let first = Vault::create(list, "")?.sign()?;
-    /// let place = KnownFile::named("app.sealed.toml");
-    /// let second = read(first.clone())?.open_for_writing(&[me])?.sign()?;
-    /// KnownVaults::remember(&store, &place, &read(second)?)?;
-    ///
-    /// let error = KnownVaults::load(&store)?.refuse_older_generation(&read(first)?, &place).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::OldGeneration);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn refuse_older_generation(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        for known in self.all(place) {
-            self.refuse_former(known, file, place)?;
-            let (generation, seen) = (file.generation(), known.seen_by(file));
-            // Of another vault, that a pin now names, nothing is known.
-            let same_line = known.vault == file.vault_id() || file.header.continues(&known.vault);
-            let what = match generation.cmp(&seen) {
-                _ if !same_line => continue,
-                std::cmp::Ordering::Less => {
-                    format!("this is generation {generation} of the file, and generation {seen} was seen here")
-                }
-                std::cmp::Ordering::Equal if known.text.is_some_and(|text| text != file.digest()) => {
-                    format!(
-                        "this is generation {generation} of the file, and another text was seen here as generation {seen}"
-                    )
-                }
-                _ => continue,
-            };
-            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
-                "An older copy lies in the file's place. Deploy the newest one; to go back on purpose, a writer makes the old content new: bootseal sign",
-            ));
-        }
-        Ok(())
-    }
-
     /// Keeps what is known of `file`, which was vouched for. Returns the id that was known before where it was another one.
     ///
     /// What was seen only grows, as long as the vault is the same or was handed over; another vault begins anew. An id that was handed
     /// over never comes back.
     ///
     /// # Errors
-    /// [`Kind::Io`] where the memory cannot be locked or written; those of [`KnownVaults::load`].
+    /// [`Kind::Io`] if the memory cannot be locked or written; those of [`KnownVaults::load`].
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -437,62 +272,6 @@ impl KnownVaults {
         });
         entries.flatten().collect()
     }
-
-    fn to_text(&self) -> String {
-        let mut text = String::from(
-            "# Which vault each sealed file is, and how far it has come, as bootseal had it vouched for here.\n",
-        );
-        for (file, known) in &self.known {
-            text.push_str(&format!("\n[[file]]\npath = {}\nvault = \"{}\"\n", BasicString(file), known.vault));
-            text.push_str(&format!("generation = {}\n", known.generation));
-            if let Some(digest) = known.text {
-                text.push_str(&format!("text = \"{}\"\n", BASE64_URL_SAFE_NO_PAD.encode(digest)));
-            }
-            let epochs: Vec<String> = known.epochs.iter().map(|(id, epoch)| format!("{id} = {epoch}")).collect();
-            text.push_str(&format!("epochs = {{ {} }}\n", epochs.join(", ")));
-            if !known.former.is_empty() {
-                let former: Vec<String> = known.former.iter().map(|id| format!("\"{id}\"")).collect();
-                text.push_str(&format!("former = [{}]\n", former.join(", ")));
-            }
-        }
-        text
-    }
-}
-
-fn parse(text: &str) -> Result<BTreeMap<String, Known>> {
-    let Some(Value::Table(table)) = to_value(&DeValue::Table(parse_toml(text)?.into_inner())) else {
-        return Err(Error::malformed("cannot be read"));
-    };
-    let mut fields = Fields::of("known_vaults", table);
-    let files = fields.array("file")?.unwrap_or_default();
-    fields.finish()?;
-    files.into_iter().map(entry).collect()
-}
-
-fn entry(file: Value) -> Result<(String, Known)> {
-    let Value::Table(file) = file else { return Err(Error::malformed("`file` must hold tables only")) };
-    let mut file = Fields::of("file", file);
-    let path = file.string("path")?;
-    let path = file.required("path", path)?;
-    let vault = file.string("vault")?;
-    let vault = file.required("vault", vault)?.parse()?;
-    let count = |value: i64| u64::try_from(value).map_err(|_| Error::malformed("a count below zero"));
-    // A memory from before these were kept has none.
-    let generation = count(file.integer("generation")?.unwrap_or_default())?;
-    let text = match file.string("text")? {
-        None => None,
-        Some(text) => {
-            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-            Some(bytes.ok_or_else(|| file.error("text", "is not 32 bytes in base64url"))?)
-        }
-    };
-    let epochs = file.table("epochs")?.unwrap_or_default();
-    let epochs = epochs.iter().map(|(id, epoch)| Ok((id.parse()?, count(epoch.as_integer().unwrap_or(-1))?)));
-    let epochs = epochs.collect::<Result<_>>()?;
-    let former = file.array("former")?.unwrap_or_default();
-    let former = former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
-    file.finish()?;
-    Ok((path, Known { vault, generation, text, epochs, former }))
 }
 
 #[cfg(test)]
@@ -503,6 +282,7 @@ mod tests {
     use crate::file::header::{Access, Role};
     use crate::file::sealed::SealedFile;
     use crate::vault::{CanWrite, Vault};
+    use toml::Value;
 
     struct Line {
         alice: Identity,

@@ -1,0 +1,168 @@
+//! Refusals by memory: another vault, an id that was handed over, an older epoch or generation than was seen before.
+
+use crate::error::{Error, Kind, Result};
+use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
+use crate::file::verified::{Trust, VerifiedFile};
+use crate::shown::Shown;
+
+impl KnownVaults {
+    /// Holds a file that no pin vouches for against the memory, and marks it [`Trust::Remembered`] where it is known.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, or if this id was handed over.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// let place = KnownFile::named("app.sealed.toml");
+    /// KnownVaults::remember(&store, &place, &read(Vault::create(me()?, "")?.sign()?)?)?;
+    ///
+    /// let mut foreign = read(Vault::create(me()?, "")?.sign()?)?;
+    /// let error = KnownVaults::load(&store)?.recognise(&mut foreign, &place).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::WrongVault);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn recognise(&self, file: &mut VerifiedFile, place: &KnownFile) -> Result<()> {
+        if file.trust() == Trust::Pinned {
+            return Ok(());
+        }
+        for known in self.all(place) {
+            self.refuse_former(known, file, place)?;
+            if known.vault != file.vault_id() && !file.header.continues(&known.vault) {
+                let what = format!(
+                    "another vault lies here: this one is {}, known for this file is {}",
+                    file.vault_id(),
+                    known.vault
+                );
+                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
+                    "Someone may have put a vault of theirs in its place. If it was made anew on purpose, say so: --pin {}",
+                    file.vault_id()
+                )));
+            }
+        }
+        if self.asked(place).is_some() {
+            file.trusted_by(Trust::Remembered);
+        }
+        Ok(())
+    }
+
+    fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
+        // A pin of an old id is kept by any chain from there, and a former writer can make one that leads to an id of theirs.
+        let by_chain = file.handed_over_from().is_some();
+        let elsewhere = by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
+        let chain = if elsewhere { file.former_ids() } else { Vec::new() };
+        let what = if known.former.contains(&file.vault_id()) {
+            format!(
+                "this file is signed by {}, which was handed over to {}: a former writer may have made it",
+                file.vault_id(),
+                known.vault
+            )
+        } else if let Some(old) = chain.iter().find(|id| known.former.contains(id)) {
+            format!(
+                "this file hands {old} over to {}, and it was seen here that it was handed over to {}: a former writer may have made it",
+                file.vault_id(),
+                known.vault
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
+            "Put the newest file in place. What an older one held comes back with `bootseal sign`; a pin that still names the old id is renewed to {}.",
+            known.vault
+        )))
+    }
+
+    /// What must hold before something is sealed for this file's readers, under a pin as well: it is not from before a removal that
+    /// was seen here, or the one who was removed would read it.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] for an id that was handed over, or that an old one hands over to beside what was seen here;
+    /// [`Kind::OldGeneration`] for an epoch lower than known.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = Identity::generate()?;
+    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// # let before = Vault::create(list, "")?.sign()?;
+    /// let place = KnownFile::named("app.sealed.toml");
+    /// let mut vault = read(before.clone())?.open_for_writing(&[me])?;
+    /// vault.rotate(false)?;
+    /// KnownVaults::remember(&store, &place, &read(vault.sign()?)?)?;
+    ///
+    /// let error = KnownVaults::load(&store)?.refuse_older_epoch(&read(before)?, &place).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::OldGeneration);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
+        // Where nothing is known of a place, what was seen of its vault elsewhere counts: moved, an old file is no newer.
+        let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
+        for (path, known) in self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path)) {
+            self.refuse_former(known, file, place)?;
+            let Some(epoch) = known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch()) else {
+                continue;
+            };
+            let seen = if elsewhere { format!("as {}", Shown(path)) } else { "here".to_owned() };
+            let what = format!(
+                "this file has the data key of epoch {}, and epoch {epoch} was seen {seen}: what is sealed into it could be read by who was removed since",
+                file.epoch()
+            );
+            return Err(Error::new(Kind::OldGeneration, what)
+                .in_file(&place.shown)
+                .with_help("Bring the newest file back (git pull, git checkout). To take an older content on purpose: bootseal sign"));
+        }
+        Ok(())
+    }
+
+    /// What must hold before a host takes the file: it is not older than what was seen here, and not another of the same age.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] for an id that was handed over; [`Kind::OldGeneration`] for a lower generation, or for the same with
+    /// another text.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = Identity::generate()?;
+    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// # let first = Vault::create(list, "")?.sign()?;
+    /// let place = KnownFile::named("app.sealed.toml");
+    /// let second = read(first.clone())?.open_for_writing(&[me])?.sign()?;
+    /// KnownVaults::remember(&store, &place, &read(second)?)?;
+    ///
+    /// let error = KnownVaults::load(&store)?.refuse_older_generation(&read(first)?, &place).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::OldGeneration);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn refuse_older_generation(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
+        for known in self.all(place) {
+            self.refuse_former(known, file, place)?;
+            let (generation, seen) = (file.generation(), known.seen_by(file));
+            // Of another vault, that a pin now names, nothing is known.
+            let same_line = known.vault == file.vault_id() || file.header.continues(&known.vault);
+            let what = match generation.cmp(&seen) {
+                _ if !same_line => continue,
+                std::cmp::Ordering::Less => {
+                    format!("this is generation {generation} of the file, and generation {seen} was seen here")
+                }
+                std::cmp::Ordering::Equal if known.text.is_some_and(|text| text != file.digest()) => {
+                    format!(
+                        "this is generation {generation} of the file, and another text was seen here as generation {seen}"
+                    )
+                }
+                _ => continue,
+            };
+            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
+                "An older copy lies in the file's place. Deploy the newest one; to go back on purpose, a writer makes the old content new: bootseal sign",
+            ));
+        }
+        Ok(())
+    }
+}

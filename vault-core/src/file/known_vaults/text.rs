@@ -1,0 +1,71 @@
+//! The text of the memory: a TOML file with one table for each sealed file.
+
+use crate::error::{Error, Result};
+use crate::file::known_vaults::{Known, KnownVaults};
+use crate::text::path::BasicString;
+use crate::text::table_reader::Fields;
+use crate::text::toml_value::{parse_toml, to_value};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use std::collections::BTreeMap;
+use toml::Value;
+use toml::de::DeValue;
+
+impl KnownVaults {
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::from(
+            "# Which vault each sealed file is, and how far it has come, as bootseal had it vouched for here.\n",
+        );
+        for (file, known) in &self.known {
+            text.push_str(&format!("\n[[file]]\npath = {}\nvault = \"{}\"\n", BasicString(file), known.vault));
+            text.push_str(&format!("generation = {}\n", known.generation));
+            if let Some(digest) = known.text {
+                text.push_str(&format!("text = \"{}\"\n", BASE64_URL_SAFE_NO_PAD.encode(digest)));
+            }
+            let epochs: Vec<String> = known.epochs.iter().map(|(id, epoch)| format!("{id} = {epoch}")).collect();
+            text.push_str(&format!("epochs = {{ {} }}\n", epochs.join(", ")));
+            if !known.former.is_empty() {
+                let former: Vec<String> = known.former.iter().map(|id| format!("\"{id}\"")).collect();
+                text.push_str(&format!("former = [{}]\n", former.join(", ")));
+            }
+        }
+        text
+    }
+
+    /// The entries of a text, by the keys of their files.
+    pub(super) fn parse(text: &str) -> Result<BTreeMap<String, Known>> {
+        let Some(Value::Table(table)) = to_value(&DeValue::Table(parse_toml(text)?.into_inner())) else {
+            return Err(Error::malformed("cannot be read"));
+        };
+        let mut fields = Fields::of("known_vaults", table);
+        let files = fields.array("file")?.unwrap_or_default();
+        fields.finish()?;
+        files.into_iter().map(entry).collect()
+    }
+}
+
+fn entry(file: Value) -> Result<(String, Known)> {
+    let Value::Table(file) = file else { return Err(Error::malformed("`file` must hold tables only")) };
+    let mut file = Fields::of("file", file);
+    let path = file.string("path")?;
+    let path = file.required("path", path)?;
+    let vault = file.string("vault")?;
+    let vault = file.required("vault", vault)?.parse()?;
+    let count = |value: i64| u64::try_from(value).map_err(|_| Error::malformed("a count below zero"));
+    // A memory from before these were kept has none.
+    let generation = count(file.integer("generation")?.unwrap_or_default())?;
+    let text = match file.string("text")? {
+        None => None,
+        Some(text) => {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+            Some(bytes.ok_or_else(|| file.error("text", "is not 32 bytes in base64url"))?)
+        }
+    };
+    let epochs = file.table("epochs")?.unwrap_or_default();
+    let epochs = epochs.iter().map(|(id, epoch)| Ok((id.parse()?, count(epoch.as_integer().unwrap_or(-1))?)));
+    let epochs = epochs.collect::<Result<_>>()?;
+    let former = file.array("former")?.unwrap_or_default();
+    let former = former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
+    file.finish()?;
+    Ok((path, Known { vault, generation, text, epochs, former }))
+}

@@ -1,0 +1,50 @@
+//! Drafts: text that was typed and is not in the file yet, sealed under the keys of the vault.
+
+use crate::error::Result;
+use crate::text::path::PropertyPath;
+use crate::vault::Vault;
+use crate::vault::value::{self, ValueKind};
+use bootseal_memory::Secret;
+
+impl<Mode> Vault<Mode> {
+    /// Seals what was typed and is not to be in the file yet, so that it can lie on a disk; the same keys open it.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] beyond 16 MiB; [`Kind::Io`] without random numbers or guarded memory.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let vault = Vault::create(access, "")?;
+    /// let draft = vault.seal_draft(b"password = \"secret:hun", 1_700_000_000)?;
+    /// assert!(vault.open_draft(&draft)?.expose(|text| text == b"password = \"secret:hun"));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn seal_draft(&self, text: &[u8], now: u64) -> Result<String> {
+        let text = Secret::copy_of(text)?;
+        value::seal(&self.key, &self.file.vault_id(), &draft_name()?, ValueKind::Bytes, now, &text)
+    }
+
+    /// Opens what [`Vault::seal_draft`] made.
+    ///
+    /// # Errors
+    /// [`Kind::MovedValue`] if other keys made it, or it is none.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// let vault = Vault::create(access, "")?;
+    /// assert!(vault.open_draft("sealed:AAAA").is_err());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn open_draft(&self, sealed: &str) -> Result<Secret> {
+        Ok(value::open(&self.key, &self.file.vault_id(), &draft_name()?, sealed)?.secret)
+    }
+}
+
+/// No property can be called so: a draft can never be put into the file as a value, nor a value be taken for a draft.
+fn draft_name() -> Result<PropertyPath> {
+    PropertyPath::new(vec!["bootseal".into(), "draft".into()])
+}

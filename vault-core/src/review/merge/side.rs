@@ -1,0 +1,126 @@
+//! A side of a merge: the properties of one version, and its access list if it is signed.
+
+use crate::error::Result;
+use crate::file::header::{Access, Removed};
+use crate::file::verified::VerifiedFile;
+use crate::keys::vault_id::VaultId;
+use crate::review::hand_edit::HandEdit;
+use crate::text::document::Document;
+use crate::text::path::PropertyPath;
+use crate::vault::value::OpenedValue;
+use crate::vault::{CanRead, Vault};
+use bootseal_memory::Secret;
+
+/// One version that takes part in a merge: its properties, and its access list where that is signed.
+///
+/// ```
+/// # use bootseal_core::*;
+/// # let alice = Identity::generate()?;
+/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+/// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
+/// let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open(&[alice])?;
+/// let side = Side::of(&vault)?;
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Side {
+    pub(super) document: Document,
+    pub(super) values: Vec<(PropertyPath, OpenedValue)>,
+    /// Nothing of an unsigned side's `[bootseal]` is used.
+    pub(super) signed: Option<Signed>,
+    /// Who knows values of it, and up to when they were given, where older versions had to be asked for them.
+    pub(super) marks: Vec<(String, u64)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Signed {
+    pub(super) vault: VaultId,
+    pub(super) access: Vec<Access>,
+    pub(super) removed: Vec<Removed>,
+    pub(super) generation: u64,
+    pub(super) epoch: u64,
+    /// The value key, where it was opened: two sides with one may have been given two.
+    pub(super) key: Option<Secret>,
+}
+
+impl Side {
+    /// A version that verifies and opens.
+    ///
+    /// # Errors
+    /// Those of [`Vault::open`] if a value does not open.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// # let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
+    /// let ours = Side::of(&vault)?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn of<Mode>(vault: &Vault<Mode>) -> Result<Side> {
+        let mut side = Side { values: vault.open_all()?, ..Side::closed(vault.file())? };
+        if let Some(signed) = &mut side.signed {
+            signed.key = Some(vault.key.0.clone());
+        }
+        Ok(side)
+    }
+
+    /// A version that verifies, and that none of our identities opens: its sealed values are compared by their text.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] only if the file was not read from a text.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
+    /// # let text = Vault::create(access, "")?.sign()?;
+    /// let base = Side::closed(&SealedFile::parse(text.into_bytes())?.verify(&[])?)?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn closed(file: &VerifiedFile) -> Result<Side> {
+        let header = &file.header;
+        Ok(Side {
+            document: Document::parse(file.document.text().to_owned())?,
+            values: Vec::new(),
+            signed: Some(Signed {
+                vault: header.vault,
+                access: header.access.clone(),
+                removed: header.removed.clone(),
+                generation: header.generation,
+                epoch: header.epoch,
+                key: None,
+            }),
+            marks: Vec::new(),
+        })
+    }
+
+    /// A side that does not verify: its user's part as a hand edit, whose sealed values one of `versions` must know.
+    ///
+    /// # Errors
+    /// [`Kind::MovedValue`] if none of them knows a sealed value.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
+    /// let vault = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
+    /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
+    /// let theirs = Side::of_edit(&edit, &vault, &[])?;
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn of_edit<Mode>(edit: &HandEdit, vault: &Vault<Mode>, versions: &[Vault<CanRead>]) -> Result<Side> {
+        let (values, marks) = edit.open_with(vault, versions)?;
+        Ok(Side { document: Document::parse(edit.document.text().to_owned())?, values, signed: None, marks })
+    }
+
+    /// A side with nothing in it: for two versions that have no common one.
+    ///
+    /// ```
+    /// let base = bootseal_core::Side::empty();
+    /// ```
+    pub fn empty() -> Side {
+        Side { document: Document::default(), values: Vec::new(), signed: None, marks: Vec::new() }
+    }
+}

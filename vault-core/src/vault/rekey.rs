@@ -1,0 +1,107 @@
+//! New keys for a vault: every value is sealed again under them; a new signing key makes a new vault id, to which the old one hands over.
+
+use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
+use crate::error::{Error, Kind, Result};
+use crate::file::header::{Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, edit, recipients};
+use crate::keys::derive::DataKey;
+use crate::keys::signing::{SigningSeed, id_of, sign_handover};
+use crate::text::document::{Document, Property};
+use crate::text::toml_value::quoted;
+use crate::vault::removed::LAST_SECOND;
+use crate::vault::value;
+use crate::vault::{CanWrite, Vault};
+use std::collections::HashMap;
+
+impl Vault<CanWrite> {
+    /// A new data key, every value sealed anew, with the time at which it was given. With `signing_key` a new vault id too.
+    ///
+    /// # Errors
+    /// Those of [`Vault::open`] if a value does not open; [`Kind::Io`] without random numbers or guarded memory.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let alice = Identity::generate()?;
+    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
+    /// # let mut vault = Vault::create(access, "")?;
+    /// let before = (vault.file().epoch(), vault.file().vault_id());
+    /// vault.rotate(false)?;
+    /// assert_eq!((vault.file().epoch(), vault.file().vault_id()), (before.0 + 1, before.1));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn rotate(&mut self, signing_key: bool) -> Result<()> {
+        let header = &self.file.header;
+        self.rekey(self.file.own.clone(), header.access.clone(), header.removed.clone(), signing_key)
+    }
+
+    /// New keys for `list`: what was wrapped for others opens nothing from here on.
+    pub(super) fn rekey(
+        &mut self,
+        own: String,
+        list: Vec<Access>,
+        removed: Vec<Removed>,
+        signing_key: bool,
+    ) -> Result<()> {
+        let old = self.file.vault_id();
+        let data_key = DataKey::generate()?;
+        let new_seed = if signing_key { Some(SigningSeed::generate()?) } else { None };
+        let seed = new_seed.as_ref().unwrap_or(&self.mode.seed);
+        let id = id_of(seed);
+        let key = data_key.value_key(&id)?;
+        let mut changes = HashMap::new();
+        for (path, property) in self.file.document.iter() {
+            if let Property::Sealed(_) = property {
+                let opened = self.open(path)?;
+                let set_at = opened.set_at.min(LAST_SECOND);
+                changes
+                    .insert(path.clone(), quoted(&value::seal(&key, &id, path, opened.kind, set_at, &opened.secret)?));
+            }
+        }
+        let document = Document::parse(self.file.document.with_all(&changes)?)?;
+
+        let header = &self.file.header;
+        let epoch = header.epoch.saturating_add(1);
+        if epoch > MAX_COUNT {
+            return Err(Error::new(Kind::Conflict, "there can be no more new keys: the format counts to 2^53")
+                .with_help("Make a vault of its own for the same people: bootseal init --like FILE"));
+        }
+        let mut handover = header.handover.clone();
+        if signing_key {
+            let generation = header.generation.max(1);
+            handover.push(Handover {
+                from: old,
+                generation,
+                signature: sign_handover(&self.mode.seed, generation, &id),
+            });
+            if handover.len() > MAX_HISTORY {
+                handover.remove(0);
+            }
+        }
+        let read_key = wrap_data_key(&data_key, &recipients(&list, None))?;
+        let write_key = wrap_writer_keys(seed, &data_key, &recipients(&list, Some(Role::Writer)))?;
+        let own = edit::replace(&own, "epoch", &epoch.to_string())?;
+        let own = edit::set_removed(&own, &removed)?;
+        let own = edit::set_handover(&own, &handover)?;
+        let own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
+        let own = edit::replace(&own, "write_key", &edit::block_text(&write_key))?;
+        let own = edit::replace(&own, "vault", &quoted(&id.to_string()))?;
+
+        self.file.header = Header {
+            generation: header.generation,
+            epoch,
+            access: list,
+            removed,
+            handover,
+            read_key,
+            write_key,
+            vault: id,
+        };
+        self.file.own = own;
+        self.file.document = document;
+        self.key = key;
+        self.mode.data_key = data_key;
+        if let Some(seed) = new_seed {
+            self.mode.seed = seed;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! The record of removed members: who still knows which values, until each was given a new one.
+
+use crate::error::{Error, Kind, Result};
+use crate::file::header::{MAX_HISTORY, Removed, edit};
+use crate::text::path::PropertyPath;
+use crate::vault::{CanWrite, Vault};
+
+/// The last second that can be written as a date: that of the time library, some hours before TOML's.
+pub(super) const LAST_SECOND: u64 = 253_402_207_199;
+
+impl Vault<CanWrite> {
+    /// `removed` with the word that `name` knows every value that is sealed now, and which these are.
+    pub(super) fn known_by(&mut self, name: &str, now: u64) -> Result<(Vec<Removed>, Vec<PropertyPath>)> {
+        self.forget_removals()?;
+        let mut removed = self.file.header.removed.clone();
+        let mut at = now;
+        let mut exposed = Vec::new();
+        for (path, opened) in self.open_all()? {
+            // A clock that went wrong must not leave a value unmarked.
+            at = at.max(opened.set_at);
+            exposed.push(path);
+        }
+        removed.retain(|removed| removed.name != name);
+        if removed.len() >= MAX_HISTORY {
+            let text =
+                format!("{MAX_HISTORY} who were removed still know values of this file, and more names are not kept");
+            return Err(Error::new(Kind::Conflict, text)
+                .with_help("Give those values anew: `bootseal list` shows which are known to whom."));
+        }
+        if !exposed.is_empty() {
+            removed.push(Removed { name: name.to_owned(), at: at.min(LAST_SECOND) });
+        }
+        Ok((removed, exposed))
+    }
+
+    /// Writes down who knows every value that was given up to a time. The younger of two times of one name counts.
+    pub(crate) fn mark(&mut self, marks: impl IntoIterator<Item = (String, u64)>) -> Result<()> {
+        let removed = &mut self.file.header.removed;
+        for (name, at) in marks {
+            let at = at.min(LAST_SECOND);
+            match removed.iter_mut().find(|other| other.name == name) {
+                Some(other) => other.at = other.at.max(at),
+                None => removed.push(Removed { name, at }),
+            }
+        }
+        removed.sort_by_key(|removed| removed.at);
+        self.file.own = edit::set_removed(&self.file.own, removed)?;
+        Ok(())
+    }
+
+    /// Takes out of `removed` who knows no value any more.
+    pub(crate) fn forget_removals(&mut self) -> Result<()> {
+        if self.file.header.removed.is_empty() {
+            return Ok(());
+        }
+        // Where a value does not open, its date cannot be told: all names stay.
+        let Ok(values) = self.open_all() else { return Ok(()) };
+        let oldest = values.iter().map(|(_, opened)| opened.set_at).min();
+        let before = self.file.header.removed.len();
+        self.file.header.removed.retain(|removed| oldest.is_some_and(|oldest| oldest <= removed.at));
+        if self.file.header.removed.len() < before {
+            self.file.own = edit::set_removed(&self.file.own, &self.file.header.removed)?;
+        }
+        Ok(())
+    }
+}
