@@ -392,14 +392,9 @@ fn lines_of_every_shape_become_profiles() {
             "json = { apiKey = \"${apikey}\", email = \"${username}\", pwd = \"${password}\", remember = true }\nheaders = { X-Api-Key = \"${x_api_key}\", X-Tenant = \"eu\", Accept = \"application/vnd.acme+json\" }",
             &["username", "password", "apikey", "x_api_key"],
         ),
-        // As browsers copy it, for sh and for cmd.exe.
+        // As browsers copy it for a POSIX shell.
         (
             "curl 'https://a.example/login' \\\n  -H 'accept: */*' \\\n  -H 'accept-language: en' \\\n  -H 'content-type: application/json' \\\n  -b 'sid=s3cr3t' \\\n  -H 'sec-fetch-mode: cors' \\\n  --data-raw $'{\"user\":\"zoe@\",\"password\":\"hun ter2\\'\\u0021\"}' \\\n  --compressed",
-            json,
-            &["username", "password"],
-        ),
-        (
-            "curl ^\"https://a.example/login^\" ^\r\n  -H ^\"content-type: application/json^\" ^\r\n  --data-raw ^\"^{^\\^\"user^\\^\":^\\^\"zoe@^\\^\",^\\^\"password^\\^\":^\\^\"hun ter2^%^\\^\"^}^\" ^\r\n  --compressed",
             json,
             &["username", "password"],
         ),
@@ -438,6 +433,7 @@ fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
     for (line, words) in [
         (format!("curl {url} -F user=zoe@ -F 'password=hun ter2'"), "multipart/form-data"),
         (format!("curl -G {url} -d 'password=s3cr3t'"), "puts its data into the address"),
+        (format!("curl ^\"{url}^\" ^\r\n  --data-raw ^\"password=s3cr3t^\""), "is quoted for cmd.exe"),
         ("curl 'https://a.example/login?user=x&password=s3cr3t'".into(), "a secret in its address"),
         (format!("curl {url} -d @body.json"), "no file is read here"),
         (format!("curl {url} -d \"$(cat s3cr3t)\""), "nothing is run here"),

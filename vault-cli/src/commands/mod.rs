@@ -18,7 +18,6 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod profile;
-mod profiles_kept;
 pub(crate) mod propose;
 pub(crate) mod rename;
 pub(crate) mod resolve;

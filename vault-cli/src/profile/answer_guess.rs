@@ -1,99 +1,83 @@
-//! Where in an answer may the token be, and what may say how long it lives? Guesses from names and shapes, which a person is shown.
+//! Guesses what a profile should say of a login response: where the token is, and what tells its lifetime.
+//!
+//! Fields are recognised by their names and shapes, and a person is shown the guess. The response is read where it stands, on its
+//! guarded page: of its values nothing is copied onto the plain heap.
 
+use crate::profile::json_leaves::{Leaf, leaves};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal::LoginResponse;
-use serde_json::Value as Json;
+use bootseal_memory::SecretBuf;
 use toml::{Table, Value};
 
-/// What a profile would say of an answer.
+/// What a profile would say of a response.
 pub(crate) struct Guess {
     pub(crate) token: Value,
     pub(crate) expiry: Option<Value>,
     pub(crate) inject: Option<Value>,
 }
 
-/// The likeliest place; `None` where nothing looks like a token.
-pub(crate) fn look(answer: &LoginResponse) -> Option<Guess> {
-    answer.body.expose(|body| {
-        let json: Option<Json> = serde_json::from_slice(body).ok();
-        let mut leaves = Vec::new();
-        if let Some(json) = &json {
-            walk(json, String::new(), "", &mut leaves);
-        }
-        let best = leaves.iter().map(|leaf| (score(leaf), leaf)).filter(|(score, _)| *score > 0);
-        let best = best.max_by_key(|(score, leaf)| (*score, std::cmp::Reverse(leaf.pointer.len())));
-        if let Some((sure, leaf)) = best
-            && (sure >= 50 || (in_header(answer).is_none() && in_cookie(answer).is_none()))
+/// Finds the likeliest place of the token; `None` if nothing looks like one.
+pub(crate) fn look(response: &LoginResponse) -> Option<Guess> {
+    response.body.expose(|body| {
+        let json = leaves(body);
+        let fields = json.as_deref().unwrap_or_default();
+        let (header, cookie) = (in_header(response), in_cookie(response));
+        if let Some((sure, leaf)) = likeliest(fields)
+            && (sure >= 50 || (header.is_none() && cookie.is_none()))
         {
-            let jwt = leaf.value.as_str().is_some_and(is_jwt_with_end);
+            let jwt = leaf.text().is_some_and(is_jwt_with_end);
             return Some(Guess {
                 token: place("json", &leaf.pointer),
-                expiry: if jwt { Some(jwt_rule()) } else { in_json(&leaves, Some(&leaf.pointer)) },
-                inject: scheme(&leaves),
+                expiry: if jwt { Some(jwt_rule()) } else { in_json(fields, Some(&leaf.pointer)) },
+                inject: scheme(fields),
             });
         }
-        let (json_expiry, header, cookie) = (in_json(&leaves, None), in_header(answer), in_cookie(answer));
+        let json_expiry = in_json(fields, None);
         if let Some((name, value)) = header {
-            let back = match name.as_str() {
+            let back = match name {
                 "x-subject-token" => "X-Auth-Token",
                 other => other,
             };
             let expiry =
                 if is_jwt_with_end(value.trim_start_matches("Bearer ")) { Some(jwt_rule()) } else { json_expiry };
-            return Some(Guess { token: place("header", &name), expiry, inject: Some(inject(back, "${token}")) });
+            return Some(Guess { token: place("header", name), expiry, inject: Some(inject(back, "${token}")) });
         }
         if let Some((name, dated)) = cookie {
-            let expiry = if dated { Some(place("cookie", &name)) } else { json_expiry };
-            return Some(Guess { token: place("cookie", &name), expiry, inject: None });
+            let expiry = if dated { Some(place("cookie", name)) } else { json_expiry };
+            return Some(Guess { token: place("cookie", name), expiry, inject: None });
         }
-        let text = std::str::from_utf8(body).unwrap_or_default().trim();
-        let (kind, text) = match &json {
-            Some(Json::String(inner)) => ("json-string", inner.as_str()),
-            None => ("text", text),
-            _ => return None,
-        };
-        let token = text.len() >= 16 && !text.starts_with('<') && text.bytes().all(|byte| byte.is_ascii_graphic());
-        token.then(|| Guess { token: place("body", kind), expiry: is_jwt_with_end(text).then(jwt_rule), inject: None })
+        whole_body(body, json.as_deref())
     })
 }
 
-struct Leaf<'a> {
-    pointer: String,
-    key: String,
-    value: &'a Json,
+/// The field that is most likely the token, with its score.
+fn likeliest<'a, 'b>(fields: &'b [Leaf<'a>]) -> Option<(u32, &'b Leaf<'a>)> {
+    let scored = fields.iter().map(|leaf| (score(leaf), leaf)).filter(|(score, _)| *score > 0);
+    scored.max_by_key(|(score, leaf)| (*score, std::cmp::Reverse(leaf.pointer.len())))
 }
 
-fn walk<'a>(json: &'a Json, pointer: String, key: &str, leaves: &mut Vec<Leaf<'a>>) {
-    match json {
-        Json::Object(object) => {
-            for (key, member) in object {
-                walk(member, format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), key, leaves);
-            }
+/// A body that is nothing but the token: as plain text, or as one JSON string.
+fn whole_body(body: &[u8], json: Option<&[Leaf<'_>]>) -> Option<Guess> {
+    let (kind, text, length) = match json {
+        Some([only]) if only.pointer.is_empty() => ("json-string", only.text()?, only.graphic_length()?),
+        Some(_) => return None,
+        None => {
+            let text = std::str::from_utf8(body).unwrap_or_default().trim();
+            ("text", text, text.bytes().all(|byte| byte.is_ascii_graphic()).then_some(text.len())?)
         }
-        Json::Array(list) => {
-            for (index, element) in list.iter().enumerate() {
-                walk(element, format!("{pointer}/{index}"), key, leaves);
-            }
-        }
-        value if !pointer.is_empty() => {
-            let key = key.chars().filter(|next| next.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-            leaves.push(Leaf { pointer, key, value });
-        }
-        _ => {}
-    }
+    };
+    let token = length >= 16 && !text.starts_with('<');
+    token.then(|| Guess { token: place("body", kind), expiry: is_jwt_with_end(text).then(jwt_rule), inject: None })
 }
 
 fn score(leaf: &Leaf<'_>) -> u32 {
-    let Some(text) = leaf.value.as_str() else { return 0 };
-    if text.len() < 8
-        || !text.bytes().all(|byte| byte.is_ascii_graphic())
-        || leaf.key.contains("refresh")
-        || leaf.key.contains("type")
-    {
+    let Some(text) = leaf.text().filter(|_| !leaf.pointer.is_empty()) else { return 0 };
+    let long_enough = leaf.graphic_length().is_some_and(|length| length >= 8);
+    if !long_enough || leaf.name.contains("refresh") || leaf.name.contains("type") {
         return 0;
     }
-    let named = match leaf.key.as_str() {
+    let named = match leaf.name.as_str() {
         "accesstoken" => 100,
         "bearertoken" | "authtoken" | "jwttoken" => 95,
         "token" | "jwt" => 90,
@@ -109,24 +93,32 @@ fn score(leaf: &Leaf<'_>) -> u32 {
     named + if is_jwt_with_end(text) { if named > 0 { 5 } else { 55 } } else { 0 }
 }
 
+/// Whether this is a JWT that says when it ends. Its claims are most of the token: they are decoded onto a guarded page.
 fn is_jwt_with_end(text: &str) -> bool {
     let mut parts = text.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return false;
     };
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok();
-    let claims = payload.and_then(|payload| serde_json::from_slice::<Json>(&payload).ok());
-    claims.is_some_and(|claims| claims.get("exp").is_some_and(Json::is_number))
+    let payload = payload.trim_end_matches('=');
+    let Ok(mut page) = SecretBuf::zeroed(base64::decoded_len_estimate(payload.len())) else { return false };
+    let Ok(length) = page.expose_mut(|bytes| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, bytes)) else {
+        return false;
+    };
+    page.truncate(length);
+    page.expose(|claims| {
+        let claims = leaves(claims).unwrap_or_default();
+        claims.iter().any(|claim| claim.pointer == "/exp" && claim.number().is_some())
+    })
 }
 
-/// A field that says how long, beside the token if there is one.
-fn in_json(leaves: &[Leaf<'_>], token: Option<&str>) -> Option<Value> {
+/// A field that tells a lifetime, beside the token if there is one.
+fn in_json(fields: &[Leaf<'_>], token: Option<&str>) -> Option<Value> {
     let parent = |pointer: &str| pointer.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned());
     let beside = token.map(parent);
-    let named = leaves.iter().filter(|leaf| {
+    let named = fields.iter().filter(|leaf| {
         let words = ["expire", "expiry", "expiration", "lifetime", "validuntil", "validto", "maxage"];
-        !leaf.key.contains("refresh")
-            && (words.iter().any(|word| leaf.key.contains(word)) || ["exp", "ttl"].contains(&leaf.key.as_str()))
+        !leaf.name.contains("refresh")
+            && (words.iter().any(|word| leaf.name.contains(word)) || ["exp", "ttl"].contains(&leaf.name.as_str()))
     });
     let units = named.filter_map(|leaf| Some((leaf, unit(leaf)?)));
     let (leaf, unit) = units.max_by_key(|(leaf, _)| beside.as_ref() == Some(&parent(&leaf.pointer)))?;
@@ -139,54 +131,56 @@ fn in_json(leaves: &[Leaf<'_>], token: Option<&str>) -> Option<Value> {
 }
 
 fn unit(leaf: &Leaf<'_>) -> Option<&'static str> {
-    let number = match leaf.value {
-        Json::Number(number) => number.as_f64()?,
-        Json::String(text) => match text.parse::<f64>() {
+    let number = match leaf.text() {
+        None => leaf.number()?,
+        Some(text) => match text.parse::<f64>() {
             Ok(number) => number,
             Err(_) => return text.parse::<jiff::Timestamp>().is_ok().then_some("iso8601"),
         },
-        _ => return None,
     };
     Some(match number {
         _ if number <= 0.0 => return None,
         _ if number > 1e12 => "epoch-ms",
         _ if number > 1e9 => "epoch",
-        _ if leaf.key.ends_with("ms") || leaf.key.contains("milli") => "ms",
-        _ if leaf.key.contains("minute") => "min",
+        _ if leaf.name.ends_with("ms") || leaf.name.contains("milli") => "ms",
+        _ if leaf.name.contains("minute") => "min",
         // A day and more, in round thousands: milliseconds far more often than seconds.
         _ if number >= 100_000.0 && number % 1000.0 == 0.0 => "ms",
         _ => "s",
     })
 }
 
-/// Where the answer names another scheme than Bearer.
-fn scheme(leaves: &[Leaf<'_>]) -> Option<Value> {
-    let kind = leaves.iter().find(|leaf| leaf.key == "tokentype")?.value.as_str()?;
+/// How the token is sent, if the response names another scheme than Bearer.
+fn scheme(fields: &[Leaf<'_>]) -> Option<Value> {
+    let kind = fields.iter().find(|leaf| leaf.name == "tokentype")?.text()?;
     let plain = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
     (plain && !kind.eq_ignore_ascii_case("bearer")).then(|| inject("Authorization", &format!("{kind} ${{token}}")))
 }
 
-fn in_header(answer: &LoginResponse) -> Option<(String, String)> {
-    let named = answer.headers.iter().filter(|(name, _)| {
+/// The header that is most likely the token: its name and its value.
+fn in_header(response: &LoginResponse) -> Option<(&str, &str)> {
+    let named = response.headers.iter().filter(|(name, _)| {
         let name = name.as_str();
         name == "authorization" || (name.contains("token") && !name.contains("csrf") && !name.contains("xsrf"))
     });
-    named
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-        .find(|(_, value)| value.len() >= 8)
+    named.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).find(|(_, value)| value.len() >= 8)
 }
 
-/// A session's cookie, and whether it says when it ends.
-fn in_cookie(answer: &LoginResponse) -> Option<(String, bool)> {
-    let lines = answer.headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+/// The name of a session's cookie, and whether it says when it ends.
+fn in_cookie(response: &LoginResponse) -> Option<(&str, bool)> {
+    let lines = response.headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
     let cookies = lines.filter_map(|line| {
         let (name, rest) = line.split_once('=')?;
         let lower = name.trim().to_ascii_lowercase();
         let likely = ["sess", "sid", "auth", "token", "jwt"].iter().any(|word| lower.contains(word));
         let other = lower.contains("csrf") || lower.contains("xsrf") || rest.starts_with(';');
-        let dated = rest.to_ascii_lowercase();
-        let dated = dated.contains("max-age=") || dated.contains("expires=");
-        (likely && !other).then(|| (name.trim().to_owned(), dated))
+        // The value itself, before the first semicolon, is not looked at.
+        let dated = rest
+            .split(';')
+            .skip(1)
+            .filter_map(|attribute| attribute.split_once('='))
+            .any(|(name, _)| ["max-age", "expires"].iter().any(|dated| name.trim().eq_ignore_ascii_case(dated)));
+        (likely && !other).then(|| (name.trim(), dated))
     });
     cookies.max_by_key(|(name, _)| name.to_ascii_lowercase().contains("sess"))
 }
@@ -205,7 +199,7 @@ fn inject(header: &str, value: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::print_stdout)]
     use super::*;
 
     fn guess(headers: &[(&str, &str)], body: &str) -> Option<String> {
@@ -228,6 +222,63 @@ mod tests {
             )
         };
         pairs.iter().map(pair).collect()
+    }
+
+    /// Set in a process of its own, in which no other test has secrets.
+    const ALONE: &str = "BOOTSEAL_TEST_ALONE";
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_value_of_a_response_reaches_the_plain_heap() {
+        let Some(reader) = std::env::var_os(ALONE) else {
+            for (reader, clean) in [("ours", true), ("serde_json", false)] {
+                let name = "profile::answer_guess::tests::no_value_of_a_response_reaches_the_plain_heap";
+                let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+                let done = alone.args(["--exact", name, "--nocapture"]).env(ALONE, reader).output().unwrap();
+                let told = String::from_utf8_lossy(&done.stdout).into_owned();
+                assert!(
+                    done.status.success() && told.contains("1 passed"),
+                    "{told}{}",
+                    String::from_utf8_lossy(&done.stderr)
+                );
+                assert_eq!(told.contains("clean: true"), clean, "{reader}: {told}");
+            }
+            return;
+        };
+        // A JWT whose claims and signature are random, made on the page itself, so that the plain heap never had them.
+        let mut page = SecretBuf::with_capacity(4096).unwrap();
+        page.push(b"{\"access_token\":\"e30.").unwrap();
+        let mut random = SecretBuf::zeroed(96).unwrap();
+        random.expose_mut(|bytes| getrandom::fill(bytes)).unwrap();
+        let base64 = |bytes: &SecretBuf| {
+            let mut text = SecretBuf::zeroed(bytes.expose(<[u8]>::len) * 4 / 3 + 4).unwrap();
+            let into = |text: &mut [u8]| bytes.expose(|bytes| BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, text));
+            let length = text.expose_mut(into).unwrap();
+            text.truncate(length);
+            text
+        };
+        let mut claims = SecretBuf::with_capacity(4096).unwrap();
+        claims.push(b"{\"exp\":1,\"jti\":\"").unwrap();
+        base64(&random).expose(|text| claims.push(text)).unwrap();
+        claims.push(b"\"}").unwrap();
+        base64(&claims).expose(|text| page.push(text)).unwrap();
+        page.push(b".").unwrap();
+        base64(&random).expose(|text| page.push(text)).unwrap();
+        page.push(b"\"}").unwrap();
+        let response = LoginResponse { status: 200, headers: http_headers(&[]), body: page.freeze() };
+        let parsed: Option<serde_json::Value> = match reader == "serde_json" {
+            true => response.body.expose(|body| serde_json::from_slice(body).ok()),
+            false => {
+                let guess = look(&response).unwrap();
+                assert_eq!(guess.token.to_string(), "{ json = \"/access_token\" }");
+                assert!(guess.expiry.is_some());
+                None
+            }
+        };
+        let audit = bootseal_memory::audit().unwrap();
+        assert!(audit.secrets > 0);
+        println!("clean: {}", audit.is_clean());
+        drop(parsed);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::trust::locate::{self, OpenedFile};
 use crate::trust::memory::{note_older, remember};
 use crate::trust::vouch::vouch;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{CanWrite, FileLock, Kind, Pin, Vault, VaultId, VerifiedFile};
+use bootseal_core::{CanWrite, Error, FileLock, Kind, Pin, Profile, PropertyPath, Vault, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// A file that is to be changed, and everything that must be known before someone is asked for a value.
@@ -66,6 +66,29 @@ impl Target {
         self.changed(context, change).map_err(|failure| failure.in_file(&self.path))
     }
 
+    /// [`Target::change`], and a word for each profile that cannot work, and could before, or could not for another reason.
+    pub(crate) fn change_and_tell<R>(
+        &self,
+        context: &mut Context<'_>,
+        change: impl FnOnce(&mut Vault<CanWrite>) -> Result<R>,
+    ) -> Result<R> {
+        let (result, broken) = self.change(context, |vault| {
+            let (all, broken) = (vault.file().profiles(), broken_profiles(vault.file()));
+            let result = change(vault)?;
+            let told = |table: &PropertyPath, error: &Error| {
+                broken.iter().any(|(other, before)| other == table && before.what() == error.what())
+            };
+            let now = broken_profiles(vault.file())
+                .into_iter()
+                .filter(|(table, error)| all.contains(table) && !told(table, error));
+            Ok((result, now.collect::<Vec<_>>()))
+        })?;
+        for (_, error) in broken {
+            context.ui.warn(error);
+        }
+        Ok(result)
+    }
+
     fn changed<R>(
         &self,
         context: &mut Context<'_>,
@@ -98,4 +121,10 @@ pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
     let meant = |pin: &&Pin| pin.vault == file.vault_id() || Some(pin.vault) == file.handed_over_from();
     let floor = pins.iter().filter(meant).map(|pin| pin.floor).max().unwrap_or_default();
     Pin { vault: file.vault_id(), floor }
+}
+
+/// The profiles that cannot work, each with its error.
+pub(crate) fn broken_profiles(file: &VerifiedFile) -> Vec<(PropertyPath, Error)> {
+    let read = |table: PropertyPath| Profile::read(file, &table).err().map(|error| (table, error));
+    file.profiles().into_iter().filter_map(read).collect()
 }

@@ -1,9 +1,8 @@
 //! Where may values lie in clear for a while? In a private folder on a memory file system, which goes when its process ends, however it ends.
 
-use crate::context::Context;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Error, Kind, Shown};
-use std::fs::{File, OpenOptions};
+use bootseal_core::{Error, Kind};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -71,12 +70,17 @@ pub(crate) use linux::sweep;
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::*;
+    use crate::commands::exec::memory_folder::MemoryFolder;
+    use crate::context::Context;
+    use crate::ui::failure::{Failure, Result};
+    use bootseal_core::{Error, Kind, Shown};
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::fs::{FlockOperation, flock, statfs};
     use rustix::process::{PidfdFlags, getpid, getuid, pidfd_open};
+    use std::fs::File;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
+    use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
 
     const TMPFS: u32 = 0x0102_1994;
@@ -257,7 +261,11 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::*;
+    use crate::commands::exec::memory_folder::MemoryFolder;
+    use crate::context::Context;
+    use crate::ui::failure::{Failure, Result};
+    use bootseal_core::{Error, Kind, Shown};
+    use std::path::Path;
 
     impl MemoryFolder {
         /// A new folder in the user's private temporary one: there is no memory file system here.

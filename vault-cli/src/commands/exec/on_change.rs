@@ -1,14 +1,12 @@
 //! What does a program learn of a value that changed? It is started anew, or finds new files and gets SIGHUP. A file that does not verify changes nothing.
 
-use crate::cli::OnChange;
-use crate::commands::exec::program::{NotStarted, Program};
 use crate::commands::exec::selection::{Selection, Values};
 use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::locate;
-use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Pin, Shown, VaultId};
-use std::path::{Path, PathBuf};
+use crate::ui::failure::Result;
+use bootseal_core::{Pin, VaultId};
+use std::path::PathBuf;
 
 /// What it takes to read the sealed file again: keys may have come from where nothing comes twice.
 pub(super) struct Reopen {
@@ -35,26 +33,46 @@ fn same(one: &Values, other: &Values) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.same_as(&other.1))
 }
 
-#[cfg(not(unix))]
-pub(super) fn look_after(
-    _: &Program<'_>,
-    _: OnChange,
-    _: Values,
-    _: Reopen,
-    _: &mut Context<'_>,
-) -> Result<u8, NotStarted> {
-    Err(Failure::new(bootseal_core::Kind::Usage, "--on-change needs signals, which this system does not have").into())
-}
-
 #[cfg(unix)]
 pub(super) use with_signals::look_after;
 
+#[cfg(not(unix))]
+pub(super) use without_signals::look_after;
+
+#[cfg(not(unix))]
+mod without_signals {
+    use crate::cli::OnChange;
+    use crate::commands::exec::on_change::Reopen;
+    use crate::commands::exec::program::{NotStarted, Program};
+    use crate::commands::exec::selection::Values;
+    use crate::context::Context;
+    use crate::ui::failure::Failure;
+    use bootseal_core::Kind;
+
+    pub(in crate::commands::exec) fn look_after(
+        _: &Program<'_>,
+        _: OnChange,
+        _: Values,
+        _: Reopen,
+        _: &mut Context<'_>,
+    ) -> Result<u8, NotStarted> {
+        Err(Failure::new(Kind::Usage, "--on-change needs signals, which this system does not have").into())
+    }
+}
+
 #[cfg(unix)]
 mod with_signals {
-    use super::*;
+    use crate::cli::OnChange;
+    use crate::commands::exec::on_change::{Reopen, same};
+    use crate::commands::exec::program::{NotStarted, Program};
+    use crate::commands::exec::selection::Values;
+    use crate::context::Context;
+    use crate::ui::failure::Failure;
+    use bootseal_core::Shown;
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, waitid};
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::process::ExitStatusExt;
+    use std::path::Path;
     use std::process::ExitStatus;
     use std::time::Duration;
     use tokio::process::Child;

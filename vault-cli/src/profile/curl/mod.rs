@@ -1,9 +1,13 @@
 //! What does a curl line send? Read as the shell and curl would, but nothing in it is run, expanded or opened.
 
+mod body;
 mod line;
+mod names;
 mod request;
+mod roles;
 mod words;
 
 pub(crate) use line::Line;
-pub(crate) use request::{Field, Login, Wanted, recognise};
+pub(crate) use request::{Login, recognise};
+pub(crate) use roles::{Field, Wanted};
 pub(crate) use words::split;

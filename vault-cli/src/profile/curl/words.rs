@@ -1,4 +1,4 @@
-//! Which words does a shell make of a line? Quotes of sh and of cmd.exe, continued lines; what a shell would run is refused.
+//! The words that a POSIX shell makes of a curl line: quotes and continued lines. What a shell would run is refused.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
@@ -11,8 +11,10 @@ pub(crate) type Word = Zeroizing<String>;
 /// The words of the first command in `text`.
 pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
     let text = Zeroizing::new(text.replace("\r\n", "\n"));
-    let for_cmd = text.contains("^\"") || text.lines().any(|line| line.trim_end().ends_with('^'));
-    let mut words = if for_cmd { cmd(&text)? } else { sh(&text)? };
+    if text.contains("^\"") || text.lines().any(|line| line.trim_end().ends_with('^')) {
+        return Err(refused("is quoted for cmd.exe").with_help("Copy it for a POSIX shell: \"Copy as cURL (bash)\"."));
+    }
+    let mut words = sh(&text)?;
     // A prompt that was copied with it.
     while words.first().is_some_and(|word| ["$", "%", "#", ">"].contains(&word.as_str())) {
         words.remove(0);
@@ -20,7 +22,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
     Ok(words)
 }
 
-fn refused(what: &str) -> Failure {
+pub(super) fn refused(what: &str) -> Failure {
     Failure::new(Kind::Usage, format!("the curl line {what}"))
 }
 
@@ -178,67 +180,6 @@ fn ansi_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> 
     }
 }
 
-/// First carets go as cmd.exe takes them away, then words are made as a program's start does.
-fn cmd(text: &str) -> Result<Vec<Word>> {
-    let mut plain = Zeroizing::new(String::with_capacity(text.len() + 1));
-    let (mut rest, mut quotes) = (text.chars().peekable(), false);
-    while let Some(next) = rest.next() {
-        match next {
-            '^' if !quotes => match rest.next() {
-                // A caret at the end takes the line break away, and what follows as it is, a second one too.
-                Some('\n') => plain.extend(rest.next_if_eq(&'\n')),
-                other => plain.extend(other),
-            },
-            '"' => {
-                quotes = !quotes;
-                plain.push('"');
-            }
-            '\n' if !quotes => {
-                let goes_on = rest.clone().find(|next| !next.is_whitespace()).is_some_and(|next| next == '-');
-                if !plain.trim().is_empty() && !goes_on {
-                    break;
-                }
-                plain.push(' ');
-            }
-            '|' | '&' | '>' | '<' if !quotes => break,
-            other => plain.push(other),
-        }
-    }
-    let mut words = Words::default();
-    let (mut rest, mut quotes) = (plain.chars().peekable(), false);
-    while let Some(next) = rest.next() {
-        match next {
-            '\\' => {
-                let mut slashes = 1;
-                while rest.next_if_eq(&'\\').is_some() {
-                    slashes += 1;
-                }
-                let before_quote = rest.peek() == Some(&'"');
-                (0..if before_quote { slashes / 2 } else { slashes }).for_each(|_| words.push('\\'));
-                if before_quote && slashes % 2 == 1 {
-                    rest.next();
-                    words.push('"');
-                }
-            }
-            '"' if quotes && rest.peek() == Some(&'"') => {
-                rest.next();
-                words.push('"');
-            }
-            '"' => {
-                quotes = !quotes;
-                words.begin();
-            }
-            blank if blank.is_whitespace() && !quotes => words.end(),
-            other => words.push(other),
-        }
-    }
-    if quotes {
-        return Err(open());
-    }
-    words.end();
-    Ok(words.done)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -258,11 +199,6 @@ mod tests {
             (r"curl -d $'it\'s\n\u00fc\x21\041' ''", vec!["curl", "-d", "it's\nü!!", ""]),
             ("curl a # b\n", vec!["curl", "a"]),
             (r"curl -d a\&b\ c", vec!["curl", "-d", "a&b c"]),
-            (
-                "curl ^\"https://a.example/?x=1^&y=2^\" ^\n  -H ^\"A: 50^%^\" ^\n  --data-raw ^\"^{^\\^\"p^\\^\":^\\^\"a^\n\nb^\\^\"^}^\"",
-                vec!["curl", "https://a.example/?x=1&y=2", "-H", "A: 50%", "--data-raw", "{\"p\":\"a\nb\"}"],
-            ),
-            ("curl.exe -d \"{\\\"p\\\":\\\"a^b\\\\\\\\\\\"}\" ^\n -s", vec!["curl.exe", "-d", r#"{"p":"ab\\"}"#, "-s"]),
         ] {
             assert_eq!(words(line), expected, "{line}");
         }
@@ -273,8 +209,11 @@ mod tests {
         for line in ["curl $(cat x)", "curl \"`id`\"", "curl \"$(id)\"", "curl `id`"] {
             assert!(split(line).unwrap_err().text().contains("would run"), "{line}");
         }
-        for line in ["curl 'a", "curl \"a", "curl $'a", "curl ^\"a"] {
+        for line in ["curl 'a", "curl \"a", "curl $'a"] {
             assert!(split(line).unwrap_err().text().contains("within quotes"), "{line}");
+        }
+        for line in ["curl ^\"https://a.example/^\"", "curl https://a.example/ ^\n  -s"] {
+            assert!(split(line).unwrap_err().text().contains("cmd.exe"), "{line}");
         }
     }
 }

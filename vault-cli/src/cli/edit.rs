@@ -1,0 +1,8 @@
+//! `bootseal edit`: its arguments and help.
+
+use clap::Args;
+
+/// Change the whole file in your editor, where sealed values stand as "secret:…"
+#[derive(Debug, Args)]
+#[command(after_help = include_str!("help/edit.txt").trim_end())]
+pub(crate) struct Edit {}

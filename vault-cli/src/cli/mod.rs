@@ -1,0 +1,164 @@
+//! The command line: verbs and options, with the texts of `--help`.
+//!
+//! One file for each verb; its longer help stands in `help/`.
+
+mod accept;
+mod access;
+mod clear_clipboard;
+mod completions;
+mod diff;
+mod doctor;
+mod edit;
+mod exec;
+mod export;
+mod get;
+mod git;
+mod import;
+mod init;
+mod keygen;
+mod list;
+mod login;
+mod man;
+mod profile;
+mod propose;
+mod rename;
+mod resolve;
+mod rotate;
+mod seal;
+mod set;
+mod sign;
+mod unset;
+mod vendor;
+mod verify;
+
+pub(crate) use accept::Accept;
+pub(crate) use access::{Access, AccessAdd, AccessPin, AccessRemove};
+pub(crate) use clear_clipboard::ClearClipboard;
+pub(crate) use completions::{Completions, Shell};
+pub(crate) use diff::Diff;
+pub(crate) use doctor::Doctor;
+pub(crate) use edit::Edit;
+pub(crate) use exec::{Exec, OnChange};
+pub(crate) use export::{Export, ExportFormat};
+pub(crate) use get::Get;
+pub(crate) use git::{Git, GitCheck, GitMerge, GitTextconv};
+pub(crate) use import::{Import, Tool};
+pub(crate) use init::Init;
+pub(crate) use keygen::Keygen;
+pub(crate) use list::List;
+pub(crate) use login::Login;
+pub(crate) use man::Man;
+pub(crate) use profile::Profile;
+pub(crate) use propose::Propose;
+pub(crate) use rename::Rename;
+pub(crate) use resolve::{Resolve, Which};
+pub(crate) use rotate::Rotate;
+pub(crate) use seal::{Format, Seal};
+pub(crate) use set::Set;
+pub(crate) use sign::Sign;
+pub(crate) use unset::Unset;
+pub(crate) use vendor::Vendor;
+pub(crate) use verify::{SinceFormat, Verify};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Seals credentials into a file that can lie in git: names readable, values encrypted one by one, the whole signed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bootseal",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nA login at a vendor: bootseal profile --help; without credentials: bootseal vendor --help"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct GlobalOptions {
+    /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+    /// A file with an age identity, a plugin's, or an SSH key; `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own, then ~/.ssh]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
+    /// Read a passphrase from this descriptor instead of the terminal, to its end; 0 is stdin
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
+    /// Fail unless the file is this vault's (at generation N or later); repeatable
+    #[arg(long, global = true, value_name = "VAULT[@N]")]
+    pub(crate) pin: Vec<String>,
+    /// Answer yes to what would be asked
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
+    /// One JSON document on stdout; errors too, on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Only warnings and errors on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Colours on stderr
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Keygen(Keygen),
+    Init(Init),
+    Seal(Seal),
+    Set(Set),
+    Unset(Unset),
+    Rename(Rename),
+    Propose(Propose),
+    Accept(Accept),
+    Get(Get),
+    List(List),
+    Edit(Edit),
+    Verify(Verify),
+    /// Who may: show and change it
+    #[command(subcommand, arg_required_else_help = true)]
+    Access(Access),
+    Rotate(Rotate),
+    Diff(Diff),
+    Sign(Sign),
+    Resolve(Resolve),
+    /// Teach a git repository to show, merge and check sealed files
+    #[command(subcommand, arg_required_else_help = true)]
+    Git(Git),
+    Profile(Profile),
+    Login(Login),
+    Export(Export),
+    Import(Import),
+    Vendor(Vendor),
+    Doctor(Doctor),
+    Completions(Completions),
+    Man(Man),
+    #[command(hide = true)]
+    ClearClipboard(ClearClipboard),
+    Exec(Exec),
+    /// What empties a folder in memory when its process has ended
+    #[command(hide = true)]
+    Sweep,
+}

@@ -1,0 +1,37 @@
+//! `bootseal vendor`: its arguments and help.
+
+use clap::Args;
+
+/// Be the vendor of a profile, on this machine: to develop against it without credentials
+#[derive(Debug, Args)]
+#[command(after_help = include_str!("help/vendor.txt").trim_end())]
+pub(crate) struct Vendor {
+    /// The profile: `acme` for [acme.login]
+    pub(crate) profile: String,
+    /// The port on 127.0.0.1 [default: the profile's own where it is on this machine, else a free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// How long its tokens live [default: what the profile says, else 15m]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) life: Option<std::time::Duration>,
+    /// Let all tokens be worthless each time so much has passed: 30s, 5m
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) revoke_every: Option<std::time::Duration>,
+    /// Refuse every login, as if the password were wrong
+    #[arg(long)]
+    pub(crate) refuse: bool,
+    /// Answer 503 to everything
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// Let every answer wait: 3 s, or --slow=TIME
+    #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "3s")]
+    pub(crate) slow: Option<std::time::Duration>,
+}
+
+/// `500ms`, `30s`, `5m`.
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    let span: Option<jiff::SignedDuration> = text.parse().ok();
+    span.filter(jiff::SignedDuration::is_positive)
+        .map(|span| span.unsigned_abs())
+        .ok_or_else(|| "a time with a unit: 500ms, 30s, 5m".into())
+}

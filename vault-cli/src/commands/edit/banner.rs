@@ -1,0 +1,111 @@
+//! The lines that `edit` puts above the text: what went wrong, and what deleting a line agrees to.
+
+use crate::ui::failure::Failure;
+use bootseal_core::Error;
+use std::ops::Range;
+use zeroize::Zeroizing;
+
+/// The text in the editor, or what was typed there.
+pub(super) type Text = Zeroizing<Vec<u8>>;
+
+/// Why the editor opens again.
+pub(super) struct Mistake {
+    pub(super) failure: Failure,
+    /// Line of the text, column.
+    pub(super) place: Option<(usize, usize)>,
+    /// What can be agreed to, by deleting the line that asks.
+    pub(super) asks: Option<Ask>,
+    /// A text that takes the place of what was typed, with everything of it inside.
+    pub(super) instead: Option<Text>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// That sealed values become readable.
+    Readable,
+    /// That the text is written as it stands here.
+    AsItStands,
+}
+
+impl From<Failure> for Mistake {
+    fn from(failure: Failure) -> Mistake {
+        Mistake { failure, place: None, asks: None, instead: None }
+    }
+}
+
+impl From<Error> for Mistake {
+    fn from(error: Error) -> Mistake {
+        let place = error.line();
+        let what = match error.property() {
+            Some(property) => format!("{property}: {}", error.what()),
+            None => error.what().to_owned(),
+        };
+        let failure = Failure::new(error.kind(), what);
+        let failure = match error.help() {
+            Some(help) => failure.with_help(help),
+            None => failure,
+        };
+        Mistake { place, ..failure.into() }
+    }
+}
+
+pub(super) const CONFIRM: &str = "To make it so, delete this line.";
+
+/// The error as lines on top of the text; where it has a line, that line's number as the editor counts it.
+pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
+    let mut lines: Vec<String> = mistake.failure.text().lines().map(|line| line.trim().to_owned()).collect();
+    if mistake.asks.is_some() {
+        lines.push(CONFIRM.to_owned());
+    }
+    lines.push(
+        "Nothing was written yet. To give up, close the editor without a change; what was typed is kept, sealed."
+            .to_owned(),
+    );
+    if let (Some((line, column)), Some(first)) = (mistake.place, lines.first().cloned()) {
+        lines[0] = format!("line {}, column {column}: {first}", line + lines.len());
+    }
+    lines
+}
+
+/// Where our lines stand, which were `head`: on top, or below what was typed above them; never within a text of several lines.
+pub(super) fn own_lines(text: &[u8], mark: &[u8], head: &[u8]) -> Range<usize> {
+    let (mut start, mut end) = (0, 0);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let goes_on = end > start || start == 0;
+        if line.starts_with(mark) && (goes_on || head.windows(line.len()).any(|own| own == line)) {
+            end += line.len();
+            continue;
+        }
+        let opens = |quotes: &[u8]| line.windows(3).any(|three| three == quotes);
+        if end > start || opens(b"\"\"\"") || opens(b"'''") {
+            break;
+        }
+        end += line.len();
+        start = end;
+    }
+    start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_lines_are_found_below_what_was_typed_above_them_and_nowhere_else() {
+        for (text, left) in [
+            ("#: a\n#: b\nx = 1\n", "x = 1\n"),
+            ("y = 2\n#: a\n#: b\nx = 1\n", "y = 2\nx = 1\n"),
+            ("#: a\nx = 1\n#: typed\n", "x = 1\n#: typed\n"),
+            ("x = \"\"\"\n#: typed\n\"\"\"\n", "x = \"\"\"\n#: typed\n\"\"\"\n"),
+            ("x = '''\n#: typed\n'''\n", "x = '''\n#: typed\n'''\n"),
+            ("x = 1\n#: typed\n", "x = 1\n#: typed\n"),
+            ("x = 1\n", "x = 1\n"),
+            ("x = 1", "x = 1"),
+            ("#: a", ""),
+            ("", ""),
+        ] {
+            let ours = own_lines(text.as_bytes(), b"#:", b"#: a\n#: b\n");
+            assert_eq!([&text[..ours.start], &text[ours.end..]].concat(), left, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One sitting at the editor, however often it opens: what was typed is read back, checked, and written into the file.
+
+use crate::commands::edit::banner::{Ask, CONFIRM, Mistake, Text, on_top, own_lines};
+use crate::commands::exec::memory_folder::MemoryFolder;
+use crate::context::Context;
+use crate::trust::special_tables::SpecialTables;
+use crate::trust::target::{Target, broken_profiles};
+use crate::ui::editor::{Closed, Editor, Watch};
+use crate::ui::failure::{Exit, Failure, Result};
+use bootseal_core::{
+    CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side,
+    Taken, Vault,
+};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A sealed file has at most so much.
+const LARGEST: u64 = 16 << 20;
+
+pub(super) enum Outcome {
+    Nothing,
+    /// And the generation.
+    Written(Box<Changes>, u64),
+}
+
+/// One sitting, however often the editor opens.
+pub(super) struct Session<'a> {
+    target: &'a Target,
+    folder: MemoryFolder,
+    name: PathBuf,
+    /// What the text in the editor began from.
+    pub(super) base: Vault<CanWrite>,
+    /// What was typed, as long as it is not in the file.
+    pub(super) unwritten: Option<Text>,
+    /// What our own lines on top begin with, and no line of the file does.
+    mark: String,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn begin(target: &'a Target, base: Vault<CanWrite>, context: &mut Context<'_>) -> Result<Session<'a>> {
+        let name = target.path().file_name().map(PathBuf::from).unwrap_or_default();
+        // So that an editor sees TOML, and a tool that looks for sealed files does not see one.
+        let stem = name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
+        let mut mark = "#:".to_owned();
+        while base.file().text().lines().any(|line| line.starts_with(&mark)) {
+            mark.push(':');
+        }
+        let folder = MemoryFolder::create(context)?;
+        Ok(Session { target, folder, name: format!("{stem}.toml").into(), base, unwritten: None, mark })
+    }
+
+    pub(super) fn run(
+        &mut self,
+        typed: Option<Text>,
+        editor: &Editor,
+        context: &mut Context<'_>,
+    ) -> Result<Outcome, Exit> {
+        let mut watch = Watch::new()?;
+        let goes_on = typed.is_some();
+        self.unwritten = typed.clone();
+        let mut text = match typed {
+            Some(typed) => typed,
+            None => self.clear(&self.base)?,
+        };
+        let file = self.base.file();
+        let (mut top, mut last) = match goes_on {
+            false => {
+                let named = format!("{}, generation {}", shown(self.target.path()), file.generation());
+                let what = "What is sealed stands here as \"secret:…\"; write what is to be sealed the same way.";
+                (vec![format!("{named}. {what}"), "These lines at the top are not kept.".to_owned()], None)
+            }
+            true => {
+                let what = "this is what was typed when the last edit was broken off; it is not in the file yet";
+                let mistake = Mistake { asks: Some(Ask::AsItStands), ..Failure::new(Kind::Conflict, what).into() };
+                (on_top(&mistake), Some(mistake))
+            }
+        };
+        loop {
+            let before = text.clone();
+            let head = self.head(&top);
+            let path = self
+                .folder
+                .write(&self.name, |out| Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(&text))?))?;
+            let closed = watch.run(editor, &path, self.folder.path())?;
+            let (typed, confirmed) = self.read(&path, &head)?;
+            let changed = *typed != *before;
+            if changed {
+                self.unwritten = Some(typed.clone());
+            }
+            match closed {
+                Closed::Well => {}
+                Closed::Signal(number) => return Err(Exit::Reported(128 + number)),
+                Closed::Badly(how) => {
+                    return Err(
+                        Failure::new(Kind::Io, format!("the editor ended with {how}; nothing was changed")).into()
+                    );
+                }
+            }
+            let agreed = |ask| {
+                context.options.yes || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask)) && confirmed
+            };
+            let (readable, as_it_stands) = (agreed(Ask::Readable), agreed(Ask::AsItStands));
+            match last.take() {
+                // Left as it was: whoever closes it so has given up.
+                Some(mistake) if !changed && !readable && !as_it_stands => {
+                    return Err(mistake.failure.within(&shown(self.target.path())).into());
+                }
+                None if !changed => {
+                    self.unwritten = None;
+                    return Ok(Outcome::Nothing);
+                }
+                _ => {}
+            }
+            if typed.iter().all(u8::is_ascii_whitespace) && self.base.file().properties().next().is_some() {
+                self.unwritten = None;
+                return Err(Failure::new(Kind::Usage, "the text is empty; nothing was changed").into());
+            }
+            text = typed;
+            match self.take(&text, readable, context) {
+                Ok(outcome) => {
+                    self.unwritten = None;
+                    return Ok(outcome);
+                }
+                Err(mut mistake) => {
+                    if let Some(instead) = mistake.instead.take() {
+                        self.unwritten = Some(instead.clone());
+                        text = instead;
+                    }
+                    top = on_top(&mistake);
+                    last = Some(mistake);
+                }
+            }
+        }
+    }
+
+    /// The text of a vault as it is edited.
+    fn clear(&self, vault: &Vault<CanWrite>) -> Result<Text> {
+        // As much as it can be at most, so that it does not leave pieces of itself behind while it grows.
+        let mut text = Zeroizing::new(Vec::with_capacity(vault.file().text().len()));
+        vault.write_clear(&mut *text)?;
+        Ok(text)
+    }
+
+    fn head(&self, top: &[String]) -> String {
+        top.iter().map(|line| format!("{} {line}\n", self.mark)).collect()
+    }
+
+    /// What lies there now, without our lines, which were `head`; and whether the line that asks for a yes is gone.
+    fn read(&self, path: &Path, head: &str) -> Result<(Text, bool)> {
+        let failed = |error: std::io::Error| {
+            Failure::from(Error::new(Kind::Io, format!("what the editor left cannot be read: {error}")).in_file(path))
+        };
+        let found = std::fs::symlink_metadata(path).map_err(failed)?;
+        if !found.is_file() || found.len() > LARGEST {
+            return Err(Error::new(Kind::Io, "is no regular file of at most 16 MiB any more").in_file(path).into());
+        }
+        let length = usize::try_from(found.len()).unwrap_or_default();
+        let mut text = Zeroizing::new(Vec::with_capacity(length + 1));
+        std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut text)).map_err(failed)?;
+        let (ours, mut confirmed) = (own_lines(&text, self.mark.as_bytes(), head.as_bytes()), true);
+        for line in text[ours.clone()].split(|byte| *byte == b'\n') {
+            confirmed &= !String::from_utf8_lossy(line).contains(CONFIRM);
+        }
+        // As long as it can be, so that it leaves no piece of itself behind.
+        let mut typed = Zeroizing::new(Vec::with_capacity(text.len()));
+        typed.extend_from_slice(&text[..ours.start]);
+        typed.extend_from_slice(&text[ours.end..]);
+        Ok((typed, confirmed))
+    }
+
+    /// Writes what was typed into the file, or says why not.
+    fn take(&mut self, text: &[u8], readable: bool, context: &mut Context<'_>) -> Result<Outcome, Mistake> {
+        let text = std::str::from_utf8(text).map_err(|error| {
+            let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            Mistake { place: Some((line, 1)), ..Failure::new(Kind::Malformed, "not UTF-8").into() }
+        })?;
+        let edit = ClearText::parse(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())?;
+        self.check_tables(&edit)?;
+        let broken = broken_profiles(self.base.file());
+        let mut edited = self.copy(&self.base)?;
+        let now = context.now();
+        let Edited { changes, made_readable, .. } = edited.take_edit(&edit, now)?;
+        if let Some((_, error)) = broken_profiles(edited.file())
+            .into_iter()
+            .find(|(table, _)| !broken.iter().any(|(other, _)| other == table))
+        {
+            return Err(error.into());
+        }
+        if !made_readable.is_empty() && !readable {
+            let names: Vec<String> = made_readable.iter().map(ToString::to_string).collect();
+            let what = format!(
+                "sealed until now, and readable by everyone who has the file from here on: {}",
+                names.join(", ")
+            );
+            return Err(Mistake {
+                asks: Some(Ask::Readable),
+                ..Failure::new(Kind::Conflict, what).with_help("To keep it sealed, write it \"secret:…\".").into()
+            });
+        }
+        if edited.file().text() == self.base.file().text() {
+            return Ok(Outcome::Nothing);
+        }
+        let mut clash = None;
+        let written = self.target.change(context, |vault| {
+            let left_out = if vault.file().text() == self.base.file().text() {
+                vault.take_edit(&edit, now)?;
+                Vec::new()
+            } else {
+                let (clashes, left_out) = self.merge(vault, &edited, now)?;
+                if !clashes.is_empty() {
+                    let what = format!("changed by someone else meanwhile, and by you: {}", clashes.iter().map(|clash| clash.path.to_string()).collect::<Vec<_>>().join(", "));
+                    clash = Some((clashes, self.clear(vault)?));
+                    return Err(Failure::new(Kind::Conflict, what)
+                        .with_help("Your values stand here, together with what else was changed. Change them, or delete this line, and save."));
+                }
+                left_out
+            };
+            Ok((vault.file().generation() + 1, left_out, broken_profiles(vault.file())))
+        });
+        match (written, clash) {
+            (Ok((generation, left_out, broken)), _) => {
+                for comment in left_out {
+                    context
+                        .ui
+                        .warn(format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)));
+                }
+                // They were so before: what breaks one is not taken.
+                for (_, error) in broken {
+                    context.ui.warn(error);
+                }
+                Ok(Outcome::Written(Box::new(changes), generation))
+            }
+            (Err(failure), Some((_, merged))) => {
+                // From here on it is an edit of what lies there now.
+                self.base = self.current()?;
+                Err(Mistake { instead: Some(merged), asks: Some(Ask::AsItStands), ..failure.into() })
+            }
+            (Err(failure), None) => Err(failure.into()),
+        }
+    }
+
+    /// What says where a secret goes stays readable, as in `seal`.
+    fn check_tables(&self, edit: &ClearText) -> Result<(), Mistake> {
+        let special = SpecialTables::of_edit(edit);
+        let was_sealed = |path: &PropertyPath| matches!(self.base.file().property(path), Some(Property::Sealed(_)));
+        match edit.marked().find(|path| special.keep_readable(path) && !was_sealed(path)) {
+            None => Ok(()),
+            Some(path) => Err(Error::new(
+                Kind::Conflict,
+                "is marked secret:, and belongs to a login profile or a route, which stays readable",
+            )
+            .at(path)
+            .with_help("Make it a value of the table above, and use it as ${name}.")
+            .into()),
+        }
+    }
+
+    /// The edit and what was changed meanwhile, by property, three ways; ours where both changed one.
+    fn merge(
+        &self,
+        now_there: &mut Vault<CanWrite>,
+        edited: &Vault<CanWrite>,
+        now: u64,
+    ) -> Result<(Vec<Clash>, Vec<String>)> {
+        let (base, ours, theirs) = (Side::of(&self.base)?, Side::of(edited)?, Side::of(now_there)?);
+        let mut clashes = Vec::new();
+        let choose = |clash: &Clash| {
+            clashes.push(clash.clone());
+            Some(Taken::Ours)
+        };
+        let merged = now_there.merge(&base, &ours, &theirs, choose, now)?;
+        Ok((clashes, merged.left_out))
+    }
+
+    fn copy(&self, vault: &Vault<CanWrite>) -> Result<Vault<CanWrite>, Error> {
+        let file =
+            SealedFile::parse(vault.file().text().into_bytes())?.verify(&[Pin::from(vault.file().vault_id())])?;
+        file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)
+    }
+
+    /// The file as it lies there now.
+    fn current(&self) -> Result<Vault<CanWrite>> {
+        let file = SealedFile::read(self.target.path())?.verify(&[Pin::from(self.target.vault_id())])?;
+        Ok(file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)?)
+    }
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}

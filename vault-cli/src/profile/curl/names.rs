@@ -1,0 +1,34 @@
+//! What the name or the text of a field shows: a password, a secret, or a placeholder that a document has in its place.
+
+/// `User-Name` as `username`.
+pub(super) fn squeezed(name: &str) -> String {
+    name.chars().filter(|next| next.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a field of that name holds the password.
+pub(super) fn is_password(key: &str) -> bool {
+    ["password", "passwd", "pass", "pwd", "passphrase", "passwort", "pin", "pw"].contains(&key)
+        || key.ends_with("password")
+        || key.ends_with("passwd")
+}
+
+/// Whether a field of that name holds a secret other than the password.
+pub(super) fn is_secret(key: &str) -> bool {
+    ["secret", "token", "apikey", "accesskey", "privatekey", "otp", "credential"].iter().any(|word| key.contains(word))
+        || key == "key"
+}
+
+/// What a document has where a reader puts in a secret of their own.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    let marked = [("<", ">"), ("{{", "}}"), ("[", "]"), ("${", "}"), ("%", "%")];
+    let variable = text.strip_prefix('$').is_some_and(|name| {
+        name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
+            && name.chars().all(|next| next.is_ascii_uppercase() || next.is_ascii_digit() || next == '_')
+    });
+    let filler = text.chars().all(|next| "*.x…X".contains(next));
+    let yours = ["your_", "your-", "your ", "my_password"].iter().any(|word| text.to_lowercase().starts_with(word));
+    variable
+        || filler
+        || yours
+        || marked.iter().any(|(open, close)| text.len() > 2 && text.starts_with(open) && text.ends_with(close))
+}

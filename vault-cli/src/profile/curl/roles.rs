@@ -1,0 +1,130 @@
+//! The roles of the fields of a request: which is the user, which the password, and which holds another secret.
+
+use crate::profile::curl::body::Leaf;
+use crate::profile::curl::names::{is_password, is_secret, squeezed};
+use crate::profile::curl::words::refused;
+use crate::ui::failure::Result;
+use bootseal_core::Shown;
+
+/// Which fields hold user and password, where someone said so.
+pub(crate) struct Wanted<'a> {
+    pub(crate) username: Option<&'a str>,
+    pub(crate) password: Option<&'a str>,
+}
+
+/// What is asked where it is not clear.
+#[derive(Clone, Copy)]
+pub(crate) enum Field {
+    Username,
+    Password,
+}
+
+/// Says which of some fields is meant; nothing where none is.
+pub(crate) type Ask<'a> = dyn FnMut(Field, &[&str]) -> Result<Option<String>> + 'a;
+
+/// From the surest on.
+const USERS: &[&[&str]] = &[
+    &[
+        "username",
+        "user",
+        "login",
+        "loginname",
+        "userid",
+        "uid",
+        "account",
+        "accountname",
+        "identifier",
+        "principal",
+        "jusername",
+        "benutzer",
+    ],
+    &["email", "mail", "emailaddress", "useremail", "loginid"],
+    &["name", "id"],
+];
+
+pub(super) fn give_roles(
+    leaves: &mut [Leaf],
+    basic: bool,
+    oauth: bool,
+    wanted: &Wanted<'_>,
+    ask: &mut Ask<'_>,
+) -> Result<()> {
+    let said = |leaves: &[Leaf], name: &str| -> Result<usize> {
+        leaves.iter().position(|leaf| leaf.name == name).ok_or_else(|| {
+            let names: Vec<String> = leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
+            refused(&format!("has no field `{}`", Shown(name)))
+                .with_help(format!("Its fields are: {}", names.join(", ")))
+        })
+    };
+    // With HTTP Basic for a user, the body's fields are no user and no password.
+    let (user_name, password_name) =
+        if basic && !oauth { ("body_username", "body_password") } else { ("username", "password") };
+    if let Some(name) = wanted.username {
+        leaves[said(leaves, name)?].role = Some(user_name.into());
+    }
+    if let Some(name) = wanted.password {
+        leaves[said(leaves, name)?].role = Some(password_name.into());
+    }
+    for leaf in leaves.iter_mut().filter(|leaf| leaf.role.is_none()) {
+        let key = squeezed(&leaf.key);
+        if key == "clientid" || key == "clientsecret" {
+            leaf.role = Some(if key == "clientid" { "client_id" } else { "client_secret" }.into());
+        }
+    }
+    let proof = |leaves: &[Leaf]| leaves.iter().any(|leaf| leaf.role.as_deref() == Some("client_secret"));
+    if wanted.password.is_none() {
+        let named: Vec<usize> = (0..leaves.len())
+            .filter(|index| leaves[*index].role.is_none() && is_password(&squeezed(&leaves[*index].key)))
+            .collect();
+        let chosen = match named.as_slice() {
+            [only] => Some(*only),
+            [] if basic || proof(leaves) => None,
+            _ => choose(leaves, &named, Field::Password, ask)?,
+        };
+        if let Some(index) = chosen {
+            leaves[index].role = Some(password_name.into());
+        }
+    }
+    if wanted.username.is_none() {
+        let free = |index: &usize| leaves[*index].role.is_none();
+        let named = USERS.iter().map(|keys| -> Vec<usize> {
+            (0..leaves.len())
+                .filter(free)
+                .filter(|index| keys.contains(&squeezed(&leaves[*index].key).as_str()))
+                .collect()
+        });
+        let named = named.into_iter().find(|found| !found.is_empty()).unwrap_or_default();
+        let chosen = match named.as_slice() {
+            [only] => Some(*only),
+            [] if basic || proof(leaves) => None,
+            _ => choose(leaves, &named, Field::Username, ask)?,
+        };
+        if let Some(index) = chosen {
+            leaves[index].role = Some(user_name.into());
+        }
+    }
+    for index in 0..leaves.len() {
+        let key = squeezed(&leaves[index].key);
+        if leaves[index].role.is_none() && (is_secret(&key) || is_password(&key)) && key != "granttype" {
+            let own = leaves[index].key.to_ascii_lowercase().replace(|other: char| !other.is_ascii_alphanumeric(), "_");
+            let taken = leaves.iter().any(|leaf| leaf.role.as_deref() == Some(&own)) || own == "token" || own == "totp";
+            leaves[index].role = Some(if taken { format!("{own}_{index}") } else { own });
+        }
+    }
+    if !basic && leaves.iter().all(|leaf| leaf.role.is_none()) {
+        return Err(refused("carries no credentials: neither -u nor a field that would be one"));
+    }
+    Ok(())
+}
+
+/// Which of `named`, or of all where there is none.
+fn choose(leaves: &[Leaf], named: &[usize], field: Field, ask: &mut Ask<'_>) -> Result<Option<usize>> {
+    let all: Vec<usize> = (0..leaves.len()).filter(|index| leaves[*index].role.is_none()).collect();
+    let open = if named.is_empty() { all } else { named.to_vec() };
+    if open.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<&str> = open.iter().map(|index| leaves[*index].name.as_str()).collect();
+    let chosen = ask(field, &names)?;
+    Ok(chosen.and_then(|name| open.into_iter().find(|index| leaves[*index].name == name)))
+}
