@@ -39,6 +39,9 @@ mod token;
 mod login;
 
 #[cfg(feature = "client")]
+mod sync;
+
+#[cfg(feature = "client")]
 mod wire;
 
 mod error;
@@ -48,7 +51,7 @@ pub mod testing;
 
 #[cfg(all(fuzzing, feature = "client"))]
 #[doc(hidden)]
-pub use login::cookie::fuzzed as fuzzed_cookies;
+pub use login::parse::cookie::fuzzed as fuzzed_cookies;
 
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]
@@ -84,10 +87,10 @@ pub use login::expiry::ExpiryFrom;
 #[cfg(feature = "client")]
 pub use login::http_transport::HttpTransport;
 #[cfg(feature = "client")]
-pub use login::{LoginRequest, LoginResponse, Transport, TransportError};
-#[cfg(feature = "client")]
-pub use token::Token;
+pub use login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
 #[cfg(feature = "client")]
 pub use token::source::{Counts, TokenSource};
 #[cfg(feature = "client")]
 pub use token::status::{LastLogin, Status};
+#[cfg(feature = "client")]
+pub use token::token::Token;

@@ -3,8 +3,8 @@
 use crate::call::authenticated;
 use crate::call::client::Client;
 use crate::error::{Error, Result};
+use crate::login::account::Account;
 use crate::login::http_transport::Endpoint;
-use crate::login::procedure::Account;
 use crate::token::source::TokenSource;
 use crate::wire::client::{Options, SecretClient};
 use bootseal_core::{Kind, Secret};

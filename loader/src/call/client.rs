@@ -3,8 +3,8 @@
 use crate::call::authenticated::{self, Outgoing, Sender};
 use crate::call::builder::Connections;
 use crate::error::{Error, Result};
-use crate::token::Token;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use bootseal_core::Kind;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};

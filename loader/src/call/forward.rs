@@ -5,7 +5,7 @@ use crate::call::authenticated::{self, DeferredVerdict, Incoming, Outgoing, Send
 use crate::call::client::{Backend, Client};
 use crate::call::response_body::ResponseBody;
 use crate::error::{Error, Result};
-use crate::token::Token;
+use crate::token::token::Token;
 use crate::wire::client::SecretClient;
 use crate::wire::upload_pace::{Pace, Paced};
 use bootseal_core::{Kind, When};

@@ -2,8 +2,8 @@
 
 use crate::call::authenticated::{self, Sender};
 use crate::error::Error;
-use crate::token::Token;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};

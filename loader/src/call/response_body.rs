@@ -2,7 +2,7 @@
 
 use crate::call::authenticated::{DeferredVerdict, Incoming, Outgoing};
 use crate::error::Result;
-use crate::login::holds;
+use crate::login::extract::matches;
 use bootseal_core::When;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
@@ -122,7 +122,7 @@ impl JsonProbe {
                 _ => {}
             }
             if self.depth == 0 && !self.in_text {
-                return Some(holds(&self.when, &self.read[..self.at]));
+                return Some(matches(&self.when, &self.read[..self.at]));
             }
         }
         None

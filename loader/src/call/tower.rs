@@ -3,8 +3,8 @@
 use crate::call::authenticated::{self, Outgoing, Sender};
 use crate::call::response_body::ResponseBody;
 use crate::error::Error;
-use crate::token::Token;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use bootseal_core::Kind;
 use http::{Method, Request, Response};
 use http_body::Body;

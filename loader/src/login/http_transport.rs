@@ -1,8 +1,8 @@
 //! How does a login reach the vendor? HTTPS by a client of its own, dropped with what it copied when the login is over.
 
 use crate::error::Error;
-use crate::login::procedure::Account;
-use crate::login::{LoginRequest, LoginResponse, Transport, TransportError};
+use crate::login::account::Account;
+use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
 use crate::wire::client::{Options, SecretClient};
 use crate::wire::connect::ConnectOptions;
 use crate::wire::pool::Failed;
@@ -69,7 +69,8 @@ impl Transport for HttpTransport {
             if let Some(body) = request.body {
                 *call.body_mut() = Bytes::from_owner(body.exposed()).into();
             }
-            let exchange = async { read(guarded.once(&mut call, &request.headers).await.map_err(understand)?).await };
+            let exchange =
+                async { read(guarded.once(&mut call, &request.headers).await.map_err(to_transport_error)?).await };
             match tokio::time::timeout(request.timeout, exchange).await {
                 Ok(response) => response,
                 Err(_) => Err(TransportError::Timeout),
@@ -100,7 +101,7 @@ fn ours(error: Error) -> TransportError {
     }
 }
 
-fn understand(failed: Failed) -> TransportError {
+fn to_transport_error(failed: Failed) -> TransportError {
     match failed {
         Failed::Ours(error) => ours(error),
         Failed::Connect(error) if tls_cause(&*error) => TransportError::Tls(crate::error::chain(&*error)),

@@ -4,7 +4,7 @@ use crate::call::authenticated::{Outgoing, Sender};
 use crate::call::client::Call;
 use crate::error::{Error, Result, chain};
 use crate::login::http_transport::{Endpoint, HTTP_1, HTTP_2};
-use crate::token::Token;
+use crate::token::token::Token;
 use crate::wire::connect::{ConnectOptions, Connector};
 use crate::wire::placeholder::{Placeholders, StandIn};
 use crate::wire::pool::{Failed, Pool};

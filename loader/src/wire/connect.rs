@@ -2,8 +2,8 @@
 //! places.
 
 use crate::error::{Error, Result};
-use crate::login::basic_of;
 use crate::login::http_transport::{Endpoint, HTTP_2, tls_config};
+use crate::login::request::basic_of;
 use crate::wire::h1_writer::Writer;
 use crate::wire::h2_writer::FrameWriter;
 use crate::wire::placeholder::Placeholders;
