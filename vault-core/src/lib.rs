@@ -49,6 +49,7 @@ pub use access::plugin::{PluginUser, Plugins};
 pub use access::recipient::Recipient;
 pub use access::wrap::open_age_file;
 pub use disk::lock::FileLock;
+pub use disk::private_file::PrivateFile;
 pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use file::header::{Access, Role};
 pub use file::known_vaults::{KnownFile, KnownVaults};

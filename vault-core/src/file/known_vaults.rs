@@ -1,6 +1,7 @@
 //! What was seen of this file before? The memory of a writer's machine, and of a host: file → vault id, generation, epoch.
 
-use crate::disk::lock::{FileLock, real_path};
+use crate::disk::folder::{create_private_parent, real_path};
+use crate::disk::lock::FileLock;
 use crate::error::{Error, Kind, Result, Shown};
 use crate::file::sealed::{Trust, VerifiedFile};
 use crate::keys::signing::VaultId;
@@ -379,15 +380,9 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn remember(store: &Path, place: &KnownFile, file: &VerifiedFile) -> Result<Option<VaultId>> {
-        if let Some(folder) = store.parent() {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true);
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder
-                .create(folder)
-                .map_err(|error| Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder))?;
-        }
+        create_private_parent(store).map_err(|error| {
+            Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(store.parent().unwrap_or(store))
+        })?;
         // The common case writes nothing, so that a full disk stops nobody from reading on.
         if KnownVaults::load(store)?.learned(place, file).is_empty() {
             return Ok(None);

@@ -2,6 +2,8 @@
 
 use crate::access::identity::Identity;
 use crate::access::wrap::{open_data_key, open_writer_keys};
+use crate::disk::folder::open;
+use crate::disk::lock::FileLock;
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Header, Role, signature_bytes};
 use crate::keys::pin::{Pin, check_floor, check_vault};
@@ -226,6 +228,35 @@ impl SealedFile {
     }
 }
 
+impl FileLock {
+    /// Reads the file as it is now.
+    ///
+    /// # Errors
+    /// As [`SealedFile::read`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let me = Identity::generate()?;
+    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
+    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
+    /// let lock = FileLock::acquire(&path)?;
+    /// let file = lock.read()?.verify(&[])?;
+    /// assert_eq!(file.generation(), 1);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn read(&self) -> Result<SealedFile> {
+        let open = self.open().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
+            _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
+        });
+        let file =
+            open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(self.asked()))?;
+        Ok(file.at(self.asked()))
+    }
+}
+
 /// The one text that is hashed and parsed: LF ends every line, the last one too.
 pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
     if bytes.len() > MAX_FILE {
@@ -278,18 +309,6 @@ pub(crate) fn bytes_of(open: &mut File) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(expected + 1);
     open.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
-}
-
-/// Does not wait for a writer where a pipe lies in the file's place; what was opened is looked at before it is read.
-#[cfg(unix)]
-pub(crate) fn open(path: &Path) -> std::io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn open(path: &Path) -> std::io::Result<File> {
-    File::open(path)
 }
 
 /// Why a verified file is trusted to be the one that is meant.

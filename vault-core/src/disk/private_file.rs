@@ -1,0 +1,186 @@
+//! Files that only their owner can read: changed under a lock, replaced by a rename, mode 0600.
+
+use crate::disk::folder::{self, Folder};
+use crate::error::{Error, Kind, Result};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The right to change one private file: what a program keeps for itself between two runs, or writes for its user alone.
+///
+/// The lock is on the folder of the real file, so other private files in the same folder wait too. It goes with the
+/// process, whatever ends it. A crash at any point leaves the old content or the new one, never a part.
+///
+/// It does not encrypt: what is written can be read by whoever reads the disk.
+///
+/// ```
+/// use bootseal_core::PrivateFile;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("state/counter");
+/// let file = PrivateFile::lock(&path)?;
+/// let count = match file.read_locked(1024)? {
+///     Some(bytes) => bytes.len(),
+///     None => 0, // the first run
+/// };
+/// file.replace(&vec![b'x'; count + 1])?;
+/// assert_eq!(PrivateFile::read(&path, 1024)?.as_deref(), Some(&b"x"[..]));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct PrivateFile {
+    folder: Folder,
+    /// The path after links.
+    real: PathBuf,
+    asked: PathBuf,
+}
+
+impl PrivateFile {
+    /// Waits for the lock of the file at `path`, which need not exist yet. Missing folders are created with mode 0700.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the folder cannot be created or opened, or its file system has no locks.
+    pub fn lock(path: &Path) -> Result<PrivateFile> {
+        let lock = || -> std::io::Result<PrivateFile> {
+            folder::create_private_parent(path)?;
+            let real = folder::real_path(path)?;
+            Ok(PrivateFile { folder: Folder::lock(&real)?, real, asked: path.to_path_buf() })
+        };
+        lock().map_err(|error| io("cannot be locked", &error).in_file(path))
+    }
+
+    /// Like [`lock`](PrivateFile::lock), but returns `None` at once if another process holds the lock.
+    ///
+    /// # Errors
+    /// As [`lock`](PrivateFile::lock).
+    pub fn try_lock(path: &Path) -> Result<Option<PrivateFile>> {
+        let lock = || -> std::io::Result<Option<PrivateFile>> {
+            folder::create_private_parent(path)?;
+            let real = folder::real_path(path)?;
+            let folder = Folder::try_lock(&real)?;
+            Ok(folder.map(|folder| PrivateFile { folder, real, asked: path.to_path_buf() }))
+        };
+        lock().map_err(|error| io("cannot be locked", &error).in_file(path))
+    }
+
+    /// Reads the file as it is now, at most `max_bytes`; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if it cannot be read or is not a regular file; [`Kind::Malformed`] if it is larger.
+    pub fn read_locked(&self, max_bytes: usize) -> Result<Option<Vec<u8>>> {
+        contents(self.folder.open(&self.real), max_bytes).map_err(|error| error.in_file(&self.asked))
+    }
+
+    /// Reads without the lock: enough for a caller that writes nothing back, because a rename replaces all at once.
+    ///
+    /// # Errors
+    /// As [`read_locked`](PrivateFile::read_locked).
+    pub fn read(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>> {
+        contents(folder::open(path), max_bytes).map_err(|error| error.in_file(path))
+    }
+
+    /// Creates the file, or replaces it at once, with mode 0600; the lock stays held.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the folder cannot be written; the file is then as it was.
+    pub fn replace(&self, bytes: &[u8]) -> Result<()> {
+        let written = self.folder.put_private(&self.real, bytes);
+        written.map_err(|error| io("cannot be written", &error).in_file(&self.asked))
+    }
+
+    /// Creates the file at `path` with mode 0600 and `bytes` in it, in a folder that exists. It takes no lock, and
+    /// works where the file system has neither locks nor hard links, as on a memory stick.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`] if something has that name, a dangling link included; [`Kind::Io`] if it cannot be written: then
+    /// nothing is left behind.
+    pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::new(Kind::Exists, "exists already; nothing was changed")
+                .with_help("Name another file, or move this one away first.")
+                .in_file(path),
+            _ => io("cannot be created", &error).in_file(path),
+        })?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        written.map_err(|error| {
+            let _ = std::fs::remove_file(path);
+            io("cannot be written", &error).in_file(path)
+        })
+    }
+}
+
+fn contents(open: std::io::Result<std::fs::File>, max_bytes: usize) -> Result<Option<Vec<u8>>> {
+    let failed = |error: std::io::Error| io("cannot be read", &error);
+    let file = match open {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(failed)?,
+    };
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(Error::new(Kind::Io, "is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(max_bytes as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    match bytes.len() > max_bytes {
+        true => Err(Error::malformed(format!("is larger than {max_bytes} bytes"))),
+        false => Ok(Some(bytes)),
+    }
+}
+
+fn io(what: &str, error: &std::io::Error) -> Error {
+    Error::new(Kind::Io, format!("{what}: {error}"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_replaced_file_is_private_whatever_it_was_and_nothing_is_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/state");
+        PrivateFile::lock(&path).unwrap().replace(b"one").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        PrivateFile::lock(&path).unwrap().replace(b"two").unwrap();
+        assert_eq!(PrivateFile::read(&path, 3).unwrap().as_deref(), Some(&b"two"[..]));
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_lock_that_another_holds_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let held = PrivateFile::try_lock(&path).unwrap();
+        assert!(held.is_some() && PrivateFile::try_lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(PrivateFile::try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn an_existing_file_is_not_created_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        PrivateFile::create(&path, b"mine").unwrap();
+        assert_eq!(PrivateFile::create(&path, b"theirs").unwrap_err().kind(), Kind::Exists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+        assert_eq!(PrivateFile::create(&folder.path().join("link"), b"x").unwrap_err().kind(), Kind::Exists);
+    }
+
+    #[test]
+    fn a_pipe_or_a_large_file_in_its_place_is_an_error_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, large) = (folder.path().join("pipe"), folder.path().join("large"));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::fs::write(&large, "four").unwrap();
+        assert_eq!(PrivateFile::read(&pipe, 9).unwrap_err().kind(), Kind::Io);
+        assert_eq!(PrivateFile::read(&large, 3).unwrap_err().kind(), Kind::Malformed);
+        assert_eq!(PrivateFile::lock(&large).unwrap().read_locked(4).unwrap().as_deref(), Some(&b"four"[..]));
+        assert_eq!(PrivateFile::read(&folder.path().join("absent"), 9).unwrap(), None);
+    }
+}
