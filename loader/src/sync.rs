@@ -1,7 +1,7 @@
 //! Locks, atomics, cells and threads on which callers and a login meet.
 //!
-//! Under `--cfg bootseal_model` they are the model checker's (shuttle), which then decides at each of them which thread runs
-//! next.
+//! Under `--cfg bootseal_model` they are the model checker's (shuttle), which then decides at each
+//! of them which thread runs next.
 
 #[cfg(not(bootseal_model))]
 pub(crate) use {
@@ -19,8 +19,8 @@ pub(crate) use {
     shuttle::thread::Builder as Thread,
 };
 
-/// Runs `work` on a thread that has ended when this returns, and overwrites what libraries freed on it. Without a thread,
-/// `work` is dropped.
+/// Runs `work` on a thread that has ended when this returns, and overwrites what libraries freed on
+/// it. Without a thread, `work` is dropped.
 #[cfg(not(bootseal_model))]
 pub(crate) fn run_and_erase(work: impl FnOnce() + Send) {
     let work = || {

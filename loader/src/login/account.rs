@@ -1,4 +1,6 @@
-//! Account: a login profile with the values of its table, and which of two passwords the next login begins with.
+//! Account: a login profile with its values.
+//!
+//! If the profile has a second password, the account knows which one the next login begins with.
 
 use crate::sync::Mutex;
 use bootseal_core::{Profile, Secret};

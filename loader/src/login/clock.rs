@@ -1,4 +1,6 @@
-//! Clock: time and jitter as a trait, so that the rules of a token's lifetime are tested without waiting.
+//! Clock: time and jitter as a trait.
+//!
+//! Tests bring a clock that stands still, so that no rule about time is tested by waiting.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +8,8 @@ use std::time::Duration;
 
 /// Time, and the jitter that keeps many processes from acting at the same moment.
 ///
-/// The default is [`SystemClock`]; tests bring their own, which stands still until the test moves it.
+/// The default is [`SystemClock`]; tests bring their own, which stands still until the test moves
+/// it.
 ///
 /// ```
 /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -23,52 +26,23 @@ use std::time::Duration;
 /// ```
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant. It goes on while the machine is suspended.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// let before = SystemClock.monotonic();
-    /// assert!(SystemClock.monotonic() >= before);
-    /// ```
     fn monotonic(&self) -> Duration;
 
     /// The time since 1970-01-01 UTC. An administrator may change it.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// assert!(SystemClock.unix_time().as_secs() > 1_700_000_000);
-    /// ```
     fn unix_time(&self) -> Duration;
 
-    /// A number that is cheap to read, and changes every few milliseconds, when the machine was suspended, and when the wall
-    /// clock was set. While it stays the same, nobody needs to read [`Clock::monotonic`] and [`Clock::unix_time`] again. With
-    /// `None`, the default, they are read each time.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// let tick = SystemClock.tick(); // on Linux the kernel's coarse clock, read without a system call
-    /// # let _ = tick;
-    /// ```
+    /// A number that is cheap to read, and changes every few milliseconds, when the machine was
+    /// suspended, and when the wall clock was set. While it stays the same, nobody needs to read
+    /// [`Clock::monotonic`] and [`Clock::unix_time`] again. With `None`, the default, they are read
+    /// each time.
     fn tick(&self) -> Option<u64> {
         None
     }
 
     /// Ends after `time`. It is polled only on the thread of a login, inside its runtime.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-    /// SystemClock.sleep(std::time::Duration::from_millis(1)).await;
-    /// # });
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// A random number from 0 to 1.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// assert!((0.0..=1.0).contains(&SystemClock.jitter()));
-    /// ```
     fn jitter(&self) -> f64;
 }
 
@@ -84,8 +58,8 @@ impl Moment {
         Moment { monotonic: clock.monotonic(), unix_time: clock.unix_time() }
     }
 
-    /// The time since then, by the clock that shows more: this covers a suspended machine, a stopped virtual one, and a wall
-    /// clock that was set forward or back.
+    /// The time since then, by the clock that shows more: this covers a suspended machine, a
+    /// stopped virtual one, and a wall clock that was set forward or back.
     pub(crate) fn age(self, clock: &dyn Clock) -> Duration {
         clock.monotonic().saturating_sub(self.monotonic).max(clock.unix_time().saturating_sub(self.unix_time))
     }
@@ -114,7 +88,8 @@ impl Clock for SystemClock {
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn monotonic(&self) -> Duration {
-        // It may stand still while the machine is suspended; the age of a token also looks at the wall clock, which does not.
+        // It may stand still while the machine is suspended; the age of a token also looks at the
+        // wall clock, which does not.
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed()
     }

@@ -1,4 +1,6 @@
-//! Expiry: how long a token lives, and when the next one is fetched. Pure rules; the response and the time are arguments.
+//! Expiry: how long a token lives, and when the next one is fetched.
+//!
+//! The rules are pure: the response and the time are arguments.
 
 use crate::login::parse::jwt::Claims;
 use bootseal_core::{Expiry, Profile, Unit};
@@ -41,10 +43,6 @@ pub enum ExpiryFrom {
 
 impl ExpiryFrom {
     /// The word that `bootseal login` prints.
-    ///
-    /// ```
-    /// assert_eq!(bootseal::ExpiryFrom::OnReject.as_str(), "on-reject");
-    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             ExpiryFrom::Jwt => "jwt",
@@ -103,7 +101,8 @@ pub(crate) struct Lifetime {
 
 impl Lifetime {
     pub(crate) fn of(profile: &Profile, evidence: &Evidence) -> Lifetime {
-        // A host with a clock that is an hour wrong must neither log in for each call nor send dead tokens.
+        // A host with a clock that is an hour wrong must neither log in for each call nor send dead
+        // tokens.
         let server_now = evidence
             .server_date
             .filter(|date| (date - evidence.unix_time).abs() > CLOCK_TOLERANCE)
@@ -127,14 +126,15 @@ impl Lifetime {
         if seconds <= 0.0 {
             return Lifetime { lifetime: BORN_EXPIRED, from, born_expired: true };
         }
-        // At most `max_age`, whatever the response claims; at least a millisecond, so that a division is possible.
+        // At most `max_age`, whatever the response claims; at least a millisecond, so that a
+        // division is possible.
         let lifetime = Duration::from_secs_f64(seconds.clamp(0.001, profile.max_age.as_secs_f64()));
         Lifetime { lifetime, from, born_expired: false }
     }
 }
 
-/// The ages at which a token is refreshed behind a call, and at which it is no longer used. They count from when its login
-/// was sent.
+/// The ages at which a token is refreshed behind a call, and at which it is no longer used. They
+/// count from when its login was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     pub(crate) refresh_at: Duration,
@@ -142,14 +142,16 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// The deadlines of a token that came at `age`. It is kept for a moment whatever its lifetime, so that not every call makes
-    /// a login. If it is dead, the vendor rejects it, and then there is another login.
+    /// The deadlines of a token that came at `age`. It is kept for a moment whatever its lifetime,
+    /// so that not every call makes a login. If it is dead, the vendor rejects it, and then there
+    /// is another login.
     pub(crate) fn kept(self, lifetime: &Lifetime, age: Duration) -> Deadlines {
         let least = age + if lifetime.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
         Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }
     }
 
-    /// The deadlines by profile and lifetime. `jitter`, from 0 to 1, spreads the refreshes of many processes.
+    /// The deadlines by profile and lifetime. `jitter`, from 0 to 1, spreads the refreshes of many
+    /// processes.
     pub(crate) fn of(profile: &Profile, lifetime: &Lifetime, jitter: f64) -> Deadlines {
         if lifetime.born_expired {
             return Deadlines { refresh_at: lifetime.lifetime, hard_at: lifetime.lifetime };
@@ -192,7 +194,7 @@ mod tests {
         }
     }
 
-    /// What the answer says is the life, in seconds; nothing where the token was dead when it came.
+    /// The lifetime by the response, in seconds; `None` if the token had expired before it came.
     fn seconds(profile: &Profile, evidence: &Evidence) -> Option<f64> {
         let lifetime = Lifetime::of(profile, evidence);
         assert!(!lifetime.born_expired || lifetime.lifetime == BORN_EXPIRED);
@@ -254,7 +256,7 @@ mod tests {
             let epoch = self::profile("expiry = { json = \"/exp\", unit = \"epoch\" }");
             assert_eq!(seconds(&epoch, &Evidence { server_date: Some(date), ..field(Unit::Epoch, exp) }), expected);
         }
-        // A life is a life, whatever the clocks show.
+        // A lifetime in seconds does not depend on the clocks.
         let evidence =
             Evidence { server_date: Some(NOW + HOUR), expires_in: Some(600.0), unix_time: NOW, ..Evidence::default() };
         assert_eq!(seconds(&profile, &evidence), Some(600.0));
@@ -301,7 +303,7 @@ mod tests {
             ("expiry = { json = \"/x\" }", (200.0, ExpiryFrom::Json), (300.0, ExpiryFrom::Default)),
             ("expiry = { fixed = \"15m\" }", (900.0, ExpiryFrom::Fixed), (900.0, ExpiryFrom::Fixed)),
             ("expiry = \"on-reject\"", (DAY, ExpiryFrom::OnReject), (DAY, ExpiryFrom::OnReject)),
-            // Never longer than `max_age`, whatever it is that says so.
+            // Never longer than `max_age`, whatever the source.
             ("max_age = \"1m\"", (60.0, ExpiryFrom::Jwt), (60.0, ExpiryFrom::Default)),
             ("max_age = \"1m\"\nexpiry = { fixed = \"15m\" }", (60.0, ExpiryFrom::Fixed), (60.0, ExpiryFrom::Fixed)),
             ("max_age = \"1m\"\nexpiry = \"on-reject\"", (60.0, ExpiryFrom::OnReject), (60.0, ExpiryFrom::OnReject)),

@@ -1,4 +1,6 @@
-//! Extracts values from a response, at the places that the profile names: JSON, headers, cookies, the whole body.
+//! Extracts values from a response, at the places that the profile names.
+//!
+//! Places are in JSON, headers, cookies, or the whole body.
 
 use crate::login::account::Values;
 use crate::login::expiry::{ExpiryFrom, FieldValue};
@@ -104,7 +106,8 @@ pub(crate) fn describe(place: &ResponsePlace) -> String {
     }
 }
 
-/// The places of the same kind that the response has, by name, to say what is there instead of the token.
+/// The places of the same kind that the response has, by name, to say what is there instead of the
+/// token.
 pub(crate) fn alternatives(place: &ResponsePlace, response: &LoginResponse, unix_time: Duration) -> String {
     let (what, names) = match place {
         ResponsePlace::Json(_) => ("field", response.body.expose(places)),

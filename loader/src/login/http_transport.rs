@@ -1,4 +1,6 @@
-//! How does a login reach the vendor? HTTPS by a client of its own, dropped with what it copied when the login is over.
+//! Logins over HTTP: each uses a client of its own.
+//!
+//! The client is dropped, with its buffers, when the login is over.
 
 use crate::error::Error;
 use crate::login::account::Account;
@@ -28,7 +30,7 @@ pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 pub(crate) const HTTP_2: &[u8] = b"h2";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Logins over HTTP, one client each.
+/// Logins over HTTP, with one client for each.
 ///
 /// ```
 /// # let vendor = bootseal::testing::Vendor::start_plain()?;

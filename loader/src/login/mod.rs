@@ -1,4 +1,6 @@
-//! Logins: one account's requests, responses and their meaning. The network is behind the trait `Transport`.
+//! Logins: one account's requests and the meaning of the responses.
+//!
+//! The network is behind the trait `Transport`.
 
 pub(crate) mod procedure;
 

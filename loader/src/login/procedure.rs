@@ -1,5 +1,7 @@
-//! Procedure of a login: the refresh token if there is one, else the request before it and the password, else the next
-//! password.
+//! Procedure of a login: which requests are sent, in which order.
+//!
+//! First the refresh token if there is one; else the request before the login and the password; else
+//! the next password.
 
 use crate::error::Error;
 use crate::login::account::{Account, CredentialSlot, Values};
@@ -38,7 +40,7 @@ pub(crate) struct Login<'a> {
     pub(crate) hints: RefusalHints,
     /// The period of the last one-time code that was sent; 0 if none was.
     pub(crate) last_code: &'a AtomicU64,
-    /// Where that outlives the process.
+    /// Where it writes down what must outlive the process.
     pub(crate) journal: Option<&'a dyn LoginJournal>,
     /// When the whole login must be over, on the monotonic clock.
     pub(crate) until: Duration,
@@ -63,7 +65,8 @@ impl Login<'_> {
                     account.set_slot(CredentialSlot { next_first, other_refused: false });
                     return outcome;
                 }
-                // The other password is next: in this login, or in the next one if this one gets no further.
+                // The other password is next: in this login, or in the next one if this one gets no
+                // further.
                 Outcome::Failed(failure) if self.hints.refuses(failure.class) => {
                     account.set_slot(CredentialSlot { next_first: !next_first, other_refused: !other_refused });
                     if other_refused {
@@ -79,7 +82,8 @@ impl Login<'_> {
         }
     }
 
-    /// The outcome of the refresh token. `None` if there is none or the vendor does not take it: the password is next.
+    /// The outcome of the refresh token. `None` if there is none or the vendor does not take it:
+    /// the password is next.
     async fn refresh(&mut self) -> Option<Outcome> {
         let profile = &self.account.profile;
         let (call, kept) = (profile.refresh.as_ref()?, self.kept.take()?);
@@ -107,14 +111,15 @@ impl Login<'_> {
         }
     }
 
-    /// Adds the one-time code to the values. It comes last of all, for a code that was made counts as used.
+    /// Adds the one-time code to the values. It comes last of all, for a code that was made counts
+    /// as used.
     fn add_code(&self, values: &mut Values) -> Result<(), Outcome> {
         let Some(totp) = &self.account.profile.totp else { return Ok(()) };
         let unix_time = self.clock.unix_time();
         let step = totp::step(totp, unix_time);
         let last = self.last_code.load(Ordering::Relaxed);
-        // A last code that is a little ahead means that the clock was set back by as much. If it is far ahead, the clock was wrong
-        // when that code was sent, and no code of now is the same.
+        // A last code that is a little ahead means that the clock was set back by as much. If it is
+        // far ahead, the clock was wrong when that code was sent, and no code of now is the same.
         if last != 0 && (step..=step + 2).contains(&last) {
             return Err(Outcome::Failed(Failure {
                 class: Class::Throttled,
@@ -169,7 +174,8 @@ impl Login<'_> {
         }
     }
 
-    /// Sends the request before the login. Returns what it captured, and the cookies that the login sends back.
+    /// Sends the request before the login. Returns what it captured, and the cookies that the login
+    /// sends back.
     async fn send_before(&self, before: &Call, values: &Values) -> Result<(Values, Vec<Cookie>), Outcome> {
         let profile = &self.account.profile;
         let request = LoginRequest::build(profile, before, values).map_err(|error| cannot(&error))?;
@@ -191,7 +197,8 @@ impl Login<'_> {
         Ok((kept, cookies.map_err(|error| cannot(&error.into()))?))
     }
 
-    /// The token with everything that was captured, if every header of a call can be filled with it.
+    /// The token with everything that was captured, if every header of a call can be filled with
+    /// it.
     fn complete(&self, mut fresh: Fresh, kept: Values) -> Outcome {
         match call_headers(self.account, &fresh.secret, &kept) {
             Ok(headers) => {
@@ -205,7 +212,8 @@ impl Login<'_> {
         }
     }
 
-    /// Sends a request with what is left of the time for the whole login, and counts it if it is sent at all.
+    /// Sends a request with what is left of the time for the whole login, and counts it if it is
+    /// sent at all.
     async fn send(
         &self,
         mut request: LoginRequest,

@@ -1,4 +1,6 @@
-//! Builds the requests of a login from the profile's templates. Every secret goes from its page to a page.
+//! Builds the requests of a login from the profile's templates.
+//!
+//! Every secret is copied from its guarded page to another one, never to the plain heap.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,8 @@ use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use std::time::Duration;
 
-/// A logout takes at most this long. A login that logs out first has the same time for it, beyond its own timeout.
+/// A logout takes at most this long. A login that logs out first has the same time for it, beyond
+/// its own timeout.
 const LOGOUT: Duration = Duration::from_secs(5);
 
 impl LoginRequest {
@@ -76,7 +79,8 @@ impl LoginRequest {
         })
     }
 
-    /// Adds cookies after those that the profile itself sends. A cookie with a value that no cookie can hold is left out.
+    /// Adds cookies after those that the profile itself sends. A cookie with a value that no cookie
+    /// can hold is left out.
     pub(crate) fn add_cookies(&mut self, cookies: &[Cookie]) -> Result<(), Error> {
         let mut line = SecretBuf::with_capacity(256)?;
         let own = self.headers.iter().position(|(name, _)| *name == COOKIE).map(|at| self.headers.swap_remove(at));
@@ -129,14 +133,16 @@ pub(crate) fn header_text(
             }
         }
     }
-    // RFC 9110 §5.5. Refused here and not by the transport, where it would look as if the vendor were out of reach.
+    // RFC 9110 §5.5. Refused here and not by the transport, where it would look as if the vendor
+    // were out of reach.
     if !page.expose(|bytes| bytes.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))) {
         return Err(wrong("a line break or another control character"));
     }
     Ok(page.freeze())
 }
 
-/// Passes each piece of the filled template to `write`. A filled-in value is not searched for `${names}` again.
+/// Passes each piece of the filled template to `write`. A filled-in value is not searched for
+/// `${names}` again.
 fn fill(template: &Template, values: &Values, mut write: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
     for part in template.parts() {
         match part {
@@ -237,7 +243,8 @@ pub(crate) fn basic_of(pair: &SecretBuf) -> Result<Secret, Error> {
     Ok(header.freeze())
 }
 
-/// The headers of a call: filled with the token, what came with it, and the values of the table that they name.
+/// The headers of a call: filled with the token, what came with it, and the values of the table
+/// that they name.
 ///
 /// # Errors
 /// If a header cannot hold what is filled in.

@@ -1,4 +1,4 @@
-//! Interprets the response to a login: a failure with its class, or the token with everything that came with it.
+//! Interprets the response to a login: a failure with its class, or a token.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,8 @@ use bootseal_core::{Call, Expiry, Profile, Secret};
 use http::HeaderMap;
 use std::time::Duration;
 
-/// The outcome that the response to `call`, or its absence, means. `unix_time` is our wall clock when it came.
+/// The outcome that the response to `call`, or its absence, means. `unix_time` is our wall clock
+/// when it came.
 pub(crate) fn interpret(
     profile: &Profile,
     call: &Call,
@@ -40,7 +41,8 @@ pub(crate) fn check_status(
     let failed = |class: Class, what: &str| {
         Err(Failure { class, text: format!("answered {status}{what}"), status: Some(status), retry_after: None })
     };
-    // The profile's lists are about the login alone: the page of a form answers 200 where its login answers 302.
+    // The profile's lists are about the login alone: the page of a form answers 200 where its login
+    // answers 302.
     let login = std::ptr::eq(call, &profile.login).then_some(profile);
     let listed = login.and_then(|login| login.refused_status.as_ref()).map(|list| list.contains(&status));
     if listed == Some(true) {
@@ -95,7 +97,8 @@ fn redirect_target(call: &Call, response: &LoginResponse) -> String {
     url.map_or(String::new(), |url| format!(" to {}", url.origin().ascii_serialization()))
 }
 
-/// The vendor's own code for wrong credentials (RFC 6749 §5.2), which is not secret. Nothing else of a body is ever shown.
+/// The vendor's own code for wrong credentials (RFC 6749 §5.2), which is not secret. Nothing else
+/// of a body is ever shown.
 fn oauth_code(response: &LoginResponse) -> Option<&'static str> {
     let Ok(Some(Found::Text(code))) = response.body.expose(|body| find(body, "/error")) else { return None };
     ["invalid_grant", "invalid_client", "unauthorized_client"]

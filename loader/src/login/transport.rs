@@ -144,13 +144,15 @@ pub enum TransportError {
 /// # Ok::<(), bootseal::Error>(())
 /// ```
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request` and follows no redirect. It is polled on a thread of its own, inside a tokio runtime.
+    /// Sends `request` and follows no redirect. It is polled on a thread of its own, inside a tokio
+    /// runtime.
     ///
-    /// It may take [`LoginRequest::timeout`]; a login that does not end is given up five seconds later. See the example of
-    /// [`Transport`].
+    /// It may take [`LoginRequest::timeout`]; a login that does not end is given up five seconds
+    /// later. See the example of [`Transport`].
     ///
     /// # Errors
-    /// The [`TransportError`] that says how far the request got. Only after [`TransportError::Connect`] is it sent again.
+    /// The [`TransportError`] that says how far the request got. Only after
+    /// [`TransportError::Connect`] is it sent again.
     fn send(
         &self,
         request: LoginRequest,

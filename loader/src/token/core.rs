@@ -1,7 +1,8 @@
 //! Core of a token source: the account, the published token, and the token's state behind one lock.
 //!
-//! Callers that find a fresh token take no lock: they read three cells, `cell`, `present_id` and `revoked`. Whoever changes
-//! the state holds the lock, and [`StateGuard`] brings `revoked` and `guard_may_hold` up to date before it is released.
+//! Callers that find a fresh token take no lock: they read three cells, `cell`, `present_id` and
+//! `revoked`. Whoever changes the state holds the lock, and [`StateGuard`] brings `revoked` and
+//! `guard_may_hold` up to date before it is released.
 
 use crate::login::account::Account;
 use crate::login::clock::{Clock, Moment};
@@ -41,7 +42,7 @@ pub(crate) struct Core {
 /// What the lock protects.
 pub(crate) struct Locked {
     pub(crate) state: TokenState<Arc<SingleFlight>>,
-    /// Where failures outlive the process.
+    /// Where failures are saved, so that they outlive the process.
     pub(crate) history: Option<LoginHistory>,
 }
 
@@ -135,7 +136,8 @@ impl Core {
         (!self.is_revoked(entry.number) && entry.age(&*self.clock) < entry.deadlines.hard_at).then(|| entry.clone())
     }
 
-    /// Whether the token of this number must not be sent any more. Without the lock, it may become so at any moment.
+    /// Whether the token of this number must not be sent any more. Without the lock, it may become
+    /// so at any moment.
     pub(crate) fn is_revoked(&self, id: TokenId) -> bool {
         id <= self.revoked.load(Ordering::Acquire)
     }
@@ -173,10 +175,12 @@ impl Core {
         }
     }
 
-    /// Makes `entry` the token that callers get from now on, under the number that the state gave it.
+    /// Makes `entry` the token that callers get from now on, under the number that the state gave
+    /// it.
     pub(crate) fn publish(&self, _lock: &StateGuard<'_>, entry: Entry, id: TokenId) -> Token {
         let entry = Arc::new(Published::new(Entry { number: id, ..entry }));
-        // First the token, then its number: a caller that reads the new number finds the token that belongs to it.
+        // First the token, then its number: a caller that reads the new number finds the token that
+        // belongs to it.
         self.cell.store(Some(entry.clone()));
         self.present_id.store(id, Ordering::Release);
         entry.token()
@@ -190,7 +194,8 @@ impl Core {
         entry
     }
 
-    /// Saves how the last login ended, if there is a state folder. Not under the lock: a folder may be slow.
+    /// Saves how the last login ended, if there is a state folder. Not under the lock: a folder may
+    /// be slow.
     pub(crate) fn save_history(&self) {
         let locked = self.lock();
         let Some(history) = locked.history.clone() else { return };

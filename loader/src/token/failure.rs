@@ -20,8 +20,9 @@ pub(crate) struct LoginFailure {
 }
 
 impl Core {
-    /// Begins the back-off after `login` failed, or could not be started (`None`). The returned failure is to be reported
-    /// when nothing is locked any more: a log subscriber may ask for a token.
+    /// Begins the back-off after `login` failed, or could not be started (`None`). The returned
+    /// failure is to be reported when nothing is locked any more: a log subscriber may ask for a
+    /// token.
     pub(crate) fn fail(
         &self,
         locked: &mut StateGuard<'_>,

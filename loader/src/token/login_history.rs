@@ -1,32 +1,36 @@
-//! Login history: what a restart must know of an account's earlier logins, so that a crash loop does not make a login for
-//! each start.
+//! Login history: what a restart must know of an account's earlier logins.
 //!
-//! It is a small file for each account, in the state folder: the back-off of a failed login, a login that was begun and
-//! never ended, the password that is next, and the last one-time code. Nothing in it is secret: `credentials` are the eight
-//! bytes of [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
+//! Without it, a crash loop would make a login for each start.
+//!
+//! It is a small file for each account, in the state folder: the back-off of a failed login, a
+//! login that was begun and never ended, the password that is next, and the last one-time code.
+//! Nothing in it is secret: `credentials` are the eight bytes of
+//! [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
 
 use crate::login::account::CredentialSlot;
 use crate::login::outcome::RefusalHints;
 use crate::login::procedure::LoginJournal;
 use crate::token::state::backoff::{Backoff, SavedBackoff};
-use bootseal_core::VaultId;
+use bootseal_core::{Kind, PrivateFile, VaultId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A larger file is not a login history.
-const MOST: u64 = 1 << 16;
-/// The wait after the second process in a row that ended in the middle of a login; doubled for each further one.
+const MOST_BYTES: usize = 1 << 16;
+/// The wait after the second process in a row that ended in the middle of a login; doubled for each
+/// further one.
 const CUT_OFF: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// A login waits this long for the folder. If the folder is slow or another process holds it, this login is not recorded, but it
-/// is made.
+/// A login waits this long for the folder. If the folder is slow or another process holds its lock,
+/// this login is made but not recorded.
 const PATIENCE: Duration = Duration::from_secs(1);
-const LOCK_TRIES: u32 = 25;
+/// All accounts of the folder share its lock, each for some milliseconds. The tries end before
+/// [`PATIENCE`] does.
+const LOCK_TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// The history of one account.
@@ -78,7 +82,8 @@ pub(crate) struct SavedLoginState {
     pub(crate) last_code: Option<u64>,
 }
 
-/// A login that is under way. While it exists, a process that starts beside it knows that no login was cut off.
+/// A login that is under way. While it exists, a process that starts beside it knows that no login
+/// was cut off.
 #[derive(Debug)]
 pub(crate) struct UnderWay(#[allow(dead_code, reason = "it holds a lock")] Option<File>);
 
@@ -99,8 +104,7 @@ impl LoginHistory {
     }
 
     fn look(&self, monotonic: Duration, unix_time: Duration) -> SavedLoginState {
-        let file = File::open(&self.path);
-        let record = file.and_then(|mut file| self.read(&mut file)).unwrap_or_default();
+        let record = self.parse(PrivateFile::read(&self.path, MOST_BYTES).ok().flatten());
         let (slot, last_code) = (record.slot, record.last_code);
         let backoff = match record.failed {
             Some(Failed { refused, until, in_a_row, hints }) => {
@@ -129,7 +133,7 @@ impl LoginHistory {
 
     fn mark(&self, unix_time: Duration) -> UnderWay {
         let beside = self.is_under_way();
-        let alive = self.open(&self.alive()).ok();
+        let alive = self.open_alive().ok();
         #[cfg(unix)]
         let alive =
             alive.filter(|file| rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok());
@@ -156,7 +160,8 @@ impl LoginHistory {
         });
     }
 
-    /// Runs `work` on a thread of its own, and waits for it no longer than [`PATIENCE`]: the folder may be on a network.
+    /// Runs `work` on a thread of its own, and waits for it no longer than [`PATIENCE`]: the folder
+    /// may be on a network.
     fn patiently<T: Send + 'static>(&self, work: impl FnOnce(&LoginHistory) -> T + Send + 'static) -> Option<T> {
         let (done, result) = std::sync::mpsc::sync_channel(1);
         let history = self.clone();
@@ -174,7 +179,8 @@ impl LoginHistory {
         self.path.with_extension("under-way")
     }
 
-    /// Whether a running process is in the middle of a login. A lock ends with its process, in another container too.
+    /// Whether a running process is in the middle of a login. A lock ends with its process, in
+    /// another container too.
     #[cfg(unix)]
     fn is_under_way(&self) -> bool {
         let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
@@ -188,15 +194,15 @@ impl LoginHistory {
         true
     }
 
-    fn read(&self, file: &mut File) -> std::io::Result<Record> {
-        let mut text = String::new();
-        file.take(MOST).read_to_string(&mut text)?;
-        let mut record: Record = toml::from_str(&text).unwrap_or_default();
-        if record.credentials != self.credentials {
-            // For other credentials only the code counts: a new password may go with the same seed.
-            record = Record { last_code: record.last_code, ..Record::default() };
+    /// The record in a file's bytes. What cannot be parsed is as if it were not there.
+    fn parse(&self, bytes: Option<Vec<u8>>) -> Record {
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let record: Record = toml::from_str(&text).unwrap_or_default();
+        if record.credentials == self.credentials {
+            return record;
         }
-        Ok(record)
+        // For other credentials only the code counts: a new password may go with the same seed.
+        Record { last_code: record.last_code, ..Record::default() }
     }
 
     fn change(&self, change: impl FnOnce(&mut Record)) {
@@ -205,47 +211,49 @@ impl LoginHistory {
         }
     }
 
-    /// In place and under a lock: other processes may write it too.
-    fn try_change(&self, change: impl FnOnce(&mut Record)) -> std::io::Result<()> {
-        let mut file = self.open(&self.path)?;
-        lock(&file)?;
-        let mut record = self.read(&mut file).unwrap_or_default();
+    /// Changes the record under the folder's lock, for other processes may write it too. A rename
+    /// replaces the file: a crash leaves the old record or the new one, so the lock-out guard never
+    /// forgets.
+    fn try_change(&self, change: impl FnOnce(&mut Record)) -> bootseal_core::Result<()> {
+        let file = self.lock()?;
+        let mut record = self.parse(file.read_locked(MOST_BYTES).ok().flatten());
         record.account.clone_from(&self.account);
         record.credentials.clone_from(&self.credentials);
         change(&mut record);
-        let text = toml::to_string(&record).map_err(std::io::Error::other)?;
-        file.rewind()?;
-        file.write_all(text.as_bytes())?;
-        file.set_len(text.len() as u64)
+        let text = toml::to_string(&record)
+            .map_err(|error| bootseal_core::Error::new(Kind::Io, format!("cannot be written: {error}")))?;
+        file.replace(text.as_bytes())
     }
 
-    fn open(&self, path: &Path) -> std::io::Result<File> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+    /// Not `PrivateFile::lock`: the process that holds the lock may have been stopped.
+    fn lock(&self) -> bootseal_core::Result<PrivateFile> {
+        for _ in 1..LOCK_TRIES {
+            if let Some(file) = PrivateFile::try_lock(&self.path)? {
+                return Ok(file);
+            }
+            std::thread::sleep(BETWEEN_TRIES);
         }
+        let locked = || bootseal_core::Error::new(Kind::Io, "another process holds the lock of the folder");
+        PrivateFile::try_lock(&self.path)?.ok_or_else(locked)
+    }
+
+    /// Opens the file whose lock says that a login is under way.
+    fn open_alive(&self) -> std::io::Result<File> {
+        let path = self.alive();
+        let mut folder = std::fs::DirBuilder::new();
+        folder.recursive(true);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        {
+            std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        if let Some(parent) = path.parent() {
+            folder.create(parent)?;
+        }
         options.open(path)
     }
-}
-
-/// Not for ever: who holds it may have been stopped.
-#[cfg(unix)]
-fn lock(file: &File) -> std::io::Result<()> {
-    for _ in 1..LOCK_TRIES {
-        match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN_TRIES),
-            done => return Ok(done?),
-        }
-    }
-    Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?)
-}
-
-#[cfg(not(unix))]
-fn lock(_: &File) -> std::io::Result<()> {
-    Ok(())
 }
 
 impl LoginJournal for LoginHistory {
@@ -358,17 +366,54 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = history(folder.path(), 1);
         history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
-        let held = File::open(&history.path).unwrap();
+        let held = File::open(history.path.parent().unwrap()).unwrap();
         rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
         history.login_ended(None, CredentialSlot::default(), WALL);
         drop(held);
-        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some(), "what was not written is as it was");
-        // A pipe that nobody writes into: a read of it does not end.
-        std::fs::remove_file(&history.path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &history.path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some(), "the old record stays");
+        // A pipe that nobody writes into: opening it to read does not end.
+        let pipe = |path: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        };
+        pipe(&history.alive());
         drop(history.begin(WALL));
         history.code_used(1);
+        std::fs::remove_file(&history.path).unwrap();
+        pipe(&history.path);
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
+        drop(history.begin(WALL));
+        history.code_used(1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_crash_in_the_middle_of_a_write_leaves_the_old_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = history(folder.path(), 1);
+        history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
+        // A second name of the old file: writing in place would change it too, byte by byte.
+        let old = folder.path().join("old.toml");
+        std::fs::hard_link(&history.path, &old).unwrap();
+        let record = std::fs::read(&old).unwrap();
+        history.login_ended(None, CredentialSlot::default(), WALL);
+        assert_eq!(std::fs::read(&old).unwrap(), record);
+        assert_ne!(std::fs::read(&history.path).unwrap(), record);
+        // A crash before the rename leaves the old record, and a part of the new one under another
+        // name.
+        std::fs::rename(&old, &history.path).unwrap();
+        std::fs::write(history.path.with_file_name(".acme.toml.0.tmp"), &record[..record.len() / 2]).unwrap();
+        assert!(history.load(BOOT, WALL).backoff.is_refused());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_can_read_the_history() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let history = history(folder.path(), 1);
+        drop(history.begin(WALL));
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&history.path), mode(history.path.parent().unwrap())), (0o600, 0o700));
     }
 
     #[test]
@@ -383,7 +428,7 @@ mod tests {
         }
         std::fs::write(&history.path, b"\xff\xfe").unwrap();
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
-        // And it is written anew.
+        // And the next write replaces it.
         history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some());
     }

@@ -22,7 +22,8 @@ const HARD_STOP: Duration = Duration::from_secs(5);
 /// A login that a change of the file overtakes is made again, this many times in all.
 const MOST_RUNS: usize = 3;
 
-/// One login. Dropped without a result, it reports an error to everyone who waits, so that nobody waits for ever.
+/// One login. Dropped without a result, it reports an error to everyone who waits, so that nobody
+/// waits for ever.
 pub(crate) struct LoginRun {
     pub(crate) core: Arc<Core>,
     pub(crate) flight: Arc<SingleFlight>,
@@ -30,7 +31,7 @@ pub(crate) struct LoginRun {
 
 /// What one run of a login came to.
 enum Landed {
-    /// It used a profile that is no longer in the file, and is to be made again.
+    /// It used an old version of the profile, and has to be made again.
     Outdated,
     /// The callers have the result. The token that was replaced, if any.
     Done(Option<Arc<Published>>),
@@ -147,7 +148,8 @@ impl LoginRun {
     }
 
     fn finish(&self, result: Result<Token>) {
-        // Before the callers get the result: a service that exits on this error has to find it at its next start.
+        // Before the callers get the result: a service that exits on this error has to find it at
+        // its next start.
         self.core.save_history();
         self.flight.finish(result);
     }
@@ -173,15 +175,17 @@ impl Drop for LoginRun {
 }
 
 impl Core {
-    /// Starts the one login, on a thread of its own that ends with it: neither a caller that is cancelled nor a runtime that
-    /// stops touches it. A failure is to be reported when nothing is locked any more.
+    /// Starts the one login, on a thread of its own that ends with it: neither a caller that is
+    /// cancelled nor a runtime that stops touches it. A failure is to be reported when nothing is
+    /// locked any more.
     pub(crate) fn start_login(
         self: &Arc<Core>,
         locked: &mut StateGuard<'_>,
     ) -> std::result::Result<Arc<SingleFlight>, LoginFailure> {
         let flight = Arc::new(SingleFlight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        // Made on the thread: without one, it must not be dropped here, where the lock is held that its drop takes.
+        // Made on the thread: without one, it must not be dropped here, where the lock is held that
+        // its drop takes.
         let work = move || {
             let run = LoginRun { core, flight: ours };
             run_and_erase(move || run.run());
@@ -205,7 +209,7 @@ impl Core {
     async fn log_in(&self, account: &Account, history: Option<&LoginHistory>) -> Outcome {
         let mut login = {
             let locked = self.lock();
-            // If the token was rejected before it ever worked, what refreshes it is no better.
+            // If the token was rejected before it ever worked, its refresh token is no better.
             let kept = self
                 .latest()
                 .filter(|entry| entry.accepted.load(Ordering::Relaxed) || entry.number > locked.state.revoked());

@@ -15,11 +15,12 @@ use std::time::Duration;
 const GRACE: u32 = 60;
 
 impl TokenSource {
-    /// Ends the token, at the vendor too if the profile has a `logout`; meant for the end of a program. It waits for a login
-    /// that is under way. The next call logs in again.
+    /// Ends the token, at the vendor too if the profile has a `logout`; meant for the end of a
+    /// program. It waits for a login that is under way. The next call logs in again.
     ///
     /// # Errors
-    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end it; the token is dropped all the same.
+    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end it; the token is
+    /// dropped all the same.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;

@@ -1,4 +1,6 @@
-//! Metrics of the token source. With the feature `metrics` they go to the recorder that the application installed.
+//! Metrics of the token source, for the recorder that the application installed.
+//!
+//! They need the feature `metrics`.
 //!
 //! Each has the label `profile`. Names and meanings: docs/token-source.md.
 

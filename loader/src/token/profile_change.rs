@@ -1,6 +1,7 @@
 //! Profile change: what happens to an account's token when the file changes.
 //!
-//! A change ends the back-off. The token stays only if it still belongs to the same user, the same login and the same calls.
+//! A change ends the back-off. The token stays only if it still belongs to the same user, the same
+//! login and the same calls.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ use bootseal_core::Profile;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The keys of a profile that say how a token is obtained, and not which one it is or what calls do with it.
+/// The keys of a profile that say how a token is obtained, and not which one it is or what calls do
+/// with it.
 const HOW: [&str; 18] = [
     "before",
     "ca",
@@ -85,8 +87,8 @@ fn changed<'a>(old: &'a Values, new: &'a Values) -> BTreeSet<&'a str> {
     old.keys().chain(new.keys()).filter(|name| !same(name)).map(String::as_str).collect()
 }
 
-/// Whether a token of the old profile may stay under the new one: all that changed is secrets that are sent to log in, and
-/// how they are sent.
+/// Whether a token of the old profile may stay under the new one: all that changed is secrets that
+/// are sent to log in, and how they are sent.
 fn is_same_session(old: &Profile, new: &Profile, changed: &BTreeSet<&str>) -> bool {
     let what = |profile: &Profile| {
         let mut keys: serde_json::Map<_, _> = serde_json::from_str(profile.canonical()).unwrap_or_default();

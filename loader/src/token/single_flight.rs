@@ -17,7 +17,8 @@ pub(crate) struct SingleFlight {
 #[derive(Default)]
 struct Inner {
     result: Option<Result<Token>>,
-    /// One for each async caller, under its own number; a caller that is cancelled takes its waker along.
+    /// One for each async caller, under its own number; a caller that is cancelled takes its waker
+    /// along.
     wakers: BTreeMap<u64, Waker>,
     last_caller: u64,
 }
@@ -45,8 +46,8 @@ impl SingleFlight {
         self.lock().result.clone()
     }
 
-    /// Gives `result` to everyone who waits. The first result stands: a login that panics after it has finished changes
-    /// nothing.
+    /// Gives `result` to everyone who waits. The first result stands: a login that panics after it
+    /// has finished changes nothing.
     pub(crate) fn finish(&self, result: Result<Token>) {
         let mut inner = self.lock();
         inner.result.get_or_insert(result);

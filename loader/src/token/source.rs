@@ -1,7 +1,8 @@
-//! Token source: issues the present token, and starts one login for all callers when the next one is needed.
+//! Token source: issues the present token, and starts one login for all callers if there is none.
 //!
-//! The fast path takes no lock. Everything else asks [`TokenState`](crate::token::state::TokenState) for a decision, under
-//! one lock, and carries it out.
+//! The fast path takes no lock. Everything else asks
+//! [`TokenState`](crate::token::state::TokenState) for a decision, under one lock, and carries it
+//! out.
 
 #[cfg(all(test, bootseal_model))]
 mod model;
@@ -37,7 +38,7 @@ const WARM: Duration = Duration::from_secs(60);
 /// # async fn run() -> Result<(), bootseal::Error> {
 /// let vault = bootseal::load("app.sealed.toml")?;
 /// let acme = vault.token_source("acme")?;
-/// acme.ready().await?; // fail early, or let the first call log in
+/// acme.ready().await?; // optional: fail at start instead of at the first call
 /// let token = acme.token().await?;
 /// # Ok(()) }
 /// ```
@@ -98,13 +99,15 @@ impl TokenSource {
         TokenSource(Arc::new(Core::new(account, clock, transport, locked, saved.last_code.unwrap_or(0))))
     }
 
-    /// The token that is good now; logs in where there is none.
+    /// The present token; logs in if there is none.
     ///
-    /// Needs no runtime of the caller's. A caller that is cancelled changes nothing for the others who wait.
+    /// It needs no runtime of the caller. A caller that is cancelled changes nothing for the others
+    /// who wait.
     ///
     /// # Errors
-    /// What the login came to, for everyone who waited for it and everyone who comes before the next attempt may be made:
-    /// [`Kind::LoginRefused`], [`Kind::LoginThrottled`], [`Kind::LoginDown`], [`Kind::LoginTls`], [`Kind::LoginProtocol`].
+    /// The login's failure, for everyone who waited for it and everyone who asks before the next
+    /// attempt may be made: [`Kind::LoginRefused`], [`Kind::LoginThrottled`], [`Kind::LoginDown`],
+    /// [`Kind::LoginTls`], [`Kind::LoginProtocol`].
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -113,7 +116,7 @@ impl TokenSource {
     /// # let acme = vault.token_source("acme")?;
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let token = acme.token().await?;
-    /// let again = acme.token().await?; // no login: the token is good
+    /// let same = acme.token().await?; // no login: the token is still good
     /// assert_eq!(vendor.logins(), 1);
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -132,7 +135,8 @@ impl TokenSource {
         }
     }
 
-    /// The same for callers that are not async; it blocks the thread while a login is under way.
+    /// Does the same for callers that are not async; it blocks the thread while a login is under
+    /// way.
     ///
     /// # Errors
     /// As [`TokenSource::token`].
@@ -160,7 +164,7 @@ impl TokenSource {
         }
     }
 
-    /// Logs in now where there is no token, to fail early.
+    /// Logs in now if there is no token, to fail early.
     ///
     /// # Errors
     /// As [`TokenSource::token`].
@@ -171,7 +175,7 @@ impl TokenSource {
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
     /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// acme.ready().await?; // at start: a wrong password is told now
+    /// acme.ready().await?; // at start: a wrong password is reported now
     /// assert_eq!(acme.counts().logins, 1);
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -180,10 +184,12 @@ impl TokenSource {
         self.token().await.map(drop)
     }
 
-    /// Says that the vendor no longer takes `token`. Returns whether it is worth while to ask for another one.
+    /// Reports that the vendor rejected `token`. Returns whether it is worth asking for another
+    /// one.
     ///
-    /// The first who says so starts the one login; a late word about an older token touches nothing. `false` where fresh tokens
-    /// were rejected again and again: then the vendor's answer is the caller's, and logins are held to a few a minute.
+    /// The first report starts the one login; a late report about an older token changes nothing.
+    /// It returns `false` while fresh tokens are rejected again and again: the caller then keeps
+    /// the vendor's response, and logins are limited to a few a minute.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -191,7 +197,7 @@ impl TokenSource {
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// # let acme = vault.token_source("acme")?;
     /// let token = acme.token_blocking()?;
-    /// // … the vendor answers 401, to a client that is not ours
+    /// // … another HTTP client gets a 401 from the vendor
     /// if acme.reject(&token) {
     ///     let fresh = acme.token_blocking()?;
     /// }
@@ -231,8 +237,9 @@ impl TokenSource {
         true
     }
 
-    /// Says that a call was answered, and not rejected, with `token`: for an HTTP client that is not ours, beside [`TokenSource::reject`].
-    /// Tokens that never worked count as a loop when they are rejected; these then do not.
+    /// Reports that a call was accepted with `token`: the counterpart of [`TokenSource::reject`]
+    /// for an HTTP client that is not ours. Without it, rejected tokens look as if they had never
+    /// worked, which counts as a loop.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -241,9 +248,9 @@ impl TokenSource {
     /// # let acme = vault.token_source("acme")?;
     /// for _ in 0..10 {
     ///     let token = acme.token_blocking()?;
-    ///     // … a call of another client is answered with 200
+    ///     // … a call of another client gets a 200
     ///     acme.report_accepted(&token);
-    ///     // … the next one with 401
+    ///     // … and the next one a 401
     ///     assert!(acme.reject(&token));
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -280,7 +287,8 @@ impl TokenSource {
         self.0.counts.replays.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Opens the gate that a failed login shut: the next call logs in at once. For an operator who mended something.
+    /// Ends the back-off after failed logins: the next call logs in at once. It is meant for an
+    /// operator who fixed the cause.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -289,7 +297,7 @@ impl TokenSource {
     /// # let acme = vault.token_source("acme")?;
     /// vendor.down(true);
     /// assert!(acme.token_blocking().is_err());
-    /// vendor.down(false); // mended
+    /// vendor.down(false); // fixed
     /// acme.reset_backoff();
     /// acme.token_blocking()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -300,11 +308,12 @@ impl TokenSource {
         self.0.save_history();
     }
 
-    /// Fetches the next token before the present one runs out, on a thread of its own, also while nobody asks for one; without it an idle
-    /// process makes no logins. It ends within a minute after the last handle on the source is gone.
+    /// Fetches the next token before the present one expires, on a thread of its own, even while
+    /// nobody asks for one. Without it, an idle process makes no logins. The thread ends within a
+    /// minute after the last handle on the source is dropped.
     ///
     /// # Errors
-    /// [`Kind::Io`] where there is no thread for it.
+    /// [`Kind::Io`] if the thread cannot be started.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -320,7 +329,7 @@ impl TokenSource {
             let Ok(runtime) = Runtime::new() else { return };
             loop {
                 let Some(source) = weak.upgrade().map(TokenSource) else { return };
-                // What fails is told to who asks for a token, and tried again when the gate opens.
+                // Callers get the error; the next attempt is made when the back-off is over.
                 let _ = source.token_blocking();
                 let wait = source.until_next();
                 drop(source);
@@ -340,16 +349,7 @@ impl TokenSource {
         backoff.into_iter().chain(fresh).max().unwrap_or_default()
     }
 
-    /// The login profile, as it stands in the file.
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// println!("the token goes to {} only", acme.profile().hosts_display());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The login profile, as it is in the file.
     pub fn profile(&self) -> Profile {
         self.account().profile.clone()
     }
@@ -362,7 +362,8 @@ impl TokenSource {
         self.0.account.load_full()
     }
 
-    /// The response to a call that was sent at `sent` brought a newer token than `old`, which the call carried.
+    /// The response to a call that was sent at `sent` brought a newer token than `old`, which the
+    /// call carried.
     pub(crate) fn renewed(&self, old: &Token, secret: Secret, lifetime: Lifetime, sent: Moment) {
         let core = &self.0;
         let mut locked = core.lock();
@@ -381,17 +382,7 @@ impl TokenSource {
         }
     }
 
-    /// How often the source logged in, and what for, since it was made.
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// acme.token_blocking()?;
-    /// assert_eq!(acme.counts().logins, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Counts of events since the source was made.
     pub fn counts(&self) -> Counts {
         let counts = &self.0.counts;
         Counts {

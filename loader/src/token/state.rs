@@ -1,8 +1,8 @@
 //! `TokenState`: every transition of one account's token, as plain data.
 //!
-//! It knows no clock, thread, lock, network or I/O. The time, a token's age and the jitter are arguments; decisions are
-//! return values, which [`TokenSource`](crate::TokenSource) and the login thread carry out. The table of transitions in
-//! docs/token-source.md is tested row by row.
+//! It knows no clock, thread, lock, network or I/O. The time, a token's age and the jitter are
+//! arguments; decisions are return values, which [`TokenSource`](crate::TokenSource) and the login
+//! thread carry out. The table of transitions in docs/token-source.md is tested row by row.
 //!
 //! ```text
 //!  FRESH ──lifetime × 0.75–0.85──► STALE ──lifetime − skew──► EXPIRED        EMPTY at start, REVOKED by a rejection
@@ -30,7 +30,8 @@ pub(crate) type TokenId = u64;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProfileVersion(u64);
 
-/// Everything that decides about one account's token. `L` is the handle on a login that callers wait for.
+/// Everything that decides about one account's token. `L` is the handle on a login that callers
+/// wait for.
 #[derive(Debug)]
 pub(crate) struct TokenState<L> {
     current: Option<CurrentToken>,
@@ -82,7 +83,8 @@ pub(crate) enum Decision<L> {
 /// The decision about a token that a login brought.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
-    /// It is the present token from now on, under this number; `recovered`: the login before it had failed.
+    /// It is the present token from now on, under this number; `recovered`: the login before it had
+    /// failed.
     New { id: TokenId, recovered: bool },
     /// It had expired before it came, and the present token is still good and stays.
     KeepPresent { recovered: bool },
@@ -119,12 +121,14 @@ impl<L> Default for TokenState<L> {
 }
 
 impl<L: Clone + PartialEq> TokenState<L> {
-    /// The state of a new source, with the back-off that an earlier process left and the error that goes with it.
+    /// The state of a new source, with the back-off that an earlier process left and the error that
+    /// goes with it.
     pub(crate) fn restored(backoff: Backoff, last_error: Option<Error>) -> TokenState<L> {
         TokenState { backoff, last_error, ..TokenState::default() }
     }
 
-    /// A caller asks for a token. `age` is the age of the present token; without one it does not matter.
+    /// A caller asks for a token. `age` is the age of the present token; without one it does not
+    /// matter.
     pub(crate) fn request(&self, age: Duration, now: Duration) -> Decision<L> {
         let current = self.present();
         if current.is_some_and(|current| age < current.deadlines.refresh_at) {
@@ -152,7 +156,8 @@ impl<L: Clone + PartialEq> TokenState<L> {
         self.login = Some(login);
     }
 
-    /// Whether a login that was made with the profile of this version has to be made again: the file changed meanwhile.
+    /// Whether a login that was made with the profile of this version has to be made again: the
+    /// file changed meanwhile.
     pub(crate) fn is_outdated(&self, profile: ProfileVersion) -> bool {
         !self.profile_removed && profile != self.profile
     }
@@ -176,7 +181,8 @@ impl<L: Clone + PartialEq> TokenState<L> {
         Publish::New { id: self.publish(token.deadlines), recovered }
     }
 
-    /// `login` failed, or could not be started (`None`). `explain` makes the error for callers; `jitter` is from 0 to 1.
+    /// `login` failed, or could not be started (`None`). `explain` makes the error for callers;
+    /// `jitter` is from 0 to 1.
     pub(crate) fn login_failed(
         &mut self,
         login: Option<&L>,
@@ -193,8 +199,8 @@ impl<L: Clone + PartialEq> TokenState<L> {
         (reason, error)
     }
 
-    /// A call was rejected with the token `id`. `worked`: a call had been accepted with it before; `young`: it is younger
-    /// than [`YOUNG`](loop_guard::YOUNG), or was at its first rejection.
+    /// A call was rejected with the token `id`. `worked`: a call had been accepted with it before;
+    /// `young`: it is younger than [`YOUNG`](loop_guard::YOUNG), or was at its first rejection.
     pub(crate) fn rejected(&mut self, id: TokenId, worked: bool, young: bool, now: Duration) -> Rejection {
         if id <= self.revoked {
             return Rejection::AlreadyRevoked;
@@ -222,19 +228,22 @@ impl<L: Clone + PartialEq> TokenState<L> {
         }
     }
 
-    /// A replayed call was rejected, with the token that was fetched for it. Returns whether the guard begins to hold.
+    /// A replayed call was rejected, with the token that was fetched for it. Returns whether the
+    /// guard begins to hold.
     pub(crate) fn replay_rejected(&mut self, now: Duration) -> bool {
         self.guard.replay_rejected(now)
     }
 
-    /// The response to a call brought a newer token than `old`. Returns its number, or `None` if `old` is not the present
-    /// token any more: a late response must not bring a revoked session back.
+    /// The response to a call brought a newer token than `old`. Returns its number, or `None` if
+    /// `old` is not the present token any more: a late response must not bring a revoked session
+    /// back.
     pub(crate) fn renewed(&mut self, old: TokenId, deadlines: Deadlines) -> Option<TokenId> {
         let current = self.present().filter(|current| current.id == old);
         current.map(|_| self.publish(deadlines))
     }
 
-    /// The file changed the profile or a value that it uses. The token stays only if it belongs to the `same_session`.
+    /// The file changed the profile or a value that it uses. The token stays only if it belongs to
+    /// the `same_session`.
     pub(crate) fn profile_changed(&mut self, same_session: bool) {
         if !same_session {
             self.withdraw();
@@ -277,8 +286,8 @@ impl<L: Clone + PartialEq> TokenState<L> {
         self.current.filter(|current| current.id > self.revoked)
     }
 
-    /// Numbers a token when it is published, not when its login starts: a rejection that comes during the login must not
-    /// hit it.
+    /// Numbers a token when it is published, not when its login starts: a rejection that comes
+    /// during the login must not hit it.
     fn publish(&mut self, deadlines: Deadlines) -> TokenId {
         self.last_id += 1;
         self.current = Some(CurrentToken { id: self.last_id, deadlines });

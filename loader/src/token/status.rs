@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// The lifetime of the present token, and how much of it is left; `None` if there is no token that a call would get.
+    /// The lifetime of the present token, and how much of it is left; `None` if there is no token
+    /// that a call would get.
     pub lifetime: Option<(Duration, Duration)>,
     /// Whether a login is under way.
     pub logging_in: bool,

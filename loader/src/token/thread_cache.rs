@@ -1,10 +1,13 @@
-//! Per-thread cache of the present token: it costs one reference count instead of a search, and keeps no token alive.
+//! Per-thread cache of the present token: one reference count instead of a search.
+//!
+//! It keeps no token alive.
 
 use crate::token::token::{Handle, Token};
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-/// Slots of a thread. If a thread uses more sources than this, they evict each other and are searched for.
+/// Slots of a thread. If a thread uses more sources than this, they evict each other and are
+/// searched for.
 const SLOTS: usize = 8;
 
 struct Seen {

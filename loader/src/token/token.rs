@@ -27,8 +27,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Handle>);
 
-/// One of an entry's reference counts, on a cache line of its own: each thread counts on one, so that cores that read the same token do not
-/// pass one line to and fro.
+/// One of an entry's reference counts, on a cache line of its own. Each thread uses one of them, so
+/// that cores that read the same token do not pass one cache line back and forth.
 #[repr(align(128))]
 pub(crate) struct Handle(Arc<Entry>);
 
@@ -40,7 +40,7 @@ impl Deref for Handle {
     }
 }
 
-/// An entry that is given out.
+/// A token that callers get, with its reference counts.
 pub(crate) struct Published {
     entry: Arc<Entry>,
     handles: [Arc<Handle>; HANDLES],
@@ -59,11 +59,11 @@ impl Published {
         thread_local! {
             static MINE: usize = THREADS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % HANDLES;
         }
-        // A thread that is about to end has no number any more.
+        // A thread that is about to end no longer has a number.
         Token(self.handles[MINE.try_with(|mine| *mine).unwrap_or(0)].clone())
     }
 
-    /// Whether anybody has a token of it.
+    /// Whether a caller still has this token.
     pub(crate) fn in_use(&self) -> bool {
         self.handles.iter().any(|handle| Arc::strong_count(handle) > 1)
     }
@@ -77,15 +77,17 @@ impl Deref for Published {
     }
 }
 
+/// A token with all that is known of it.
 pub(crate) struct Entry {
-    /// Who published it.
+    /// The number of its source.
     pub(crate) source: u64,
     pub(crate) secret: Secret,
-    /// Given when it was published; a greater one is younger.
+    /// Its number within the source, given when it was published; a greater one is younger.
     pub(crate) number: u64,
-    /// When its login was sent, or the call whose answer brought it.
+    /// When its login was sent, or the call whose response brought it.
     pub(crate) sent: Moment,
-    /// With whom it was made: where it may go, how it is renewed and how it is ended.
+    /// The account that it was made with: it says where the token may go, how it is renewed and how
+    /// it is ended.
     pub(crate) account: Arc<Account>,
     pub(crate) status: u16,
     pub(crate) lifetime: Duration,
@@ -93,25 +95,27 @@ pub(crate) struct Entry {
     pub(crate) deadlines: Deadlines,
     /// The clock's tick at which it was last found fresh.
     pub(crate) fresh_at_tick: AtomicU64,
-    /// A call was answered with it.
+    /// A call was accepted with it.
     pub(crate) accepted: AtomicBool,
     /// A call was rejected with it soon after its login.
     pub(crate) rejected_young: AtomicBool,
     pub(crate) rejected: AtomicBool,
-    /// Where each accepted call moves the deadline: how far it was moved, in milliseconds of boot time since the login was sent.
+    /// For a token that lives on while it is used: how far the last accepted call moved its
+    /// deadlines, in milliseconds on the monotonic clock since its login was sent.
     pub(crate) moved: Option<AtomicU64>,
     pub(crate) fingerprint: u64,
-    /// What came with it.
+    /// The values that the login captured with it.
     pub(crate) captured: Values,
-    /// What a call carries, the token in it.
+    /// The headers of a call, with the token filled in.
     pub(crate) headers: Vec<(HeaderName, Secret)>,
 }
 
 impl Entry {
+    /// Its age, less what its use moved the deadlines.
     pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
         let age = self.sent.age(clock);
         if age >= self.account.profile.max_age {
-            // No use moves the deadline beyond it.
+            // Use moves no deadline beyond `max_age`.
             return age;
         }
         let moved = self.moved.as_ref().map_or(0, |moved| moved.load(Ordering::Relaxed));
@@ -120,7 +124,7 @@ impl Entry {
 
     /// Whether it needs no refresh yet. The clocks are read at most once a tick.
     pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
-        // Read first: what the clocks say later is never of an earlier tick.
+        // The tick is read before the clocks: they are never older than it.
         let tick = clock.tick().unwrap_or(0);
         if tick != 0 && self.fresh_at_tick.load(Ordering::Relaxed) == tick {
             return true;
@@ -132,9 +136,9 @@ impl Entry {
         fresh
     }
 
-    /// A call that was sent at `sent`, a time since boot, was answered with it.
+    /// A call that was sent at `sent`, on the monotonic clock, was accepted with it.
     pub(crate) fn used(&self, sent: Duration) {
-        // Written once: the line that all callers read stays where it is.
+        // Written only once, so that the cache line that all callers read stays shared.
         if !self.accepted.load(Ordering::Relaxed) {
             self.accepted.store(true, Ordering::Relaxed);
         }
@@ -145,14 +149,15 @@ impl Entry {
     }
 }
 
-/// A number for logs by which two tokens are told apart, and that says nothing of either: keyed anew in each process.
+/// A number by which logs tell two tokens apart. It reveals nothing of either: each process has its
+/// own random key.
 pub(crate) fn fingerprint(secret: &Secret) -> u64 {
     static KEY: OnceLock<RandomState> = OnceLock::new();
     secret.expose(|bytes| KEY.get_or_init(RandomState::new).hash_one(bytes))
 }
 
 impl Token {
-    /// Lends the token's bytes for the time of one call, and returns what it returns.
+    /// Lends the token's bytes to `read` while it runs, and returns what it returns.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -168,39 +173,18 @@ impl Token {
         self.0.secret.expose(read)
     }
 
-    /// How long it was good for when its login was sent.
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// vendor.life(std::time::Duration::from_secs(600));
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// let token = acme.token_blocking()?;
-    /// assert!((599..=601).contains(&token.lifetime().as_secs()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The lifetime of the token, counted from when its login was sent.
     pub fn lifetime(&self) -> Duration {
         self.0.lifetime
     }
 
-    /// The status of the login's answer.
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// let token = acme.token_blocking()?;
-    /// assert_eq!(token.status(), 200);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The status of the login's response.
     pub fn status(&self) -> u16 {
         self.0.status
     }
 
-    /// The claims of a JWT, as JSON text; `None` where it is none. They are what the vendor says, not checked, and without their
-    /// signature no token.
+    /// The claims of a JWT, as JSON text; `None` if the token is not a JWT. They are the vendor's
+    /// word and are not checked. Without the signature they cannot be used as a token.
     ///
     /// ```
     /// # let vendor = bootseal::testing::Vendor::start_plain()?;
@@ -217,17 +201,7 @@ impl Token {
         payload.expose(|payload| String::from_utf8(payload.to_vec()).ok())
     }
 
-    /// What told how long it lives.
-    ///
-    /// ```
-    /// # let vendor = bootseal::testing::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// let token = acme.token_blocking()?;
-    /// assert_eq!(token.expiry_from().as_str(), "jwt");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The source of its lifetime.
     pub fn expiry_from(&self) -> ExpiryFrom {
         self.0.from
     }

@@ -1,4 +1,6 @@
-//! Cookies that a response sets (RFC 6265): the name, the value and the lifetime, which is all that a login needs.
+//! Cookies that a response sets (RFC 6265).
+//!
+//! A login needs only the name, the value and the lifetime.
 
 use crate::login::parse::date::{date, http_date};
 use bootseal_core::Secret;
@@ -17,7 +19,8 @@ pub(crate) struct Cookie {
 }
 
 impl Cookie {
-    /// Whether the vendor deletes the cookie: it has no value, a Max-Age of zero or less, or an Expires that has passed.
+    /// Whether the vendor deletes the cookie: it has no value, a Max-Age of zero or less, or an
+    /// Expires that has passed.
     fn is_deleted(&self, now: f64) -> bool {
         let expired = match (self.max_age, self.expires) {
             // Max-Age has precedence (RFC 6265 §5.3).
@@ -29,8 +32,9 @@ impl Cookie {
     }
 }
 
-/// The cookies that `headers` leave set, each name once: its last line counts. Lines that are not cookies are skipped.
-/// `unix_time` is our own time, in seconds since 1970, for a response without a `Date`.
+/// The cookies that `headers` leave set, each name once: its last line counts. Lines that are not
+/// cookies are skipped. `unix_time` is our own time, in seconds since 1970, for a response without
+/// a `Date`.
 pub(crate) fn set_by(headers: &HeaderMap, unix_time: f64) -> Result<Vec<Cookie>, MemoryError> {
     let now = date(headers).unwrap_or(unix_time);
     let mut cookies: Vec<Cookie> = Vec::new();
@@ -78,7 +82,8 @@ pub(crate) fn can_carry(value: &[u8]) -> bool {
     value.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
 }
 
-/// For a fuzzer: the names and values of the cookies that are left set, and whether each is sent back.
+/// For a fuzzer: the names and values of the cookies that are left set, and whether each is sent
+/// back.
 #[cfg(fuzzing)]
 pub fn fuzzed(headers: &HeaderMap, unix_time: f64) -> Vec<(String, Secret, bool)> {
     let cookies = set_by(headers, unix_time).unwrap_or_default();

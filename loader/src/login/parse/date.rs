@@ -8,7 +8,8 @@ pub(crate) fn http_date(text: &str) -> Option<f64> {
     read.map(|since| since.as_secs() as f64).or_else(|| mail_date(text))
 }
 
-/// Vendors also send the date of a mail (RFC 5322): with an offset in place of `GMT`, or from before 1970 to expire a cookie.
+/// Vendors also send the date of a mail (RFC 5322): with an offset in place of `GMT`, or from
+/// before 1970 to expire a cookie.
 fn mail_date(text: &str) -> Option<f64> {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new();
     parser.parse_timestamp(text).ok().map(|time| time.as_second() as f64)

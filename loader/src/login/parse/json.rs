@@ -1,4 +1,6 @@
-//! JSON pointer (RFC 6901) over the bytes of a document, without a tree and without copies of the rest.
+//! JSON pointer (RFC 6901) over the bytes of a document.
+//!
+//! It makes no tree and no copies of the rest of the document.
 
 use bootseal_core::Secret;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -59,7 +61,8 @@ fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// The document is not JSON, nests deeper than 128, or has the requested key twice. The error holds nothing of the document.
+/// The document is not JSON, nests deeper than 128, or has the requested key twice. The error holds
+/// nothing of the document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
@@ -173,8 +176,9 @@ impl<'de> Visitor<'de> for Follow<'_> {
     }
 }
 
-/// The places in `document`, by name only, to say what is there instead of the requested one. A name that is too long or too
-/// odd for a field is left out, with everything in it: it may be a value.
+/// The places in `document`, by name only, to say what is there instead of the requested one. A
+/// name that is too long or too odd for a field is left out, with everything in it: it may be a
+/// value.
 pub(crate) fn places(document: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(document);

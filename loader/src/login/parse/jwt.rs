@@ -1,7 +1,7 @@
 //! Expiry of a JWT: `exp` and `iat` are read, and only say when to log in again.
 //!
-//! Nothing is trusted and no signature is checked: we are not the audience, and the vendor checks it at each call (RFC 7519,
-//! RFC 7515).
+//! Nothing is trusted and no signature is checked: we are not the audience, and the vendor checks
+//! it at each call (RFC 7519, RFC 7515).
 
 use crate::login::parse::json::{Found, find};
 use base64::Engine;
@@ -36,12 +36,14 @@ fn number(payload: &[u8], pointer: &str) -> Option<f64> {
     }
 }
 
-/// The decoded payload of a signed JWT, on a guarded page: together with the other parts it is the token.
+/// The decoded payload of a signed JWT, on a guarded page: together with the other parts it is the
+/// token.
 pub(crate) fn payload(token: &[u8]) -> Option<SecretBuf> {
     if token.len() > MAX_JWT {
         return None;
     }
-    // Bounded, so that a text of dots costs nothing (CVE-2025-27144). A signed JWT has three parts, an encrypted one five.
+    // Bounded, so that a text of dots costs nothing (CVE-2025-27144). A signed JWT has three parts,
+    // an encrypted one five.
     let mut parts = token.splitn(4, |byte| *byte == b'.');
     let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
     let mut page = SecretBuf::zeroed(payload.len() / 4 * 3 + 3).ok()?;

@@ -27,7 +27,7 @@ fn response(status: u16, fields: &[(&'static str, &str)], body: &str) -> LoginRe
     LoginResponse { status, headers: fields.collect(), body: Secret::copy_of(body.as_bytes()).unwrap() }
 }
 
-/// Token, seconds of its life, and what told them.
+/// The token, the seconds of its lifetime, and their source.
 fn token(login: &str, fields: &[(&'static str, &str)], body: &str) -> (String, f64, ExpiryFrom) {
     match interpreted(&profile(&format!("{JSON}\n{login}")), Ok(response(200, fields, body)), NOW) {
         Outcome::Token(Fresh { secret, lifetime, status: 200, .. }) => {
@@ -48,13 +48,13 @@ fn the_token_is_where_the_profile_says() {
         assert_eq!(token(place, &[("x-subject-token", "in a header")], both).0, expected);
     }
     assert_eq!(token("token = { json = \"\" }", &[], "\"the body is it\"").0, "the body is it");
-    // Then the body need not be JSON, nor be there.
+    // With a header, the body need not be JSON, nor be there.
     assert_eq!(token("token = { header = \"X-Subject-Token\" }", &[("x-subject-token", "x")], "").0, "x");
 }
 
 #[test]
-fn where_no_token_is_it_is_told_what_there_is() {
-    let told = |login: &str, fields: &[(&'static str, &str)], body: &str| match interpreted(
+fn if_there_is_no_token_the_error_lists_what_there_is() {
+    let text_of = |login: &str, fields: &[(&'static str, &str)], body: &str| match interpreted(
         &profile(&format!("{JSON}\n{login}")),
         Ok(response(200, fields, body)),
         NOW,
@@ -62,18 +62,18 @@ fn where_no_token_is_it_is_told_what_there_is() {
         Outcome::Failed(Failure { text, .. }) => text,
         other => panic!("{other:?}"),
     };
-    let text = told("", &[], r#"{"access":"S3cret","refresh":{"token":"S3cret"}}"#);
+    let text = text_of("", &[], r#"{"access":"S3cret","refresh":{"token":"S3cret"}}"#);
     assert!(text.ends_with("; there is `/access`, `/refresh/token`"), "{text}");
-    assert!(told("", &[], "{}").ends_with("; there is no field at all"));
+    assert!(text_of("", &[], "{}").ends_with("; there is no field at all"));
     let html = [("content-type", "text/html; charset=utf-8")];
-    assert!(told("", &html, "<p>S3cret").ends_with("but its body is not JSON (text/html)"));
-    assert!(told("", &[("content-type", "S3cret of a sort")], "<p>").ends_with("but its body is not JSON"));
-    let text = told("token = { cookie = \"sid\" }", &[("set-cookie", "JSESSIONID=S3cret; Path=/")], "");
+    assert!(text_of("", &html, "<p>S3cret").ends_with("but its body is not JSON (text/html)"));
+    assert!(text_of("", &[("content-type", "S3cret of a sort")], "<p>").ends_with("but its body is not JSON"));
+    let text = text_of("token = { cookie = \"sid\" }", &[("set-cookie", "JSESSIONID=S3cret; Path=/")], "");
     assert!(text.ends_with("; there is `JSESSIONID`"), "{text}");
 }
 
 #[test]
-fn the_life_is_where_the_profile_says() {
+fn the_lifetime_is_where_the_profile_says() {
     let default = (300.0, ExpiryFrom::Default);
     let json = |seconds| (seconds, ExpiryFrom::Json);
     for (expiry, members, expected) in [
@@ -110,7 +110,7 @@ fn the_life_is_where_the_profile_says() {
 }
 
 #[test]
-fn a_jwt_tells_its_own_life_and_a_date_the_vendors_time() {
+fn a_jwt_has_its_own_lifetime_and_a_date_the_vendors_time() {
     let jwt = |payload: &str| format!("x.{}.x", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload));
     let lifetime = |payload: &str, fields: &[(&'static str, &str)]| {
         let (_, seconds, from) =
@@ -130,7 +130,7 @@ fn a_jwt_tells_its_own_life_and_a_date_the_vendors_time() {
 }
 
 #[test]
-fn each_answer_has_its_class() {
+fn each_response_has_its_class() {
     let down = Class::Down { unsent: false };
     for (login, status, fields, body, expected) in [
         ("", 401, &[][..], "", Class::Refused),
@@ -168,7 +168,7 @@ fn each_answer_has_its_class() {
 }
 
 #[test]
-fn each_way_to_get_no_answer_has_its_class() {
+fn each_missing_response_has_its_class() {
     for (error, expected) in [
         (TransportError::Connect("x".into()), Class::Down { unsent: true }),
         (TransportError::Timeout, Class::Down { unsent: false }),

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-/// Answers each login with the token `t1`, `t2`, … and a refresh token, and keeps what it was sent; it can be held.
+/// Answers each login with the token `t1`, `t2`, … and a refresh token, and keeps what it was sent;
+/// it can be held.
 #[derive(Clone, Default)]
 struct Vendor(Arc<(Mutex<Seen>, Condvar)>, Clock);
 
@@ -106,7 +107,7 @@ fn a_token_stays_only_with_its_user_its_login_and_its_calls() {
         go(&source, account);
         assert_eq!(text(&source.token_blocking().unwrap()) == "t1", stays, "{what}");
         if !stays {
-            // Ended as whose it was; its refresh token goes nowhere.
+            // It is logged out with its old account; its refresh token is sent nowhere.
             let sent = vendor.wait_for(3);
             assert!(sent.iter().any(|sent| sent == r#"https://a.example/logout {"t":"t1","user":"bob"}"#), "{sent:?}");
             assert!(sent.iter().all(|sent| !sent.contains("r1")), "{what} {sent:?}");
@@ -115,7 +116,7 @@ fn a_token_stays_only_with_its_user_its_login_and_its_calls() {
 }
 
 #[test]
-fn a_new_password_opens_the_gate_and_anything_else_does_not() {
+fn a_new_password_ends_the_back_off_and_an_unchanged_file_does_not() {
     let (source, vendor, _) = acme();
     vendor.change(|seen| seen.refuse = true);
     for _ in 0..3 {
@@ -130,7 +131,7 @@ fn a_new_password_opens_the_gate_and_anything_else_does_not() {
 
 #[test]
 fn a_token_is_logged_out_with_the_account_that_it_was_made_with() {
-    // It stays, for only the way to log out changed; what ends it is what was said when it came.
+    // It stays, for only the way to log out changed. It is logged out as the profile said when it came.
     let (source, vendor, _) = acme();
     source.token_blocking().unwrap();
     go(&source, account(&[LOGIN, MORE].concat().replace("a.example/logout", "a.example/end"), &[]));
@@ -139,7 +140,7 @@ fn a_token_is_logged_out_with_the_account_that_it_was_made_with() {
 }
 
 #[test]
-fn a_profile_that_is_gone_ends_its_token_and_one_that_comes_back_logs_in() {
+fn a_removed_profile_ends_its_token_and_one_that_comes_back_logs_in() {
     let (source, vendor, _) = acme();
     source.token_blocking().unwrap();
     source.retire().unwrap()();
@@ -151,7 +152,7 @@ fn a_profile_that_is_gone_ends_its_token_and_one_that_comes_back_logs_in() {
 }
 
 #[test]
-fn a_login_that_the_file_overtakes_is_made_again_and_its_session_ended() {
+fn a_login_during_which_the_file_changes_is_made_again_and_its_session_ended() {
     for gone in [false, true] {
         let (source, vendor, _) = acme();
         vendor.change(|seen| seen.held = true);
@@ -173,7 +174,7 @@ fn a_login_that_the_file_overtakes_is_made_again_and_its_session_ended() {
 }
 
 #[test]
-fn who_logs_out_during_a_login_ends_its_token_too() {
+fn a_logout_during_a_login_ends_its_token_too() {
     let (source, vendor, _) = acme();
     vendor.change(|seen| seen.held = true);
     let ours = source.clone();
@@ -188,7 +189,7 @@ fn who_logs_out_during_a_login_ends_its_token_too() {
 }
 
 #[test]
-fn a_late_answer_of_a_rejected_token_brings_nothing_back() {
+fn a_late_response_with_a_rejected_token_brings_nothing_back() {
     let (source, vendor, clock) = acme();
     let token = source.token_blocking().unwrap();
     let sent = crate::login::clock::Moment::now(&clock);
@@ -202,7 +203,7 @@ fn a_late_answer_of_a_rejected_token_brings_nothing_back() {
     source.renewed(&token, late(), lifetime, sent);
     assert_ne!(text(&source.token_blocking().unwrap()), "late");
     assert_eq!(vendor.wait_for(2).len(), 2);
-    // A token that is good counts from when the call was sent, not from when its answer came.
+    // The age of a renewed token counts from when the call was sent, not from its response.
     let token = source.token_blocking().unwrap();
     let sent = crate::login::clock::Moment::now(&clock);
     clock.advance(Duration::from_secs(300));

@@ -1,14 +1,15 @@
-//! Model of the token source: three callers, a login and a rejection, in every order in which their threads can run.
+//! Model of the token source: callers, a login and a rejection, in every order of their threads.
+//!
 //! `scripts/test` checks it:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg bootseal_model" cargo test --target-dir target/model -p bootseal --lib model_
 //! ```
 //!
-//! At each lock, cell and thread, the checker (shuttle) decides which thread runs next: at random, and by PCT (Burckhardt
-//! and others, "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010), which finds a bug that needs
-//! few switches with a known probability. It reports a caller that is never woken as a deadlock. It takes memory as
-//! sequentially consistent.
+//! At each lock, cell and thread, the checker (shuttle) decides which thread runs next: at random,
+//! and by PCT (Burckhardt and others, "A Randomized Scheduler with Probabilistic Guarantees of
+//! Finding Bugs", 2010), which finds a bug that needs few switches with a known probability. It
+//! reports a caller that is never woken as a deadlock. It takes memory as sequentially consistent.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
@@ -106,7 +107,8 @@ impl Drop for Away {
     }
 }
 
-/// A clock that stands still unless it is moved; a login without a response has reached its hard stop at once.
+/// A clock that stands still unless it is moved; a login without a response has reached its hard
+/// stop at once.
 struct Still {
     ends: Ends,
     rejects: Rejects,

@@ -46,7 +46,8 @@ fn use_counts_from_when_its_call_was_sent() {
     assert_eq!(source.counts().logins, 2);
 }
 
-/// A vendor whose clock is three seconds behind, and that gives every login of a minute the same JWT, which ends with it.
+/// A vendor whose clock is three seconds behind, and that gives every login of a minute the same
+/// JWT, which ends with it.
 struct Minutes(crate::testing::Clock);
 
 impl Minutes {

@@ -64,8 +64,8 @@ impl Backoff {
         *self = Backoff::default();
     }
 
-    /// Restores the back-off that an earlier process saved. The wait is capped at [`LAST_PROBE`], in case the clock was
-    /// changed in between.
+    /// Restores the back-off that an earlier process saved. The wait is capped at [`LAST_PROBE`],
+    /// in case the clock was changed in between.
     pub(crate) fn restored(saved: SavedBackoff, now: Duration) -> Backoff {
         let SavedBackoff { refused, wait, in_a_row, hints } = saved;
         Backoff {
@@ -98,13 +98,14 @@ impl Backoff {
         })
     }
 
-    /// A token came that had already expired. That is no failure, but it must not make a login for each call either.
+    /// A token came that had already expired. That is no failure, but it must not make a login for
+    /// each call either.
     pub(crate) fn token_born_expired(&mut self, now: Duration) {
         (self.until, self.born_expired) = (Some(now + 5 * SECOND), true);
     }
 
-    /// A token that had worked was rejected: it was good when it came, whatever its stated expiry, so a new login may be
-    /// made at once.
+    /// A token that had worked was rejected: it was good when it came, whatever its stated expiry,
+    /// so a new login may be made at once.
     pub(crate) fn working_token_rejected(&mut self) {
         if std::mem::take(&mut self.born_expired) {
             self.until = None;

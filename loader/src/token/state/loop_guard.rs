@@ -1,9 +1,12 @@
-//! Loop guard: stops the loop in which every new token is rejected and every rejection asks for a new token.
+//! Loop guard: holds logins back while every new token is rejected.
 //!
-//! Two loops are told apart. In the first, fresh tokens never work: the account lacks a permission, or the audience is
-//! wrong. A token that worked and was revoked later is not that loop, even if a vendor revokes one every three seconds. In
-//! the second, two hosts end each other's session at a vendor that allows one session per account: there every token works
-//! once, so only the rate of the revocations shows the loop.
+//! Without it, every rejection would ask for a new token, and every new token would be rejected.
+//!
+//! Two loops are told apart. In the first, fresh tokens never work: the account lacks a permission,
+//! or the audience is wrong. A token that worked and was revoked later is not that loop, even if a
+//! vendor revokes one every three seconds. In the second, two hosts end each other's session at a
+//! vendor that allows one session per account: there every token works once, so only the rate of
+//! the revocations shows the loop.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,12 +14,13 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 /// A token that is rejected before this age, without one accepted call, was never good.
 pub(crate) const YOUNG: Duration = Duration::from_secs(10);
-/// More revocations of working tokens than this within [`WINDOW`] come from another host's logins, not from a vendor's
-/// housekeeping.
+/// More revocations of working tokens than this within [`WINDOW`] come from another host's logins,
+/// not from a vendor's housekeeping.
 const MOST_REVOCATIONS: usize = 60;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Counts rejections and holds logins back while they form a loop. Instants are times on the monotonic clock.
+/// Counts rejections and holds logins back while they form a loop. Instants are times on the
+/// monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct LoopGuard {
     /// Rejections in a row of tokens with which no call was accepted.
@@ -25,10 +29,11 @@ pub(crate) struct LoopGuard {
     revocations: VecDeque<Duration>,
     holds_until: Option<Duration>,
     holds: u32,
-    /// A call was accepted with the present token since the guard holds: a rejection in that time is about the call, not
-    /// the token.
+    /// A call was accepted with the present token since the guard holds: a rejection in that time
+    /// is about the call, not the token.
     accepted_since: bool,
-    /// Whether the guard held when it was last looked at: what the lock-free path asks before it takes the lock.
+    /// Whether the guard held when it was last looked at: what the lock-free path asks before it
+    /// takes the lock.
     may_hold: bool,
 }
 
@@ -42,8 +47,9 @@ pub(crate) enum LoopKind {
 }
 
 impl LoopGuard {
-    /// Whether a rejection may ask for a login now; if not, the caller gets the rejecting response. A token that `worked`,
-    /// and with which no call was accepted since the guard holds, has died in the meantime: that is a revocation, not a loop.
+    /// Whether a rejection may ask for a login now; if not, the caller gets the rejecting response.
+    /// A token that `worked`, and with which no call was accepted since the guard holds, has died
+    /// in the meantime: that is a revocation, not a loop.
     pub(crate) fn allows_login(&self, worked: bool, now: Duration) -> bool {
         !self.holds(now) || worked && !self.accepted_since
     }
@@ -79,7 +85,8 @@ impl LoopGuard {
         found.filter(|_| self.hold(now))
     }
 
-    /// A replayed call was rejected, with the token that was fetched for it. Returns whether the guard begins to hold.
+    /// A replayed call was rejected, with the token that was fetched for it. Returns whether the
+    /// guard begins to hold.
     pub(crate) fn replay_rejected(&mut self, now: Duration) -> bool {
         self.hold(now)
     }
@@ -127,7 +134,8 @@ mod tests {
     fn two_hosts_that_end_each_others_session_are_slowed_down() {
         let mut guard = LoopGuard::default();
         let mut logins: Vec<u32> = Vec::new();
-        // Each token is answered once and found dead by the next call, half a second later, for an hour.
+        // Each token is accepted once and rejected at the next call, half a second later, for an
+        // hour.
         for call in 0..7200 {
             let now = call * SECOND / 2;
             if guard.allows_login(true, now) {

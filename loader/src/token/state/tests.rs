@@ -1,4 +1,6 @@
-//! The table of transitions in docs/token-source.md, row by row. It needs no runtime, clock or thread.
+//! The table of transitions in docs/token-source.md, row by row.
+//!
+//! The test needs no runtime, clock or thread.
 
 use super::*;
 use crate::login::outcome::Class;
@@ -177,7 +179,8 @@ fn outdated(scene: &mut Scene) -> String {
     "the login is made again with the new profile; what it brought is logged out".into()
 }
 
-/// The rows: how the state before came about, the event in the words of the table, and the event itself.
+/// The rows: how the state before came about, the event in the words of the table, and the event
+/// itself.
 fn rows() -> Vec<(Scene, &'static str, Event)> {
     vec![
         (empty(), "request", request),
