@@ -30,7 +30,7 @@ pub(crate) struct LoginRun {
 }
 
 /// What one run of a login came to.
-enum Landed {
+enum RunResult {
     /// It used an old version of the profile, and has to be made again.
     Outdated,
     /// The callers have the result. The token that was replaced, if any.
@@ -66,9 +66,9 @@ impl LoginRun {
                     outcome.unwrap_or_else(late)
                 }),
             };
-            match self.land(&made_with, outcome) {
-                Landed::Outdated => {}
-                Landed::Done(old) => {
+            match self.conclude(&made_with, outcome) {
+                RunResult::Outdated => {}
+                RunResult::Done(old) => {
                     replaced = old;
                     break;
                 }
@@ -83,7 +83,7 @@ impl LoginRun {
     }
 
     /// Publishes the outcome, unless the file changed while the login ran.
-    fn land(&self, made_with: &MadeWith, outcome: Outcome) -> Landed {
+    fn conclude(&self, made_with: &MadeWith, outcome: Outcome) -> RunResult {
         let core = &self.core;
         let table = &made_with.account.profile.table;
         let took = core.clock.monotonic().saturating_sub(made_with.sent.monotonic);
@@ -93,7 +93,7 @@ impl LoginRun {
             if let Outcome::Token(fresh) = outcome {
                 self.end_unwanted(core.entry(&made_with.account, fresh, made_with.sent));
             }
-            return Landed::Outdated;
+            return RunResult::Outdated;
         }
         match outcome {
             Outcome::Failed(failure) => {
@@ -103,13 +103,19 @@ impl LoginRun {
                 metrics::login(table, class, took);
                 core.report(&failure);
                 self.finish(Err(failure.error));
-                Landed::Done(None)
+                RunResult::Done(None)
             }
-            Outcome::Token(fresh) => self.land_token(locked, made_with, fresh, took),
+            Outcome::Token(fresh) => self.conclude_token(locked, made_with, fresh, took),
         }
     }
 
-    fn land_token(&self, mut locked: StateGuard<'_>, made_with: &MadeWith, fresh: Fresh, took: Duration) -> Landed {
+    fn conclude_token(
+        &self,
+        mut locked: StateGuard<'_>,
+        made_with: &MadeWith,
+        fresh: Fresh,
+        took: Duration,
+    ) -> RunResult {
         let core = &self.core;
         let table = &made_with.account.profile.table;
         let (lifetime, clock_skew) = (fresh.lifetime, fresh.clock_skew);
@@ -125,7 +131,7 @@ impl LoginRun {
                 metrics::login(table, "ok", took);
                 self.finish(Err(core.profile_removed()));
                 self.end_unwanted(entry);
-                return Landed::Done(None);
+                return RunResult::Done(None);
             }
             Publish::New { id, recovered } => (Some(id), recovered),
             Publish::KeepPresent { recovered } => (None, recovered),
@@ -144,7 +150,7 @@ impl LoginRun {
         if let Some(entry) = unwanted.filter(|entry| !entry.secret.same_as(&kept.0.secret)) {
             self.end_unwanted(entry);
         }
-        Landed::Done(replaced)
+        RunResult::Done(replaced)
     }
 
     fn finish(&self, result: Result<Token>) {
