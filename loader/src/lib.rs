@@ -41,6 +41,9 @@ mod token;
 #[cfg(feature = "client")]
 mod login;
 
+#[cfg(feature = "client")]
+mod sync;
+
 mod error;
 
 // Secrets.
@@ -72,15 +75,15 @@ pub use {
     login::clock::{Clock, SystemClock},
     login::expiry::ExpiryFrom,
     login::http_transport::HttpTransport,
-    login::{LoginRequest, LoginResponse, Transport, TransportError},
-    token::Token,
+    login::transport::{LoginRequest, LoginResponse, Transport, TransportError},
     token::source::{Counts, TokenSource},
     token::status::{LastLogin, Status},
+    token::token::Token,
 };
 
 #[cfg(all(fuzzing, feature = "client"))]
 #[doc(hidden)]
-pub use login::cookie::fuzzed as fuzzed_cookies;
+pub use login::parse::cookie::fuzzed as fuzzed_cookies;
 
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../README.md")]

@@ -4,11 +4,12 @@
 use crate::call::outgoing::Outgoing;
 use crate::error::{Error, Result};
 use crate::login::clock::Moment;
-use crate::login::cookie;
 use crate::login::expiry::Lifetime;
-use crate::login::{LoginResponse, evidence};
-use crate::token::Token;
+use crate::login::parse::cookie;
+use crate::login::response::evidence;
+use crate::login::transport::LoginResponse;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use bootseal_core::{Kind, Profile, Replay, ResponsePlace, Secret, When};
 use bootseal_memory::SecretBuf;
 use http::header::WWW_AUTHENTICATE;

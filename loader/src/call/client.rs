@@ -5,8 +5,8 @@ use crate::call::connections::Connections;
 use crate::call::outgoing::Call;
 use crate::call::redirect::stays_on_redirects;
 use crate::error::{Error, Result};
-use crate::token::Token;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use reqwest::{Request, Response};
 use std::sync::Arc;
 

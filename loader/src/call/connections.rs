@@ -3,8 +3,8 @@
 use crate::call::authenticated;
 use crate::call::redirect::RedirectingClient;
 use crate::error::{Error, Result};
-use crate::login::basic_of;
-use crate::login::procedure::Account;
+use crate::login::account::Account;
+use crate::login::request::basic_of;
 use crate::token::source::TokenSource;
 use bootseal_core::{Kind, Secret};
 use bootseal_memory::SecretBuf;

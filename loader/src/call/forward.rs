@@ -7,7 +7,7 @@ use crate::call::outgoing::Outgoing;
 use crate::call::redirect::RedirectingClient;
 use crate::call::response_body::ResponseBody;
 use crate::error::{Error, Result};
-use crate::token::Token;
+use crate::token::token::Token;
 use bootseal_core::{Kind, When};
 use bootseal_wire::{PacedBody, UploadPace};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! The end of the first JSON value in a body, found byte by byte, so that a stream is never read further than its first value.
 
-use crate::login::holds;
+use crate::login::extract::matches;
 use bootseal_core::When;
 use bytes::BytesMut;
 
@@ -46,7 +46,7 @@ impl JsonProbe {
                 _ => {}
             }
             if self.depth == 0 && !self.in_string {
-                return Some(holds(&self.when, &self.read[..self.at]));
+                return Some(matches(&self.when, &self.read[..self.at]));
             }
         }
         None

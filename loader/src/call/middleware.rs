@@ -3,8 +3,8 @@
 use crate::call::authenticated::{self, Sender};
 use crate::call::redirect::stays_on_redirects;
 use crate::error::Error;
-use crate::token::Token;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};

@@ -3,8 +3,8 @@
 use crate::call::authenticated::Sender;
 use crate::call::outgoing::{Call, Outgoing};
 use crate::error::{Error, Result};
-use crate::token::Token;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use bootseal_core::Kind;
 use bootseal_wire::SecretClient;
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::load::loader::Loader;
 #[cfg(feature = "client")]
-use crate::token::login_history::Attempts;
+use crate::token::login_history::LoginHistory;
 #[cfg(feature = "client")]
 use crate::token::source::TokenSource;
 #[cfg(feature = "client")]
@@ -46,7 +46,7 @@ struct Inner {
 }
 
 #[cfg(feature = "client")]
-type OfSource = (Profile, BTreeMap<String, Secret>, Option<Attempts>);
+type OfSource = (Profile, BTreeMap<String, Secret>, Option<LoginHistory>);
 type Listener = Arc<dyn Fn(&[String]) + Send + Sync>;
 
 /// What one generation of the file says.
@@ -117,11 +117,11 @@ impl Snapshot {
         loader: Option<&Loader>,
         profile: &Profile,
         values: &BTreeMap<String, Secret>,
-    ) -> Result<Option<Attempts>> {
+    ) -> Result<Option<LoginHistory>> {
         let Some((folder, _)) = loader.and_then(Loader::state_folder) else { return Ok(None) };
         let named = values.iter().map(|(name, value)| (name.as_str(), value));
         let credentials = self.credentials.digest(profile.canonical(), named)?;
-        Ok(Some(Attempts::new(&folder, self.file.vault_id(), &profile.table.to_string(), credentials)))
+        Ok(Some(LoginHistory::new(&folder, self.file.vault_id(), &profile.table.to_string(), credentials)))
     }
 
     /// A value that a login names: sealed as a rule, but a user's name may be readable.
@@ -476,7 +476,7 @@ impl Secrets {
         &self,
         profile: &str,
         clock: Arc<dyn crate::login::clock::Clock>,
-        transport: Arc<dyn crate::login::Transport>,
+        transport: Arc<dyn crate::login::transport::Transport>,
     ) -> Result<TokenSource> {
         let table: PropertyPath = profile.parse()?;
         loop {

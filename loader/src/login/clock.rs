@@ -1,12 +1,15 @@
-//! What time is it? Time comes in as an argument, so that the rules of a token's life are tested without waiting.
+//! Clock: time and jitter as a trait.
+//!
+//! Tests bring a clock that stands still, so that no rule about time is tested by waiting.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// Time, and the chance by which many processes do not act in step.
+/// Time, and the jitter that keeps many processes from acting at the same moment.
 ///
-/// The default is [`SystemClock`]; tests bring their own, which stands still until it is told to move.
+/// The default is [`SystemClock`]; tests bring their own, which stands still until the test moves
+/// it.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -22,52 +25,24 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// Time since some fixed instant, which goes on while the machine is suspended.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// let before = SystemClock.monotonic();
-    /// assert!(SystemClock.monotonic() >= before);
-    /// ```
+    /// The time since some fixed instant. It goes on while the machine is suspended.
     fn monotonic(&self) -> Duration;
 
-    /// Time since 1970-01-01 UTC; someone may set it.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// assert!(SystemClock.unix_time().as_secs() > 1_700_000_000);
-    /// ```
+    /// The time since 1970-01-01 UTC. An administrator may change it.
     fn unix_time(&self) -> Duration;
 
-    /// A number that is cheap to read, and another one each time some milliseconds have passed, the machine was suspended or the wall clock
-    /// was set: while it is the same, [`Clock::monotonic`] and [`Clock::unix_time`] need not be asked again. `None`, as by default: ask them.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// let tick = SystemClock.tick(); // on Linux the kernel's coarse clock, read without a system call
-    /// # let _ = tick;
-    /// ```
+    /// A number that is cheap to read, and changes every few milliseconds, when the machine was
+    /// suspended, and when the wall clock was set. While it stays the same, nobody needs to read
+    /// [`Clock::monotonic`] and [`Clock::unix_time`] again. With `None`, the default, they are read
+    /// each time.
     fn tick(&self) -> Option<u64> {
         None
     }
 
-    /// Ends after `time`. Polled on the thread of a login only, inside its runtime.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-    /// SystemClock.sleep(std::time::Duration::from_millis(1)).await;
-    /// # });
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Ends after `time`. It is polled only on the thread of a login, inside its runtime.
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// A number from 0 to 1, drawn at random.
-    ///
-    /// ```
-    /// use bootseal::{Clock, SystemClock};
-    /// assert!((0.0..=1.0).contains(&SystemClock.jitter()));
-    /// ```
+    /// A random number from 0 to 1.
     fn jitter(&self) -> f64;
 }
 
@@ -83,8 +58,8 @@ impl Moment {
         Moment { monotonic: clock.monotonic(), unix_time: clock.unix_time() }
     }
 
-    /// How long ago it was. By the greater of the two: covers a suspended machine, a stopped virtual one, and a wall clock that was set
-    /// either way.
+    /// The time since then, by the clock that shows more: this covers a suspended machine, a
+    /// stopped virtual one, and a wall clock that was set forward or back.
     pub(crate) fn age(self, clock: &dyn Clock) -> Duration {
         clock.monotonic().saturating_sub(self.monotonic).max(clock.unix_time().saturating_sub(self.unix_time))
     }
@@ -113,7 +88,8 @@ impl Clock for SystemClock {
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn monotonic(&self) -> Duration {
-        // May stand still while the machine is suspended; the wall clock, which the age of a token looks at too, does not.
+        // It may stand still while the machine is suspended; the age of a token also looks at the
+        // wall clock, which does not.
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed()
     }
@@ -124,7 +100,7 @@ impl Clock for SystemClock {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn tick(&self) -> Option<u64> {
-        // The wall clock's, which a suspended machine does not hold still.
+        // The tick of the wall clock, which goes on while the machine is suspended.
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         u64::try_from(time.tv_sec).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec).ok()?)
     }
@@ -135,7 +111,7 @@ impl Clock for SystemClock {
 
     fn jitter(&self) -> f64 {
         let mut bytes = [0; 4];
-        // Chance only spreads load here; without it everything still works.
+        // The jitter only spreads load; without it everything still works.
         let _ = getrandom::fill(&mut bytes);
         f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
     }

@@ -1,15 +1,17 @@
-//! How long does a token live, and when is the next one fetched? Pure rules: what the answer says and what time it is go in.
+//! Expiry: how long a token lives, and when the next one is fetched.
+//!
+//! The rules are pure: the response and the time are arguments.
 
-use crate::login::jwt::Claims;
+use crate::login::parse::jwt::Claims;
 use bootseal_core::{Expiry, Profile, Unit};
 use std::time::Duration;
 
-/// A token that came with no life left is kept so long, while nobody logs in anew.
+/// A token that had expired before it came is kept this long, so that not every call makes a login.
 const BORN_EXPIRED: Duration = Duration::from_secs(5);
-/// A difference between the vendor's clock and ours up to this is the network's.
+/// The network may cause a difference of this many seconds between the vendor's clock and ours.
 const CLOCK_TOLERANCE: f64 = 5.0;
 
-/// What told how long a token lives.
+/// The source of a token's lifetime.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -25,26 +27,22 @@ const CLOCK_TOLERANCE: f64 = 5.0;
 pub enum ExpiryFrom {
     /// The JWT's `exp`.
     Jwt,
-    /// A field of the answer's JSON.
+    /// A field of the response's JSON.
     Json,
-    /// A header of the answer.
+    /// A header of the response.
     Header,
-    /// A cookie's own Max-Age or Expires.
+    /// The cookie's own Max-Age or Expires.
     Cookie,
-    /// The profile: always the same.
+    /// The profile, with a fixed lifetime.
     Fixed,
-    /// Nothing did, so the profile's `default_life`.
+    /// The profile's `default_life`, as nothing else gives a lifetime.
     Default,
-    /// Nothing needs to: it lives until a call is rejected.
+    /// None: the token lives until a call is rejected.
     OnReject,
 }
 
 impl ExpiryFrom {
     /// The word that `bootseal login` prints.
-    ///
-    /// ```
-    /// assert_eq!(bootseal::ExpiryFrom::OnReject.as_str(), "on-reject");
-    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             ExpiryFrom::Jwt => "jwt",
@@ -58,17 +56,17 @@ impl ExpiryFrom {
     }
 }
 
-/// What an answer says that matters for a token's life.
+/// Everything in a response that says something about a token's lifetime.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) jwt: Option<Claims>,
-    /// The profile's expiry field, where it is there.
+    /// The profile's expiry field, if the response has it.
     pub(crate) field: Option<FieldValue>,
-    /// `expires_in` of the answer, for profiles that do not say.
+    /// `expires_in` of the response, for profiles without `expiry`.
     pub(crate) expires_in: Option<f64>,
-    /// The answer's `Date`, seconds since 1970.
+    /// The response's `Date`, in seconds since 1970.
     pub(crate) server_date: Option<f64>,
-    /// Our wall clock when the answer came.
+    /// Our wall clock when the response came.
     pub(crate) unix_time: f64,
 }
 
@@ -80,7 +78,7 @@ pub(crate) struct FieldValue {
 }
 
 impl FieldValue {
-    /// How far it is from `now`, both in seconds.
+    /// The seconds from `now` until then; `now` is in seconds since 1970.
     pub(crate) fn seconds_from(&self, now: f64) -> f64 {
         match self.unit {
             Unit::Seconds => self.number,
@@ -92,18 +90,19 @@ impl FieldValue {
     }
 }
 
-/// How long a token lives, counted from the moment at which its login was sent.
+/// The lifetime of a token, counted from when its login was sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Lifetime {
     pub(crate) lifetime: Duration,
     pub(crate) from: ExpiryFrom,
-    /// The vendor, or a clock, says that it had run out before it came.
+    /// By the vendor's word or a clock, it had expired before it came.
     pub(crate) born_expired: bool,
 }
 
 impl Lifetime {
     pub(crate) fn of(profile: &Profile, evidence: &Evidence) -> Lifetime {
-        // A host whose clock is wrong by an hour must neither log in at each call nor send dead tokens.
+        // A host with a clock that is an hour wrong must neither log in for each call nor send dead
+        // tokens.
         let server_now = evidence
             .server_date
             .filter(|date| (date - evidence.unix_time).abs() > CLOCK_TOLERANCE)
@@ -127,13 +126,15 @@ impl Lifetime {
         if seconds <= 0.0 {
             return Lifetime { lifetime: BORN_EXPIRED, from, born_expired: true };
         }
-        // Never longer than `max_age`, whatever the answer claims; and never so short that nothing could be divided.
+        // At most `max_age`, whatever the response claims; at least a millisecond, so that a
+        // division is possible.
         let lifetime = Duration::from_secs_f64(seconds.clamp(0.001, profile.max_age.as_secs_f64()));
         Lifetime { lifetime, from, born_expired: false }
     }
 }
 
-/// When, counted from the sending of its login, a token is refreshed behind a call, and when it is used no more.
+/// The ages at which a token is refreshed behind a call, and at which it is no longer used. They
+/// count from when its login was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     pub(crate) refresh_at: Duration,
@@ -141,14 +142,16 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// For a token that came at `age`: it is kept for a moment whatever it says of its life, so that no call makes a login each. What is
-    /// dead the vendor rejects, and then there is another login.
+    /// The deadlines of a token that came at `age`. It is kept for a moment whatever its lifetime,
+    /// so that not every call makes a login. If it is dead, the vendor rejects it, and then there
+    /// is another login.
     pub(crate) fn kept(self, lifetime: &Lifetime, age: Duration) -> Deadlines {
         let least = age + if lifetime.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
         Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }
     }
 
-    /// `jitter`, from 0 to 1, spreads the refreshes of many processes.
+    /// The deadlines by profile and lifetime. `jitter`, from 0 to 1, spreads the refreshes of many
+    /// processes.
     pub(crate) fn of(profile: &Profile, lifetime: &Lifetime, jitter: f64) -> Deadlines {
         if lifetime.born_expired {
             return Deadlines { refresh_at: lifetime.lifetime, hard_at: lifetime.lifetime };
@@ -160,26 +163,6 @@ impl Deadlines {
         let refresh_at = if ahead { total.mul_f64(0.75 + 0.10 * jitter.clamp(0.0, 1.0)).min(hard_at) } else { hard_at };
         Deadlines { refresh_at, hard_at }
     }
-}
-
-/// Seconds since 1970 of an HTTP date (RFC 9110 §5.6.7, the form that is sent today).
-pub(crate) fn http_date(text: &str) -> Option<f64> {
-    let parser = jiff::fmt::rfc2822::DateTimeParser::new();
-    parser.parse_timestamp(text).ok().map(|time| time.as_second() as f64)
-}
-
-/// What time it is for who sent these.
-pub(crate) fn date(headers: &http::HeaderMap) -> Option<f64> {
-    headers.get(http::header::DATE)?.to_str().ok().and_then(http_date)
-}
-
-/// Seconds since 1970 of an RFC 3339 date and time, with its fraction.
-pub(crate) fn iso8601(text: &str) -> Option<f64> {
-    let text = text.trim();
-    if text.starts_with("9999-12-31T") {
-        return Some(253_402_300_799.0); // "never", as .NET writes it; beyond jiff's last day
-    }
-    text.parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond() as f64 / 1e6)
 }
 
 #[cfg(test)]
@@ -211,7 +194,7 @@ mod tests {
         }
     }
 
-    /// What the answer says is the life, in seconds; nothing where the token was dead when it came.
+    /// The lifetime by the response, in seconds; `None` if the token had expired before it came.
     fn seconds(profile: &Profile, evidence: &Evidence) -> Option<f64> {
         let lifetime = Lifetime::of(profile, evidence);
         assert!(!lifetime.born_expired || lifetime.lifetime == BORN_EXPIRED);
@@ -273,7 +256,7 @@ mod tests {
             let epoch = self::profile("expiry = { json = \"/exp\", unit = \"epoch\" }");
             assert_eq!(seconds(&epoch, &Evidence { server_date: Some(date), ..field(Unit::Epoch, exp) }), expected);
         }
-        // A life is a life, whatever the clocks show.
+        // A lifetime in seconds does not depend on the clocks.
         let evidence =
             Evidence { server_date: Some(NOW + HOUR), expires_in: Some(600.0), unix_time: NOW, ..Evidence::default() };
         assert_eq!(seconds(&profile, &evidence), Some(600.0));
@@ -320,7 +303,7 @@ mod tests {
             ("expiry = { json = \"/x\" }", (200.0, ExpiryFrom::Json), (300.0, ExpiryFrom::Default)),
             ("expiry = { fixed = \"15m\" }", (900.0, ExpiryFrom::Fixed), (900.0, ExpiryFrom::Fixed)),
             ("expiry = \"on-reject\"", (DAY, ExpiryFrom::OnReject), (DAY, ExpiryFrom::OnReject)),
-            // Never longer than `max_age`, whatever it is that says so.
+            // Never longer than `max_age`, whatever the source.
             ("max_age = \"1m\"", (60.0, ExpiryFrom::Jwt), (60.0, ExpiryFrom::Default)),
             ("max_age = \"1m\"\nexpiry = { fixed = \"15m\" }", (60.0, ExpiryFrom::Fixed), (60.0, ExpiryFrom::Fixed)),
             ("max_age = \"1m\"\nexpiry = \"on-reject\"", (60.0, ExpiryFrom::OnReject), (60.0, ExpiryFrom::OnReject)),
@@ -388,54 +371,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn http_dates_are_read_and_what_is_none_is_not() {
-        assert_eq!(http_date("Thu, 01 Jan 2026 00:00:00 GMT"), Some(NOW));
-        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777.0));
-        for none in [
-            "",
-            "soon",
-            "1767225600",
-            "2026-01-01T00:00:00Z",
-            "Thu, 32 Jan 2026 00:00:00 GMT",
-            "Fri, 01 Jan 2026 00:00:00 GMT",
-        ] {
-            assert_eq!(http_date(none), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn iso_dates_are_read_with_any_offset_and_fraction() {
-        for (text, expected) in [
-            ("2026-01-01T00:00:00Z", NOW),
-            ("2026-01-01T00:00:00z", NOW),
-            (" 2026-01-01T00:00:00Z\n", NOW),
-            ("2026-01-01 00:00:00Z", NOW),
-            ("2026-01-01T02:00:00+02:00", NOW),
-            ("2026-01-01T02:00:00+0200", NOW),
-            ("2025-12-31T18:30:00-05:30", NOW),
-            ("2026-01-01T00:00:00.25Z", NOW + 0.25),
-            ("2026-01-01T00:00:00,25Z", NOW + 0.25),
-            ("2026-01-01T00:00:00.250000000Z", NOW + 0.25),
-            ("2026-01-01T01:00:00.2500000+01:00", NOW + 0.25), // as .NET writes it
-            ("1969-12-31T23:59:59Z", -1.0),
-        ] {
-            assert_eq!(iso8601(text), Some(expected), "{text}");
-        }
-        // Without an offset it could be anyone's midnight.
-        for none in ["", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "tomorrow", "1767225600"] {
-            assert_eq!(iso8601(none), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn the_last_day_that_a_vendor_can_write_is_far_away_and_not_unknown() {
-        // .NET's DateTime.MaxValue, which is how "never" is written.
-        for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59+00:00"] {
-            assert!(iso8601(text).is_some_and(|seconds| seconds > NOW), "{text}");
-        }
-    }
-
     proptest! {
         #[test]
         fn no_number_makes_it_panic_and_no_token_outlives_its_bounds(
@@ -451,11 +386,6 @@ mod tests {
                 prop_assert!(Duration::ZERO < refresh_at && refresh_at <= hard_at && hard_at <= lifetime.lifetime);
                 Ok(())
             })?;
-        }
-
-        #[test]
-        fn no_text_makes_a_date_panic(text in any::<String>()) {
-            let _ = (http_date(&text), iso8601(&text));
         }
     }
 }

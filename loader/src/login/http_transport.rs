@@ -1,7 +1,7 @@
 //! Logins over HTTP: each uses a client of its own, which is dropped with its buffers when the login is over.
 
 use crate::error::Error;
-use crate::login::{LoginRequest, LoginResponse, Transport, TransportError};
+use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
 use bootseal_core::Kind;
 use bootseal_memory::SecretBuf;
 use bootseal_wire::{ConnectOptions, Endpoint, Options, SecretClient};

@@ -1,75 +1,48 @@
-//! How does one come to a token? The refresh token where there is one, else a call ahead and the password, else the next password.
+//! Procedure of a login: which requests are sent, in which order.
+//!
+//! First the refresh token if there is one; else the request before the login and the password; else
+//! the next password.
 
 use crate::error::Error;
+use crate::login::account::{Account, CredentialSlot, Values};
 use crate::login::clock::Clock;
-use crate::login::cookie;
+use crate::login::extract::captured;
+use crate::login::outcome::{Class, Failure, Fresh, Outcome, RefusalHints, failed};
+use crate::login::parse::cookie::{self, Cookie};
+use crate::login::request::call_headers;
+use crate::login::response::{check_status, interpret};
 use crate::login::totp;
-use crate::login::{
-    Class, Failure, Fresh, LoginRequest, LoginResponse, Outcome, Transport, TransportError, Values, arrived, captured,
-    failed, header_text, understand,
-};
-use crate::token::Entry;
-use crate::token::backoff::Doubt;
-use crate::token::login_history::Attempts;
-use crate::token::sync::{AtomicU64, Mutex, Ordering};
-use bootseal_core::{Call, Kind, Profile, Secret};
-use http::HeaderName;
-use serde::{Deserialize, Serialize};
-use std::sync::PoisonError;
+use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
+use crate::sync::{AtomicU64, Ordering};
+use bootseal_core::{Body, Call};
 use std::time::Duration;
 
-/// At most so long a logout takes: what a login is given beyond its own timeout, where one goes ahead of it.
-const LOGOUT: Duration = Duration::from_secs(5);
-
-/// A profile, and the values of its table that it uses. A reload puts another one in its place.
-pub(crate) struct Account {
-    pub(crate) profile: Profile,
-    /// With those that stand in for others (`next`), where they are set.
-    pub(crate) values: Values,
-    turn: Mutex<CredentialSlot>,
+/// What a login writes down while it runs, so that a restart does not send it again.
+pub(crate) trait LoginJournal: Sync {
+    /// The one-time code of this period is about to be sent.
+    fn code_used(&self, period: u64);
+    /// One of two passwords was refused; the next one to send is that of `slot`.
+    fn slot_changed(&self, slot: CredentialSlot);
 }
 
-/// Where `next` gives a second password: with which one the next login begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CredentialSlot {
-    /// With that of `next`: it worked the last time, or the other one was refused.
-    pub(crate) next_first: bool,
-    /// The other one was refused since the last token: it is not sent again before this one was.
-    pub(crate) other_refused: bool,
-}
-
-impl Account {
-    pub(crate) fn new(profile: Profile, values: Values, turn: CredentialSlot) -> Account {
-        Account { profile, values, turn: Mutex::new(turn) }
-    }
-
-    pub(crate) fn turn(&self) -> CredentialSlot {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_turn(&self, turn: CredentialSlot) {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
-    }
-}
-
-/// One login, and everything that it needs. What it must not forget, whatever becomes of it, it writes down on the way.
+/// One login, and everything that it needs.
 pub(crate) struct Login<'a> {
     pub(crate) account: &'a Account,
     pub(crate) transport: &'a dyn Transport,
     pub(crate) clock: &'a dyn Clock,
-    /// Counts what is sent with the credentials.
+    /// Counts requests with the credentials.
     pub(crate) logins: &'a AtomicU64,
-    /// Counts what is sent with a refresh token.
+    /// Counts requests with a refresh token.
     pub(crate) refreshes: &'a AtomicU64,
-    /// What came with the token before, for the refresh.
+    /// The values captured with the previous token, for the refresh.
     pub(crate) kept: Option<Values>,
-    /// What failed logins before it say of the credentials.
-    pub(crate) doubt: Doubt,
-    /// The period of the last one-time code that was sent; 0: none.
+    /// What the failed logins before it suggest about the credentials.
+    pub(crate) hints: RefusalHints,
+    /// The period of the last one-time code that was sent; 0 if none was.
     pub(crate) last_code: &'a AtomicU64,
-    /// Where that outlives the process.
-    pub(crate) attempts: Option<&'a Attempts>,
-    /// When the whole of it must be over, by the time since boot.
+    /// Where it writes down what must outlive the process.
+    pub(crate) journal: Option<&'a dyn LoginJournal>,
+    /// When the whole login must be over, on the monotonic clock.
     pub(crate) until: Duration,
 }
 
@@ -79,49 +52,38 @@ impl Login<'_> {
         if let Some(outcome) = self.refresh().await {
             return outcome;
         }
-        let Some(spare) = self.spare_values() else { return self.with_password(account.values.clone()).await };
+        let Some(spare) = account.spare_values() else { return self.with_password(account.values.clone()).await };
         loop {
-            let CredentialSlot { next_first, other_refused } = account.turn();
+            let CredentialSlot { next_first, other_refused } = account.slot();
             let values = if next_first { &spare } else { &account.values };
             let outcome = self.with_password(values.clone()).await;
             match &outcome {
                 Outcome::Token(_) => {
                     if next_first && other_refused {
-                        tracing::warn!(target: "bootseal", profile = %account.profile.table, "next_in_use: the value of `next` is the one that works; make it the first");
+                        tracing::warn!(target: "bootseal", profile = %account.profile.table, "next_in_use: the value of `next` is the one that works; make it the first one");
                     }
-                    account.set_turn(CredentialSlot { next_first, other_refused: false });
+                    account.set_slot(CredentialSlot { next_first, other_refused: false });
                     return outcome;
                 }
-                // The other one's turn, in this login or, where it comes to nothing, in the next.
-                Outcome::Failed(failure) if self.doubt.refuses(failure.class) => {
-                    account.set_turn(CredentialSlot { next_first: !next_first, other_refused: !other_refused });
+                // The other password is next: in this login, or in the next one if this one gets no
+                // further.
+                Outcome::Failed(failure) if self.hints.refuses(failure.class) => {
+                    account.set_slot(CredentialSlot { next_first: !next_first, other_refused: !other_refused });
                     if other_refused {
                         return outcome;
                     }
-                    if let Some(attempts) = self.attempts {
-                        attempts.turn(account.turn());
+                    if let Some(journal) = self.journal {
+                        journal.slot_changed(account.slot());
                     }
-                    tracing::warn!(target: "bootseal", profile = %account.profile.table, "these credentials were refused: trying the others of `next`");
+                    tracing::warn!(target: "bootseal", profile = %account.profile.table, "these credentials were refused: trying those of `next`");
                 }
                 Outcome::Failed(_) => return outcome,
             }
         }
     }
 
-    /// The values with those of `next` in their places; `None` where none is set.
-    fn spare_values(&self) -> Option<Values> {
-        let mut values = self.account.values.clone();
-        let mut any = false;
-        for (name, spare) in &self.account.profile.next {
-            if let Some(spare) = self.account.values.get(spare) {
-                values.insert(name.clone(), spare.clone());
-                any = true;
-            }
-        }
-        any.then_some(values)
-    }
-
-    /// What the refresh token comes to; `None` where there is none, or where the vendor does not take it: then the password is next.
+    /// The outcome of the refresh token. `None` if there is none or the vendor does not take it:
+    /// the password is next.
     async fn refresh(&mut self) -> Option<Outcome> {
         let profile = &self.account.profile;
         let (call, kept) = (profile.refresh.as_ref()?, self.kept.take()?);
@@ -129,16 +91,16 @@ impl Login<'_> {
         values.extend(kept.clone());
         let request = LoginRequest::build(profile, call, &values).ok()?;
         let response = self.send(request, Some(self.refreshes)).await;
-        match understand(profile, call, response, self.clock.unix_time()) {
+        match interpret(profile, call, response, self.clock.unix_time()) {
             Outcome::Token(mut fresh) => {
-                // A vendor that does not say a value anew means the one that it gave.
+                // If the vendor leaves a value out, the previous one stays valid.
                 let mut all = kept;
                 all.append(&mut fresh.captured);
                 Some(self.complete(fresh, all))
             }
             Outcome::Failed(failure) => match failure.class {
                 Class::Refused | Class::PerhapsRefused | Class::Protocol | Class::NoToken | Class::Redirect => {
-                    tracing::info!(target: "bootseal", profile = %profile.table, "the refresh token is not taken: {}; the password is next", failure.text);
+                    tracing::info!(target: "bootseal", profile = %profile.table, "the vendor does not take the refresh token: {}; the password is next", failure.text);
                     None
                 }
                 _ => {
@@ -149,18 +111,19 @@ impl Login<'_> {
         }
     }
 
-    /// Puts the one-time code among the values. Asked for when all else is there: a code that is drawn is used up.
-    fn draw_code(&self, values: &mut Values) -> Result<(), Outcome> {
+    /// Adds the one-time code to the values. It comes last of all, for a code that was made counts
+    /// as used.
+    fn add_code(&self, values: &mut Values) -> Result<(), Outcome> {
         let Some(totp) = &self.account.profile.totp else { return Ok(()) };
         let unix_time = self.clock.unix_time();
         let step = totp::step(totp, unix_time);
         let last = self.last_code.load(Ordering::Relaxed);
-        // A little ahead, and the clock was set back by as much. Far ahead, it was wrong when that code was sent, and no code that
-        // comes now is that one.
+        // A last code that is a little ahead means that the clock was set back by as much. If it is
+        // far ahead, the clock was wrong when that code was sent, and no code of now is the same.
         if last != 0 && (step..=step + 2).contains(&last) {
             return Err(Outcome::Failed(Failure {
                 class: Class::Throttled,
-                text: "is not asked now: the one-time code of this moment was used already".into(),
+                text: "is not asked now: the present one-time code was used already".into(),
                 status: None,
                 retry_after: Some(totp::until(totp, last + 1, unix_time)),
             }));
@@ -169,54 +132,30 @@ impl Login<'_> {
             Some(Ok(code)) => code,
             Some(Err(error)) => return Err(cannot(&error)),
             None => {
-                let text = "cannot be asked: the seed of the one-time code is not there";
+                let text = "cannot be asked: the seed of the one-time code is missing";
                 return Err(failed(Class::Protocol, None, text));
             }
         };
         values.insert("totp".into(), code);
         self.last_code.store(step, Ordering::Relaxed);
-        if let Some(attempts) = self.attempts {
-            attempts.code(step);
+        if let Some(journal) = self.journal {
+            journal.code_used(step);
         }
         Ok(())
     }
 
+    /// Logs in with these values, after the request before the login if the profile has one.
     async fn with_password(&mut self, mut values: Values) -> Outcome {
         let profile = &self.account.profile;
-        let mut kept = Values::new();
-        let mut cookies = Vec::new();
-        if let Some(before) = &profile.before {
-            let request = match LoginRequest::build(profile, before, &values) {
-                Ok(request) => request,
-                Err(error) => return cannot(&error),
-            };
-            let response = self.send(request, None).await;
-            let response = match arrived(profile, before, response, self.clock.unix_time()) {
-                Ok(response) => response,
-                Err(mut failure) => {
-                    // Nothing was said of the credentials: they were not sent yet.
-                    if matches!(failure.class, Class::Refused | Class::PerhapsRefused) && !carries(before) {
-                        failure.class = Class::Protocol;
-                    }
-                    failure.text = format!("(asked before the login) {}", failure.text);
-                    return Outcome::Failed(failure);
-                }
-            };
-            let unix_time = self.clock.unix_time();
-            match (captured(before, &response, unix_time), cookie::set_by(&response.headers, unix_time.as_secs_f64())) {
-                (Ok(found), Ok(set)) => (kept, cookies) = (found, set),
-                (Err(why), _) => {
-                    return failed(
-                        Class::Protocol,
-                        Some(response.status),
-                        format!("answered before the login, but {why}"),
-                    );
-                }
-                (_, Err(error)) => return cannot(&error.into()),
-            }
-            values.extend(kept.clone());
-        }
-        if let Err(outcome) = self.draw_code(&mut values) {
+        let (mut kept, cookies) = match &profile.before {
+            None => Default::default(),
+            Some(before) => match self.send_before(before, &values).await {
+                Ok(found) => found,
+                Err(outcome) => return outcome,
+            },
+        };
+        values.extend(kept.clone());
+        if let Err(outcome) = self.add_code(&mut values) {
             return outcome;
         }
         let request = LoginRequest::build(profile, &profile.login, &values)
@@ -226,7 +165,7 @@ impl Login<'_> {
             Err(error) => return cannot(&error),
         };
         let response = self.send(request, Some(self.logins)).await;
-        match understand(profile, &profile.login, response, self.clock.unix_time()) {
+        match interpret(profile, &profile.login, response, self.clock.unix_time()) {
             Outcome::Token(mut fresh) => {
                 kept.append(&mut fresh.captured);
                 self.complete(fresh, kept)
@@ -235,9 +174,33 @@ impl Login<'_> {
         }
     }
 
-    /// The token with all that was kept, where every header that a call carries can be filled.
+    /// Sends the request before the login. Returns what it captured, and the cookies that the login
+    /// sends back.
+    async fn send_before(&self, before: &Call, values: &Values) -> Result<(Values, Vec<Cookie>), Outcome> {
+        let profile = &self.account.profile;
+        let request = LoginRequest::build(profile, before, values).map_err(|error| cannot(&error))?;
+        let response = self.send(request, None).await;
+        let response = check_status(profile, before, response, self.clock.unix_time()).map_err(|mut failure| {
+            // This says nothing about the credentials: they were not sent yet.
+            if matches!(failure.class, Class::Refused | Class::PerhapsRefused) && !carries_values(before) {
+                failure.class = Class::Protocol;
+            }
+            failure.text = format!("(asked before the login) {}", failure.text);
+            Outcome::Failed(failure)
+        })?;
+        let unix_time = self.clock.unix_time();
+        let kept = captured(before, &response, unix_time).map_err(|why| {
+            let text = format!("answered before the login, but {why}");
+            failed(Class::Protocol, Some(response.status), text)
+        })?;
+        let cookies = cookie::set_by(&response.headers, unix_time.as_secs_f64());
+        Ok((kept, cookies.map_err(|error| cannot(&error.into()))?))
+    }
+
+    /// The token with everything that was captured, if every header of a call can be filled with
+    /// it.
     fn complete(&self, mut fresh: Fresh, kept: Values) -> Outcome {
-        match headers(self.account, &fresh.secret, &kept) {
+        match call_headers(self.account, &fresh.secret, &kept) {
             Ok(headers) => {
                 (fresh.captured, fresh.headers) = (kept, headers);
                 Outcome::Token(fresh)
@@ -249,7 +212,8 @@ impl Login<'_> {
         }
     }
 
-    /// Sends it, with what is left of the time for the whole login, and counts it, where it is sent at all.
+    /// Sends a request with what is left of the time for the whole login, and counts it if it is
+    /// sent at all.
     async fn send(
         &self,
         mut request: LoginRequest,
@@ -261,7 +225,7 @@ impl Login<'_> {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         match self.transport.send(request.clone()).await {
-            // Not one byte was sent, so this is no second login.
+            // Not one byte was sent, so this does not count as a second login.
             Err(TransportError::Connect(_)) => {
                 request.timeout = left().ok_or(TransportError::Timeout)?;
                 self.transport.send(request).await
@@ -271,45 +235,8 @@ impl Login<'_> {
     }
 }
 
-/// The headers of a call, filled with the token, what came with it, and what of the table they name.
-pub(crate) fn headers(
-    account: &Account,
-    token: &Secret,
-    captured: &Values,
-) -> Result<Vec<(HeaderName, Secret)>, Error> {
-    let profile = &account.profile;
-    let mut values = account.values.clone();
-    values.extend(captured.clone());
-    values.insert("token".into(), token.clone());
-    let filled = profile.inject.iter().map(|(name, template)| {
-        let text = header_text(profile, name, template, &values)?;
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| {
-            Error::new(Kind::Malformed, format!("`{}`: a header cannot be called `{name}`", profile.table))
-        })?;
-        Ok((name, text))
-    });
-    filled.collect()
-}
-
-/// The request that ends a token, with the token on it unless it says otherwise itself.
-pub(crate) fn logout(call: &Call, entry: &Entry) -> Result<LoginRequest, Error> {
-    let profile = &entry.account.profile;
-    let mut values = entry.account.values.clone();
-    values.extend(entry.captured.clone());
-    values.insert("token".into(), entry.secret.clone());
-    let mut request = LoginRequest::build(profile, call, &values)?;
-    for (name, text) in &entry.headers {
-        if !request.headers.iter().any(|(other, _)| other == name) {
-            request.headers.push((name.clone(), text.clone()));
-        }
-    }
-    request.timeout = profile.login_timeout.min(LOGOUT);
-    Ok(request)
-}
-
-/// Whether it carries anything of the table.
-fn carries(call: &Call) -> bool {
-    use bootseal_core::Body;
+/// Whether the request carries a value of the table.
+fn carries_values(call: &Call) -> bool {
     call.basic.is_some()
         || !matches!(call.body, Body::Empty)
         || call.headers.iter().any(|(_, template)| template.names().next().is_some())

@@ -1,4 +1,4 @@
-//! What is the one-time code now? RFC 6238 over RFC 4226.
+//! One-time codes by time: TOTP (RFC 6238) over HOTP (RFC 4226).
 
 use crate::error::Error;
 use bootseal_core::{Kind, Secret, Totp, TotpHash};
@@ -6,12 +6,12 @@ use bootseal_memory::SecretBuf;
 use hmac::{Hmac, KeyInit, Mac};
 use std::time::Duration;
 
-/// The number of the period that `unix_time` lies in. No two codes are made for one.
+/// The number of the period that contains `unix_time`. No two codes are sent in one period.
 pub(crate) fn step(totp: &Totp, unix_time: Duration) -> u64 {
     unix_time.as_secs() / totp.period.as_secs().max(1)
 }
 
-/// How long until period `step` begins.
+/// The time until period `step` begins.
 pub(crate) fn until(totp: &Totp, step: u64, unix_time: Duration) -> Duration {
     Duration::from_secs(step.saturating_mul(totp.period.as_secs())).saturating_sub(unix_time)
 }
@@ -45,7 +45,7 @@ fn truncated<M: Mac + KeyInit>(key: &[u8], step: u64) -> Option<u32> {
     Some(u32::from_be_bytes(four) & 0x7FFF_FFFF)
 }
 
-/// Small letters, blanks, hyphens and padding, as people copy it, do not matter.
+/// Decodes base32. Lower case, blanks, hyphens and padding, as people copy them, are accepted.
 fn decode(text: &[u8]) -> Result<SecretBuf, Error> {
     let wrong = || {
         Error::new(Kind::Malformed, "the seed of the one-time code is not base32").with_help(
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_as_people_copy_it_and_one_that_is_none() {
+    fn a_seed_is_read_as_people_copy_it_and_a_wrong_one_is_an_error() {
         let totp = Totp { seed: "seed".into(), digits: 6, period: Duration::from_secs(30), hash: TotpHash::Sha1 };
         let code_of = |seed: &str| code(&totp, &Secret::copy_of(seed.as_bytes()).unwrap(), 1);
         let text = |code: Result<Secret, Error>| code.unwrap().expose_str(str::to_owned).unwrap();

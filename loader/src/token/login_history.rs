@@ -1,33 +1,41 @@
-//! What of an account's logins outlives the process? What a failed one forbids, one that was begun and never ended, and the last one-time
-//! code; so that a crash loop is no login for each start.
+//! Login history: what a restart must know of an account's earlier logins.
 //!
-//! A small file for each account, in the state folder. Nothing in it is secret: CREDENTIALS are the eight bytes of
+//! Without it, a crash loop would make a login for each start.
+//!
+//! It is a small file for each account, in the state folder: the back-off of a failed login, a
+//! login that was begun and never ended, the password that is next, and the last one-time code.
+//! Nothing in it is secret: `credentials` are the eight bytes of
 //! [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
 
-use crate::login::procedure::CredentialSlot;
-use crate::token::backoff::{Doubt, Gate, SavedBackoff};
-use bootseal_core::VaultId;
+use crate::login::account::CredentialSlot;
+use crate::login::outcome::RefusalHints;
+use crate::login::procedure::LoginJournal;
+use crate::token::state::backoff::{Backoff, SavedBackoff};
+use bootseal_core::{Kind, PrivateFile, VaultId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// More than this is no such file.
-const MOST: u64 = 1 << 16;
-/// How long the second start in a row waits whose login was cut off; doubled for each further one.
+/// A larger file is not a login history.
+const MOST_BYTES: usize = 1 << 16;
+/// The wait after the second process in a row that ended in the middle of a login; doubled for each
+/// further one.
 const CUT_OFF: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// So long a login waits for the folder. One that is slow, or held by another process, costs the memory of this login, not the login.
+/// A login waits this long for the folder. If the folder is slow or another process holds its lock,
+/// this login is made but not recorded.
 const PATIENCE: Duration = Duration::from_secs(1);
-const LOCK_TRIES: u32 = 25;
+/// All accounts of the folder share its lock, each for some milliseconds. The tries end before
+/// [`PATIENCE`] does.
+const LOCK_TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// One account's file.
+/// The history of one account.
 #[derive(Clone, Debug)]
-pub(crate) struct Attempts {
+pub(crate) struct LoginHistory {
     path: PathBuf,
     account: String,
     credentials: String,
@@ -36,15 +44,15 @@ pub(crate) struct Attempts {
 /// Times are Unix seconds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Record {
-    /// For whoever looks into the folder.
+    /// For a person who looks into the folder.
     #[serde(default)]
     account: String,
     credentials: String,
     failed: Option<Failed>,
     unfinished: Option<Unfinished>,
-    /// With which password the next login begins.
-    #[serde(default)]
-    turn: CredentialSlot,
+    /// Which password the next login begins with.
+    #[serde(default, rename = "turn")]
+    slot: CredentialSlot,
     /// The period of the last one-time code that was sent.
     last_code: Option<u64>,
 }
@@ -55,7 +63,7 @@ struct Failed {
     until: u64,
     in_a_row: u32,
     #[serde(flatten)]
-    doubt: Doubt,
+    hints: RefusalHints,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,68 +72,68 @@ struct Unfinished {
     in_a_row: u32,
 }
 
-/// What an earlier process left behind.
+/// What earlier processes left behind.
 #[derive(Debug, Default)]
 pub(crate) struct SavedLoginState {
-    pub(crate) gate: Gate,
-    /// The process before ended in the middle of a login, and the one before it too.
+    pub(crate) backoff: Backoff,
+    /// The last two processes or more ended in the middle of a login.
     pub(crate) cut_off: bool,
-    pub(crate) turn: CredentialSlot,
+    pub(crate) slot: CredentialSlot,
     pub(crate) last_code: Option<u64>,
 }
 
-/// A login that is under way. As long as it is there, who starts beside it knows that nothing was cut off.
+/// A login that is under way. While it exists, a process that starts beside it knows that no login
+/// was cut off.
 #[derive(Debug)]
-pub(crate) struct UnderWay(#[allow(dead_code, reason = "its lock is what it is for")] Option<File>);
+pub(crate) struct UnderWay(#[allow(dead_code, reason = "it holds a lock")] Option<File>);
 
-impl Attempts {
-    pub(crate) fn new(folder: &Path, vault: VaultId, table: &str, credentials: [u8; 8]) -> Attempts {
+impl LoginHistory {
+    pub(crate) fn new(folder: &Path, vault: VaultId, table: &str, credentials: [u8; 8]) -> LoginHistory {
         let account = format!("{vault}:{table}");
         let name = hexadecimal(&Sha256::digest(&account)[..8]);
-        Attempts {
+        LoginHistory {
             path: folder.join("logins").join(format!("{name}.toml")),
             account,
             credentials: hexadecimal(&credentials),
         }
     }
 
-    /// What cannot be read forbids nothing.
-    pub(crate) fn left(&self, monotonic: Duration, unix_time: Duration) -> SavedLoginState {
-        self.patiently(move |attempts| attempts.look(monotonic, unix_time)).unwrap_or_default()
+    /// What earlier processes left behind. A file that cannot be read holds nothing back.
+    pub(crate) fn load(&self, monotonic: Duration, unix_time: Duration) -> SavedLoginState {
+        self.patiently(move |history| history.look(monotonic, unix_time)).unwrap_or_default()
     }
 
     fn look(&self, monotonic: Duration, unix_time: Duration) -> SavedLoginState {
-        let file = File::open(&self.path);
-        let record = file.and_then(|mut file| self.read(&mut file)).unwrap_or_default();
-        let (turn, last_code) = (record.turn, record.last_code);
-        let gate = match record.failed {
-            Some(Failed { refused, until, in_a_row, doubt }) => {
+        let record = self.parse(PrivateFile::read(&self.path, MOST_BYTES).ok().flatten());
+        let (slot, last_code) = (record.slot, record.last_code);
+        let backoff = match record.failed {
+            Some(Failed { refused, until, in_a_row, hints }) => {
                 let wait = Duration::from_secs(until).saturating_sub(unix_time);
-                Gate::restored(SavedBackoff { refused, wait, in_a_row, doubt }, monotonic)
+                Backoff::restored(SavedBackoff { refused, wait, in_a_row, hints }, monotonic)
             }
-            None => Gate::default(),
+            None => Backoff::default(),
         };
-        // One may be chance: a stop that came at a bad moment.
+        // One may be chance: the process was stopped at a bad moment.
         let cut_off = record.unfinished.filter(|unfinished| unfinished.in_a_row > 1 && !self.is_under_way());
         match cut_off {
-            Some(Unfinished { since, in_a_row }) if gate.wait(monotonic).is_none() => {
+            Some(Unfinished { since, in_a_row }) if backoff.remaining(monotonic).is_none() => {
                 let wait = CUT_OFF.saturating_mul(1 << (in_a_row - 2).min(8)).min(LONGEST);
                 let wait = (Duration::from_secs(since) + wait).saturating_sub(unix_time).min(wait);
-                let kept = SavedBackoff { refused: false, wait, in_a_row, doubt: gate.doubt() };
-                SavedLoginState { gate: Gate::restored(kept, monotonic), cut_off: true, turn, last_code }
+                let saved = SavedBackoff { refused: false, wait, in_a_row, hints: backoff.hints() };
+                SavedLoginState { backoff: Backoff::restored(saved, monotonic), cut_off: true, slot, last_code }
             }
-            _ => SavedLoginState { gate, cut_off: false, turn, last_code },
+            _ => SavedLoginState { backoff, cut_off: false, slot, last_code },
         }
     }
 
-    /// To be said before a login is sent.
+    /// Records that a login is about to be sent.
     pub(crate) fn begin(&self, unix_time: Duration) -> UnderWay {
-        self.patiently(move |attempts| attempts.mark(unix_time)).unwrap_or(UnderWay(None))
+        self.patiently(move |history| history.mark(unix_time)).unwrap_or(UnderWay(None))
     }
 
     fn mark(&self, unix_time: Duration) -> UnderWay {
         let beside = self.is_under_way();
-        let alive = self.open(&self.alive()).ok();
+        let alive = self.open_alive().ok();
         #[cfg(unix)]
         let alive =
             alive.filter(|file| rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok());
@@ -137,41 +145,32 @@ impl Attempts {
         UnderWay(alive)
     }
 
-    /// To be said before a one-time code is sent.
-    pub(crate) fn code(&self, step: u64) {
-        self.patiently(move |attempts| attempts.change(|record| record.last_code = Some(step)));
-    }
-
-    /// To be said when one of two passwords was refused, before the other one is sent.
-    pub(crate) fn turn(&self, turn: CredentialSlot) {
-        self.patiently(move |attempts| attempts.change(|record| record.turn = turn));
-    }
-
-    /// Keeps how a login ended. `None`: it worked, or someone opened the gate.
-    pub(crate) fn ended(&self, kept: Option<SavedBackoff>, turn: CredentialSlot, unix_time: Duration) {
-        self.patiently(move |attempts| {
-            attempts.change(|record| {
-                (record.unfinished, record.turn) = (None, turn);
-                record.failed = kept.map(|kept| Failed {
-                    refused: kept.refused,
-                    until: (unix_time + kept.wait).as_secs() + 1,
-                    in_a_row: kept.in_a_row,
-                    doubt: kept.doubt,
+    /// Records how a login ended. Without a back-off, it worked or an operator reset the back-off.
+    pub(crate) fn login_ended(&self, backoff: Option<SavedBackoff>, slot: CredentialSlot, unix_time: Duration) {
+        self.patiently(move |history| {
+            history.change(|record| {
+                (record.unfinished, record.slot) = (None, slot);
+                record.failed = backoff.map(|backoff| Failed {
+                    refused: backoff.refused,
+                    until: (unix_time + backoff.wait).as_secs() + 1,
+                    in_a_row: backoff.in_a_row,
+                    hints: backoff.hints,
                 });
             });
         });
     }
 
-    /// On a thread of its own, for which nobody waits longer than [`PATIENCE`]: a folder may lie on a network.
-    fn patiently<T: Send + 'static>(&self, work: impl FnOnce(&Attempts) -> T + Send + 'static) -> Option<T> {
+    /// Runs `work` on a thread of its own, and waits for it no longer than [`PATIENCE`]: the folder
+    /// may be on a network.
+    fn patiently<T: Send + 'static>(&self, work: impl FnOnce(&LoginHistory) -> T + Send + 'static) -> Option<T> {
         let (done, result) = std::sync::mpsc::sync_channel(1);
-        let attempts = self.clone();
-        // Who waits may have gone.
-        let work = move || drop(done.send(work(&attempts)));
+        let history = self.clone();
+        // The receiver may have given up.
+        let work = move || drop(done.send(work(&history)));
         std::thread::Builder::new().name("bootseal-state".into()).spawn(work).ok()?;
         let result = result.recv_timeout(PATIENCE).ok();
         if result.is_none() {
-            tracing::warn!(target: "bootseal", file = %self.path.display(), "the state folder does not answer; how logins went is not remembered beyond this process");
+            tracing::warn!(target: "bootseal", file = %self.path.display(), "the state folder does not answer; the login history is not saved");
         }
         result
     }
@@ -180,7 +179,8 @@ impl Attempts {
         self.path.with_extension("under-way")
     }
 
-    /// Whether a process that lives is in the middle of a login. A lock goes with its process, in another container too.
+    /// Whether a running process is in the middle of a login. A lock ends with its process, in
+    /// another container too.
     #[cfg(unix)]
     fn is_under_way(&self) -> bool {
         let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
@@ -188,70 +188,82 @@ impl Attempts {
         File::open(self.alive()).is_ok_and(|file| lock(&file) == Err(rustix::io::Errno::WOULDBLOCK))
     }
 
-    /// Not told apart from one that was cut off, so none is taken for cut off.
+    /// Without locks, a running login looks like one that was cut off, so none counts as cut off.
     #[cfg(not(unix))]
     fn is_under_way(&self) -> bool {
         true
     }
 
-    fn read(&self, file: &mut File) -> std::io::Result<Record> {
-        let mut text = String::new();
-        file.take(MOST).read_to_string(&mut text)?;
-        let mut record: Record = toml::from_str(&text).unwrap_or_default();
-        if record.credentials != self.credentials {
-            // Of other credentials only the codes count: who has a new password may have the same seed.
-            record = Record { last_code: record.last_code, ..Record::default() };
+    /// The record in a file's bytes. What cannot be parsed is as if it were not there.
+    fn parse(&self, bytes: Option<Vec<u8>>) -> Record {
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let record: Record = toml::from_str(&text).unwrap_or_default();
+        if record.credentials == self.credentials {
+            return record;
         }
-        Ok(record)
+        // For other credentials only the code counts: a new password may go with the same seed.
+        Record { last_code: record.last_code, ..Record::default() }
     }
 
     fn change(&self, change: impl FnOnce(&mut Record)) {
         if let Err(error) = self.try_change(change) {
-            tracing::warn!(target: "bootseal", file = %self.path.display(), %error, "how logins went is not remembered beyond this process");
+            tracing::warn!(target: "bootseal", file = %self.path.display(), %error, "the login history is not saved");
         }
     }
 
-    /// In place and under a lock: other processes may write it too.
-    fn try_change(&self, change: impl FnOnce(&mut Record)) -> std::io::Result<()> {
-        let mut file = self.open(&self.path)?;
-        lock(&file)?;
-        let mut record = self.read(&mut file).unwrap_or_default();
+    /// Changes the record under the folder's lock, for other processes may write it too. A rename
+    /// replaces the file: a crash leaves the old record or the new one, so the lock-out guard never
+    /// forgets.
+    fn try_change(&self, change: impl FnOnce(&mut Record)) -> bootseal_core::Result<()> {
+        let file = self.lock()?;
+        let mut record = self.parse(file.read_locked(MOST_BYTES).ok().flatten());
         record.account.clone_from(&self.account);
         record.credentials.clone_from(&self.credentials);
         change(&mut record);
-        let text = toml::to_string(&record).map_err(std::io::Error::other)?;
-        file.rewind()?;
-        file.write_all(text.as_bytes())?;
-        file.set_len(text.len() as u64)
+        let text = toml::to_string(&record)
+            .map_err(|error| bootseal_core::Error::new(Kind::Io, format!("cannot be written: {error}")))?;
+        file.replace(text.as_bytes())
     }
 
-    fn open(&self, path: &Path) -> std::io::Result<File> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+    /// Not `PrivateFile::lock`: the process that holds the lock may have been stopped.
+    fn lock(&self) -> bootseal_core::Result<PrivateFile> {
+        for _ in 1..LOCK_TRIES {
+            if let Some(file) = PrivateFile::try_lock(&self.path)? {
+                return Ok(file);
+            }
+            std::thread::sleep(BETWEEN_TRIES);
         }
+        let locked = || bootseal_core::Error::new(Kind::Io, "another process holds the lock of the folder");
+        PrivateFile::try_lock(&self.path)?.ok_or_else(locked)
+    }
+
+    /// Opens the file whose lock says that a login is under way.
+    fn open_alive(&self) -> std::io::Result<File> {
+        let path = self.alive();
+        let mut folder = std::fs::DirBuilder::new();
+        folder.recursive(true);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        {
+            std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        if let Some(parent) = path.parent() {
+            folder.create(parent)?;
+        }
         options.open(path)
     }
 }
 
-/// Not for ever: who holds it may have been stopped.
-#[cfg(unix)]
-fn lock(file: &File) -> std::io::Result<()> {
-    for _ in 1..LOCK_TRIES {
-        match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN_TRIES),
-            done => return Ok(done?),
-        }
+impl LoginJournal for LoginHistory {
+    fn code_used(&self, period: u64) {
+        self.patiently(move |history| history.change(|record| record.last_code = Some(period)));
     }
-    Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?)
-}
 
-#[cfg(not(unix))]
-fn lock(_: &File) -> std::io::Result<()> {
-    Ok(())
+    fn slot_changed(&self, slot: CredentialSlot) {
+        self.patiently(move |history| history.change(|record| record.slot = slot));
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -270,117 +282,154 @@ mod tests {
         refused: true,
         wait: Duration::from_secs(900),
         in_a_row: 1,
-        doubt: Doubt { perhaps_refused: false, without_token: 0 },
+        hints: RefusalHints { perhaps_refused: false, without_token: 0 },
     };
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn attempts(folder: &Path, credentials: u8) -> Attempts {
+    fn history(folder: &Path, credentials: u8) -> LoginHistory {
         let (path, account) = (folder.join("logins/acme.toml"), "vault1q…:acme".to_owned());
-        Attempts { path, account, credentials: hexadecimal(&[credentials; 8]) }
+        LoginHistory { path, account, credentials: hexadecimal(&[credentials; 8]) }
     }
 
     #[cfg(unix)]
     #[test]
     fn starts_that_end_in_the_middle_of_a_login_wait_longer_and_longer() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = attempts(folder.path(), 1);
+        let history = history(folder.path(), 1);
         let mut unix_time = WALL;
         for expected in [0, 0, 30, 60, 120, 240, 480, 900, 900] {
-            let left = attempts.left(BOOT, unix_time);
-            assert_eq!(left.gate.wait(BOOT), (expected > 0).then(|| seconds(expected)));
-            assert_eq!((left.cut_off, left.gate.refused()), (expected > 0, false));
+            let left = history.load(BOOT, unix_time);
+            assert_eq!(left.backoff.remaining(BOOT), (expected > 0).then(|| seconds(expected)));
+            assert_eq!((left.cut_off, left.backoff.is_refused()), (expected > 0, false));
             unix_time += seconds(expected);
-            drop(attempts.begin(unix_time));
+            drop(history.begin(unix_time));
         }
         // A login that ends, well or not, ends the row.
-        drop(attempts.begin(unix_time));
-        attempts.ended(None, CredentialSlot::default(), unix_time);
-        assert!(attempts.left(BOOT, unix_time).gate.wait(BOOT).is_none());
-        drop(attempts.begin(unix_time));
-        assert!(attempts.left(BOOT, unix_time).gate.wait(BOOT).is_none());
+        drop(history.begin(unix_time));
+        history.login_ended(None, CredentialSlot::default(), unix_time);
+        assert!(history.load(BOOT, unix_time).backoff.remaining(BOOT).is_none());
+        drop(history.begin(unix_time));
+        assert!(history.load(BOOT, unix_time).backoff.remaining(BOOT).is_none());
     }
 
     #[cfg(unix)]
     #[test]
-    fn who_starts_beside_a_login_that_is_under_way_does_not_wait() {
+    fn a_process_that_starts_beside_a_running_login_does_not_wait() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = attempts(folder.path(), 1);
-        let under_way: Vec<UnderWay> = (0..8).map(|_| attempts.begin(WALL)).collect();
-        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_none());
+        let history = history(folder.path(), 1);
+        let under_way: Vec<UnderWay> = (0..8).map(|_| history.begin(WALL)).collect();
+        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
         // All eight end at once, as when the service is stopped: that is one cut, not eight.
         drop(under_way);
-        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_none());
+        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
     }
 
     #[test]
-    fn a_refusal_is_of_its_credentials_and_a_code_of_the_account() {
+    fn a_refusal_belongs_to_its_credentials_and_a_code_to_the_account() {
         let folder = tempfile::tempdir().unwrap();
-        let old = attempts(folder.path(), 1);
-        old.code(56_666_666);
-        old.ended(Some(REFUSED), CredentialSlot::default(), WALL);
-        let left = old.left(BOOT, WALL + seconds(300));
-        assert_eq!((left.gate.wait(BOOT), left.gate.refused()), (Some(seconds(601)), true));
+        let old = history(folder.path(), 1);
+        old.code_used(56_666_666);
+        old.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
+        let left = old.load(BOOT, WALL + seconds(300));
+        assert_eq!((left.backoff.remaining(BOOT), left.backoff.is_refused()), (Some(seconds(601)), true));
         assert_eq!(left.last_code, Some(56_666_666));
-        let left = attempts(folder.path(), 2).left(BOOT, WALL);
-        assert_eq!((left.gate.wait(BOOT), left.last_code), (None, Some(56_666_666)));
+        let left = history(folder.path(), 2).load(BOOT, WALL);
+        assert_eq!((left.backoff.remaining(BOOT), left.last_code), (None, Some(56_666_666)));
         // Another account has another file.
-        let other = Attempts { path: folder.path().join("logins/other.toml"), ..old.clone() };
-        assert_eq!(other.left(BOOT, WALL).last_code, None);
+        let other = LoginHistory { path: folder.path().join("logins/other.toml"), ..old.clone() };
+        assert_eq!(other.load(BOOT, WALL).last_code, None);
     }
 
     #[test]
-    fn what_may_be_a_refusal_and_whose_turn_it_is_outlive_the_process() {
+    fn refusal_hints_and_the_credential_slot_outlive_the_process() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = attempts(folder.path(), 1);
-        let doubt = Doubt { perhaps_refused: true, without_token: 2 };
-        let turn = CredentialSlot { next_first: true, other_refused: true };
-        attempts.ended(Some(SavedBackoff { refused: false, wait: seconds(30), in_a_row: 1, doubt }), turn, WALL);
+        let history = history(folder.path(), 1);
+        let hints = RefusalHints { perhaps_refused: true, without_token: 2 };
+        let slot = CredentialSlot { next_first: true, other_refused: true };
+        history.login_ended(Some(SavedBackoff { refused: false, wait: seconds(30), in_a_row: 1, hints }), slot, WALL);
         // Also when the wait is over.
-        let left = attempts.left(BOOT, WALL + seconds(60));
-        assert_eq!((left.gate.wait(BOOT), left.gate.doubt(), left.turn), (None, doubt, turn));
-        attempts.ended(None, turn, WALL);
-        let left = attempts.left(BOOT, WALL);
-        assert_eq!((left.gate.doubt(), left.turn), (Doubt::default(), turn));
-        attempts.turn(CredentialSlot::default());
-        assert_eq!(attempts.left(BOOT, WALL).turn, CredentialSlot::default());
+        let left = history.load(BOOT, WALL + seconds(60));
+        assert_eq!((left.backoff.remaining(BOOT), left.backoff.hints(), left.slot), (None, hints, slot));
+        history.login_ended(None, slot, WALL);
+        let left = history.load(BOOT, WALL);
+        assert_eq!((left.backoff.hints(), left.slot), (RefusalHints::default(), slot));
+        history.slot_changed(CredentialSlot::default());
+        assert_eq!(history.load(BOOT, WALL).slot, CredentialSlot::default());
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_that_is_held_or_does_not_answer_holds_nobody() {
+    fn a_folder_that_is_locked_or_does_not_answer_blocks_no_login() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = attempts(folder.path(), 1);
-        attempts.ended(Some(REFUSED), CredentialSlot::default(), WALL);
-        let held = File::open(&attempts.path).unwrap();
+        let history = history(folder.path(), 1);
+        history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
+        let held = File::open(history.path.parent().unwrap()).unwrap();
         rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
-        attempts.ended(None, CredentialSlot::default(), WALL);
+        history.login_ended(None, CredentialSlot::default(), WALL);
         drop(held);
-        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_some(), "what was not written is as it was");
-        // A pipe that nobody writes into: a read of it does not end.
-        std::fs::remove_file(&attempts.path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &attempts.path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        drop(attempts.begin(WALL));
-        attempts.code(1);
-        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_none());
+        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some(), "the old record stays");
+        // A pipe that nobody writes into: opening it to read does not end.
+        let pipe = |path: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        };
+        pipe(&history.alive());
+        drop(history.begin(WALL));
+        history.code_used(1);
+        std::fs::remove_file(&history.path).unwrap();
+        pipe(&history.path);
+        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
+        drop(history.begin(WALL));
+        history.code_used(1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_crash_in_the_middle_of_a_write_leaves_the_old_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = history(folder.path(), 1);
+        history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
+        // A second name of the old file: writing in place would change it too, byte by byte.
+        let old = folder.path().join("old.toml");
+        std::fs::hard_link(&history.path, &old).unwrap();
+        let record = std::fs::read(&old).unwrap();
+        history.login_ended(None, CredentialSlot::default(), WALL);
+        assert_eq!(std::fs::read(&old).unwrap(), record);
+        assert_ne!(std::fs::read(&history.path).unwrap(), record);
+        // A crash before the rename leaves the old record, and a part of the new one under another
+        // name.
+        std::fs::rename(&old, &history.path).unwrap();
+        std::fs::write(history.path.with_file_name(".acme.toml.0.tmp"), &record[..record.len() / 2]).unwrap();
+        assert!(history.load(BOOT, WALL).backoff.is_refused());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_can_read_the_history() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let history = history(folder.path(), 1);
+        drop(history.begin(WALL));
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&history.path), mode(history.path.parent().unwrap())), (0o600, 0o700));
     }
 
     #[test]
-    fn what_cannot_be_read_forbids_nothing() {
+    fn a_file_that_cannot_be_read_holds_nothing_back() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = attempts(folder.path(), 1);
-        attempts.ended(Some(REFUSED), CredentialSlot::default(), WALL);
-        let whole = std::fs::read(&attempts.path).unwrap();
+        let history = history(folder.path(), 1);
+        history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
+        let whole = std::fs::read(&history.path).unwrap();
         for cut in 0..whole.len() - 1 {
-            std::fs::write(&attempts.path, &whole[..cut]).unwrap();
-            attempts.left(BOOT, WALL);
+            std::fs::write(&history.path, &whole[..cut]).unwrap();
+            history.load(BOOT, WALL);
         }
-        std::fs::write(&attempts.path, b"\xff\xfe").unwrap();
-        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_none());
-        // And it is written anew.
-        attempts.ended(Some(REFUSED), CredentialSlot::default(), WALL);
-        assert!(attempts.left(BOOT, WALL).gate.wait(BOOT).is_some());
+        std::fs::write(&history.path, b"\xff\xfe").unwrap();
+        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
+        // And the next write replaces it.
+        history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
+        assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some());
     }
 }

@@ -1,54 +1,74 @@
-//! How does a login run to its end? On a thread that belongs to no caller; whatever becomes of it, those who wait are told.
+//! Login thread: runs one login to its end, whatever becomes of the caller that started it.
 
 use crate::error::Result;
+use crate::login::account::Account;
 use crate::login::clock::Moment;
-use crate::login::expiry::ExpiryFrom;
-use crate::login::procedure::{Account, Login};
-use crate::login::{Class, Failure, Outcome};
-use crate::token::login_history::Attempts;
+use crate::login::expiry::{ExpiryFrom, Lifetime};
+use crate::login::outcome::{Class, Failure, Fresh, Outcome};
+use crate::login::procedure::Login;
+use crate::sync::{Ordering, Runtime, Thread, run_and_erase};
+use crate::token::core::{Core, StateGuard};
+use crate::token::failure::LoginFailure;
+use crate::token::login_history::LoginHistory;
 use crate::token::metrics;
-use crate::token::single_flight::Flight;
-use crate::token::source::Core;
-use crate::token::sync::{Ordering, Runtime};
-use crate::token::{Published, Token};
+use crate::token::single_flight::SingleFlight;
+use crate::token::state::{NewToken, ProfileVersion, Publish};
+use crate::token::token::{Entry, Published, Token};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A login that does not end by itself is given up so long after its own timeout.
+/// A login that does not end by itself is given up this long after its own timeout.
 const HARD_STOP: Duration = Duration::from_secs(5);
+/// A login that a change of the file overtakes is made again, this many times in all.
+const MOST_RUNS: usize = 3;
 
-/// The end of a flight, however it ends: dropped without a result, it lands an error, so that nobody waits for ever.
+/// One login. Dropped without a result, it reports an error to everyone who waits, so that nobody
+/// waits for ever.
 pub(crate) struct LoginRun {
     pub(crate) core: Arc<Core>,
-    pub(crate) flight: Arc<Flight>,
+    pub(crate) flight: Arc<SingleFlight>,
+}
+
+/// What one run of a login came to.
+enum RunResult {
+    /// It used an old version of the profile, and has to be made again.
+    Outdated,
+    /// The callers have the result. The token that was replaced, if any.
+    Done(Option<Arc<Published>>),
+}
+
+/// The profile that a run uses.
+struct MadeWith {
+    account: Arc<Account>,
+    version: ProfileVersion,
+    sent: Moment,
 }
 
 impl LoginRun {
-    pub(crate) fn fly(self) {
+    pub(crate) fn run(self) {
         let core = &self.core;
         let runtime = Runtime::new();
-        let down = |text: String| {
-            Outcome::Failed(Failure { class: Class::Down { unsent: false }, text, status: None, retry_after: None })
-        };
         let mut replaced = None;
-        // Where the file changed under a login, it is made again with what the file says now.
-        for _ in 0..3 {
-            let account = core.account.load_full();
-            let sent = Moment::now(&*core.clock);
-            let attempts = core.lock().attempts.clone();
-            let _under_way = attempts.as_ref().map(|attempts| attempts.begin(sent.unix_time));
+        for _ in 0..MOST_RUNS {
+            let (made_with, history) = {
+                let locked = core.lock();
+                let (account, version) = (core.account.load_full(), locked.state.profile());
+                (MadeWith { account, version, sent: Moment::now(&*core.clock) }, locked.history.clone())
+            };
+            let _under_way = history.as_ref().map(|history| history.begin(made_with.sent.unix_time));
             let outcome = match &runtime {
-                Err(error) => down(format!("no runtime for the login: {error}")),
+                Err(error) => Outcome::Failed(Failure::down(format!("no runtime for the login: {error}"))),
                 Ok(runtime) => runtime.block_on(async {
-                    let longest = account.profile.login_timeout + HARD_STOP;
+                    let longest = made_with.account.profile.login_timeout + HARD_STOP;
                     let stop = core.clock.sleep(longest);
-                    let outcome = first_of(core.log_in(&account, attempts.as_ref()), stop).await;
-                    outcome.unwrap_or_else(|| down(format!("gave no answer within {longest:?}")))
+                    let outcome = first_of(core.log_in(&made_with.account, history.as_ref()), stop).await;
+                    let late = || Outcome::Failed(Failure::down(format!("gave no answer within {longest:?}")));
+                    outcome.unwrap_or_else(late)
                 }),
             };
-            match self.publish(&account, outcome, sent) {
-                Landed::Again => {}
-                Landed::Done(old) => {
+            match self.conclude(&made_with, outcome) {
+                RunResult::Outdated => {}
+                RunResult::Done(old) => {
                     replaced = old;
                     break;
                 }
@@ -62,97 +82,88 @@ impl LoginRun {
         }
     }
 
-    /// Lands what the login came to.
-    fn publish(&self, account: &Arc<Account>, outcome: Outcome, sent: Moment) -> Landed {
+    /// Publishes the outcome, unless the file changed while the login ran.
+    fn conclude(&self, made_with: &MadeWith, outcome: Outcome) -> RunResult {
         let core = &self.core;
-        let table = &account.profile.table;
-        let took = core.clock.monotonic().saturating_sub(sent.monotonic);
-        let mut state = core.lock();
-        if !state.gone && !Arc::ptr_eq(account, &core.account.load()) {
-            drop(state);
-            self.end_unwanted(account, outcome, sent);
-            return Landed::Again;
+        let table = &made_with.account.profile.table;
+        let took = core.clock.monotonic().saturating_sub(made_with.sent.monotonic);
+        let mut locked = core.lock();
+        if locked.state.is_outdated(made_with.version) {
+            drop(locked);
+            if let Outcome::Token(fresh) = outcome {
+                self.end_unwanted(core.entry(&made_with.account, fresh, made_with.sent));
+            }
+            return RunResult::Outdated;
         }
-        state.flight = None;
         match outcome {
             Outcome::Failed(failure) => {
                 let class = failure.class.kind().as_str();
-                let setback = core.fail(&mut state, failure);
-                drop(state);
+                let failure = core.fail(&mut locked, Some(&self.flight), failure);
+                drop(locked);
                 metrics::login(table, class, took);
-                core.tell(&setback);
-                self.land(Err(setback.error));
+                core.report(&failure);
+                self.finish(Err(failure.error));
+                RunResult::Done(None)
             }
-            Outcome::Token(fresh) if state.gone => {
-                drop(state);
-                metrics::login(table, "ok", took);
-                self.land(Err(core.no_longer()));
-                self.end_unwanted(account, Outcome::Token(fresh), sent);
-            }
-            Outcome::Token(fresh) => {
-                let (status, lifetime, skew) = (fresh.status, fresh.lifetime, fresh.clock_skew);
-                let recovered = state.error.take();
-                state.last_login = Some((core.clock.unix_time(), Ok(status)));
-                state.gate.open();
-                if lifetime.born_expired {
-                    state.gate.born_expired(core.clock.monotonic());
-                }
-                let before = core.cell.load_full();
-                let age = before.as_ref().map(|old| old.age(&*core.clock));
-                // One that had run out before it came takes the place of nothing better.
-                let better = core.good().filter(|_| lifetime.born_expired);
-                let (token, unwanted, replaced) = match better {
-                    Some(good) => (good.token(), Some(fresh), None),
-                    // First the cell, then the waiters: who wakes up must find it there.
-                    None => (core.put(&mut state, account, fresh, sent), None, before),
-                };
-                drop(state);
-                metrics::login(table, "ok", took);
-                metrics::gate(table, 0);
-                if !account.profile.next.is_empty() {
-                    metrics::next_in_use(table, account.turn().next_first);
-                }
-                metrics::token(table, lifetime.lifetime, age, skew);
-                if lifetime.born_expired {
-                    tracing::warn!(target: "bootseal", profile = %table, skew, "clock_skew: the token had run out before it came; is the clock of this machine right?");
-                }
-                if lifetime.from == ExpiryFrom::Default {
-                    tracing::warn!(target: "bootseal", profile = %table, life = ?lifetime.lifetime, "expiry_unknown: the answer does not say how long the token lives");
-                }
-                if recovered.is_some() {
-                    tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
-                }
-                tracing::info!(target: "bootseal", profile = %table, status, life = ?lifetime.lifetime, from = lifetime.from.as_str(), "refreshed: there is a new token");
-                let kept = token.clone();
-                self.land(Ok(token));
-                if let Some(fresh) = unwanted.filter(|fresh| !fresh.secret.same_as(&kept.0.secret)) {
-                    self.end_unwanted(account, Outcome::Token(fresh), sent);
-                }
-                return Landed::Done(replaced);
-            }
-        }
-        Landed::Done(None)
-    }
-
-    fn land(&self, result: Result<Token>) {
-        // Before the waiters are told: a service that ends at this error has to find it at its next start.
-        self.core.remember();
-        self.flight.land(result);
-    }
-
-    /// A session that nobody will use is ended at the vendor.
-    fn end_unwanted(&self, account: &Arc<Account>, outcome: Outcome, sent: Moment) {
-        if let Outcome::Token(fresh) = outcome {
-            let _ = self.core.end(&self.core.entry(account, fresh, sent, 0));
+            Outcome::Token(fresh) => self.conclude_token(locked, made_with, fresh, took),
         }
     }
-}
 
-enum Landed {
-    /// It was made with what is no longer in the file, and is to be made again.
-    Again,
-    /// With the token whose place was taken.
-    Done(Option<Arc<Published>>),
+    fn conclude_token(
+        &self,
+        mut locked: StateGuard<'_>,
+        made_with: &MadeWith,
+        fresh: Fresh,
+        took: Duration,
+    ) -> RunResult {
+        let core = &self.core;
+        let table = &made_with.account.profile.table;
+        let (lifetime, clock_skew) = (fresh.lifetime, fresh.clock_skew);
+        let entry = core.entry(&made_with.account, fresh, made_with.sent);
+        let before = core.latest();
+        let age = before.as_ref().map(|old| old.age(&*core.clock));
+        let new = NewToken { deadlines: entry.deadlines, born_expired: lifetime.born_expired, status: entry.status };
+        let now = Moment::now(&*core.clock);
+        let decision = locked.state.login_succeeded(&self.flight, &new, age.unwrap_or_default(), now);
+        let (id, recovered) = match decision {
+            Publish::ProfileRemoved => {
+                drop(locked);
+                metrics::login(table, "ok", took);
+                self.finish(Err(core.profile_removed()));
+                self.end_unwanted(entry);
+                return RunResult::Done(None);
+            }
+            Publish::New { id, recovered } => (Some(id), recovered),
+            Publish::KeepPresent { recovered } => (None, recovered),
+        };
+        let (token, unwanted, replaced) = match (id, before) {
+            (None, Some(before)) => (before.token(), Some(entry), None),
+            // First the cell, then the waiters: a caller that wakes up must find the token there.
+            (id, before) => (core.publish(&locked, entry, id.unwrap_or_default()), None, before),
+        };
+        drop(locked);
+        metrics::login(table, "ok", took);
+        metrics::token(table, lifetime.lifetime, age, clock_skew);
+        report_success(&made_with.account, &lifetime, new.status, clock_skew, recovered);
+        let kept = token.clone();
+        self.finish(Ok(token));
+        if let Some(entry) = unwanted.filter(|entry| !entry.secret.same_as(&kept.0.secret)) {
+            self.end_unwanted(entry);
+        }
+        RunResult::Done(replaced)
+    }
+
+    fn finish(&self, result: Result<Token>) {
+        // Before the callers get the result: a service that exits on this error has to find it at
+        // its next start.
+        self.core.save_history();
+        self.flight.finish(result);
+    }
+
+    /// Ends a session at the vendor that nobody will use.
+    fn end_unwanted(&self, entry: Entry) {
+        let _ = self.core.end(&entry);
+    }
 }
 
 impl Drop for LoginRun {
@@ -160,58 +171,101 @@ impl Drop for LoginRun {
         if self.flight.result().is_some() {
             return;
         }
-        let failure = Failure {
-            class: Class::Down { unsent: false },
-            text: "did not come to an end: the login stopped inside the program".into(),
-            status: None,
-            retry_after: None,
-        };
-        let mut state = self.core.lock();
-        state.flight.take_if(|flight| Arc::ptr_eq(flight, &self.flight));
-        let setback = self.core.fail(&mut state, failure);
-        drop(state);
-        self.core.tell(&setback);
-        self.land(Err(setback.error));
+        let failure = Failure::down("did not come to an end: the login stopped inside the program");
+        let mut locked = self.core.lock();
+        let failure = self.core.fail(&mut locked, Some(&self.flight), failure);
+        drop(locked);
+        self.core.report(&failure);
+        self.finish(Err(failure.error));
     }
 }
 
 impl Core {
+    /// Starts the one login, on a thread of its own that ends with it: neither a caller that is
+    /// cancelled nor a runtime that stops touches it. A failure is to be reported when nothing is
+    /// locked any more.
+    pub(crate) fn start_login(
+        self: &Arc<Core>,
+        locked: &mut StateGuard<'_>,
+    ) -> std::result::Result<Arc<SingleFlight>, LoginFailure> {
+        let flight = Arc::new(SingleFlight::default());
+        let (core, ours) = (self.clone(), flight.clone());
+        // Made on the thread: without one, it must not be dropped here, where the lock is held that
+        // its drop takes.
+        let work = move || {
+            let run = LoginRun { core, flight: ours };
+            run_and_erase(move || run.run());
+        };
+        match Thread::new().name("bootseal-login".into()).spawn(work) {
+            Ok(_) => {
+                locked.state.login_started(flight.clone());
+                Ok(flight)
+            }
+            Err(error) => {
+                let failure = Failure {
+                    class: Class::Down { unsent: true },
+                    ..Failure::down(format!("no thread for the login: {error}"))
+                };
+                Err(self.fail(locked, None, failure))
+            }
+        }
+    }
+
     /// The login itself, to its end.
-    async fn log_in(&self, account: &Account, attempts: Option<&Attempts>) -> Outcome {
+    async fn log_in(&self, account: &Account, history: Option<&LoginHistory>) -> Outcome {
         let mut login = {
-            let state = self.lock();
-            // With a token that was rejected before it ever worked, what refreshes it is no better.
-            let kept = self.cell.load_full().filter(|entry| {
-                entry.accepted.load(Ordering::Relaxed) || entry.number > self.revoked.load(Ordering::Acquire)
-            });
+            let locked = self.lock();
+            // If the token was rejected before it ever worked, its refresh token is no better.
+            let kept = self
+                .latest()
+                .filter(|entry| entry.accepted.load(Ordering::Relaxed) || entry.number > locked.state.revoked());
             Login {
                 account,
                 transport: &*self.transport,
                 clock: &*self.clock,
                 logins: &self.counts.logins,
                 refreshes: &self.counts.refreshes,
-                kept: kept.filter(|_| !state.gone).map(|entry| entry.captured.clone()),
-                doubt: state.gate.doubt(),
+                kept: kept.filter(|_| !locked.state.is_profile_removed()).map(|entry| entry.captured.clone()),
+                hints: locked.state.refusal_hints(),
                 last_code: &self.last_code,
-                attempts,
+                journal: history.map(|history| history as _),
                 until: Duration::ZERO,
             }
         };
         if account.profile.logout_first
             && let Some(entry) = self.good()
         {
-            // Where only one session may be: the old one makes room.
-            self.revoked.fetch_max(entry.number, Ordering::AcqRel);
+            // The vendor allows one session: the old one makes room.
+            self.lock().state.replaced_by_login(entry.number);
             entry.rejected.store(true, Ordering::Relaxed);
             let _ = self.send_logout(&entry).await;
         }
-        // After the logout, which has the time of the hard stop.
+        // After the logout, which the hard stop leaves time for.
         login.until = self.clock.monotonic() + account.profile.login_timeout;
         login.run().await
     }
 }
 
-/// The result of `work`, or nothing where `stop` ends first.
+/// Logs and counts a login that brought a token.
+fn report_success(account: &Account, lifetime: &Lifetime, status: u16, clock_skew: Option<f64>, recovered: bool) {
+    let table = &account.profile.table;
+    metrics::backoff(table, 0);
+    if !account.profile.next.is_empty() {
+        metrics::next_in_use(table, account.slot().next_first);
+    }
+    if lifetime.born_expired {
+        tracing::warn!(target: "bootseal", profile = %table, skew = clock_skew, "clock_skew: the token had expired before it came; is the clock of this machine right?");
+    }
+    if lifetime.from == ExpiryFrom::Default {
+        tracing::warn!(target: "bootseal", profile = %table, life = ?lifetime.lifetime, "expiry_unknown: the response does not say how long the token lives");
+    }
+    if recovered {
+        tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
+    }
+    tracing::info!(target: "bootseal", profile = %table, status, life = ?lifetime.lifetime, from = lifetime.from.as_str(), "refreshed: there is a new token");
+}
+
+/// The result of `work`, or nothing if `stop` ends first.
 async fn first_of<T>(work: impl Future<Output = T>, stop: impl Future<Output = ()>) -> Option<T> {
     let (mut work, mut stop) = (std::pin::pin!(work), std::pin::pin!(stop));
     std::future::poll_fn(|cx| {

@@ -1,24 +1,26 @@
-//! How does a token end? At its vendor, where the profile says how, with the account that it was made with.
+//! Logout: ends a token at its vendor, with the account that it was made with.
 
 use crate::error::{Error, Result};
-use crate::login::procedure;
-use crate::token::single_flight::Flight;
-use crate::token::source::{Core, TokenSource};
-use crate::token::sync::{Ordering, Runtime, Thread};
-use crate::token::{Entry, Published};
+use crate::login::request;
+use crate::sync::{Ordering, Runtime, Thread};
+use crate::token::core::Core;
+use crate::token::single_flight::SingleFlight;
+use crate::token::source::TokenSource;
+use crate::token::token::{Entry, Published};
 use bootseal_core::Kind;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So many seconds a token that is given out no more is left to the calls that are under way with it, before it is logged out.
+/// Calls that are under way with a replaced token have this many seconds before it is logged out.
 const GRACE: u32 = 60;
 
 impl TokenSource {
-    /// Ends the token, at the vendor too where the profile has a `logout`. The next call logs in anew. A login that is under way is waited for.
-    /// For the end of a program.
+    /// Ends the token, at the vendor too if the profile has a `logout`; meant for the end of a
+    /// program. It waits for a login that is under way. The next call logs in again.
     ///
     /// # Errors
-    /// [`Kind::LoginDown`], [`Kind::LoginProtocol`] where the vendor did not do it; the token is dropped all the same.
+    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end it; the token is
+    /// dropped all the same.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -35,21 +37,21 @@ impl TokenSource {
     /// ```
     pub async fn log_out(&self) -> Result<()> {
         // The token of a login that is under way is ended too.
-        let under_way = self.0.lock().flight.clone();
+        let under_way = self.0.lock().state.login();
         if let Some(flight) = under_way {
             let _ = flight.wait().await;
         }
         let Some(entry) = self.take_token() else { return Ok(()) };
-        let (flight, core) = (Arc::new(Flight::default()), self.0.clone());
+        let (flight, core) = (Arc::new(SingleFlight::default()), self.0.clone());
         let ours = flight.clone();
         let thread = Thread::new().name("bootseal-logout".into()).spawn(move || {
-            ours.land(core.end(&entry).map(|()| entry.token()));
+            ours.finish(core.end(&entry).map(|()| entry.token()));
         });
         thread.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
         flight.wait().await.map(drop)
     }
 
-    /// The same for callers that are not async.
+    /// Does the same for callers that are not async.
     ///
     /// # Errors
     /// As [`TokenSource::log_out`].
@@ -64,7 +66,7 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn log_out_blocking(&self) -> Result<()> {
-        let under_way = self.0.lock().flight.clone();
+        let under_way = self.0.lock().state.login();
         if let Some(flight) = under_way {
             let _ = flight.wait_blocking();
         }
@@ -76,7 +78,10 @@ impl TokenSource {
     }
 
     fn take_token(&self) -> Option<Arc<Published>> {
-        self.0.take(&mut self.0.lock())
+        let mut locked = self.0.lock();
+        let entry = self.0.withdraw(&locked);
+        locked.state.withdraw();
+        entry
     }
 }
 
@@ -93,7 +98,7 @@ impl Core {
         ended
     }
 
-    /// Ends a token that is given out no more, when no call has it any more.
+    /// Ends a token that was replaced, as soon as no call uses it any more.
     pub(crate) fn end_unused(&self, old: &Published) {
         let rejected = old.rejected.load(Ordering::Relaxed);
         if old.account.profile.logout.is_none() || rejected || old.age(&*self.clock) >= old.deadlines.hard_at {
@@ -109,11 +114,11 @@ impl Core {
                 }
             });
         }
-        // What came of it is in the log.
+        // The log has the result.
         let _ = self.end(old);
     }
 
-    /// The same on a thread of its own. Where there is none, the token lives until it runs out.
+    /// Does the same on a thread of its own. Without a thread, the token lives until it expires.
     pub(crate) fn end_behind(self: &Arc<Core>, old: Arc<Published>) {
         if old.account.profile.logout.is_some() {
             let core = self.clone();
@@ -124,11 +129,14 @@ impl Core {
     pub(crate) async fn send_logout(&self, entry: &Entry) -> Result<()> {
         let profile = &entry.account.profile;
         let Some(call) = &profile.logout else { return Ok(()) };
-        let request = procedure::logout(call, entry)?;
+        let mut values = entry.account.values.clone();
+        values.extend(entry.captured.clone());
+        values.insert("token".into(), entry.secret.clone());
+        let request = request::logout(profile, call, &values, &entry.headers)?;
         let response = self.transport.send(request).await;
         let origin = call.url.base().origin().ascii_serialization();
         match response {
-            // What is gone already is what was asked for.
+            // A session that is gone already counts as ended.
             Ok(response) if response.status < 400 || [401, 404, 410].contains(&response.status) => Ok(()),
             Ok(response) => {
                 let text = format!("logout of `{}`: {origin} answered {}", profile.table, response.status);
@@ -136,7 +144,7 @@ impl Core {
                 Err(Error::new(Kind::LoginProtocol, text).with_status(Some(response.status)))
             }
             Err(_) => {
-                let text = format!("logout of `{}`: {origin} gave no answer", profile.table);
+                let text = format!("logout of `{}`: {origin} gave no response", profile.table);
                 tracing::warn!(target: "bootseal", "{text}");
                 Err(Error::new(Kind::LoginDown, text))
             }

@@ -1,4 +1,6 @@
-//! What is measured? With the feature `metrics`, numbers go to the recorder that the application installed; without it, nowhere.
+//! Metrics of the token source, for the recorder that the application installed.
+//!
+//! They need the feature `metrics`.
 //!
 //! Each has the label `profile`. Names and meanings: docs/token-source.md.
 
@@ -24,7 +26,7 @@ pub(crate) fn login(table: &PropertyPath, class: &'static str, took: Duration) {
     emit!(histogram, "login_seconds", table; record(took.as_secs_f64()));
 }
 
-/// A token was put in place; `before` is the age of the one that it replaces.
+/// A token was published; `before` is the age of the one that it replaces.
 pub(crate) fn token(table: &PropertyPath, lifetime: Duration, before: Option<Duration>, clock_skew: Option<f64>) {
     emit!(gauge, "expires_in_seconds", table; set(lifetime.as_secs_f64()));
     if let Some(age) = before {
@@ -36,11 +38,11 @@ pub(crate) fn token(table: &PropertyPath, lifetime: Duration, before: Option<Dur
 }
 
 /// 0 open, 1 backoff, 2 refused.
-pub(crate) fn gate(table: &PropertyPath, state: u32) {
+pub(crate) fn backoff(table: &PropertyPath, state: u32) {
     emit!(gauge, "gate", table; set(f64::from(state)));
 }
 
-/// 1 where the value of `next` is the one that works.
+/// Whether the value of `next` is the one that works.
 pub(crate) fn next_in_use(table: &PropertyPath, is: bool) {
     emit!(gauge, "next_in_use", table; set(f64::from(u8::from(is))));
 }
@@ -49,17 +51,17 @@ pub(crate) fn served_stale(table: &PropertyPath) {
     emit!(counter, "served_stale_total", table; increment(1));
 }
 
-/// `why`: `revoked`, the token had worked; `fresh`, it never had.
+/// `why` is `revoked` if the token had worked, and `fresh` if it never had.
 pub(crate) fn rejected(table: &PropertyPath, why: &'static str) {
     emit!(counter, "rejected_total", table, "why" => why; increment(1));
 }
 
-/// `result`: `ok` or `rejected`.
+/// `result` is `ok` or `rejected`.
 pub(crate) fn replay(table: &PropertyPath, result: &'static str) {
     emit!(counter, "replays_total", table, "result" => result; increment(1));
 }
 
-/// One who waits for a login; counted until it is dropped.
+/// A caller that waits for a login; counted until this is dropped.
 pub(crate) struct Waiter(PropertyPath);
 
 impl Waiter {

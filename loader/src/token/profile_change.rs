@@ -1,57 +1,61 @@
-//! What becomes of an account when its file says something else? What is new opens the gate; the token stays only where it is still the
-//! same user's, from the same login, for the same calls.
+//! Profile change: what happens to an account's token when the file changes.
+//!
+//! A change ends the back-off. The token stays only if it still belongs to the same user, the same
+//! login and the same calls.
 
-use crate::login::Values;
-use crate::login::procedure::{Account, CredentialSlot};
-use crate::token::backoff::LoopGuard;
-use crate::token::login_history::Attempts;
+#[cfg(test)]
+mod tests;
+
+use crate::login::account::{Account, CredentialSlot, Values};
+use crate::token::login_history::LoginHistory;
 use crate::token::metrics;
 use crate::token::source::TokenSource;
 use bootseal_core::{PROFILE_KEYS, Profile};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What is to be done when nothing is locked any more.
+/// Work to be done when nothing is locked any more.
 pub(crate) type Afterwards = Box<dyn FnOnce() + Send>;
 
 impl TokenSource {
-    /// Goes on with what a newer file says. Only where that is something else, the gate opens.
-    pub(crate) fn follow(&self, profile: Profile, values: Values, attempts: Option<Attempts>) -> Option<Afterwards> {
-        let mut state = self.0.lock();
-        state.attempts = attempts;
-        let old = self.0.account.load_full();
+    /// Takes over what a newer file says. If that is a change, the back-off ends.
+    pub(crate) fn follow(&self, profile: Profile, values: Values, history: Option<LoginHistory>) -> Option<Afterwards> {
+        let core = self.0.clone();
+        let mut locked = self.0.lock();
+        locked.history = history;
+        let old = core.account.load_full();
         let changed = changed(&old.values, &values);
-        if old.profile.canonical() == profile.canonical() && changed.is_empty() && !state.gone {
+        let same_profile = old.profile.canonical() == profile.canonical();
+        if same_profile && changed.is_empty() && !locked.state.is_profile_removed() {
             return None;
         }
-        let stays = is_same_session(&old.profile, &profile, &changed);
-        let over = if stays { None } else { self.0.take(&mut state) };
+        let same_session = is_same_session(&old.profile, &profile, &changed);
+        let ended = if same_session { None } else { core.withdraw(&locked) };
         let table = profile.table.clone();
-        self.0.account.store(Arc::new(Account::new(profile, values, CredentialSlot::default())));
-        (state.gone, state.error) = (false, None);
-        state.gate.open();
-        state.guard = LoopGuard::default();
-        drop(state);
-        let core = self.0.clone();
+        core.account.store(Arc::new(Account::new(profile, values, CredentialSlot::default())));
+        locked.state.profile_changed(same_session);
+        drop(locked);
         Some(Box::new(move || {
-            metrics::gate(&table, 0);
-            if let Some(over) = over {
-                core.end_behind(over);
+            metrics::backoff(&table, 0);
+            if let Some(ended) = ended {
+                core.end_behind(ended);
             }
         }))
     }
 
-    /// The profile is no longer in the file: what there was of it is over.
+    /// The file no longer has the profile: its token ends.
     pub(crate) fn retire(&self) -> Option<Afterwards> {
-        let mut state = self.0.lock();
-        state.gone = true;
-        let over = self.0.take(&mut state)?;
         let core = self.0.clone();
-        Some(Box::new(move || core.end_behind(over)))
+        let mut locked = self.0.lock();
+        let ended = core.withdraw(&locked);
+        locked.state.profile_removed();
+        drop(locked);
+        let ended = ended?;
+        Some(Box::new(move || core.end_behind(ended)))
     }
 }
 
-/// The names of the values that are not the same in both.
+/// The names of the values that differ between the two.
 fn changed<'a>(old: &'a Values, new: &'a Values) -> BTreeSet<&'a str> {
     let same = |name: &String| match (old.get(name), new.get(name)) {
         (Some(old), Some(new)) => old.same_as(new),
@@ -60,8 +64,8 @@ fn changed<'a>(old: &'a Values, new: &'a Values) -> BTreeSet<&'a str> {
     old.keys().chain(new.keys()).filter(|name| !same(name)).map(String::as_str).collect()
 }
 
-/// Whether a token of the old profile is still right under the new one: only secrets that are sent to log in changed, and only how that
-/// is done.
+/// Whether a token of the old profile may stay under the new one: all that changed is secrets that
+/// are sent to log in, and how they are sent.
 fn is_same_session(old: &Profile, new: &Profile, changed: &BTreeSet<&str>) -> bool {
     let what = |profile: &Profile| {
         let mut keys: serde_json::Map<_, _> = serde_json::from_str(profile.canonical()).unwrap_or_default();
@@ -78,269 +82,4 @@ fn is_same_session(old: &Profile, new: &Profile, changed: &BTreeSet<&str>) -> bo
         secrets.extend(spares.map(|(_, spare)| spare.as_str()));
     }
     what(old) == what(new) && changed.iter().all(|name| secrets.contains(name) && !carried.contains(name))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::login::clock::Clock as _;
-    use crate::login::{LoginRequest, LoginResponse, Transport, TransportError};
-    use crate::testing::Clock;
-    use crate::token::Token;
-    use std::pin::Pin;
-    use std::sync::{Condvar, Mutex};
-    use std::time::Duration;
-
-    /// Answers each login with the token `t1`, `t2`, … and a refresh token, and keeps what it was sent; it can be held.
-    #[derive(Clone, Default)]
-    struct Vendor(Arc<(Mutex<Seen>, Condvar)>, Clock);
-
-    #[derive(Default)]
-    struct Seen {
-        sent: Vec<String>,
-        logins: u32,
-        held: bool,
-        refuse: bool,
-    }
-
-    impl Vendor {
-        /// Lets time pass while it waits: what has the old token may not have dropped it yet.
-        fn wait_for(&self, count: usize) -> Vec<String> {
-            let mut seen = self.0.0.lock().unwrap();
-            while seen.sent.len() < count {
-                seen = self.0.1.wait_timeout(seen, Duration::from_millis(20)).unwrap().0;
-                self.1.advance(Duration::from_secs(1));
-            }
-            seen.sent.clone()
-        }
-
-        fn change(&self, change: impl FnOnce(&mut Seen)) {
-            change(&mut self.0.0.lock().unwrap());
-            self.0.1.notify_all();
-        }
-    }
-
-    impl Transport for Vendor {
-        fn send(
-            &self,
-            it: LoginRequest,
-        ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
-            let body = it.body.map(|body| body.expose_str(str::to_owned).unwrap()).unwrap_or_default();
-            let mut seen = self.0.0.lock().unwrap();
-            seen.sent.push(format!("{} {body}", it.url));
-            self.0.1.notify_all();
-            seen = self.0.1.wait_while(seen, |seen| seen.held).unwrap();
-            seen.logins += 1;
-            let (status, number) = (if seen.refuse { 401 } else { 200 }, seen.logins);
-            let body = format!(r#"{{"access_token":"t{number}","expires_in":600,"r":"r{number}"}}"#);
-            let body = bootseal_core::Secret::copy_of(body.as_bytes()).unwrap();
-            Box::pin(async move { Ok(LoginResponse { status, headers: http::HeaderMap::new(), body }) })
-        }
-    }
-
-    const VALUES: [(&str, &str); 4] = [
-        ("acme.username", "bob"),
-        ("acme.password", "one"),
-        ("acme.email", "bob@acme.example"),
-        ("acme.otp", "GEZDGNBV"),
-    ];
-    const LOGIN: &str = "url = \"https://a.example/login\"\njson = { user = \"${username}\", password = \"${password}\", email = \"${email}\" }\ncapture = [ { json = \"/r\", as = \"r\" } ]\n";
-    const MORE: &str = "[acme.login.refresh]\nurl = \"https://a.example/refresh\"\njson = { r = \"${r}\" }\n[acme.login.logout]\nurl = \"https://a.example/logout\"\njson = { t = \"${token}\", user = \"${username}\" }\n";
-
-    fn account(login: &str, values: &[(&'static str, &str)]) -> (Profile, Values) {
-        let changed = |name: &str| values.iter().find(|(other, _)| *other == name);
-        let all = VALUES.map(|(name, value)| *changed(name).unwrap_or(&(name, value)));
-        let vault = crate::testing::vault(all, &format!("[acme.login]\n{login}")).unwrap();
-        vault.now().account(&"acme".parse().unwrap()).unwrap().unwrap()
-    }
-
-    fn acme() -> (TokenSource, Vendor, Clock) {
-        let (profile, values) = account(&[LOGIN, MORE].concat(), &[]);
-        let vendor = Vendor::default();
-        let clock = vendor.1.clone();
-        (TokenSource::new(profile, values, Arc::new(clock.clone()), Arc::new(vendor.clone()), None), vendor, clock)
-    }
-
-    fn go(source: &TokenSource, (profile, values): (Profile, Values)) {
-        if let Some(act) = source.follow(profile, values, None) {
-            act();
-        }
-    }
-
-    fn text(token: &Token) -> String {
-        token.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
-    }
-
-    #[test]
-    fn a_token_stays_only_with_its_user_its_login_and_its_calls() {
-        let whole = [LOGIN, MORE].concat();
-        let changed = |from: &str, to: &str| account(&whole.replace(from, to), &[]);
-        let with = |line: &str| account(&[LOGIN, line, MORE].concat(), &[]);
-        for (what, account, stays) in [
-            ("nothing", account(&whole, &[]), true),
-            ("the password", account(&whole, &[("acme.password", "two")]), true),
-            ("the user", account(&whole, &[("acme.username", "eve")]), false),
-            ("a value that may be the user", account(&whole, &[("acme.email", "eve@acme.example")]), false),
-            ("the login's address", changed("a.example", "b.example"), false),
-            (
-                "what the login asks for",
-                changed("user = \"${username}\"", "user = \"eve\", u = \"${username}\""),
-                false,
-            ),
-            ("how long one waits", with("login_timeout = \"5s\"\n"), true),
-            ("the proxy", with("proxy = \"http://127.0.0.1:1\"\n"), true),
-            ("where it may go", with("hosts = [\"a.example\", \"b.example\"]\n"), false),
-            ("what calls carry", with("inject = { header = \"X-Key\", value = \"${token}\" }\n"), false),
-            ("what rejects it", with("rejected_status = [403]\n"), false),
-        ] {
-            let (source, vendor, _) = acme();
-            source.token_blocking().unwrap();
-            go(&source, account);
-            assert_eq!(text(&source.token_blocking().unwrap()) == "t1", stays, "{what}");
-            if !stays {
-                // Ended as whose it was; its refresh token goes nowhere.
-                let sent = vendor.wait_for(3);
-                assert!(
-                    sent.iter().any(|sent| sent == r#"https://a.example/logout {"t":"t1","user":"bob"}"#),
-                    "{sent:?}"
-                );
-                assert!(sent.iter().all(|sent| !sent.contains("r1")), "{what} {sent:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_new_password_opens_the_gate_and_anything_else_does_not() {
-        let (source, vendor, _) = acme();
-        vendor.change(|seen| seen.refuse = true);
-        for _ in 0..3 {
-            source.token_blocking().unwrap_err();
-            go(&source, account(&[LOGIN, MORE].concat(), &[]));
-        }
-        assert_eq!(vendor.wait_for(1).len(), 1);
-        vendor.change(|seen| seen.refuse = false);
-        go(&source, account(&[LOGIN, MORE].concat(), &[("acme.password", "two")]));
-        assert_eq!(text(&source.token_blocking().unwrap()), "t2");
-    }
-
-    #[test]
-    fn a_token_is_logged_out_with_the_account_that_it_was_made_with() {
-        // It stays, for only the way to log out changed; what ends it is what was said when it came.
-        let (source, vendor, _) = acme();
-        source.token_blocking().unwrap();
-        go(&source, account(&[LOGIN, MORE].concat().replace("a.example/logout", "a.example/end"), &[]));
-        source.log_out_blocking().unwrap();
-        assert_eq!(vendor.wait_for(2)[1], r#"https://a.example/logout {"t":"t1","user":"bob"}"#);
-    }
-
-    #[test]
-    fn a_profile_that_is_gone_ends_its_token_and_one_that_comes_back_logs_in() {
-        let (source, vendor, _) = acme();
-        source.token_blocking().unwrap();
-        source.retire().unwrap()();
-        assert_eq!(source.token_blocking().unwrap_err().kind(), bootseal_core::Kind::NotFound);
-        assert!(vendor.wait_for(2)[1].starts_with("https://a.example/logout"));
-        go(&source, account(&[LOGIN, MORE].concat(), &[]));
-        source.token_blocking().unwrap();
-        assert!(vendor.wait_for(3)[2].starts_with("https://a.example/login"));
-    }
-
-    #[test]
-    fn a_login_that_the_file_overtakes_is_made_again_and_its_session_ended() {
-        for gone in [false, true] {
-            let (source, vendor, _) = acme();
-            vendor.change(|seen| seen.held = true);
-            let ours = source.clone();
-            let waiting = std::thread::spawn(move || ours.token_blocking());
-            vendor.wait_for(1);
-            if gone {
-                assert!(source.retire().is_none(), "there is no token yet");
-            } else {
-                go(&source, account(&[LOGIN, MORE].concat(), &[("acme.username", "eve")]));
-            }
-            vendor.change(|seen| seen.held = false);
-            let result = waiting.join().unwrap();
-            let sent = vendor.wait_for(if gone { 2 } else { 3 });
-            assert_eq!(sent[1], r#"https://a.example/logout {"t":"t1","user":"bob"}"#);
-            assert_eq!(result.is_ok(), !gone);
-            assert!(gone || sent[2].contains("eve"));
-        }
-    }
-
-    #[test]
-    fn who_logs_out_during_a_login_ends_its_token_too() {
-        let (source, vendor, _) = acme();
-        vendor.change(|seen| seen.held = true);
-        let ours = source.clone();
-        let waiting = std::thread::spawn(move || ours.token_blocking());
-        vendor.wait_for(1);
-        let ours = source.clone();
-        let out = std::thread::spawn(move || ours.log_out_blocking());
-        vendor.change(|seen| seen.held = false);
-        waiting.join().unwrap().unwrap();
-        out.join().unwrap().unwrap();
-        assert!(vendor.wait_for(2)[1].starts_with("https://a.example/logout"));
-    }
-
-    #[test]
-    fn a_late_answer_of_a_rejected_token_brings_nothing_back() {
-        let (source, vendor, clock) = acme();
-        let token = source.token_blocking().unwrap();
-        let sent = crate::login::clock::Moment::now(&clock);
-        source.reject(&token);
-        let lifetime = crate::login::expiry::Lifetime {
-            lifetime: Duration::from_secs(600),
-            from: crate::ExpiryFrom::Json,
-            born_expired: false,
-        };
-        let late = || bootseal_core::Secret::copy_of(b"late").unwrap();
-        source.renewed(&token, late(), lifetime, sent);
-        assert_ne!(text(&source.token_blocking().unwrap()), "late");
-        assert_eq!(vendor.wait_for(2).len(), 2);
-        // A token that is good counts from when the call was sent, not from when its answer came.
-        let token = source.token_blocking().unwrap();
-        let sent = crate::login::clock::Moment::now(&clock);
-        clock.advance(Duration::from_secs(300));
-        source.renewed(&token, late(), lifetime, sent);
-        assert_eq!(text(&source.token_blocking().unwrap()), "late");
-        clock.advance(Duration::from_secs(300));
-        assert_ne!(text(&source.token_blocking().unwrap()), "late", "600 s after it was sent, {:?}", clock.monotonic());
-    }
-
-    /// Counts what would have been sent.
-    struct Backend(Arc<Mutex<u32>>);
-
-    impl crate::call::authenticated::Sender for Backend {
-        type Request = reqwest::Request;
-        type Response = reqwest::Response;
-        type Error = crate::Error;
-
-        async fn send(&mut self, _: reqwest::Request, _: &Token) -> Result<reqwest::Response, crate::Error> {
-            *self.0.lock().unwrap() += 1;
-            Ok(http::Response::new(reqwest::Body::default()).into())
-        }
-    }
-
-    #[test]
-    fn a_call_that_waits_while_the_file_changes_goes_only_where_its_token_may() {
-        let at = |hosts: &str| account(&[LOGIN, hosts, MORE].concat(), &[]);
-        for (after, sent) in [("hosts = [\"a.example\", \"old.example\"]\n", 1), ("hosts = [\"a.example\"]\n", 0)] {
-            let (source, vendor, _) = acme();
-            go(&source, at("hosts = [\"a.example\", \"old.example\", \"older.example\"]\n"));
-            vendor.change(|seen| seen.held = true);
-            let (ours, below) = (source.clone(), Arc::new(Mutex::new(0)));
-            let mut sender = Backend(below.clone());
-            let waiting = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                let request = reqwest::Request::new(http::Method::GET, "https://old.example/".parse().unwrap());
-                runtime.block_on(crate::call::authenticated::call(&ours, &mut sender, request)).map(drop)
-            });
-            vendor.wait_for(1);
-            go(&source, at(after));
-            vendor.change(|seen| seen.held = false);
-            assert_eq!(waiting.join().unwrap().is_ok(), sent == 1, "{after}");
-            assert_eq!(*below.lock().unwrap(), sent, "{after}");
-        }
-    }
 }

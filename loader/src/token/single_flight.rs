@@ -1,88 +1,103 @@
-//! Who waits for the login that is under way? All of them are given its one result; async callers and blocking ones.
+//! Single flight: one login for all callers who need a token; each of them gets its one result.
 
 use crate::error::Result;
-use crate::token::Token;
-use crate::token::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::token::token::Token;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// One login, and all who wait for it.
+/// One login, and everyone who waits for it: async callers and blocking ones.
 #[derive(Default)]
-pub(crate) struct Flight {
-    air: Mutex<Air>,
-    landed: Condvar,
+pub(crate) struct SingleFlight {
+    inner: Mutex<Inner>,
+    finished: Condvar,
 }
 
 #[derive(Default)]
-struct Air {
+struct Inner {
     result: Option<Result<Token>>,
-    /// One for each async caller, under its own number; who goes away takes its waker along.
+    /// One for each async caller, under its own number; a caller that is cancelled takes its waker
+    /// along.
     wakers: BTreeMap<u64, Waker>,
-    last: u64,
+    last_caller: u64,
 }
 
-impl Flight {
-    fn air(&self) -> MutexGuard<'_, Air> {
-        // What runs under the lock leaves nothing half done.
-        self.air.lock().unwrap_or_else(PoisonError::into_inner)
+/// Two are equal if they are the same login.
+impl PartialEq for SingleFlight {
+    fn eq(&self, other: &SingleFlight) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl std::fmt::Debug for SingleFlight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SingleFlight")
+    }
+}
+
+impl SingleFlight {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // No code under the lock leaves anything half done.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn result(&self) -> Option<Result<Token>> {
-        self.air().result.clone()
+        self.lock().result.clone()
     }
 
-    /// The first result stands: a login that panics after it has landed changes nothing.
-    pub(crate) fn land(&self, result: Result<Token>) {
-        let mut air = self.air();
-        air.result.get_or_insert(result);
-        let wakers = std::mem::take(&mut air.wakers);
-        drop(air);
-        self.landed.notify_all();
+    /// Gives `result` to everyone who waits. The first result stands: a login that panics after it
+    /// has finished changes nothing.
+    pub(crate) fn finish(&self, result: Result<Token>) {
+        let mut inner = self.lock();
+        inner.result.get_or_insert(result);
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        self.finished.notify_all();
         wakers.into_values().for_each(Waker::wake);
     }
 
-    pub(crate) async fn wait(self: &Arc<Flight>) -> Result<Token> {
+    pub(crate) async fn wait(self: &Arc<SingleFlight>) -> Result<Token> {
         let mut caller = Caller { flight: self.clone(), number: 0 };
         std::future::poll_fn(move |cx| caller.poll(cx)).await
     }
 
     pub(crate) fn wait_blocking(&self) -> Result<Token> {
-        let mut air = self.air();
+        let mut inner = self.lock();
         loop {
-            if let Some(result) = &air.result {
+            if let Some(result) = &inner.result {
                 return result.clone();
             }
-            air = self.landed.wait(air).unwrap_or_else(PoisonError::into_inner);
+            inner = self.finished.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
 struct Caller {
-    flight: Arc<Flight>,
-    /// 0: has not asked yet.
+    flight: Arc<SingleFlight>,
+    /// 0 until the first poll.
     number: u64,
 }
 
 impl Caller {
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Token>> {
-        let mut air = self.flight.air();
-        if let Some(result) = &air.result {
+        let mut inner = self.flight.lock();
+        if let Some(result) = &inner.result {
             return Poll::Ready(result.clone());
         }
         if self.number == 0 {
-            air.last += 1;
-            self.number = air.last;
+            inner.last_caller += 1;
+            self.number = inner.last_caller;
         }
-        air.wakers.insert(self.number, cx.waker().clone());
+        inner.wakers.insert(self.number, cx.waker().clone());
         Poll::Pending
     }
 }
 
 impl Drop for Caller {
     fn drop(&mut self) {
-        let waker = self.flight.air().wakers.remove(&self.number);
-        // Outside of the lock: a waker may run what it likes when it is dropped.
+        let waker = self.flight.lock().wakers.remove(&self.number);
+        // Outside of the lock: dropping a waker may run any code.
         drop(waker);
     }
 }

@@ -1,25 +1,25 @@
-//! How does a token source stand? For a status page, a health check, a log line.
+//! Status of a token source, for a status page, a health check or a log line.
 
 use crate::error::Error;
 use crate::token::source::{Counts, TokenSource};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-/// A token source as it is now.
+/// The present state of a token source.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// How long the present token was given for, and how much of it is left; `None` where there is none that a call would get.
+    /// The lifetime of the present token, and how much of it is left; `None` if there is no token
+    /// that a call would get.
     pub lifetime: Option<(Duration, Duration)>,
-    /// The next one is being fetched.
+    /// Whether a login is under way.
     pub logging_in: bool,
-    /// How long no login is made, after one that failed.
+    /// The time until the next login may be made, after one that failed.
     pub held_for: Option<Duration>,
-    /// The last login, of this process.
+    /// The last login of this process.
     pub last_login: Option<LastLogin>,
-    /// What calls are told that find no token.
+    /// The error that calls without a token get.
     pub error: Option<Error>,
-    /// What was counted since the start.
+    /// Counts since the start.
     pub counts: Counts,
 }
 
@@ -27,14 +27,14 @@ pub struct Status {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LastLogin {
-    /// By the wall clock.
+    /// When it ended.
     pub at: SystemTime,
-    /// The vendor's status with a token, or why there was none.
+    /// The status of the response that brought a token, or the error.
     pub said: Result<u16, Error>,
 }
 
 impl TokenSource {
-    /// How it stands. Nothing is fetched for it.
+    /// The present state. It fetches nothing.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -51,22 +51,22 @@ impl TokenSource {
     /// ```
     pub fn status(&self) -> Status {
         let core = &self.0;
-        let state = core.lock();
-        let present = core.cell.load_full().filter(|entry| entry.number > core.revoked.load(Ordering::Acquire));
+        let locked = core.lock();
+        let present = core.latest().filter(|entry| entry.number > locked.state.revoked());
         let lifetime = present.and_then(|entry| {
             let left = entry.lifetime.checked_sub(entry.age(&*core.clock))?;
             Some((entry.lifetime, left))
         });
-        let last_login = state
-            .last_login
-            .as_ref()
-            .map(|(unix_time, said)| LastLogin { at: SystemTime::UNIX_EPOCH + *unix_time, said: said.clone() });
+        let last_login = locked
+            .state
+            .last_login()
+            .map(|end| LastLogin { at: SystemTime::UNIX_EPOCH + end.unix_time, said: end.result.clone() });
         Status {
             lifetime,
-            logging_in: state.flight.is_some(),
-            held_for: state.gate.wait(core.clock.monotonic()),
+            logging_in: locked.state.login().is_some(),
+            held_for: locked.state.backoff_remaining(core.clock.monotonic()),
             last_login,
-            error: state.error.clone(),
+            error: locked.state.last_error().cloned(),
             counts: self.counts(),
         }
     }

@@ -1,11 +1,14 @@
-//! Which token did this thread see last? With it the present one is found by one count, without a search; and no token is kept alive.
+//! Per-thread cache of the present token: one reference count instead of a search.
+//!
+//! It keeps no token alive.
 
-use crate::token::{Handle, Token};
+use crate::token::token::{Handle, Token};
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-/// More sources than these, on one thread in turn, take each other's place and are searched for.
-const PLACES: usize = 8;
+/// Slots of a thread. If a thread uses more sources than this, they evict each other and are
+/// searched for.
+const SLOTS: usize = 8;
 
 struct Seen {
     source: u64,
@@ -14,15 +17,15 @@ struct Seen {
 }
 
 thread_local! {
-    static SEEN: [RefCell<Option<Seen>>; PLACES] = const { [const { RefCell::new(None) }; PLACES] };
+    static SEEN: [RefCell<Option<Seen>>; SLOTS] = const { [const { RefCell::new(None) }; SLOTS] };
 }
 
-/// The token of this source and number, where this thread saw it last and it still is.
+/// The token of this source and number, if this thread saw it last and it is still alive.
 pub(crate) fn recall(source: u64, number: u64) -> Option<Token> {
-    // A thread that is about to end remembers nothing.
-    let found = SEEN.try_with(|places| {
-        let place = places[place(source)].try_borrow().ok()?;
-        let seen = place.as_ref().filter(|seen| (seen.source, seen.number) == (source, number))?;
+    // A thread that is about to end has no cache any more.
+    let found = SEEN.try_with(|slots| {
+        let slot = slots[slot(source)].try_borrow().ok()?;
+        let seen = slot.as_ref().filter(|seen| (seen.source, seen.number) == (source, number))?;
         seen.handle.upgrade().map(Token)
     });
     found.ok().flatten()
@@ -30,12 +33,12 @@ pub(crate) fn recall(source: u64, number: u64) -> Option<Token> {
 
 pub(crate) fn remember(token: &Token) {
     let seen = Seen { source: token.0.source, number: token.0.number, handle: Arc::downgrade(&token.0) };
-    let _ = SEEN.try_with(|places| places[place(seen.source)].replace(Some(seen)));
+    let _ = SEEN.try_with(|slots| slots[slot(seen.source)].replace(Some(seen)));
 }
 
-fn place(source: u64) -> usize {
+fn slot(source: u64) -> usize {
     // At most 7.
-    (source % PLACES as u64) as usize
+    (source % SLOTS as u64) as usize
 }
 
 #[cfg(test)]
@@ -58,14 +61,14 @@ mod tests {
     #[test]
     fn many_sources_on_one_thread_are_not_mixed_up() {
         let vendor = Vendor::start_plain().unwrap();
-        let sources: Vec<_> = (0..2 * PLACES + 1).map(|_| source(&vendor)).collect();
+        let sources: Vec<_> = (0..2 * SLOTS + 1).map(|_| source(&vendor)).collect();
         let first: Vec<_> = sources.iter().map(text).collect();
         assert_eq!(first, sources.iter().map(text).collect::<Vec<_>>());
         assert_eq!(vendor.logins(), sources.len() as u64);
     }
 
     #[test]
-    fn a_token_that_is_gone_is_not_kept_alive() {
+    fn the_cache_keeps_no_token_alive() {
         let vendor = Vendor::start_plain().unwrap();
         let source = source(&vendor);
         text(&source); // from the login; the next one is looked up

@@ -1,6 +1,8 @@
-//! Which cookies does an answer set, and for how long? RFC 6265, of which a login needs name, value and life.
+//! Cookies that a response sets (RFC 6265).
+//!
+//! A login needs only the name, the value and the lifetime.
 
-use crate::login::expiry::{date, http_date};
+use crate::login::parse::date::{date, http_date};
 use bootseal_core::Secret;
 use bootseal_memory::MemoryError;
 use http::HeaderMap;
@@ -17,34 +19,36 @@ pub(crate) struct Cookie {
 }
 
 impl Cookie {
-    /// No value, Max-Age of zero or less, or else an Expires that is over: the cookie is taken back.
-    fn is_taken_back(&self, now: f64) -> bool {
-        let over = match (self.max_age, self.expires) {
+    /// Whether the vendor deletes the cookie: it has no value, a Max-Age of zero or less, or an
+    /// Expires that has passed.
+    fn is_deleted(&self, now: f64) -> bool {
+        let expired = match (self.max_age, self.expires) {
             // Max-Age has precedence (RFC 6265 §5.3).
             (Some(seconds), _) => seconds <= 0.0,
             (None, Some(at)) => at <= now,
             (None, None) => false,
         };
-        over || self.value.is_empty()
+        expired || self.value.is_empty()
     }
 }
 
-/// Those that `headers` leave set, each name once: the last word on it counts. What is no cookie is passed over. `unix_time` is our own time,
-/// in seconds since 1970, for an answer that does not say its.
+/// The cookies that `headers` leave set, each name once: its last line counts. Lines that are not
+/// cookies are skipped. `unix_time` is our own time, in seconds since 1970, for a response without
+/// a `Date`.
 pub(crate) fn set_by(headers: &HeaderMap, unix_time: f64) -> Result<Vec<Cookie>, MemoryError> {
     let now = date(headers).unwrap_or(unix_time);
     let mut cookies: Vec<Cookie> = Vec::new();
     for line in headers.get_all(SET_COOKIE) {
         let Some(cookie) = read(line.as_bytes())? else { continue };
         cookies.retain(|other| other.name != cookie.name);
-        if !cookie.is_taken_back(now) {
+        if !cookie.is_deleted(now) {
             cookies.push(cookie);
         }
     }
     Ok(cookies)
 }
 
-/// The one of this name that `headers` leave set.
+/// The cookie of this name that `headers` leave set.
 pub(crate) fn named(headers: &HeaderMap, name: &str, unix_time: f64) -> Result<Option<Cookie>, MemoryError> {
     Ok(set_by(headers, unix_time)?.into_iter().find(|cookie| cookie.name == name))
 }
@@ -65,20 +69,21 @@ fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
         if name.eq_ignore_ascii_case("max-age") {
             cookie.max_age = value.parse::<i64>().ok().map(|seconds| seconds as f64);
         } else if name.eq_ignore_ascii_case("expires") {
-            // Netscape's form, with hyphens in the date, is still about.
+            // Netscape's form, with hyphens in the date, is still in use.
             cookie.expires = http_date(value).or_else(|| http_date(&value.replace('-', " ")));
         }
     }
     Ok(Some(cookie))
 }
 
-/// Whether `value` can be sent back as it is (RFC 6265 §4.1.1).
+/// Whether a cookie can hold `value` as it is (RFC 6265 §4.1.1).
 pub(crate) fn can_carry(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value);
     value.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
 }
 
-/// For a fuzzer: names and values of what is left set, and whether it is sent back.
+/// For a fuzzer: the names and values of the cookies that are left set, and whether each is sent
+/// back.
 #[cfg(fuzzing)]
 pub fn fuzzed(headers: &HeaderMap, unix_time: f64) -> Vec<(String, Secret, bool)> {
     let cookies = set_by(headers, unix_time).unwrap_or_default();
@@ -114,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_on_a_name_counts_and_what_is_over_is_taken_back() {
+    fn the_last_word_on_a_name_counts_and_what_is_over_is_deleted() {
         let now = 1_767_225_600.0; // 2026-01-01T00:00:00Z
         for (lines, value) in [
             (&["s=1", "s=2"][..], Some("2")),
@@ -135,7 +140,7 @@ mod tests {
                 "{lines:?}"
             );
         }
-        // The vendor's clock says what is over, where it is told.
+        // If the response has a date, the vendor's clock decides what has expired.
         let mut headers = response(&["s=x; Expires=Wed, 31 Dec 2025 23:30:00 GMT"]);
         headers.insert("date", HeaderValue::from_static("Wed, 31 Dec 2025 23:00:00 GMT"));
         assert!(named(&headers, "s", now).unwrap().is_some());

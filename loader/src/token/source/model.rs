@@ -1,20 +1,26 @@
-//! Do three callers, a login and a rejection get along in every order in which they can take turns? `scripts/test` runs it:
+//! Model of the token source: callers, a login and a rejection, in every order of their threads.
+//!
+//! `scripts/test` checks it:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg bootseal_model" cargo test --target-dir target/model -p bootseal --lib model_
 //! ```
 //!
-//! The checker (shuttle) decides at each lock, cell and thread who goes next: at random, and by PCT (Burckhardt and others, "A Randomized
-//! Scheduler with Probabilistic Guarantees of Finding Bugs", 2010), which finds what needs few switches with a known probability. A
-//! caller who is never woken is a deadlock, and it says so. It takes memory as sequentially consistent.
+//! At each lock, cell and thread, the checker (shuttle) decides which thread runs next: at random,
+//! and by PCT (Burckhardt and others, "A Randomized Scheduler with Probabilistic Guarantees of
+//! Finding Bugs", 2010), which finds a bug that needs few switches with a known probability. It
+//! reports a caller that is never woken as a deadlock. It takes memory as sequentially consistent.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 use crate::error::Error;
+use crate::login::account::Values;
 use crate::login::clock::Clock;
-use crate::login::{LoginRequest, LoginResponse, Transport, TransportError, Values};
-use crate::token::Token;
+use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
+use crate::token::login_thread::LoginRun;
+use crate::token::single_flight::SingleFlight;
 use crate::token::source::TokenSource;
+use crate::token::token::Token;
 use bootseal_core::{Kind, Profile, Secret};
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -33,11 +39,11 @@ const ITERATIONS: usize = 4_000;
 enum Ends {
     WithToken,
     WithFailure,
-    /// The login never answers, and is given up.
+    /// The login gets no response, and is given up.
     Never,
 }
 
-/// The first login gives a token where one is to be rejected; how the others end.
+/// How login `number` ends. The first one brings a token if a token is to be rejected.
 fn ends(ends: Ends, rejects: Rejects, number: u64) -> Ends {
     if number == 1 && rejects != Rejects::Never { Ends::WithToken } else { ends }
 }
@@ -45,7 +51,7 @@ fn ends(ends: Ends, rejects: Rejects, number: u64) -> Ends {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Callers {
     Stay,
-    /// Each may go away once in the middle of its waiting, and come again.
+    /// Each may be cancelled once while it waits, and ask again.
     Leave,
     Blocking,
 }
@@ -61,7 +67,7 @@ enum Rejects {
     Stale,
 }
 
-/// The vendor, which sees whether two log in at once.
+/// A vendor that notices two logins at once.
 struct Vendor {
     ends: Ends,
     rejects: Rejects,
@@ -82,7 +88,7 @@ impl Transport for Vendor {
                     status: 200,
                     headers: http::HeaderMap::new(),
                     body: Secret::copy_of(
-                        format!("{{\"access_token\":\"t{number}\",\"expires_in\":{LIFE}}}").as_bytes(),
+                        format!("{{\"access_token\":\"t{number}\",\"expires_in\":{LIFETIME}}}").as_bytes(),
                     )
                     .unwrap(),
                 }),
@@ -101,7 +107,8 @@ impl Drop for Away {
     }
 }
 
-/// Stands still, unless it is moved; a login that never answers is at its longest already.
+/// A clock that stands still unless it is moved; a login without a response has reached its hard
+/// stop at once.
 struct Still {
     ends: Ends,
     rejects: Rejects,
@@ -130,7 +137,7 @@ impl Clock for Still {
     }
 }
 
-/// Asks for a token, as a caller does who may go away before it is there.
+/// Asks for a token as a caller does that may be cancelled before the token is there.
 fn ask(source: &TokenSource, callers: Callers) -> Result<Token, Error> {
     if callers == Callers::Blocking {
         return source.token_blocking();
@@ -195,7 +202,7 @@ fn caller(source: &TokenSource, dead: &AtomicU64, ends: Ends, callers: Callers, 
         }
     };
     assert!(ends == Ends::WithToken || rejects != Rejects::Never);
-    // Who comes late may have been given the second one already.
+    // A late caller may have got the second token already.
     if rejects == Rejects::Never || token.0.number > 1 {
         return;
     }
@@ -210,7 +217,7 @@ fn caller(source: &TokenSource, dead: &AtomicU64, ends: Ends, callers: Callers, 
     }
 }
 
-/// Under both ways of choosing who goes next.
+/// Runs `work` under both schedulers.
 fn check(work: impl Fn() + Send + Sync + Clone + 'static) {
     let run = |scheduler: Box<dyn Scheduler + Send>| {
         let mut config = shuttle::Config::new();
@@ -261,6 +268,13 @@ fn model_a_login_that_fails() {
     check_all(Ends::WithFailure, &[Rejects::Never]);
 }
 
+/// A login whose thread ends without a result, as one does that panics.
+fn start_login_that_dies(source: &TokenSource) -> shuttle::thread::JoinHandle<()> {
+    let (core, flight) = (source.0.clone(), Arc::new(SingleFlight::default()));
+    core.lock().state.login_started(flight.clone());
+    shuttle::thread::spawn(move || drop(LoginRun { core, flight }))
+}
+
 #[test]
 fn model_a_login_that_dies() {
     for callers in [Callers::Stay, Callers::Leave, Callers::Blocking] {
@@ -272,7 +286,7 @@ fn model_a_login_that_dies() {
             let clock = Still { ends, rejects, logins: logins.clone(), seconds };
             let vendor = Vendor { ends, rejects, logins, at_once: Arc::default() };
             let source = TokenSource::new(profile, values, Arc::new(clock), Arc::new(vendor), None);
-            let died = source.start_what_dies();
+            let died = start_login_that_dies(&source);
             let threads: Vec<_> = (0..CALLERS)
                 .map(|_| {
                     let source = source.clone();

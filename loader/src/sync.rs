@@ -1,5 +1,7 @@
-//! Where do callers and a login meet? At these locks, cells and threads. Under `--cfg bootseal_model` they are the model checker's, which
-//! then decides who goes next at each of them.
+//! Locks, atomics, cells and threads on which callers and a login meet.
+//!
+//! Under `--cfg bootseal_model` they are the model checker's (shuttle), which then decides at each
+//! of them which thread runs next.
 
 #[cfg(not(bootseal_model))]
 pub(crate) use {
@@ -17,10 +19,10 @@ pub(crate) use {
     shuttle::thread::Builder as Thread,
 };
 
-/// Does `work` on a thread that has ended when this returns, and what libraries freed on it is overwritten. Without a thread it is not
-/// begun.
+/// Runs `work` on a thread that has ended when this returns, and overwrites what libraries freed on
+/// it. Without a thread, `work` is dropped.
 #[cfg(not(bootseal_model))]
-pub(crate) fn leaving_nothing(work: impl FnOnce() + Send) {
+pub(crate) fn run_and_erase(work: impl FnOnce() + Send) {
     let work = || {
         work();
         bootseal_memory::scrub_registers();
@@ -32,11 +34,11 @@ pub(crate) fn leaving_nothing(work: impl FnOnce() + Send) {
 }
 
 #[cfg(bootseal_model)]
-pub(crate) fn leaving_nothing(work: impl FnOnce() + Send) {
+pub(crate) fn run_and_erase(work: impl FnOnce() + Send) {
     work();
 }
 
-/// Runs one future at a time, on the thread that asks for it.
+/// Runs one future at a time, on the calling thread.
 pub(crate) struct Runtime(#[cfg(not(bootseal_model))] tokio::runtime::Runtime);
 
 #[cfg(not(bootseal_model))]
@@ -49,7 +51,7 @@ impl Runtime {
         self.0.block_on(work)
     }
 
-    /// A name lookup that hangs in a thread of its own holds nobody.
+    /// Does not wait for a name lookup that hangs on a thread of its own.
     pub(crate) fn end(self) {
         self.0.shutdown_background();
     }
@@ -68,7 +70,7 @@ impl Runtime {
     pub(crate) fn end(self) {}
 }
 
-/// `arc_swap`'s cells, as far as they are used here, from a lock that the checker knows.
+/// The part of `arc_swap`'s cells that is used here, made of a lock that the checker knows.
 #[cfg(bootseal_model)]
 mod modelled {
     use shuttle::sync::Mutex;

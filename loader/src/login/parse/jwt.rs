@@ -1,23 +1,24 @@
-//! When does a JWT say that it runs out? `exp` and `iat` are read and nothing is trusted: they tell when to log in again, no more.
+//! Expiry of a JWT: `exp` and `iat` are read, and only say when to log in again.
 //!
-//! No signature is checked, for we are not the audience; the vendor checks it at each call (RFC 7519, RFC 7515).
+//! Nothing is trusted and no signature is checked: we are not the audience, and the vendor checks
+//! it at each call (RFC 7519, RFC 7515).
 
-use crate::login::json::{Found, find};
+use crate::login::parse::json::{Found, find};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::SecretBuf;
 
-/// A longer text is not looked into.
+/// A longer text is not parsed.
 const MAX_JWT: usize = 16 * 1024;
 
-/// What a JWT says of its own life, in seconds since 1970-01-01 UTC.
+/// The claims about a JWT's own lifetime, in seconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Claims {
     pub(crate) exp: f64,
     pub(crate) iat: Option<f64>,
 }
 
-/// The claims of `token`; `None` where it is no JWT, an encrypted one, or one without a usable `exp`.
+/// The claims of `token`; `None` if it is not a JWT, is encrypted, or has no usable `exp`.
 pub(crate) fn peek(token: &[u8]) -> Option<Claims> {
     let payload = payload(token)?;
     payload.expose(|payload| {
@@ -27,7 +28,7 @@ pub(crate) fn peek(token: &[u8]) -> Option<Claims> {
     })
 }
 
-/// A number that is one: a string, or a number that is not finite, says nothing.
+/// A claim that is a finite number; a string does not count.
 fn number(payload: &[u8], pointer: &str) -> Option<f64> {
     match find(payload, pointer) {
         Ok(Some(found @ Found::Number(_))) => found.number(),
@@ -35,18 +36,20 @@ fn number(payload: &[u8], pointer: &str) -> Option<f64> {
     }
 }
 
-/// The decoded payload of a signed JWT, on a guarded page: with its token's other parts it is the token.
+/// The decoded payload of a signed JWT, on a guarded page: together with the other parts it is the
+/// token.
 pub(crate) fn payload(token: &[u8]) -> Option<SecretBuf> {
     if token.len() > MAX_JWT {
         return None;
     }
-    // Bounded, so that a text of dots costs nothing (CVE-2025-27144); three parts is signed, five would be encrypted.
+    // Bounded, so that a text of dots costs nothing (CVE-2025-27144). A signed JWT has three parts,
+    // an encrypted one five.
     let mut parts = token.splitn(4, |byte| *byte == b'.');
     let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
     let mut page = SecretBuf::zeroed(payload.len() / 4 * 3 + 3).ok()?;
     let decoded = page.expose_mut(|page| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, page)).ok()?;
     page.truncate(decoded);
-    // What is skipped in a JSON text is not looked at by its reader.
+    // The JSON reader does not check the parts of a text that it skips.
     page.expose(|page| std::str::from_utf8(page).is_ok()).then_some(page)
 }
 
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_jwt_is_none_in_bounded_time() {
+    fn any_other_text_is_recognised_in_bounded_time() {
         let inner = jwt(r#"{"exp":1}"#);
         let long = format!("{inner}{}", "x".repeat(1 << 20));
         for none in ["", "opaque", "a.b", "a.b.c.d.e", &".".repeat(1000), &long, "a.!!!.c"] {

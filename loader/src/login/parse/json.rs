@@ -1,4 +1,6 @@
-//! What does an answer say at one place? A JSON pointer followed through bytes, without a tree and without copies of the rest.
+//! JSON pointer (RFC 6901) over the bytes of a document.
+//!
+//! It makes no tree and no copies of the rest of the document.
 
 use bootseal_core::Secret;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -7,11 +9,11 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What stands at the place.
+/// The value at a place.
 #[derive(Debug)]
 pub(crate) enum Found {
     Text(Secret),
-    /// As it is written: an id of 19 digits is more than a floating-point number can hold.
+    /// As it is written: a floating-point number cannot hold an id of 19 digits.
     Number(Secret),
     True,
     /// False or null.
@@ -21,7 +23,7 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    /// A number, or text that is one: vendors write both.
+    /// The value of a number, or of a text that is a number: vendors send both.
     pub(crate) fn number(&self) -> Option<f64> {
         let parse = |text: &Secret| text.expose_str(|text| text.trim().parse::<f64>().ok()).ok().flatten();
         match self {
@@ -31,8 +33,8 @@ impl Found {
         }
     }
 
-    /// Neither null, nor false, nor an empty text.
-    pub(crate) fn says_something(&self) -> bool {
+    /// Whether it is neither null, nor false, nor an empty text.
+    pub(crate) fn is_present(&self) -> bool {
         match self {
             Found::Text(text) => !text.is_empty(),
             Found::Nothing => false,
@@ -40,7 +42,7 @@ impl Found {
         }
     }
 
-    /// Whether it is this text, or the number or boolean that is written so.
+    /// Whether it is this text, or the number or boolean that is written this way.
     pub(crate) fn is(&self, text: &str) -> bool {
         match self {
             Found::Text(found) => found.expose(|bytes| bytes == text.as_bytes()),
@@ -59,11 +61,12 @@ fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// The document is not JSON, nests deeper than 128, or has the key asked for twice. Holds nothing of the document.
+/// The document is not JSON, nests deeper than 128, or has the requested key twice. The error holds
+/// nothing of the document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
-/// Follows `pointer` (RFC 6901) through `document`; `Ok(None)` where there is nothing.
+/// Follows `pointer` through `document`; `Ok(None)` if there is nothing.
 pub(crate) fn find(document: &[u8], pointer: &str) -> Result<Option<Found>, NotJson> {
     let steps: Vec<String> =
         pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
@@ -150,7 +153,7 @@ impl<'de> Visitor<'de> for Follow<'_> {
         if self.0.is_empty() { guarded(text).map(|text| Some(Found::Text(text))) } else { Ok(None) }
     }
 
-    // What has no inside holds nothing further down.
+    // The pointer goes on, but scalars hold nothing further down.
 
     fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
         Ok(None)
@@ -173,17 +176,18 @@ impl<'de> Visitor<'de> for Follow<'_> {
     }
 }
 
-/// The places in `document`, by their names alone, to say what is there instead of what was looked for. What is too long or too odd to be
-/// the name of a field is left out, with all in it: it may be a value.
+/// The places in `document`, by name only, to say what is there instead of the requested one. A
+/// name that is too long or too odd for a field is left out, with everything in it: it may be a
+/// value.
 pub(crate) fn places(document: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(document);
-    // What is no JSON has no places.
+    // A document that is not JSON has no places.
     let _ = Places { at: String::new(), found: &mut found }.deserialize(&mut reader);
     found
 }
 
-/// So many are told.
+/// At most this many places are listed.
 const MOST_PLACES: usize = 12;
 
 struct Places<'a> {
@@ -242,16 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_told_by_name_and_never_by_value() {
-        let told = |text: &str| places(text.as_bytes()).join(" ");
+    fn places_are_listed_by_name_and_never_by_value() {
+        let listed = |text: &str| places(text.as_bytes()).join(" ");
         assert_eq!(
-            told(r#"{"a":1,"data":{"access_token":"x","more":[{"b":1}]},"":{"c":1}}"#),
+            listed(r#"{"a":1,"data":{"access_token":"x","more":[{"b":1}]},"":{"c":1}}"#),
             "/a /data/access_token /data/more"
         );
-        assert_eq!(told(r#"{"9f86d081884c7d659a2feaa0c55ad015":1,"hunter 2":{"a":1},"id":null}"#), "/id");
-        assert_eq!(told(r#"{"a":1,"b""#), "");
+        assert_eq!(listed(r#"{"9f86d081884c7d659a2feaa0c55ad015":1,"hunter 2":{"a":1},"id":null}"#), "/id");
+        assert_eq!(listed(r#"{"a":1,"b""#), "");
         for none in ["", "[{\"a\":1}]", "\"text\"", "{}", "<html>"] {
-            assert_eq!(told(none), "", "{none}");
+            assert_eq!(listed(none), "", "{none}");
         }
         let many: Vec<String> = (b'a'..=b'z').map(|name| format!("\"{}\":1", name as char)).collect();
         assert_eq!(places(format!("{{{}}}", many.join(",")).as_bytes()).len(), MOST_PLACES);
@@ -283,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_what_is_written() {
+    fn a_number_stays_as_it_is_written() {
         for number in ["1234567890123456789", "-1234567890123456789", "98765432109876543210987", "0", "1.50", "1e3"] {
             assert_eq!(text(&format!("{{\"n\": {number} }}"), "/n").as_deref(), Some(number));
         }
@@ -304,12 +308,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_deep_or_ambiguous_is_an_error() {
+    fn a_broken_deep_or_ambiguous_document_is_an_error() {
         for bad in ["", "{", "{\"a\":1", "nonsense", "{\"t\":1} {\"t\":2}", "{\"t\":1,\"t\":2}", "{\"t\":\"\u{1}\"}"] {
             assert!(find(bad.as_bytes(), "/t").is_err(), "{}", &bad[..bad.len().min(20)]);
         }
         assert!(find(b"{\"t\":\"\xff\"}", "/t").is_err());
-        // What is not asked for is skipped without recursion; what is asked for is followed 128 levels deep.
+        // Other values are skipped without recursion; the pointer is followed 128 levels deep.
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(find(deep.as_bytes(), "/t").unwrap().is_none());
         assert!(find(deep.as_bytes(), &"/0".repeat(10_000)).is_err());

@@ -1,0 +1,56 @@
+//! Account: a login profile with its values.
+//!
+//! If the profile has a second password, the account knows which one the next login begins with.
+
+use crate::sync::Mutex;
+use bootseal_core::{Profile, Secret};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+/// The values of the profile's table that its login names.
+pub(crate) type Values = BTreeMap<String, Secret>;
+
+/// A profile, and the values of its table that it uses. A reload replaces it by a new one.
+pub(crate) struct Account {
+    pub(crate) profile: Profile,
+    /// With the spare values (`next`) that are set.
+    pub(crate) values: Values,
+    slot: Mutex<CredentialSlot>,
+}
+
+/// Which password the next login begins with, if `next` gives a second one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CredentialSlot {
+    /// The one of `next`: it worked the last time, or the other one was refused.
+    pub(crate) next_first: bool,
+    /// The other one was refused since the last token: it is not sent again before this one was.
+    pub(crate) other_refused: bool,
+}
+
+impl Account {
+    pub(crate) fn new(profile: Profile, values: Values, slot: CredentialSlot) -> Account {
+        Account { profile, values, slot: Mutex::new(slot) }
+    }
+
+    pub(crate) fn slot(&self) -> CredentialSlot {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_slot(&self, slot: CredentialSlot) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
+    }
+
+    /// The values with those of `next` in their places; `None` if no value of `next` is set.
+    pub(crate) fn spare_values(&self) -> Option<Values> {
+        let mut values = self.values.clone();
+        let mut any = false;
+        for (name, spare) in &self.profile.next {
+            if let Some(spare) = self.values.get(spare) {
+                values.insert(name.clone(), spare.clone());
+                any = true;
+            }
+        }
+        any.then_some(values)
+    }
+}

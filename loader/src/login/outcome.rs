@@ -1,0 +1,109 @@
+//! Outcome of a login: a new token, or a failure with its class.
+
+use crate::login::account::Values;
+use crate::login::expiry::Lifetime;
+use bootseal_core::{Kind, Secret};
+use http::HeaderName;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The result of one login.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Token(Fresh),
+    Failed(Failure),
+}
+
+/// A token that has just come, and what came with it.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) secret: Secret,
+    pub(crate) lifetime: Lifetime,
+    /// The status of the login's response.
+    pub(crate) status: u16,
+    pub(crate) captured: Values,
+    /// The headers of a call, with the token filled in.
+    pub(crate) headers: Vec<(HeaderName, Secret)>,
+    /// The vendor's clock minus ours, in seconds, if the response had a `Date`.
+    pub(crate) clock_skew: Option<f64>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) class: Class,
+    /// The rest of a sentence that begins with the vendor's origin.
+    pub(crate) text: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that no response caused: nothing was heard of the vendor.
+    pub(crate) fn down(text: impl Into<String>) -> Failure {
+        Failure { class: Class::Down { unsent: false }, text: text.into(), status: None, retry_after: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The credentials are wrong: no login is made with them any more.
+    Refused,
+    /// The credentials may be wrong: a second such response in a row counts as a refusal.
+    PerhapsRefused,
+    Throttled,
+    /// The vendor is down, out of reach, or broke off; `unsent` if not one byte was sent.
+    Down {
+        unsent: bool,
+    },
+    Tls,
+    /// The response is not what the profile describes.
+    Protocol,
+    /// The response claims success and holds no token.
+    NoToken,
+    Redirect,
+}
+
+impl Class {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Class::Refused | Class::PerhapsRefused => Kind::LoginRefused,
+            Class::Throttled => Kind::LoginThrottled,
+            Class::Down { .. } => Kind::LoginDown,
+            Class::Tls => Kind::LoginTls,
+            Class::Protocol | Class::NoToken | Class::Redirect => Kind::LoginProtocol,
+        }
+    }
+}
+
+/// What the last failures, in a row, suggest about the credentials. The history file stores it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefusalHints {
+    #[serde(default)]
+    pub(crate) perhaps_refused: bool,
+    /// Responses that claimed success and held no token.
+    #[serde(default)]
+    pub(crate) without_token: u32,
+}
+
+impl RefusalHints {
+    /// Whether a failure of this class now means that the credentials are wrong.
+    pub(crate) fn refuses(self, class: Class) -> bool {
+        match class {
+            Class::Refused => true,
+            Class::PerhapsRefused => self.perhaps_refused,
+            // Some vendors report a wrong password with a 200.
+            Class::NoToken => self.without_token >= 2,
+            _ => false,
+        }
+    }
+
+    /// The hints after one more failure, of this class.
+    pub(crate) fn after(self, class: Class) -> RefusalHints {
+        let without_token = if class == Class::NoToken { self.without_token.saturating_add(1) } else { 0 };
+        RefusalHints { perhaps_refused: class == Class::PerhapsRefused, without_token }
+    }
+}
+
+pub(crate) fn failed(class: Class, status: Option<u16>, text: impl Into<String>) -> Outcome {
+    Outcome::Failed(Failure { class, text: text.into(), status, retry_after: None })
+}

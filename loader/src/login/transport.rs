@@ -1,0 +1,160 @@
+//! Transport: the trait behind which the network is, with the login's request and response.
+
+use bootseal_core::Secret;
+use http::header::HeaderName;
+use http::{HeaderMap, Method};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use url::Url;
+
+/// A login, ready to be sent. Its secrets are on guarded pages.
+///
+/// ```
+/// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
+/// # use std::{future::Future, pin::Pin, sync::Arc};
+/// # struct Script;
+/// # impl Transport for Script {
+/// fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+///     assert_eq!((request.method.as_str(), request.url.scheme()), ("POST", "https"));
+///     assert!(request.headers.iter().any(|(name, _)| name == "authorization")); // HTTP Basic
+///     Box::pin(async { Err(TransportError::Timeout) })
+/// }
+/// # }
+/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+/// # let clock = bootseal::testing::Clock::new();
+/// # let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
+/// # assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginDown);
+/// # Ok::<(), bootseal::Error>(())
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct LoginRequest {
+    /// The method.
+    pub method: Method,
+    /// The URL, fixed by the profile.
+    pub url: Url,
+    /// Headers, with `Authorization` for HTTP Basic and `Content-Type` for a body.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// The body, if any.
+    pub body: Option<Secret>,
+    /// The time for the whole request.
+    pub timeout: Duration,
+    /// PEM certificates to trust instead of the system's.
+    pub ca: Option<String>,
+    /// The client certificate with its chain, and its key, both in PEM.
+    pub client_cert: Option<(Secret, Secret)>,
+    /// The proxy to use.
+    pub proxy: Option<Url>,
+    /// The URL as the profile has it, for messages: a filled-in value may be a session's id.
+    pub(crate) shown: Url,
+}
+
+impl std::fmt::Debug for LoginRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("LoginRequest")
+            .field("method", &self.method)
+            .field("url", &self.shown.as_str())
+            .field("headers", &headers)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The response to a login.
+///
+/// ```
+/// use bootseal::{LoginResponse, Secret};
+/// let body = Secret::copy_of(br#"{"access_token":"opaque"}"#)?;
+/// let response = LoginResponse { status: 200, headers: Default::default(), body };
+/// assert!(!format!("{response:?}").contains("opaque"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct LoginResponse {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, at most 1 MiB of it.
+    pub body: Secret,
+}
+
+impl std::fmt::Debug for LoginResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A header may be the token.
+        let headers: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("LoginResponse").field("status", &self.status).field("headers", &headers).finish_non_exhaustive()
+    }
+}
+
+/// Why there was no response.
+///
+/// ```
+/// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
+/// # use std::{future::Future, pin::Pin, sync::Arc};
+/// # struct Script;
+/// # impl Transport for Script {
+/// fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+///     Box::pin(async { Err(TransportError::Connect("connection refused".into())) })
+/// }
+/// # }
+/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+/// # let clock = bootseal::testing::Clock::new();
+/// # let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
+/// // … and the application gets:
+/// assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginDown);
+/// # Ok::<(), bootseal::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// There was no connection: not one byte was sent.
+    Connect(String),
+    /// The connection is not trustworthy.
+    Tls(String),
+    /// There was no response in time.
+    Timeout,
+    /// The connection broke, or the response was larger than 1 MiB.
+    Broken(String),
+}
+
+/// Sends a login. The default is HTTPS; tests bring a script of their own.
+///
+/// ```
+/// use bootseal::{LoginResponse, LoginRequest, Secret, Transport, TransportError};
+/// # use std::{future::Future, pin::Pin, sync::Arc};
+///
+/// struct Script;
+///
+/// impl Transport for Script {
+///     fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+///         let body = Secret::copy_of(br#"{"access_token":"opaque","expires_in":60}"#);
+///         let body = body.map_err(|error| TransportError::Broken(error.to_string()));
+///         Box::pin(async { Ok(LoginResponse { status: 200, headers: Default::default(), body: body? }) })
+///     }
+/// }
+/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
+/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
+/// # let clock = bootseal::testing::Clock::new();
+/// let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
+/// assert_eq!(acme.token_blocking()?.lifetime().as_secs(), 60);
+/// # Ok::<(), bootseal::Error>(())
+/// ```
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request` and follows no redirect. It is polled on a thread of its own, inside a tokio
+    /// runtime.
+    ///
+    /// It may take [`LoginRequest::timeout`]; a login that does not end is given up five seconds
+    /// later. See the example of [`Transport`].
+    ///
+    /// # Errors
+    /// The [`TransportError`] that says how far the request got. Only after
+    /// [`TransportError::Connect`] is it sent again.
+    fn send(
+        &self,
+        request: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>>;
+}
