@@ -387,8 +387,11 @@ if child == 0:
     signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell's background job is born deaf to Ctrl-C
     os.execvpe(shell[0], shell, os.environ)
 seen = b""
+def too_long(*_): raise SystemExit(f"still waiting for {waits_for!r}, seen {seen!r}")
+signal.signal(signal.SIGALRM, too_long); signal.alarm(120)
 def wait_for(words):
-    global seen
+    global seen, waits_for
+    waits_for = words
     while words not in seen:
         part = os.read(terminal, 65536)
         if not part: raise SystemExit("ended: " + repr(seen))
@@ -419,7 +422,7 @@ print("good")
          signal.signal(signal.SIGTSTP, stop)\nprint('up', flush=True)\nwhile True: signal.pause()\n",
     );
     let mut person = Command::new("timeout");
-    person.args(["60", "python3", "-c", PERSON]).current_dir(home.path()).env_clear();
+    person.args(["150", "python3", "-c", PERSON]).current_dir(home.path()).env_clear();
     person.envs([
         ("HOME", home.path().to_str().unwrap()),
         ("PATH", PATH),

@@ -115,6 +115,8 @@ mod with_signals {
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
+                // Ctrl-Z reaches both: it is dealt with before the stop of the program that it causes.
+                biased;
                 status = child.wait() => return Ok(code(status.map_err(failed)?)),
                 signal = signals.next() => send(&child, signal),
                 _ = stops.recv() => stop_with(&child),
