@@ -7,7 +7,8 @@
 
 use std::io;
 
-/// `count` values of `T`, on pages that are unmapped when it is dropped; the kernel zeroes them before anyone else gets them.
+/// `count` values of `T`, on pages that are unmapped when it is dropped; the kernel zeroes them
+/// before anyone else gets them.
 ///
 /// On Linux the pages are huge ones if the kernel has them, excluded from core dumps, and unmapped
 /// in a forked child. On other systems it is ordinary memory.
@@ -77,7 +78,8 @@ mod sys {
             // One huge page more, so that the start can be moved to where one begins.
             let len = wanted.checked_add(HUGE).ok_or_else(too_large)?;
             let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
-            // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.
+            // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing
+            // that exists.
             let base = unsafe { libc::mmap(ptr::null_mut(), len, rights, flags, -1, 0) };
             if base == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
@@ -85,7 +87,8 @@ mod sys {
             let offset = base.cast::<u8>().align_offset(HUGE);
             // SAFETY: `offset` is below HUGE, and `wanted` + HUGE bytes are mapped.
             let start = unsafe { base.cast::<u8>().add(offset) };
-            // SAFETY: advice on pages of the mapping just made. A kernel that does not take it gives small pages, or dumps them.
+            // SAFETY: advice on pages of the mapping just made. A kernel that does not take it
+            // gives small pages, or dumps them.
             unsafe {
                 libc::madvise(start.cast(), wanted, libc::MADV_HUGEPAGE);
                 libc::madvise(base, len, libc::MADV_DONTDUMP);
@@ -97,21 +100,24 @@ mod sys {
                 return Err(too_large());
             };
             for index in 0..count {
-                // SAFETY: `count` values fit into the mapped bytes from `start` on, which is aligned for them.
+                // SAFETY: `count` values fit into the mapped bytes from `start` on, which is
+                // aligned for them.
                 unsafe { start.add(index).write(value) };
             }
             Ok(Pages { base, len, start, count })
         }
 
         pub(super) fn values_mut(&mut self) -> &mut [T] {
-            // SAFETY: `count` values at `start` were written by `filled`; `&mut self` makes us the only one who looks.
+            // SAFETY: `count` values at `start` were written by `filled`; `&mut self` makes us the
+            // only one who looks.
             unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.count) }
         }
     }
 
     impl<T: Copy> Drop for Pages<T> {
         fn drop(&mut self) {
-            // SAFETY: what mmap returned, once, and nobody can hold a reference any more; `T` is Copy, so nothing is to be dropped.
+            // SAFETY: what mmap returned, once, and nobody can hold a reference any more; `T` is
+            // Copy, so nothing is to be dropped.
             unsafe { libc::munmap(self.base, self.len) };
         }
     }

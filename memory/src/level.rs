@@ -53,7 +53,8 @@ impl std::error::Error for LevelError {
 /// Fails if secrets would be guarded less well than `least`.
 ///
 /// # Errors
-/// [`LevelError::TooLow`] with the reason why `least` was not reached, [`LevelError::Memory`] if there is no guarded memory.
+/// [`LevelError::TooLow`] with the reason why `least` was not reached, [`LevelError::Memory`] if
+/// there is no guarded memory.
 ///
 /// ```
 /// use bootseal_memory::{Level, require};

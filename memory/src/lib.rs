@@ -30,8 +30,9 @@
 //!
 //! # What this crate does not do
 //! It does not stop code that runs inside the process, the kernel or the hypervisor. It does not
-//! track copies: a closure given to [`Secret::expose`] that copies bytes out is responsible for them.
-//! It never falls back to ordinary memory: if memory cannot be guarded, that is a [`MemoryError`].
+//! track copies: a closure given to [`Secret::expose`] that copies bytes out is responsible for
+//! them. It never falls back to ordinary memory: if memory cannot be guarded, that is a
+//! [`MemoryError`].
 
 mod audit;
 

@@ -1,6 +1,7 @@
 //! Guarded pages: regions that no dump shows, between two guard pages.
 //!
-//! Uses `memfd_secret(2)` if the kernel has it, else locked pages. See the table in the crate's docs.
+//! Uses `memfd_secret(2)` if the kernel has it, else locked pages. See the table in the crate's
+//! docs.
 
 use std::fmt;
 use std::io;
@@ -114,7 +115,8 @@ pub fn report() -> Result<Report, MemoryError> {
     if let Some(known) = REPORT.get() {
         return Ok(known.clone());
     }
-    // A real mapping and a real write: where RLIMIT_MEMLOCK is 0 the system call succeeds and only the mapping fails.
+    // A real mapping and a real write: where RLIMIT_MEMLOCK is 0 the system call succeeds and only
+    // the mapping fails.
     let region = Region::new(1)?;
     // SAFETY: the region is at least one byte long, mapped read-write, and nobody else knows of it.
     unsafe { region.start().as_ptr().write_volatile(0) };
@@ -134,7 +136,8 @@ pub(crate) struct Region {
 
 // SAFETY: a Region owns its mapping; nothing about it is tied to a thread.
 unsafe impl Send for Region {}
-// SAFETY: a shared Region hands out only its address and length; who reads or writes there is the slab's business.
+// SAFETY: a shared Region hands out only its address and length; who reads or writes there is the
+// slab's business.
 unsafe impl Sync for Region {}
 
 impl Region {
@@ -217,7 +220,8 @@ mod sys {
 
     pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
         let total = len.checked_add(2 * page).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that
+        // exists.
         let base =
             unsafe { libc::mmap(ptr::null_mut(), total, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANON, -1, 0) };
         if base == libc::MAP_FAILED {
@@ -248,7 +252,8 @@ mod sys {
                     let _ = NOT_SECRET.set(None);
                     return Ok(Level::MemfdSecret);
                 }
-                // memfd_secret worked before, so the limit is reached; locked pages count against the same limit.
+                // memfd_secret worked before, so the limit is reached; locked pages count against
+                // the same limit.
                 Err(error) if NOT_SECRET.get().is_some() => return Err(error),
                 Err(error) => {
                     // SAFETY: as the caller promises.
@@ -269,18 +274,19 @@ mod sys {
     unsafe fn fill_secret(inner: *mut u8, len: usize) -> io::Result<()> {
         use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
         let size = libc::off_t::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        // SAFETY: memfd_secret takes flags only. (Its man page names FD_CLOEXEC; the kernel takes O_CLOEXEC.)
+        // SAFETY: memfd_secret takes flags only. (Its man page names FD_CLOEXEC; the kernel takes
+        // O_CLOEXEC.)
         let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
         let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
-        // SAFETY: a descriptor that the kernel just gave us. Closed when this function returns: an open one could be
-        // taken over by pidfd_getfd and mapped elsewhere.
+        // SAFETY: a descriptor that the kernel just gave us. Closed when this function returns: an
+        // open one could be taken over by pidfd_getfd and mapped elsewhere.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: a descriptor we own.
         if unsafe { libc::ftruncate(fd.as_raw_fd(), size) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: MAP_FIXED replaces exactly the caller's reserved pages. Where it fails they stay inaccessible or unmapped,
-        // and the caller unmaps or refills them.
+        // SAFETY: MAP_FIXED replaces exactly the caller's reserved pages. Where it fails they stay
+        // inaccessible or unmapped, and the caller unmaps or refills them.
         let mapped = unsafe {
             libc::mmap(
                 inner.cast(),
@@ -294,7 +300,8 @@ mod sys {
         if mapped == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: pages that were just mapped. (WIPEONFORK is refused on shared mappings, so a child gets no mapping at all.)
+        // SAFETY: pages that were just mapped. (WIPEONFORK is refused on shared mappings, so a
+        // child gets no mapping at all.)
         unsafe { libc::madvise(mapped, len, libc::MADV_DONTFORK) };
         Ok(())
     }
@@ -339,7 +346,8 @@ mod sys {
     /// # Safety
     /// `start` and `len` must come from one call of `map` with this `page`, and be given back once.
     pub(super) unsafe fn unmap(start: NonNull<u8>, len: usize, page: usize) {
-        // SAFETY: the reservation began one page before `start` and ended one page after; munmap unlocks too.
+        // SAFETY: the reservation began one page before `start` and ended one page after; munmap
+        // unlocks too.
         unsafe { libc::munmap(start.as_ptr().sub(page).cast(), len + 2 * page) };
     }
 }
@@ -381,7 +389,8 @@ mod sys {
         }
         // SAFETY: inside the reservation just made.
         let inner = unsafe { base.cast::<u8>().add(page) };
-        // SAFETY: commits and locks pages of our own reservation; on failure the whole of it is given back.
+        // SAFETY: commits and locks pages of our own reservation; on failure the whole of it is
+        // given back.
         unsafe {
             if VirtualAlloc(inner.cast(), len, MEM_COMMIT, PAGE_READWRITE).is_null()
                 || VirtualLock(inner.cast(), len) == 0
@@ -402,7 +411,8 @@ mod sys {
     }
 }
 
-/// Miri does not support this kind of mmap: pages come from the allocator, so that all code above can run under it.
+/// Miri does not support this kind of mmap: pages come from the allocator, so that all code above
+/// can run under it.
 #[cfg(miri)]
 mod sys {
     use super::Level;

@@ -53,7 +53,8 @@ impl SecretBuf {
         Ok(SecretBuf { slot: Slot::new(len)?, len })
     }
 
-    /// Appends `bytes`. If they do not fit, the content moves to a larger slot and the old one is wiped.
+    /// Appends `bytes`. If they do not fit, the content moves to a larger slot and the old one is
+    /// wiped.
     ///
     /// # Errors
     /// [`MemoryError`] if no guarded memory can be had; the buffer is then as it was.
@@ -74,7 +75,8 @@ impl SecretBuf {
 
     /// Reads `source` to its end, at most `limit` bytes, without an intermediate buffer.
     ///
-    /// Returns `false` if the source holds more than `limit` bytes; the buffer then holds the first `limit` of them.
+    /// Returns `false` if the source holds more than `limit` bytes; the buffer then holds the first
+    /// `limit` of them.
     ///
     /// # Errors
     /// The source's own error, or [`MemoryError`] inside an [`std::io::Error`].
@@ -132,25 +134,11 @@ impl SecretBuf {
     }
 
     /// The number of bytes written so far.
-    ///
-    /// ```
-    /// let buffer = bootseal_memory::SecretBuf::zeroed(32)?;
-    /// assert_eq!(buffer.len(), 32);
-    /// # Ok::<(), bootseal_memory::MemoryError>(())
-    /// ```
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing was written yet.
-    ///
-    /// ```
-    /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
-    /// assert!(buffer.is_empty());
-    /// buffer.push(b"x")?;
-    /// assert!(!buffer.is_empty());
-    /// # Ok::<(), bootseal_memory::MemoryError>(())
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -168,7 +156,8 @@ impl SecretBuf {
         read(&self.slot.bytes()[..self.len])
     }
 
-    /// Lends the bytes for writing for the duration of one call and returns its result; the length stays the same.
+    /// Lends the bytes for writing for the duration of one call and returns its result; the length
+    /// stays the same.
     ///
     /// ```
     /// let mut key = bootseal_memory::SecretBuf::zeroed(32)?;
@@ -223,7 +212,8 @@ fn buffer_of(bytes: &[u8]) -> Result<SecretBuf, MemoryError> {
 
 /// One secret in guarded memory: a handle that is cheap to clone and never shows its content.
 ///
-/// There is one way to read it, [`expose`](Secret::expose): a search for that word finds every reader.
+/// There is one way to read it, [`expose`](Secret::expose): a search for that word finds every
+/// reader.
 ///
 /// ```
 /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -248,7 +238,8 @@ impl Secret {
         Ok(buffer_of(bytes)?.freeze())
     }
 
-    /// Copies public bytes, for an interface that takes a secret: [`audit`](crate::audit) does not search for them.
+    /// Copies public bytes, for an interface that takes a secret: [`audit`](crate::audit) does not
+    /// search for them.
     ///
     /// # Errors
     /// As [`Secret::copy_of`].
@@ -278,7 +269,8 @@ impl Secret {
     /// Lends the secret as text for the duration of one call.
     ///
     /// # Errors
-    /// [`std::str::Utf8Error`] if the bytes are not UTF-8; it holds a position, but none of the bytes.
+    /// [`std::str::Utf8Error`] if the bytes are not UTF-8; it holds a position, but none of the
+    /// bytes.
     ///
     /// ```
     /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -290,7 +282,8 @@ impl Secret {
         std::str::from_utf8(self.0.bytes()).map(read)
     }
 
-    /// Returns a handle whose bytes can be borrowed for as long as it lives, for interfaces that take `AsRef<[u8]>`.
+    /// Returns a handle whose bytes can be borrowed for as long as it lives, for interfaces that
+    /// take `AsRef<[u8]>`.
     ///
     /// ```
     /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -303,27 +296,17 @@ impl Secret {
     }
 
     /// The number of bytes.
-    ///
-    /// ```
-    /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
-    /// assert_eq!(password.len(), 7);
-    /// # Ok::<(), bootseal_memory::MemoryError>(())
-    /// ```
     pub fn len(&self) -> usize {
         self.0.bytes().len()
     }
 
     /// Whether it has no bytes.
-    ///
-    /// ```
-    /// assert!(bootseal_memory::Secret::copy_of(b"")?.is_empty());
-    /// # Ok::<(), bootseal_memory::MemoryError>(())
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.bytes().is_empty()
     }
 
-    /// Whether `given` is this secret. The time taken does not depend on where they differ, but may show their lengths.
+    /// Whether `given` is this secret. The time taken does not depend on where they differ, but may
+    /// show their lengths.
     ///
     /// ```
     /// let key = bootseal_memory::Secret::copy_of(b"open sesame")?;
@@ -335,7 +318,8 @@ impl Secret {
         self.expose(|bytes| bytes.ct_eq(given).into())
     }
 
-    /// Whether both hold the same bytes. Not in constant time: only for secrets of one owner, never to check what a stranger sends.
+    /// Whether both hold the same bytes. Not in constant time: only for secrets of one owner, never
+    /// to check what a stranger sends.
     ///
     /// ```
     /// use bootseal_memory::Secret;
@@ -380,7 +364,8 @@ impl fmt::Debug for Exposed {
 #[cfg(feature = "serde")]
 pub const SECRET_NAME: &str = "$bootseal::Secret";
 
-/// Only a vault can fill it: it knows [`SECRET_NAME`] and lends the bytes. Any other format is an error, because the value would be in clear there.
+/// Only a vault can fill it: it knows [`SECRET_NAME`] and lends the bytes. Any other format is an
+/// error, because the value would be in clear there.
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
@@ -458,7 +443,8 @@ mod tests {
         let seen = window.read_exact_at(&mut bytes, address);
         match crate::report().unwrap().level {
             crate::Level::MemfdSecret => assert!(seen.is_err()),
-            // Locked pages protect against swap and dumps, not against /proc/PID/mem, as the docs say.
+            // Locked pages protect against swap and dumps, not against /proc/PID/mem, as the docs
+            // say.
             crate::Level::Locked => assert!(seen.is_ok()),
         }
     }

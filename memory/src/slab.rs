@@ -32,7 +32,8 @@ impl Slot {
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: `capacity` bytes at `start` are mapped, initialised (zero pages or wiped) and ours; written only through `&mut`.
+        // SAFETY: `capacity` bytes at `start` are mapped, initialised (zero pages or wiped) and
+        // ours; written only through `&mut`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.capacity) }
     }
 
@@ -75,7 +76,8 @@ impl Frozen {
     }
 }
 
-/// Every frozen secret of the process. It holds the slab's lock, so none of them can be freed meanwhile.
+/// Every frozen secret of the process. It holds the slab's lock, so none of them can be freed
+/// meanwhile.
 pub(crate) struct Live(MutexGuard<'static, Slab>);
 
 /// One frozen secret; the number tells it apart from a later one at the same address.
@@ -132,8 +134,8 @@ struct Shown {
 
 impl Chunk {
     fn bytes(&self, index: usize, shown: &Shown) -> &[u8] {
-        // SAFETY: the range lies inside the slot, the slot inside the region. A frozen slot is not written until it is returned, and
-        // that takes the lock that `&self` holds.
+        // SAFETY: the range lies inside the slot, the slot inside the region. A frozen slot is not
+        // written until it is returned, and that takes the lock that `&self` holds.
         unsafe {
             let start = self.region.start().add(index * self.slot_size + shown.range.start);
             std::slice::from_raw_parts(start.as_ptr(), shown.range.len())
@@ -217,7 +219,8 @@ impl Slab {
         if chunk.free.len() == 1 {
             open.push(address);
         }
-        // One empty chunk of a small class is kept, so that a secret that comes and goes does not map a page each time.
+        // One empty chunk of a small class is kept, so that a secret that comes and goes does not
+        // map a page each time.
         if chunk.used == 0 && (slot_size > LARGEST || open.len() > 1) {
             open.retain(|other| *other != address);
             self.chunks.remove(&address);

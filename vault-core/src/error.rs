@@ -4,7 +4,8 @@ use crate::shown::Shown;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What kind of failure it is: the word of `--json` and, through [`Kind::exit_code`], the exit code.
+/// What kind of failure it is: the word of `--json` and, through [`Kind::exit_code`], the exit
+/// code.
 ///
 /// ```
 /// use bootseal_core::{Kind, PropertyPath};
@@ -18,9 +19,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The call itself was wrong.
+    /// The call or command line is wrong.
     Usage,
-    /// The operating system refused.
+    /// The operating system reported an error.
     Io,
     /// Not a sealed file, or one that breaks a rule of the format.
     Malformed,
@@ -38,32 +39,28 @@ pub enum Kind {
     OldGeneration,
     /// A sealed value that does not belong to this name in this vault.
     MovedValue,
-    /// No identity at hand opens the file, or not as a writer.
+    /// No available identity opens the file, or none may write.
     NoIdentity,
-    /// The passphrase is not the one.
+    /// The passphrase is wrong.
     WrongPassphrase,
-    /// A question had to be asked, and nobody was there.
+    /// A question had to be asked, and there is no terminal.
     NoTerminal,
-    /// What is asked for contradicts what is there.
+    /// The request contradicts the present state.
     Conflict,
     /// The vendor says that these credentials are wrong.
     LoginRefused,
-    /// The vendor asks for patience.
+    /// The vendor throttles logins.
     LoginThrottled,
-    /// The vendor cannot be reached, or is broken.
+    /// The vendor cannot be reached, or reports a fault of its own.
     LoginDown,
     /// No trustworthy connection to the vendor.
     LoginTls,
-    /// The vendor answered something that the profile does not describe.
+    /// The vendor sent a response that the profile does not describe.
     LoginProtocol,
 }
 
 impl Kind {
     /// The word used in JSON, in messages and in the docs.
-    ///
-    /// ```
-    /// assert_eq!(bootseal_core::Kind::WrongVault.as_str(), "wrong-vault");
-    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Usage => "usage",
@@ -89,10 +86,6 @@ impl Kind {
     }
 
     /// The exit code of a program that ends because of this.
-    ///
-    /// ```
-    /// assert_eq!(bootseal_core::Kind::Forged.exit_code(), 3);
-    /// ```
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Io | Kind::Malformed | Kind::NotFound | Kind::Exists | Kind::UnsafeFile | Kind::Conflict => 1,
@@ -133,19 +126,11 @@ struct Facts {
     help: Option<String>,
 }
 
-/// The result of everything here that can fail.
-///
-/// ```
-/// fn user_name() -> bootseal_core::Result<bootseal_core::PropertyPath> {
-///     "acme.username".parse()
-/// }
-/// # user_name()?;
-/// # Ok::<(), bootseal_core::Error>(())
-/// ```
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure of `kind`; `what` is the fact, without the place.
+    /// Creates an error of `kind`; `what` is the fact, without the place.
     ///
     /// ```
     /// use bootseal_core::{Error, Kind};
@@ -166,7 +151,7 @@ impl Error {
         Error::new(Kind::Malformed, what)
     }
 
-    /// Adds the file, unless a more precise place was named already.
+    /// Adds the file, unless one was named already.
     ///
     /// See the example of [`Error::new`].
     #[must_use]
@@ -175,7 +160,7 @@ impl Error {
         self
     }
 
-    /// The same for a caller that may have no file, such as one that reads a text in memory.
+    /// Adds the file if there is one: a text in memory has none.
     #[must_use]
     pub fn in_file_if(self, file: Option<&Path>) -> Error {
         match file {
@@ -184,7 +169,8 @@ impl Error {
         }
     }
 
-    /// Adds the property, unless one was named already. Its text is a TOML dotted key, as [`PropertyPath`](crate::PropertyPath) prints it.
+    /// Adds the property, unless one was named already. Its text is a TOML dotted key, as
+    /// [`PropertyPath`](crate::PropertyPath) prints it.
     ///
     /// See the example of [`Error::new`].
     #[must_use]
@@ -215,7 +201,7 @@ impl Error {
         self
     }
 
-    /// Moves the line down: what was parsed begins behind `lines` others.
+    /// Adds `lines` to the line: the parsed text begins that far below the start of the file.
     #[must_use]
     pub(crate) fn below(mut self, lines: usize) -> Error {
         if let Some((line, _)) = &mut self.0.line {
@@ -224,13 +210,13 @@ impl Error {
         self
     }
 
-    /// Adds the next step where none is known yet.
+    /// Adds the next step, unless one is known already.
     #[must_use]
     pub(crate) fn or_help(self, help: &str) -> Error {
         if self.0.help.is_some() { self } else { self.with_help(help) }
     }
 
-    /// Adds the next step, in place of one that was known.
+    /// Adds the next step, replacing an earlier one.
     ///
     /// See the example of [`Error::new`].
     #[must_use]
@@ -240,37 +226,21 @@ impl Error {
     }
 
     /// The kind.
-    ///
-    /// ```
-    /// let error = bootseal_core::SealedFile::parse(b"password".to_vec()).unwrap_err();
-    /// assert_eq!(error.kind(), bootseal_core::Kind::Malformed);
-    /// ```
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
     /// The fact alone, without place and next step.
-    ///
-    /// ```
-    /// let error = bootseal_core::SealedFile::parse(b"password".to_vec()).unwrap_err();
-    /// assert!(error.what().starts_with("not a sealed file"));
-    /// ```
     pub fn what(&self) -> &str {
         &self.0.what
     }
 
-    /// The file in question; `None` if there is none, as for a text in memory.
-    ///
-    /// ```
-    /// let path = std::path::Path::new("/nonexistent.sealed.toml");
-    /// let error = bootseal_core::SealedFile::read(path).unwrap_err();
-    /// assert_eq!(error.file(), Some(path));
-    /// ```
+    /// The file in question; `None` if there is none.
     pub fn file(&self) -> Option<&Path> {
         self.0.file.as_deref()
     }
 
-    /// Line and column, from 1, where a text is at fault.
+    /// Line and column, from 1, if a text is at fault.
     ///
     /// ```
     /// let error = bootseal_core::PlainDocument::parse("a = 1\na = 2\n".into()).err().unwrap();
@@ -280,27 +250,12 @@ impl Error {
         self.0.line
     }
 
-    /// The property in question, as a TOML dotted key; `None` if it is not about one.
-    ///
-    /// ```
-    /// # use bootseal_core::{Error, Kind};
-    /// let path: bootseal_core::PropertyPath = "acme.\"user.name\"".parse()?;
-    /// let error = Error::new(Kind::NotFound, "no such property").at(&path);
-    /// assert_eq!(error.property(), Some("acme.\"user.name\""));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The property in question, as a TOML dotted key; `None` if the error is not about one.
     pub fn property(&self) -> Option<&str> {
         self.0.property.as_deref()
     }
 
-    /// The next step for who reads it; `None` if the fact says all.
-    ///
-    /// ```
-    /// let error = bootseal_core::SealedFile::parse(b"password".to_vec()).unwrap_err();
-    /// if let Some(help) = error.help() {
-    ///     eprintln!("{help}");
-    /// }
-    /// ```
+    /// The next step for the reader; `None` if the fact says everything.
     pub fn help(&self) -> Option<&str> {
         self.0.help.as_deref()
     }

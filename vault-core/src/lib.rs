@@ -1,24 +1,27 @@
-//! The sealed file: credentials that can lie in git, names readable, values encrypted one by one, the whole signed.
+//! The sealed file: credentials that can be committed to git. Names are readable, values are
+//! encrypted one by one, and the whole is signed.
 //!
 //! # Flow
-//! Each type is the proof that a check was made; what was not checked cannot be called.
+//! Each type proves that a check was made; methods that need the check exist only on it.
 //!
 //! | type | is proof that |
 //! |---|---|
 //! | [`SealedFile`] | size, bytes and the last two lines have the shape of a sealed file; nothing is parsed or trusted |
-//! | [`VerifiedFile`] | the signature holds, under the pin where there is one; names and readable values may be used |
+//! | [`VerifiedFile`] | the signature holds, and the pin if there is one; names and readable values may be used |
 //! | [`Vault<CanRead>`](Vault) | an identity opened the data key: values can be opened |
 //! | [`Vault<CanWrite>`](Vault) | an identity opened the signing seed: values can be sealed, the file signed |
 //! | [`Secret`] | one opened value, in guarded memory |
 //! | [`Profile`] | a login profile that can work |
 //!
-//! A writer goes [`FileLock::acquire`] → [`FileLock::read`] → [`SealedFile::verify`] → [`VerifiedFile::open_for_writing`] →
-//! [`Vault::set`] → [`Vault::sign`] → [`FileLock::write`]. A reader stops after [`VerifiedFile::open`].
+//! A writer goes [`FileLock::acquire`] → [`FileLock::read`] → [`SealedFile::verify`] →
+//! [`VerifiedFile::open_for_writing`] → [`Vault::set`] → [`Vault::sign`] → [`FileLock::write`]. A
+//! reader stops after [`VerifiedFile::open`].
 //!
 //! # What this crate does not do
-//! No network, no environment variable, no terminal, no clock: time comes in as an argument. No program, but with the feature `plugin` those of
-//! age plugins, once the signature holds. It does not choose which identity
-//! or pin is meant; the CLI and the loader do. The format is described in `docs/format.md`, with vectors in `tests/vectors`.
+//! It uses no network, environment variable, terminal or clock: time is an argument. It runs no
+//! program, except those of age plugins with the feature `plugin`, once the signature holds. It
+//! does not choose identities or pins; the CLI and the loader do. The format is described in
+//! `docs/format.md`, with vectors in `tests/vectors`.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,11 @@
-//! Text from outside as it may reach a terminal or a log: invisible characters escaped, private keys left out.
+//! Text from outside as it may reach a terminal or a log: invisible characters escaped, private
+//! keys left out.
 
 use std::fmt;
 use std::path::Path;
 
-/// Text from a file, as it may reach a terminal or a log: what is invisible or turns the writing direction is escaped.
+/// Text from a file, safe for a terminal or a log: characters that are invisible or change the
+/// writing direction are escaped.
 ///
 /// ```
 /// use bootseal_core::Shown;
@@ -45,7 +47,8 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The beginning of a text from outside, for messages: no file makes an error longer than a screen.
+/// The beginning of a text from outside, for messages: no file can make an error longer than a
+/// screen.
 pub(crate) struct Brief<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Brief<'_> {
@@ -58,7 +61,8 @@ impl fmt::Display for Brief<'_> {
     }
 }
 
-/// What someone typed where something public was asked for; a private key that stands there by mistake is not repeated.
+/// What someone typed where something public was expected; a private key typed there by mistake is
+/// not repeated.
 ///
 /// ```
 /// use bootseal_core::Typed;
@@ -81,8 +85,8 @@ impl fmt::Display for Typed<'_> {
     }
 }
 
-/// Whether a character is invisible or changes how its neighbours look: Unicode's categories Cc, Cf, Zl and Zp, and what is
-/// ignorable by default, such as fillers and variation selectors.
+/// Whether a character is invisible or changes how its neighbours look: Unicode's categories Cc,
+/// Cf, Zl and Zp, and what is ignorable by default, such as fillers and variation selectors.
 ///
 /// ```
 /// assert!(bootseal_core::is_hidden('\u{200B}')); // zero width space

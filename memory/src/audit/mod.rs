@@ -1,8 +1,8 @@
 //! The audit: the process reads its own memory and counts the copies of its live secrets.
 //!
-//! Every 8-byte window of every secret goes into a table by a keyed hash; of memory every eighth offset is
-//! looked up. In any 16 bytes of a copy, one such window lies wholly inside. The table keeps only the bucket
-//! of a window, so it holds nothing that the search could find.
+//! Every 8-byte window of every secret goes into a table by a keyed hash; of memory every eighth
+//! offset is looked up. In any 16 bytes of a copy, one such window lies wholly inside. The table
+//! keeps only the bucket of a window, so it holds nothing that the search could find.
 
 #[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
 mod own_memory;
@@ -40,7 +40,8 @@ const CHAIN: usize = 64;
 pub struct Audit {
     /// Live secrets that were searched for.
     pub secrets: usize,
-    /// Live secrets that were not searched for: shorter than 8 bytes, or of one or two different bytes. They would be found everywhere.
+    /// Live secrets that were not searched for: shorter than 8 bytes, or of one or two different
+    /// bytes. They would be found everywhere.
     pub not_searched: usize,
     /// Whole copies outside the secret pages.
     pub full: usize,
@@ -130,18 +131,21 @@ impl From<MemoryError> for AuditError {
     }
 }
 
-/// Reads all memory that this process has written, and counts full copies and fragments of every live [`Secret`](crate::Secret).
+/// Reads all memory that this process has written, and counts full copies and fragments of every
+/// live [`Secret`](crate::Secret).
 ///
-/// It takes about 10 ms for 17 MiB, and several times that if a secret is shorter than 15 bytes, because
-/// more offsets must be looked up. It is meant for tests and for an occasional health probe. Other
-/// threads continue; one that creates or drops a secret waits 50 µs at most.
+/// It takes about 10 ms for 17 MiB, and several times that if a secret is shorter than 15 bytes,
+/// because more offsets must be looked up. It is meant for tests and for an occasional health
+/// probe. Other threads continue; one that creates or drops a secret waits 50 µs at most.
 ///
-/// It does not look at registers, at the kernel's buffers, at what the program file itself holds, or at a
-/// [`SecretBuf`](crate::SecretBuf) that is still being written; nor does it search for other encodings of a secret.
-/// A short secret that is a common word is found wherever that word occurs.
+/// It does not look at registers, at the kernel's buffers, at what the program file itself holds,
+/// or at a [`SecretBuf`](crate::SecretBuf) that is still being written; nor does it search for
+/// other encodings of a secret. A short secret that is a common word is found wherever that word
+/// occurs.
 ///
 /// # Errors
-/// [`AuditError::NotReadable`] if the process may not read its own memory, [`AuditError::Memory`] if no page is available to read into.
+/// [`AuditError::NotReadable`] if the process may not read its own memory, [`AuditError::Memory`]
+/// if no page is available to read into.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {

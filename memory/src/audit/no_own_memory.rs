@@ -1,4 +1,5 @@
-//! Replaces `own_memory.rs` on systems where a process cannot read itself as an attacker would: macOS, Windows, Miri.
+//! Replaces `own_memory.rs` on systems where a process cannot read itself as an attacker would:
+//! macOS, Windows, Miri.
 
 use std::convert::Infallible;
 use std::io;

@@ -7,7 +7,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Two ways to read. `/proc/self/mem` belongs to root once the process is not dumpable; `process_vm_readv` on itself still works then.
+/// Two ways to read. `/proc/self/mem` belongs to root once the process is not dumpable;
+/// `process_vm_readv` on itself still works then.
 pub(crate) enum OwnMemory {
     File(File),
     Call,
@@ -29,7 +30,8 @@ impl OwnMemory {
             OwnMemory::Call => {
                 let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
                 let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: into.len() };
-                // SAFETY: the kernel writes into `into` alone, and answers with an error where the other address is none of ours.
+                // SAFETY: the kernel writes into `into` alone, and answers with an error where the
+                // other address is none of ours.
                 let got = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
                 usize::try_from(got).unwrap_or(0)
             }
@@ -45,7 +47,8 @@ pub(crate) fn written_ranges() -> io::Result<Vec<Range<usize>>> {
     let mut ranges = Vec::new();
     for mapping in maps.lines().filter_map(parse).filter(Mapping::may_hold_what_was_written) {
         match &pages {
-            // Most of a thread's stack was never touched, and would cost more to read than everything else.
+            // Most of a thread's stack was never touched, and would cost more to read than
+            // everything else.
             Some(pages) if mapping.anonymous => touched(pages, mapping.range, &mut ranges),
             _ => ranges.push(mapping.range),
         }

@@ -4,12 +4,15 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
-/// An allocator that overwrites every block before it is freed, so that a library's freed copies hold no secret.
+/// An allocator that overwrites every block before it is freed, so that a library's freed copies
+/// hold no secret.
 ///
 /// It wraps another allocator, [`System`] by default. A block that grows or shrinks moves to a new
-/// place and the old one is overwritten. It costs 10 to 20 ns for a small block, and 0.4 µs for 16 KiB.
+/// place and the old one is overwritten. It costs 10 to 20 ns for a small block, and 0.4 µs for 16
+/// KiB.
 ///
-/// It does not touch blocks that are still in use, and it does not see what C libraries take from `malloc` themselves.
+/// It does not touch blocks that are still in use, and it does not see what C libraries take from
+/// `malloc` themselves.
 ///
 /// ```
 /// use bootseal_memory::WipingAllocator;
@@ -54,7 +57,8 @@ impl<A> WipingAllocator<A> {
     }
 }
 
-// SAFETY: every block comes from the inner allocator and goes back to it with the layout that it was given under.
+// SAFETY: every block comes from the inner allocator and goes back to it with the layout that it
+// was given under.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -70,20 +74,24 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller gives back a block of `layout.size()` bytes, which nobody uses any more.
+        // SAFETY: the caller gives back a block of `layout.size()` bytes, which nobody uses any
+        // more.
         unsafe {
             wipe(block, layout.size());
             self.0.dealloc(block, layout);
         }
     }
 
-    /// Never calls the inner allocator's `realloc`: that one frees the old block without overwriting it.
+    /// Never calls the inner allocator's `realloc`: that one frees the old block without
+    /// overwriting it.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: the caller promises that `new_size`, rounded up to the alignment, does not overflow, and is not zero.
+        // SAFETY: the caller promises that `new_size`, rounded up to the alignment, does not
+        // overflow, and is not zero.
         let moved = unsafe { self.0.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
         if !moved.is_null() {
-            // SAFETY: two blocks, each at least as long as what is copied; then the old one is given back, once.
+            // SAFETY: two blocks, each at least as long as what is copied; then the old one is
+            // given back, once.
             unsafe {
                 ptr::copy_nonoverlapping(block, moved, layout.size().min(new_size));
                 self.dealloc(block, layout);
@@ -99,7 +107,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
 /// `len` bytes from `start` on must be writable, and nobody else may look at them meanwhile.
 #[inline]
 pub(crate) unsafe fn wipe(start: *mut u8, len: usize) {
-    // SAFETY: as the caller promises. Bytes of any state may be overwritten, uninitialised ones too.
+    // SAFETY: as the caller promises. Bytes of any state may be overwritten, uninitialised ones
+    // too.
     unsafe { ptr::write_bytes(start, 0, len) };
     forget_nothing(start);
 }
@@ -148,7 +157,8 @@ mod tests {
     }
 
     fn bytes<'a>(block: *mut u8, len: usize) -> &'a [u8] {
-        // SAFETY: the tests below look only at bytes of blocks that they hold, and that were written.
+        // SAFETY: the tests below look only at bytes of blocks that they hold, and that were
+        // written.
         unsafe { std::slice::from_raw_parts(block, len) }
     }
 

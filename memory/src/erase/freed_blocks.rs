@@ -18,20 +18,23 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 pub enum Erasure {
     /// glibc overwrites freed blocks for as long as a guard exists.
     On,
-    /// The user has set it for the whole process (`GLIBC_TUNABLES=glibc.malloc.perturb=…`, `MALLOC_PERTURB_`); that setting stays.
+    /// The user has set it for the whole process (`GLIBC_TUNABLES=glibc.malloc.perturb=…`,
+    /// `MALLOC_PERTURB_`); that setting stays.
     SetByUser,
     /// Another C library: nothing is overwritten.
     NotGlibc,
 }
 
-/// While one of these guards exists, glibc's `free` overwrites each block (`mallopt(M_PERTURB)`). When the last one is dropped, the old behaviour returns.
+/// While one of these guards exists, glibc's `free` overwrites each block (`mallopt(M_PERTURB)`).
+/// When the last one is dropped, the old behaviour returns.
 ///
-/// glibc keeps up to 7 blocks of each small size (up to 1032 bytes) in a cache of each thread, and does not overwrite those until the thread
-/// ends. So the work belongs on a thread of its own, and the guard must be held until that thread is joined;
-/// [`with_erased_frees`] does both. The last 8 bytes of a block are never overwritten.
+/// glibc keeps up to 7 blocks of each small size (up to 1032 bytes) in a cache of each thread, and
+/// does not overwrite those until the thread ends. So the work belongs on a thread of its own, and
+/// the guard must be held until that thread is joined; [`with_erased_frees`] does both. The last 8
+/// bytes of a block are never overwritten.
 ///
-/// Use it for the duration of a login: meanwhile all allocations of the process above 1032 bytes are
-/// filled too, which costs about as much as clearing them. It does nothing if the application's
+/// Use it for the duration of a login: meanwhile all allocations of the process above 1032 bytes
+/// are filled too, which costs about as much as clearing them. It does nothing if the application's
 /// allocator is not the system's.
 ///
 /// ```
@@ -69,10 +72,6 @@ impl ErasedFrees {
     }
 
     /// Whether freed blocks are overwritten at all.
-    ///
-    /// ```
-    /// println!("{:?}", bootseal_memory::ErasedFrees::begin().erasure());
-    /// ```
     pub fn erasure(&self) -> Erasure {
         self.0
     }
@@ -91,7 +90,8 @@ impl Drop for ErasedFrees {
     }
 }
 
-/// Runs `work` on a thread of its own and overwrites what it freed, the thread's cache included, before returning.
+/// Runs `work` on a thread of its own and overwrites what it freed, the thread's cache included,
+/// before returning.
 ///
 /// It blocks until the work is done; a panic in the work continues in the caller.
 ///
@@ -106,17 +106,18 @@ impl Drop for ErasedFrees {
 pub fn with_erased_frees<R: Send>(work: impl FnOnce() -> R + Send) -> io::Result<R> {
     let guard = ErasedFrees::begin();
     let done = std::thread::scope(|scope| {
-        // join() waits until the thread itself has ended, and with it its cache; the end of the scope alone does not.
+        // join() waits until the thread itself has ended, and with it its cache; the end of the
+        // scope alone does not.
         std::thread::Builder::new().spawn_scoped(scope, work).map(|thread| thread.join())
     })?;
     drop(guard);
     done.or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// The only sound value. glibc fills freed blocks with this byte and new ones with its complement, here zero.
-/// With any other value, `calloc` on a second thread can return blocks that are not zero: it fills the
-/// block before the switch to "off" and checks after it whether it must clear the block. The test
-/// below saw that in 80 of 608 calls.
+/// The only sound value. glibc fills freed blocks with this byte and new ones with its complement,
+/// here zero. With any other value, `calloc` on a second thread can return blocks that are not
+/// zero: it fills the block before the switch to "off" and checks after it whether it must clear
+/// the block. The test below saw that in 80 of 608 calls.
 const ONES: i32 = 0xFF;
 
 fn count(change: impl FnOnce(&mut usize)) {
@@ -188,7 +189,8 @@ mod tests {
         /// Takes blocks from malloc, fills and frees them, and says where they were.
         fn fill_and_free() -> Vec<(usize, usize)> {
             let mut places = Vec::with_capacity(SIZES.len());
-            // SAFETY: blocks are written within their size and freed once. The small ones in between keep them from being merged.
+            // SAFETY: blocks are written within their size and freed once. The small ones in
+            // between keep them from being merged.
             unsafe {
                 let mut between = Vec::with_capacity(SIZES.len());
                 for size in SIZES {
@@ -252,7 +254,8 @@ mod tests {
                 again(NAME, "calloc");
                 return;
             }
-            // SAFETY: each large block a mapping of its own, for which the time between the two looks is longest.
+            // SAFETY: each large block a mapping of its own, for which the time between the two
+            // looks is longest.
             unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024) };
             let taker = std::thread::spawn(|| {
                 let spoilt = |_: &usize| vec![0_u8; 4 << 20].chunks(512).any(|chunk| chunk[0] != 0);

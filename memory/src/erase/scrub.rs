@@ -6,13 +6,15 @@ use std::hint::black_box;
 
 /// Bytes of dead stack that [`scrub_stack`] overwrites.
 const DEPTH: usize = 64 * 1024;
-/// Bytes left untouched at the end of a stack: for the frames of the scrub itself and a signal handler.
+/// Bytes left untouched at the end of a stack: for the frames of the scrub itself and a signal
+/// handler.
 const RESERVE: usize = 16 * 1024;
 
 /// Clears the vector registers of this thread, in about 4 ns.
 ///
-/// On x86-64 all of `ymm0` to `ymm15`, and `zmm16` to `zmm31` where the processor has them; on aarch64 `v0` to `v7` and `v16` to `v31`,
-/// which a function may change. Values that a caller saved on the stack stay there: see [`scrub_stack`]. On other processors it does nothing.
+/// On x86-64 all of `ymm0` to `ymm15`, and `zmm16` to `zmm31` where the processor has them; on
+/// aarch64 `v0` to `v7` and `v16` to `v31`, which a function may change. Values that a caller saved
+/// on the stack stay there: see [`scrub_stack`]. On other processors it does nothing.
 ///
 /// ```
 /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -32,7 +34,8 @@ pub fn scrub_registers() {
 fn x86_64() {
     // The standard library caches the processor's features: this is a load and a test.
     if std::arch::is_x86_feature_detected!("avx512f") {
-        // SAFETY: the processor has these instructions; every register they change is named as clobbered.
+        // SAFETY: the processor has these instructions; every register they change is named as
+        // clobbered.
         unsafe {
             std::arch::asm!(
                 "vzeroall",
@@ -92,8 +95,9 @@ fn x86_64() {
 
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 fn aarch64() {
-    // v8 to v15 belong to the caller (AAPCS64, 6.1.2: their lower halves), who would get them back from the stack in any case.
-    // SAFETY: Advanced SIMD is part of every aarch64 target with the standard library; `clobber_abi` names what is changed.
+    // v8 to v15 belong to the caller (AAPCS64, 6.1.2: their lower halves), who would get them back
+    // from the stack in any case. SAFETY: Advanced SIMD is part of every aarch64 target with the
+    // standard library; `clobber_abi` names what is changed.
     unsafe {
         std::arch::asm!(
             "movi v0.2d, #0",
@@ -126,10 +130,11 @@ fn aarch64() {
     }
 }
 
-/// Overwrites the dead part of this thread's stack, up to 64 KiB below the caller, in about 3 µs. Returns the number of bytes.
+/// Overwrites the dead part of this thread's stack, up to 64 KiB below the caller, in about 3 µs.
+/// Returns the number of bytes.
 ///
-/// Near the end of a small stack it overwrites less, down to nothing: 16 KiB are always left. If the
-/// end is not known (on systems other than Linux), it overwrites 4 KiB.
+/// Near the end of a small stack it overwrites less, down to nothing: 16 KiB are always left. If
+/// the end is not known (on systems other than Linux), it overwrites 4 KiB.
 ///
 /// ```
 /// fn handle(password: &bootseal_memory::Secret) -> usize {
@@ -168,7 +173,8 @@ fn descend(steps: usize) {
     black_box(&mut frame);
 }
 
-/// The lowest address that this thread's stack may reach, remembered for each thread: asking the main thread's costs 20 µs.
+/// The lowest address that this thread's stack may reach, remembered for each thread: asking the
+/// main thread's costs 20 µs.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn lowest_address() -> Option<usize> {
     thread_local!(static LOWEST: Option<usize> = ask_for_lowest_address());
@@ -184,7 +190,8 @@ fn lowest_address() -> Option<usize> {
 fn ask_for_lowest_address() -> Option<usize> {
     let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let (mut address, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
-    // SAFETY: the calls fill what they are given pointers to; attributes are initialised by the first, and destroyed once.
+    // SAFETY: the calls fill what they are given pointers to; attributes are initialised by the
+    // first, and destroyed once.
     let known = unsafe {
         if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
             return None;
@@ -211,8 +218,8 @@ mod tests {
         }
         let mut seen = [0xFF_u8; 64];
         let filled = [0xA5_u8; 32];
-        // SAFETY: the processor has AVX; registers and memory that change are named; the call is made with the
-        // stack aligned and no red zone, as a block without `nostack` has them.
+        // SAFETY: the processor has AVX; registers and memory that change are named; the call is
+        // made with the stack aligned and no red zone, as a block without `nostack` has them.
         unsafe {
             std::arch::asm!(
                 "vmovdqu ymm3, [r12]",

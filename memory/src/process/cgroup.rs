@@ -12,13 +12,15 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// How much can still be taken. The page cache does not count as taken: the kernel drops it on demand.
+    /// How much can still be taken. The page cache does not count as taken: the kernel drops it on
+    /// demand.
     pub free: u64,
     /// The limit that applies.
     pub limit: u64,
 }
 
-/// Returns the least room that any of this process's cgroups (version 1 or 2) leaves; `None` if there is no limit or it cannot be read.
+/// Returns the least room that any of this process's cgroups (version 1 or 2) leaves; `None` if
+/// there is no limit or it cannot be read.
 ///
 /// ```
 /// let enough = bootseal_memory::room().is_none_or(|room| room.free >= 64 << 20);
@@ -60,7 +62,8 @@ fn room_in(root: &Path, membership: &str) -> Option<Room> {
     rooms.min_by_key(|room| room.free)
 }
 
-/// Every parent group counts too. In a container the path often exists on the host only: then the mount itself is the group.
+/// Every parent group counts too. In a container the path often exists on the host only: then the
+/// mount itself is the group.
 fn tightest(mount: &Path, path: &str, names: &Names) -> Option<Room> {
     let mut parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
     let mut rooms = Vec::new();

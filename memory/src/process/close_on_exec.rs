@@ -2,10 +2,11 @@
 
 use std::io;
 
-/// Keeps descriptor `number` from every program that this process starts or executes from now on; it stays open in this process.
+/// Keeps descriptor `number` from every program that this process starts or executes from now on;
+/// it stays open in this process.
 ///
-/// A shell's `3< FILE` opens a descriptor for the program that it starts, which passes it on to its own children.
-/// The owner of the descriptor loses nothing: it is neither closed nor taken over.
+/// A shell's `3< FILE` opens a descriptor for the program that it starts, which passes it on to its
+/// own children. The owner of the descriptor loses nothing: it is neither closed nor taken over.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for 0, 1 and 2: every program expects them, and the next file
@@ -27,12 +28,14 @@ pub fn keep_from_programs(number: u32) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let number = i32::try_from(number).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: F_GETFD takes no pointer and changes nothing; a number that is not open gives an error.
+    // SAFETY: F_GETFD takes no pointer and changes nothing; a number that is not open gives an
+    // error.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
     if flags == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: F_SETFD takes no pointer; the descriptor stays open and whose it was, so that no owner of it is deceived.
+    // SAFETY: F_SETFD takes no pointer; the descriptor stays open and whose it was, so that no
+    // owner of it is deceived.
     match unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
@@ -60,8 +63,8 @@ mod tests {
     #[test]
     fn what_is_kept_from_programs_stays_open_here() {
         let (mut reader, writer) = io::pipe().unwrap();
-        // A number without the flag, as a shell leaves it: dup clears it.
-        // SAFETY: the descriptor is open, and dup takes no pointer; what it gives is ours alone, and closed below.
+        // A number without the flag, as a shell leaves it: dup clears it. SAFETY: the descriptor is
+        // open, and dup takes no pointer; what it gives is ours alone, and closed below.
         let plain = unsafe { libc::dup(writer.as_raw_fd()) };
         drop(writer);
         let seen = || {

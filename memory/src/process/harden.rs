@@ -41,22 +41,27 @@ impl fmt::Display for Setting {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Hardened {
-    /// Not dumpable (`PR_SET_DUMPABLE`): no core from the kernel, and processes of the same user cannot attach.
+    /// Not dumpable (`PR_SET_DUMPABLE`): no core from the kernel, and processes of the same user
+    /// cannot attach.
     pub not_dumpable: Setting,
     /// No core files (`RLIMIT_CORE`), for the children too.
     pub no_core_files: Setting,
     /// No program that this process starts gains privileges (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: Setting,
-    /// `kernel.yama.ptrace_scope`: 3 stops root from attaching too. `None` if the kernel has no Yama.
+    /// `kernel.yama.ptrace_scope`: 3 stops root from attaching too. `None` if the kernel has no
+    /// Yama.
     pub ptrace_scope: Option<u8>,
-    /// Whether the machine has swap. Secret pages are never swapped; the rest of the process may be. `None` if it cannot be read.
+    /// Whether the machine has swap. Secret pages are never swapped; the rest of the process may
+    /// be. `None` if it cannot be read.
     pub swap: Option<bool>,
 }
 
 impl Hardened {
-    /// Permanently prevents programs that this process starts from gaining privileges by set-user-ID or file capabilities.
+    /// Permanently prevents programs that this process starts from gaining privileges by
+    /// set-user-ID or file capabilities.
     ///
-    /// It applies to this thread and those that it starts afterwards, so call it in `main` before any other thread exists. Do not use it in a program that starts `sudo`.
+    /// It applies to this thread and those that it starts afterwards, so call it in `main` before
+    /// any other thread exists. Do not use it in a program that starts `sudo`.
     ///
     /// ```no_run
     /// let hardened = bootseal_memory::harden().and_no_new_privileges();
@@ -86,14 +91,16 @@ impl fmt::Display for Hardened {
     }
 }
 
-/// Permanently makes this process not dumpable and switches core files off. A setting that is refused is reported, and the others are still made.
+/// Permanently makes this process not dumpable and switches core files off. A setting that is
+/// refused is reported, and the others are still made.
 ///
-/// A program calls this first thing in `main`; the library never does. Afterwards `/proc/self/*` belongs
-/// to root: a debugger, profiler or crash reporter of the same user can no longer reach the process.
-/// [`audit`](crate::audit) still works. A program started by `exec` does not inherit this, except for
-/// the core limit and the privileges.
+/// A program calls this first thing in `main`; the library never does. Afterwards `/proc/self/*`
+/// belongs to root: a debugger, profiler or crash reporter of the same user can no longer reach the
+/// process. [`audit`](crate::audit) still works. A program started by `exec` does not inherit this,
+/// except for the core limit and the privileges.
 ///
-/// Works on Linux; on other Unix systems it sets only the core limit, elsewhere nothing. The report says which.
+/// Works on Linux; on other Unix systems it sets only the core limit, elsewhere nothing. The report
+/// says which.
 ///
 /// ```no_run
 /// use bootseal_memory::{Setting, harden};

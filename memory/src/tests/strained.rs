@@ -88,7 +88,8 @@ fn what_a_secret_leaves_in_its_place_is_zero() {
     let secret = Secret::copy_of(&[0xA5; 100]).unwrap();
     let place = secret.expose(<[u8]>::as_ptr);
     drop(secret);
-    // SAFETY: the page is mapped as long as `kept` lives, and this process has no other thread that uses secrets.
+    // SAFETY: the page is mapped as long as `kept` lives, and this process has no other thread that
+    // uses secrets.
     let left = unsafe { std::slice::from_raw_parts(place, 100) };
     assert!(left.iter().all(|byte| *byte == 0));
     drop(kept);
@@ -97,7 +98,8 @@ fn what_a_secret_leaves_in_its_place_is_zero() {
 /// The exit code of a child that runs `work`, or the signal that ended it as a negative number.
 fn child(work: impl FnOnce() -> i32) -> i32 {
     let mut status = 0;
-    // SAFETY: the child does nothing but `work`, which takes no lock and allocates nothing, and ends without running destructors.
+    // SAFETY: the child does nothing but `work`, which takes no lock and allocates nothing, and
+    // ends without running destructors.
     unsafe {
         let child = libc::fork();
         if child == 0 {

@@ -24,8 +24,9 @@ pub(crate) const SECRET_PREFIX: Hrp = Hrp::parse_unchecked("age-secret-key-");
 const PUBLIC_PREFIX: Hrp = Hrp::parse_unchecked("age");
 const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 
-/// What opens: an age X25519 identity whose key lies on a guarded page; an SSH key (feature `ssh`), which age keeps on the heap; or what
-/// a plugin makes use of (feature `plugin`), which is run when a verified file is opened, and not before.
+/// An identity: an age X25519 key, stored on a guarded page; an SSH key (feature `ssh`), which age
+/// keeps on the heap; or the identity of a plugin (feature `plugin`), which runs only when a
+/// verified file is opened.
 ///
 /// ```
 /// let identity = bootseal_core::Identity::generate()?;
@@ -52,7 +53,7 @@ struct X25519 {
 }
 
 impl Identity {
-    /// A new identity.
+    /// Generates an identity.
     ///
     /// # Errors
     /// [`Kind::Io`] without random numbers or guarded memory.
@@ -77,7 +78,8 @@ impl Identity {
         Identity(Sort::Ssh(key))
     }
 
-    /// Parses `AGE-SECRET-KEY-1…` or `AGE-PLUGIN-NAME-1…`; the text itself lies on a guarded page already.
+    /// Parses `AGE-SECRET-KEY-1…` or `AGE-PLUGIN-NAME-1…`; the text itself is on a guarded page
+    /// already.
     pub(crate) fn parse(text: &str) -> Option<Result<Identity>> {
         #[cfg(feature = "plugin")]
         if let Some(plugin) = PluginIdentity::parse(text) {
@@ -101,7 +103,7 @@ impl Identity {
         Some(key.map(Identity::from_key).map_err(Error::from))
     }
 
-    /// The public side; `None` for a plugin's identity, of which only the plugin knows it.
+    /// The public side; `None` for a plugin's identity: only the plugin knows it.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role};
@@ -120,8 +122,8 @@ impl Identity {
         }
     }
 
-    /// Whether this may open what is wrapped to `recipient`. For a plugin's identity that is known only when it is tried: yes for each recipient of
-    /// that plugin, and for `age1tag1…`.
+    /// Whether this may open keys wrapped to `recipient`. A plugin's identity must be tried to
+    /// know: yes for each recipient of that plugin, and for `age1tag1…`.
     ///
     /// ```
     /// use bootseal_core::Identity;
@@ -138,12 +140,7 @@ impl Identity {
         }
     }
 
-    /// Whether a program is run to open with it.
-    ///
-    /// ```
-    /// assert!(!bootseal_core::Identity::generate()?.is_plugin());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// Whether opening with it runs the program of a plugin.
     pub fn is_plugin(&self) -> bool {
         match &self.0 {
             #[cfg(feature = "plugin")]
@@ -152,7 +149,7 @@ impl Identity {
         }
     }
 
-    /// The same, and where its plugin may be found, if it is a plugin's.
+    /// Sets where its plugin is found; without effect for other identities.
     ///
     /// ```
     /// use bootseal_core::{Identity, Plugins};
@@ -169,7 +166,7 @@ impl Identity {
         self
     }
 
-    /// The file key, where one of the stanzas is for this identity.
+    /// The file key, if one of the stanzas is for this identity.
     pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
         match &self.0 {
             Sort::X25519(own) => {
@@ -220,7 +217,8 @@ fn static_secret(key: &[u8]) -> StaticSecret {
     secret
 }
 
-/// The X25519 recipient type of the age specification (C2SP age.md), with the key read from its page: age's own identity keeps it on the heap.
+/// The X25519 recipient type of the age specification (C2SP age.md), with the key read from its
+/// page: age's own identity keeps it on the heap.
 impl X25519 {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey>> {
         let [share] = stanza.args.as_slice() else { return None };
@@ -238,7 +236,7 @@ impl X25519 {
         let mut wrapping_key = hkdf(&salt, LABEL, shared.as_bytes());
         let opened = aead_decrypt(&wrapping_key, FILE_KEY_BYTES, &stanza.body);
         wrapping_key.zeroize();
-        // Not for us: another stanza may be.
+        // Not for this identity; another stanza may be.
         let mut bytes = opened.ok()?;
         let key = FileKey::init_with_mut(|key| key.copy_from_slice(&bytes));
         bytes.zeroize();

@@ -13,7 +13,7 @@ use crate::shown::Typed;
 use bootseal_memory::{Secret, SecretBuf};
 use std::path::Path;
 
-/// What an identity file holds: identities, and the pins that its comments carry.
+/// The content of an identity file: identities, and the pins in its comments.
 ///
 /// ```
 /// # let text = bootseal_core::Identity::generate()?.to_file_text(&[])?;
@@ -40,9 +40,10 @@ impl IdentityFile {
     /// Reads an identity file onto a guarded page and parses it there.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none, [`Kind::Io`] if it cannot be read; [`Kind::UnsafeFile`] if others can write or read it (on a file system that is
-    /// mounted read-only, as Kubernetes and systemd mount secrets, others may read); [`Kind::Malformed`] if it is no identity
-    /// file, or if a comment that begins with `vault:` holds no pin.
+    /// [`Kind::NotFound`] if there is none, [`Kind::Io`] if it cannot be read; [`Kind::UnsafeFile`]
+    /// if others can write or read it (on a file system that is mounted read-only, as Kubernetes
+    /// and systemd mount secrets, others may read); [`Kind::Malformed`] if it is not an identity
+    /// file, or if a comment that begins with `vault:` holds no valid pin.
     ///
     /// ```no_run
     /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;
@@ -56,10 +57,10 @@ impl IdentityFile {
         read_page(path).and_then(|page| IdentityFile::parse(&page)).map_err(|error| error.in_file(path))
     }
 
-    /// The same from a pipe or a descriptor; at most 64 KiB are read.
+    /// Like `read`, from a pipe or a descriptor; at most 64 KiB are read.
     ///
     /// # Errors
-    /// As [`IdentityFile::read`], but for modes.
+    /// As [`IdentityFile::read`], except for those about modes.
     ///
     /// ```
     /// use bootseal_core::{IdentityFile, Kind};
@@ -98,7 +99,7 @@ impl IdentityFile {
                 if let Some(comment) = line.strip_prefix('#') {
                     public = comment.trim().strip_prefix("public key:").map_or(public, |key| key.trim().parse().ok());
                     let mut words = comment.split_whitespace();
-                    // A typo in a pin must not open the door, so such a comment is a pin or an error.
+                    // A typo in a pin must not disable it, so such a comment is a pin or an error.
                     let first = words.next().unwrap_or_default();
                     if first.to_ascii_lowercase().starts_with("vault:") {
                         let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
@@ -150,10 +151,11 @@ impl IdentityFile {
 }
 
 impl LockedKey {
-    /// The identity, unlocked. See the example of [`LockedKey`].
+    /// Unlocks the identity. See the example of [`LockedKey`].
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] if what is locked is no identity, or another one than is written beside it.
+    /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] if the content is not an identity, or not the
+    /// one whose public key is written beside it.
     pub fn unlock(&self, passphrase: &Secret) -> Result<Identity> {
         let wrong = || Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", self.recipient));
         let passphrase = as_typed(passphrase).ok_or_else(wrong)?;
@@ -178,11 +180,13 @@ impl LockedKey {
 }
 
 impl Pin {
-    /// Writes `pins` as comment lines into a key file; those that stood there go, everything else stays as it is.
+    /// Writes `pins` as comment lines into a key file, replacing earlier ones; everything else
+    /// stays the same.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] and [`Kind::Io`] if it cannot be read or written, [`Kind::UnsafeFile`] if others can,
-    /// [`Kind::Malformed`] if it is not a identity file, or one that has no place for comments, as an SSH key.
+    /// [`Kind::NotFound`] and [`Kind::Io`] if it cannot be read or written, [`Kind::UnsafeFile`] if
+    /// others can, [`Kind::Malformed`] if it is not an identity file, or has no place for comments,
+    /// such as an SSH key.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -218,7 +222,7 @@ impl Pin {
             }
             Ok(())
         });
-        // What it will be is read before it is written: a key file must not be lost by way of its comments.
+        // The new text is parsed before it is written: a comment must never cost a key file.
         kept.and_then(|()| text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes)).map(drop))
             .map_err(|error| error.in_file(path))?;
         let lock = FileLock::acquire(path)?;
@@ -235,7 +239,7 @@ fn is_pin_line(line: &str) -> bool {
     first.is_some_and(|word| word.to_ascii_lowercase().starts_with("vault:"))
 }
 
-/// Where in an identity file an SSH key stands, from its BEGIN line to its END line.
+/// The position of an SSH key in an identity file, from its BEGIN line to its END line.
 #[derive(Default)]
 struct SshText(Option<(usize, bool)>);
 

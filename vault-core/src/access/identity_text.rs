@@ -17,7 +17,8 @@ impl Identity {
     /// The identity file's text, as `age-keygen` writes it, with each of `pins` in a comment line.
     ///
     /// # Errors
-    /// [`Kind::Io`] without guarded memory; [`Kind::Usage`] for an SSH key or a plugin's identity, which lie in files of their own.
+    /// [`Kind::Io`] without guarded memory; [`Kind::Usage`] for an SSH key or a plugin's identity,
+    /// which have files of their own.
     ///
     /// ```
     /// use bootseal_core::{Identity, IdentityFile};
@@ -48,10 +49,11 @@ impl Identity {
         Ok(text.freeze())
     }
 
-    /// The text of an identity file that `passphrase` locks: the recipient in clear, then what `age -d` and a passphrase open.
+    /// The text of an identity file that `passphrase` locks: the recipient in clear, then what `age
+    /// -d` and a passphrase open.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for what is no age identity, and for an empty passphrase.
+    /// [`Kind::Usage`] for anything but an age identity, and for an empty passphrase.
     ///
     /// ```no_run
     /// # use bootseal_core::{Identity, IdentityFile, Secret};

@@ -19,7 +19,7 @@ pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
     page_from(&mut file)
 }
 
-/// The same from a pipe or a descriptor, whose mode says nothing.
+/// Like `read_page`, from a pipe or a descriptor, whose mode says nothing.
 pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
     let mut page = SecretBuf::with_capacity(4096)?;
     match page.read_to_end(source, MAX_FILE) {
@@ -58,6 +58,7 @@ pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
 
 #[cfg(not(unix))]
 pub(crate) fn check_mode(_file: &File, _path: &Path) -> Result<()> {
-    // Access lists of Windows are inherited from the user's own folder, where identities lie by default.
+    // Windows inherits access lists from the user's own folder, where identities are stored by
+    // default.
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Passphrase-protected keys. The public key is stored in clear beside them, so a passphrase is asked for only if the key is wanted.
+//! Passphrase-protected keys. The public key is stored in clear beside them, so a passphrase is
+//! asked for only if the key is wanted.
 
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Result};
@@ -15,7 +16,8 @@ pub(crate) const END: &str = "-----END AGE ENCRYPTED FILE-----";
 const MAX_WORK: u8 = 20;
 const MAX_IDENTITY: usize = 4096;
 
-/// A key that a passphrase locks: an age identity, or an SSH key. Whether it is wanted at all is known before the passphrase is.
+/// A key that a passphrase locks: an age identity or an SSH key. Its recipient is known without the
+/// passphrase.
 ///
 /// ```no_run
 /// # fn ask(what: &str) -> bootseal_core::Secret { bootseal_core::Secret::copy_of(what.as_bytes()).unwrap() }
@@ -50,7 +52,7 @@ impl LockedKey {
         LockedKey { lock: Lock::Ssh(Arc::new(key)), recipient }
     }
 
-    /// The public side, which stands in the file in clear. See the example of [`LockedKey`].
+    /// The public side, which is in the file in clear. See the example of [`LockedKey`].
     pub fn recipient(&self) -> &Recipient {
         &self.recipient
     }
@@ -71,7 +73,7 @@ impl fmt::Debug for LockedKey {
     }
 }
 
-/// What is locked, onto a guarded page; `None` if the passphrase is another.
+/// Decrypts onto a guarded page; `None` if the passphrase is wrong.
 pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<SecretBuf>> {
     let broken = || Error::malformed("an encrypted identity that is cut or was changed");
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(|_| broken())?;
@@ -97,7 +99,7 @@ pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<
     }
 }
 
-/// As age and ssh-keygen take it from a terminal: without the one newline that ends it in a file.
+/// The passphrase as typed at a terminal: without the one newline that ends it in a file.
 pub(super) fn as_typed(passphrase: &Secret) -> Option<SecretString> {
     let typed = |text: &str| SecretString::from(text.strip_suffix('\n').unwrap_or(text).to_owned());
     passphrase.expose_str(typed).ok()

@@ -15,10 +15,11 @@ use std::path::Path;
 const PASSES: u32 = 3;
 const LANES: u32 = 4;
 const SALT_BYTES: usize = 16;
-/// Nobody types more; what is longer is another file.
+/// Nobody types more; a longer text is some other file.
 const MAX_PASSPHRASE: usize = 4096;
 
-/// How much one guess costs, to us and to whoever guesses. Both are fixed by the format: nothing in a file can ask for more.
+/// The cost of one guess, for us and for an attacker. Both levels are fixed by the format: nothing
+/// in a file can ask for more.
 ///
 /// ```
 /// use bootseal_core::Cost;
@@ -26,7 +27,7 @@ const MAX_PASSPHRASE: usize = 4096;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
-    /// `argon2id-1s`: 64 MiB, three passes, four lanes. For services, which may have no more.
+    /// `argon2id-1s`: 64 MiB, three passes, four lanes. For services with little memory.
     Small,
     /// `argon2id-1`: 256 MiB, three passes, four lanes. For people.
     Full,
@@ -49,7 +50,8 @@ impl Cost {
     }
 }
 
-/// How an identity follows from a passphrase: the cost, and the salt of this entry alone. Its text is `argon2id-1:SALT`.
+/// How an identity is derived from a passphrase: the cost, and the salt of this entry. Its text is
+/// `argon2id-1:SALT`.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -67,7 +69,7 @@ pub struct Derivation {
 }
 
 impl Derivation {
-    /// With a salt that nobody had before.
+    /// With a fresh salt.
     pub(crate) fn fresh(cost: Cost) -> Result<Derivation> {
         let mut salt = [0; SALT_BYTES];
         random(&mut salt)?;
@@ -81,18 +83,7 @@ impl Derivation {
         Some(Derivation { cost, salt })
     }
 
-    /// What a guess costs.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let costs: Vec<Cost> = file.access().iter().filter_map(|access| Some(access.passphrase.as_ref()?.cost())).collect();
-    /// assert!(costs.is_empty()); // nobody opens this file by passphrase
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The cost of a guess.
     pub fn cost(&self) -> Cost {
         self.cost
     }
@@ -142,7 +133,7 @@ impl fmt::Display for Derivation {
     }
 }
 
-/// Reads a passphrase from a file, onto a guarded page; a newline at its end does not belong to it.
+/// Reads a passphrase from a file onto a guarded page; a final newline is not part of it.
 ///
 /// # Errors
 /// As [`IdentityFile::read`](crate::IdentityFile::read); [`Kind::Usage`] for more than 4 KiB.
@@ -163,10 +154,10 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
     read().map_err(|error: Error| error.in_file(path))
 }
 
-/// The same from a pipe or a descriptor, read to its end.
+/// Like [`read_passphrase`], from a pipe or a descriptor, read to its end.
 ///
 /// # Errors
-/// As [`read_passphrase`], but for modes.
+/// As [`read_passphrase`], except for those about modes.
 ///
 /// ```
 /// let passphrase = bootseal_core::read_passphrase_from(&mut &b"correct horse battery staple\n"[..])?;
@@ -181,7 +172,8 @@ pub fn read_passphrase_from(source: &mut impl std::io::Read) -> Result<Secret> {
     }
 }
 
-/// A passphrase as it is worked on: UTF-8 in the form NFC, so that one `ü` is another, without one newline at the end.
+/// A normalised passphrase: UTF-8 in the form NFC, so that both ways to type `ü` are equal, without
+/// one final newline.
 pub(crate) struct Text(pub(crate) Secret);
 
 impl Text {
@@ -213,7 +205,7 @@ impl fmt::Write for Page {
     }
 }
 
-/// Overwrites what the functions that were called before have left below on the stack.
+/// Overwrites what earlier calls left below on the stack.
 #[inline(never)]
 fn clear_stack() {
     std::hint::black_box(&mut [0_u8; 64 * 1024]);
@@ -278,7 +270,8 @@ mod tests {
             (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap())
         });
         let mut found = Vec::new();
-        // What is larger is the work of Argon2 in another test. Piece by piece: other tests take and give back memory meanwhile.
+        // What is larger is the work of Argon2 in another test. Piece by piece: other tests take
+        // and give back memory meanwhile.
         const PIECE: u64 = 1 << 20;
         for (from, to) in spans.filter(|(from, to)| to - from < 64 << 20) {
             for start in (from..to).step_by(PIECE as usize) {

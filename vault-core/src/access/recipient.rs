@@ -16,8 +16,10 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use x25519_dalek::{PublicKey, StaticSecret};
 
-/// A recipient as age writes it, in its one text: `age1…` (X25519), `age1tag1…` (P-256, on hardware), `ssh-ed25519 …` and `ssh-rsa …`
-/// (feature `ssh`), `age1NAME1…` (the plugin `age-plugin-NAME`, feature `plugin`). Any other text does not parse: [`Usage`](ErrorKind::Usage).
+/// A recipient as age writes it, in its one text: `age1…` (X25519), `age1tag1…` (P-256, on
+/// hardware), `ssh-ed25519 …` and `ssh-rsa …` (feature `ssh`), `age1NAME1…` (the plugin
+/// `age-plugin-NAME`, feature `plugin`). Any other text fails to parse with
+/// [`Usage`](ErrorKind::Usage).
 ///
 /// ```
 /// let text = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
@@ -32,12 +34,12 @@ pub struct Recipient {
     plugins: Plugins,
 }
 
-/// What age would do to wrap to a text.
+/// The kind of recipient that a text is.
 enum Kind<'a> {
     X25519(age::x25519::Recipient),
     Ssh(String),
     Tag(age::tag::Recipient),
-    /// age never mixes these with others, and a vault's readers are of all kinds.
+    /// age never mixes these with others, and a vault has readers of all kinds.
     PostQuantum,
     /// The plugin's name.
     Plugin(&'a str),
@@ -52,7 +54,7 @@ impl<'a> Kind<'a> {
         if let Some(text) = canonical(text) {
             return Kind::Ssh(text);
         }
-        // age's own decoding, for recipients of plugins may be longer than Bech32 allows.
+        // age's own decoding: recipients of plugins may be longer than Bech32 allows.
         if bech32_decode(text, |_| (), |_| Ok(()), |_, _| Ok(())).is_err()
             || text.bytes().any(|byte| byte.is_ascii_uppercase())
         {
@@ -76,9 +78,9 @@ impl Recipient {
         }
     }
 
-    /// What stands in a verified file; it may be of a kind that this version cannot wrap to.
+    /// Reads a recipient in a verified file; it may be of a kind that this version cannot wrap to.
     pub(crate) fn from_file(text: &str) -> Recipient {
-        // One recipient has one text, or one key could stand in a list twice.
+        // One recipient has exactly one text, or one key could be in a list twice.
         let lower = text.to_ascii_lowercase();
         Recipient::new(match Kind::of(text) {
             Kind::X25519(recipient) => recipient.to_string(),
@@ -89,12 +91,6 @@ impl Recipient {
     }
 
     /// The name of the plugin that this is a recipient of: `yubikey` for `age1yubikey1…`.
-    ///
-    /// ```
-    /// let recipient: bootseal_core::Recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj".parse()?;
-    /// assert_eq!(recipient.plugin(), None); // one of age's own
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn plugin(&self) -> Option<&str> {
         match Kind::of(&self.text) {
             Kind::Plugin(name) => Some(name),
@@ -102,13 +98,13 @@ impl Recipient {
         }
     }
 
-    /// Whether a key on hardware may stand behind this, which some plugin knows how to ask.
+    /// Whether this may be a hardware key, which some plugin can use.
     #[cfg(feature = "plugin")]
     pub(crate) fn is_tag(&self) -> bool {
         matches!(Kind::of(&self.text), Kind::Tag(_) | Kind::PostQuantum)
     }
 
-    /// The same, and where the program may be found that wraps to it, if it is a plugin's.
+    /// Sets where the program of its plugin is found; without effect for other recipients.
     ///
     /// ```
     /// use bootseal_core::{Plugins, Recipient};
@@ -125,7 +121,7 @@ impl Recipient {
         self
     }
 
-    /// What age wraps a file key to.
+    /// The recipient as age's own type.
     pub(crate) fn to_age(&self) -> Result<Box<dyn age::Recipient>> {
         let usage = |what: String| Error::new(ErrorKind::Usage, what);
         let shown = Typed(&self.text);
@@ -166,7 +162,8 @@ impl Recipient {
     }
 }
 
-/// `age1…` as a recipient that can be wrapped to; a point of small order, which age's own code does not expect, is none.
+/// `age1…` as a recipient that can be wrapped to; points of small order, which age does not expect,
+/// are refused.
 fn x25519(text: &str) -> Option<age::x25519::Recipient> {
     let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
     let point: [u8; 32] = checked.byte_iter().collect::<Vec<u8>>().try_into().ok()?;

@@ -33,7 +33,7 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
     let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
     let recipients = recipients.iter().map(|recipient| &**recipient);
     let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| match error {
-        // What a plugin could not do comes through age in this wrapping.
+        // age passes a plugin's error on as an I/O error.
         age::EncryptError::Io(error) => error.downcast().unwrap_or_else(|error| failed(&error)),
         age::EncryptError::IncompatibleRecipients { .. } => Error::new(
             Kind::Usage,
@@ -71,11 +71,12 @@ fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Re
     }
 }
 
-/// Opens an armored age file that some other tool wrote, of at most `most` bytes; `None` if none of `identities` can. What it holds is
-/// as good as whoever could write it: an age file has no sender.
+/// Opens an armored age file that some other tool wrote, of at most `most` bytes; `None` if none of
+/// `identities` can. Anyone may have written it: an age file has no sender.
 ///
 /// # Errors
-/// [`Kind::Malformed`] if `block` is no such file, was changed, or holds more; else why an identity failed.
+/// [`Kind::Malformed`] if `block` is not such a file, was changed, or holds more; else the error of
+/// the identity that failed.
 ///
 /// ```
 /// use bootseal_core::{Identity, Kind, open_age_file};
@@ -87,12 +88,13 @@ pub fn open_age_file(block: &str, most: usize, identities: &[Identity]) -> Resul
     Ok(unwrap_up_to(block, "the wrapped key", most, identities)?.map(SecretBuf::freeze))
 }
 
-/// Opens an armored age file of at most `most` bytes onto a guarded page; `None` if none of `identities` can.
+/// Opens an armored age file of at most `most` bytes onto a guarded page; `None` if none of
+/// `identities` can.
 pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
     let broken = |what: String| Error::malformed(format!("{name} {what}"));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
         .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
-    // What is at hand before what a program has to be run for, or a key be touched.
+    // Try local keys first, and those that run a program or need a touch last.
     let (programs, own): (Vec<_>, Vec<_>) = identities.iter().partition(|identity| identity.is_plugin());
     let failed = RefCell::new(None);
     let attempts: Vec<_> =
@@ -103,7 +105,7 @@ pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[I
         Err(age::DecryptError::NoMatchingKeys) => return failed.take().map_or(Ok(None), Err),
         Err(error) => return Err(broken(format!("does not open: {error}"))),
     };
-    // One byte of room, so that reading on to the end never moves the page.
+    // One spare byte, so that reading to the end never moves the page.
     let mut page = SecretBuf::with_capacity(most + 1)?;
     match page.read_to_end(&mut plain, most) {
         Ok(true) => Ok(Some(page)),
@@ -112,7 +114,7 @@ pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[I
     }
 }
 
-/// One identity, tried. That it failed counts only where no other opens.
+/// One identity to try. Its failure counts only if no other identity opens the file.
 struct Attempt<'a> {
     identity: &'a Identity,
     failed: &'a RefCell<Option<Error>>,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use sys::Folder;
 
-/// The path after links. If the file does not exist yet: the real path of its folder, with the file's name.
+/// The path after links. If the file does not exist yet: the real path of its folder, with the
+/// file's name.
 pub(crate) fn real_path(path: &Path) -> std::io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -52,8 +53,8 @@ mod sys {
 
     const OWNER_ONLY: Mode = Mode::RUSR.union(Mode::WUSR);
 
-    /// An open, locked folder. Files are opened and renamed relative to its descriptor, so that a folder renamed
-    /// meanwhile cannot redirect the write.
+    /// An open, locked folder. Files are opened and renamed relative to its descriptor, so that a
+    /// folder renamed meanwhile cannot redirect the write.
     #[derive(Debug)]
     pub(crate) struct Folder(OwnedFd);
 
@@ -90,7 +91,8 @@ mod sys {
             Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
         }
 
-        /// Replaces an existing file; the new one gets its mode, and its owner as far as we may set it.
+        /// Replaces an existing file; the new one gets its mode, and its owner as far as we may set
+        /// it.
         pub(crate) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             let old = self.open(real)?.metadata()?;
@@ -222,7 +224,8 @@ mod sys {
     }
 }
 
-/// Opens for reading without waiting for a writer if a pipe was put in the file's place; the caller checks what it is.
+/// Opens for reading without waiting for a writer if a pipe was put in the file's place; the caller
+/// checks what it is.
 #[cfg(unix)]
 pub(crate) fn open(path: &Path) -> std::io::Result<std::fs::File> {
     use rustix::fs::{Mode, OFlags};

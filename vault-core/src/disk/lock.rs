@@ -1,13 +1,15 @@
-//! The write lock of a sealed file. A change replaces the file by a rename: a crash at any point leaves the old file or the new one.
+//! The write lock of a sealed file. A change replaces the file by a rename: a crash at any point
+//! leaves the old file or the new one.
 
 use crate::disk::folder::{Folder, real_path};
 use crate::error::{Error, Kind, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// The right to change one file; whoever else wants it waits until this is dropped.
+/// The exclusive right to change one file; others wait until it is dropped.
 ///
-/// The lock is on the folder of the real file, after links: a lock on the file itself would be lost by the rename.
+/// The lock is on the folder of the real file, after links: a lock on the file itself would be lost
+/// by the rename.
 ///
 /// ```
 /// use bootseal_core::{Access, FileLock, Identity, Role, Vault};
@@ -35,7 +37,8 @@ impl FileLock {
     /// Waits for the lock of the file at `path`, which need not exist yet.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the path cannot be followed, if the folder cannot be opened, or its file system has no locks.
+    /// [`Kind::Io`] if the path cannot be followed, if the folder cannot be opened, or its file
+    /// system has no locks.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -65,7 +68,8 @@ impl FileLock {
         &self.asked
     }
 
-    /// Puts `text` in the place of the file, which keeps its mode, and its owner where we may set it.
+    /// Replaces the content of the file by `text`. The file keeps its mode, and its owner if we may
+    /// set it.
     ///
     /// # Errors
     /// [`Kind::Io`] if the folder or the file cannot be written; the file is then as it was.
@@ -89,7 +93,7 @@ impl FileLock {
             .map_err(|error| io("cannot be written", &error).in_file(&self.asked))
     }
 
-    /// Makes the file with `text` in it; it must not exist.
+    /// Creates the file with `text` in it; it must not exist.
     ///
     /// # Errors
     /// [`Kind::Exists`] if it does, [`Kind::Io`] if the folder cannot be written.

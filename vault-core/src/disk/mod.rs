@@ -1,4 +1,5 @@
-//! Writing to disk: one lock per folder, atomic replacement, and files that only their owner can read.
+//! Writing to disk: one lock per folder, atomic replacement, and files that only their owner can
+//! read.
 
 pub(crate) mod lock;
 pub(crate) mod private_file;

@@ -5,10 +5,12 @@ use crate::error::{Error, Kind, Result};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The right to change one private file: what a program keeps for itself between two runs, or writes for its user alone.
+/// The right to change one private file: what a program keeps for itself between two runs, or
+/// writes for its user alone.
 ///
-/// The lock is on the folder of the real file, so other private files in the same folder wait too. It goes with the
-/// process, whatever ends it. A crash at any point leaves the old content or the new one, never a part.
+/// The lock is on the folder of the real file, so other private files in the same folder wait too.
+/// It goes with the process, whatever ends it. A crash at any point leaves the old content or the
+/// new one, never a part.
 ///
 /// It does not encrypt: what is written can be read by whoever reads the disk.
 ///
@@ -34,7 +36,8 @@ pub struct PrivateFile {
 }
 
 impl PrivateFile {
-    /// Waits for the lock of the file at `path`, which need not exist yet. Missing folders are created with mode 0700.
+    /// Waits for the lock of the file at `path`, which need not exist yet. Missing folders are
+    /// created with mode 0700.
     ///
     /// # Errors
     /// [`Kind::Io`] if the folder cannot be created or opened, or its file system has no locks.
@@ -47,7 +50,8 @@ impl PrivateFile {
         lock().map_err(|error| io("cannot be locked", &error).in_file(path))
     }
 
-    /// Like [`lock`](PrivateFile::lock), but returns `None` at once if another process holds the lock.
+    /// Like [`lock`](PrivateFile::lock), but returns `None` at once if another process holds the
+    /// lock.
     ///
     /// # Errors
     /// As [`lock`](PrivateFile::lock).
@@ -64,12 +68,14 @@ impl PrivateFile {
     /// Reads the file as it is now, at most `max_bytes`; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Kind::Io`] if it cannot be read or is not a regular file; [`Kind::Malformed`] if it is larger.
+    /// [`Kind::Io`] if it cannot be read or is not a regular file; [`Kind::Malformed`] if it is
+    /// larger.
     pub fn read_locked(&self, max_bytes: usize) -> Result<Option<Vec<u8>>> {
         contents(self.folder.open(&self.real), max_bytes).map_err(|error| error.in_file(&self.asked))
     }
 
-    /// Reads without the lock: enough for a caller that writes nothing back, because a rename replaces all at once.
+    /// Reads without the lock: enough for a caller that writes nothing back, because a rename
+    /// replaces all at once.
     ///
     /// # Errors
     /// As [`read_locked`](PrivateFile::read_locked).
@@ -86,12 +92,13 @@ impl PrivateFile {
         written.map_err(|error| io("cannot be written", &error).in_file(&self.asked))
     }
 
-    /// Creates the file at `path` with mode 0600 and `bytes` in it, in a folder that exists. It takes no lock, and
-    /// works where the file system has neither locks nor hard links, as on a memory stick.
+    /// Creates the file at `path` with mode 0600 and `bytes` in it, in a folder that exists. It
+    /// takes no lock, and works where the file system has neither locks nor hard links, as on a
+    /// memory stick.
     ///
     /// # Errors
-    /// [`Kind::Exists`] if something has that name, a dangling link included; [`Kind::Io`] if it cannot be written: then
-    /// nothing is left behind.
+    /// [`Kind::Exists`] if something has that name, a dangling link included; [`Kind::Io`] if it
+    /// cannot be written: then nothing is left behind.
     pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);

@@ -1,4 +1,4 @@
-//! The sealed file, from bytes nobody vouches for to verified text.
+//! The sealed file, from untrusted bytes to verified text.
 
 pub(crate) mod known_vaults;
 

@@ -44,7 +44,7 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
     Ok(text)
 }
 
-/// Where the first marker of a merge that git could not do stands.
+/// The offset of the first conflict marker of git.
 pub(crate) fn conflict_marker(text: &str) -> Option<usize> {
     let mut at = 0;
     text.split_inclusive('\n').find_map(|line| {

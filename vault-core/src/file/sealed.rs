@@ -1,5 +1,5 @@
-//! The sealed file before it is trusted: its shape is checked, then signature and pin, then it is parsed as TOML. Nothing is
-//! parsed earlier.
+//! The sealed file before it is trusted: its shape is checked, then signature and pin, then it is
+//! parsed as TOML. Nothing is parsed earlier.
 
 use crate::disk::folder::open;
 use crate::disk::lock::FileLock;
@@ -16,14 +16,15 @@ use crate::text::outline::Outline;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Two key blocks of 256 KiB, 256 entries of access, and room to spare.
+/// Room for two key blocks of 256 KiB, 256 access entries, and more.
 const MAX_OWN_PART: usize = 2 << 20;
 
 const EDITED: &str = "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who did.";
 
 const BRING_BACK: &str = "Bring the last good version back, from git or a backup.";
 
-/// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed, and nothing in it is trusted.
+/// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed,
+/// and nothing in it is trusted.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -38,7 +39,7 @@ const BRING_BACK: &str = "Bring the last good version back, from git or a backup
 #[derive(Clone, Debug)]
 pub struct SealedFile {
     text: String,
-    /// Where `signature = ` begins.
+    /// The offset of `signature = `.
     signed: usize,
     vault: VaultId,
     signature: [u8; 64],
@@ -49,8 +50,8 @@ impl SealedFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Kind::Io`] if it cannot be read or is not a regular file, [`Kind::NotFound`] if there is none, and what
-    /// [`SealedFile::parse`] says.
+    /// [`Kind::Io`] if it cannot be read or is not a regular file, [`Kind::NotFound`] if there is
+    /// none, and the errors of [`SealedFile::parse`].
     ///
     /// ```
     /// use bootseal_core::{Kind, SealedFile};
@@ -77,7 +78,8 @@ impl SealedFile {
 
     /// Checks size, bytes and the shape of the last two lines.
     ///
-    /// CR LF becomes LF and a missing last newline is added, here and once; only this text is looked at from then on.
+    /// CR LF becomes LF and a missing last newline is added, once and here; only the resulting text
+    /// is used from then on.
     ///
     /// # Errors
     /// [`Kind::Malformed`], each time with the reason.
@@ -115,27 +117,17 @@ impl SealedFile {
         Ok(SealedFile { text, signed, vault, signature, file: None })
     }
 
-    /// The id that the file claims; [`SealedFile::verify`] finds out whether it may.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// let file = SealedFile::parse(text.into_bytes())?;
-    /// let claimed = file.claimed_vault();
-    /// assert_eq!(file.verify(&[])?.vault_id(), claimed);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The id that the file claims; [`SealedFile::verify`] checks it.
     pub fn claimed_vault(&self) -> VaultId {
         self.vault
     }
 
-    /// Verifies the signature, under one of `pins` where there are any, then parses.
+    /// Verifies the signature, then the pins if there are any, then parses.
     ///
     /// # Errors
-    /// [`Kind::Forged`] if the signature does not hold; [`Kind::WrongVault`] and [`Kind::OldGeneration`] if a pin says so;
-    /// [`Kind::Malformed`] if the signed text is not a sealed file by the rules of format 1.
+    /// [`Kind::Forged`] if the signature does not hold; [`Kind::WrongVault`] and
+    /// [`Kind::OldGeneration`] if a pin says so; [`Kind::Malformed`] if the signed text is not a
+    /// sealed file by the rules of format 1.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -166,8 +158,9 @@ impl SealedFile {
             }
         })?;
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
-        // Another id than the pinned one: only an unbroken handover from there, inside this very text, makes it the same vault.
-        // Anyone may have signed it, so no more of it is parsed than the chain needs.
+        // The id is not the pinned one: only an unbroken chain of handovers from it, inside this
+        // text, makes it the same vault. Anyone may have signed the text, so only what the chain
+        // needs is parsed.
         let handed_over = self.own_part().and_then(|own| Outline::bounds(own).and_then(|_| Header::parse(own)).ok());
         if !handed_over.is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault))) {
             return Err(foreign);
@@ -181,7 +174,7 @@ impl SealedFile {
         Ok(file)
     }
 
-    /// What looks like the table `[bootseal]`, by its line alone; bounded, since its parts are.
+    /// The text from the line `[bootseal]` on, not parsed; bounded, because its parts are.
     fn own_part(&self) -> Option<&str> {
         let start = self.text.rfind("\n[bootseal]\n").map_or(0, |newline| newline + 1);
         Some(&self.text[start..]).filter(|own| own.starts_with("[bootseal]\n") && own.len() <= MAX_OWN_PART)
@@ -244,7 +237,7 @@ impl FileLock {
     }
 }
 
-/// All of a regular file, or one byte more than a sealed file may have.
+/// The bytes of a regular file, at most one more than a sealed file may have.
 pub(crate) fn bytes_of(open: &mut File) -> Result<Vec<u8>> {
     use std::io::Read;
     let failed = |error: std::io::Error| Error::new(Kind::Io, format!("cannot be read: {error}"));

@@ -1,4 +1,5 @@
-//! The verified file: its signature holds and its text keeps the rules, so names and readable values may be used.
+//! The verified file: its signature holds and its text keeps the rules, so names and readable
+//! values may be used.
 
 use crate::error::{Error, Kind};
 use crate::file::header::{Access, Header};
@@ -8,7 +9,7 @@ use crate::text::nearest::near_names;
 use crate::text::path::PropertyPath;
 use std::path::{Path, PathBuf};
 
-/// Why a verified file is trusted to be the one that is meant.
+/// Why a verified file is trusted to be the intended one.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -22,17 +23,18 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
-    /// It carries an id that someone insisted on.
+    /// Its id is pinned.
     Pinned,
-    /// It carries the id that was known for this file.
+    /// Its id is the one remembered for this file.
     Remembered,
-    /// Someone was asked, and said yes.
+    /// Someone was asked and confirmed it.
     FirstUse,
-    /// Nothing says that it is the right one: anyone may have made it.
+    /// Nothing vouches for it: anyone may have created it.
     Unverified,
 }
 
-/// A file whose signature holds and whose text keeps the rules: names, readable values and the access list may be used.
+/// A file whose signature holds and whose text keeps the rules: names, readable values and the
+/// access list may be used.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -65,61 +67,21 @@ impl std::fmt::Debug for VerifiedFile {
 
 impl VerifiedFile {
     /// The vault's id: the public key under which the signature holds.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let pin = Pin::from(file.vault_id());
-    /// assert_eq!(pin.to_string(), file.vault_id().to_string());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn vault_id(&self) -> VaultId {
         self.header.vault
     }
 
     /// Counts the writes of this file, from 1.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// assert_eq!(file.generation(), 1);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn generation(&self) -> u64 {
         self.header.generation
     }
 
     /// Counts the data keys of this vault, from 1.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// assert_eq!(file.epoch(), 1);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn epoch(&self) -> u64 {
         self.header.epoch
     }
 
     /// The text of the file.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?;
-    /// assert_eq!(file.text(), text);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn text(&self) -> String {
         [self.document.text(), &self.own].concat()
     }
@@ -131,18 +93,7 @@ impl VerifiedFile {
         Sha256::new().chain_update(self.document.text()).chain_update(&self.own[..signed]).finalize().into()
     }
 
-    /// Who may read or write, in the order of the file.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let writers = file.access().iter().filter(|access| access.role == Role::Writer);
-    /// assert_eq!(writers.count(), 1);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The access list, in the order of the file.
     pub fn access(&self) -> &[Access] {
         &self.header.access
     }
@@ -164,58 +115,23 @@ impl VerifiedFile {
     }
 
     /// How the file is trusted.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// if file.trust() == Trust::Unverified {
-    ///     eprintln!("pin it: BOOTSEAL_PIN={}", file.vault_id());
-    /// }
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn trust(&self) -> Trust {
         self.trust
     }
 
-    /// The pinned id that handed the vault over to its present one: the pin is old, and should be renewed. `None` if no pin was
-    /// needed, or where it is that of the present id.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// if let Some(old) = file.handed_over_from() {
-    ///     eprintln!("the pin {old} is old; the vault is {} now", file.vault_id());
-    /// }
-    /// # assert!(file.handed_over_from().is_none());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The pinned id from which the vault was handed over to its present id: the pin is old and
+    /// should be renewed. `None` without a pin, or if it is the present id.
     pub fn handed_over_from(&self) -> Option<VaultId> {
         self.handed_over_from
     }
 
-    /// The ids that this vault had before, handed over one to the next, the oldest first.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// assert!(file.former_ids().is_empty()); // it was never handed over
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The earlier ids of this vault, each handed over to the next, oldest first.
     pub fn former_ids(&self) -> Vec<VaultId> {
         self.header.former_ids()
     }
 
-    /// Says that something outside the file, a memory or a person, vouches for it. A file that is
-    /// trusted already keeps the trust that it has.
+    /// Records that something outside the file, a memory or a person, vouches for it. A file that
+    /// is trusted already keeps its trust.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -233,17 +149,7 @@ impl VerifiedFile {
         }
     }
 
-    /// Where the file was read, as it was asked for; `None` for a text in memory.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// assert!(file.path().is_none()); // it was parsed from memory
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The path of the file as the caller gave it; `None` for a text in memory.
     pub fn path(&self) -> Option<&Path> {
         self.file.as_deref()
     }
@@ -269,7 +175,7 @@ impl VerifiedFile {
         self.document.empty()
     }
 
-    /// One property; `None` if there is none of that name, as for a table.
+    /// One property; `None` if there is none of that name, or it is a table.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -285,7 +191,8 @@ impl VerifiedFile {
         self.document.get(path)
     }
 
-    /// The names of those who were removed and knew a value that was given at `set_at`, in seconds since 1970-01-01 UTC.
+    /// The names of removed members who knew a value that was set at `set_at`, in seconds since
+    /// 1970-01-01 UTC.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -303,7 +210,7 @@ impl VerifiedFile {
 }
 
 impl VerifiedFile {
-    /// The error for a property that is not there, with the names that are near. Its kind is [`Kind::NotFound`].
+    /// The error for a missing property, with similar names. Its kind is [`Kind::NotFound`].
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -9,10 +9,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 
-/// Opens and seals values; readers and writers have it.
+/// The key to all values; readers and writers have it.
 pub(crate) struct DataKey(pub(crate) Secret);
 
-/// What values are sealed under: bound to one vault, so that a value of another one never opens here.
+/// The key that values are sealed under. It is bound to one vault, so that a value of another one
+/// never opens here.
 pub(crate) struct ValueKey(pub(crate) Secret);
 
 impl DataKey {
@@ -39,7 +40,8 @@ impl DataKey {
     }
 }
 
-/// Tells by eight bytes whether two logins would be made with the same profile and the same credentials, and nothing else of them.
+/// Computes eight bytes that tell whether two logins use the same profile and credentials, and
+/// nothing else about them.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -58,7 +60,8 @@ impl DataKey {
 pub struct CredentialKey(Secret);
 
 impl CredentialKey {
-    /// The first 8 bytes of HMAC-SHA256 over the canonical profile and `values`, each name and value behind its length.
+    /// The first 8 bytes of HMAC-SHA256 over the canonical profile and `values`, each name and
+    /// value preceded by its length.
     ///
     /// # Errors
     /// [`Kind::Io`] without guarded memory. See the example of [`CredentialKey`].

@@ -6,7 +6,8 @@ use crate::shown::Typed;
 use std::fmt;
 use std::str::FromStr;
 
-/// A pin: `vault1…`, or `vault1…@41` for that vault at generation 41 or later. Any other text does not parse: [`Kind::Usage`].
+/// A pin: `vault1…`, or `vault1…@41` for that vault at generation 41 or later. Any other text fails
+/// to parse with [`Kind::Usage`].
 ///
 /// ```
 /// let pin = "vault1broken".parse::<bootseal_core::Pin>();
@@ -26,9 +27,9 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin {
-    /// The vault that is insisted on.
+    /// The vault.
     pub vault: VaultId,
-    /// The least generation that is accepted; 0 without a floor.
+    /// The lowest generation accepted; 0 without a floor.
     pub floor: u64,
 }
 
@@ -65,7 +66,7 @@ impl FromStr for Pin {
     }
 }
 
-/// Whether `vault` is one of those that `pins` insist on. No pin at all insists on nothing.
+/// Checks that `vault` is one of the pinned ones, if there are pins.
 pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
     if pins.is_empty() || pins.iter().any(|pin| pin.vault == *vault) {
         return Ok(());
@@ -77,7 +78,7 @@ pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
         ))
 }
 
-/// Whether `generation` is not below the highest floor that the pins set for `vault`.
+/// Checks that `generation` is not below the highest floor that the pins set for `vault`.
 pub(crate) fn check_floor(pins: &[Pin], vault: &VaultId, generation: u64) -> Result<()> {
     match pins.iter().filter(|pin| pin.vault == *vault).map(|pin| pin.floor).max() {
         Some(floor) if generation < floor => Err(Error::new(

@@ -7,7 +7,7 @@ use bootseal_memory::Secret;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
-/// Signs the file; writers have it.
+/// The secret key that signs the file; writers have it.
 pub(crate) struct SigningSeed(pub(crate) Secret);
 
 impl SigningSeed {
@@ -39,12 +39,12 @@ pub(crate) fn verify(id: &VaultId, signed_text: &str, signature: &[u8; 64]) -> R
     Err(Error::new(Kind::Forged, format!("the signature of {id} does not hold: the file was changed by other hands")))
 }
 
-/// Whether `from` said at `generation` that the vault goes on as `to`.
+/// Whether `from` signed at `generation` that the vault continues as `to`.
 pub(crate) fn verify_handover(from: &VaultId, generation: u64, to: &VaultId, signature: &[u8; 64]) -> bool {
     verify_strictly(from, &handover_message(generation, to), signature)
 }
 
-/// The old key's word, given at `generation`, that the vault goes on as `to`.
+/// Signs, with the old key at `generation`, that the vault continues as `to`.
 pub(crate) fn sign_handover(seed: &SigningSeed, generation: u64, to: &VaultId) -> [u8; 64] {
     seed.0.expose(|seed| signing_key(seed).sign(&handover_message(generation, to)).to_bytes())
 }
@@ -56,9 +56,10 @@ fn handover_message(generation: u64, to: &VaultId) -> Vec<u8> {
     message
 }
 
-/// As RFC 8032 says, with S < L and neither key nor R non-canonical or of small order, without cofactor.
+/// Verifies as RFC 8032 says: S < L, neither key nor R non-canonical or of small order, without
+/// cofactor.
 fn verify_strictly(id: &VaultId, message: &[u8], signature: &[u8; 64]) -> bool {
-    // `verify_strict` refuses small orders and a large S, but takes a key whose y is not reduced.
+    // `verify_strict` refuses small orders and a large S, but accepts a key whose y is not reduced.
     VerifyingKey::from_bytes(&id.0).is_ok_and(|key| {
         key.to_edwards().compress().to_bytes() == id.0
             && key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
@@ -93,7 +94,8 @@ mod tests {
         }
     }
 
-    /// No vector can show this alone: nobody knows a secret key for a non-canonical encoding that is not of small order.
+    /// No vector can show this alone: nobody knows a secret key for a non-canonical encoding that
+    /// is not of small order.
     #[test]
     fn a_key_whose_y_is_not_reduced_is_refused() {
         // y = p + 1, which is 1 again: the neutral element, in its second encoding.

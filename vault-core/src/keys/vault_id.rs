@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 const ID_PREFIX: Hrp = Hrp::parse_unchecked("vault");
 
-/// A vault's id: the public key that signs its file, written in bech32 (BIP 173), `vault1…`. A text that is not exactly one does not parse: [`Kind::Malformed`].
+/// A vault's id: the public key that signs its file, written in bech32 (BIP 173), `vault1…`. Any
+/// other text fails to parse with [`Kind::Malformed`].
 ///
 /// ```
 /// let text = "vault1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqmjmkm5";
@@ -30,17 +31,6 @@ pub struct VaultId(pub(super) [u8; 32]);
 
 impl VaultId {
     /// The 32 bytes of the Ed25519 public key.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-    /// let id = vault.file().vault_id();
-    /// let key: &[u8; 32] = id.as_bytes();
-    /// assert_eq!(key.len(), 32);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

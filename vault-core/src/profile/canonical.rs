@@ -44,7 +44,7 @@ fn any(text: &mut String, value: &Value) {
     }
 }
 
-/// As ECMAScript writes it: the shortest digits, an exponent from 1e21 on and below 1e-6.
+/// A number as ECMAScript writes it: the shortest digits, an exponent from 1e21 on and below 1e-6.
 fn number(float: f64) -> String {
     let size = float.abs();
     if float == 0.0 || !float.is_finite() {

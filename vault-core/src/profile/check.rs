@@ -1,4 +1,5 @@
-//! Checks of a login profile as a whole: what it sends, where the token goes, and that every `${name}` has a value.
+//! Checks of a login profile as a whole: what it sends, where the token goes, and that every
+//! `${name}` has a value.
 
 use crate::error::{Error, Result};
 use crate::file::verified::VerifiedFile;
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 use toml::Value;
 
 impl Profile {
-    /// Whether the profile can work; `fields` is what is left of its table, for the errors.
+    /// Checks that the profile can work; `fields` names the table in errors.
     pub(super) fn check(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
         if self.ca.as_ref().is_some_and(|ca| !ca.contains("-----BEGIN CERTIFICATE-----")) {
             return Err(fields.error("ca", "must hold PEM certificates (-----BEGIN CERTIFICATE-----)"));
@@ -35,14 +36,15 @@ impl Profile {
             let nothing = fields
                 .error("json", "is missing, and so is anything else that would carry the credentials")
                 .with_help("Say what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true.");
-            // Where a key is misspelt, that is the likelier reason.
+            // A misspelt key is the likelier reason.
             fields.check_finished()?;
             return Err(nothing);
         }
         self.check_names(file, fields)
     }
 
-    /// Every `${name}` is a value of the table, or captured by an answer that comes before it is used; what is captured is used.
+    /// Checks that every `${name}` is a value of the table or was captured by an earlier response,
+    /// and that every captured value is used.
     fn check_names(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
         let captured = |call: &Option<Call>| -> BTreeSet<String> {
             call.iter().flat_map(|call| &call.capture).map(|capture| capture.name.clone()).collect()

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::text::table_reader::Fields;
 use std::time::Duration;
 
-/// What an error says of a text that is no duration.
+/// The error for a text that is not a duration.
 pub(super) const NO_DURATION: &str =
     "must be a duration with a unit, as \"500ms\", \"10s\", \"15m\", \"24h\", \"7d\"; more than zero, at most a year";
 

@@ -5,7 +5,7 @@ use crate::text::table_reader::Fields;
 use std::collections::BTreeSet;
 use toml::Value;
 
-/// Where something is in an answer.
+/// A place in a response.
 ///
 /// ```
 /// use bootseal_core::ResponsePlace;
@@ -20,7 +20,7 @@ pub enum ResponsePlace {
     Json(String),
     /// A header.
     Header(String),
-    /// A cookie that the answer sets (RFC 6265).
+    /// A cookie that the response sets (RFC 6265).
     Cookie(String),
     /// The whole body, as text.
     Body,
@@ -28,7 +28,7 @@ pub enum ResponsePlace {
     BodyJsonString,
 }
 
-/// A number or date in an answer, and what it means.
+/// A number or date in a response, and its unit.
 ///
 /// ```
 /// use bootseal_core::{Field, ResponsePlace, Unit};
@@ -37,7 +37,7 @@ pub enum ResponsePlace {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Where it is. A cookie's own Max-Age or Expires counts, and no unit.
+    /// Where it is. For a cookie its own Max-Age or Expires counts, without a unit.
     pub place: ResponsePlace,
     /// What its number means.
     pub unit: Unit,
@@ -64,7 +64,7 @@ pub enum Unit {
     Iso8601,
 }
 
-/// A value of an answer that is kept beside the token, under a name.
+/// A value of a response that is kept beside the token, under a name.
 ///
 /// ```
 /// use bootseal_core::{Capture, ResponsePlace};
@@ -75,11 +75,11 @@ pub enum Unit {
 pub struct Capture {
     /// Where it is.
     pub place: ResponsePlace,
-    /// What it is called in `${name}`.
+    /// Its name in `${name}`.
     pub name: String,
 }
 
-/// A condition on the JSON of an answer.
+/// A condition on the JSON of a response.
 ///
 /// ```
 /// use bootseal_core::{Test, When};
@@ -88,13 +88,13 @@ pub struct Capture {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct When {
-    /// What is looked at (RFC 6901).
+    /// The JSON pointer of the tested value (RFC 6901).
     pub pointer: String,
-    /// What must stand there.
+    /// The test.
     pub test: Test,
 }
 
-/// What a [`When`] asks of the place.
+/// The test of a [`When`].
 ///
 /// ```
 /// use bootseal_core::Test;
@@ -102,16 +102,16 @@ pub struct When {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// Something that is not null, false or an empty text.
+    /// Any value but null, false and the empty text.
     Present,
     /// This text, number or boolean.
     Equals(String),
-    /// A text that holds this one.
+    /// A text that contains this one.
     Contains(String),
 }
 
 impl ResponsePlace {
-    /// The place that the keys of one table name: exactly one of them.
+    /// Reads the place that a table names by exactly one key.
     pub(crate) fn read(fields: &mut Fields) -> Result<ResponsePlace> {
         let found = [
             fields.string("json")?.map(ResponsePlace::Json),
@@ -241,7 +241,7 @@ pub(crate) fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// What `${…}` can hold.
+/// Whether `name` is valid in `${…}`.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }

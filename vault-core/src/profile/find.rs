@@ -13,8 +13,9 @@ use std::collections::{BTreeSet, HashSet};
 use toml::{Table, Value};
 
 impl Profile {
-    /// The tables among `names` that hold a login profile, by the rule of [`VerifiedFile::profiles`]: for text that is not a sealed file yet.
-    /// `property` is asked for what stands in a table that may be one.
+    /// The tables among `names` that hold a login profile, by the rule of
+    /// [`VerifiedFile::profiles`]: for text that is not a sealed file yet. `property` returns the
+    /// value of a property in a table that may be one.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -62,7 +63,7 @@ impl Profile {
         };
         let found = names.iter().copied().flat_map(logins).filter(|(path, at)| tells(path, *at));
         let found: HashSet<&[String]> = found.map(|(path, at)| &path.segments()[..at]).collect();
-        // What a login sends may itself have a part of that name.
+        // The body that a login sends may itself have a part called `login`.
         let sent = |table: &[String]| (1..table.len()).any(|at| table[at] == "login" && found.contains(&table[..at]));
         let own = found.iter().filter(|table| !sent(table));
         own.filter_map(|table| PropertyPath::new(table.to_vec()).ok()).collect()
@@ -70,10 +71,12 @@ impl Profile {
 }
 
 impl VerifiedFile {
-    /// The tables that hold a login profile: `acme` for `[acme.login]`. Whether it can work is not looked at; see [`Profile::read`].
+    /// The tables that hold a login profile: `acme` for `[acme.login]`. Whether it can work is not
+    /// checked; see [`Profile::read`].
     ///
-    /// A table `login` in another table is one that says `url` or `like`; and also one that is plainly meant so, so that a misspelt `url` is
-    /// told: it has a key that only a profile has, a `${name}` in what it would send, or `basic` beside the two values for it.
+    /// A table `login` in another table is a profile if it has `url` or `like`. So that a misspelt
+    /// `url` is reported, it is also one if it has a key that only a profile has, a `${name}` in
+    /// what it would send, or `basic` beside the two values for it.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -90,7 +93,8 @@ impl VerifiedFile {
         Profile::tables(&names, |path| self.property(path).map(Cow::Borrowed))
     }
 
-    /// All that lies below `table`, as TOML; `None` if nothing does. A sealed value in it is an error.
+    /// All properties below `table`, as TOML; `None` if there are none. A sealed value in it is an
+    /// error.
     pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
         for (path, property) in self.properties() {
@@ -110,7 +114,7 @@ impl VerifiedFile {
             }
             at.insert(last.clone(), value.clone());
         }
-        // `callers = {}` is a mistake to be told, not a key that is not there.
+        // An empty table counts too: `callers = {}` is a mistake to report, not a missing key.
         for path in self.empty_tables() {
             let Some(inner) = path.strip_prefix(table.segments()) else { continue };
             let mut at = &mut whole;
@@ -145,7 +149,7 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
         .with_help(help)
 }
 
-/// What is written for `table`: its own login table, with what it does not say from the one that it is `like`.
+/// The keys written for `table`: its own login table, completed by the one that it is `like`.
 pub(super) fn written(file: &VerifiedFile, table: &PropertyPath, seen: &mut Vec<PropertyPath>) -> Result<Table> {
     let login = table.child("login")?;
     let Some(mut own) = file.readable_table(&login)? else {

@@ -11,10 +11,11 @@ pub struct KeySpec {
     pub name: &'static str,
     /// A table that has it can only be meant as a profile, even if its `url` is misspelt.
     pub marks_profile: bool,
-    /// A change of it asks for another session: it says which token this is, or what calls do with it. The other keys
-    /// say only how the token is obtained, so the present one stays good.
+    /// A change of it asks for another session: it says which token this is, or what calls do with
+    /// it. The other keys say only how the token is obtained, so the present one stays good.
     pub session_identity: bool,
-    /// Its place in a table that a program writes, in the order in which a login goes; `None` is after all others.
+    /// Its place in a table that a program writes, in the order in which a login goes; `None` is
+    /// after all others.
     pub order: Option<usize>,
 }
 
@@ -113,7 +114,7 @@ mod tests {
     use crate::profile::tests::read;
     use std::collections::BTreeSet;
 
-    /// What the reader asks for is what an unknown key is told to choose from.
+    /// The help for an unknown key lists exactly the keys that the reader asks for.
     #[test]
     fn every_key_that_is_read_is_in_the_list_and_no_other() {
         let error = read("basic = true\nzzzzzzzzzz = 1").unwrap_err();

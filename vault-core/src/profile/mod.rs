@@ -1,5 +1,5 @@
-//! The login profile: how to log in at a vendor and what its token is for. It is readable, signed and checked when it is read, so
-//! that one that cannot work is reported at start.
+//! The login profile: how to log in at a vendor and what its token is for. It is readable, signed
+//! and checked when it is read, so that one that cannot work is reported at start.
 
 pub(crate) mod route;
 
@@ -51,62 +51,63 @@ pub struct Profile {
     pub table: PropertyPath,
     /// What is sent to log in.
     pub login: Call,
-    /// A call ahead of it: a CSRF token, a cookie.
+    /// The request before it, for a CSRF token or a cookie.
     pub before: Option<Call>,
-    /// Spends what a login gave, before the password is sent again.
+    /// The request that renews the token from captured values, without the password.
     pub refresh: Option<Call>,
-    /// Ends a token that is no longer needed.
+    /// The request that ends a token that is no longer needed.
     pub logout: Option<Call>,
-    /// The old token is ended before the next login, not after it.
+    /// Whether the old token is ended before the next login, not after it.
     pub logout_first: bool,
-    /// Where the token is in the answer.
+    /// Where the token is in the response.
     pub token: ResponsePlace,
-    /// What says how long the token lives; `None`: the JWT's `exp`, else `/expires_in`, else the default.
+    /// Where the token's lifetime comes from; `None`: the JWT's `exp`, else `/expires_in`, else the
+    /// default.
     pub expiry: Option<Expiry>,
-    /// Each accepted call moves the deadline.
+    /// Whether each accepted call extends the lifetime.
     pub idle: bool,
-    /// No token is used for longer.
+    /// The longest time that any token is used.
     pub max_age: Duration,
-    /// How long a token lives whose answer does not say.
+    /// The lifetime if the response does not say one.
     pub default_life: Duration,
-    /// Taken off the life, at most.
+    /// The most that is subtracted from the lifetime.
     pub skew: Duration,
-    /// The headers that a call carries, and their values; one of them holds `${token}`.
+    /// The headers added to a call, with their values; one of them holds `${token}`.
     pub inject: Vec<(String, Template)>,
     /// Origins where the token may go.
     hosts: Vec<(Host, u16)>,
     allow_http: bool,
-    /// The login's answers that mean success; `None`: any 2xx.
+    /// The statuses of a login that mean success; `None`: any 2xx.
     pub ok_status: Option<Vec<u16>>,
-    /// The login's answers that mean that these credentials are wrong, where the profile lists them.
+    /// The statuses of a login that mean wrong credentials, if the profile lists them.
     pub refused_status: Option<Vec<u16>>,
-    /// The same, said inside an answer.
+    /// The same, as a condition on the response's JSON.
     pub refused_when: Option<When>,
-    /// Where an answer says when to come again, beside the header.
+    /// Where a response says when to retry, besides the `Retry-After` header.
     pub retry_after: Option<Field>,
-    /// A call's answers that mean that the token is no longer good.
+    /// The statuses of a call that mean that the token is no longer valid.
     pub rejected_status: Vec<u16>,
-    /// The same, said inside an answer.
+    /// The same, as a condition on the response's JSON.
     pub rejected_when: Option<When>,
-    /// A newer token in an ordinary answer takes the place of the present one.
+    /// Whether a newer token in an ordinary response replaces the present one.
     pub renew_from_answers: bool,
-    /// Log in behind a call before the token has run out.
+    /// Whether a login is made in the background before the token expires.
     pub refresh_ahead: bool,
-    /// Which calls may be sent once more after a rejection.
+    /// Which calls may be sent again after a rejection.
     pub replay: Replay,
-    /// The whole login.
+    /// The time limit of the whole login.
     pub login_timeout: Duration,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<String>,
-    /// The certificate that is shown to the vendor.
+    /// The client certificate.
     pub client_cert: Option<ClientCert>,
-    /// What logins and calls go through.
+    /// The proxy for logins and calls.
     pub proxy: Option<Url>,
     /// Whether a fleet may share the token.
     pub share: bool,
-    /// A value, and the one that stands in for it once it was refused.
+    /// A value, and the one that replaces it once it was refused.
     pub next: Vec<(String, String)>,
-    /// Gives `${totp}`.
+    /// The source of `${totp}`.
     pub totp: Option<Totp>,
     canonical: String,
 }
@@ -126,7 +127,7 @@ pub struct ClientCert {
     pub key: String,
 }
 
-/// One-time codes by time (RFC 6238).
+/// Time-based one-time codes (RFC 6238).
 ///
 /// ```
 /// use bootseal_core::{Totp, TotpHash};
@@ -139,20 +140,16 @@ pub struct Totp {
     pub seed: String,
     /// How many digits a code has: 6 to 8.
     pub digits: u32,
-    /// How long a code is good; whole seconds.
+    /// How long a code is valid, in whole seconds.
     pub period: Duration,
     /// Its hash.
     pub hash: TotpHash,
 }
 
 /// The hash of [`Totp`].
-///
-/// ```
-/// assert_ne!(bootseal_core::TotpHash::Sha1, bootseal_core::TotpHash::Sha256);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TotpHash {
-    /// SHA-1, which nearly all use.
+    /// SHA-1, which nearly all vendors use.
     Sha1,
     /// SHA-256.
     Sha256,
@@ -160,7 +157,7 @@ pub enum TotpHash {
     Sha512,
 }
 
-/// What says how long a token lives.
+/// Where the lifetime of a token comes from.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -183,15 +180,15 @@ pub enum TotpHash {
 pub enum Expiry {
     /// The JWT's `exp` (RFC 7519).
     Jwt,
-    /// A field of the answer.
+    /// A field of the response.
     Field(Field),
-    /// Always the same.
+    /// A fixed time.
     Fixed(Duration),
-    /// Nothing: it lives until a call is rejected, or `max_age`.
+    /// Unknown: the token is used until a call is rejected, or until `max_age`.
     OnReject,
 }
 
-/// Which calls may be sent once more after their token was rejected.
+/// Which calls may be sent again after their token was rejected.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -207,7 +204,8 @@ pub enum Expiry {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// All whose body can be sent again: "has not been applied" is what a 401 says (RFC 9110 §15.5.2).
+    /// All whose body can be sent again: a 401 means that the request was not applied (RFC 9110
+    /// §15.5.2).
     All,
     /// GET, HEAD, OPTIONS, TRACE, PUT, DELETE.
     Idempotent,
@@ -216,7 +214,8 @@ pub enum Replay {
 }
 
 impl Profile {
-    /// What is written, after `like` and without defaults, as canonical JSON (RFC 8785): two profiles with the same text log in alike.
+    /// The keys as written, after `like` and without defaults, as canonical JSON (RFC 8785): two
+    /// profiles with the same text log in the same way.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -234,7 +233,8 @@ impl Profile {
         &self.canonical
     }
 
-    /// The values of the table, besides those of [`Profile::names`], that are used where they are there: the right side of `next`.
+    /// The values of the table that are used if they exist, besides [`Profile::value_names`]: the
+    /// right side of `next`.
     pub fn spare_names(&self) -> impl Iterator<Item = &str> {
         self.next.iter().map(|(_, spare)| spare.as_str())
     }
@@ -266,7 +266,8 @@ impl Profile {
         named.filter(|name| !captured.contains(name) && !["token", "totp"].contains(name)).collect()
     }
 
-    /// Whether the token may go to `url`: https (or loopback by its literal address, or `allow_http`), and one of `hosts`.
+    /// Whether the token may go to `url`: https (or loopback by its literal address, or
+    /// `allow_http`), and one of `hosts`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -287,7 +288,7 @@ impl Profile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn allows(&self, url: &Url) -> bool {
-        // In clear only where the login itself is, which says that it is meant.
+        // In clear only if the login is, too: that shows the intent.
         let clear =
             self.login.url.base().scheme() == "http" && url.scheme() == "http" && (self.allow_http || is_loopback(url));
         let secure = url.scheme() == "https" || clear;
@@ -300,19 +301,6 @@ impl Profile {
     }
 
     /// The origins where the token may go, for messages: `api.acme.example, api.acme.example:8443`.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # fn profile(login: &str) -> Result<Profile> {
-    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-    /// #     let text = Vault::create(access, &text)?.sign()?;
-    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-    /// # }
-    /// let profile = profile("url = \"https://auth.acme.example:8443/\"\nbasic = true\n")?;
-    /// assert_eq!(profile.hosts_display(), "auth.acme.example:8443");
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn hosts_display(&self) -> String {
         let hosts = self
             .hosts

@@ -18,8 +18,9 @@ impl Profile {
     /// Reads the profile of `table`, `[table.login]`, and checks that it can work.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none; [`Kind::Malformed`] for an unknown key, a wrong type, a `${name}` that the table
-    /// does not have, a URL that is not https, a pointer that is none, a duration without a unit.
+    /// [`Kind::NotFound`] if there is none; [`Kind::Malformed`] for an unknown key, a wrong type, a
+    /// `${name}` that the table does not have, a URL that is not https, an invalid JSON pointer, a
+    /// duration without a unit.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -101,7 +102,7 @@ impl Profile {
     }
 }
 
-/// One of the calls around the login, and whether it says `before`, as only `logout` may.
+/// One of the requests around the login, and its `before`, which only `logout` may have.
 fn step(
     fields: &mut Fields,
     key: &'static str,
@@ -178,7 +179,7 @@ fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Tem
         let mut inject = fields.inner_of("inject", table);
         let (header, value) = (inject.string("header")?, inject.string("value")?);
         let (header, value) = match (header, value, token) {
-            // A cookie goes back as a cookie.
+            // A token in a cookie is sent back as a cookie.
             (None, None, ResponsePlace::Cookie(name)) => ("Cookie".into(), format!("{name}=${{token}}")),
             (header, value, _) => {
                 (header.unwrap_or_else(|| "Authorization".into()), value.unwrap_or_else(|| "Bearer ${token}".into()))
@@ -228,7 +229,7 @@ fn client_cert(fields: &mut Fields) -> Result<Option<ClientCert>> {
 
 fn proxy(fields: &mut Fields) -> Result<Option<Url>> {
     let Some(text) = fields.string("proxy")? else { return Ok(None) };
-    // All that goes through it is TLS, in a tunnel.
+    // Everything through it is TLS in a tunnel.
     let url = Url::parse(&text).ok().filter(|url| url.scheme() == "http" && url.has_host());
     let url = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
     let url = url.ok_or_else(|| fields.error("proxy", "must be as \"http://proxy.example:3128\""))?;

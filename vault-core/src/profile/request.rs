@@ -32,17 +32,17 @@ use url::{Host, Url};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Where it goes.
+    /// Its URL.
     pub url: UrlTemplate,
     /// Its method.
     pub method: String,
-    /// What is sent.
+    /// Its body.
     pub body: Body,
     /// Two values of the table as HTTP Basic.
     pub basic: Option<Basic>,
     /// More headers.
     pub headers: Vec<(String, Template)>,
-    /// What is kept of the answer.
+    /// What is kept of the response.
     pub capture: Vec<Capture>,
 }
 
@@ -68,7 +68,7 @@ pub struct Call {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Body {
-    /// None at all.
+    /// No body.
     Empty,
     /// JSON.
     Json(JsonTemplate),
@@ -115,7 +115,7 @@ impl Basic {
 }
 
 impl Call {
-    /// Reads the keys of a request from `fields`; others are left in it.
+    /// Reads the keys of a request from `fields`; other keys stay in it.
     pub(crate) fn read(fields: &mut Fields, method: &str, allow_http: bool) -> Result<Call> {
         let text = fields.string("url")?;
         let text = fields.required("url", text)?;
@@ -148,7 +148,7 @@ impl Call {
         Ok(Call { url, method, body, basic, headers, capture })
     }
 
-    /// The names that it is filled in with.
+    /// The names of the values that it needs.
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
         match &self.body {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// Text with `${name}` in it. What is filled in is not looked at for `${` again.
+/// Text with `${name}` in it. Inserted values are not searched for `${` again.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -43,7 +43,7 @@ impl Template {
         &self.0
     }
 
-    /// The names that are filled in, in order. See the example of [`Template`].
+    /// The names in it, in order. See the example of [`Template`].
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Name(name) => Some(name.as_str()),

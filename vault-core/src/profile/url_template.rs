@@ -6,7 +6,8 @@ use crate::profile::template::{Part, Template};
 use bootseal_memory::Secret;
 use url::Url;
 
-/// A URL with `${name}` in its path or query. Scheme, host and port are what the profile says, whatever is filled in.
+/// A URL with `${name}` in its path or query. Scheme, host and port are fixed, whatever is
+/// inserted.
 ///
 /// ```
 /// use bootseal_core::UrlTemplate;
@@ -27,8 +28,8 @@ impl UrlTemplate {
     /// Reads `text`.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is no URL with a host, has credentials or a fragment, or if a `${name}` is not one whole
-    /// path segment or one whole query value.
+    /// [`Kind::Malformed`] if it is not a URL with a host, has credentials or a fragment, or if a
+    /// `${name}` is not one whole path segment or one whole query value.
     ///
     /// ```
     /// use bootseal_core::UrlTemplate;
@@ -37,14 +38,15 @@ impl UrlTemplate {
     /// ```
     pub fn parse(text: &str) -> Result<UrlTemplate> {
         let Template(parts) = Template::parse(text).map_err(|what| Error::malformed(format!("it {what}")))?;
-        // The names themselves stand in for what will be filled in: unreserved characters, kept as they are.
+        // The names stand for the values to come: they consist of unreserved characters, which are
+        // not encoded.
         let sample = |part: &Part| match part {
             Part::Text(text) => text.clone(),
             Part::Name(name) => name.clone(),
         };
         let base = Url::parse(&parts.iter().map(sample).collect::<String>())
             .map_err(|error| Error::malformed(format!("it is no URL: {error}")))?;
-        // Of `https:///${x}` a parser of URLs makes a host.
+        // A URL parser turns `https:///${x}` into a host.
         let other = parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
         if Url::parse(&other.collect::<String>()).map(|other| other.origin()) != Ok(base.origin()) {
             return Err(Error::malformed("its scheme, host and port may hold no ${…}"));
@@ -81,7 +83,7 @@ impl UrlTemplate {
         Ok(UrlTemplate { parts, base })
     }
 
-    /// The URL as it is written, with the names in place of what will be filled in.
+    /// The URL as written, with the names in place of the values.
     ///
     /// ```
     /// # use bootseal_core::UrlTemplate;
@@ -93,7 +95,7 @@ impl UrlTemplate {
         &self.base
     }
 
-    /// The pieces, in order: what a test's vendor holds against the requests that it gets.
+    /// The pieces, in order, for a test's vendor that matches requests.
     ///
     /// ```
     /// # use bootseal_core::{Part, UrlTemplate};
@@ -105,7 +107,7 @@ impl UrlTemplate {
         &self.parts
     }
 
-    /// The names that are filled in.
+    /// The names in it.
     ///
     /// ```
     /// # use bootseal_core::UrlTemplate;
@@ -123,8 +125,8 @@ impl UrlTemplate {
     /// The URL with the values filled in, percent-encoded (RFC 3986 §2.1).
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if a name has no value; [`Kind::Malformed`] if a value is empty, `.` or `..`, or holds control
-    /// characters.
+    /// [`Kind::NotFound`] if a name has no value; [`Kind::Malformed`] if a value is empty, `.` or
+    /// `..`, or holds control characters.
     ///
     /// ```
     /// # use bootseal_core::{Secret, UrlTemplate};
@@ -195,7 +197,7 @@ mod tests {
             "https://a.example/#${x}",
             "https:/${x}",
             "https://a.example/${x",
-            // For a parser of URLs these are hosts, too.
+            // A URL parser takes these for hosts, too.
             "https:///${x}",
             "https:////${x}/y",
             "https://\t/${x}",

@@ -1,7 +1,8 @@
 //! Proposals: a value from someone who cannot read the vault, encrypted to its writers. One of them
 //! accepts it.
 //!
-//! Whoever has the file can make one, so nothing in a proposal is believed: not who sent it, not the note, not the time.
+//! Anyone who has the file can make a proposal, so nothing in it is trusted: neither the sender nor
+//! the note nor the time.
 
 pub(crate) mod text;
 
@@ -18,12 +19,12 @@ use crate::vault::value::ValueKind;
 use crate::vault::{CanWrite, Vault};
 use bootseal_memory::Secret;
 
-/// The armor around the 64 KiB that a proposal may say, with a stanza for each of 256 writers.
+/// The armored size of the 64 KiB that a proposal may have, with a stanza for each of 256 writers.
 const MAX_ARMORED: usize = 256 * 1024;
-/// Clocks differ by so much, in seconds.
+/// The tolerated difference between two clocks, in seconds.
 const CLOCKS_DIFFER: u64 = 300;
 
-/// A value that someone proposes: opened, and not believed.
+/// An opened proposal. Nothing in it is trusted.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -52,10 +53,12 @@ pub struct Proposal {
 }
 
 impl VerifiedFile {
-    /// Whether a value may be proposed for the property `path`: asked before someone is asked for the value.
+    /// Checks whether a value may be proposed for the property `path`. Call it before asking for
+    /// the value.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] in `[bootseal]`, login, route, fleet and gateway tables, and where the property is readable.
+    /// [`Kind::Conflict`] in `[bootseal]`, login, route, fleet and gateway tables, and if the
+    /// property is readable.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -69,7 +72,8 @@ impl VerifiedFile {
     /// ```
     pub fn may_be_proposed(&self, path: &PropertyPath) -> Result<()> {
         check_place(path)?;
-        // What everybody can read was meant to be readable; a secret that is proposed in its place is a mistake or a trap.
+        // A readable property was meant to be readable; a secret proposed in its place is a mistake
+        // or a trap.
         match self.property(path) {
             Some(Property::Readable(_)) => {
                 Err(Error::new(Kind::Conflict, "is readable, and no proposal can change what is readable").at(path))
@@ -78,13 +82,14 @@ impl VerifiedFile {
         }
     }
 
-    /// Proposes `value` for the property `path`: an armored age file that only this vault's writers open. `now` in seconds since
-    /// 1970-01-01 UTC; `note` is for whoever accepts, at most 1 KiB. Whether this is the right vault, the caller must know.
+    /// Proposes `value` for the property `path`: an armored age file that only this vault's writers
+    /// open. `now` in seconds since 1970-01-01 UTC; `note` is for whoever accepts it, at most 1
+    /// KiB. The caller must know that this is the right vault.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if no proposal may go there (`[bootseal]`, login, route, fleet and gateway tables, readable
-    /// properties), or if it is too long; [`Kind::Malformed`] if the bytes are not of `kind`; [`Kind::Usage`] if a
-    /// writer's recipient cannot be wrapped to.
+    /// [`Kind::Conflict`] if no proposal may go there (`[bootseal]`, login, route, fleet and
+    /// gateway tables, readable properties), or if it is too long; [`Kind::Malformed`] if the bytes
+    /// are not of `kind`; [`Kind::Usage`] if a writer's recipient cannot be wrapped to.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -134,10 +139,12 @@ impl Proposal {
     /// ```
     pub const MAX_BYTES: usize = MAX_ARMORED;
 
-    /// Opens what [`VerifiedFile::propose`] made, with the first of `identities` that can; its value goes onto a guarded page.
+    /// Opens a proposal made by [`VerifiedFile::propose`] with the first of `identities` that can,
+    /// onto a guarded page.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is no proposal; [`Kind::NoIdentity`] if none of `identities` opens it.
+    /// [`Kind::Malformed`] if it is not a proposal; [`Kind::NoIdentity`] if none of `identities`
+    /// opens it.
     ///
     /// ```
     /// use bootseal_core::{Identity, Kind, Proposal};
@@ -156,7 +163,7 @@ impl Proposal {
         page.expose(text::read)
     }
 
-    /// The id of the vault that it is for, as it says.
+    /// The id of the vault that it claims to be for.
     ///
     /// See the example of [`Proposal`].
     pub fn vault_id(&self) -> VaultId {
@@ -170,14 +177,15 @@ impl Proposal {
         &self.path
     }
 
-    /// When it was made, in seconds since 1970-01-01 UTC, as it says.
+    /// When it claims to have been made, in seconds since 1970-01-01 UTC.
     ///
     /// See the example of [`Proposal`].
     pub fn proposed_at(&self) -> u64 {
         self.proposed_at
     }
 
-    /// What its sender wants to say; empty where there is nothing. Show it with [`Shown`](crate::Shown) only: it may hold anything.
+    /// The note of its sender; empty if there is none. Print it only through
+    /// [`Shown`](crate::Shown): it may hold anything.
     ///
     /// See the example of [`Proposal`].
     pub fn note(&self) -> &str {
@@ -186,12 +194,13 @@ impl Proposal {
 }
 
 impl Vault<CanWrite> {
-    /// Whether `proposal` may be accepted at `now` (seconds since 1970-01-01 UTC), and since when the value is sealed that it
-    /// would replace; `None` if it is a new property.
+    /// Checks whether `proposal` may be accepted at `now` (seconds since 1970-01-01 UTC). Returns
+    /// when the value it would replace was set; `None` for a new property.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if it is for another vault; [`Kind::Conflict`] if no proposal may go there, if it is not
-    /// newer than the value there, or from the future; and what [`Vault::open`] says of the value there.
+    /// [`Kind::WrongVault`] if it is for another vault; [`Kind::Conflict`] if no proposal may go
+    /// there, if it is not newer than the value there, or from the future; and the errors of
+    /// [`Vault::open`] for the present value.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -213,7 +222,7 @@ impl Vault<CanWrite> {
         if proposal.vault != self.file().vault_id() {
             let what =
                 format!("this proposal is for the vault {}, and this is {}", proposal.vault, self.file().vault_id());
-            // Not even for an id that was handed over: who was a writer then, and is not now, could have opened it.
+            // Not even for a former id: a former writer could have opened it.
             let help = match self.file().former_ids().contains(&proposal.vault) {
                 true => "This vault had that id before. Have the value proposed anew, with the file as it is now.",
                 false => "Name the file that it is for with -f, or have the value proposed anew for this one.",
@@ -228,14 +237,15 @@ impl Vault<CanWrite> {
             return Ok(None);
         }
         let set_at = self.open(&proposal.path)?.set_at;
-        // An old proposal that is sent once more must not bring an old value back.
+        // An old proposal that is sent again must not restore an old value.
         match proposal.proposed_at > set_at {
             true => Ok(Some(set_at)),
             false => refused("the proposal is not newer than the value that is sealed there"),
         }
     }
 
-    /// Takes in what [`Vault::consider`] found nothing against: seals it, with the time at which it was proposed.
+    /// Accepts a proposal that [`Vault::consider`] allows: seals its value with the time at which
+    /// it was proposed.
     ///
     /// # Errors
     /// As [`Vault::consider`] and [`Vault::set`].
@@ -243,14 +253,16 @@ impl Vault<CanWrite> {
     /// See the example of [`Proposal`].
     pub fn accept(&mut self, proposal: &Proposal, now: u64) -> Result<()> {
         self.consider(proposal, now)?;
-        // `set` raises the time to after the newest removal: nobody who was removed can know a value that is made up today. This
-        // value was made up when it was proposed. Whoever has been removed since may have proposed it himself, or been a writer
-        // and opened it on its way; so it must go on counting as known to him, and its time stays.
+        // `set` raises the time past the newest removal, because no removed member can know a value
+        // made today. This value was made when it was proposed: a member removed since may have
+        // proposed it, or have been a writer and opened it on its way. So it must stay marked as
+        // known to them, and its time stays.
         self.set_as_of(&proposal.path, proposal.kind, &proposal.value, proposal.proposed_at)
     }
 }
 
-/// Where no proposal may go: a stranger's word must not say what the format itself says, nor where logins and calls are sent.
+/// Refuses paths that a stranger must not decide: what belongs to the format, and where logins and
+/// calls are sent.
 fn check_place(path: &PropertyPath) -> Result<()> {
     let refused = |what: &str| Err(Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path));
     let segments = path.segments();

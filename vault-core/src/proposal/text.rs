@@ -13,7 +13,7 @@ use toml_parser::decoder::{Encoding, ScalarKind, StringBuilder};
 use toml_parser::parser::{EventReceiver, parse_document};
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-/// One chunk of an age file: nothing of a longer one would be read before it is known to be whole.
+/// One chunk of an age file: it is authenticated as a whole before any of it is read.
 pub(crate) const MAX_TEXT: usize = 64 * 1024;
 const MAX_NOTE: usize = 1024;
 
@@ -65,7 +65,7 @@ pub(crate) fn write(proposal: &Proposal) -> Result<SecretBuf> {
     }
 }
 
-/// Reads what [`write`] wrote. An error tells nothing of the text.
+/// Reads the output of [`write`]. An error reveals nothing of the text.
 pub(crate) fn read(text: &[u8]) -> Result<Proposal> {
     let text = std::str::from_utf8(text).map_err(|_| Error::malformed("the proposal is not UTF-8"))?;
     let mut fields = Fields::of(text)?;
@@ -96,7 +96,7 @@ fn wrong(key: &str, what: &str) -> Error {
     Error::malformed(format!("the proposal's `{key}` {what}"))
 }
 
-/// A guarded page as a place to print to.
+/// A guarded page that can be printed to.
 struct Page(SecretBuf);
 
 impl Page {
@@ -112,7 +112,7 @@ impl Page {
 
 impl Write for Page {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        // Escapes can make a text six times as long; what is too long already need not go on growing.
+        // Escapes can make a text six times as long: stop once it is too long.
         if self.0.len() > MAX_TEXT {
             return Ok(());
         }
@@ -132,12 +132,13 @@ impl<'s> StringBuilder<'s> for Page {
     }
 }
 
-/// `key = scalar` lines: where each scalar stands, nothing decoded. `toml` itself would decode the value onto the heap.
+/// `key = scalar` lines: the span of each scalar, not decoded. `toml` would decode the value onto
+/// the heap.
 struct Fields<'a> {
     source: Source<'a>,
     key: Option<String>,
     found: Vec<(String, Span, Option<Encoding>)>,
-    /// A table, an array, a dotted key, the same key twice.
+    /// Something else than flat, unique keys: a table, an array, a dotted key, the same key twice.
     not_flat: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Adopting a hand edit: its properties go into the vault, its sealed values only if a signed version knows them.
+//! Adopting a hand edit: its properties go into the vault, its sealed values only if a signed
+//! version knows them.
 
 use crate::access::identity::Identity;
 use crate::access::wrap::open_writer_keys;
@@ -17,10 +18,11 @@ use crate::vault::{CanRead, CanWrite, Vault};
 use std::collections::HashMap;
 
 impl Vault<CanWrite> {
-    /// Takes over the user's part of `edit`; access, keys and all else of `[bootseal]` stay as they are here. What is sealed in it
-    /// must open here or, word for word, in one of `others`: older versions of the same file; those are sealed anew with their dates.
+    /// Takes over the user's part of `edit`; access, keys and the rest of `[bootseal]` stay. Each
+    /// sealed value in it must open here or be, word for word, in one of `others`: older versions
+    /// of the same file. Those are sealed again with their dates.
     ///
-    /// Returns what changes, with the dates of sealed values: to be shown before it is signed.
+    /// Returns what changes, with the dates of sealed values. Show it before signing.
     ///
     /// # Errors
     /// [`Kind::MovedValue`] if a sealed value opens in none of them.
@@ -57,15 +59,17 @@ impl Vault<CanWrite> {
         value::seal(&self.key, &self.file.vault_id(), path, opened.kind, opened.set_at, &opened.secret)
     }
 
-    /// The whole of an edited file, access list included, where there is no version to begin from. It gets new keys for the list that
-    /// it shows, with an epoch above `epoch` and above its own: whoever planted the ones that stand there, or was once given them, can
-    /// open nothing that is sealed from then on. With `signing_key`, where nothing vouches for the id either, a new one.
+    /// Takes over a whole edited file, access list included, if there is no version to begin from.
+    /// It gets new keys for its access list, with an epoch above `epoch` and its own: whoever
+    /// planted or once had the keys in it can open nothing that is sealed from then on.
+    /// `signing_key` also makes a new id, if nothing vouches for the present one.
     ///
-    /// The file that comes back is trusted by [`Trust::Unverified`]: whoever goes on must have been shown all of it.
+    /// The returned file has [`Trust::Unverified`]: whoever continues must have seen all of it.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if `[bootseal]` is missing or broken, or its keys do not belong together; [`Kind::NoIdentity`] if none
-    /// of `identities` may write; [`Kind::MovedValue`] if a value does not open.
+    /// [`Kind::Malformed`] if `[bootseal]` is missing or broken, or its keys do not belong
+    /// together; [`Kind::NoIdentity`] if none of `identities` may write; [`Kind::MovedValue`] if a
+    /// value does not open.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -90,7 +94,7 @@ impl Vault<CanWrite> {
             .with_help("Name one: bootseal sign --against FILE. To seal a file in clear: bootseal seal"));
         }
         let mut header = Header::parse(&edit.own)?;
-        // No file counts that far by itself: the next removal would be the last.
+        // No real file counts that far: the next removal could be the last.
         if header.generation.max(header.epoch) > MAX_COUNT / 2 {
             return Err(Error::malformed("`bootseal.generation` or `bootseal.epoch` is a number that no file reaches"));
         }
@@ -111,15 +115,16 @@ impl Vault<CanWrite> {
     }
 }
 
-/// The sealed values of a text, and who was removed since and knows one that an older version brought back.
+/// The sealed values of a text, and the removed members who know one that an older version brought
+/// back.
 type Opened = (Vec<(PropertyPath, OpenedValue)>, Vec<(String, u64)>);
 
 impl HandEdit {
-    /// Every sealed value of the text, from whichever version of this vault knows it.
+    /// Opens every sealed value of the text, with whichever version of this vault knows it.
     pub(crate) fn open_with<R>(&self, vault: &Vault<R>, others: &[Vault<CanRead>]) -> Result<Opened> {
         let own = vault.file();
         let former = own.former_ids();
-        // Anyone can make a vault that we can read: of another line nothing is taken.
+        // Anyone can make a vault that we can read: nothing is taken from one of another line.
         let line: Vec<&Vault<CanRead>> = others
             .iter()
             .filter(|other| other.file.vault_id() == own.vault_id() || former.contains(&other.file.vault_id()))
@@ -129,7 +134,7 @@ impl HandEdit {
             let Property::Sealed(text) = property else { continue };
             let opened = match value::open(&vault.key, &own.vault_id(), path, text) {
                 Err(error) if error.kind() == Kind::MovedValue => {
-                    // Only what a signed version says under this very name.
+                    // Only if a signed version has it under this very name.
                     let signed = line.iter().filter(|other| other.file.document.get(path) == Some(property));
                     let mut opened = signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
                     let (version, opened) = opened.next().ok_or_else(|| {
@@ -279,7 +284,8 @@ mod tests {
         }
     }
 
-    /// Found by review: a value may come from a version that someone else signed, and a mark may have been dropped since.
+    /// Found by review: a value may come from a version that someone else signed, and a mark may
+    /// have been dropped since.
     #[test]
     fn a_value_comes_back_from_versions_of_this_vault_only_and_marked_for_who_knew_it() {
         let scene = Scene::new();

@@ -29,39 +29,33 @@ use std::collections::HashMap;
 pub struct Changes {
     /// Login, route and fleet tables first: they say where a secret goes.
     pub properties: Vec<Change>,
-    /// Who came, went, or has another role or recipient.
+    /// Members who were added or removed, or have another role or recipient.
     pub access: Vec<AccessChange>,
-    /// Comment lines that are gone, and that came.
+    /// Comment lines that were removed and added.
     pub comments: (Vec<String>, Vec<String>),
-    /// Comments that stand somewhere else: each with the property that it was about, and that it is about now.
+    /// Comments that moved: each with the property that it was about, and the one that it is about
+    /// now.
     pub moved: Vec<(String, String, String)>,
-    /// Tables that hold nothing and are gone, and that came.
+    /// Empty tables that were removed and added.
     pub empty_tables: (Vec<String>, Vec<String>),
-    /// The vault's id, where it is another.
+    /// The old and new vault id, if they differ.
     pub vault: Option<(VaultId, VaultId)>,
-    /// Whether there is a new data key, and every value was sealed anew.
+    /// Whether there is a new data key, under which every value was sealed again.
     pub rotated: bool,
 }
 
 /// One property that changed.
-///
-/// ```
-/// # use bootseal_core::*;
-/// # let change: Option<Change> = None;
-/// if let Some(change) = change {
-///     println!("{}: {}", change.path, change.what()); // "acme.password: changed"
-/// }
-/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Change {
     /// Its name.
     pub path: PropertyPath,
-    /// What stood there.
+    /// The old value.
     pub before: Option<Property>,
-    /// What stands there now.
+    /// The new value.
     pub after: Option<Property>,
-    /// When a sealed value was given, before and now; in seconds since 1970-01-01 UTC, where it could be opened.
+    /// When a sealed value was set, before and now, in seconds since 1970-01-01 UTC, if it could be
+    /// opened.
     pub set_at: (Option<u64>, Option<u64>),
 }
 
@@ -88,12 +82,6 @@ pub struct AccessChange {
 
 impl Change {
     /// `added`, `removed`, `changed`, `sealed` (it was readable) or `made readable`.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let change: Option<Change> = None;
-    /// assert_ne!(change.map(|change| change.what()), Some("unchanged"));
-    /// ```
     pub fn what(&self) -> &'static str {
         match (&self.before, &self.after) {
             (None, _) => "added",
@@ -104,23 +92,17 @@ impl Change {
         }
     }
 
-    /// Whether a sealed value is older than the one that it replaces: someone may have put an old, perhaps known, one back.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let change: Option<Change> = None;
-    /// if change.is_some_and(|change| change.is_older()) {
-    ///     println!("this takes --older");
-    /// }
-    /// ```
+    /// Whether a sealed value is older than the one it replaces: someone may have restored an old
+    /// one that is known to others.
     pub fn is_older(&self) -> bool {
         matches!(self.set_at, (Some(before), Some(after)) if after < before)
     }
 }
 
 impl Changes {
-    /// What changed from `old` to `new`. Sealed values are compared by their text, for which no key is needed; after a rotation all
-    /// have another one, and count as unchanged where [`Changes::rotated`] says so.
+    /// What changed from `old` to `new`. Sealed values are compared by their text, for which no key
+    /// is needed; after a rotation all texts differ, and count as unchanged if [`Changes::rotated`]
+    /// is set.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -137,7 +119,8 @@ impl Changes {
         changes
     }
 
-    /// The same with what the sealed values of both hold, so that it is also told what a rotation left as it was.
+    /// Like `between`, with the opened values of both, so that it also finds which values a
+    /// rotation left unchanged.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -173,10 +156,6 @@ impl Changes {
     }
 
     /// Whether nothing changed but the generation.
-    ///
-    /// ```
-    /// assert!(bootseal_core::Changes::default().is_empty());
-    /// ```
     pub fn is_empty(&self) -> bool {
         let (gone, came) = &self.comments;
         self.properties.is_empty()
@@ -227,7 +206,8 @@ impl Changes {
     }
 }
 
-/// Who came, went or changed between two access lists: in the order of the old one, then of the new one.
+/// Who came, went or changed between two access lists: in the order of the old one, then of the new
+/// one.
 pub(crate) fn access_changes(before: &[Access], after: &[Access]) -> Vec<AccessChange> {
     let names = before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
     let changes = names.map(|access| AccessChange {
@@ -263,7 +243,8 @@ fn missing(one: &[String], other: &[String]) -> Vec<String> {
     one.iter().filter(is_missing).cloned().collect()
 }
 
-/// Comments that both have, about different properties, though both have both properties: `# never log this` has changed its line.
+/// Comments that both have, about different properties, though both have both properties: `# never
+/// log this` has changed its line.
 fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
     let (mut before, mut after) = (old.placed_comments(), new.placed_comments());
     if before == after {
@@ -279,7 +260,8 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
     let place =
         |(comment, from): &(String, String)| Some((comment.clone(), from.clone(), (*now.get(comment)?).clone()));
     let mut stays: Vec<(String, String, String)> = gone.iter().filter_map(place).collect();
-    // Where the property that a comment stood before is gone, or another came between, that is shown already.
+    // Where the property that a comment stood before is gone, or another came between, that is
+    // shown already.
     let names = |document: &Document| -> std::collections::HashSet<String> {
         document.iter().map(|(path, _)| path.to_string()).collect()
     };

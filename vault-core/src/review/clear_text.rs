@@ -20,9 +20,9 @@ use std::collections::HashMap;
 use std::io::Write;
 use zeroize::{Zeroize, Zeroizing};
 
-/// How bytes that are no text stand there: `"secret:base64:…"`.
+/// The prefix of bytes that are not text: `"secret:base64:…"`.
 const BYTES_PREFIX: &str = "base64:";
-/// Shorter values turn up in comments, and as other values, by chance.
+/// Shorter values appear in comments, and as other values, by chance.
 const TELLING: usize = 6;
 
 /// What came back from an editor: TOML in which what is to be sealed is written `"secret:…"`.
@@ -39,28 +39,22 @@ pub struct ClearText {
     document: PlainDocument,
 }
 
-/// What an edit did.
-///
-/// ```
-/// # let edited: Option<bootseal_core::Edited> = None;
-/// if let Some(edited) = edited {
-///     assert!(edited.made_readable.is_empty(), "who has the file can read these now");
-/// }
-/// ```
+/// The result of an edit.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Edited {
     /// By name; never a sealed value.
     pub changes: Changes,
-    /// What was sealed, and now stands where everyone who has the file can read it.
+    /// Properties that were sealed and are readable now.
     pub made_readable: Vec<PropertyPath>,
 }
 
 impl ClearText {
-    /// Reads the text; errors carry line and column, never what stands there.
+    /// Parses the text; errors have line and column, never the text itself.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is not TOML 1.0 by the rules of the format; [`Kind::Conflict`] if it has a table `bootseal`.
+    /// [`Kind::Malformed`] if it is not TOML 1.0 by the rules of the format; [`Kind::Conflict`] if
+    /// it has a table `bootseal`.
     ///
     /// ```
     /// let error = bootseal_core::ClearText::parse("a = 1\nb = \n".into()).err().unwrap();
@@ -78,45 +72,28 @@ impl ClearText {
         Ok(ClearText { document })
     }
 
-    /// What is to be sealed, in the order of the text.
-    ///
-    /// ```
-    /// let edit = bootseal_core::ClearText::parse("a = 'secret:x'\nb = 1\n".into())?;
-    /// assert_eq!(edit.marked().count(), 1);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The properties to be sealed, in the order of the text.
     pub fn marked(&self) -> impl Iterator<Item = &PropertyPath> {
         self.document.properties().iter().filter(|property| property.marked).map(|property| &property.path)
     }
 
     /// All properties, in the order of the text.
-    ///
-    /// ```
-    /// let edit = bootseal_core::ClearText::parse("a = 'secret:x'\nb = 1\n".into())?;
-    /// assert_eq!(edit.names().count(), 2);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
         self.document.properties().iter().map(|property| &property.path)
     }
 
     /// The same with their values, of which `marked` ones are secret.
-    ///
-    /// ```
-    /// let edit = bootseal_core::ClearText::parse("a = 'secret:x'\nb = 1\n".into())?;
-    /// assert_eq!(edit.properties()[1].value, toml::Value::Integer(1));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn properties(&self) -> &[PlainProperty] {
         self.document.properties()
     }
 }
 
 impl<Mode> Vault<Mode> {
-    /// Writes the user's part with each sealed value as `"secret:…"`; one value at a time is open. Only to where no disk is.
+    /// Writes the user's part with each sealed value as `"secret:…"`, opening one value at a time.
+    /// Never write it to disk.
     ///
     /// # Errors
-    /// Those of [`Vault::open`]; [`Kind::Io`] if `out` takes no more.
+    /// Those of [`Vault::open`]; [`Kind::Io`] if `out` cannot be written.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -149,12 +126,13 @@ impl<Mode> Vault<Mode> {
 }
 
 impl Vault<CanWrite> {
-    /// Makes the user's part what `edit` says: comments and order are the edit's; a value that did not change keeps its sealed text, one
-    /// that changed or is new is sealed; `now` in seconds since 1970-01-01 UTC. A value that goes on under another name keeps its date.
+    /// Replaces the user's part by `edit`, with its comments and order. A value that did not change
+    /// keeps its sealed text; a new or changed one is sealed; `now` in seconds since 1970-01-01
+    /// UTC. A value that moved to another name keeps its date.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if a comment holds a sealed value in clear; [`Kind::Malformed`] if a sealed value that was no text is
-    /// none of its kind any more.
+    /// [`Kind::Conflict`] if a comment holds a sealed value in clear; [`Kind::Malformed`] if a
+    /// sealed value that was not text is no longer valid for its kind.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -180,7 +158,7 @@ impl Vault<CanWrite> {
                 continue;
             };
             if !property.marked {
-                // Under another name it is as readable.
+                // It is readable under another name, too.
                 let was_sealed = old.is_some() || text.len() >= TELLING && known.find(text).is_some();
                 if was_sealed && self.file.document.get(path) != Some(&Property::Readable(property.value.clone())) {
                     made_readable.push(path.clone());
@@ -212,7 +190,8 @@ impl Vault<CanWrite> {
         Ok(Edited { changes, made_readable })
     }
 
-    /// `like`: what stood there, which says what kind of value it is; `same`: what already was this very value, somewhere.
+    /// `like` is the earlier value of the property and gives the kind; `same` is an earlier
+    /// property with this very value.
     fn seal_edited(
         &self,
         property: &PlainProperty,
@@ -241,7 +220,8 @@ impl Vault<CanWrite> {
         })
     }
 
-    /// No sealed value may stand in a comment: it would lie in git in clear. A line with a value in it is quickly commented out.
+    /// Refuses a sealed value in a comment, where it would be in git in clear: a line with a value
+    /// is quickly commented out.
     fn check_comments(
         &self,
         edit: &ClearText,
@@ -256,7 +236,7 @@ impl Vault<CanWrite> {
             Error::new(Kind::Conflict, what).at_line(line, 1).with_help("Take it out of the comment.")
         };
         for (line, comment) in edit.document.comments() {
-            // What stood there already was held against the values then.
+            // Comments that existed before were checked before.
             if !old.contains(comment.trim())
                 && let Some((path, _)) = before.iter().find(|(_, opened)| holds(comment, &shown(opened)))
             {
@@ -274,7 +254,7 @@ impl Vault<CanWrite> {
     }
 }
 
-/// Whether a comment tells this value, or a line of it; as it is, or as TOML writes it.
+/// Whether a comment contains this value or a line of it, as it is or as TOML writes it.
 fn holds(comment: &str, value: &str) -> bool {
     value.lines().map(str::trim).any(|line| match line.len() {
         0 => false,
@@ -286,7 +266,7 @@ fn holds(comment: &str, value: &str) -> bool {
     })
 }
 
-/// What stands behind `secret:`.
+/// The text after `secret:`.
 fn shown(opened: &OpenedValue) -> Zeroizing<String> {
     Zeroizing::new(opened.secret.expose(|bytes| match (opened.kind, std::str::from_utf8(bytes)) {
         (ValueKind::Text | ValueKind::Toml, Ok(text)) => text.to_owned(),
@@ -294,9 +274,9 @@ fn shown(opened: &OpenedValue) -> Zeroizing<String> {
     }))
 }
 
-/// The values that were sealed, to be found by what they are.
+/// The sealed values, indexed by content.
 struct Known<'a> {
-    /// A digest of its own for each run tells nothing outside of it.
+    /// A fresh salt for each run, so that digests reveal nothing.
     salt: [u8; 32],
     values: HashMap<[u8; 32], &'a OpenedValue>,
 }
@@ -307,7 +287,7 @@ impl<'a> Known<'a> {
         random(&mut salt)?;
         let mut known = Known { salt, values: HashMap::with_capacity(values.len()) };
         for (_, opened) in values {
-            // Of two that are the same, the one that is known for longer.
+            // Of two equal values, the older one.
             let digest = known.digest(&shown(opened));
             let older = known.values.get(&digest).is_some_and(|other| other.set_at <= opened.set_at);
             if !older {

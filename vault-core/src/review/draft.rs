@@ -7,7 +7,8 @@ use crate::vault::value::{self, ValueKind};
 use bootseal_memory::Secret;
 
 impl<Mode> Vault<Mode> {
-    /// Seals what was typed and is not to be in the file yet, so that it can lie on a disk; the same keys open it.
+    /// Seals text that was typed and is not in the file yet, so that it can be stored on disk; the
+    /// same keys open it.
     ///
     /// # Errors
     /// [`Kind::Conflict`] beyond 16 MiB; [`Kind::Io`] without random numbers or guarded memory.
@@ -29,7 +30,7 @@ impl<Mode> Vault<Mode> {
     /// Opens what [`Vault::seal_draft`] made.
     ///
     /// # Errors
-    /// [`Kind::MovedValue`] if other keys made it, or it is none.
+    /// [`Kind::MovedValue`] if other keys sealed it, or it is not a draft.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -44,7 +45,8 @@ impl<Mode> Vault<Mode> {
     }
 }
 
-/// No property can be called so: a draft can never be put into the file as a value, nor a value be taken for a draft.
+/// No property can have this name: a draft can never become a value of the file, nor a value be
+/// taken for a draft.
 fn draft_name() -> Result<PropertyPath> {
     PropertyPath::new(vec!["bootseal".into(), "draft".into()])
 }

@@ -1,4 +1,5 @@
-//! Hand edits: a file that someone changed and nobody signed. Its user's part is read, its `[bootseal]` is not.
+//! Hand edits: a file that someone changed and nobody signed. Its user's part is read, its
+//! `[bootseal]` is not.
 
 use crate::disk::folder::open;
 use crate::error::{Error, Kind, Result};
@@ -13,7 +14,8 @@ use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
 use std::path::Path;
 
-/// A text whose user's part can be read; nothing in it is trusted, and nothing of its `[bootseal]` is used.
+/// An edited file whose user's part can be parsed. Nothing in it is trusted, and nothing of its
+/// `[bootseal]` is used.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -47,7 +49,8 @@ impl HandEdit {
         HandEdit::read_bytes(path).and_then(|bytes| HandEdit::parse(bytes).map_err(|error| error.in_file(path)))
     }
 
-    /// The bytes of a file that may be none that can be parsed; as for every sealed file, of a regular file only, and not without end.
+    /// Reads the bytes of a file that need not parse; as for every sealed file, only of a regular
+    /// file and up to the size limit.
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Io`].
@@ -67,7 +70,8 @@ impl HandEdit {
     /// Parses an edited text.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is not TOML, if `[bootseal]` is not its last table, or if it holds the markers of a merge.
+    /// [`Kind::Malformed`] if it is not TOML, if `[bootseal]` is not its last table, or if it holds
+    /// conflict markers.
     ///
     /// ```
     /// use bootseal_core::{HandEdit, Kind};
@@ -76,7 +80,7 @@ impl HandEdit {
     /// ```
     pub fn parse(bytes: Vec<u8>) -> Result<HandEdit> {
         let text = text_of(bytes)?;
-        // Only where it cannot be read: a text of several lines may hold what looks like one.
+        // Only if it does not parse: a multi-line text may hold what looks like a marker.
         let marker = conflict_marker(&text);
         HandEdit::split(&text).map_err(|error| match marker {
             Some(at) => Error::malformed("holds the markers of a merge that git could not do")
@@ -105,38 +109,22 @@ impl HandEdit {
 
 impl HandEdit {
     /// The text, with LF at the end of each line.
-    ///
-    /// ```
-    /// let edit = bootseal_core::HandEdit::parse(b"timeout = 10\r\n".to_vec())?;
-    /// assert_eq!(edit.text(), "timeout = 10\n");
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn text(&self) -> String {
         [self.document.text(), &self.own].concat()
     }
 
-    /// The vault that it says to be; nothing is known of that yet.
-    ///
-    /// ```
-    /// assert_eq!(bootseal_core::HandEdit::parse(b"timeout = 10\n".to_vec())?.claimed_vault(), None);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The vault that it claims to be, unverified.
     pub fn claimed_vault(&self) -> Option<VaultId> {
         Header::parse(&self.own).ok().map(|header| header.vault)
     }
 
     /// The names of its properties, in the order of the text.
-    ///
-    /// ```
-    /// let edit = bootseal_core::HandEdit::parse(b"[acme]\nurl = 1\n".to_vec())?;
-    /// assert_eq!(edit.names().map(ToString::to_string).collect::<Vec<_>>(), ["acme.url"]);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
         self.document.iter().map(|(path, _)| path)
     }
 
-    /// What changed from this text to `new`, neither of which need verify: properties and comments only.
+    /// What changed from this text to `new`, neither of which need verify: properties and comments
+    /// only.
     ///
     /// ```
     /// use bootseal_core::HandEdit;
@@ -149,7 +137,8 @@ impl HandEdit {
         Changes::of(&self.document, &new.document, |_, _, _| false)
     }
 
-    /// Whether `[bootseal]` is another than that of `file`, but for the signature: what is different in it is not taken over.
+    /// Whether `[bootseal]` differs from that of `file`, apart from the signature: differences in
+    /// it are not taken over.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -1,4 +1,5 @@
-//! Lineage: which version of a vault goes on from which, and so what each side of a merge may be believed to be.
+//! Lineage: which version of a vault descends from which, and so how far each side of a merge can
+//! be trusted.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;
@@ -6,19 +7,20 @@ use crate::keys::pin::Pin;
 use crate::keys::vault_id::VaultId;
 use crate::review::merge::Taken;
 
-/// What was found out about one side of a merge.
+/// One side of a merge, after verification.
 #[derive(Debug)]
 pub enum MergeSide {
-    /// Its signature holds, and nothing stands against it.
+    /// Its signature holds, and neither a pin nor the memory refuses it.
     Signed(Box<VerifiedFile>),
-    /// It does not verify, or a pin or the memory of this machine stands against it: why, for a message.
+    /// It does not verify, or a pin or the memory of this machine refuses it: the reason, for a
+    /// message.
     Refused(String),
 }
 
-/// What a merge goes on from, and what its other side counts as.
+/// The version that a merge starts from, and what its other side counts as.
 ///
-/// Anyone can commit an older signed file, or one that a former writer signed. Such a side is still merged, but only as
-/// a hand edit: what it says of access and keys does not count.
+/// Anyone can commit an older signed file, or one that a former writer signed. Such a side is still
+/// merged, but only as a hand edit: its access list and keys do not count.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -37,24 +39,24 @@ pub enum MergeSide {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct MergePlan {
-    /// The version that the merge goes on from: its access list and keys stay.
+    /// The version that the merge starts from: its access list and keys stay.
     pub into: VerifiedFile,
     /// Which of the two sides that is.
     pub side: Taken,
-    /// The other side, if it may be believed; else it is a hand edit.
+    /// The other side if it is trusted; `None` if it counts as a hand edit.
     pub other: Option<VerifiedFile>,
     /// The version that both sides came from, if it is one of this vault.
     pub base: Option<VerifiedFile>,
-    /// What whoever merges must be told.
+    /// Messages for whoever merges.
     pub warnings: Vec<String>,
 }
 
 impl MergePlan {
-    /// Decides for two sides and the version that both came from, if there is one. Nobody has to vouch for `into` yet:
-    /// the caller asks before it goes on.
+    /// Decides for two sides and their common version, if there is one. Nobody need have vouched
+    /// for `into` yet: the caller asks before it continues.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if neither side can be gone on from.
+    /// [`Kind::WrongVault`] if neither side verifies.
     pub fn of(ours: MergeSide, theirs: MergeSide, base: Option<VerifiedFile>) -> Result<MergePlan> {
         let mut warnings = Vec::new();
         let ours = believed(ours, "our", base.as_ref(), &mut warnings);
@@ -65,7 +67,7 @@ impl MergePlan {
             _ => Some(Taken::Ours),
         };
         if side.is_none() {
-            // Two vault ids, and ours does not go on as theirs: theirs may be a former writer's.
+            // Two vault ids, and no handover from ours to theirs: theirs may be a former writer's.
             warnings.push(
                 "their side is taken as a hand edit: it is not this vault, nor one that it was handed over to. Who was removed there still has access here; hosts that saw it need a new pin"
                     .into(),
@@ -82,9 +84,9 @@ impl MergePlan {
                     .with_help("Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign"));
             }
         };
-        // Who was in access before is believed of this vault only.
+        // An access list from before counts only if it is of this vault.
         let base = base.filter(|base| is_same_line(&into, base));
-        // Without a common version nobody can tell whom the older of two sides would let in again.
+        // Without a common version it is unknown whom the older side would let in again.
         let as_edit = base.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into));
         if as_edit {
             let which = if side == Taken::Theirs { "our" } else { "their" };
@@ -96,7 +98,7 @@ impl MergePlan {
     }
 }
 
-/// The side's file, unless it is refused or from before `base`: then a warning says why.
+/// The file of a trusted side; `None`, with a warning, if it is refused or older than `base`.
 fn believed(
     side: MergeSide,
     which: &str,
@@ -104,7 +106,7 @@ fn believed(
     warnings: &mut Vec<String>,
 ) -> Option<VerifiedFile> {
     let why = match side {
-        // Whom an older version lets in, and what it holds, is not what the side changed.
+        // The access list and values of an older version are not changes made on that side.
         MergeSide::Signed(file) if base.is_some_and(|base| is_older(&file, base)) => {
             "it is older than what both sides came from".to_owned()
         }
@@ -115,7 +117,8 @@ fn believed(
     None
 }
 
-/// The side of a merge that the other has not gone on from; `None` if the two are of different lines.
+/// The side that a merge starts from: the one with newer keys; `None` if the two are of different
+/// lines.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -128,27 +131,28 @@ fn believed(
 /// ```
 pub fn goes_on_from(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<Taken> {
     if ours.vault_id() != theirs.vault_id() {
-        // An id that was handed over is not believed as a side: its key may be a former writer's.
+        // A side whose id was handed over is not trusted: its key may be a former writer's.
         return theirs.former_ids().contains(&ours.vault_id()).then_some(Taken::Theirs);
     }
     Some(if theirs.epoch() > ours.epoch() { Taken::Theirs } else { Taken::Ours })
 }
 
-/// Whether `file` is of the vault of `old`, or of one that it was handed over to.
+/// Whether `file` has the vault id of `old`, or one that it was handed over to.
 fn is_same_line(file: &VerifiedFile, old: &VerifiedFile) -> bool {
     file.vault_id() == old.vault_id() || file.former_ids().contains(&old.vault_id())
 }
 
-/// Whether `file` is from before `base`: it may then neither decide over access nor pass as a change.
+/// Whether `file` is older than `base`: then its access list does not count, nor do its values pass
+/// as changes.
 fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
     base.former_ids().contains(&file.vault_id())
         || is_same_line(file, base) && (file.generation() < base.generation() || file.epoch() < base.epoch())
 }
 
-/// Whether a pin, or what is remembered of the file, says that it is the vault `id`. Without either nobody says so.
+/// Whether a pin or the memory of the file confirms the vault `id`; `false` without either.
 ///
 /// # Errors
-/// [`Kind::WrongVault`] if they say that it is another one.
+/// [`Kind::WrongVault`] if they name another vault.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -232,7 +236,7 @@ mod tests {
             let plan = MergePlan::of(signed(&ours), signed(&theirs), Some(read(&base))).unwrap();
             assert_eq!((plan.side, plan.into.text()), (Taken::Theirs, theirs.clone()));
             assert!(plan.other.is_some() && plan.base.is_some() && plan.warnings.is_empty());
-            // The other way round the old id is not believed: its key may be a former writer's.
+            // The other way round the old id is not trusted: its key may be a former writer's.
             let plan = MergePlan::of(signed(&theirs), signed(&ours), Some(read(&base))).unwrap();
             assert_eq!((plan.side, plan.other.is_none()), (Taken::Ours, signing_key));
             assert_eq!(plan.warnings.len(), usize::from(signing_key));
@@ -257,7 +261,7 @@ mod tests {
         let first = me.vault().sign().unwrap();
         let ours = me.change(&first, |_| {});
         let foreign = writer().vault().sign().unwrap();
-        // A common version of another vault is none.
+        // A common version of another vault does not count.
         for base in [None, Some(read(&foreign))] {
             let plan = MergePlan::of(signed(&ours), signed(&first), base).unwrap();
             assert!(plan.other.is_none() && plan.base.is_none());

@@ -1,4 +1,4 @@
-//! Review: what changed between versions, what one merges, and what a hand edit did.
+//! Review: changes between versions, merges, and edits by hand.
 
 pub(crate) mod lineage;
 pub(crate) mod merge;

@@ -1,4 +1,5 @@
-//! The user's part of a sealed file: its text, and the properties in it. `[bootseal]` is a text of its own.
+//! The user's part of a sealed file: its text, and the properties in it. `[bootseal]` is a text of
+//! its own.
 
 use crate::error::{Error, Result};
 use crate::text::outline::Outline;
@@ -10,7 +11,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-/// What stands behind a property's name.
+/// The value of a property.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -34,7 +35,7 @@ pub enum Property {
     Readable(toml::Value),
 }
 
-/// Two are the same where a reader cannot tell them apart: not a number is as good as itself.
+/// Equal if a reader cannot tell them apart: NaN equals NaN.
 impl PartialEq for Property {
     fn eq(&self, other: &Property) -> bool {
         match (self, other) {
@@ -65,7 +66,7 @@ pub(crate) struct Document {
     pub(super) text: String,
     /// In the order of the text.
     pub(super) properties: IndexMap<PropertyPath, (Property, Range<usize>)>,
-    /// Tables that hold nothing.
+    /// Empty tables.
     empty: Vec<Vec<String>>,
 }
 
@@ -76,7 +77,7 @@ impl Document {
         Document::parse_bounded(text)
     }
 
-    /// The same for a part of a text whose outline, and so its depth, was looked at already.
+    /// Like `parse`, for a part of a text whose nesting depth was checked already.
     pub(crate) fn parse_bounded(text: String) -> Result<Document> {
         let table = parse_toml(&text)?;
         let mut found = Found::default();
@@ -106,13 +107,14 @@ impl Document {
         self.properties.get(path).map(|(_, span)| &self.text[span.clone()])
     }
 
-    /// The comments, each without the blanks around it.
+    /// The comments, each without surrounding blanks.
     pub(crate) fn comments(&self) -> Vec<String> {
         let comments = Outline::of(&self.text).map(|outline| outline.comments).unwrap_or_default();
         comments.into_iter().map(|span| self.text[span].trim().to_owned()).collect()
     }
 
-    /// Each comment with the property or header that it is about: that on its line, or the next one below.
+    /// Each comment with the property or header that it is about: the one on its line, else the
+    /// next one below.
     pub(crate) fn placed_comments(&self) -> Vec<(String, String)> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
         let name = |path: &[String]| DottedKey(path).to_string();
@@ -140,12 +142,12 @@ impl Document {
         self.text[at..].find('\n').map_or(self.text.len(), |newline| at + newline + 1)
     }
 
-    /// The paths of tables that hold nothing, not even another table.
+    /// The paths of empty tables.
     pub(crate) fn empty(&self) -> &[Vec<String>] {
         &self.empty
     }
 
-    /// The names of tables that hold no property, and so are shown by none: headers, and `key = {}`.
+    /// The names of tables without any property: headers, and `key = {}`.
     pub(crate) fn empty_tables<'a>(&'a self) -> Vec<String> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
         let prefixes = |path: &'a PropertyPath| (1..=path.segments().len()).map(|length| &path.segments()[..length]);
@@ -166,12 +168,12 @@ impl Document {
         self.properties.keys().any(|other| other.starts_with(path) && other.segments().len() > path.len())
     }
 
-    /// A value stands behind its key on the same line; only the header of a block begins one.
+    /// Whether the span is that of `[[blocks]]`: any other value follows its key on the same line.
     pub(super) fn is_blocks(&self, span: &Range<usize>) -> bool {
         self.text[self.line_start(span.start)..span.start].trim().is_empty()
     }
 
-    /// Whether the property is written as `[[blocks]]`: its value has no one place in the text.
+    /// Whether the property is written as `[[blocks]]`, in more than one place of the text.
     pub(crate) fn has_blocks(&self, path: &PropertyPath) -> bool {
         self.properties.get(path).is_some_and(|(_, span)| self.is_blocks(span))
     }
@@ -180,7 +182,7 @@ impl Document {
         self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
-    /// The sealed ones, and where the value of each stands in the text.
+    /// The sealed properties, and the span of each value in the text.
     pub(crate) fn sealed(&self) -> impl Iterator<Item = (&PropertyPath, &Range<usize>)> {
         let sealed = self.properties.iter().filter(|(_, (property, _))| matches!(property, Property::Sealed(_)));
         sealed.map(|(path, (_, span))| (path, span))
@@ -191,11 +193,12 @@ impl Document {
 struct Found {
     properties: Vec<(PropertyPath, Property, Range<usize>)>,
     empty: Vec<Vec<String>>,
-    /// The length of all their names together, in bytes.
+    /// The total length of all names, in bytes.
     names: usize,
 }
 
-/// In bytes, of all paths together. A long header over many short keys would else need memory a hundred times the text's.
+/// The most bytes of all paths together. A long header over many short keys could otherwise take a
+/// hundred times the memory of the text.
 const MAX_NAMES: usize = 64 << 20;
 
 fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut Found) -> Result<()> {

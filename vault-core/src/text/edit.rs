@@ -1,4 +1,5 @@
-//! Edits of a document: each replaces the bytes of one value or adds one line, and is read again before it counts.
+//! Edits of a document: each replaces the bytes of one value or adds one line, and is read again
+//! before it counts.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::document::Document;
@@ -9,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 impl Document {
-    /// The text in which what `path` holds is the TOML value `value`; a property that is not there is added.
+    /// The text in which the property `path` has the TOML value `value`; a missing property is
+    /// added.
     pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<String> {
         if let Some((_, span)) = self.properties.get(path) {
             self.refuse_blocks(path, span)?;
@@ -27,12 +29,12 @@ impl Document {
         self.with_new(&[(path, value)])
     }
 
-    /// The text without the property `path`; a comment behind it goes with it, those above it stay.
+    /// The text without the property `path` and the comment on its line; comments above it stay.
     pub(crate) fn without(&self, path: &PropertyPath) -> Result<String> {
         self.without_all(&[path])
     }
 
-    /// The same for several.
+    /// The same for several properties.
     pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<String> {
         for path in paths {
             let Some((_, span)) = self.properties.get(*path) else {
@@ -63,7 +65,7 @@ impl Document {
         if !self.reads_as(&text, &whole, &[]) {
             return Err(Document::cannot(paths.first().copied()));
         }
-        // A member of an inline table goes with the comma that separates it: one at a time.
+        // A member of an inline table is removed together with its comma, so one at a time.
         inline.into_iter().try_fold(text, |text, path| Document::parse(text)?.without_member(path))
     }
 
@@ -82,7 +84,8 @@ impl Document {
         changed.filter(|changed| self.reads_as(changed, &[path], &[])).ok_or_else(|| Document::cannot(Some(path)))
     }
 
-    /// The text in which `old` is called `new`; in its place where the tables allow it, with its comments.
+    /// The text in which `old` is called `new`: in the same place, with its comments, if the tables
+    /// allow it.
     pub(crate) fn renamed(&self, old: &PropertyPath, new: &PropertyPath, value: &str) -> Result<String> {
         let outline = Outline::of(&self.text)?;
         if let Some(entry) = outline.entries.iter().find(|entry| entry.path == old.segments()) {
@@ -105,8 +108,9 @@ impl Document {
         Document::parse(self.without(old)?)?.with(new, value)
     }
 
-    /// Where a line went is a matter of TOML's rules on tables; that it did what it was meant to, and nothing else, is checked by
-    /// reading it: without `gone`, with `new`, and every other property as it was.
+    /// Whether `changed` has exactly the intended effect: TOML's rules on tables decide what an
+    /// inserted line means, so the text is parsed again and must have all properties as before,
+    /// without `gone` and with `new`.
     fn reads_as(&self, changed: &str, gone: &[&PropertyPath], new: &[&PropertyPath]) -> bool {
         let Ok(read) = Document::parse(changed.to_owned()) else { return false };
         let moved: HashSet<&PropertyPath> = gone.iter().chain(new).copied().collect();
@@ -130,7 +134,7 @@ impl Document {
         error.with_help("Change the line by hand, then accept the change: bootseal sign")
     }
 
-    /// `[[name]]` blocks are one property too, but not one value in one place.
+    /// Refuses `[[name]]` blocks: they are one property, but not one value in one place.
     fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
         match self.is_blocks(span) {
             true => {
@@ -140,7 +144,7 @@ impl Document {
         }
     }
 
-    /// The text with these properties, none of which is there yet, and their values.
+    /// The text with these new properties and their values.
     pub(crate) fn with_new(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
         let new: Vec<&PropertyPath> = list.iter().map(|(path, _)| *path).collect();
         let text = self.placed_at_once(list)?;
@@ -149,20 +153,21 @@ impl Document {
         }
         match list {
             [_] => Err(Document::cannot(new.first().copied())),
-            // One may need the table that another makes.
+            // One may need a table that another one creates.
             several => several
                 .iter()
                 .try_fold(self.text.clone(), |text, (path, value)| Document::parse(text)?.with(path, value)),
         }
     }
 
-    /// Where each goes by the outline of the text as it is; what belongs into new tables comes last.
+    /// Inserts each where the outline of the present text puts it; properties that need a new table
+    /// come last.
     fn placed_at_once(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
         let outline = Outline::of(&self.text)?;
         let mut splices: Vec<(usize, String)> = Vec::new();
         let mut tables: IndexMap<&[String], String> = IndexMap::new();
         let (mut bare, mut tight) = (false, Vec::new());
-        // The first bare keys: before the first header and the comments that lead up to it.
+        // Bare keys go before the first header and the comments directly above it.
         let first = outline.sections.get(1).map_or(self.text.len(), |section| lead(&self.text, section.start));
         for (path, value) in list {
             let segments = path.segments();
@@ -185,7 +190,7 @@ impl Document {
                 Spot::NewTable => tables.entry(table).or_default().push_str(&line(table.len())),
             }
         }
-        // No blank before the brace yet: one, behind all that is added.
+        // The brace had no blank before it: add one after all insertions.
         tight.sort_unstable();
         tight.dedup();
         splices.extend(tight.into_iter().map(|at| (at, " ".to_owned())));
@@ -212,7 +217,7 @@ impl Document {
     }
 
     fn place<'a>(&self, outline: &'a Outline, table: &[String]) -> Spot<'a> {
-        // Inside an inline table, which cannot be extended from outside.
+        // Inside an inline table: it cannot be extended from outside.
         let inline = outline.inline_tables.iter().filter(|inline| table.starts_with(&inline.path));
         if let Some(inline) = inline.max_by_key(|inline| inline.path.len()) {
             return Spot::Inline(inline);
@@ -223,7 +228,7 @@ impl Document {
         {
             return Spot::Line(section.end, table.len());
         }
-        // Beside the dotted keys that made the table: its section cannot be opened again.
+        // Beside the dotted keys that defined the table: a header for it would be a redefinition.
         if let Some(entry) = outline.entries.iter().rev().find(|entry| {
             let header = &outline.sections[entry.section].path;
             header.len() < table.len()
@@ -236,7 +241,7 @@ impl Document {
         if table.is_empty() { Spot::First } else { Spot::NewTable }
     }
 
-    /// The text in which each of `changes` (a property that is there, and its new value) was made at once.
+    /// The text with all `changes` made: existing properties and their new values.
     pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
         let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());
         let mut done = 0;
@@ -259,13 +264,13 @@ enum Spot<'a> {
     Inline(&'a InlineTable),
     /// On a line of its own at this offset, named from this many segments on.
     Line(usize, usize),
-    /// Among the bare keys at the top, of which there is none yet.
+    /// At the top, as the first bare key.
     First,
-    /// In a table of its own at the end.
+    /// In a new table at the end.
     NewTable,
 }
 
-/// The start of the comment lines directly above `start`, or of the text.
+/// The start of the comment lines directly above `start`.
 fn lead(text: &str, start: usize) -> usize {
     let mut at = start;
     for line in text[..start].split_inclusive('\n').rev() {
@@ -406,7 +411,7 @@ mod tests {
         }
     }
 
-    /// Lines as people write them, in any order: most of what comes out is TOML.
+    /// Lines as people write them, in random order: most results are valid TOML.
     fn lines() -> impl Strategy<Value = String> {
         let line = prop_oneof![
             Just("# a comment"),

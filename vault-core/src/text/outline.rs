@@ -1,8 +1,9 @@
 //! The outline of a TOML text: the spans of headers, keys, values and inline tables, so that an
 //! edit leaves all other bytes alone.
 //!
-//! One pass over the events of `toml_parser`. It also finds what `toml` itself does not say: how deep values nest, how long
-//! keys are, and what only TOML 1.1 allows. Whether the text is valid is the judgement of `toml`, not of this file.
+//! It is one pass over the events of `toml_parser`. It also finds what `toml` does not report: how
+//! deep values nest, how long keys are, and what only TOML 1.1 allows. Whether the text is valid is
+//! decided by `toml`, not here.
 
 use crate::error::{Error, Result};
 use crate::text::path::{MAX_SEGMENTS, decode_key};
@@ -11,7 +12,7 @@ use toml_parser::decoder::Encoding;
 use toml_parser::parser::{EventReceiver, RecursionGuard, parse_document};
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-/// Arrays and inline tables nest at most so deep.
+/// The deepest allowed nesting of arrays and inline tables.
 const MAX_NESTING: u32 = 64;
 
 #[derive(Default)]
@@ -23,14 +24,14 @@ pub(crate) struct Outline {
     pub(crate) inline_tables: Vec<InlineTable>,
     /// The text of each comment, with its offset.
     pub(crate) comments: Vec<Range<usize>>,
-    /// What TOML 1.0 does not have, where it stands first.
+    /// The first thing that TOML 1.0 does not have, and its offset.
     pub(crate) newer_toml: Option<(usize, &'static str)>,
 }
 
 pub(crate) struct Section {
     pub(crate) path: Vec<String>,
     pub(crate) array: bool,
-    /// From the start of the header's line …
+    /// From the start of the header's line
     pub(crate) start: usize,
     /// … to the end of the last line that has a value (or of the header's own).
     pub(crate) end: usize,
@@ -48,30 +49,31 @@ pub(crate) struct Entry {
     pub(crate) elements: Vec<Range<usize>>,
 }
 
-/// How the array that is an entry's value ends, for appending to it.
+/// The end of an array value, for appending to it.
 #[derive(Clone, Copy)]
 pub(crate) struct ArrayEnd {
-    /// End of the last element; the opening bracket's where there is none.
+    /// The end of the last element; that of the opening bracket if the array is empty.
     pub(crate) last_element: usize,
     pub(crate) comma_follows: bool,
 }
 
 pub(crate) struct InlineTable {
     pub(crate) path: Vec<String>,
-    /// Where its closing brace stands.
+    /// The offset of its closing brace.
     pub(crate) close: usize,
     pub(crate) empty: bool,
-    /// What stands directly in it: path, and the span from its key to the end of its value.
+    /// Its direct members: path, and the span from key to end of value.
     pub(crate) members: Vec<(Vec<String>, Range<usize>)>,
 }
 
 impl Outline {
-    /// All of it: what an edit needs.
+    /// The full outline, for an edit.
     pub(crate) fn of(text: &str) -> Result<Outline> {
         Outline::scan(text, true)
     }
 
-    /// The sections and the bounds alone: what a reader needs, without a copy of every name.
+    /// Only the sections, with the bounds checked: enough for a reader, and without a copy of every
+    /// name.
     pub(crate) fn bounds(text: &str) -> Result<Outline> {
         Outline::scan(text, false)
     }
@@ -118,7 +120,8 @@ enum Frame {
 
 struct Scan<'a> {
     source: Source<'a>,
-    /// Names, entries, inline tables and comments are wanted; without it a path is only as long as it is.
+    /// Whether names, entries, inline tables and comments are collected; otherwise only the lengths
+    /// of paths are counted.
     detail: bool,
     out: Outline,
     path: Vec<String>,
@@ -252,7 +255,8 @@ impl EventReceiver for Scan<'_> {
             self.path.push(segment);
             self.path.len()
         };
-        // Before anything recurses over it: a header of a million segments would overflow the stack of whoever drops the tree.
+        // Checked before anything recurses: dropping the tree of a header with a million segments
+        // would overflow the stack.
         let depth_allowance = if self.reachable() { 0 } else { self.frames.len() * MAX_SEGMENTS };
         if length > MAX_SEGMENTS + depth_allowance && self.problem.is_none() {
             self.problem = Some((span.start(), format!("a key of more than {MAX_SEGMENTS} segments")));
@@ -352,11 +356,12 @@ fn newer_escape(raw: &str, start: usize, encoding: Option<Encoding>) -> Option<(
 }
 
 fn time_without_seconds(raw: &str) -> bool {
-    // HH:MM, then anything but another colon; a colon stands nowhere else in a bare value, but in an offset, which follows the time.
+    // HH:MM without a second colon. The only other colon in a bare value is in an offset, which
+    // follows the time.
     raw.find(':').is_some_and(|colon| raw.as_bytes().get(colon + 3) != Some(&b':'))
 }
 
-/// What only TOML 1.1 allows, a writer does not sign.
+/// Refuses what only TOML 1.1 allows: a writer does not sign it.
 pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
     match Outline::bounds(text)?.newer_toml {
         None => Ok(()),

@@ -16,8 +16,9 @@ const MAX_BYTES: usize = 1024;
 
 /// A property's path: `acme.password`, `acme."user.name"`.
 ///
-/// It parses from, and prints as, a TOML dotted key; printed, whatever is invisible is escaped.
-/// A text that is no dotted key gives [`Kind::Usage`]; one that breaks the bounds of [`PropertyPath::new`], [`Kind::Malformed`].
+/// It parses from and prints as a TOML dotted key; invisible characters are escaped when printed. A
+/// text that is not a dotted key gives [`Kind::Usage`]; one that exceeds the bounds of
+/// [`PropertyPath::new`] gives [`Kind::Malformed`].
 ///
 /// ```
 /// let path: bootseal_core::PropertyPath = "acme.\"user.name\"".parse()?;
@@ -29,7 +30,7 @@ const MAX_BYTES: usize = 1024;
 pub struct PropertyPath(Vec<String>);
 
 impl PropertyPath {
-    /// A path of these segments, each as it is: a dot in one is no separator.
+    /// Creates a path of these segments; a dot inside one is not a separator.
     ///
     /// # Errors
     /// [`Kind::Malformed`] with no segment, more than 16 of them, or more than 1 KiB in all.
@@ -59,17 +60,11 @@ impl PropertyPath {
     }
 
     /// The segments, at least one.
-    ///
-    /// ```
-    /// let path: bootseal_core::PropertyPath = "acme.password".parse()?;
-    /// assert_eq!(path.segments(), ["acme", "password"]);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn segments(&self) -> &[String] {
         &self.0
     }
 
-    /// Whether this path is `table` or lies in it.
+    /// Whether this path is `table` or inside it.
     ///
     /// ```
     /// let path: bootseal_core::PropertyPath = "acme.login.url".parse()?;
@@ -112,7 +107,7 @@ impl FromStr for PropertyPath {
             return Err(Error::new(Kind::Usage, "a private key stands where a property's path was expected"));
         }
         if errors.is_some() || keys.segments.is_empty() || stray {
-            // NAME=VALUE is a likely mistake, and the value is not to be repeated.
+            // NAME=VALUE is a likely mistake, and the value must not be repeated.
             let harmless =
                 !text.is_empty() && text.chars().all(|next| next.is_alphanumeric() || "._-\"'".contains(next));
             let what = if harmless {
@@ -189,7 +184,7 @@ fn write_key(f: &mut fmt::Formatter<'_>, segments: &[String]) -> fmt::Result {
     Ok(())
 }
 
-/// Text as a TOML basic string, quotes included; whatever is invisible is escaped.
+/// Text as a TOML basic string, quotes included; invisible characters are escaped.
 ///
 /// ```
 /// let text = bootseal_core::BasicString("say \"hello\"\n").to_string();

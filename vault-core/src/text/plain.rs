@@ -29,7 +29,7 @@ pub struct PlainDocument {
     blocks: Vec<Vec<String>>,
 }
 
-/// It is in clear.
+/// The text is in clear.
 impl Drop for PlainDocument {
     fn drop(&mut self) {
         self.text.zeroize();
@@ -50,7 +50,7 @@ pub struct PlainProperty {
     pub path: PropertyPath,
     /// Its value, without the mark.
     pub value: Value,
-    /// It was written `"secret:…"`.
+    /// Whether it was written `"secret:…"`.
     pub marked: bool,
     pub(crate) span: Range<usize>,
 }
@@ -59,8 +59,8 @@ impl PlainDocument {
     /// Parses `text`; CR LF becomes LF.
     ///
     /// # Errors
-    /// [`Kind::Malformed`], with line and column where they are known: where it is not TOML or nested too deep, if a number is out of
-    /// range, if it is sealed already, or if a mark stands in an array.
+    /// [`Kind::Malformed`], with line and column if they are known: if it is not TOML or nested too
+    /// deep, if a number is out of range, if it is sealed already, or if a mark is inside an array.
     ///
     /// ```
     /// use bootseal_core::{Kind, PlainDocument};
@@ -77,7 +77,7 @@ impl PlainDocument {
         })
     }
 
-    /// The same, with what is to be said of a table `bootseal`, which a text in clear never has.
+    /// Like `parse`; `own` is the error for a table `bootseal`, which a text in clear never has.
     pub(crate) fn parse_user(text: String, own: impl FnOnce() -> Error) -> Result<PlainDocument> {
         let given = Zeroizing::new(text);
         let text = given.replace("\r\n", "\n");
@@ -94,21 +94,15 @@ impl PlainDocument {
     }
 
     /// All properties, in the order of the text.
-    ///
-    /// ```
-    /// let plain = bootseal_core::PlainDocument::parse("[acme]\nuser = \"bob\"\nport = 443\n".into())?;
-    /// let names: Vec<_> = plain.properties().iter().map(|property| property.path.to_string()).collect();
-    /// assert_eq!(names, ["acme.user", "acme.port"]);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn properties(&self) -> &[PlainProperty] {
         &self.properties
     }
 
-    /// The text in which the values of `paths` are empty strings; all else, comments too, stands as it was. A path that is not there changes nothing.
+    /// The text in which the values of `paths` are empty strings; everything else, comments
+    /// included, stays the same. A missing path changes nothing.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`: there is no one place for its value.
+    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, in more than one place.
     ///
     /// ```
     /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\" # since May\n".into())?;
@@ -145,7 +139,7 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
-        // On from the comment before, or a file of comments would be counted through for each.
+        // Counts on from the previous comment: counting from the top each time would be quadratic.
         self.comments.iter().scan((0, 1), |(counted, line), span| {
             *line += self.text[*counted..span.start].matches('\n').count();
             *counted = span.start;
@@ -159,7 +153,7 @@ impl PlainDocument {
         &self.text
     }
 
-    /// The text with the values at these spans, in order, written as that.
+    /// The text with the values at these spans, which are in order, replaced.
     pub(crate) fn with_values(&self, values: &[(Range<usize>, String)]) -> String {
         let mut text =
             String::with_capacity(self.text.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>());
@@ -207,7 +201,7 @@ fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut
     Ok(())
 }
 
-/// Whether a string in it begins as sealed or marked values do.
+/// Whether any string in it begins with `secret:` or `sealed:`.
 pub(crate) fn mentions(value: &Value) -> bool {
     match value {
         Value::String(text) => text.starts_with(SECRET_PREFIX) || text.starts_with(SEALED_PREFIX),

@@ -13,16 +13,18 @@ pub(crate) const SEALED_PREFIX: &str = "sealed:";
 pub(crate) const NONCE: usize = 24;
 /// Bytes of the authentication tag, after the ciphertext.
 pub(crate) const TAG: usize = 16;
-/// Plaintexts are padded to multiples of this, so that the text shows their length only to within a step.
+/// Plaintexts are padded to multiples of this, so that the text shows their length only to within a
+/// step.
 pub(crate) const STEP: usize = 64;
 
-/// Whether `sealed` has the shape of a sealed value: prefix, canonical base64url, whole steps. Returns the base64url part.
+/// Whether `sealed` has the shape of a sealed value: prefix, canonical base64url, whole steps.
+/// Returns the base64url part.
 pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
     let text = sealed.strip_prefix(SEALED_PREFIX).ok_or_else(not_canonical)?;
     let bytes = text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1);
     let whole = bytes >= NONCE + STEP + TAG && (bytes - NONCE - TAG).is_multiple_of(STEP) && text.len() % 4 != 1;
     let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    // The bits of the last character that carry nothing must be zero, or one value would have several texts.
+    // The unused bits of the last character must be zero, or one value would have several texts.
     let tail = BASE64_URL_SAFE_NO_PAD.decode(&text.as_bytes()[text.len() / 4 * 4..]).is_ok();
     if whole && alphabet && tail { Ok(text) } else { Err(not_canonical()) }
 }

@@ -8,9 +8,9 @@ pub(crate) const AT_THE_TOP: [&str; 2] = ["gateway", "fleet"];
 const BELOW_A_NAME: [&str; 2] = ["login", "route"];
 
 impl PropertyPath {
-    /// The settings table that this property belongs to: `gateway` or `fleet` at the top of the file, or the innermost
-    /// table called `login` or `route` inside another one. Such a property is no setting of the application: whoever
-    /// changes it changes where secrets go.
+    /// The settings table that this property belongs to: `gateway` or `fleet` at the top of the
+    /// file, or the innermost table called `login` or `route` inside another one. Such a property
+    /// is no setting of the application: whoever changes it changes where secrets go.
     ///
     /// ```
     /// use bootseal_core::PropertyPath;

@@ -6,7 +6,7 @@ use crate::shown::Brief;
 use crate::text::nearest::nearest;
 use toml::{Table, Value};
 
-/// The keys of one table that were not asked for yet.
+/// The keys of one table that were not read yet.
 pub(crate) struct Fields {
     table: Table,
     /// What the table is called in messages, as a TOML dotted key.
@@ -99,17 +99,17 @@ impl Fields {
         self.table.contains_key(key)
     }
 
-    /// Whether no key is left that was not asked for.
+    /// Whether every key of the table was read.
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Every key was asked for, or the first that was not is the error.
+    /// Succeeds if every key was read; else the first unread key is the error.
     pub(crate) fn finish(self) -> Result<()> {
         self.check_finished()
     }
 
-    /// The same for a caller that goes on with the keys.
+    /// Like `finish`, without consuming the keys.
     pub(crate) fn check_finished(&self) -> Result<()> {
         let Some(unknown) = self.table.keys().next() else { return Ok(()) };
         let error = self.error(unknown, "is not a key that this version knows");

@@ -5,7 +5,7 @@ use crate::shown::is_hidden;
 use crate::text::path::{BasicString, DottedKey};
 use toml::de::{DeTable, DeValue};
 
-/// Parses TOML; an error has line and column and nothing of the text.
+/// Parses TOML; an error has line and column, but nothing of the text.
 pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
     DeTable::parse(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
@@ -13,7 +13,7 @@ pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
     })
 }
 
-/// `None` for a number that neither i64 nor f64 holds, which TOML says must be an error.
+/// `None` for a number out of range of i64 and f64, which TOML says must be an error.
 pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
     Some(match value {
         DeValue::String(string) => toml::Value::String(string.to_string()),
@@ -32,12 +32,12 @@ pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
     })
 }
 
-/// A readable value as it is written: whatever is invisible in it is escaped, so that a review sees it.
+/// The text of a readable value. Invisible characters are escaped, so that a review sees them.
 pub(crate) fn value_text(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => {
             let unseen = text.chars().any(|next| is_hidden(next) && next != '\n' && next != '\t');
-            // Several lines stay several lines: a certificate is read as one.
+            // Multi-line text stays multi-line, so that a certificate remains readable.
             if text.contains('\n') && !unseen { value.to_string() } else { quoted(text) }
         }
         toml::Value::Array(array) => format!("[{}]", array.iter().map(value_text).collect::<Vec<_>>().join(", ")),
@@ -51,7 +51,7 @@ pub(crate) fn value_text(value: &toml::Value) -> String {
     }
 }
 
-/// A sealed value as it stands in the text.
+/// Text as a TOML string.
 pub(crate) fn quoted(text: &str) -> String {
     BasicString(text).to_string()
 }

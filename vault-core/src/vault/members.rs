@@ -1,8 +1,8 @@
 //! Members of the access list: adding one wraps the same keys for a longer list, removing one makes
 //! new keys.
 //!
-//! Letting someone in wraps the same keys for a longer list. Letting someone go makes new keys, seals every value anew, and remembers
-//! which values the one who left has seen.
+//! Removing a member also seals every value again under the new keys, and records which values they
+//! have seen.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -12,10 +12,12 @@ use crate::text::path::PropertyPath;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Adds someone to the access list: the same data key, wrapped anew for the longer list. No value changes.
+    /// Adds a member to the access list: the same data key is wrapped for the longer list. No value
+    /// changes.
     ///
     /// # Errors
-    /// [`Kind::Exists`] if name or recipient are there already; [`Kind::Usage`] if a recipient cannot be wrapped to.
+    /// [`Kind::Exists`] if name or recipient are there already; [`Kind::Usage`] if a recipient
+    /// cannot be wrapped to.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -35,14 +37,17 @@ impl Vault<CanWrite> {
         self.wrap_for(own, list)
     }
 
-    /// Removes someone: a new data key, every value sealed anew; for a writer a new signing key too, and so a new vault id, to which
-    /// the old key hands over. `now` in seconds since 1970-01-01 UTC.
+    /// Removes a member: makes a new data key and seals every value again; for a writer also a new
+    /// signing key, and so a new vault id, to which the old key hands over. `now` in seconds since
+    /// 1970-01-01 UTC.
     ///
-    /// Returns what the removed one knew: every sealed value. The file keeps that list until each has been given anew.
+    /// Returns what the removed member knew: every sealed value. The file keeps that record until
+    /// each value was replaced.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if nobody has that name; [`Kind::Conflict`] for the last writer, and where 64 others who were removed
-    /// still know values; those of [`Vault::open`] if a value does not open.
+    /// [`Kind::NotFound`] if nobody has that name; [`Kind::Conflict`] for the last writer, and if
+    /// 64 other removed members still know values; those of [`Vault::open`] if a value does not
+    /// open.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -78,8 +83,9 @@ impl Vault<CanWrite> {
         Ok(exposed)
     }
 
-    /// Puts `access` in the place of the entry of that name. A reader who becomes a writer with the same recipient is an addition;
-    /// everything else is a removal and an addition in one, with what [`Vault::remove_access`] does and returns.
+    /// Replaces the entry of that name by `access`. A reader who becomes a writer with the same
+    /// recipient is an addition; everything else is a removal and an addition in one, and does and
+    /// returns what [`Vault::remove_access`] does.
     ///
     /// # Errors
     /// As [`Vault::remove_access`] and [`Vault::add_access`].
@@ -112,7 +118,7 @@ impl Vault<CanWrite> {
             self.wrap_for(own, list)?;
             return Ok(Vec::new());
         }
-        // Who goes on reading with the same key knows the values anyway.
+        // A member who keeps reading with the same key knows the values anyway.
         let (removed, exposed) = match same_key {
             true => (self.file.header.removed.clone(), Vec::new()),
             false => self.known_by(&access.name, now)?,
@@ -143,7 +149,7 @@ impl Vault<CanWrite> {
         }
     }
 
-    /// The same keys for another list.
+    /// Wraps the same keys for another list.
     fn wrap_for(&mut self, own: String, list: Vec<Access>) -> Result<()> {
         let read_key = wrap_data_key(&self.mode.data_key, &recipients(&list, None))?;
         let mut own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
@@ -158,7 +164,7 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Gives an entry of the access list another name; who opens stays the same.
+    /// Renames an entry of the access list; its keys stay the same.
     pub(crate) fn rename_access(&mut self, old: &str, access: &Access) -> Result<()> {
         let at = self.position(old)?;
         self.refuse_taken(access, Some(at))?;

@@ -81,13 +81,13 @@ impl<Mode> std::fmt::Debug for Vault<Mode> {
 }
 
 impl Vault<CanRead> {
-    /// What tells whether two logins are made with the same credentials. See the example of [`CredentialKey`].
+    /// The key that compares the credentials of two logins. See the example of [`CredentialKey`].
     pub fn credential_key(&self) -> &CredentialKey {
         &self.mode.credential
     }
 
     pub(crate) fn for_reader(file: VerifiedFile, key: DataKey) -> Result<Vault<CanRead>> {
-        // The data key is dropped, and so wiped, here: opening values takes the value key only.
+        // The data key is dropped, and so wiped, here: opening values needs only the value key.
         let mode = CanRead { credential: key.credential_key(&file.vault_id())? };
         Ok(Vault { key: key.value_key(&file.vault_id())?, file, mode })
     }
@@ -101,34 +101,11 @@ impl Vault<CanWrite> {
 
 impl<Mode> Vault<Mode> {
     /// The verified file.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let vault = file.open(&[alice])?;
-    /// println!("{}, generation {}", vault.file().vault_id(), vault.file().generation());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn file(&self) -> &VerifiedFile {
         &self.file
     }
 
     /// The verified file alone; the keys are wiped.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let vault = file.open(&[alice])?;
-    /// let values = vault.open_all()?;
-    /// let file = vault.into_file(); // nothing more can be opened
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn into_file(self) -> VerifiedFile {
         self.file
     }
@@ -136,8 +113,9 @@ impl<Mode> Vault<Mode> {
     /// Opens one value, in place on a guarded page.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is no such property (with near names), [`Kind::Conflict`] if it is readable, so that
-    /// nobody takes for a secret what everybody can read; [`Kind::MovedValue`] and [`Kind::Malformed`] if it does not open.
+    /// [`Kind::NotFound`] if there is no such property (with near names), [`Kind::Conflict`] if it
+    /// is readable, so that nobody mistakes for a secret what everybody can read;
+    /// [`Kind::MovedValue`] and [`Kind::Malformed`] if it does not open.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -168,7 +146,7 @@ impl<Mode> Vault<Mode> {
     /// Opens every sealed value, in the order of the file.
     ///
     /// # Errors
-    /// That of the first value that does not open, as [`Vault::open`].
+    /// The error of the first value that does not open, as [`Vault::open`].
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -11,7 +11,8 @@ use crate::keys::signing::id_of;
 use crate::vault::{CanRead, CanWrite, Vault};
 
 impl VerifiedFile {
-    /// What the access list says of these identities: the greatest right that one of them has; `None` if it names none of them.
+    /// The highest role that one of these identities has in the access list; `None` if it has none
+    /// of them.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -32,7 +33,8 @@ impl VerifiedFile {
     /// Opens the data key: values can be opened from then on.
     ///
     /// # Errors
-    /// [`Kind::NoIdentity`] if none of `identities` opens it, with who can; [`Kind::Malformed`] if a key block is broken.
+    /// [`Kind::NoIdentity`] if none of `identities` opens it, with the names that can;
+    /// [`Kind::Malformed`] if a key block is broken.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -55,7 +57,8 @@ impl VerifiedFile {
     /// Opens the signing seed and the data key: values can also be sealed, and the file signed.
     ///
     /// # Errors
-    /// As [`VerifiedFile::open`], [`Kind::NoIdentity`] also for who may only read; [`Kind::Malformed`] if the seed is not that of the vault's id.
+    /// As [`VerifiedFile::open`], [`Kind::NoIdentity`] also for a reader; [`Kind::Malformed`] if
+    /// the seed is not that of the vault's id.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -84,14 +87,16 @@ impl VerifiedFile {
         }
     }
 
-    /// No program is run for a file that has nobody of its plugin in access.
+    /// Leaves out identities of plugins that have no recipient in the access list: their program is
+    /// not run.
     fn wanted(&self, identities: &[Identity]) -> Vec<Identity> {
         let wanted =
             |identity: &&Identity| !identity.is_plugin() || self.role_of(std::slice::from_ref(*identity)).is_some();
         identities.iter().filter(wanted).cloned().collect()
     }
 
-    /// The same, and where plugins may be found that wrap its keys for those in access whose recipients are a plugin's.
+    /// Sets where the plugins are found that wrap keys for recipients of plugins in the access
+    /// list.
     ///
     /// ```
     /// # use bootseal_core::{Access, Identity, Role, Vault};
@@ -121,7 +126,8 @@ impl VerifiedFile {
         self.no_identity(&if tried.is_empty() { "nothing".into() } else { tried.join(", ") })
     }
 
-    /// The error of [`VerifiedFile::open`] where no identity does: for a caller that knows where it looked for one, and says so with `tried`.
+    /// The error of [`VerifiedFile::open`] if no identity opens the file, for a caller that knows
+    /// where it looked for one: `tried` says where.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -146,7 +152,8 @@ impl VerifiedFile {
         )))
     }
 
-    /// " By passphrase: break-glass (--passphrase-fd)." for messages; nothing where there is no such entry.
+    /// " By passphrase: break-glass (--passphrase-fd)." for messages; empty if there is no such
+    /// entry.
     fn passphrase_help(&self) -> String {
         let names =
             self.access().iter().filter(|access| access.passphrase.is_some()).map(|access| access.name.as_str());

@@ -7,16 +7,19 @@ use crate::file::header::Access;
 use crate::file::verified::VerifiedFile;
 use bootseal_memory::Secret;
 
-/// Entries that are tried with one passphrase: half a second each, and a file that nothing pins may have been made to waste them.
+/// The most entries tried with one passphrase. Each takes half a second, and an unpinned file may
+/// have been made to waste time.
 const MAX_TRIED: usize = 16;
 
-/// A passphrase meets only a verified file: nobody but a writer chose the salt and the cost that it is worked on with.
+/// A passphrase is used only with a verified file, whose salt and cost a writer chose.
 impl VerifiedFile {
-    /// The identity of the entry `name` of the access list, made from its passphrase, in as much time and memory as its [`Cost`] says.
+    /// Derives the identity of the access entry `name` from its passphrase, in as much time and
+    /// memory as its [`Cost`] says.
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`] if it is not the one; [`Kind::NotFound`] if access has no such entry with a passphrase;
-    /// [`Kind::Usage`] if it is not UTF-8; [`Kind::Io`] without as much memory as the entry's [`Cost`] says.
+    /// [`Kind::WrongPassphrase`] if it is wrong; [`Kind::NotFound`] if the access list has no such
+    /// entry with a passphrase; [`Kind::Usage`] if it is not UTF-8; [`Kind::Io`] without as much
+    /// memory as the entry's [`Cost`] says.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -35,10 +38,11 @@ impl VerifiedFile {
         self.first_that_fits(&entries, passphrase)
     }
 
-    /// The same where nobody says whose passphrase it is: each entry that has one is tried, those of 64 MiB first.
+    /// The same without a name: each entry with a passphrase is tried, those of 64 MiB first.
     ///
     /// # Errors
-    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] if more than 16 entries would have to be tried.
+    /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] if more than 16 entries would
+    /// have to be tried.
     ///
     /// ```
     /// # use bootseal_core::*;

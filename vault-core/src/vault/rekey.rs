@@ -1,4 +1,5 @@
-//! New keys for a vault: every value is sealed again under them; a new signing key makes a new vault id, to which the old one hands over.
+//! New keys for a vault: every value is sealed again under them; a new signing key makes a new
+//! vault id, to which the old one hands over.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -13,10 +14,12 @@ use crate::vault::{CanWrite, Vault};
 use std::collections::HashMap;
 
 impl Vault<CanWrite> {
-    /// A new data key, every value sealed anew, with the time at which it was given. With `signing_key` a new vault id too.
+    /// Makes a new data key and seals every value again, keeping the time at which each was set.
+    /// With `signing_key` also a new vault id.
     ///
     /// # Errors
-    /// Those of [`Vault::open`] if a value does not open; [`Kind::Io`] without random numbers or guarded memory.
+    /// Those of [`Vault::open`] if a value does not open; [`Kind::Io`] without random numbers or
+    /// guarded memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -33,7 +36,7 @@ impl Vault<CanWrite> {
         self.rekey(self.file.own.clone(), header.access.clone(), header.removed.clone(), signing_key)
     }
 
-    /// New keys for `list`: what was wrapped for others opens nothing from here on.
+    /// Makes new keys for `list`: keys wrapped for others open nothing from now on.
     pub(super) fn rekey(
         &mut self,
         own: String,

@@ -5,18 +5,20 @@ use crate::file::header::{MAX_HISTORY, Removed, edit};
 use crate::text::path::PropertyPath;
 use crate::vault::{CanWrite, Vault};
 
-/// The last second that can be written as a date: that of the time library, some hours before TOML's.
+/// The last second that can be written as a date: the limit of the time library, some hours before
+/// that of TOML.
 pub(super) const LAST_SECOND: u64 = 253_402_207_199;
 
 impl Vault<CanWrite> {
-    /// `removed` with the word that `name` knows every value that is sealed now, and which these are.
+    /// The record with an entry that `name` knows every value sealed now, and the list of these
+    /// values.
     pub(super) fn known_by(&mut self, name: &str, now: u64) -> Result<(Vec<Removed>, Vec<PropertyPath>)> {
         self.forget_removals()?;
         let mut removed = self.file.header.removed.clone();
         let mut at = now;
         let mut exposed = Vec::new();
         for (path, opened) in self.open_all()? {
-            // A clock that went wrong must not leave a value unmarked.
+            // A wrong clock must not leave a value unmarked.
             at = at.max(opened.set_at);
             exposed.push(path);
         }
@@ -33,7 +35,8 @@ impl Vault<CanWrite> {
         Ok((removed, exposed))
     }
 
-    /// Writes down who knows every value that was given up to a time. The younger of two times of one name counts.
+    /// Records names that know every value set up to a time. Of two times for one name the later
+    /// counts.
     pub(crate) fn mark(&mut self, marks: impl IntoIterator<Item = (String, u64)>) -> Result<()> {
         let removed = &mut self.file.header.removed;
         for (name, at) in marks {
@@ -48,12 +51,12 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Takes out of `removed` who knows no value any more.
+    /// Drops the entries of `removed` that know no present value.
     pub(crate) fn forget_removals(&mut self) -> Result<()> {
         if self.file.header.removed.is_empty() {
             return Ok(());
         }
-        // Where a value does not open, its date cannot be told: all names stay.
+        // If a value does not open, its date is unknown: all names stay.
         let Ok(values) = self.open_all() else { return Ok(()) };
         let oldest = values.iter().map(|(_, opened)| opened.set_at).min();
         let before = self.file.header.removed.len();

@@ -16,7 +16,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 impl Vault<CanWrite> {
-    /// Whether both key blocks hold the same data key, as they must: asked by `verify` with a writer's identity.
+    /// Checks that both key blocks hold the same data key, as they must. `verify` calls it with a
+    /// writer's identity.
     ///
     /// # Errors
     /// [`Kind::Malformed`] if they do not, or if none of `identities` opens the readers' block.
@@ -41,11 +42,11 @@ impl Vault<CanWrite> {
         }
     }
 
-    /// The next generation of the file, signed; it was read again, and verifies.
+    /// Returns the next generation of the file, signed; it was read back and verified.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if the text may not be signed: TOML that only version 1.1 allows, a broken rule of the format,
-    /// more than 16 MiB.
+    /// [`Kind::Malformed`] if the text may not be signed: TOML that only version 1.1 allows, a
+    /// broken rule of the format, more than 16 MiB.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -61,8 +62,8 @@ impl Vault<CanWrite> {
         self.sign_above(0).map(|(text, _)| text)
     }
 
-    /// The same with a generation above `generation` as well: what was seen elsewhere must be older than this. Returns the text, and
-    /// the file that it is, verified and pinned to its own vault.
+    /// Like `sign`, with a generation that is also above `generation`: one that was seen elsewhere.
+    /// Returns the text and the verified file, pinned to its own vault.
     ///
     /// # Errors
     /// As [`Vault::sign`].

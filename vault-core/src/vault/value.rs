@@ -36,7 +36,8 @@ pub enum ValueKind {
     Text,
     /// Bytes of any kind.
     Bytes,
-    /// The text of exactly one other TOML value: a number, a boolean, a date, an array, an inline table.
+    /// The text of exactly one other TOML value: a number, a boolean, a date, an array, an inline
+    /// table.
     Toml,
 }
 
@@ -72,14 +73,14 @@ impl ValueKind {
 pub struct OpenedValue {
     /// What the bytes are.
     pub kind: ValueKind,
-    /// When the value was given, in seconds since 1970-01-01 UTC. It informs, nothing more.
+    /// When the value was set, in seconds since 1970-01-01 UTC. It is information only.
     pub set_at: u64,
     /// The value, on a guarded page.
     pub secret: Secret,
 }
 
 impl OpenedValue {
-    /// Whether both hold the same, whenever they were given.
+    /// Whether both hold the same, whenever they were set.
     pub(crate) fn same_as(&self, other: &OpenedValue) -> bool {
         self.kind == other.kind && self.secret.same_as(&other.secret)
     }
@@ -95,7 +96,7 @@ pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
         ValueKind::Toml => {
             let not_one = || Error::malformed("is not exactly one TOML value");
             let text = std::str::from_utf8(bytes).map_err(|_| not_one())?;
-            // The bound on nesting comes with the outline; the judgement on the value with `toml`.
+            // The outline bounds the nesting; `toml` decides whether the value is valid.
             let line = Outline::of(&zeroize::Zeroizing::new(format!("v = {text}\n"))).map_err(|_| not_one())?;
             match toml::de::DeValue::parse(text) {
                 Ok(value)
@@ -161,10 +162,12 @@ fn seal_with(
 
 /// Opens `sealed`, in place on a guarded page.
 ///
-/// [`Kind::MovedValue`] where it does not belong to this name in this vault; [`Kind::Malformed`] where what was sealed breaks the format.
+/// Fails with [`Kind::MovedValue`] if it does not belong to this name in this vault,
+/// [`Kind::Malformed`] if the content breaks the format.
 pub(crate) fn open(key: &ValueKey, vault: &VaultId, path: &PropertyPath, sealed: &str) -> Result<OpenedValue> {
     let text = check_shape(sealed).map_err(|error| error.at(path))?;
-    // The decoder asks for whole groups of three, so the last group may need up to two bytes more than there are.
+    // The decoder needs room for whole groups of three bytes, so up to two more than the result
+    // has.
     let mut page = SecretBuf::zeroed(text.len() / 4 * 3 + 3)?;
     let decoded = page.expose_mut(|page| BASE64_URL_SAFE_NO_PAD.decode_slice(text, page));
     page.truncate(decoded.map_err(|_| not_canonical().at(path))?);
@@ -216,7 +219,7 @@ fn additional_data(vault: &VaultId, path: &PropertyPath) -> Vec<u8> {
     let mut data = b"bootseal 1 value\0".to_vec();
     data.extend_from_slice(vault.as_bytes());
     for segment in path.segments() {
-        // At most 1 KiB, as the type promises.
+        // At most 1 KiB, by the type.
         data.extend_from_slice(&(segment.len() as u32).to_le_bytes());
         data.extend_from_slice(segment.as_bytes());
     }
@@ -266,7 +269,8 @@ mod tests {
         }
     }
 
-    /// Known answers, computed without this code: the bytes that a writer makes, not only those that a reader takes.
+    /// Known answers, computed by other code: they check the bytes that a writer makes, not only
+    /// those that a reader accepts.
     #[test]
     fn the_known_answers_of_the_vectors_are_sealed_and_signed_byte_for_byte() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/primitives.json");

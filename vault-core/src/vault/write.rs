@@ -16,11 +16,13 @@ use bootseal_memory::Secret;
 use std::collections::HashMap;
 
 impl Vault<CanWrite> {
-    /// A new vault for `access`, with `text` as its readable part. It has generation 1 once it is signed.
+    /// Creates a vault for `access` with `text` as its readable part. It has generation 1 once it
+    /// is signed.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if `text` is not TOML that may be signed, or `access` breaks a rule of the format;
-    /// [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without random numbers or guarded memory.
+    /// [`Kind::Malformed`] if `text` is not TOML that may be signed, or `access` breaks a rule of
+    /// the format; [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without random
+    /// numbers or guarded memory.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
@@ -53,7 +55,7 @@ impl Vault<CanWrite> {
         header.read_key = wrap_data_key(&data_key, &recipients(&header.access, None))?;
         header.write_key = wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
-        // Of whatever vault it is, it would not open in this one.
+        // Whichever vault it came from, it would not open in this one.
         if let Some((path, _)) = document.iter().find(|(_, property)| matches!(property, Property::Sealed(_))) {
             return Err(Error::malformed("is sealed already; a new vault begins with readable text").at(path));
         }
@@ -68,11 +70,12 @@ impl Vault<CanWrite> {
         Vault::for_writer(file, seed, data_key)
     }
 
-    /// Seals `value` as the property `path`, new or in place of what it was; `now` in seconds since 1970-01-01 UTC.
+    /// Seals `value` as the property `path`, which is added or replaced; `now` in seconds since
+    /// 1970-01-01 UTC.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if the name is a table, or a value stands where a table is needed; [`Kind::Malformed`] if the
-    /// bytes are not of `kind`.
+    /// [`Kind::Conflict`] if the name is a table, or a value is where a table is needed;
+    /// [`Kind::Malformed`] if the bytes are not of `kind`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -90,7 +93,7 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// The same with a time of its own, which no removal raises.
+    /// Like `set`, but keeps `set_at` as given instead of raising it past the last removal.
     pub(crate) fn set_as_of(
         &mut self,
         path: &PropertyPath,
@@ -102,7 +105,8 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Seals many properties at once, new ones or in place of what they were; `now` in seconds since 1970-01-01 UTC.
+    /// Seals many properties at once, each added or replaced; `now` in seconds since 1970-01-01
+    /// UTC.
     ///
     /// # Errors
     /// As [`Vault::set`].
@@ -133,7 +137,7 @@ impl Vault<CanWrite> {
         self.replace_text(document.with_new(&new)?)
     }
 
-    /// Sets the property `path` to `value`, which everybody can read; new or in place of what it was.
+    /// Sets the property `path` to a readable value; it is added or replaced.
     ///
     /// # Errors
     /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`.
@@ -157,11 +161,12 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &value_text(value))?)
     }
 
-    /// Adds readable properties, written as TOML, behind all that is there: their layout is kept.
+    /// Appends readable properties, written as TOML; their layout is kept.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is not TOML; [`Kind::Conflict`] if a value would have to be sealed, or if the file has such a
-    /// table already, and TOML does not let it be opened again.
+    /// [`Kind::Malformed`] if it is not TOML; [`Kind::Conflict`] if a value would have to be
+    /// sealed, or if the file has such a table already, which TOML does not allow to be opened
+    /// again.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -193,11 +198,11 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Takes a property out of the file; comments above it stay.
+    /// Removes a property; comments above it stay.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none, with near names; [`Kind::Conflict`] if it cannot be taken out alone, as one of
-    /// `[[blocks]]`.
+    /// [`Kind::NotFound`] if there is none, with similar names; [`Kind::Conflict`] if it cannot be
+    /// removed alone, as one of `[[blocks]]`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -215,11 +220,12 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.without(path)?)
     }
 
-    /// Gives the property `old` the name `new`. A sealed value keeps the time at which it was given.
+    /// Renames the property `old` to `new`. A sealed value keeps the time at which it was set.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is no `old`; [`Kind::Exists`] if there is a `new`, unless `replace`; [`Kind::Conflict`] where
-    /// the tables of the file have no place for it; those of [`Vault::open`] for a sealed value.
+    /// [`Kind::NotFound`] if there is no `old`; [`Kind::Exists`] if there is a `new`, unless
+    /// `replace`; [`Kind::Conflict`] if the tables of the file have no place for it; those of
+    /// [`Vault::open`] for a sealed value.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -250,7 +256,8 @@ impl Vault<CanWrite> {
     }
 
     pub(crate) fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
-        // A value that is given anew is younger than every removal, or it would stay marked as known to who was removed.
+        // A replaced value must be younger than every removal, or it would stay marked as known to
+        // removed members.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
         let set_at = last_removal.map_or(now, |at| at.max(now));
         value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)

@@ -1,4 +1,5 @@
-//! The programs of plugins, found only in folders that the caller names: never in PATH, never in the current folder.
+//! The programs of plugins, found only in folders that the caller names: never in PATH, never in
+//! the current folder.
 //!
 //! A sealed file names a plugin, never a program.
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where plugins may be found, and who answers them. By default nowhere, and nobody.
+/// Where plugins are found, and who answers their questions. By default nowhere and nobody.
 ///
 /// ```
 /// use bootseal_core::{Kind, Plugins};
@@ -38,10 +39,10 @@ impl Default for Plugins {
 }
 
 impl Plugins {
-    /// This program, `/…/age-plugin-NAME`, is the plugin NAME, before any in a folder.
+    /// Adds the program `/…/age-plugin-NAME` as the plugin NAME; it comes before any folder.
     ///
     /// # Errors
-    /// [`Kind::Usage`] if the path is not absolute or not so named.
+    /// [`Kind::Usage`] if the path is not absolute or has another form.
     ///
     /// ```
     /// let plugins = bootseal_core::Plugins::default().program("/opt/hsm/age-plugin-hsm".as_ref())?;
@@ -61,7 +62,7 @@ impl Plugins {
         Ok(self)
     }
 
-    /// Programs `age-plugin-NAME` in this folder are plugins; several calls: the first folder that has it.
+    /// Adds a folder of programs `age-plugin-NAME`; the first folder that has a plugin counts.
     ///
     /// # Errors
     /// [`Kind::Usage`] if the path is not absolute. See the example of [`Plugins`].
@@ -73,14 +74,15 @@ impl Plugins {
         Ok(self)
     }
 
-    /// Who answers what a plugin asks. See the example of [`PluginUser`].
+    /// Sets who answers the questions of plugins. See the example of [`PluginUser`].
     #[must_use]
     pub fn user(mut self, user: impl PluginUser + 'static) -> Plugins {
         Arc::make_mut(&mut self.0).user = Some(Arc::new(user));
         self
     }
 
-    /// How long a plugin may say nothing before it is ended; 120 seconds unless set, for a finger to find the key. While someone is asked, no time runs.
+    /// Sets how long a plugin may be silent before it is ended: 120 seconds by default, so that a
+    /// person can find and touch the key. Time spent on a question does not count.
     ///
     /// ```
     /// let plugins = bootseal_core::Plugins::default().patience(std::time::Duration::from_secs(20));
@@ -128,7 +130,7 @@ impl fmt::Debug for Plugins {
     }
 }
 
-/// What everyone on the machine may replace is not run.
+/// Refuses to run a program that every user of the machine can replace.
 #[cfg(unix)]
 fn check_mode(program: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;

@@ -11,18 +11,20 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// `AGE-PLUGIN-NAME-1…`: what only a plugin can make use of. Nothing is run before a verified file is opened with it.
+/// `AGE-PLUGIN-NAME-1…`, which only its plugin can use. The plugin runs only when a verified file
+/// is opened.
 #[derive(Clone)]
 pub(crate) struct PluginIdentity {
     name: String,
     text: Secret,
     pub(crate) plugins: Plugins,
-    /// File keys that it gave, by what they were wrapped in: a key on hardware is touched once for each key block.
+    /// File keys already unwrapped, by the digest of their stanzas: a hardware key is touched once
+    /// for each key block.
     opened: Arc<Mutex<Vec<Opened>>>,
 }
 
 impl PluginIdentity {
-    /// `None` if the text is no plugin's identity.
+    /// `None` if the text is not the identity of a plugin.
     pub(crate) fn parse(text: &str) -> Option<Result<PluginIdentity>> {
         if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return None;
@@ -37,12 +39,13 @@ impl PluginIdentity {
         Some(Secret::copy_of(text.as_bytes()).map(made).map_err(Error::from))
     }
 
-    /// The plugin's own recipients; and those of a key that any plugin may hold.
+    /// Whether the recipient is one of this plugin, or of a kind that any plugin may hold.
     pub(crate) fn may_open(&self, plugin: Option<&str>, is_tag: bool) -> bool {
         plugin == Some(&self.name) || is_tag
     }
 
-    /// age's `identity-v1`. `Err` where the plugin could have opened it, and did not.
+    /// Unwraps by age's `identity-v1`. An error means that the plugin could have opened it and did
+    /// not.
     pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
         let digest = digest(stanzas);
         let key = |bytes: &[u8]| FileKey::init_with_mut(|key| key.copy_from_slice(bytes));
@@ -90,7 +93,7 @@ impl fmt::Display for PluginIdentity {
     }
 }
 
-/// What a file key was wrapped in, and the key.
+/// The digest of the stanzas, and the file key they wrapped.
 type Opened = ([u8; 32], Secret);
 
 fn digest(stanzas: &[Stanza]) -> [u8; 32] {

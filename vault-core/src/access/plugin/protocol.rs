@@ -17,9 +17,9 @@ use zeroize::Zeroizing;
 const MAX_LINE: usize = 16 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 const MAX_MESSAGES: usize = 1000;
-/// base64 stands in lines of this length; a shorter one ends a body.
+/// base64 is sent in lines of this length; a shorter one ends a body.
 const COLUMNS: usize = 64;
-/// How long a plugin may take to end after it said that it is done.
+/// How long a plugin may take to exit after it reported that it is done.
 const TO_END: Duration = Duration::from_secs(2);
 
 /// One stanza of the protocol.
@@ -42,22 +42,23 @@ impl Message {
     }
 }
 
-/// How a message is answered.
+/// The reply to a message.
 pub(crate) enum Reply {
     Ok,
     Fail,
     Unsupported,
 }
 
-/// A plugin that runs. Two threads stand between its pipes and us, so that one that neither reads nor writes holds nobody.
+/// A running plugin. Two threads serve its pipes, so that a plugin that neither reads nor writes
+/// cannot block us.
 pub(crate) struct Conversation {
     child: Child,
     input: Option<Sender<Zeroizing<Vec<u8>>>>,
     output: Receiver<std::io::Result<Message>>,
     patience: Duration,
-    /// What it said went wrong.
+    /// The errors that it reported.
     pub(crate) complaints: Vec<String>,
-    /// It asked, and nobody was there.
+    /// Whether it asked a question and nobody answered.
     unanswered: bool,
 }
 
@@ -65,7 +66,7 @@ impl Conversation {
     pub(crate) fn start(program: &Path, machine: &str, patience: Duration) -> std::io::Result<Conversation> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={machine}"));
-        // Not in the current folder, where anyone may have put what a program looks for.
+        // Not in the current folder, where anyone may have placed files that a program looks for.
         command.current_dir(program.ancestors().last().unwrap_or(program));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         for (name, _) in std::env::vars_os() {
@@ -83,7 +84,7 @@ impl Conversation {
         Ok(Conversation { child, input: Some(input), output, patience, complaints: Vec::new(), unanswered: false })
     }
 
-    /// Queues one message. That a plugin has ended is seen when it is listened to.
+    /// Queues one message. If the plugin has exited, the next read reports it.
     pub(crate) fn say(&self, tag: &str, args: &[&str], body: &[u8]) {
         if let Some(input) = &self.input {
             let _ = input.send(written(tag, args, body));
@@ -140,7 +141,7 @@ fn read_all(stdout: ChildStdout, heard: &SyncSender<std::io::Result<Message>>) {
 
 fn written(tag: &str, args: &[&str], body: &[u8]) -> Zeroizing<Vec<u8>> {
     let base64 = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(body));
-    // As large as it will be, so that no copy of a secret stays behind where it grew.
+    // Full capacity at once, so that no copy of a secret is left behind by growing.
     let words: usize = args.iter().map(|word| word.len() + 1).sum();
     let mut text = Vec::with_capacity(tag.len() + words + base64.len() + base64.len() / COLUMNS + 8);
     text.extend_from_slice(b"-> ");
@@ -203,7 +204,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Listens until the plugin is done. What asks a person, or complains, is answered here; the rest by `take`.
+    /// Answers the plugin until it is done: questions to a person and errors here, all other
+    /// messages by `take`.
     pub(crate) fn answer(&mut self, mut take: impl FnMut(&Message) -> Reply) -> Result<()> {
         loop {
             let message = self.talk.hear().map_err(|what| self.failed(&what))?;
@@ -271,7 +273,7 @@ impl Session {
         Reply::Fail
     }
 
-    /// Why nothing came of it.
+    /// The error of a session that failed.
     pub(crate) fn failed(&self, what: &str) -> Error {
         let said = match self.talk.complaints.as_slice() {
             [] => what.to_owned(),
@@ -321,7 +323,7 @@ mod tests {
         assert!(read_text(b"").unwrap().is_none());
     }
 
-    /// `cat` says back what it hears, which is no plugin's talk; one that hears nothing says nothing.
+    /// `cat` echoes what it reads, which is not the protocol; without input it stays silent.
     #[cfg(unix)]
     #[test]
     fn who_says_nothing_is_not_waited_for() {

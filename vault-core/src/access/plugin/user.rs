@@ -2,7 +2,8 @@
 
 use bootseal_memory::Secret;
 
-/// Who answers when a plugin asks. What it says comes escaped, fit for a terminal; `None` if nobody answers.
+/// Answers the questions of a plugin. Its texts are escaped, safe for a terminal; `None` means that
+/// nobody answers.
 ///
 /// ```
 /// use bootseal_core::{PluginUser, Secret};
@@ -17,12 +18,12 @@ use bootseal_memory::Secret;
 /// let plugins = bootseal_core::Plugins::default().user(Nobody);
 /// ```
 pub trait PluginUser: Send + Sync {
-    /// Shows what it has to say: "touch your key", say.
+    /// Shows a message, such as "touch your key".
     fn show(&self, plugin: &str, text: &str);
-    /// Asks `text`, to be answered by `yes` or, where there is a second choice, by `no`.
+    /// Asks `text`, with the answers `yes` and, if there is a second choice, `no`.
     fn confirm(&self, plugin: &str, text: &str, yes: &str, no: Option<&str>) -> Option<bool>;
-    /// Asks for a line that may be seen.
+    /// Asks for a line of text that may be visible.
     fn ask(&self, plugin: &str, text: &str) -> Option<Secret>;
-    /// Asks for a line that may not be seen: a PIN.
+    /// Asks for a line of text that must stay hidden, such as a PIN.
     fn ask_secret(&self, plugin: &str, text: &str) -> Option<Secret>;
 }

@@ -8,7 +8,7 @@ use age::ssh::{EncryptedKey, UnsupportedKey};
 use age_core::format::{FileKey, Stanza};
 use std::sync::Arc;
 
-/// A private key that is ready to open. age keeps it on the heap, and wipes it when it is dropped.
+/// A private key that is ready to use. age keeps it on the heap, and wipes it when it is dropped.
 #[derive(Clone)]
 pub(crate) struct Key {
     key: Arc<age::ssh::Identity>,
@@ -29,7 +29,7 @@ pub(crate) enum SshKey {
     Locked(EncryptedKey, Recipient),
 }
 
-/// The key, unless the passphrase is another.
+/// The key, if the passphrase is right.
 pub(crate) fn unlock(key: &EncryptedKey, passphrase: SecretString, recipient: &Recipient) -> Option<Key> {
     let key = key.decrypt(passphrase).ok()?;
     Some(Key { key: Arc::new(key.into()), recipient: recipient.clone() })

@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::VerifyingKey;
 
-/// `ssh-ed25519 BASE64` or `ssh-rsa BASE64` without its comment, where it is a key that can be wrapped to. Everything is checked here,
-/// before age reads it: its parser takes bytes after the key, and panics at an mpint of zeros.
+/// `ssh-ed25519 BASE64` or `ssh-rsa BASE64` without its comment, if keys can be wrapped to it.
+/// Everything is checked here, before age reads it: its parser accepts trailing bytes, and panics
+/// at an mpint of zeros.
 pub(crate) fn canonical(text: &str) -> Option<String> {
     let mut words = text.split_ascii_whitespace();
     let (kind, base64) = (words.next()?, words.next()?);
@@ -29,7 +30,7 @@ fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(string)
 }
 
-/// A positive `mpint` in its only encoding, without the zero that may stand before it.
+/// A positive `mpint` in its canonical encoding, without its leading zero.
 fn mpint<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     match string(rest)? {
         [0, number @ ..] if number.first().is_some_and(|byte| byte & 0x80 != 0) => Some(number),
@@ -41,12 +42,13 @@ fn bits(number: &[u8]) -> usize {
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
 
-/// With exponent 1, what is wrapped lies there in clear.
+/// With exponent 1, the wrapped key would be in clear.
 fn is_useful_exponent(number: &[u8]) -> bool {
     bits(number) >= 2 && number.last().is_some_and(|byte| byte & 1 == 1)
 }
 
-/// What is wrapped to a point of small order, anyone opens; one that is not reduced is a second text of one key.
+/// Anyone can open what is wrapped to a point of small order; a point that is not reduced is a
+/// second text of one key.
 fn is_useful_point(bytes: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 32]>::try_from(bytes) else { return false };
     VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak() && key.to_edwards().compress().to_bytes() == bytes)

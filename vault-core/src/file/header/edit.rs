@@ -34,7 +34,7 @@ pub(crate) fn replace(text: &str, key: &str, value: &str) -> Result<String> {
     Ok([&text[..span.start], value, &text[span.end..]].concat())
 }
 
-/// Adds a line at the end of the access list; comments there stay.
+/// Appends a line to the access list; comments stay.
 pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
     let outline = Outline::of(text)?;
     let entry = outline.entries.iter().find(|entry| entry.path == ["bootseal", "access"]);
@@ -60,13 +60,14 @@ fn access_entry(text: &str, index: usize) -> Result<Range<usize>> {
     span.ok_or_else(|| Error::malformed("`bootseal.access` is missing"))
 }
 
-/// Puts `access` in the place of the `index`-th entry of the access list; comments stay.
+/// Replaces the `index`-th entry of the access list by `access`; comments stay.
 pub(crate) fn replace_access(text: &str, index: usize, access: &Access) -> Result<String> {
     let span = access_entry(text, index)?;
     Ok([&text[..span.start], &access_line(access), &text[span.end..]].concat())
 }
 
-/// Takes the `index`-th entry out of the access list, with its line and the comment on it where the line is its own; `rest` stays.
+/// Removes the `index`-th entry from the access list; if it has a line of its own, with that line
+/// and its comment. `rest` is the remaining list.
 pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<String> {
     let span = access_entry(text, index)?;
     let line = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -80,7 +81,7 @@ pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<S
     };
     match parse_toml(&dropped) {
         Ok(_) => Ok(dropped),
-        // A comma stood where nobody puts one.
+        // An unusual place of a comma: write the list again.
         Err(_) => replace(text, "access", &access_text(rest)),
     }
 }

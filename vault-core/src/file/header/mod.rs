@@ -17,7 +17,7 @@ pub(crate) const MAX_COUNT: u64 = 1 << 53;
 /// The most removals, and the most handovers, that are kept.
 pub(crate) const MAX_HISTORY: usize = 64;
 
-/// What someone in the access list may do.
+/// What a member of the access list may do.
 ///
 /// ```
 /// use bootseal_core::{Access, Identity, Role};
@@ -42,7 +42,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// One line of the access list.
+/// One entry of the access list.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -61,18 +61,18 @@ pub struct Access {
     pub name: String,
     /// What they may do.
     pub role: Role,
-    /// To whom the keys are wrapped.
+    /// The recipient that the keys are wrapped to.
     pub recipient: Recipient,
-    /// How the identity follows from a passphrase, where it does.
+    /// How the identity is derived from a passphrase, if it is.
     pub passphrase: Option<Derivation>,
 }
 
 impl Access {
-    /// A line without a passphrase.
+    /// Creates an entry without a passphrase.
     ///
     /// # Errors
-    /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or if no recipient is given: a plugin's
-    /// identity does not tell its own.
+    /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or if no
+    /// recipient is given: a plugin's identity does not know its own.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Kind, Role};
@@ -98,12 +98,14 @@ impl Access {
         Ok(Access { name: name.to_owned(), role, recipient, passphrase: None })
     }
 
-    /// A line for someone who has a passphrase instead of a key, with a fresh salt. Takes the memory that `cost` says, and a tenth
-    /// of a second ([`Cost::Small`]) to half a second ([`Cost::Full`]).
+    /// Creates an entry for someone who has a passphrase instead of a key, with a fresh salt. It
+    /// takes the memory of `cost`, and a tenth of a second ([`Cost::Small`]) to half a second
+    /// ([`Cost::Full`]).
     ///
     /// # Errors
-    /// [`Kind::Usage`] as [`Access::new`], and if the passphrase is empty, is not UTF-8, or has a control character, as a line
-    /// break, which nobody could type; [`Kind::Io`] without random numbers or that much memory.
+    /// [`Kind::Usage`] as [`Access::new`], and if the passphrase is empty, is not UTF-8, or has a
+    /// control character such as a line break, which nobody can type; [`Kind::Io`] without random
+    /// numbers or that much memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -136,14 +138,15 @@ pub(super) fn is_name(name: &str) -> bool {
         && name.bytes().enumerate().all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
 }
 
-/// Someone who was removed, and when (seconds since 1970-01-01 UTC).
+/// A removed member, and when they were removed (seconds since 1970-01-01 UTC).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Removed {
     pub(crate) name: String,
     pub(crate) at: u64,
 }
 
-/// The old key's word, given at `generation`, that the vault goes on under another id: `from` of the next entry, at last the vault's.
+/// A statement signed by the old key at `generation`: the vault continues under another id, which
+/// is `from` of the next entry, or the vault's own after the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handover {
     pub(crate) from: VaultId,
@@ -172,12 +175,13 @@ impl Header {
         chain.iter().zip(next).all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
     }
 
-    /// The generation at which `old` was handed over, where the vault goes on from it.
+    /// The generation at which `old` was handed over, if it is an earlier id of this vault.
     pub(crate) fn handed_over_at(&self, old: &VaultId) -> Option<u64> {
         self.handover.iter().find(|entry| entry.from == *old).map(|entry| entry.generation)
     }
 
-    /// The ids from which an unbroken chain leads here, oldest first. From the end, so that each signature is verified once.
+    /// The ids from which an unbroken chain of handovers leads here, oldest first. It is walked
+    /// from the end, so that each signature is verified once.
     pub(crate) fn former_ids(&self) -> Vec<VaultId> {
         let mut to = self.vault;
         let leads_on = |entry: &&Handover| {

@@ -1,4 +1,5 @@
-//! Refusals by memory: another vault, an id that was handed over, an older epoch or generation than was seen before.
+//! Refusals by memory: another vault, an id that was handed over, an older epoch or generation than
+//! was seen before.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
@@ -6,10 +7,12 @@ use crate::file::verified::{Trust, VerifiedFile};
 use crate::shown::Shown;
 
 impl KnownVaults {
-    /// Holds a file that no pin vouches for against the memory, and marks it [`Trust::Remembered`] where it is known.
+    /// Checks a file without a pin against the memory, and marks it [`Trust::Remembered`] if it is
+    /// known.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, or if this id was handed over.
+    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, or
+    /// if this id was handed over.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -50,7 +53,8 @@ impl KnownVaults {
     }
 
     fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // A pin of an old id is kept by any chain from there, and a former writer can make one that leads to an id of theirs.
+        // A pin of an old id accepts any chain from it, and a former writer can make one that leads
+        // to an id of their own.
         let by_chain = file.handed_over_from().is_some();
         let elsewhere = by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
         let chain = if elsewhere { file.former_ids() } else { Vec::new() };
@@ -75,12 +79,12 @@ impl KnownVaults {
         )))
     }
 
-    /// What must hold before something is sealed for this file's readers, under a pin as well: it is not from before a removal that
-    /// was seen here, or the one who was removed would read it.
+    /// Refuses, pinned or not, to seal for the readers of a file from before a removal that was
+    /// seen here: the removed member could read the new value.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] for an id that was handed over, or that an old one hands over to beside what was seen here;
-    /// [`Kind::OldGeneration`] for an epoch lower than known.
+    /// [`Kind::WrongVault`] for an id that was handed over, or that an old one hands over to beside
+    /// what was seen here; [`Kind::OldGeneration`] for an epoch lower than known.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -100,7 +104,8 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // Where nothing is known of a place, what was seen of its vault elsewhere counts: moved, an old file is no newer.
+        // If nothing is known of this path, what was seen of its vault elsewhere counts: moving an
+        // old file does not make it newer.
         let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
         for (path, known) in self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path)) {
             self.refuse_former(known, file, place)?;
@@ -119,11 +124,11 @@ impl KnownVaults {
         Ok(())
     }
 
-    /// What must hold before a host takes the file: it is not older than what was seen here, and not another of the same age.
+    /// Refuses a file that is older than one seen here, or a different one of the same generation.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] for an id that was handed over; [`Kind::OldGeneration`] for a lower generation, or for the same with
-    /// another text.
+    /// [`Kind::WrongVault`] for an id that was handed over; [`Kind::OldGeneration`] for a lower
+    /// generation, or for the same with another text.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -145,7 +150,7 @@ impl KnownVaults {
         for known in self.all(place) {
             self.refuse_former(known, file, place)?;
             let (generation, seen) = (file.generation(), known.seen_by(file));
-            // Of another vault, that a pin now names, nothing is known.
+            // A pin names another vault now, of which nothing is known.
             let same_line = known.vault == file.vault_id() || file.header.continues(&known.vault);
             let what = match generation.cmp(&seen) {
                 _ if !same_line => continue,

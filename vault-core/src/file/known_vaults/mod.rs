@@ -1,4 +1,5 @@
-//! Rollback protection: the vault id, generation and epoch that were seen for each file, remembered on a writer's machine or a host.
+//! Rollback protection: the vault id, generation and epoch that were seen for each file, remembered
+//! on a writer's machine or a host.
 
 pub(crate) mod check;
 pub(crate) mod text;
@@ -11,7 +12,8 @@ use crate::keys::vault_id::VaultId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// By what a file is known: a writer's machine goes by its path, a host, where the path is another at each deployment, by a name.
+/// The key under which a file is remembered: its path on a writer's machine; a name on a host,
+/// where the path changes with each deployment.
 ///
 /// ```
 /// # use bootseal_core::KnownFile;
@@ -26,7 +28,8 @@ pub struct KnownFile {
 }
 
 impl KnownFile {
-    /// The path that is asked for and, after links, the real one: a link that leads to another vault is another file.
+    /// Identifies a file by the path given and by the real one after links: a link that leads to
+    /// another vault is another file.
     ///
     /// # Errors
     /// [`Kind::Io`] if the path's folder cannot be followed.
@@ -40,7 +43,8 @@ impl KnownFile {
         let unfollowed = |error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path);
         let real = real_path(path).map_err(unfollowed)?;
         let absolute = std::path::absolute(path).map_err(unfollowed)?;
-        // `absolute` keeps `..`, whose meaning depends on links: such a path is known by where it leads.
+        // `absolute` keeps `..`, whose meaning depends on links: such a path is known by its real
+        // path only.
         let asked = match absolute.components().any(|component| component == std::path::Component::ParentDir) {
             true => real.clone(),
             false => absolute,
@@ -50,17 +54,13 @@ impl KnownFile {
         Ok(KnownFile { keys, shown: path.to_path_buf() })
     }
 
-    /// A name, as hosts have it.
-    ///
-    /// ```
-    /// let place = bootseal_core::KnownFile::named("app.sealed.toml");
-    /// ```
+    /// Identifies a file by a name, as hosts do.
     pub fn named(name: &str) -> KnownFile {
         KnownFile { keys: vec![name.to_owned()], shown: name.into() }
     }
 }
 
-/// A path as text; what is not UTF-8 cannot stand in TOML.
+/// A path as text, in hexadecimal if it is not UTF-8.
 fn key(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
@@ -71,10 +71,11 @@ fn key(path: &Path) -> String {
     }
 }
 
-/// What is remembered of each file: which vault it was when it was last vouched for, and how far it had come.
+/// The memory: for each file which vault it was when it was last vouched for, and the highest
+/// generation and epoch seen.
 ///
-/// An id becomes known because the file was made here, because a pin matched, or because someone said yes.
-/// Reading a file never makes it known.
+/// An id becomes known because the file was created here, because a pin matched, or because someone
+/// confirmed it. Reading a file never makes it known.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -99,17 +100,19 @@ pub struct KnownVaults {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     vault: VaultId,
-    /// The highest that was seen, and what was signed as it.
+    /// The highest generation seen, and the digest of its signed text.
     generation: u64,
     text: Option<[u8; 32]>,
-    /// The highest of each id.
+    /// The highest epoch of each id.
     epochs: BTreeMap<VaultId, u64>,
-    /// Ids that the file had, and that were handed over: whoever signs with them is a former writer.
+    /// Former ids of the file, which were handed over: whoever signs with them now is a former
+    /// writer.
     former: Vec<VaultId>,
 }
 
 impl Known {
-    /// How far the file had come before. An id that was handed over counts up to there: whoever has its key can go on counting.
+    /// The generation up to which the file was seen. Of an id that was handed over, only
+    /// generations up to the handover count: a former writer can raise it at will.
     fn seen_by(&self, file: &VerifiedFile) -> u64 {
         let handed_over = file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault_id());
         handed_over.map_or(self.generation, |at| self.generation.min(at))
@@ -117,11 +120,11 @@ impl Known {
 }
 
 impl KnownVaults {
-    /// Reads the memory at `store`; where there is none yet, nothing is known.
+    /// Reads the memory at `store`; if there is none yet, nothing is known.
     ///
     /// # Errors
-    /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it holds something else: a memory that cannot be read must not
-    /// look like an empty one.
+    /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it holds something else: an
+    /// unreadable memory must not look like an empty one.
     ///
     /// ```
     /// # use bootseal_core::{KnownVaults, KnownFile};
@@ -145,47 +148,22 @@ impl KnownVaults {
         Ok(KnownVaults { store: store.to_path_buf(), known })
     }
 
-    /// The id that is known for the place.
-    ///
-    /// ```
-    /// # use bootseal_core::{KnownVaults, KnownFile};
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
-    /// assert_eq!(known.vault_of(&KnownFile::named("app.sealed.toml")), None);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The id that is known for the file.
     pub fn vault_of(&self, place: &KnownFile) -> Option<VaultId> {
         self.asked(place).map(|known| known.vault)
     }
 
-    /// The highest generation that was seen at the place; 0 where nothing is known.
-    ///
-    /// ```
-    /// # use bootseal_core::{KnownVaults, KnownFile};
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
-    /// assert_eq!(known.generation_of(&KnownFile::named("app.sealed.toml")), 0);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The highest generation seen of the file; 0 if nothing is known.
     pub fn generation_of(&self, place: &KnownFile) -> u64 {
         self.all(place).map(|known| known.generation).max().unwrap_or_default()
     }
 
-    /// The highest epoch of this vault that was seen at the place; 0 where none was.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?], "")?.file().vault_id();
-    /// let known = KnownVaults::load(&folder.path().join("known_vaults"))?;
-    /// assert_eq!(known.epoch_of(&KnownFile::named("app.sealed.toml"), &vault), 0);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
+    /// The highest epoch of this vault seen for the file; 0 if none was.
     pub fn epoch_of(&self, place: &KnownFile, vault: &VaultId) -> u64 {
         self.all(place).filter_map(|known| known.epochs.get(vault)).copied().max().unwrap_or_default()
     }
 
-    /// By the first key a file is known; by all of them it may be refused.
+    /// A file is known by its first key; any of its keys may refuse it.
     fn asked(&self, place: &KnownFile) -> Option<&Known> {
         place.keys.first().and_then(|key| self.known.get(key))
     }
@@ -194,10 +172,11 @@ impl KnownVaults {
         place.keys.iter().filter_map(|key| self.known.get(key))
     }
 
-    /// Keeps what is known of `file`, which was vouched for. Returns the id that was known before where it was another one.
+    /// Remembers `file`, which was vouched for. Returns the id that was known before, if it was
+    /// another one.
     ///
-    /// What was seen only grows, as long as the vault is the same or was handed over; another vault begins anew. An id that was handed
-    /// over never comes back.
+    /// The numbers only grow, as long as the vault is the same or was handed over; another vault
+    /// starts from zero. An id that was handed over is never accepted again.
     ///
     /// # Errors
     /// [`Kind::Io`] if the memory cannot be locked or written; those of [`KnownVaults::load`].
@@ -219,7 +198,7 @@ impl KnownVaults {
         create_private_parent(store).map_err(|error| {
             Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(store.parent().unwrap_or(store))
         })?;
-        // The common case writes nothing, so that a full disk stops nobody from reading on.
+        // The common case writes nothing, so that a full disk does not prevent reading.
         if KnownVaults::load(store)?.learned(place, file).is_empty() {
             return Ok(None);
         }
@@ -249,7 +228,7 @@ impl KnownVaults {
                 former: former.clone(),
             };
             let old = self.known.get(key);
-            // It was verified before another process took a handover from it: that is not unlearned.
+            // Another process has recorded a handover from this id meanwhile: that is kept.
             if old.is_some_and(|old| old.former.contains(&file.vault_id())) {
                 return None;
             }
@@ -259,7 +238,8 @@ impl KnownVaults {
                 new.text = old.text.or(new.text.filter(|_| old.seen_by(file) == new.generation));
                 new.generation = old.seen_by(file);
             }
-            // Facts of an id, whichever vault lies here: what was once handed over stays so, and the file's own chain is bounded.
+            // Facts about ids, whichever vault is here now: a handover stays recorded, although the
+            // file's own chain is bounded.
             if let Some(old) = old {
                 for (id, epoch) in &old.epochs {
                     let highest = new.epochs.entry(*id).or_default();

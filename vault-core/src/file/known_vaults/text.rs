@@ -52,7 +52,7 @@ fn entry(file: Value) -> Result<(String, Known)> {
     let vault = file.string("vault")?;
     let vault = file.required("vault", vault)?.parse()?;
     let count = |value: i64| u64::try_from(value).map_err(|_| Error::malformed("a count below zero"));
-    // A memory from before these were kept has none.
+    // Older versions did not record generations.
     let generation = count(file.integer("generation")?.unwrap_or_default())?;
     let text = match file.string("text")? {
         None => None,

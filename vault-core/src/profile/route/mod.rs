@@ -1,4 +1,5 @@
-//! Routes of the gateway: which calls are forwarded where, with which token. They are readable, signed and checked when they are read.
+//! Routes of the gateway: which calls are forwarded where, with which token. They are readable,
+//! signed and checked when they are read.
 
 pub(crate) mod read;
 
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
-/// All that a file says of the gateway.
+/// The gateway's configuration in a file.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -39,32 +40,32 @@ use url::Url;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// Where its state can be asked for; `None`: nowhere.
+    /// The admin address; `None`: there is none.
     pub admin: Option<Listen>,
-    /// How long calls in flight have to end once it is told to stop.
+    /// How long calls in flight may take to end after the gateway was asked to stop.
     pub drain: Duration,
     /// The routes, by the names of their tables.
     pub routes: Vec<Route>,
 }
 
-/// Calls that come in at one address, and what becomes of them.
+/// One route: the address where calls come in, and where they are forwarded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The table whose login gives the token: `acme` for `[acme.route]`.
     pub table: PropertyPath,
-    /// Where calls come in.
+    /// The address where calls come in.
     pub listen: Listen,
-    /// What the path of a call begins with, taken off before it goes on; empty, or `/` and a name.
+    /// The prefix of a call's path, removed before the call is forwarded; empty, or `/` and a name.
     pub prefix: String,
-    /// Where calls go. Its path goes ahead of theirs.
+    /// Where calls are forwarded to. Its path comes before theirs.
     pub upstream: Url,
-    /// Who may call; `None`: whoever can reach the address, which is of this machine only.
+    /// Who may call; `None`: anyone who can reach the address, which is then on this machine.
     pub callers: Option<Callers>,
-    /// Bytes: the body of a call up to this long is kept for its one replay.
+    /// The longest body in bytes that is kept for the one replay of a call.
     pub replay_body_limit: usize,
-    /// For a connection to the upstream, TLS included.
+    /// The time limit for a connection to the upstream, TLS included.
     pub connect_timeout: Duration,
-    /// From the whole call sent to the head of its answer.
+    /// The time limit from the end of the sent call to the head of its response.
     pub answer_timeout: Duration,
 }
 
@@ -86,7 +87,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// How a caller shows who it is.
+/// How a caller authenticates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Callers {
     /// `Authorization: Bearer …`, with the sealed value of this name.
@@ -98,7 +99,7 @@ pub enum Callers {
         /// The name of the sealed password.
         password: String,
     },
-    /// A process of one of these users, at a Unix socket.
+    /// The process of one of these user ids, at a Unix socket.
     Uid(Vec<u32>),
 }
 
@@ -114,8 +115,9 @@ impl Route {
 }
 
 impl VerifiedFile {
-    /// The tables that hold a route: `acme` for `[acme.route]` beside `[acme.login]`. A table `route` of an application, with no login beside
-    /// it, counts only where it has both a `listen` and an `upstream`.
+    /// The tables that hold a route: `acme` for `[acme.route]` beside `[acme.login]`. A table
+    /// `route` without a login beside it may be an application's own, and counts only if it has
+    /// both `listen` and `upstream`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -132,7 +134,7 @@ impl VerifiedFile {
     }
 }
 
-/// [`VerifiedFile::routes`], where the profiles are known.
+/// [`VerifiedFile::routes`] with the profiles already known.
 pub(super) fn routes(file: &VerifiedFile, profiles: &BTreeSet<PropertyPath>) -> BTreeSet<PropertyPath> {
     let has = |table: &PropertyPath, key: &str| {
         table.child("route").and_then(|route| route.child(key)).is_ok_and(|path| file.property(&path).is_some())

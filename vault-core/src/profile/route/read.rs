@@ -15,16 +15,17 @@ use std::path::PathBuf;
 use toml::Value;
 use url::Url;
 
-/// A body that is kept for a replay lies in memory once for each call in flight.
+/// A body that is kept for a replay is in memory once for each call in flight.
 const MOST_KEPT: usize = 64 << 20;
 
 impl Gateway {
     /// Reads `[gateway]` and each `[….route]`.
     ///
     /// # Errors
-    /// [`Kind::Malformed`](crate::Kind::Malformed) for a key that is unknown, of another type or of no use, an address that more than one wants, a
-    /// route that others than this machine could use unasked, an upstream where the token may not go, and what [`Profile::read`] says of the
-    /// logins of these routes.
+    /// [`Kind::Malformed`](crate::Kind::Malformed) for a key that is unknown, of another type or
+    /// without effect, an address used twice, a route that other machines could use without
+    /// authentication, an upstream where the token may not go, and the errors of [`Profile::read`]
+    /// for the logins of these routes.
     pub fn read(file: &VerifiedFile) -> Result<Gateway> {
         Gateway::read_here(file).map_err(|error| error.in_file_if(file.path()))
     }
@@ -58,7 +59,7 @@ impl Gateway {
                 let clash = match route.prefix == other.prefix {
                     true if route.prefix.is_empty() => "has no `prefix`, and neither has",
                     true => "has the `prefix` of",
-                    // Else one listener would ask some callers, and not others, who they are.
+                    // Otherwise one listener would authenticate some callers and not others.
                     false if route.callers.is_none() && other.callers.is_some() => "asks nobody who calls, unlike",
                     false if route.callers.is_some() && other.callers.is_none() => "asks who calls, unlike",
                     false => continue,

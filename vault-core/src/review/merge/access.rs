@@ -8,15 +8,16 @@ use crate::review::merge::side::{Side, Signed};
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Brings the access list of this vault to what both sides made of the common one; who was not let in.
+    /// Merges the access lists into this vault's; returns the entries that were not let in.
     pub(super) fn merge_access(&mut self, base: &Side, ours: &Side, theirs: &Side, now: u64) -> Result<Vec<Access>> {
         let current = self.file.header.access.clone();
         let (result, not_let_in) = match (&ours.signed, &theirs.signed) {
             (Some(ours), Some(theirs)) => self.joined(base.signed.as_ref(), ours, theirs)?,
-            // Of a hand edit only properties are taken.
+            // A hand edit contributes only properties.
             _ => (current.clone(), Vec::new()),
         };
-        // Those who come and change first: the last writer may go only when another is there.
+        // Additions and changes come first: the last writer may be removed only after another was
+        // added.
         let mut renamed = Vec::new();
         for entry in &result {
             let same_key = current
@@ -52,7 +53,7 @@ impl Vault<CanWrite> {
         Ok(not_let_in)
     }
 
-    /// The list that three lists make, and who is not let in.
+    /// The merged list, and the entries that are not let in.
     fn joined(&self, base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> Result<(Vec<Access>, Vec<Access>)> {
         let has = |list: &[Access], recipient: &Recipient| list.iter().any(|access| access.recipient == *recipient);
         let (mine, other) = (&ours.access, &theirs.access);
@@ -68,12 +69,13 @@ impl Vault<CanWrite> {
                 match (a, b) {
                     (Some(a), Some(b)) if a == b => result.push(a),
                     (Some(_), Some(_)) => return Err(conflict(name)),
-                    // Let in on one side, or removed on the other? A removal wins.
+                    // Added on one side or removed on the other: a removal wins.
                     (a, b) => not_let_in.extend(a.or(b)),
                 }
                 continue;
             };
-            // A side from before the other's new keys may be a version that was put back: it lets nobody in.
+            // A side from before the other's new keys may be an old version that was put back: it
+            // lets nobody in.
             let entry = match (find(&base.access, name), a, b) {
                 (_, Some(a), Some(b)) if a == b => a,
                 (Some(one), Some(a), Some(b)) if one == b && ours.epoch >= theirs.epoch => a,
@@ -84,7 +86,8 @@ impl Vault<CanWrite> {
                     kept
                 }
                 (_, Some(_), Some(_)) => return Err(conflict(name)),
-                // In the common list and missing on one side: removed there, and a removal wins.
+                // In the common list and missing on one side: it was removed there, and a removal
+                // wins.
                 (Some(_), _, _) => continue,
                 (None, Some(a), None) if ours.epoch >= theirs.epoch => a,
                 (None, None, Some(b)) if theirs.epoch >= ours.epoch => b,
@@ -93,7 +96,7 @@ impl Vault<CanWrite> {
                     continue;
                 }
             };
-            // By recipient as well: one side may have removed what the other only gave another name.
+            // Compare recipients as well: one side may have removed what the other only renamed.
             let was = has(&base.access, &entry.recipient);
             if !was || has(mine, &entry.recipient) && has(other, &entry.recipient) {
                 result.push(entry);
@@ -102,7 +105,8 @@ impl Vault<CanWrite> {
         Ok((result, not_let_in))
     }
 
-    /// What anyone knew who was removed on either side, or is in no list any more, stays marked.
+    /// Keeps the marks of values known to members who were removed on either side or are in no list
+    /// any more.
     pub(super) fn mark_who_is_gone(&mut self, sides: [&Side; 3]) -> Result<()> {
         let mut marks: Vec<(String, u64)> = Vec::new();
         for side in sides {
@@ -118,7 +122,7 @@ impl Vault<CanWrite> {
     }
 }
 
-/// Whether two sides of one epoch have two data keys, as far as that can be told.
+/// Whether two sides of one epoch have different data keys, as far as can be told.
 fn two_keys(base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> bool {
     match (&ours.key, &theirs.key) {
         (Some(one), Some(other)) => !one.same_as(other),
@@ -153,7 +157,8 @@ mod tests {
         for (ours, theirs) in [(&removed, &added), (&added, &removed)] {
             let (vault, merged) = team.merge(ours, theirs).unwrap();
             let names: Vec<&str> = vault.file().access().iter().map(|access| access.name.as_str()).collect();
-            // Who was let in on the side from before the new keys is said, and let in by hand: it may be an old file that was put back.
+            // Who was let in on the side from before the new keys is said, and let in by hand: it
+            // may be an old file that was put back.
             assert_eq!((names, merged.not_let_in.len()), (vec!["alice"], 1));
             assert_ne!(vault.file().vault_id(), read(&team.base).vault_id());
             assert!(vault.file().former_ids().contains(&read(&team.base).vault_id()));

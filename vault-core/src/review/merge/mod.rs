@@ -1,4 +1,5 @@
-//! The merge of two versions, property by property: what both sides changed, each in its way, is a conflict.
+//! The merge of two versions, property by property: if both sides changed one differently, that is
+//! a conflict.
 
 pub(crate) mod access;
 pub(crate) mod side;
@@ -14,11 +15,7 @@ use crate::vault::value::{self, OpenedValue};
 use crate::vault::{CanWrite, Vault};
 use std::collections::{HashMap, HashSet};
 
-/// From which side something is taken.
-///
-/// ```
-/// assert_ne!(bootseal_core::Taken::Ours, bootseal_core::Taken::Theirs);
-/// ```
+/// The side that something is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// The side that is merged into.
@@ -27,56 +24,44 @@ pub enum Taken {
     Theirs,
 }
 
-/// One property that both sides changed, each in its way.
-///
-/// ```
-/// # let clash: Option<bootseal_core::Clash> = None;
-/// if let Some(clash) = clash {
-///     println!("{}: ours was given {:?}, theirs {:?}", clash.path, clash.ours.1, clash.theirs.1);
-/// }
-/// ```
+/// One property that both sides changed differently.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Clash {
     /// Its name.
     pub path: PropertyPath,
-    /// What stands on our side, and when it was given, where it is sealed.
+    /// The value on our side and, if it is sealed, when it was set.
     pub ours: (Option<Property>, Option<u64>),
-    /// What stands on theirs.
+    /// The same on their side.
     pub theirs: (Option<Property>, Option<u64>),
 }
 
-/// What a merge made.
-///
-/// ```
-/// # let merged: Option<bootseal_core::Merged> = None;
-/// if let Some(merged) = merged {
-///     for (path, side) in &merged.took {
-///         println!("{path}: from {side:?}");
-///     }
-/// }
-/// ```
+/// The result of a merge.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Merged {
-    /// What differs from the common version, and whose it is; both having the same counts as ours.
+    /// The properties that differ from the common version, and the side each was taken from; if
+    /// both are the same, ours.
     pub took: Vec<(PropertyPath, Taken)>,
-    /// Who came, went or has another role, against our list.
+    /// Changes of the access list, against ours.
     pub access: Vec<AccessChange>,
-    /// Comments of a side that could not be kept: both sides changed comments, and only one text could be gone on with.
+    /// Comments of theirs that were left out: both sides changed comments, and the merge starts
+    /// from one text.
     pub left_out: Vec<String>,
-    /// Who one side let in or raised, and who was not: that side is from before new keys of the other, or there is no common version
-    /// that is signed; a version from before a removal would let the removed one in again.
+    /// Entries that one side added or raised and that were not let in: that side is from before new
+    /// keys of the other, or there is no signed common version. A version from before a removal
+    /// would let the removed member in again.
     pub not_let_in: Vec<Access>,
 }
 
 impl Vault<CanWrite> {
-    /// Makes this vault, which is ours or theirs, the merge of both. `choose` decides where both changed the same property; without a
-    /// choice that is a conflict. `now` in seconds since 1970-01-01 UTC. To be signed above the generation of both.
+    /// Makes this vault, which is ours or theirs, the merge of both. `choose` decides if both
+    /// changed the same property; without a choice that is a conflict. `now` in seconds since
+    /// 1970-01-01 UTC. Sign the result above the generation of both.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if `choose` gives nothing, or both changed the same entry of the access list; those of
-    /// [`Vault::remove_access`] if one side removed someone.
+    /// [`Kind::Conflict`] if `choose` returns `None`, or both changed the same entry of the access
+    /// list; those of [`Vault::remove_access`] if one side removed someone.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -107,7 +92,7 @@ impl Vault<CanWrite> {
         self.check_sides(base, ours, theirs)?;
         let (before, mine, other) = (by_name(&base.values), by_name(&ours.values), by_name(&theirs.values));
         let mut took = Vec::new();
-        // With no common version it cannot be told who added and who removed.
+        // Without a common version, additions cannot be told from removals.
         let no_base = base.signed.is_none() && base.document.iter().next().is_none();
         let mut wanted: Vec<(PropertyPath, Taken)> = Vec::new();
         let paths = ours.document.iter().map(|(path, _)| path);
@@ -119,7 +104,7 @@ impl Vault<CanWrite> {
                 (theirs.document.get(path), other.get(path).copied()),
             );
             let side = if same(a, b) {
-                // The younger date of two that hold the same.
+                // Of two equal values, the later date.
                 let younger = matches!((a.1, b.1), (Some(a), Some(b)) if b.set_at > a.set_at);
                 if younger { Taken::Theirs } else { Taken::Ours }
             } else if same(one, b) && !no_base {
@@ -147,11 +132,11 @@ impl Vault<CanWrite> {
                 wanted.push((path.clone(), side));
             }
         }
-        // What both sides removed is in neither list, and gone.
+        // A property that both sides removed is in neither list.
         let (start, left_out) = start(base, ours, theirs);
         let text = self.assemble(start, &wanted, (ours, &mine), (theirs, &other))?;
         self.replace_text(text)?;
-        // After the values, so that new keys are made for all of them, and marks are held against all of them.
+        // After the values, so that new keys and marks cover all of them.
         let before = self.file.header.access.clone();
         let not_let_in = self.merge_access(base, ours, theirs, now)?;
         self.mark_who_is_gone([base, ours, theirs])?;
@@ -182,7 +167,7 @@ impl Vault<CanWrite> {
             let conflict = |what: &str| self.placed(Error::new(Kind::Conflict, what).at(path));
             let text = match (source.document.get(path), values.get(path)) {
                 (Some(Property::Sealed(text)), Some(opened)) => {
-                    // What opens under our keys keeps its text.
+                    // A value that opens under our keys keeps its text.
                     match value::open(&self.key, &self.file.vault_id(), path, text) {
                         Ok(_) => quoted(text),
                         Err(_) => quoted(&self.seal_as_it_was(path, opened)?),
@@ -213,7 +198,7 @@ impl Vault<CanWrite> {
         Ok(text)
     }
 
-    /// Every wanted property, and no other, holds what it held on the side that it comes from.
+    /// Checks that the text holds exactly the wanted properties, each with the value of its side.
     fn check_result(
         &self,
         text: &str,
@@ -239,7 +224,8 @@ impl Vault<CanWrite> {
         }
     }
 
-    /// A signed side is of this vault, or of one that it was; neither is older than what both came from.
+    /// Checks that each signed side is of this vault or an earlier id of it, and none is older than
+    /// the common version.
     fn check_sides(&self, base: &Side, ours: &Side, theirs: &Side) -> Result<()> {
         let signed = [base, ours, theirs].into_iter().filter_map(|side| side.signed.as_ref());
         let former = self.file.former_ids();
@@ -262,7 +248,8 @@ impl Vault<CanWrite> {
 
 type Content<'a> = (Option<&'a Property>, Option<&'a OpenedValue>);
 
-/// Whether two sides hold the same under a name: sealed values by what is in them, wherever both could be opened.
+/// Whether two sides have the same value: sealed values are compared by content if both could be
+/// opened.
 fn same(one: Content<'_>, other: Content<'_>) -> bool {
     match (one, other) {
         ((Some(Property::Sealed(_)), Some(one)), (Some(Property::Sealed(_)), Some(other))) => one.same_as(other),
@@ -270,8 +257,8 @@ fn same(one: Content<'_>, other: Content<'_>) -> bool {
     }
 }
 
-/// The side whose text is gone on with: theirs where only they changed comments. Where both did, the comments that theirs alone has
-/// are left out.
+/// The side whose text the merge starts from: theirs if only they changed comments. If both did,
+/// the comments that only theirs has are left out.
 fn start<'a>(base: &Side, ours: &'a Side, theirs: &'a Side) -> (&'a Side, Vec<String>) {
     let (mut common, mut mine, mut other) =
         (base.document.comments(), ours.document.comments(), theirs.document.comments());

@@ -11,7 +11,7 @@ use crate::vault::value::OpenedValue;
 use crate::vault::{CanRead, Vault};
 use bootseal_memory::Secret;
 
-/// One version that takes part in a merge: its properties, and its access list where that is signed.
+/// One version in a merge: its properties, and its access list if it is signed.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -28,7 +28,8 @@ pub struct Side {
     pub(super) values: Vec<(PropertyPath, OpenedValue)>,
     /// Nothing of an unsigned side's `[bootseal]` is used.
     pub(super) signed: Option<Signed>,
-    /// Who knows values of it, and up to when they were given, where older versions had to be asked for them.
+    /// Names that know values of it, and the time up to which, if older versions had to be used to
+    /// open them.
     pub(super) marks: Vec<(String, u64)>,
 }
 
@@ -39,12 +40,12 @@ pub(super) struct Signed {
     pub(super) removed: Vec<Removed>,
     pub(super) generation: u64,
     pub(super) epoch: u64,
-    /// The value key, where it was opened: two sides with one may have been given two.
+    /// The value key, if the side was opened: two sides with one epoch may still have two keys.
     pub(super) key: Option<Secret>,
 }
 
 impl Side {
-    /// A version that verifies and opens.
+    /// A side that verifies and opens.
     ///
     /// # Errors
     /// Those of [`Vault::open`] if a value does not open.
@@ -66,7 +67,8 @@ impl Side {
         Ok(side)
     }
 
-    /// A version that verifies, and that none of our identities opens: its sealed values are compared by their text.
+    /// A side that verifies but that none of our identities opens: its sealed values are compared
+    /// by their text.
     ///
     /// # Errors
     /// [`Kind::Malformed`] only if the file was not read from a text.
@@ -95,7 +97,8 @@ impl Side {
         })
     }
 
-    /// A side that does not verify: its user's part as a hand edit, whose sealed values one of `versions` must know.
+    /// A side that does not verify: its user's part counts as a hand edit, whose sealed values one
+    /// of `versions` must know.
     ///
     /// # Errors
     /// [`Kind::MovedValue`] if none of them knows a sealed value.
@@ -115,11 +118,7 @@ impl Side {
         Ok(Side { document: Document::parse(edit.document.text().to_owned())?, values, signed: None, marks })
     }
 
-    /// A side with nothing in it: for two versions that have no common one.
-    ///
-    /// ```
-    /// let base = bootseal_core::Side::empty();
-    /// ```
+    /// An empty side, in place of a missing common version.
     pub fn empty() -> Side {
         Side { document: Document::default(), values: Vec::new(), signed: None, marks: Vec::new() }
     }
