@@ -141,6 +141,8 @@ async fn serve_until_stopped(
     metrics: &PrometheusHandle,
     audit: Option<Duration>,
 ) -> Result<()> {
+    // Before readiness is announced: until the handler exists, SIGHUP ends the process.
+    let mut signals = Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     endpoints::apply(running, metrics)?;
     running.set_disk(DiskState { generation: Some(running.vault.generation()), refused: None });
     let handle = metrics.clone();
@@ -152,7 +154,6 @@ async fn serve_until_stopped(
     systemd::ready(running.vault.generation());
     tracing::info!(vault = %running.vault.vault_id(), generation = running.vault.generation(), "ready");
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
-    let mut signals = Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     loop {
         tokio::select! {
             _ = upkeep.tick() => metrics.run_upkeep(),
