@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{Basic, Body, Call, JsonTemplate, Kind, Part, Profile, Secret, Template};
 use bootseal_memory::SecretBuf;
 use http::Method;
-use http::header::{AUTHORIZATION, COOKIE, HeaderName};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName};
 use std::time::Duration;
 
 /// A logout takes at most this long. A login that logs out first has the same time for it, beyond
@@ -28,28 +28,11 @@ impl LoginRequest {
     /// If a value is missing, or does not fit the place that it is filled into.
     pub(crate) fn build(profile: &Profile, call: &Call, values: &Values) -> Result<LoginRequest, Error> {
         let mut headers = Vec::new();
-        let (content_type, body) = match &call.body {
-            Body::Json(json) => {
-                let mut page = SecretBuf::with_capacity(512)?;
-                write_json(&mut page, json, values)?;
-                (Some("application/json"), Some(page.freeze()))
-            }
-            Body::Form(form) => {
-                let mut page = SecretBuf::with_capacity(512)?;
-                for (index, (name, value)) in form.iter().enumerate() {
-                    page.push(if index > 0 { b"&" } else { b"" })?;
-                    push_form(&mut page, name.as_bytes())?;
-                    page.push(b"=")?;
-                    fill(value, values, |bytes| push_form(&mut page, bytes))?;
-                }
-                (Some("application/x-www-form-urlencoded"), Some(page.freeze()))
-            }
-            _ => (None, None),
-        };
-        if let Some(content_type) = content_type {
-            headers.push((http::header::CONTENT_TYPE, Secret::of_public(content_type.as_bytes())?));
+        let content = content(&call.body, values)?;
+        if let Some((content_type, _)) = &content {
+            headers.push((CONTENT_TYPE, Secret::of_public(content_type.as_bytes())?));
         }
-        headers.push((http::header::ACCEPT, Secret::of_public(b"application/json, */*;q=0.5")?));
+        headers.push((ACCEPT, Secret::of_public(b"application/json, */*;q=0.5")?));
         if let Some(basic) = call.basic {
             headers.push((AUTHORIZATION, basic_header(profile, basic, values)?));
         }
@@ -70,7 +53,7 @@ impl LoginRequest {
             method,
             url: call.url.fill(|name| values.get(name).cloned())?,
             headers,
-            body,
+            body: content.map(|(_, body)| body),
             timeout: profile.login_timeout,
             ca: profile.ca.clone(),
             client_cert,
@@ -102,6 +85,28 @@ impl LoginRequest {
         }
         Ok(())
     }
+}
+
+/// The filled body, with its content type.
+fn content(body: &Body, values: &Values) -> Result<Option<(&'static str, Secret)>, Error> {
+    let mut page = SecretBuf::with_capacity(512)?;
+    let content_type = match body {
+        Body::Json(json) => {
+            write_json(&mut page, json, values)?;
+            "application/json"
+        }
+        Body::Form(form) => {
+            for (index, (name, value)) in form.iter().enumerate() {
+                page.push(if index > 0 { b"&" } else { b"" })?;
+                push_form(&mut page, name.as_bytes())?;
+                page.push(b"=")?;
+                fill(value, values, |bytes| push_form(&mut page, bytes))?;
+            }
+            "application/x-www-form-urlencoded"
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((content_type, page.freeze())))
 }
 
 /// The value of a header with its values filled in.

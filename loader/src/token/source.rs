@@ -256,7 +256,7 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn report_accepted(&self, token: &Token) {
-        // Another account's numbers are not ours.
+        // The number of a token of another source means nothing here.
         if token.0.source == self.0.id {
             self.accepted(token, self.0.clock.monotonic());
         }
