@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_of_the_answer_is_the_vendors_now_where_it_differs_from_ours() {
+    fn the_date_of_the_response_is_the_vendors_time_if_it_differs_from_ours() {
         let profile = profile("");
         for (exp, date, expected) in [
             (NOW + 7200.0, NOW + 3600.0, Some(HOUR)),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_says_what_counts_and_nothing_else_does() {
+    fn only_the_source_that_the_profile_names_counts() {
         let evidence = |jwt_seconds, field_seconds, expires_in| Evidence {
             expires_in,
             jwt: Option::map(jwt_seconds, |seconds: f64| Claims { exp: NOW + seconds, iat: None }),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_is_spread_over_a_tenth_of_the_life() {
+    fn a_refresh_is_spread_over_a_tenth_of_the_lifetime() {
         let profile = profile("");
         for (jitter, refresh_at) in [(0.0, 2700.0), (0.5, 2880.0), (1.0, 3060.0), (7.0, 3060.0), (-7.0, 2700.0)] {
             assert_eq!(deadlines(&profile, HOUR, jitter), (refresh_at, 3540.0), "{jitter}");
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_skew_is_a_tenth_of_the_life_a_second_at_least_and_never_over_half() {
+    fn the_skew_is_a_tenth_of_the_lifetime_at_least_a_second_and_never_over_half() {
         let usual = profile("");
         for (lifetime, refresh_at, hard_at) in [
             (DAY, 0.8 * DAY, DAY - 60.0),
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_refreshed_ahead_is_used_to_its_end() {
+    fn a_token_that_is_not_refreshed_ahead_is_used_to_its_end() {
         assert_eq!(deadlines(&profile("refresh_ahead = false"), HOUR, 0.5), (3540.0, 3540.0));
         let on_reject = profile("expiry = \"on-reject\"");
         let lifetime = Lifetime::of(&on_reject, &Evidence::default());

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn name_value_and_life_are_read() {
+    fn the_name_the_value_and_the_lifetime_are_read() {
         for (line, value, max_age, expires) in [
             ("s=abc", "abc", None, None),
             ("s=a=b==; Path=/; HttpOnly", "a=b==", None, None),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_on_a_name_counts_and_what_is_over_is_deleted() {
+    fn the_last_line_of_a_name_counts_and_expired_cookies_are_deleted() {
         let now = 1_767_225_600.0; // 2026-01-01T00:00:00Z
         for (lines, value) in [
             (&["s=1", "s=2"][..], Some("2")),

@@ -38,7 +38,7 @@ fn headers(request: &LoginRequest, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_goes_into_json_is_escaped_and_read_back_as_it_was() {
+fn a_value_in_json_is_escaped_and_read_back_unchanged() {
     for (value, escaped) in [
         ("plain", "plain"),
         ("", ""),
@@ -82,7 +82,7 @@ fn a_form_is_encoded_as_browsers_do() {
 }
 
 #[test]
-fn a_form_carries_bytes_that_are_no_text_and_json_cannot() {
+fn a_form_carries_bytes_that_are_not_text_and_json_cannot() {
     let values = values(b"", b"canary\xff");
     let form = build_with(&profile(r#"form = { key = "${password}" }"#), &values).unwrap();
     assert_eq!(body(&form), "key=canary%FF");
@@ -92,7 +92,7 @@ fn a_form_carries_bytes_that_are_no_text_and_json_cannot() {
 }
 
 #[test]
-fn what_is_filled_in_is_not_looked_at_again() {
+fn a_filled_in_value_is_not_expanded_again() {
     let (username, password) = ("${password}", "${username}${token}${");
     assert_eq!(body(&build(JSON, username, password)), r#"{"user":"${password}","password":"${username}${token}${"}"#);
     assert_eq!(body(&build(r#"form = { u = "${username}" }"#, username, password)), "u=%24%7Bpassword%7D");
@@ -151,7 +151,7 @@ fn the_profiles_headers_replace_our_own() {
 }
 
 #[test]
-fn a_value_that_is_missing_is_named() {
+fn a_missing_value_is_named() {
     let error = build_with(&profile(JSON), &Values::new()).unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
     assert!(error.to_string().contains("`username`"), "{error}");
