@@ -29,9 +29,9 @@ fn ok(home: &Home, args: &[&str]) -> String {
 
 /// What is asked for comes true, in time or never.
 fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !done() {
-        assert!(std::time::Instant::now() < end, "{what}: not within 20 s");
+        assert!(std::time::Instant::now() < end, "{what}: not within a minute");
         std::thread::yield_now();
     }
 }
@@ -312,9 +312,9 @@ fn signals_reach_the_program_itself_and_a_kill_leaves_nothing() {
     assert!(Path::new(&folder).exists(), "its program runs");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(Path::new(&folder).exists());
+    // Any run may do it, also one of another test: all have their folders in the same place.
     ok(&home, &["--files", "--", "true"]);
-    assert!(!Path::new(&folder).exists());
+    until("the next run empties it", || !Path::new(&folder).exists());
 }
 
 /// The process that waits for the folder's owner to end: its stdout is the folder.
@@ -422,7 +422,7 @@ print("good")
          signal.signal(signal.SIGTSTP, stop)\nprint('up', flush=True)\nwhile True: signal.pause()\n",
     );
     let mut person = Command::new("timeout");
-    person.args(["150", "python3", "-c", PERSON]).current_dir(home.path()).env_clear();
+    person.args(["180", "python3", "-c", PERSON]).current_dir(home.path()).env_clear();
     person.envs([
         ("HOME", home.path().to_str().unwrap()),
         ("PATH", PATH),

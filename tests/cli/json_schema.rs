@@ -195,8 +195,8 @@ fn of_a_profile(documents: &mut Documents) {
     let other = Home::with_vault("[acme]\nusername = \"svc\"\npassword = \"secret:hunter2\"\n");
     other.ok(&["profile", "acme", "--preset", "simplejwt", "--url", told["url"].as_str().unwrap()]);
     other.ok(&["login", "acme"]);
-    drop(vendor);
     let log = log_with(&home, "POST");
+    drop(vendor);
     documents.take("vendor-request", log.lines().find(|line| line.contains("POST")).unwrap_or_else(|| panic!("{log}")));
 }
 

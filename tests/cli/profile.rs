@@ -1,6 +1,7 @@
 //! `profile` writes login profiles that work, from presets, from another vault and from curl lines, and no secret leaves the file.
 
-use crate::running::Running;
+use crate::running::{Running, log_with, log_with_times};
+use crate::support::ports::free_port;
 use crate::support::{Home, Ran, at_a_terminal, unseen};
 use crate::vendor_process::Process;
 use serde_json::Value;
@@ -83,7 +84,8 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
             "{}",
             ran.err
         );
-        let vendor = Running::start(&home, &[name, "-f", "app.sealed.toml"]);
+        let port = free_port().to_string();
+        let vendor = Running::start(&home, &[name, "-f", "app.sealed.toml", "--port", &port]);
         let from_theirs =
             ["profile", name, "--from", "app.sealed.toml", "--url", &vendor.origin, "-f", "dev.sealed.toml"];
         home.ok(&from_theirs);
@@ -103,16 +105,12 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
             ran.err
         );
         drop(vendor);
-        let vendor = Running::start(&home, &[name, "-f", "app.sealed.toml", "--refuse", "--port", port(&call)]);
+        let vendor = Running::start(&home, &[name, "-f", "app.sealed.toml", "--refuse", "--port", &port]);
         let ran = home.run(&["login", name, "--json", "-f", "dev.sealed.toml"]);
         assert_eq!((ran.code, &document(&ran)["class"]), (5, &"refused".into()), "{name} {}", ran.err);
         drop(vendor);
     }
     home.ok(&["verify", "--as-loader", "-f", "app.sealed.toml", "--pin", &home.vault_id()]);
-}
-
-fn port(url: &str) -> &str {
-    url.rsplit(':').next().unwrap().split('/').next().unwrap()
 }
 
 /// A preset at a server that nobody here wrote, and a call with what it gave.
@@ -594,7 +592,7 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
     assert!(seen.contains("so the token lives 900 s (told by: json)"), "{seen}");
     let text = readable(&home);
     assert!(text.contains("token.json = \"/data/access_token\"") || text.contains("\"/data/access_token\""), "{text}");
-    assert_eq!(first.read("vendor.log").matches("POST /auth/login 200").count(), 1);
+    assert_eq!(log_with(&first, "POST /auth/login 200").matches("POST").count(), 1, "the one that was agreed to");
     home.ok(&["login", "acme"]);
     // A placeholder for the password is asked for.
     let line = format!(
@@ -657,5 +655,6 @@ fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
     let ran = home.typed(&args, &[], &answers("y\n"));
     assert!(ran.code == 0 && !HIDDEN.iter().any(|hidden| ran.out.contains(hidden)), "{ran:?}");
     assert_eq!(home.ok(&["get", "acme.password"]), "hun ter2");
-    assert_eq!(first.read("vendor.log").matches("POST /auth/login 401").count(), 2, "one login each");
+    let refused = "POST /auth/login 401";
+    assert_eq!(log_with_times(&first, refused, 2).matches(refused).count(), 2, "one login each");
 }

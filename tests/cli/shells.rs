@@ -39,7 +39,7 @@ child, terminal = pty.fork()
 if child == 0:
     os.chdir(home)
     os.execvpe(command[0], command, {"HOME": home, "PATH": path, "TERM": "dumb", "LC_ALL": "C.UTF-8", "PS1": "READY>", "ZDOTDIR": home})
-seen, at, end = b"", 0, time.time() + 60
+seen, at, end = b"", 0, time.time() + 180
 for words, text in parts:
     while words.encode() not in seen[at:]:
         if time.time() > end or not select.select([terminal], [], [], 60)[0]:

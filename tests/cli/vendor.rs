@@ -1,7 +1,8 @@
 //! `bootseal vendor` behaves as the vendor that a profile describes, whatever the profile says.
 
-use crate::running::{Running, log_with};
+use crate::running::{Running, log_with, log_with_times};
 use crate::support::Home;
+use crate::support::ports::free_port;
 use serde_json::Value;
 
 const VALUES: &str = "[acme]\nusername = \"zoë\"\npassword = \"secret:p/ä \\\"s&+%\"\nclient_id = \"me\"\nclient_secret = \"secret:cl1ent:s%c+ret\"\n\
@@ -128,7 +129,7 @@ fn it_misbehaves_as_it_is_told() {
         (&["acme", "--slow=1m"], 6, "down", ""),
     ] {
         let vendor = Running::start(&home, options);
-        let ran = ours(&format!("{JSON}login_timeout = \"300ms\"\n"), &vendor).run(&["login", "acme", "--json"]);
+        let ran = ours(&format!("{JSON}login_timeout = \"3s\"\n"), &vendor).run(&["login", "acme", "--json"]);
         let answer: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!((ran.code, &answer["class"]), (code, &class.into()), "{options:?} {answer}");
         let log = log_with(&home, says);
@@ -139,8 +140,9 @@ fn it_misbehaves_as_it_is_told() {
     let answer = login(&ours(JSON, &vendor), &vendor);
     assert_eq!(answer["call"]["status"], 401);
     assert!((6..=7).contains(&answer["life_seconds"].as_u64().unwrap()), "{answer}");
-    let log = home.read("vendor.log");
-    assert_eq!(log.matches("GET /v1/orders 401 call: rejected, token #").count(), 2, "{log}");
+    let rejected = "GET /v1/orders 401 call: rejected, token #";
+    let log = log_with_times(&home, rejected, 2);
+    assert_eq!(log.matches(rejected).count(), 2, "{log}");
     assert!(log.contains("token #2 was revoked"), "{log}");
 }
 
@@ -161,14 +163,16 @@ fn what_is_not_as_the_profile_says_is_told_without_a_secret() {
     ] {
         let ran = ours(&format!("url = \"URL/v1/login\"\n{json}\n"), &vendor).run(&["login", "acme"]);
         assert_eq!(ran.code, 5, "{}", ran.err);
-        let log = home.read("vendor.log");
-        assert!(log.contains(&format!("POST /v1/login 400 not as the profile says: {says}\n")), "{log}");
+        let line = format!("POST /v1/login 400 not as the profile says: {says}\n");
+        let log = log_with(&home, &line);
+        assert!(log.contains(&line), "{log}");
         assert!(!SECRETS.iter().any(|secret| log.contains(secret)), "{log}");
     }
     let ran = ours("url = \"URL/elsewhere\"\nbasic = true\n", &vendor).run(&["login", "acme"]);
     assert_eq!(ran.code, 5, "{}", ran.err);
-    let log = home.read("vendor.log");
-    assert!(log.contains("POST /elsewhere 401 call: rejected, its header `Authorization` is not written"), "{log}");
+    let line = "POST /elsewhere 401 call: rejected, its header `Authorization` is not written";
+    let log = log_with(&home, line);
+    assert!(log.contains(line), "{log}");
 }
 
 #[test]
@@ -188,12 +192,12 @@ fn it_says_where_it_is_and_ends_on_an_interrupt() {
     assert!(home.read("vendor.log").ends_with("bootseal: the vendor is gone\n"));
 
     // One JSON document, and requests as documents too.
-    let vendor = Running::start(&home, &["acme", "--json"]);
+    let vendor = Running::start(&home, &["acme", "--json", "--port", &free_port().to_string()]);
     let document: Value = serde_json::from_str(&vendor.origin).unwrap();
     let origin = document["url"].as_str().unwrap().to_owned();
     let at = ours(&JSON.replace("URL", &origin), &vendor);
     at.ok(&["login", "acme"]);
-    let line: Value = serde_json::from_str(home.read("vendor.log").lines().next().unwrap()).unwrap();
+    let line: Value = serde_json::from_str(log_with(&home, "\n").lines().next().unwrap()).unwrap();
     assert_eq!((&line["path"], &line["status"]), (&"/v1/login".into(), &200.into()));
 
     // A profile whose address is this machine is answered there; a port that is taken is told.

@@ -282,11 +282,11 @@ fn an_upstream_that_cannot_be_reached_or_does_not_answer_is_told_apart() {
         }
         Ok(false)
     });
-    let usual = Usual::new(&upstream.origin(), "", "answer_timeout = \"300ms\"");
-    let dead = free_port();
+    let usual = Usual::new(&upstream.origin(), "", "answer_timeout = \"3s\"");
+    let (dead, listens) = (free_port(), free_port());
     let sealed = usual.sealed.changed(|vault| {
         vault.set_readable(&"acme.login.hosts".parse().unwrap(), &toml::Value::Array(vec![format!("127.0.0.1:{}", upstream.port).into(), format!("127.0.0.1:{dead}").into()])).unwrap();
-        vault.append(&format!("[dead]\nusername = \"x\"\npassword = \"y\"\n[dead.login]\nlike = \"acme\"\n[dead.route]\nlisten = \"127.0.0.1:{}\"\nupstream = \"http://127.0.0.1:{dead}\"\n", usual.admin + 1)).unwrap();
+        vault.append(&format!("[dead]\nusername = \"x\"\npassword = \"y\"\n[dead.login]\nlike = \"acme\"\n[dead.route]\nlisten = \"127.0.0.1:{}\"\nupstream = \"http://127.0.0.1:{dead}\"\n", listens)).unwrap();
     });
     usual.sealed.replace(&sealed);
     let _gateway = usual.start();
@@ -294,5 +294,5 @@ fn an_upstream_that_cannot_be_reached_or_does_not_answer_is_told_apart() {
     assert_eq!(says(call(usual.port, &get("/slow"))), (504, "upstream-timeout".into()));
     assert_eq!(says(call(usual.port, &get("/broken"))), (502, "upstream-broken".into()));
     assert_eq!(says(call(usual.port, &get("/gone"))), (502, "upstream-broken".into()));
-    assert_eq!(says(call(usual.admin + 1, &get("/"))), (502, "upstream-unreachable".into()));
+    assert_eq!(says(call(listens, &get("/"))), (502, "upstream-unreachable".into()));
 }

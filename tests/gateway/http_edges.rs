@@ -426,12 +426,12 @@ fn a_caller_that_sends_slowly_is_waited_for_and_an_upstream_is_not() {
         // Else it says nothing.
         Ok(true)
     });
-    let usual = Usual::new(&upstream.origin(), "", "answer_timeout = \"200ms\"");
+    let usual = Usual::new(&upstream.origin(), "", "answer_timeout = \"2s\"");
     let _gateway = usual.start();
     let mut client = Client::connect(usual.port);
     client.send("POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n");
     for letter in ["s", "l", "o", "w"] {
-        std::thread::park_timeout(Duration::from_millis(300));
+        std::thread::park_timeout(Duration::from_millis(700));
         client.send(format!("1\r\n{letter}\r\n"));
     }
     client.send("0\r\n\r\n");

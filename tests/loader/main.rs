@@ -7,4 +7,6 @@ mod http_edges;
 #[cfg(all(feature = "blocking", feature = "tower", feature = "middleware"))]
 mod layers;
 mod login_steps;
+#[path = "../support/ports.rs"]
+mod ports;
 mod token_source;

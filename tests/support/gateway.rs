@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // each test uses a part of it
 
+#[path = "ports.rs"]
+mod ports;
+
 use bootseal_core::{Access, Identity, Role, SealedFile, Secret, ValueKind, Vault};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -12,17 +15,14 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(30);
+pub use ports::free_port;
+
+const LONG: Duration = Duration::from_secs(60);
 
 /// The gateway under test: the one that cargo has just built, or, as for a release, the one that BOOTSEAL_TEST_GATEWAY names.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("BOOTSEAL_TEST_GATEWAY");
     named.map_or_else(|| env!("CARGO_BIN_EXE_bootseal-gateway").into(), PathBuf::from)
-}
-
-/// A port that nobody has at the moment.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A sealed file, the key that opens it, and its vault.
@@ -112,10 +112,16 @@ impl Log {
 
     /// Waits until a line has this, and returns it; the lines before `from` are passed over.
     pub fn wait_from(&self, from: usize, text: &str) -> String {
+        self.wait_for_all(from, &[text])
+    }
+
+    /// The same for a line that has all of these.
+    pub fn wait_for_all(&self, from: usize, texts: &[&str]) -> String {
         let lines = self.0.0.lock().unwrap();
-        let found = |lines: &Vec<String>| lines.iter().skip(from).find(|line| line.contains(text)).cloned();
+        let has_all = |line: &&String| texts.iter().all(|text| line.contains(text));
+        let found = |lines: &Vec<String>| lines.iter().skip(from).find(has_all).cloned();
         let (lines, _) = self.0.1.wait_timeout_while(lines, LONG, |lines| found(lines).is_none()).unwrap();
-        found(&lines).unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", lines.join("\n")))
+        found(&lines).unwrap_or_else(|| panic!("no line with {texts:?} in:\n{}", lines.join("\n")))
     }
 
     pub fn wait(&self, text: &str) -> String {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // each test uses a part of it
 
+pub mod ports;
 pub mod repo;
 
 use std::io::Write;

@@ -9,10 +9,15 @@ use std::time::{Duration, Instant};
 
 /// The log of the vendor that runs in this home, as soon as it holds `text`: the vendor writes each line after its response.
 pub fn log_with(home: &Home, text: &str) -> String {
+    log_with_times(home, text, 1)
+}
+
+/// The same as soon as it holds `text` so many times.
+pub fn log_with_times(home: &Home, text: &str, times: usize) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
         let log = home.read("vendor.log");
-        if log.contains(text) || Instant::now() > until {
+        if log.matches(text).count() >= times || Instant::now() > until {
             return log;
         }
         std::thread::sleep(Duration::from_millis(5));

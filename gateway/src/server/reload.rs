@@ -21,7 +21,9 @@ pub(crate) fn watch(
     let (request, requests) = std::sync::mpsc::channel();
     let (weak, runtime) = (Arc::downgrade(running), tokio::runtime::Handle::current());
     let Some(path) = running.vault.path() else { return Ok(request) };
-    let loaded = Stamp::of(&path);
+    let stamp = Stamp::of(&path);
+    // If the file was replaced after it was loaded, its stamp says nothing about what is loaded: the first check reloads.
+    let loaded = stamp.filter(|_| generation_on_disk(&path) == Some(running.vault.generation()));
     std::thread::Builder::new().name("bootseal-reload".into()).spawn(move || {
         let _runtime = runtime.enter();
         run(&weak, &path, loaded, &requests, &apply);
@@ -81,6 +83,9 @@ fn reload(running: &Arc<Running>, path: &Path, requested: bool, apply: &impl Fn(
         Ok(names) => {
             let applied = apply(running);
             let after = running.vault.generation();
+            let refused = applied.as_ref().err().map(ToString::to_string);
+            // Before the log line, so that whoever reads the line finds the status page in agreement.
+            running.set_disk(DiskState { generation: Some(after), refused });
             match (&applied, after == before) {
                 (Err(error), _) => {
                     tracing::error!(generation = after, %error, "the file was accepted, but its routes were not: the previous routes stay in force")
@@ -97,20 +102,21 @@ fn reload(running: &Arc<Running>, path: &Path, requested: bool, apply: &impl Fn(
                     tracing::info!(generation = after, before, changed = names.join(", "), "reloaded")
                 }
             }
-            let refused = applied.err().map(|error| error.to_string());
-            running.set_disk(DiskState { generation: Some(after), refused });
             if after == before { "same" } else { "taken" }
         }
         Err(error) => {
-            // The generation of the file on disk, whoever signed it, for the status page only.
-            // Nothing else of that file is used.
-            let generation =
-                SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok();
-            tracing::warn!(generation = before, on_disk = generation, %error, "the file was not accepted: the previous one stays in force");
+            let generation = generation_on_disk(path);
             running.set_disk(DiskState { generation, refused: Some(error.to_string()) });
+            tracing::warn!(generation = before, on_disk = generation, %error, "the file was not accepted: the previous one stays in force");
             "refused"
         }
     };
     metrics::counter!("bootseal_gateway_reloads_total", "result" => result).increment(1);
     systemd::ready(running.vault.generation());
+}
+
+/// The generation of the file on disk, whoever signed it; `None` if the file cannot be read or its signature is
+/// invalid. Nothing else of that file is used.
+fn generation_on_disk(path: &Path) -> Option<u64> {
+    SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok()
 }

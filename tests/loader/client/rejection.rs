@@ -220,7 +220,7 @@ async fn a_good_replay_does_not_lift_the_guard_for_a_call_that_is_always_rejecte
         // On its way while the other is denied, and judged afterwards.
         hold.store(true, Ordering::SeqCst);
         let good = tokio::spawn(client.get(raw.url("/orders")).send());
-        let go = arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
+        let go = arrivals.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(client.get(raw.url("/denied")).send().await.unwrap().status().as_u16(), 401);
         go.send(()).unwrap();
         assert_eq!(good.await.unwrap().unwrap().status().as_u16(), 200);
