@@ -71,7 +71,7 @@ impl Profile {
                 if !known.contains(*name) || *name == "token" || *name == "totp" {
                     return Err(fields.error(
                         key,
-                        format_args!("has ${{{name}}} in its `url`; only what an earlier answer gave can stand there, and this was not captured"),
+                        format_args!("has ${{{name}}} in its `url`; only captured values can be used there, and this was not captured"),
                     ));
                 }
             }
@@ -82,7 +82,7 @@ impl Profile {
                 };
                 match name {
                     name if known.contains(name) => {}
-                    "token" => return Err(cannot(", which there is after a login: in `inject` and `logout`")),
+                    "token" => return Err(cannot(", which exists only after a login: in `inject` and `logout`")),
                     "totp" => {
                         return Err(cannot(
                             ": a one-time code goes with the login itself, once, and by the key `totp`",
@@ -157,7 +157,7 @@ mod tests {
             ("headers = { X = \"${csrf}\" }", "has no such value"),
             ("headers = { X = \"${list}\" }", "neither text nor a number"),
             ("headers = { X = \"a\\u001bb\" }", "not one line of text"),
-            ("headers = { X = \"${token}\" }", "`acme.login` uses ${token}, which there is after a login"),
+            ("headers = { X = \"${token}\" }", "`acme.login` uses ${token}, which exists only after a login"),
             ("headers = { X = \"${totp}\" }", "by the key `totp`"),
             (
                 "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nbefore = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",

@@ -96,11 +96,13 @@ impl Vault<CanWrite> {
         let mut header = Header::parse(&edit.own)?;
         // No real file counts that far: the next removal could be the last.
         if header.generation.max(header.epoch) > MAX_COUNT / 2 {
-            return Err(Error::malformed("`bootseal.generation` or `bootseal.epoch` is a number that no file reaches"));
+            return Err(Error::malformed(
+                "`bootseal.generation` or `bootseal.epoch` is a number that no real file reaches",
+            ));
         }
         header.epoch = header.epoch.max(epoch);
         let Some((seed, data_key)) = open_writer_keys(&header.write_key, identities)? else {
-            return Err(Error::new(Kind::NoIdentity, "none of your identities may write")
+            return Err(Error::new(Kind::NoIdentity, "none of your identities is a writer")
                 .with_help(format!("Writers: {}.", header.writers())));
         };
         if id_of(&seed) != header.vault {
@@ -138,7 +140,7 @@ impl HandEdit {
                     let signed = line.iter().filter(|other| other.file.document.get(path) == Some(property));
                     let mut opened = signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
                     let (version, opened) = opened.next().ok_or_else(|| {
-                        error.with_help("It was moved, cut, pasted in, or sealed for another vault. Give it anew after signing without it: bootseal set")
+                        error.with_help("It was moved, cut, pasted in, or sealed for another vault. Sign without it, then set it again: bootseal set")
                     })?;
                     let here = |access: &&Access| own.access().iter().any(|now| now.recipient == access.recipient);
                     let gone = version.access().iter().filter(|access| !here(access));

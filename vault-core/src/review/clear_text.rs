@@ -66,7 +66,7 @@ impl ClearText {
                 Kind::Conflict,
                 "the table [bootseal] is not edited: keys, access and signature are made by the verbs",
             )
-            .with_help("Take it out here; who may read or write is changed by `bootseal access`.")
+            .with_help("Remove it here; members are changed by `bootseal access`.")
         })?;
         refuse_newer_toml(document.text())?;
         Ok(ClearText { document })
@@ -214,7 +214,7 @@ impl Vault<CanWrite> {
             _ => (ValueKind::Text, Secret::copy_of(text.as_bytes())?),
         };
         self.seal(&property.path, kind, &value, now).map_err(|error| match kind {
-            ValueKind::Toml => fail("was sealed as a TOML value that is no text (a number, true, an array), and what stands here now is none")
+            ValueKind::Toml => fail("was sealed as a TOML value that is not text (a number, true, an array), and the new value is not one either")
                 .with_help("To make it a text: give it another name, or `bootseal unset` it first."),
             _ => error,
         })
@@ -413,7 +413,7 @@ mod tests {
             ("\na = { b = 1, }\n", Some(2), "TOML 1.1"),
             ("a = [\"secret:x\"]\n", Some(1), "in an array"),
             ("a = \"sealed:x\"\n", Some(1), "sealed:"),
-            ("n = \"secret:4 4\"\n", None, "no text (a number"),
+            ("n = \"secret:4 4\"\n", None, "not text (a number"),
             ("\n# a = \"secret:hunt\\\"er2\"\n", Some(2), "the comment holds the value of a"),
             ("# was hunt\"er2\n", Some(1), "the comment holds the value of a"),
             ("# pin = \"secret:1234\"\n", Some(1), "the comment holds the value of pin"),

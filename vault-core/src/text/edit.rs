@@ -126,7 +126,7 @@ impl Document {
                 .at(path)
                 .with_help("Who may read or write is changed by `bootseal access`. Another name does for a property.");
         }
-        let error = Error::new(Kind::Conflict, "this file's tables do not let it be changed here");
+        let error = Error::new(Kind::Conflict, "the tables of this file do not allow this change here");
         let error = match path {
             Some(path) => error.at(path),
             None => error,

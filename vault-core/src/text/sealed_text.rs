@@ -32,5 +32,5 @@ pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
 /// A sealed value whose text was cut or is written in another form than the one allowed.
 pub(crate) fn not_canonical() -> Error {
     Error::malformed("a sealed value that is cut, or not canonical base64url")
-        .with_help("Bring the line back from git, or give the value anew: bootseal set")
+        .with_help("Restore the line from git, or set the value again: bootseal set")
 }

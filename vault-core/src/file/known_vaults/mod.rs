@@ -141,9 +141,9 @@ impl KnownVaults {
             Err(error) => return Err(Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(store)),
         };
         let known = KnownVaults::parse(&text).map_err(|error| {
-            error.in_file(store).with_help(
-                "This is where bootseal remembers which vault each file is. Mend it, or move it away to begin anew.",
-            )
+            error
+                .in_file(store)
+                .with_help("bootseal remembers here which vault each file is. Fix it, or move it away to start afresh.")
         })?;
         Ok(KnownVaults { store: store.to_path_buf(), known })
     }

@@ -120,9 +120,7 @@ impl Vault<CanWrite> {
                     theirs: (b.0.cloned(), b.1.map(|value| value.set_at)),
                 };
                 let side = choose(&clash).ok_or_else(|| {
-                    self.placed(
-                        Error::new(Kind::Conflict, "both sides changed this property, each in its way").at(path),
-                    )
+                    self.placed(Error::new(Kind::Conflict, "both sides changed this property differently").at(path))
                 })?;
                 took.push((path.clone(), side));
                 side
@@ -220,7 +218,7 @@ impl Vault<CanWrite> {
         };
         match read.iter().count() == wanted.len() && wanted.iter().all(holds) {
             true => Ok(()),
-            false => Err(self.placed(Error::new(Kind::Conflict, "the tables of both sides do not go together"))),
+            false => Err(self.placed(Error::new(Kind::Conflict, "the tables of both sides cannot be combined"))),
         }
     }
 
