@@ -215,6 +215,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn each_mistake_is_told_by_its_name() {
         let with = |line: &str| route(&format!("{GOOD}{line}"));
         let instead = |from: &str, to: &str| route(&GOOD.replace(from, to));
