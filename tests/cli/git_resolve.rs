@@ -299,7 +299,7 @@ fn a_foreign_vault_as_a_side_gains_nothing() {
     web_merge(&repo);
     let ran = repo.run(&["resolve", FILE, "--take", "theirs", "--yes"]);
     assert_eq!(ran.code, 3, "their sealed value opens nowhere: {}", ran.err);
-    assert!(ran.err.contains("another vault lies here"), "{}", ran.err);
+    assert!(ran.err.contains("another vault is here"), "{}", ran.err);
 }
 
 #[test]

@@ -257,6 +257,6 @@ fn an_id_that_nothing_vouches_for_becomes_no_pin() {
     assert!(ran.code == 3 && ran.err.contains("nothing vouches"), "{}", ran.err);
     home.write(FILE, eve.read(FILE));
     let ran = home.run(&["access", "pin", "app.key", "-f", FILE, "--yes"]);
-    assert!(ran.code == 3 && ran.err.contains("another vault lies here"), "{}", ran.err);
+    assert!(ran.code == 3 && ran.err.contains("another vault is here"), "{}", ran.err);
     assert_eq!(home.read("app.key"), before);
 }

@@ -189,7 +189,7 @@ fn what_is_wrong_is_said_with_its_place_and_never_with_its_text() {
     let nested = format!("{{\"a\": {}1{}}}", "[".repeat(70), "]".repeat(70));
     for (format, text, place, words) in [
         ("env", "A=1\ncanary\n", "line 2, column 7", "`=`"),
-        ("env", "A=\"canary", "line 1, column 3", "a quote that nothing ends"),
+        ("env", "A=\"canary", "line 1, column 3", "an unterminated quote"),
         ("json", "{\"a\": {\"b\":\n null}, \"c\": \"canary\"}", "line 2, column 5", "a.b: is null"),
         ("json", "{\"a\": 1,\n\"a\": \"canary\"}", "line 2, column 3", "a: stands twice"),
         ("json", "{\"a\": \"canary", "line 1, column 13", "not JSON"),

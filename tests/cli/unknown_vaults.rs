@@ -31,7 +31,7 @@ fn a_foreign_vault_in_the_files_place_gets_no_secret() {
         &["verify"],
     ] {
         let text = fails_with(&alice, args, b"hunter3", "wrong-vault");
-        assert!(text.contains("another vault lies here") && !text.contains("hunter3"), "{args:?}: {text}");
+        assert!(text.contains("another vault is here") && !text.contains("hunter3"), "{args:?}: {text}");
         assert_eq!(alice.read("app.sealed.toml"), bytes, "{args:?}");
     }
     assert!(!alice.at("web.key").exists());

@@ -131,7 +131,7 @@ fn a_foreign_vault_in_place_gets_nothing_sealed_for_it() {
     eve.ok(&["seal", "app.toml", "--writer", &alice, "--writer", &eves]);
     let id = home.vault_id();
     home.write(FILE, eve.read(FILE));
-    nothing_goes_in(&home, &[], "another vault lies here");
+    nothing_goes_in(&home, &[], "another vault is here");
     nothing_goes_in(&home, &["--pin", &id], &id);
 }
 
@@ -146,7 +146,7 @@ fn a_link_to_another_known_vault_gets_nothing_sealed_for_it() {
     let staging = home.read("staging/app.sealed.toml");
     std::fs::remove_file(home.at(FILE)).unwrap();
     std::os::unix::fs::symlink("staging/app.sealed.toml", home.at(FILE)).unwrap();
-    nothing_goes_in(&home, &[], "another vault lies here");
+    nothing_goes_in(&home, &[], "another vault is here");
     assert_eq!(home.read("staging/app.sealed.toml"), staging);
     assert!(home.at(FILE).symlink_metadata().unwrap().is_symlink());
     home.ok_with(&["set", "acme.password", "-f", "staging/app.sealed.toml"], b"for staging");
@@ -283,7 +283,7 @@ fn a_first_start_without_a_pin_trusts_says_so_and_remembers() {
     assert!(again.is_ok() && !log.contains("WARN"), "{log}");
     let error = line.starts(&foreign, "bare.key").unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault);
-    assert!(error.to_string().contains("another vault lies here"), "{error}");
+    assert!(error.to_string().contains("another vault is here"), "{error}");
     // Neither pin nor memory: not even a first time.
     line.home.write(FILE, &line.second);
     assert_eq!(host(&line.home, "bare.key").load().unwrap_err().kind(), Kind::WrongVault);

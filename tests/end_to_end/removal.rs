@@ -229,7 +229,7 @@ fn after_65_handovers_the_oldest_id_leads_here_no_more() {
     host(&home, "app.key").pin(&second).unwrap().load().unwrap();
     // The writer's machine knew the first one: it asks for a pin, and goes on with it.
     let text = refused(&home, &["set", "acme.password"], b"x", 3);
-    assert!(text.contains("another vault lies here") && text.contains("--pin"), "{text}");
+    assert!(text.contains("another vault is here") && text.contains("--pin"), "{text}");
     home.ok_with(&["set", "acme.password", "--pin", &home.vault_id()], b"x");
     home.ok_with(&["set", "acme.password"], b"y");
 }

@@ -183,8 +183,8 @@ impl Error {
     ///
     /// ```
     /// # use bootseal_core::{Error, Kind};
-    /// let error = Error::new(Kind::Malformed, "a quote that nothing ends").at_line(3, 7);
-    /// assert_eq!(error.to_string(), "line 3, column 7: a quote that nothing ends");
+    /// let error = Error::new(Kind::Malformed, "an unterminated quote").at_line(3, 7);
+    /// assert_eq!(error.to_string(), "line 3, column 7: an unterminated quote");
     /// ```
     #[must_use]
     pub fn at_line(mut self, line: usize, column: usize) -> Error {

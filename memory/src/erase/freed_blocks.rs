@@ -210,7 +210,7 @@ mod tests {
         /// How many bytes are left of each block.
         fn left(places: Vec<(usize, usize)>) -> Vec<usize> {
             let memory = std::fs::File::open("/proc/self/mem").unwrap();
-            // On the stack: one from the heap would lie where the blocks were.
+            // On the stack: a heap block could be where the blocks were.
             let mut bytes = [0; 100_000];
             let left = places.into_iter().map(|(block, size)| {
                 let got = memory.read_at(&mut bytes[..size], block as u64).unwrap_or(0);

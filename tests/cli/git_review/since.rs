@@ -95,7 +95,7 @@ fn since_takes_all_files_of_the_repository_or_a_glob_and_says_new_and_gone_ones(
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     let ran = repo.run(&["verify", "--since", "HEAD"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
-    assert!(ran.err.contains("another vault lies here") && ran.out.contains("deploy/prod"), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("another vault is here") && ran.out.contains("deploy/prod"), "{}{}", ran.out, ran.err);
     let from_below: Ran = repo
         .command("alice", &["verify", "--since", "HEAD", "prod.sealed.toml"])
         .current_dir(repo.home.at("deploy"))
@@ -116,9 +116,9 @@ fn since_a_revision_that_is_none_is_said() {
 fn since_refuses_a_foreign_vault_at_the_path_with_and_without_memory() {
     let repo = Repo::new();
     repo.write(&Home::with_vault("[acme]\npassword = \"secret:x\"\n").read(FILE));
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "another vault lies here");
+    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "another vault is here");
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "another vault lies here");
+    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "another vault is here");
 }
 
 #[test]
@@ -233,14 +233,14 @@ fn since_a_folder_that_became_a_link_leads_to_no_other_vault() {
         &repo,
         &["verify", "--since", "HEAD~1", "deploy/prod.sealed.toml"],
         "wrong-vault",
-        "another vault lies here",
+        "another vault is here",
     );
     let ran = repo.run(&["verify", "--since", "HEAD~1"]);
-    assert!(ran.code == 3 && ran.err.contains("another vault lies here"), "{}{}", ran.out, ran.err);
+    assert!(ran.code == 3 && ran.err.contains("another vault is here"), "{}{}", ran.out, ran.err);
     // The file itself, too.
     repo.git_ok(&["mv", FILE, "moved.sealed.toml"]);
     std::os::unix::fs::symlink("evil/prod.sealed.toml", repo.home.at(FILE)).unwrap();
-    not_authentic(&repo, &["verify", "--since", "HEAD", FILE], "wrong-vault", "another vault lies here");
+    not_authentic(&repo, &["verify", "--since", "HEAD", FILE], "wrong-vault", "another vault is here");
 }
 
 /// Found by review: a vault of anyone's in between must not be what a broken version is followed up by.

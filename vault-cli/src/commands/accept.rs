@@ -75,7 +75,7 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
     match done {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(Error::new(Kind::Malformed, "is not text: this is no proposal").in_file(path).into())
+            Err(Error::new(Kind::Malformed, "is not text: this is not a proposal").in_file(path).into())
         }
         Err(error) => Err(unreadable(&error).in_file(path).into()),
     }

@@ -106,7 +106,7 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
         return Err(bootseal_core::Error::new(Kind::Conflict, what)
             .at(&change.path)
             .in_file(path)
-            .with_help("Someone dated it by hand. Leave it out, and give it anew: bootseal set")
+            .with_help("Someone dated it by hand. Leave it out, and set it again: bootseal set")
             .into());
     }
     let older = changes.properties.iter().filter(|change| change.is_older());

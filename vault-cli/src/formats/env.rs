@@ -128,7 +128,7 @@ impl<'a> Source<'a> {
         });
         let Some(end) = end else {
             self.at = open;
-            return Err(self.error("a quote that nothing ends"));
+            return Err(self.error("an unterminated quote"));
         };
         let raw = &rest[..end];
         self.at += end + 1;

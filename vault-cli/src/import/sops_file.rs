@@ -135,7 +135,7 @@ fn ini(text: &str) -> Result<SopsFile, Error> {
             whole = match begun.strip_suffix(fence) {
                 Some(inner) => inner.to_owned(),
                 None => {
-                    let (inner, after) = rest.split_once(fence).ok_or_else(|| broken("a quote that nothing ends"))?;
+                    let (inner, after) = rest.split_once(fence).ok_or_else(|| broken("an unterminated quote"))?;
                     number += inner.matches('\n').count() + 1;
                     rest = after.split_once('\n').map_or("", |(_, rest)| rest);
                     format!("{begun}\n{inner}")

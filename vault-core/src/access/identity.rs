@@ -87,7 +87,7 @@ impl Identity {
         }
         #[cfg(not(feature = "plugin"))]
         if text.starts_with("AGE-PLUGIN-") {
-            let what = "the identity of a plugin, which takes the feature `plugin` of bootseal";
+            let what = "the identity of a plugin, which needs the feature `plugin` of bootseal";
             return Some(Err(
                 Error::malformed(what).with_help("Build with it, or give a key: `bootseal keygen -o FILE`.")
             ));

@@ -74,7 +74,7 @@ impl IdentityFile {
 
     fn parse(page: &SecretBuf) -> Result<IdentityFile> {
         page.expose(|bytes| {
-            let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?;
+            let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is not an identity file"))?;
             let mut file = IdentityFile::default();
             let mut ssh = SshText::default();
             let (mut public, mut armored): (Option<Recipient>, Option<String>) = (None, None);
@@ -144,7 +144,7 @@ impl IdentityFile {
 
     #[cfg(not(feature = "ssh"))]
     fn read_ssh(&mut self, _: &str) -> Result<()> {
-        Err(Error::malformed("an SSH key, which takes the feature `ssh` of bootseal").with_help(
+        Err(Error::malformed("an SSH key, which needs the feature `ssh` of bootseal").with_help(
             "`bootseal keygen -o FILE` makes an identity; a writer adds it: bootseal access add NAME RECIPIENT",
         ))
     }
@@ -208,7 +208,7 @@ impl Pin {
             text.push(format!("# vault: {pin}\n").as_bytes())?;
         }
         let kept = page.expose(|bytes| {
-            let lines = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is no identity file"))?.lines();
+            let lines = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is not an identity file"))?.lines();
             for line in lines {
                 if line.starts_with("-----BEGIN") && line.trim_end() != locked::BEGIN {
                     return Err(Error::malformed("has no place for comments").with_help(
@@ -228,7 +228,7 @@ impl Pin {
         let lock = FileLock::acquire(path)?;
         match text.freeze().expose_str(|text| lock.write(text)) {
             Ok(written) => written,
-            Err(_) => Err(Error::malformed("not UTF-8: this is no identity file").in_file(path)),
+            Err(_) => Err(Error::malformed("not UTF-8: this is not an identity file").in_file(path)),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
     let mut page = SecretBuf::with_capacity(4096)?;
     match page.read_to_end(source, MAX_FILE) {
         Ok(true) => Ok(page),
-        Ok(false) => Err(Error::malformed("longer than 64 KiB: this is no identity file")),
+        Ok(false) => Err(Error::malformed("longer than 64 KiB: this is not an identity file")),
         Err(error) => Err(Error::new(Kind::Io, format!("cannot be read: {error}"))),
     }
 }

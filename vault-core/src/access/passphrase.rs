@@ -167,7 +167,7 @@ pub fn read_passphrase_from(source: &mut impl std::io::Read) -> Result<Secret> {
     let mut page = SecretBuf::with_capacity(256)?;
     match page.read_to_end(source, MAX_PASSPHRASE) {
         Ok(true) => Ok(page.freeze()),
-        Ok(false) => Err(Error::new(Kind::Usage, "longer than 4 KiB: this is no passphrase")),
+        Ok(false) => Err(Error::new(Kind::Usage, "longer than 4 KiB: this is not a passphrase")),
         Err(error) => Err(Error::new(Kind::Io, format!("the passphrase cannot be read: {error}"))),
     }
 }
@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// The places in this process's memory, as the kernel shows it, where `secret` stands.
+    /// The addresses in this process's memory, as the kernel shows it, where `secret` is found.
     #[cfg(target_os = "linux")]
     fn places(secret: &Secret) -> Vec<u64> {
         use std::os::unix::fs::FileExt;

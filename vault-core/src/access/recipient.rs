@@ -137,12 +137,12 @@ impl Recipient {
                 Err(_) => return Err(usage(format!("{shown} is not a public key that can be wrapped to"))),
             },
             #[cfg(not(feature = "ssh"))]
-            Kind::Ssh(_) => return Err(usage(format!("wrapping to {shown} takes the feature `ssh` of bootseal-core"))),
+            Kind::Ssh(_) => return Err(usage(format!("wrapping to {shown} needs the feature `ssh` of bootseal-core"))),
             #[cfg(feature = "plugin")]
             Kind::Plugin(name) => Box::new(PluginRecipient::new(name, &self.text, &self.plugins)),
             #[cfg(not(feature = "plugin"))]
             Kind::Plugin(_) => {
-                return Err(usage(format!("wrapping to {shown} takes the feature `plugin` of bootseal-core")));
+                return Err(usage(format!("wrapping to {shown} needs the feature `plugin` of bootseal-core")));
             }
             Kind::PostQuantum => {
                 let what =

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// Room for two key blocks of 256 KiB, 256 access entries, and more.
 const MAX_OWN_PART: usize = 2 << 20;
 
-const EDITED: &str = "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who did.";
+const EDITED: &str = "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who changed it.";
 
 const BRING_BACK: &str = "Bring the last good version back, from git or a backup.";
 
@@ -98,7 +98,7 @@ impl SealedFile {
         let text = text_of(bytes)?;
         let unsealed = || {
             if conflict_marker(&text).is_some() {
-                return Error::malformed("holds the markers of a merge that git could not do").with_help(RESOLVE);
+                return Error::malformed("holds conflict markers of git").with_help(RESOLVE);
             }
             Error::malformed("not a sealed file: its last two lines are not `vault = \"…\"` and `signature = \"…\"`")
                 .with_help("A settings file in clear becomes one by `bootseal seal`; a cut or edited one is brought back from git.")

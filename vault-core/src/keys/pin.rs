@@ -74,7 +74,7 @@ pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
     let wanted: Vec<String> = pins.iter().map(|pin| pin.vault.to_string()).collect();
     Err(Error::new(Kind::WrongVault, format!("this is the vault {vault}, not the pinned {}", wanted.join(" or ")))
         .with_help(
-            "Put the right file in place. Only if the vault was made anew on purpose, renew the pin on each host.",
+            "Put the right file in place. Only if a new vault was created on purpose, renew the pin on each host.",
         ))
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn check_floor(pins: &[Pin], vault: &VaultId, generation: u64) -> Res
             Kind::OldGeneration,
             format!("this is generation {generation} of the file; the pin asks for {floor} or later"),
         )
-        .with_help("An older copy lies in the file's place. Deploy the newest one.")),
+        .with_help("The file is an older copy. Deploy the newest one.")),
         _ => Ok(()),
     }
 }

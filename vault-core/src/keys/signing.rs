@@ -36,7 +36,10 @@ pub(crate) fn verify(id: &VaultId, signed_text: &str, signature: &[u8; 64]) -> R
     if verify_strictly(id, &message(signed_text), signature) {
         return Ok(());
     }
-    Err(Error::new(Kind::Forged, format!("the signature of {id} does not hold: the file was changed by other hands")))
+    Err(Error::new(
+        Kind::Forged,
+        format!("the signature of {id} does not hold: the file was changed without the signing key"),
+    ))
 }
 
 /// Whether `from` signed at `generation` that the vault continues as `to`.

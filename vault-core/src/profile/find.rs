@@ -161,10 +161,10 @@ pub(super) fn written(file: &VerifiedFile, table: &PropertyPath, seen: &mut Vec<
     let like: PropertyPath = like.parse().map_err(|_| wrong("must be the name of a table, as \"acme\""))?;
     seen.push(table.clone());
     if seen.contains(&like) {
-        return Err(wrong("goes round in a circle"));
+        return Err(wrong("forms a circle"));
     }
     if seen.len() > 4 {
-        return Err(wrong("goes over more than four profiles"));
+        return Err(wrong("goes through more than four profiles"));
     }
     let mut whole = written(file, &like, seen)?;
     if own.contains_key("json") || own.contains_key("form") {

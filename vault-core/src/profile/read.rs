@@ -234,7 +234,7 @@ fn proxy(fields: &mut Fields) -> Result<Option<Url>> {
     let url = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
     let url = url.ok_or_else(|| fields.error("proxy", "must be as \"http://proxy.example:3128\""))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(fields.error("proxy", "holds credentials, which everybody who has the file could read"));
+        return Err(fields.error("proxy", "holds credentials, which anyone who has the file could read"));
     }
     Ok(Some(url))
 }

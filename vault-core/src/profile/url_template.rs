@@ -45,7 +45,7 @@ impl UrlTemplate {
             Part::Name(name) => name.clone(),
         };
         let base = Url::parse(&parts.iter().map(sample).collect::<String>())
-            .map_err(|error| Error::malformed(format!("it is no URL: {error}")))?;
+            .map_err(|error| Error::malformed(format!("it is not a URL: {error}")))?;
         // A URL parser turns `https:///${x}` into a host.
         let other = parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
         if Url::parse(&other.collect::<String>()).map(|other| other.origin()) != Ok(base.origin()) {
@@ -142,16 +142,17 @@ impl UrlTemplate {
                 Part::Text(piece) => text.push_str(piece),
                 Part::Name(name) => {
                     let value = value(name).ok_or_else(|| {
-                        Error::new(Kind::NotFound, format!("the answer before held no `{name}` for a URL"))
+                        Error::new(Kind::NotFound, format!("the earlier response held no `{name}` for a URL"))
                     })?;
                     let encoded = value.expose(encode).ok_or_else(|| {
-                        Error::malformed(format!("what was captured as `{name}` cannot stand in a URL"))
+                        Error::malformed(format!("the value captured as `{name}` cannot be used in a URL"))
                     })?;
                     text.push_str(&encoded);
                 }
             }
         }
-        let url = Url::parse(&text).map_err(|error| Error::malformed(format!("a filled URL is none: {error}")))?;
+        let url =
+            Url::parse(&text).map_err(|error| Error::malformed(format!("the filled URL is not valid: {error}")))?;
         if url.origin() != self.base.origin() {
             return Err(Error::malformed("a filled URL would go to another host"));
         }

@@ -37,7 +37,7 @@ const CLOCKS_DIFFER: u64 = 300;
 ///
 /// let proposal = Proposal::open(&sent, &[alice.clone()])?;
 /// let mut vault = file.open_for_writing(&[alice])?;
-/// assert_eq!(vault.consider(&proposal, 1_700_000_060)?, None); // nothing stands there yet
+/// assert_eq!(vault.consider(&proposal, 1_700_000_060)?, None); // there is no value yet
 /// vault.accept(&proposal, 1_700_000_060)?;
 /// assert_eq!(vault.open(&path)?.set_at, 1_700_000_000);
 /// # Ok::<(), bootseal_core::Error>(())
@@ -76,7 +76,8 @@ impl VerifiedFile {
         // or a trap.
         match self.property(path) {
             Some(Property::Readable(_)) => {
-                Err(Error::new(Kind::Conflict, "is readable, and no proposal can change what is readable").at(path))
+                Err(Error::new(Kind::Conflict, "is readable, and a proposal cannot change a readable property")
+                    .at(path))
             }
             _ => Ok(()),
         }
@@ -154,10 +155,10 @@ impl Proposal {
     /// ```
     pub fn open(armored: &str, identities: &[Identity]) -> Result<Proposal> {
         if armored.len() > MAX_ARMORED {
-            return Err(Error::malformed("larger than 256 KiB: this is no proposal"));
+            return Err(Error::malformed("larger than 256 KiB: this is not a proposal"));
         }
         let page = unwrap_up_to(armored, "the proposal", text::MAX_TEXT, identities)?.ok_or_else(|| {
-            Error::new(Kind::NoIdentity, "no key at hand opens this proposal")
+            Error::new(Kind::NoIdentity, "no available key opens this proposal")
                 .with_help("Proposals are encrypted to those who were writers of the vault when it was made.")
         })?;
         page.expose(text::read)
@@ -224,8 +225,8 @@ impl Vault<CanWrite> {
                 format!("this proposal is for the vault {}, and this is {}", proposal.vault, self.file().vault_id());
             // Not even for a former id: a former writer could have opened it.
             let help = match self.file().former_ids().contains(&proposal.vault) {
-                true => "This vault had that id before. Have the value proposed anew, with the file as it is now.",
-                false => "Name the file that it is for with -f, or have the value proposed anew for this one.",
+                true => "This vault had that id before. Ask for a new proposal, made with the present file.",
+                false => "Name the file that it is for with -f, or ask for a new proposal for this one.",
             };
             return Err(Error::new(Kind::WrongVault, what).with_help(help));
         }

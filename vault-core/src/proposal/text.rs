@@ -31,7 +31,7 @@ pub(crate) fn write(proposal: &Proposal) -> Result<SecretBuf> {
     }
     proposal.value.expose(|value| check_payload(proposal.kind, value)).map_err(|error| error.at(&proposal.path))?;
     let at = i64::try_from(proposal.proposed_at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
-    let at = at.ok_or_else(|| Error::new(Kind::Io, "the system's clock says nothing that is a date"))?;
+    let at = at.ok_or_else(|| Error::new(Kind::Io, "the system clock does not show a valid date"))?;
     let kind = KINDS.iter().find(|(_, kind)| *kind == proposal.kind).map_or("text", |(name, _)| name);
 
     let mut page = Page::with_capacity(MAX_TEXT)?;
@@ -73,7 +73,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Proposal> {
     let path = fields.text("path")?.parse().map_err(|_| wrong("path", "is not a property's path"))?;
     let name = fields.text("kind")?;
     let kind = KINDS.into_iter().find(|(known, _)| *known == name);
-    let kind = kind.map(|(_, kind)| kind).ok_or_else(|| wrong("kind", "is none of text, bytes, toml"))?;
+    let kind = kind.map(|(_, kind)| kind).ok_or_else(|| wrong("kind", "must be text, bytes or toml"))?;
     let proposed_at = fields.time("proposed_at")?;
     let note = if fields.has("note") { fields.text("note")? } else { String::new() };
     if note.len() > MAX_NOTE {
@@ -138,7 +138,7 @@ struct Fields<'a> {
     source: Source<'a>,
     key: Option<String>,
     found: Vec<(String, Span, Option<Encoding>)>,
-    /// Something else than flat, unique keys: a table, an array, a dotted key, the same key twice.
+    /// Not flat, unique keys: a table, an array, a dotted key, the same key twice.
     not_flat: bool,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
         let mut errors: Option<ParseError> = None;
         parse_document(&source.lex().into_vec(), &mut fields, &mut errors);
         match errors {
-            Some(_) => Err(Error::malformed("what the proposal holds is not TOML")),
+            Some(_) => Err(Error::malformed("the proposal is not TOML")),
             None if fields.not_flat => Err(Error::malformed("the proposal holds more than plain keys, each once")),
             None => Ok(fields),
         }

@@ -58,61 +58,6 @@ impl Vault<CanWrite> {
     pub(crate) fn seal_as_it_was(&self, path: &PropertyPath, opened: &OpenedValue) -> Result<String> {
         value::seal(&self.key, &self.file.vault_id(), path, opened.kind, opened.set_at, &opened.secret)
     }
-
-    /// Takes over a whole edited file, access list included, if there is no version to begin from.
-    /// It gets new keys for its access list, with an epoch above `epoch` and its own: whoever
-    /// planted or once had the keys in it can open nothing that is sealed from then on.
-    /// `signing_key` also makes a new id, if nothing vouches for the present one.
-    ///
-    /// The returned file has [`Trust::Unverified`]: whoever continues must have seen all of it.
-    ///
-    /// # Errors
-    /// [`Kind::Malformed`] if `[bootseal]` is missing or broken, or its keys do not belong
-    /// together; [`Kind::NoIdentity`] if none of `identities` may write; [`Kind::MovedValue`] if a
-    /// value does not open.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
-    /// let vault = Vault::without_basis(&edit, &[alice], 0, false)?;
-    /// assert_eq!(vault.file().trust(), Trust::Unverified);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn without_basis(
-        edit: &HandEdit,
-        identities: &[Identity],
-        epoch: u64,
-        signing_key: bool,
-    ) -> Result<Vault<CanWrite>> {
-        if edit.own.is_empty() {
-            return Err(Error::malformed(
-                "has no table [bootseal], and there is no version that verifies to begin from",
-            )
-            .with_help("Name one: bootseal sign --against FILE. To seal a file in clear: bootseal seal"));
-        }
-        let mut header = Header::parse(&edit.own)?;
-        // No real file counts that far: the next removal could be the last.
-        if header.generation.max(header.epoch) > MAX_COUNT / 2 {
-            return Err(Error::malformed("`bootseal.generation` or `bootseal.epoch` is a number that no file reaches"));
-        }
-        header.epoch = header.epoch.max(epoch);
-        let Some((seed, data_key)) = open_writer_keys(&header.write_key, identities)? else {
-            return Err(Error::new(Kind::NoIdentity, "none of your identities may write")
-                .with_help(format!("Writers: {}.", header.writers())));
-        };
-        if id_of(&seed) != header.vault {
-            return Err(Error::malformed("`write_key` does not hold the signing seed of this vault"));
-        }
-        let own = replace(&edit.own, "epoch", &header.epoch.to_string())?;
-        let document = Document::parse(edit.document.text().to_owned())?;
-        let file = VerifiedFile { document, own, header, trust: Trust::Unverified, handed_over_from: None, file: None };
-        let mut vault = Vault::for_writer(file, seed, data_key)?;
-        vault.rotate(signing_key)?;
-        Ok(vault)
-    }
 }
 
 /// The sealed values of a text, and the removed members who know one that an older version brought
@@ -138,7 +83,7 @@ impl HandEdit {
                     let signed = line.iter().filter(|other| other.file.document.get(path) == Some(property));
                     let mut opened = signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
                     let (version, opened) = opened.next().ok_or_else(|| {
-                        error.with_help("It was moved, cut, pasted in, or sealed for another vault. Give it anew after signing without it: bootseal set")
+                        error.with_help("It was moved, cut, pasted in, or sealed for another vault. Sign without it, then set it again: bootseal set")
                     })?;
                     let here = |access: &&Access| own.access().iter().any(|now| now.recipient == access.recipient);
                     let gone = version.access().iter().filter(|access| !here(access));

@@ -83,9 +83,7 @@ impl HandEdit {
         // Only if it does not parse: a multi-line text may hold what looks like a marker.
         let marker = conflict_marker(&text);
         HandEdit::split(&text).map_err(|error| match marker {
-            Some(at) => Error::malformed("holds the markers of a merge that git could not do")
-                .at_offset(&text, at)
-                .with_help(RESOLVE),
+            Some(at) => Error::malformed("holds conflict markers of git").at_offset(&text, at).with_help(RESOLVE),
             None => error,
         })
     }

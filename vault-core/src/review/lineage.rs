@@ -79,7 +79,7 @@ impl MergePlan {
             (Taken::Theirs, ours, Some(theirs)) => (theirs, ours),
             (_, Some(ours), theirs) => (ours, theirs),
             _ => {
-                let what = "neither side verifies as this vault, so there is none to begin from";
+                let what = "neither side verifies as this vault, so there is no version to start from";
                 return Err(Error::new(Kind::WrongVault, what)
                     .with_help("Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign"));
             }

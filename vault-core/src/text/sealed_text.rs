@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// How a value in clear begins in an input that is to be sealed; it never stands in a sealed file.
+/// How a value in clear begins in an input that is to be sealed; it is never part of a sealed file.
 pub(crate) const SECRET_PREFIX: &str = "secret:";
 
 /// How the text of a sealed value begins.
@@ -32,5 +32,5 @@ pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
 /// A sealed value whose text was cut or is written in another form than the one allowed.
 pub(crate) fn not_canonical() -> Error {
     Error::malformed("a sealed value that is cut, or not canonical base64url")
-        .with_help("Bring the line back from git, or give the value anew: bootseal set")
+        .with_help("Restore the line from git, or set the value again: bootseal set")
 }

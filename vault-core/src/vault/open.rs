@@ -78,7 +78,7 @@ impl VerifiedFile {
                 Err(self.placed(Error::malformed("`write_key` does not hold the signing seed of this vault")))
             }
             Ok(None) if self.role_of(identities) == Some(Role::Reader) => {
-                let error = Error::new(Kind::NoIdentity, "this identity may read, not write")
+                let error = Error::new(Kind::NoIdentity, "this identity can read, but not write")
                     .with_help(format!("Writers: {}.", self.header.writers()));
                 Err(self.placed(error))
             }

@@ -25,9 +25,9 @@ impl Vault<CanWrite> {
         removed.retain(|removed| removed.name != name);
         if removed.len() >= MAX_HISTORY {
             let text =
-                format!("{MAX_HISTORY} who were removed still know values of this file, and more names are not kept");
+                format!("{MAX_HISTORY} removed members still know values of this file, and more names are not kept");
             return Err(Error::new(Kind::Conflict, text)
-                .with_help("Give those values anew: `bootseal list` shows which are known to whom."));
+                .with_help("Replace those values: `bootseal list` shows which are known to whom."));
         }
         if !exposed.is_empty() {
             removed.push(Removed { name: name.to_owned(), at: at.min(LAST_SECOND) });

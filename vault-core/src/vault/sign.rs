@@ -80,10 +80,10 @@ impl Vault<CanWrite> {
         self.forget_removals()?;
         if self.file.header.removed.len() > MAX_HISTORY {
             let text = format!(
-                "more than {MAX_HISTORY} who were removed know values of this file, and more names are not kept"
+                "more than {MAX_HISTORY} removed members know values of this file, and more names are not kept"
             );
             return Err(Error::new(Kind::Conflict, text)
-                .with_help("Give values anew first: `bootseal list` shows which are known to whom."));
+                .with_help("Replace values first: `bootseal list` shows which are known to whom."));
         }
         let generation = self.file.header.generation.max(generation).saturating_add(1);
         if generation > MAX_COUNT {

@@ -181,7 +181,7 @@ pub(crate) fn open(key: &ValueKey, vault: &VaultId, path: &PropertyPath, sealed:
     if opened.is_none() {
         return Err(Error::new(Kind::MovedValue, "this sealed value was not sealed under this name in this vault")
             .at(path)
-            .with_help("It was moved, cut, or pasted in from elsewhere. Give it anew: bootseal set (or bring the line back from git)."));
+            .with_help("It was moved, cut, or pasted in from elsewhere. Set it again: bootseal set (or restore the line from git)."));
     }
     let broken = |what: &str| Error::malformed(format!("what was sealed here {what}")).at(path);
     let (kind, set_at, payload) = page.expose(|page| {

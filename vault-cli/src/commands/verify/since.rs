@@ -118,7 +118,7 @@ impl Since {
                     old.vault_id()
                 )
             } else {
-                format!("another vault lies here: {}; at {revision} it was {}", file.vault_id(), old.vault_id())
+                format!("another vault is here: {}; at {revision} it was {}", file.vault_id(), old.vault_id())
             };
             return Err(Error::new(Kind::WrongVault, what)
                 .with_help("Someone may have put a vault of theirs in its place. Bring the file back: git checkout"));

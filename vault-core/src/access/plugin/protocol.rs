@@ -269,7 +269,7 @@ impl Session {
     fn unanswered(&mut self, message: &Message) -> Reply {
         let asked = message.text();
         self.talk.unanswered = true;
-        self.talk.complaints.push(format!("nobody is there to answer what it asked: {}", Brief(&asked)));
+        self.talk.complaints.push(format!("nobody is there to answer its question: {}", Brief(&asked)));
         Reply::Fail
     }
 

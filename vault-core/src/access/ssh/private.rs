@@ -54,11 +54,11 @@ fn unsupported(why: &UnsupportedKey) -> Error {
     let (what, help) = match why {
         UnsupportedKey::EncryptedPem => (
             "is an SSH key in the old encrypted form".into(),
-            "`ssh-keygen -p -f FILE` writes it anew in OpenSSH's own form.",
+            "`ssh-keygen -p -f FILE` converts it to OpenSSH's own format.",
         ),
         UnsupportedKey::EncryptedSsh(cipher) => (
             format!("is an SSH key encrypted with {}, which is not supported", Brief(cipher)),
-            "`ssh-keygen -p -Z aes256-ctr -f FILE` encrypts it anew.",
+            "`ssh-keygen -p -Z aes256-ctr -f FILE` encrypts it with a supported cipher.",
         ),
         UnsupportedKey::Hardware(kind) => (
             format!("is an SSH key on hardware ({}), which can sign, not open", Brief(kind)),

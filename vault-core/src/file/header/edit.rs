@@ -109,9 +109,8 @@ pub(crate) fn set_removed(text: &str, removed: &[Removed]) -> Result<String> {
         .iter()
         .map(|removed| {
             let at = i64::try_from(removed.at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
-            let at = at.ok_or_else(|| {
-                Error::malformed("the time of a removal lies outside of the years that can be written")
-            })?;
+            let at =
+                at.ok_or_else(|| Error::malformed("the time of a removal is outside the years that can be written"))?;
             Ok(format!("{{ name = \"{}\", at = {at} }}", removed.name))
         })
         .collect();

@@ -36,12 +36,12 @@ impl KnownVaults {
             self.refuse_former(known, file, place)?;
             if known.vault != file.vault_id() && !file.header.continues(&known.vault) {
                 let what = format!(
-                    "another vault lies here: this one is {}, known for this file is {}",
+                    "another vault is here: this is {}, but this file is known as {}",
                     file.vault_id(),
                     known.vault
                 );
                 return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-                    "Someone may have put a vault of theirs in its place. If it was made anew on purpose, say so: --pin {}",
+                    "Someone may have replaced the file by a vault of their own. If a new vault was created on purpose, confirm it: --pin {}",
                     file.vault_id()
                 )));
             }
@@ -114,7 +114,7 @@ impl KnownVaults {
             };
             let seen = if elsewhere { format!("as {}", Shown(path)) } else { "here".to_owned() };
             let what = format!(
-                "this file has the data key of epoch {}, and epoch {epoch} was seen {seen}: what is sealed into it could be read by who was removed since",
+                "this file has the data key of epoch {}, and epoch {epoch} was seen {seen}: members removed since could read what is sealed into it",
                 file.epoch()
             );
             return Err(Error::new(Kind::OldGeneration, what)
@@ -165,7 +165,7 @@ impl KnownVaults {
                 _ => continue,
             };
             return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
-                "An older copy lies in the file's place. Deploy the newest one; to go back on purpose, a writer makes the old content new: bootseal sign",
+                "The file is an older copy. Deploy the newest one; to go back on purpose, a writer signs the old content again: bootseal sign",
             ));
         }
         Ok(())

@@ -51,7 +51,7 @@ fn entry(file: Value) -> Result<(String, Known)> {
     let path = file.required("path", path)?;
     let vault = file.string("vault")?;
     let vault = file.required("vault", vault)?.parse()?;
-    let count = |value: i64| u64::try_from(value).map_err(|_| Error::malformed("a count below zero"));
+    let count = |value: i64| u64::try_from(value).map_err(|_| Error::malformed("a negative count"));
     // Older versions did not record generations.
     let generation = count(file.integer("generation")?.unwrap_or_default())?;
     let text = match file.string("text")? {

@@ -53,15 +53,15 @@ impl Gateway {
         for (at, route) in self.routes.iter().enumerate() {
             let here = |other: &&Route| other.listen == route.listen;
             if self.admin.as_ref() == Some(&route.listen) {
-                return Err(route.error("listen", "is the address of `gateway.admin`: one of both needs another"));
+                return Err(route.error("listen", "is the address of `gateway.admin`: one of them needs another"));
             }
             for other in self.routes[..at].iter().filter(here) {
                 let clash = match route.prefix == other.prefix {
                     true if route.prefix.is_empty() => "has no `prefix`, and neither has",
                     true => "has the `prefix` of",
                     // Otherwise one listener would authenticate some callers and not others.
-                    false if route.callers.is_none() && other.callers.is_some() => "asks nobody who calls, unlike",
-                    false if route.callers.is_some() && other.callers.is_none() => "asks who calls, unlike",
+                    false if route.callers.is_none() && other.callers.is_some() => "has no `callers`, unlike",
+                    false if route.callers.is_some() && other.callers.is_none() => "has `callers`, unlike",
                     false => continue,
                 };
                 let text = format!("{clash} `{}.route`, which has the same `listen`", other.table);
@@ -91,12 +91,12 @@ impl Route {
         match (&at, &callers) {
             (Listen::Tcp(_), Some(Callers::Uid(_))) => {
                 return Err(fields
-                    .error("callers", "asks for a `uid`, which there is at a Unix socket only")
+                    .error("callers", "asks for a `uid`, which exists only at a Unix socket")
                     .with_help("listen = \"unix:/run/….sock\"; or callers = { bearer = \"${caller_key}\" }"));
             }
             (Listen::Tcp(address), None) if !address.ip().is_loopback() => {
                 return Err(fields
-                    .error("listen", "can be reached from other machines, and nothing says who may call")
+                    .error("listen", "can be reached from other machines, and no `callers` says who may call")
                     .with_help(format!(
                         "Listen at 127.0.0.1; or ask for a key: bootseal set {table}.caller_key --generate, and callers = {{ bearer = \"${{caller_key}}\" }}"
                     )));
@@ -159,7 +159,7 @@ fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
     let url = Url::parse(&text).ok().filter(|url| url.has_host() && ["https", "http"].contains(&url.scheme()));
     let url = url.ok_or_else(|| fields.error("upstream", "must be a URL, as \"https://api.acme.example/base\""))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(fields.error("upstream", "holds credentials, which everybody who has the file could read"));
+        return Err(fields.error("upstream", "holds credentials, which anyone who has the file could read"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(fields.error("upstream", "has a query or a fragment; what comes after the path is the caller's"));
@@ -182,7 +182,7 @@ fn callers(fields: &mut Fields, file: &VerifiedFile, table: &PropertyPath) -> Re
     let sealed = |fields: &Fields, key: &str, text: &str| -> Result<String> {
         let literal = || {
             fields
-                .error(key, "must be the name of a sealed value: a key that stands here could be read by everybody who has the file")
+                .error(key, "must be the name of a sealed value: a key that stands here could be read by anyone who has the file")
                 .with_help(format!("bootseal set {table}.caller_key --generate, and then {key} = \"${{caller_key}}\""))
         };
         let name = one_name(fields, key, text).map_err(|_| literal())?;
