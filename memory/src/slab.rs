@@ -111,7 +111,7 @@ impl Live {
         Some(chunk.bytes(index, shown))
     }
 
-    /// Whether an address lies on our own pages.
+    /// Whether an address is on our own pages.
     pub(crate) fn owns(&self, address: usize) -> bool {
         let below = self.0.chunks.range(..=address).next_back();
         below.is_some_and(|(start, chunk)| address - start < chunk.region.len())

@@ -85,11 +85,12 @@ pub use profile::{ClientCert, Expiry, Profile, Replay, Totp, TotpHash};
 // Changes: seen, merged, edited by hand, proposed.
 pub use proposal::Proposal;
 pub use review::changes::{AccessChange, Change, Changes};
-pub use review::clear_text::{ClearText, Edited};
+pub use review::clear_text::ClearText;
 pub use review::hand_edit::HandEdit;
 pub use review::lineage::{MergePlan, MergeSide, goes_on_from, is_vouched_for};
 pub use review::merge::side::Side;
 pub use review::merge::{Clash, Merged, Taken};
+pub use review::take_edit::Edited;
 
 // Files on disk.
 pub use disk::lock::FileLock;

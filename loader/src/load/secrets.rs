@@ -94,10 +94,7 @@ impl Snapshot {
     }
 
     fn placed(&self, error: bootseal_core::Error) -> Error {
-        match self.file.path() {
-            Some(path) => error.in_file(path).into(),
-            None => error.into(),
-        }
+        error.in_file_if(self.file.path()).into()
     }
 
     /// The profile of `table`, and the values that it uses.

@@ -1,7 +1,7 @@
 //! The audit: the process reads its own memory and counts the copies of its live secrets.
 //!
 //! Every 8-byte window of every secret goes into a table by a keyed hash; of memory every eighth
-//! offset is looked up. In any 16 bytes of a copy, one such window lies wholly inside. The table
+//! offset is looked up. Any 16 bytes of a copy contain one such window. The table
 //! keeps only the bucket of a window, so it holds nothing that the search could find.
 
 #[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]

@@ -31,7 +31,7 @@ impl OwnMemory {
                 let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
                 let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: into.len() };
                 // SAFETY: the kernel writes into `into` alone, and answers with an error where the
-                // other address is none of ours.
+                // other address is not ours.
                 let got = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
                 usize::try_from(got).unwrap_or(0)
             }

@@ -210,7 +210,7 @@ mod tests {
         /// How many bytes are left of each block.
         fn left(places: Vec<(usize, usize)>) -> Vec<usize> {
             let memory = std::fs::File::open("/proc/self/mem").unwrap();
-            // On the stack: one from the heap would lie where the blocks were.
+            // On the stack: a heap block could be where the blocks were.
             let mut bytes = [0; 100_000];
             let left = places.into_iter().map(|(block, size)| {
                 let got = memory.read_at(&mut bytes[..size], block as u64).unwrap_or(0);
@@ -221,7 +221,8 @@ mod tests {
 
         #[test]
         fn what_a_thread_freed_is_overwritten_when_it_has_ended() {
-            const NAME: &str = "frees::tests::glibc::what_a_thread_freed_is_overwritten_when_it_has_ended";
+            const NAME: &str =
+                "erase::freed_blocks::tests::glibc::what_a_thread_freed_is_overwritten_when_it_has_ended";
             if !is("frees") {
                 again(NAME, "frees");
                 return;
@@ -247,7 +248,8 @@ mod tests {
         /// With 0x5A in place of ONES this fails within a second.
         #[test]
         fn switching_off_does_not_spoil_what_another_thread_takes_zeroed() {
-            const NAME: &str = "frees::tests::glibc::switching_off_does_not_spoil_what_another_thread_takes_zeroed";
+            const NAME: &str =
+                "erase::freed_blocks::tests::glibc::switching_off_does_not_spoil_what_another_thread_takes_zeroed";
             if !is("calloc") {
                 again(NAME, "calloc");
                 return;
@@ -268,7 +270,7 @@ mod tests {
 
         #[test]
         fn a_value_that_the_user_set_is_left_alone() {
-            const NAME: &str = "frees::tests::glibc::a_value_that_the_user_set_is_left_alone";
+            const NAME: &str = "erase::freed_blocks::tests::glibc::a_value_that_the_user_set_is_left_alone";
             if !is("tunable") {
                 crate::tests::degraded::again_with(NAME, "tunable", "GLIBC_TUNABLES", "glibc.malloc.perturb=90");
                 return;

@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself() {
-        const NAME: &str = "harden::tests::a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself";
+        const NAME: &str =
+            "process::harden::tests::a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself";
         if !is("harden") {
             again(NAME, "harden");
             return;

@@ -27,7 +27,7 @@ fn counts() -> (usize, usize) {
 #[test]
 fn planted_copies_are_counted_and_nothing_else() {
     if !is("planted") {
-        again("audited::planted_copies_are_counted_and_nothing_else", "planted");
+        again("tests::audited::planted_copies_are_counted_and_nothing_else", "planted");
         return;
     }
     // Short ones make the search step more finely, so they come alone.
@@ -69,7 +69,7 @@ fn planted_copies_are_counted_and_nothing_else() {
 #[test]
 fn what_would_be_found_everywhere_is_not_searched_for() {
     if !is("uniform") {
-        again("audited::what_would_be_found_everywhere_is_not_searched_for", "uniform");
+        again("tests::audited::what_would_be_found_everywhere_is_not_searched_for", "uniform");
         return;
     }
     let held = [vec![0; 64], b"        ----------------".to_vec(), b"1234567".to_vec(), Vec::new()];
@@ -87,7 +87,7 @@ fn what_would_be_found_everywhere_is_not_searched_for() {
 #[test]
 fn what_everybody_may_know_is_not_searched_for() {
     if !is("public") {
-        again("audited::what_everybody_may_know_is_not_searched_for", "public");
+        again("tests::audited::what_everybody_may_know_is_not_searched_for", "public");
         return;
     }
     let user = b"a user's name that stands in the file, too".to_vec();
@@ -100,7 +100,7 @@ fn what_everybody_may_know_is_not_searched_for() {
 #[test]
 fn secret_pages_are_not_counted_where_the_kernel_would_show_them() {
     if !is("fallback") {
-        again("audited::secret_pages_are_not_counted_where_the_kernel_would_show_them", "fallback");
+        again("tests::audited::secret_pages_are_not_counted_where_the_kernel_would_show_them", "fallback");
         return;
     }
     refuse_memfd_secret();
@@ -116,7 +116,7 @@ fn secret_pages_are_not_counted_where_the_kernel_would_show_them() {
 #[test]
 fn others_make_and_drop_secrets_meanwhile() {
     if !is("busy") {
-        again("audited::others_make_and_drop_secrets_meanwhile", "busy");
+        again("tests::audited::others_make_and_drop_secrets_meanwhile", "busy");
         return;
     }
     let kept = random(100);
@@ -143,7 +143,7 @@ fn an_outside_scan_counts_the_same() {
     use std::io::{BufRead, BufReader, Write};
     use std::os::unix::fs::FileExt;
     use std::process::{Command, Stdio};
-    const NAME: &str = "audited::an_outside_scan_counts_the_same";
+    const NAME: &str = "tests::audited::an_outside_scan_counts_the_same";
     if is("outside") {
         let mut buffer = SecretBuf::zeroed(38).unwrap();
         buffer.expose_mut(|bytes| std::fs::File::open("/dev/stdin").unwrap().read_exact(bytes)).unwrap();

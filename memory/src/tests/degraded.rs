@@ -65,7 +65,7 @@ pub(crate) fn allow_locked_bytes(bytes: u64) {
 #[test]
 fn where_memfd_secret_is_refused_locked_pages_take_over_and_say_so() {
     if !is("seccomp") {
-        let said = again("degraded::where_memfd_secret_is_refused_locked_pages_take_over_and_say_so", "seccomp");
+        let said = again("tests::degraded::where_memfd_secret_is_refused_locked_pages_take_over_and_say_so", "seccomp");
         assert!(said.contains("secrets lie in locked pages (memfd_secret: Operation not permitted"), "{said}");
         return;
     }
@@ -97,7 +97,8 @@ fn where_memfd_secret_is_refused_locked_pages_take_over_and_say_so() {
 #[test]
 fn a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it() {
     if !is("limit") {
-        let said = again("degraded::a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it", "limit");
+        let said =
+            again("tests::degraded::a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it", "limit");
         assert!(said.contains("RLIMIT_MEMLOCK) is 65536 bytes"), "{said}");
         return;
     }
@@ -121,7 +122,7 @@ fn a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it() {
 #[test]
 fn with_no_locked_memory_at_all_nothing_falls_back_to_the_heap() {
     if !is("none") {
-        let said = again("degraded::with_no_locked_memory_at_all_nothing_falls_back_to_the_heap", "none");
+        let said = again("tests::degraded::with_no_locked_memory_at_all_nothing_falls_back_to_the_heap", "none");
         assert!(said.contains("no guarded memory"), "{said}");
         return;
     }

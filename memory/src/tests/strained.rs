@@ -18,7 +18,7 @@ fn locked() -> usize {
 #[test]
 fn a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest() {
     if !is("many") {
-        again("strained::a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest", "many");
+        again("tests::strained::a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest", "many");
         return;
     }
     let mut secrets: Vec<Secret> = (0..100_000_u32).map(|n| Secret::copy_of(&n.to_le_bytes()).unwrap()).collect();
@@ -37,7 +37,7 @@ fn a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest() {
 #[test]
 fn rounds_of_mixed_sizes_do_not_need_more_and_more() {
     if !is("rounds") {
-        again("strained::rounds_of_mixed_sizes_do_not_need_more_and_more", "rounds");
+        again("tests::strained::rounds_of_mixed_sizes_do_not_need_more_and_more", "rounds");
         return;
     }
     let mut seed = 7_u64;
@@ -80,7 +80,7 @@ fn sixty_four_threads_read_one_secret() {
 #[test]
 fn what_a_secret_leaves_in_its_place_is_zero() {
     if !is("wiped") {
-        again("strained::what_a_secret_leaves_in_its_place_is_zero", "wiped");
+        again("tests::strained::what_a_secret_leaves_in_its_place_is_zero", "wiped");
         return;
     }
     // One that stays, so that the page does.
@@ -138,7 +138,7 @@ fn a_child_sees_no_secret() {
 #[test]
 fn a_child_sees_no_secret_where_pages_are_locked() {
     if !is("fork") {
-        again("strained::a_child_sees_no_secret_where_pages_are_locked", "fork");
+        again("tests::strained::a_child_sees_no_secret_where_pages_are_locked", "fork");
         return;
     }
     refuse_memfd_secret();

@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// The places in this process's memory, as the kernel shows it, where `secret` stands.
+    /// The addresses in this process's memory, as the kernel shows it, where `secret` is found.
     #[cfg(target_os = "linux")]
     fn places(secret: &Secret) -> Vec<u64> {
         use std::os::unix::fs::FileExt;

@@ -44,7 +44,7 @@ impl FileLock {
     /// # use bootseal_core::*;
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("app.sealed.toml");
-    /// let lock = FileLock::acquire(&path)?; // the file is not there yet: nobody else makes it meanwhile
+    /// let lock = FileLock::acquire(&path)?; // it does not exist yet: nobody else creates it meanwhile
     /// assert!(!path.exists());
     /// drop(lock); // and the next one may
     /// # Ok::<(), bootseal_core::Error>(())
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exists_is_not_made_anew() {
+    fn an_existing_file_is_not_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sealed.toml");
         std::fs::write(&path, "mine").unwrap();

@@ -67,32 +67,8 @@ impl Profile {
         let inject: BTreeSet<&str> = self.inject.iter().flat_map(|(_, template)| template.names()).collect();
         let mut used = BTreeSet::new();
         let mut check = |key: &str, names: BTreeSet<&str>, urls: Vec<&str>, known: &BTreeSet<String>| -> Result<()> {
-            for name in &urls {
-                if !known.contains(*name) || *name == "token" || *name == "totp" {
-                    return Err(fields.error(
-                        key,
-                        format_args!("has ${{{name}}} in its `url`; only captured values can be used there, and this was not captured"),
-                    ));
-                }
-            }
-            for name in names {
-                let cannot = |what: &str| {
-                    let place = if key == "url" { String::new() } else { format!(".{key}") };
-                    Error::malformed(format!("`{}.login{place}` uses ${{{name}}}{what}", self.table))
-                };
-                match name {
-                    name if known.contains(name) => {}
-                    "token" => return Err(cannot(", which exists only after a login: in `inject` and `logout`")),
-                    "totp" => {
-                        return Err(cannot(
-                            ": a one-time code goes with the login itself, once, and by the key `totp`",
-                        ));
-                    }
-                    name => self.check_value(file, fields, name)?,
-                }
-                used.insert(name.to_owned());
-            }
-            used.extend(urls.into_iter().map(str::to_owned));
+            self.check_uses(file, fields, key, (&names, &urls[..]), known)?;
+            used.extend(names.into_iter().chain(urls).map(str::to_owned));
             Ok(())
         };
         if let Some(call) = &self.before {
@@ -106,8 +82,19 @@ impl Profile {
         if let Some(call) = &self.logout {
             check("logout", call.names(), call.url.names().collect(), &with_token)?;
         }
-        if let Some(name) = login.iter().chain(&after).find(|name| !used.contains(*name)) {
-            let key = if name == "totp" { "totp" } else { "capture" };
+        self.check_all_used(file, fields, &login.iter().chain(&after).collect::<Vec<_>>(), &used)
+    }
+
+    /// Whatever is captured or given is used, and every other named value exists.
+    fn check_all_used(
+        &self,
+        file: &VerifiedFile,
+        fields: &Fields,
+        given: &[&String],
+        used: &BTreeSet<String>,
+    ) -> Result<()> {
+        if let Some(name) = given.iter().find(|name| !used.contains(**name)) {
+            let key = if *name == "totp" { "totp" } else { "capture" };
             return Err(fields
                 .error(key, format_args!("gives `{name}`, and nothing uses it"))
                 .with_help(format!("Use it as ${{{name}}}, or take it out.")));
@@ -119,6 +106,41 @@ impl Profile {
         for (name, _) in &self.next {
             if !used.contains(name) {
                 return Err(fields.error("next", format_args!("stands in for `{name}`, which the login does not use")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names that one request uses: in its URL only captured values, elsewhere those and values
+    /// of the table.
+    fn check_uses(
+        &self,
+        file: &VerifiedFile,
+        fields: &Fields,
+        key: &str,
+        (names, urls): (&BTreeSet<&str>, &[&str]),
+        known: &BTreeSet<String>,
+    ) -> Result<()> {
+        for name in urls {
+            if !known.contains(*name) || *name == "token" || *name == "totp" {
+                return Err(fields.error(
+                    key,
+                    format_args!("has ${{{name}}} in its `url`; only captured values can be used there, and this was not captured"),
+                ));
+            }
+        }
+        for name in names {
+            let cannot = |what: &str| {
+                let place = if key == "url" { String::new() } else { format!(".{key}") };
+                Error::malformed(format!("`{}.login{place}` uses ${{{name}}}{what}", self.table))
+            };
+            match *name {
+                name if known.contains(name) => {}
+                "token" => return Err(cannot(", which exists only after a login: in `inject` and `logout`")),
+                "totp" => {
+                    return Err(cannot(": a one-time code goes with the login itself, once, and by the key `totp`"));
+                }
+                name => self.check_value(file, fields, name)?,
             }
         }
         Ok(())
@@ -144,6 +166,7 @@ mod tests {
     use crate::profile::tests::read;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn each_mistake_has_its_own_error() {
         let basic = "basic = true\n";
         for (login, words) in [

@@ -37,7 +37,7 @@ const CLOCKS_DIFFER: u64 = 300;
 ///
 /// let proposal = Proposal::open(&sent, &[alice.clone()])?;
 /// let mut vault = file.open_for_writing(&[alice])?;
-/// assert_eq!(vault.consider(&proposal, 1_700_000_060)?, None); // nothing stands there yet
+/// assert_eq!(vault.consider(&proposal, 1_700_000_060)?, None); // there is no value yet
 /// vault.accept(&proposal, 1_700_000_060)?;
 /// assert_eq!(vault.open(&path)?.set_at, 1_700_000_000);
 /// # Ok::<(), bootseal_core::Error>(())

@@ -138,7 +138,7 @@ struct Fields<'a> {
     source: Source<'a>,
     key: Option<String>,
     found: Vec<(String, Span, Option<Encoding>)>,
-    /// Something else than flat, unique keys: a table, an array, a dotted key, the same key twice.
+    /// Not flat, unique keys: a table, an array, a dotted key, the same key twice.
     not_flat: bool,
 }
 

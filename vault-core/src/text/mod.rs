@@ -1,6 +1,7 @@
 //! The text layer: paths, TOML values, and edits that leave every other byte alone.
 
 pub(crate) mod edit;
+pub(crate) mod insert;
 pub(crate) mod plain;
 
 pub(crate) mod document;
@@ -10,6 +11,7 @@ pub(crate) mod table_reader;
 
 pub(crate) mod outline;
 pub(crate) mod sealed_text;
+pub(crate) mod toml_1_1;
 pub(crate) mod toml_value;
 
 pub(crate) mod nearest;

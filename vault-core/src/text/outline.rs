@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::text::path::{MAX_SEGMENTS, decode_key};
+use crate::text::toml_1_1::{newer_escape, time_without_seconds};
 use std::ops::Range;
 use toml_parser::decoder::Encoding;
 use toml_parser::parser::{EventReceiver, RecursionGuard, parse_document};
@@ -335,30 +336,6 @@ impl EventReceiver for Scan<'_> {
             self.newer(span.start(), "a line break in an inline table");
         }
     }
-}
-
-/// `\e` and `\x` came with TOML 1.1.
-fn newer_escape(raw: &str, start: usize, encoding: Option<Encoding>) -> Option<(usize, &'static str)> {
-    if !matches!(encoding, Some(Encoding::BasicString | Encoding::MlBasicString)) {
-        return None;
-    }
-    let mut bytes = raw.bytes().enumerate();
-    while let Some((_, byte)) = bytes.next() {
-        if byte == b'\\' {
-            match bytes.next() {
-                Some((offset, b'e')) => return Some((start + offset - 1, "the escape \\e")),
-                Some((offset, b'x')) => return Some((start + offset - 1, "the escape \\x")),
-                _ => {}
-            }
-        }
-    }
-    None
-}
-
-fn time_without_seconds(raw: &str) -> bool {
-    // HH:MM without a second colon. The only other colon in a bare value is in an offset, which
-    // follows the time.
-    raw.find(':').is_some_and(|colon| raw.as_bytes().get(colon + 3) != Some(&b':'))
 }
 
 /// Refuses what only TOML 1.1 allows: a writer does not sign it.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// How a value in clear begins in an input that is to be sealed; it never stands in a sealed file.
+/// How a value in clear begins in an input that is to be sealed; it is never part of a sealed file.
 pub(crate) const SECRET_PREFIX: &str = "secret:";
 
 /// How the text of a sealed value begins.

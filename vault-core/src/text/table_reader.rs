@@ -80,7 +80,7 @@ impl Fields {
         Ok(table.map(|table| self.inner_of(key, table)))
     }
 
-    /// The keys of a table that stands in a list at `key`.
+    /// The keys of a table that is in a list at `key`.
     pub(crate) fn inner_of(&self, key: &str, table: Table) -> Fields {
         Fields::of(format!("{}.{key}", self.name), table)
     }

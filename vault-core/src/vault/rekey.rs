@@ -4,8 +4,9 @@
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, edit, recipients};
-use crate::keys::derive::DataKey;
+use crate::keys::derive::{DataKey, ValueKey};
 use crate::keys::signing::{SigningSeed, id_of, sign_handover};
+use crate::keys::vault_id::VaultId;
 use crate::text::document::{Document, Property};
 use crate::text::toml_value::quoted;
 use crate::vault::removed::LAST_SECOND;
@@ -50,17 +51,7 @@ impl Vault<CanWrite> {
         let seed = new_seed.as_ref().unwrap_or(&self.mode.seed);
         let id = id_of(seed);
         let key = data_key.value_key(&id)?;
-        let mut changes = HashMap::new();
-        for (path, property) in self.file.document.iter() {
-            if let Property::Sealed(_) = property {
-                let opened = self.open(path)?;
-                let set_at = opened.set_at.min(LAST_SECOND);
-                changes
-                    .insert(path.clone(), quoted(&value::seal(&key, &id, path, opened.kind, set_at, &opened.secret)?));
-            }
-        }
-        let document = Document::parse(self.file.document.with_all(&changes)?)?;
-
+        let document = self.sealed_under(&key, &id)?;
         let header = &self.file.header;
         let epoch = header.epoch.saturating_add(1);
         if epoch > MAX_COUNT {
@@ -106,5 +97,19 @@ impl Vault<CanWrite> {
             self.mode.seed = seed;
         }
         Ok(())
+    }
+
+    /// The user's part with every value sealed again under `key`.
+    fn sealed_under(&self, key: &ValueKey, id: &VaultId) -> Result<Document> {
+        let mut changes = HashMap::new();
+        for (path, property) in self.file.document.iter() {
+            if let Property::Sealed(_) = property {
+                let opened = self.open(path)?;
+                let set_at = opened.set_at.min(LAST_SECOND);
+                let sealed = value::seal(key, id, path, opened.kind, set_at, &opened.secret)?;
+                changes.insert(path.clone(), quoted(&sealed));
+            }
+        }
+        Document::parse(self.file.document.with_all(&changes)?)
     }
 }

@@ -215,6 +215,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn each_mistake_is_told_by_its_name() {
         let with = |line: &str| route(&format!("{GOOD}{line}"));
         let instead = |from: &str, to: &str| route(&GOOD.replace(from, to));
@@ -225,7 +226,7 @@ mod tests {
             (instead("127.0.0.1:9301", "unix:a.sock"), "absolute path"),
             (instead("127.0.0.1:9301", "0.0.0.0:9301"), "no `callers` says who may call"),
             (instead("127.0.0.1:9301", "[::]:9301"), "no `callers` says who may call"),
-            (with("callers = { uid = [1] }"), "at a Unix socket only"),
+            (with("callers = { uid = [1] }"), "only at a Unix socket"),
             (with("callers = { bearer = \"k3y\" }"), "must be the name of a sealed value"),
             (with("callers = { bearer = \"${nobody}\" }"), "has no such value"),
             (with("callers = { bearer = \"${open}\" }"), "is not sealed"),

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(value(&vault, "acme.token"), "t2");
     }
 
-    /// Found by review: every signed version lies in git for whoever wants to put it onto a branch.
+    /// Every signed version is in git, for anyone to put onto a branch.
     #[test]
     fn a_version_from_before_a_removal_lets_nobody_in_again() {
         let team = Team::new();

@@ -2,18 +2,17 @@
 //! a conflict.
 
 pub(crate) mod access;
+pub(crate) mod assemble;
 pub(crate) mod side;
 
 use crate::error::{Error, Kind, Result};
 use crate::file::header::Access;
 use crate::review::changes::{AccessChange, Values, access_changes, by_name};
 use crate::review::merge::side::Side;
-use crate::text::document::{Document, Property};
+use crate::text::document::Property;
 use crate::text::path::PropertyPath;
-use crate::text::toml_value::quoted;
-use crate::vault::value::{self, OpenedValue};
+use crate::vault::value::OpenedValue;
 use crate::vault::{CanWrite, Vault};
-use std::collections::{HashMap, HashSet};
 
 /// The side that something is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,45 +90,7 @@ impl Vault<CanWrite> {
     ) -> Result<Merged> {
         self.check_sides(base, ours, theirs)?;
         let (before, mine, other) = (by_name(&base.values), by_name(&ours.values), by_name(&theirs.values));
-        let mut took = Vec::new();
-        // Without a common version, additions cannot be told from removals.
-        let no_base = base.signed.is_none() && base.document.iter().next().is_none();
-        let mut wanted: Vec<(PropertyPath, Taken)> = Vec::new();
-        let paths = ours.document.iter().map(|(path, _)| path);
-        let only_theirs = theirs.document.iter().map(|(path, _)| path).filter(|path| ours.document.get(path).is_none());
-        for path in paths.chain(only_theirs) {
-            let one = (base.document.get(path), before.get(path).copied());
-            let (a, b) = (
-                (ours.document.get(path), mine.get(path).copied()),
-                (theirs.document.get(path), other.get(path).copied()),
-            );
-            let side = if same(a, b) {
-                // Of two equal values, the later date.
-                let younger = matches!((a.1, b.1), (Some(a), Some(b)) if b.set_at > a.set_at);
-                if younger { Taken::Theirs } else { Taken::Ours }
-            } else if same(one, b) && !no_base {
-                took.push((path.clone(), Taken::Ours));
-                Taken::Ours
-            } else if same(one, a) && !no_base {
-                took.push((path.clone(), Taken::Theirs));
-                Taken::Theirs
-            } else {
-                let clash = Clash {
-                    path: path.clone(),
-                    ours: (a.0.cloned(), a.1.map(|value| value.set_at)),
-                    theirs: (b.0.cloned(), b.1.map(|value| value.set_at)),
-                };
-                let side = choose(&clash).ok_or_else(|| {
-                    self.placed(Error::new(Kind::Conflict, "both sides changed this property differently").at(path))
-                })?;
-                took.push((path.clone(), side));
-                side
-            };
-            let source = if side == Taken::Ours { ours } else { theirs };
-            if source.document.get(path).is_some() {
-                wanted.push((path.clone(), side));
-            }
-        }
+        let (took, wanted) = self.decide(base, (ours, &mine), (theirs, &other), &before, &mut choose)?;
         // A property that both sides removed is in neither list.
         let (start, left_out) = start(base, ours, theirs);
         let text = self.assemble(start, &wanted, (ours, &mine), (theirs, &other))?;
@@ -146,80 +107,50 @@ impl Vault<CanWrite> {
         Ok(Merged { took, access, left_out, not_let_in })
     }
 
-    /// The text of `start` with exactly the `wanted` properties in it.
-    fn assemble(
+    /// Three-way decision for each property: what was taken and from which side, and what the
+    /// result holds.
+    fn decide(
         &self,
-        start: &Side,
-        wanted: &[(PropertyPath, Taken)],
-        ours: (&Side, &Values<'_>),
-        theirs: (&Side, &Values<'_>),
-    ) -> Result<String> {
-        let mut document = Document::parse(start.document.text().to_owned())?;
-        let kept: HashSet<&PropertyPath> = wanted.iter().map(|(path, _)| path).collect();
-        let gone: Vec<PropertyPath> =
-            document.iter().map(|(path, _)| path).filter(|path| !kept.contains(path)).cloned().collect();
-        document = Document::parse(document.without_all(&gone.iter().collect::<Vec<_>>())?)?;
-        let (mut changed, mut added) = (HashMap::new(), Vec::new());
-        for (path, side) in wanted {
-            let (source, values) = if *side == Taken::Ours { ours } else { theirs };
-            let conflict = |what: &str| self.placed(Error::new(Kind::Conflict, what).at(path));
-            let text = match (source.document.get(path), values.get(path)) {
-                (Some(Property::Sealed(text)), Some(opened)) => {
-                    // A value that opens under our keys keeps its text.
-                    match value::open(&self.key, &self.file.vault_id(), path, text) {
-                        Ok(_) => quoted(text),
-                        Err(_) => quoted(&self.seal_as_it_was(path, opened)?),
-                    }
-                }
-                (Some(Property::Sealed(_)), None) => {
-                    return Err(conflict("your keys do not open this value on the side that it comes from"));
-                }
-                (same, _) if same == document.get(path) => continue,
-                _ if document.has_blocks(path) || source.document.has_blocks(path) => {
-                    return Err(conflict(
-                        "one side changed an array of tables, which is in more than one place of the text",
-                    )
-                    .with_help("Take one side as a whole (git checkout --ours FILE, or --theirs), change the blocks there, then: bootseal sign"));
-                }
-                _ => source.document.raw_value(path).unwrap_or_default().to_owned(),
+        base: &Side,
+        (ours, mine): (&Side, &Values<'_>),
+        (theirs, other): (&Side, &Values<'_>),
+        before: &Values<'_>,
+        choose: &mut impl FnMut(&Clash) -> Option<Taken>,
+    ) -> Result<(Vec<Choice>, Vec<Choice>)> {
+        // Without a common version, additions cannot be told from removals.
+        let no_base = base.signed.is_none() && base.document.iter().next().is_none();
+        let (mut took, mut wanted) = (Vec::new(), Vec::new());
+        let paths = ours.document.iter().map(|(path, _)| path);
+        let only_theirs = theirs.document.iter().map(|(path, _)| path).filter(|path| ours.document.get(path).is_none());
+        for path in paths.chain(only_theirs) {
+            let one = (base.document.get(path), before.get(path).copied());
+            let a = (ours.document.get(path), mine.get(path).copied());
+            let b = (theirs.document.get(path), other.get(path).copied());
+            let side = if same(a, b) {
+                // Of two equal values, the later date.
+                let younger = matches!((a.1, b.1), (Some(a), Some(b)) if b.set_at > a.set_at);
+                if younger { Taken::Theirs } else { Taken::Ours }
+            } else {
+                let side = if same(one, b) && !no_base {
+                    Taken::Ours
+                } else if same(one, a) && !no_base {
+                    Taken::Theirs
+                } else {
+                    choose(&Clash::of(path, a, b)).ok_or_else(|| self.clash(path))?
+                };
+                took.push((path.clone(), side));
+                side
             };
-            match document.get(path) {
-                None => added.push((path, text)),
-                Some(_) if document.raw_value(path) == Some(text.as_str()) => {}
-                Some(_) => drop(changed.insert(path.clone(), text)),
+            let source = if side == Taken::Ours { ours } else { theirs };
+            if source.document.get(path).is_some() {
+                wanted.push((path.clone(), side));
             }
         }
-        document = Document::parse(document.with_all(&changed)?)?;
-        let added: Vec<(&PropertyPath, &str)> = added.iter().map(|(path, text)| (*path, text.as_str())).collect();
-        let text = document.with_new(&added)?;
-        self.check_result(&text, wanted, ours, theirs)?;
-        Ok(text)
+        Ok((took, wanted))
     }
 
-    /// Checks that the text holds exactly the wanted properties, each with the value of its side.
-    fn check_result(
-        &self,
-        text: &str,
-        wanted: &[(PropertyPath, Taken)],
-        ours: (&Side, &Values<'_>),
-        theirs: (&Side, &Values<'_>),
-    ) -> Result<()> {
-        let read = Document::parse(text.to_owned())?;
-        let holds = |(path, side): &(PropertyPath, Taken)| {
-            let (source, values) = if *side == Taken::Ours { ours } else { theirs };
-            match (read.get(path), values.get(path)) {
-                (Some(Property::Sealed(text)), Some(opened)) => {
-                    value::open(&self.key, &self.file.vault_id(), path, text)
-                        .is_ok_and(|read| read.same_as(opened) && read.set_at == opened.set_at)
-                }
-                (found, None) => found == source.document.get(path),
-                _ => false,
-            }
-        };
-        match read.iter().count() == wanted.len() && wanted.iter().all(holds) {
-            true => Ok(()),
-            false => Err(self.placed(Error::new(Kind::Conflict, "the tables of both sides cannot be combined"))),
-        }
+    fn clash(&self, path: &PropertyPath) -> Error {
+        self.placed(Error::new(Kind::Conflict, "both sides changed this property differently").at(path))
     }
 
     /// Checks that each signed side is of this vault or an earlier id of it, and none is older than
@@ -241,6 +172,16 @@ impl Vault<CanWrite> {
                     .placed(Error::new(Kind::OldGeneration, "a side of the merge is older than what both came from")))
             }
         }
+    }
+}
+
+/// A property, and the side it comes from.
+type Choice = (PropertyPath, Taken);
+
+impl Clash {
+    fn of(path: &PropertyPath, a: Content<'_>, b: Content<'_>) -> Clash {
+        let side = |(property, value): Content<'_>| (property.cloned(), value.map(|value| value.set_at));
+        Clash { path: path.clone(), ours: side(a), theirs: side(b) }
     }
 }
 
@@ -358,7 +299,7 @@ pub(super) mod tests {
         assert!(vault.file().property(&path("a")).is_none());
         assert_eq!(merged.took.len(), 5);
         assert!(merged.left_out.is_empty() && merged.access.is_empty());
-        // What stands in neither branch anew keeps its text, and so do the key blocks.
+        // What neither branch changed keeps its text, and so do the key blocks.
         assert!(vault.file().text().contains("# ours\nb = 2\n[acme]\nuser = \"u\" # who\n"));
         assert_eq!(vault.file().header.read_key, read(&team.base).header.read_key);
     }

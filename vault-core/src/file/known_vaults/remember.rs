@@ -1,0 +1,93 @@
+//! What the memory learns from a file that was vouched for.
+
+use crate::disk::folder::create_private_parent;
+use crate::disk::lock::FileLock;
+use crate::error::{Error, Kind, Result};
+use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
+use crate::file::verified::VerifiedFile;
+use crate::keys::vault_id::VaultId;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+impl KnownVaults {
+    /// Remembers `file`, which was vouched for. Returns the id that was known before, if it was
+    /// another one.
+    ///
+    /// The numbers only grow, as long as the vault is the same or was handed over; another vault
+    /// starts from zero. An id that was handed over is never accepted again.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the memory cannot be locked or written; those of [`KnownVaults::load`].
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let store = folder.path().join("known_vaults");
+    /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
+    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// let place = KnownFile::named("app.sealed.toml");
+    /// let first = read(Vault::create(me()?, "")?.sign()?)?;
+    /// let other = read(Vault::create(me()?, "")?.sign()?)?;
+    /// assert_eq!(KnownVaults::remember(&store, &place, &first)?, None);
+    /// assert_eq!(KnownVaults::remember(&store, &place, &other)?, Some(first.vault_id()));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn remember(store: &Path, place: &KnownFile, file: &VerifiedFile) -> Result<Option<VaultId>> {
+        create_private_parent(store).map_err(|error| {
+            Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(store.parent().unwrap_or(store))
+        })?;
+        // The common case writes nothing, so that a full disk does not prevent reading.
+        if KnownVaults::load(store)?.learned(place, file).is_empty() {
+            return Ok(None);
+        }
+        let lock = FileLock::acquire(store)?;
+        let mut memory = KnownVaults::load(store)?;
+        let before = memory.vault_of(place);
+        let learned = memory.learned(place, file);
+        memory.known.extend(learned);
+        let text = memory.to_text();
+        if memory.store.exists() {
+            lock.write(&text)?
+        } else {
+            lock.create(&text)?
+        }
+        Ok(before.filter(|before| *before != file.vault_id()))
+    }
+
+    /// The entries that `file` adds or changes.
+    fn learned(&self, place: &KnownFile, file: &VerifiedFile) -> Vec<(String, Known)> {
+        let former = file.former_ids();
+        let entries = place.keys.iter().map(|key| {
+            let mut new = Known {
+                vault: file.vault_id(),
+                generation: file.generation(),
+                text: Some(file.digest()),
+                epochs: BTreeMap::from([(file.vault_id(), file.epoch())]),
+                former: former.clone(),
+            };
+            let old = self.known.get(key);
+            // Another process has recorded a handover from this id meanwhile: that is kept.
+            if old.is_some_and(|old| old.former.contains(&file.vault_id())) {
+                return None;
+            }
+            if let Some(old) = old.filter(|old| old.vault == file.vault_id() || file.header.continues(&old.vault))
+                && old.seen_by(file) >= new.generation
+            {
+                new.text = old.text.or(new.text.filter(|_| old.seen_by(file) == new.generation));
+                new.generation = old.seen_by(file);
+            }
+            // Facts about ids, whichever vault is here now: a handover stays recorded, although the
+            // file's own chain is bounded.
+            if let Some(old) = old {
+                for (id, epoch) in &old.epochs {
+                    let highest = new.epochs.entry(*id).or_default();
+                    *highest = (*highest).max(*epoch);
+                }
+                new.former.extend(old.former.iter().filter(|id| !former.contains(id)));
+                new.former.sort();
+            }
+            (old != Some(&new)).then(|| (key.clone(), new))
+        });
+        entries.flatten().collect()
+    }
+}

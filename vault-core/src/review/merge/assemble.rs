@@ -1,0 +1,90 @@
+//! The text of a merge: the wanted properties of both sides, put together and read back.
+
+use crate::error::{Error, Kind, Result};
+use crate::review::changes::Values;
+use crate::review::merge::Taken;
+use crate::review::merge::side::Side;
+use crate::text::document::{Document, Property};
+use crate::text::path::PropertyPath;
+use crate::text::toml_value::quoted;
+use crate::vault::value;
+use crate::vault::{CanWrite, Vault};
+use std::collections::{HashMap, HashSet};
+
+impl Vault<CanWrite> {
+    /// The text of `start` with exactly the `wanted` properties in it.
+    pub(super) fn assemble(
+        &self,
+        start: &Side,
+        wanted: &[(PropertyPath, Taken)],
+        ours: (&Side, &Values<'_>),
+        theirs: (&Side, &Values<'_>),
+    ) -> Result<String> {
+        let mut document = Document::parse(start.document.text().to_owned())?;
+        let kept: HashSet<&PropertyPath> = wanted.iter().map(|(path, _)| path).collect();
+        let gone: Vec<PropertyPath> =
+            document.iter().map(|(path, _)| path).filter(|path| !kept.contains(path)).cloned().collect();
+        document = Document::parse(document.without_all(&gone.iter().collect::<Vec<_>>())?)?;
+        let (mut changed, mut added) = (HashMap::new(), Vec::new());
+        for (path, side) in wanted {
+            let (source, values) = if *side == Taken::Ours { ours } else { theirs };
+            let conflict = |what: &str| self.placed(Error::new(Kind::Conflict, what).at(path));
+            let text = match (source.document.get(path), values.get(path)) {
+                (Some(Property::Sealed(text)), Some(opened)) => {
+                    // A value that opens under our keys keeps its text.
+                    match value::open(&self.key, &self.file.vault_id(), path, text) {
+                        Ok(_) => quoted(text),
+                        Err(_) => quoted(&self.seal_as_it_was(path, opened)?),
+                    }
+                }
+                (Some(Property::Sealed(_)), None) => {
+                    return Err(conflict("your keys do not open this value on the side that it comes from"));
+                }
+                (same, _) if same == document.get(path) => continue,
+                _ if document.has_blocks(path) || source.document.has_blocks(path) => {
+                    return Err(conflict(
+                        "one side changed an array of tables, which is in more than one place of the text",
+                    )
+                    .with_help("Take one side as a whole (git checkout --ours FILE, or --theirs), change the blocks there, then: bootseal sign"));
+                }
+                _ => source.document.raw_value(path).unwrap_or_default().to_owned(),
+            };
+            match document.get(path) {
+                None => added.push((path, text)),
+                Some(_) if document.raw_value(path) == Some(text.as_str()) => {}
+                Some(_) => drop(changed.insert(path.clone(), text)),
+            }
+        }
+        document = Document::parse(document.with_all(&changed)?)?;
+        let added: Vec<(&PropertyPath, &str)> = added.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let text = document.with_new(&added)?;
+        self.check_result(&text, wanted, ours, theirs)?;
+        Ok(text)
+    }
+
+    /// Checks that the text holds exactly the wanted properties, each with the value of its side.
+    fn check_result(
+        &self,
+        text: &str,
+        wanted: &[(PropertyPath, Taken)],
+        ours: (&Side, &Values<'_>),
+        theirs: (&Side, &Values<'_>),
+    ) -> Result<()> {
+        let read = Document::parse(text.to_owned())?;
+        let holds = |(path, side): &(PropertyPath, Taken)| {
+            let (source, values) = if *side == Taken::Ours { ours } else { theirs };
+            match (read.get(path), values.get(path)) {
+                (Some(Property::Sealed(text)), Some(opened)) => {
+                    value::open(&self.key, &self.file.vault_id(), path, text)
+                        .is_ok_and(|read| read.same_as(opened) && read.set_at == opened.set_at)
+                }
+                (found, None) => found == source.document.get(path),
+                _ => false,
+            }
+        };
+        match read.iter().count() == wanted.len() && wanted.iter().all(holds) {
+            true => Ok(()),
+            false => Err(self.placed(Error::new(Kind::Conflict, "the tables of both sides cannot be combined"))),
+        }
+    }
+}
