@@ -1,16 +1,11 @@
 //! Adopting a hand edit: its properties go into the vault, its sealed values only if a signed
 //! version knows them.
 
-use crate::access::identity::Identity;
-use crate::access::wrap::open_writer_keys;
-use crate::error::{Error, Kind, Result};
-use crate::file::header::edit::replace;
-use crate::file::header::{Access, Header, MAX_COUNT};
-use crate::file::verified::{Trust, VerifiedFile};
-use crate::keys::signing::id_of;
+use crate::error::{Kind, Result};
+use crate::file::header::Access;
 use crate::review::changes::{Changes, by_name};
 use crate::review::hand_edit::HandEdit;
-use crate::text::document::{Document, Property};
+use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::text::toml_value::quoted;
 use crate::vault::value::{self, OpenedValue};
@@ -104,8 +99,10 @@ impl HandEdit {
 #[allow(clippy::cloned_ref_to_slice_refs)] // one shape for all calls
 mod tests {
     use super::*;
-    use crate::file::header::{Access, Role};
+    use crate::access::identity::Identity;
+    use crate::file::header::Role;
     use crate::file::sealed::SealedFile;
+    use crate::file::verified::{Trust, VerifiedFile};
     use crate::vault::value::ValueKind;
     use bootseal_memory::Secret;
 

@@ -226,7 +226,7 @@ mod tests {
             (instead("127.0.0.1:9301", "unix:a.sock"), "absolute path"),
             (instead("127.0.0.1:9301", "0.0.0.0:9301"), "no `callers` says who may call"),
             (instead("127.0.0.1:9301", "[::]:9301"), "no `callers` says who may call"),
-            (with("callers = { uid = [1] }"), "at a Unix socket only"),
+            (with("callers = { uid = [1] }"), "only at a Unix socket"),
             (with("callers = { bearer = \"k3y\" }"), "must be the name of a sealed value"),
             (with("callers = { bearer = \"${nobody}\" }"), "has no such value"),
             (with("callers = { bearer = \"${open}\" }"), "is not sealed"),

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file::header::Access;
 use crate::review::changes::{AccessChange, Values, access_changes, by_name};
 use crate::review::merge::side::Side;
-use crate::text::document::{Document, Property};
+use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
 use crate::vault::{CanWrite, Vault};
