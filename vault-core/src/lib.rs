@@ -52,7 +52,7 @@ pub use disk::lock::FileLock;
 pub use error::{Error, Kind, Result, Shown, Typed, is_hidden};
 pub use file::header::{Access, Role};
 pub use file::known_vaults::{KnownFile, KnownVaults};
-pub use file::sealed::{MAX_FILE, SealedFile, Trust, VerifiedFile};
+pub use file::sealed::{MAX_FILE, SealedFile, SignedFile, Trust, VerifiedFile};
 pub use keys::derive::CredentialKey;
 pub use keys::pin::Pin;
 pub use keys::signing::VaultId;

@@ -2,11 +2,12 @@
 
 use crate::server::table::{Disk, Running};
 use crate::startup::systemd;
+use bootseal::FileStamp;
 use bootseal_core::SealedFile;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -16,7 +17,7 @@ pub(crate) fn watch(running: &Arc<Running>) -> std::io::Result<Sender<()>> {
     let (ask, asked) = std::sync::mpsc::channel();
     let (weak, runtime) = (Arc::downgrade(running), tokio::runtime::Handle::current());
     let Some(path) = running.vault.path() else { return Ok(ask) };
-    let seen = Look::at(&path);
+    let seen = FileStamp::of(&path);
     std::thread::Builder::new().name("bootseal-reload".into()).spawn(move || {
         let _in = runtime.enter();
         look_on(&weak, &path, seen, &asked);
@@ -24,7 +25,7 @@ pub(crate) fn watch(running: &Arc<Running>) -> std::io::Result<Sender<()>> {
     Ok(ask)
 }
 
-fn look_on(weak: &Weak<Running>, path: &Path, mut seen: Option<Look>, asked: &Receiver<()>) {
+fn look_on(weak: &Weak<Running>, path: &Path, mut seen: Option<FileStamp>, asked: &Receiver<()>) {
     loop {
         let said = match asked.recv_timeout(LOOK) {
             Ok(()) => true,
@@ -32,33 +33,12 @@ fn look_on(weak: &Weak<Running>, path: &Path, mut seen: Option<Look>, asked: &Re
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(running) = weak.upgrade() else { return };
-        let now = Look::at(path);
+        let now = FileStamp::of(path);
         // A file that is away for a moment is being replaced.
         if said || now.is_some() && now != seen {
             seen = now;
             reload(&running, path, said);
         }
-    }
-}
-
-/// What changes when another file lies there.
-#[derive(Debug, PartialEq, Eq)]
-struct Look {
-    real: PathBuf,
-    length: u64,
-    modified: Option<SystemTime>,
-    number: u64,
-}
-
-impl Look {
-    fn at(path: &Path) -> Option<Look> {
-        let real = std::fs::canonicalize(path).ok()?;
-        let meta = std::fs::metadata(&real).ok()?;
-        #[cfg(unix)]
-        let number = std::os::unix::fs::MetadataExt::ino(&meta);
-        #[cfg(not(unix))]
-        let number = 0;
-        Some(Look { real, length: meta.len(), modified: meta.modified().ok(), number })
     }
 }
 

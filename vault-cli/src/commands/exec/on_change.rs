@@ -7,7 +7,7 @@ use crate::trust::keyring::Keys;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::Style;
 use bootseal_core::{Pin, Shown, VaultId};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What it takes to read the sealed file again: keys may have come from where nothing comes twice.
 pub(crate) struct Reopen {
@@ -52,8 +52,8 @@ pub(crate) use with_signals::look_after;
 #[cfg(unix)]
 mod with_signals {
     use super::*;
+    use bootseal::FileStamp;
     use rustix::process::{Pid, Signal, kill_process};
-    use std::os::unix::fs::MetadataExt;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
     use std::time::Duration;
@@ -101,7 +101,7 @@ mod with_signals {
                 status = child.wait() => return Ok(code(status.map_err(failed)?)),
                 signal = signals.next() => send(&child, signal),
                 _ = look.tick() => {
-                    let now = stamp(&again.path);
+                    let now = FileStamp::of(&again.path);
                     if now == looked_at {
                         continue;
                     }
@@ -172,12 +172,6 @@ mod with_signals {
     fn code(status: ExitStatus) -> u8 {
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-    }
-
-    /// Which file it is, and when it was written.
-    fn stamp(path: &Path) -> Option<(u64, u64, i64, i64, u64)> {
-        let found = std::fs::metadata(path).ok()?;
-        Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
     }
 
     /// What is passed on.
