@@ -4,8 +4,8 @@
 #![allow(clippy::print_stdout)] // it is here to be read
 
 use bootseal::Loader;
-use bootseal_vendor_sim::Vendor;
 use bootseal_cli::{World, run};
+use bootseal_vendor_sim::Vendor;
 use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};

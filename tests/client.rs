@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 use bootseal::testing::Clock;
-use bootseal_vendor_sim::Vendor;
 use bootseal::{
     Client, Error, ExpiryFrom, HttpTransport, Kind, LoginRequest, LoginResponse, Secrets, TokenSource, Transport,
     TransportError,
 };
+use bootseal_vendor_sim::Vendor;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Body, Method, StatusCode};
 use serde_json::{Value, json};
