@@ -141,7 +141,7 @@ async fn serve_until_stopped(
     metrics: &PrometheusHandle,
     audit: Option<Duration>,
 ) -> Result<()> {
-    // Before readiness is announced: until the handler exists, SIGHUP ends the process.
+    // Before readiness is announced: until the handlers exist, SIGHUP and SIGTERM end the process at once.
     let mut signals = Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     endpoints::apply(running, metrics)?;
     running.set_disk(DiskState { generation: Some(running.vault.generation()), refused: None });
@@ -151,8 +151,6 @@ async fn serve_until_stopped(
     if let Some(interval) = audit {
         audit::start(interval).map_err(|error| io_error(format!("--audit: {error}")))?;
     }
-    // Before anyone is told that it is ready: until then a SIGHUP or SIGTERM would end the process at once.
-    let mut signals = Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     systemd::ready(running.vault.generation());
     tracing::info!(vault = %running.vault.vault_id(), generation = running.vault.generation(), "ready");
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);

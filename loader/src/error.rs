@@ -1,4 +1,5 @@
-//! The loader's error: the fact, the place, what was tried, and the next step, as an application logs them.
+//! The loader's error: the fact, the place, what was tried, and the next step, as an application
+//! logs them.
 
 #[cfg(feature = "client")]
 mod client;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 /// Why something failed. Cheap to clone: all callers that waited for one login get the same error.
 ///
-/// `Debug` prints what `Display` prints, so that `?` in `main` is readable. No value, key or token is ever part of it.
+/// `Debug` prints what `Display` prints, so that `?` in `main` is readable. No value, key or token
+/// is ever part of it.
 ///
 /// ```no_run
 /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
@@ -63,7 +65,8 @@ impl Error {
         bootseal_core::Error::new(kind, what).into()
     }
 
-    /// Adds the file, unless a more precise place is named already. See the example of [`Error::new`].
+    /// Adds the file, unless a more precise place is named already. See the example of
+    /// [`Error::new`].
     #[must_use]
     pub fn in_file(self, file: &Path) -> Error {
         self.map(|error| error.in_file(file))
@@ -122,7 +125,8 @@ impl Error {
         self.0.retry_after
     }
 
-    /// The status of the response to a login that failed; `None` if there was no response, or no login.
+    /// The status of the response to a login that failed; `None` if there was no response, or no
+    /// login.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }

@@ -1,4 +1,5 @@
-//! Opens a sealed credentials file once at start, keeps its secrets in guarded memory, and keeps the tokens that they pay for.
+//! Opens a sealed credentials file once at start, keeps its secrets in guarded memory, and keeps
+//! the tokens that it gets for them.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), bootseal::Error> {
@@ -7,23 +8,25 @@
 //! let password = vault.secret("db.password")?;               // a cheap handle on a guarded page
 //! let length = password.expose(|bytes| bytes.len());
 //!
-//! let acme = vault.token_source("acme")?;                    // [acme.login] in the file says how to log in
-//! let client = acme.client();                               // as reqwest's: token put on, renewed, replayed
-//! let answer = client.get("https://api.acme.example/v1/orders").send().await?;
+//! let acme = vault.token_source("acme")?;                     // [acme.login] in the file says how to log in
+//! let client = acme.client();                                // as reqwest's: token put on, renewed, replayed
+//! let response = client.get("https://api.acme.example/v1/orders").send().await?;
 //! # Ok(()) }
 //! ```
 //!
 //! # Flow
-//! [`load`] finds the file, the key and the pin ([`Loader`] has the order), verifies, and opens every value onto a guarded page;
-//! then the data key is wiped. [`Secrets::secret`] hands out handles. [`Secrets::token_source`] gives a [`TokenSource`], which logs
-//! in when a token is first needed, reads from the answer how long it lives, and fetches the next one behind a call before it runs
-//! out. A [`Client`] puts it on each call; when the vendor rejects it, the source logs in once for all, and the call is sent once
-//! more.
+//! [`load`] finds the file, the key and the pin ([`Loader`] has the order), verifies, and opens
+//! every value onto a guarded page; then the data key is wiped. [`Secrets::secret`] returns
+//! handles. [`Secrets::token_source`] returns a [`TokenSource`], which logs in when a token is
+//! first needed, reads its lifetime from the response, and fetches the next one in the background
+//! before it expires. A [`Client`] puts the token on each call. When the vendor rejects it, the
+//! source logs in once for all callers, and the call is sent once more.
 //!
 //! # What this crate does not do
-//! It installs no signal handler, logger or panic hook, prints nothing, and reads no file and no variable but those of the table in
-//! [`Loader`]. Without the feature `client` there is no tokio, no HTTP and no TLS in it. It does not protect copies that an
-//! application makes of what [`Secret::expose`] lends it. A forked child must not touch the secrets of its parent.
+//! It installs no signal handler, logger or panic hook, prints nothing, and reads no file and no
+//! variable except those of the table in [`Loader`]. Without the feature `client` it contains no
+//! tokio, no HTTP and no TLS. It does not protect copies that an application makes of the bytes
+//! that [`Secret::expose`] lends it. A forked child must not touch the secrets of its parent.
 
 #![forbid(unsafe_code)]
 
@@ -49,9 +52,12 @@ mod error;
 // Secrets.
 pub use bootseal_core::{Gateway, Identity, Kind, Profile, Secret, VaultId, VerifiedFile};
 pub use error::{Error, Result};
+pub use load::check::Check;
 pub use load::exposed;
-pub use load::loader::{Check, Loader, load};
+pub use load::loader::Loader;
+pub use load::open::load;
 pub use load::secrets::Secrets;
+pub use load::watch::FileStamp;
 
 // The process's memory.
 #[cfg(target_os = "linux")]

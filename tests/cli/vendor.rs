@@ -124,7 +124,7 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
 fn it_misbehaves_as_it_is_told() {
     let home = theirs(JSON);
     for (options, code, class, says) in [
-        (["acme", "--refuse"].as_slice(), 5, "refused", "POST /v1/login 401 login: refused, as it was told to"),
+        (["acme", "--refuse"].as_slice(), 5, "refused", "POST /v1/login 401 login: refused, as requested"),
         (&["acme", "--down"], 6, "down", "POST /v1/login 503 down"),
         (&["acme", "--slow=1m"], 6, "down", ""),
     ] {

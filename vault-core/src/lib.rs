@@ -47,7 +47,7 @@ mod shown;
 pub use file::header::{Access, Role};
 pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::normalise::MAX_FILE;
-pub use file::sealed::SealedFile;
+pub use file::sealed::{SealedFile, SignedFile};
 pub use file::verified::{Trust, VerifiedFile};
 pub use vault::value::{OpenedValue, ValueKind};
 pub use vault::{CanRead, CanWrite, Vault};

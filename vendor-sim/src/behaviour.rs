@@ -13,17 +13,17 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Default)]
 pub struct Behaviour {
-    /// How long tokens live; `None`: what the profile says, else 15 minutes.
+    /// The lifetime of tokens; `None` for the profile's, else 15 minutes.
     pub lifetime: Option<Duration>,
-    /// All tokens given out so far are no longer good each time so much has passed.
+    /// Revokes all tokens issued so far, each time this interval has passed.
     pub revoke_every: Option<Duration>,
-    /// Logins are refused; tokens stay good.
+    /// Refuses logins; tokens stay valid.
     pub refuse: bool,
-    /// Everything is answered 503.
+    /// Responds with 503 to everything.
     pub down: bool,
-    /// Every answer waits.
+    /// Delays every response.
     pub slow: Duration,
-    /// Told of each request that was answered.
+    /// Is called with each request that got its response.
     pub listener: Option<Arc<dyn Fn(Served) + Send + Sync>>,
 }
 
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Behaviour {
     }
 }
 
-/// A request that was answered, with nothing in it that could be a secret.
+/// A request and its response, without any part that could be a secret.
 ///
 /// ```
 /// use bootseal_vendor_sim::Served;
@@ -47,10 +47,10 @@ impl std::fmt::Debug for Behaviour {
 pub struct Served {
     /// The method.
     pub method: String,
-    /// The path without its query; of a call of the profile as the profile writes it, with its `${names}`.
+    /// The path without its query. For a login step it is the profile's path, with its `${names}`.
     pub path: String,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
-    /// What the request was, and what was wrong with it.
+    /// Which step the request was, and what was wrong with it.
     pub what: String,
 }

@@ -12,10 +12,10 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// An answer in the making.
+/// A response in the making.
 pub(crate) struct Draft {
     pub(crate) json: Value,
-    /// Instead of the JSON, with its content type.
+    /// A body in place of the JSON, and its content type.
     pub(crate) whole: Option<(String, &'static str)>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -25,7 +25,7 @@ impl Draft {
         Draft { json: json!({}), whole: None, headers: Vec::new() }
     }
 
-    /// Puts something new where each of `captures` looks, and says what.
+    /// Puts a new value where each of `captures` looks, and returns them by name.
     pub(crate) fn capture(&mut self, captures: &[Capture]) -> Result<Filled, Refusal> {
         let mut given = Filled::new();
         for capture in captures {
@@ -76,7 +76,7 @@ impl Draft {
     }
 }
 
-/// Writes `value` where `pointer` points, and makes the objects on the way.
+/// Writes `value` where the JSON pointer points, and makes the objects on the way.
 pub(crate) fn put(at: &mut Value, pointer: &str, value: Value) {
     let Some(rest) = pointer.strip_prefix('/') else {
         *at = value;

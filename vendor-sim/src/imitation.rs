@@ -1,8 +1,9 @@
-//! A vendor made up from a login profile: the same paths, shapes, token and expiry, on loopback, for
-//! anyone who develops against the profile without credentials. Every user and every password is let in.
+//! A vendor made up from a login profile: the same paths, shapes, token and expiry, on loopback,
+//! for anyone who develops against the profile without credentials. Every user and every password
+//! is let in.
 //!
-//! It checks neither one-time codes nor client certificates. A request that is none of the profile's
-//! login steps is a call with the token.
+//! It checks neither one-time codes nor client certificates. A request that is none of the
+//! profile's login steps is a call with the token.
 
 use crate::behaviour::Behaviour;
 use crate::role::Role;
@@ -11,7 +12,7 @@ use bootseal_core::Profile;
 use std::io;
 use std::net::SocketAddr;
 
-/// A vendor made up from a profile, which answers on loopback until it is dropped.
+/// A vendor made up from a profile, which listens on loopback until it is dropped.
 ///
 /// ```
 /// # use bootseal_vendor_sim::{Behaviour, Imitation};
@@ -31,20 +32,16 @@ pub struct Imitation {
 }
 
 impl Imitation {
-    /// Starts one at `address`, in clear.
+    /// Starts one at `address`, over HTTP in clear. See the example of [`Imitation`].
     ///
     /// # Errors
-    /// Where the port cannot be had, or no thread or randomness.
-    ///
-    /// See the example of [`Imitation`].
+    /// When the system gives no port, thread or random bytes.
     pub fn start(profile: &Profile, address: SocketAddr, behaviour: Behaviour) -> io::Result<Imitation> {
         let (server, _) = Server::start(address, None, |origin| Role::new(profile.clone(), origin, behaviour))?;
         Ok(Imitation { server })
     }
 
-    /// `http://127.0.0.1:` and the port.
-    ///
-    /// See the example of [`Imitation`].
+    /// `http://127.0.0.1:` and the port. See the example of [`Imitation`].
     pub fn origin(&self) -> &str {
         self.server.origin()
     }

@@ -1,4 +1,5 @@
-//! Vendors for tests and for development: an HTTP server on loopback that issues tokens, in place of the real one.
+//! Vendors for tests and for development: an HTTP server on loopback that issues tokens, in place
+//! of the real one.
 //!
 //! - [`Vendor`] has users and tokens of its own and misbehaves as a test asks it to.
 //! - [`Imitation`] plays the vendor of a login profile; `bootseal vendor` runs it.

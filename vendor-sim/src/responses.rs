@@ -1,4 +1,5 @@
-//! The responses of a vendor, as its server asks for them, and the parts that both vendors build theirs from.
+//! The responses of a vendor, as its server asks for them, and the parts that both vendors build
+//! theirs from.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -13,12 +14,12 @@ use sha2::Sha256;
 use std::time::Duration;
 
 pub(crate) type VendorResponse = Response<Full<Bytes>>;
-/// Why not, and the word for it in the body.
+/// The status of a refusal, and the word for it in the body.
 pub(crate) type Refusal = (StatusCode, &'static str);
 
-/// What a server asks.
+/// A vendor, as its server sees it.
 pub(crate) trait Responses: Send + Sync + 'static {
-    /// A request is here, whole; how long its answer waits.
+    /// Counts a request that has arrived completely. Returns the delay of its response.
     fn arrived(&self, head: &Parts, body_len: usize) -> Duration;
     fn response(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> VendorResponse;
 }
@@ -46,7 +47,7 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
     headers.get(name)?.to_str().ok()
 }
 
-/// What follows the scheme in `Authorization`.
+/// The credentials in `Authorization`, after the scheme.
 pub(crate) fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let (named, rest) = text(headers, &AUTHORIZATION)?.split_once(' ')?;
     named.eq_ignore_ascii_case(scheme).then_some(rest.trim())

@@ -1,4 +1,5 @@
-//! The part that an imitated vendor plays: which step of the profile a request is, the sessions, and the response.
+//! The part that an imitated vendor plays: which step of the profile a request is, the sessions,
+//! and the response.
 
 use crate::behaviour::{Behaviour, Served};
 use crate::draft::{Draft, put, random, say, words, written_path};
@@ -16,7 +17,8 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The sessions, and the responses of `before`, that are remembered; older ones are as if they had ended.
+/// The sessions, and the responses of `before`, that are remembered; older ones are as if they had
+/// ended.
 const REMEMBERED: usize = 1_000;
 
 pub(crate) struct Role {
@@ -31,17 +33,17 @@ pub(crate) struct Role {
 #[derive(Default)]
 struct Book {
     issued: u64,
-    /// What `before` gave.
+    /// The values that responses of `before` had.
     before: VecDeque<Filled>,
     sessions: VecDeque<Session>,
 }
 
 struct Session {
     number: u64,
-    /// Every token of it; a sliding one is renewed, and the one before stays good.
+    /// Every token of this session: after a renewal the one before stays valid.
     tokens: Vec<String>,
     end: Option<Instant>,
-    /// Which of the spans between two revocations it is from.
+    /// The interval between two revocations in which the session began, counted from 0.
     span: u128,
     logged_out: bool,
     captured: Filled,
@@ -54,7 +56,7 @@ enum Step {
     Logout,
 }
 
-/// What is answered, and what the listener is told.
+/// The response, and the words for the listener.
 type Outcome = (VendorResponse, String);
 
 impl Responses for Role {
@@ -110,7 +112,7 @@ impl Role {
         let meant: Vec<_> = meant.collect();
         let path = meant.first().map_or_else(|| head.uri.path().to_owned(), |(_, call, _)| written_path(call));
         if self.behaviour.down {
-            return (path, Err((StatusCode::SERVICE_UNAVAILABLE, "down, as it was told to be")));
+            return (path, Err((StatusCode::SERVICE_UNAVAILABLE, "down, as requested")));
         }
         let body = match body {
             Ok(body) => body,
@@ -154,7 +156,7 @@ impl Role {
     fn login(&self, filled: &Filled) -> Result<Outcome, Refusal> {
         let book = &mut *self.book();
         if self.behaviour.refuse {
-            return Ok((self.refusal()?, "refused, as it was told to".into()));
+            return Ok((self.refusal()?, "refused, as requested".into()));
         }
         if let Some(name) = self.unknown(book, filled) {
             return Ok((self.refusal()?, format!("refused: its `{name}` was never given out")));
@@ -171,7 +173,7 @@ impl Role {
         let Some(session) = book.sessions.iter_mut().find(same).filter(|session| !session.logged_out) else {
             return Ok((self.refusal()?, "refused: what it spends was never given out, or is spent".into()));
         };
-        // What is given anew is spent; the token itself lives on to its end.
+        // A value that is issued again is spent. The old token stays valid until it expires.
         let kept = session.captured.clone();
         for capture in &call.capture {
             session.captured.remove(&capture.name);
@@ -198,7 +200,7 @@ impl Role {
         Ok((response, format!("token #{} ended", session.number)))
     }
 
-    /// A name that a step of the profile captures, with a value that none gave.
+    /// A name that a step of the profile captures, but with a value that was never issued.
     fn unknown<'a>(&self, book: &Book, filled: &'a Filled) -> Option<&'a str> {
         let captures = |call: &Option<Call>, name: &str| {
             call.as_ref().is_some_and(|call| call.capture.iter().any(|capture| capture.name == name))
@@ -253,7 +255,7 @@ impl Role {
         let cookie = matches!(self.profile.token, ResponsePlace::Cookie(_));
         let says_its_end = match self.profile.expiry {
             Some(Expiry::Jwt) => true,
-            // A session's cookie is none, as a rule.
+            // A session cookie usually is not a JWT.
             None => !cookie,
             _ => false,
         };
@@ -264,7 +266,7 @@ impl Role {
         Ok(jwt(&self.mac, &json!({ "iss": iss, "sub": sub, "iat": now, "exp": exp, "jti": number.to_string() })))
     }
 
-    /// Says the life where the profile looks for it; of a cookie, its Max-Age is handed back.
+    /// Writes the lifetime where the profile looks for it. For a cookie it returns the Max-Age.
     fn expire(&self, draft: &mut Draft, lifetime: Option<Duration>) -> Result<Option<u64>, Refusal> {
         let (Some(Expiry::Field(Field { place, unit })), Some(lifetime)) = (&self.profile.expiry, lifetime) else {
             return Ok(None);
@@ -348,7 +350,8 @@ impl Role {
         }
     }
 
-    /// A token that slides lives on, and where the profile takes newer ones, there is one in the answer.
+    /// Extends a session with an idle timeout. If the profile takes newer tokens from responses,
+    /// the response has one.
     fn slide(
         &self,
         book: &mut Book,

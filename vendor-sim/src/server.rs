@@ -1,4 +1,4 @@
-//! How do requests reach whoever answers them? An HTTP server on loopback, on a thread of its own, until it is dropped.
+//! The HTTP server of a vendor, on a thread of its own until it is dropped.
 
 use crate::responses::{Refusal, Responses, VendorResponse};
 use http::{Request, StatusCode};
@@ -22,13 +22,13 @@ pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
 pub(crate) struct Server {
     origin: String,
-    /// Dropped, it ends the thread.
+    /// Ends the thread when it is dropped.
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Binds `address`, and lets what `responses` makes of the origin answer there.
+    /// Binds `address` and serves the vendor that `responses` makes for that origin.
     pub(crate) fn start<A: Responses>(
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
@@ -40,7 +40,8 @@ impl Server {
         let responses = Arc::new(responses(origin.clone())?);
         let (served, (stop, stopped)) = (responses.clone(), tokio::sync::oneshot::channel());
         let (report, started) = std::sync::mpsc::channel();
-        // The runtime is made on its own thread: in an async test, where we may be called, none may be dropped.
+        // The runtime is made on its own thread: the caller may be an async test, where no runtime
+        // may be dropped.
         let thread = std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
             match runtime_with(listener, |listener| accept(listener, tls, served)) {
                 Ok(runtime) => {
@@ -51,7 +52,8 @@ impl Server {
                     let _ = report.send(Err(error));
                 }
             }
-            // Here it ends, and with it every open connection, also one that waits in a slow answer.
+            // Here the runtime ends, and with it every open connection, even one with a delayed
+            // response.
         })?;
         started.recv().map_err(io::Error::other)??;
         Ok((Server { origin, stop: Some(stop), thread: Some(thread) }, responses))
@@ -66,13 +68,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // It ends in any case; a panic in it was the test's to notice, and drop must not add another.
+            // It ends in any case. The test notices a panic in it, and drop must not add another.
             let _ = thread.join();
         }
     }
 }
 
-/// A runtime that serves as soon as it is blocked on.
+/// A runtime that serves as soon as a thread blocks on it.
 fn runtime_with<F: Future<Output = ()> + Send + 'static>(
     listener: std::net::TcpListener,
     serve: impl FnOnce(TcpListener) -> F,
@@ -92,7 +94,8 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, responses: Arc<
             Ok((stream, _)) => {
                 tokio::spawn(connection(stream, tls.clone(), responses.clone()));
             }
-            // No descriptors left, for one: without a pause this would spin until there are some.
+            // For example no descriptors are left: without a pause this loop would spin until there
+            // are some.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
@@ -119,7 +122,7 @@ async fn serve(
 ) {
     let service = hyper::service::service_fn(move |request| response(responses.clone(), request));
     let stream = TokioIo::new(stream);
-    // A connection that breaks is the client's to report; the vendor never prints.
+    // The client reports a broken connection; the vendor never prints.
     let _ = match http2 {
         true => hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await,
         false => hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await,
@@ -136,7 +139,8 @@ async fn response(responses: Arc<dyn Responses>, request: Request<Incoming>) -> 
     Ok(responses.response(&head, body))
 }
 
-/// Reads to its end also what is too long, so that the client has sent all and sees the answer, but keeps none of that.
+/// Reads the body to its end even if it is too long, so that the client finishes sending and sees
+/// the response; such a body is not kept.
 async fn read(mut body: Incoming) -> (Result<Vec<u8>, Refusal>, usize) {
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

@@ -1,4 +1,5 @@
-//! Is this request the one that a call of a profile sends? And if so, what stands in it where the profile says `${name}`?
+//! The shape of a login step: whether a request has it, and the values that the request has for the
+//! profile's `${names}`.
 
 use crate::responses::authorization;
 use base64::Engine;
@@ -12,13 +13,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use url::Url;
 
-/// What stood where, by name.
+/// Values by their name.
 pub(crate) type Filled = BTreeMap<String, String>;
 
-/// Stands for a name in a URL that is parsed; nothing else begins so.
+/// Begins the stand-in for a name in a URL that is parsed; no other text begins like it.
 const NAME: &str = "bootseal-name-";
 
-/// Whether the request goes where `call` goes, and with its method; if so, what stood in the URL.
+/// The values in the URL, if the request has the URL and the method of `call`.
 pub(crate) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
     if head.method.as_str() != call.method {
         return None;
@@ -35,7 +36,7 @@ pub(crate) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
             (None, None) => break,
             (Some(meant), Some(step)) => match meant.strip_prefix(NAME) {
                 Some(name) => {
-                    // A form's decoding is a path's but for the plus sign.
+                    // A path is decoded like a form, except for the plus sign.
                     let form = format!("v={}", step.replace('+', "%2B"));
                     let (_, value) = url::form_urlencoded::parse(form.as_bytes()).next()?;
                     filled.insert(name.to_owned(), value.into_owned());
@@ -58,10 +59,10 @@ pub(crate) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
     Some(filled)
 }
 
-/// What stood in body and headers of a request that goes where `call` goes.
+/// The values in body and headers of a request whose URL is that of `call`.
 ///
 /// # Errors
-/// What is not as the profile says, in words that hold no value.
+/// The difference to the profile, in words without any value.
 pub(crate) fn read(call: &Call, head: &Parts, body: &[u8], mut filled: Filled) -> Result<Filled, String> {
     match &call.body {
         Body::Json(json) => {
@@ -98,7 +99,7 @@ pub(crate) fn read(call: &Call, head: &Parts, body: &[u8], mut filled: Filled) -
     }
 }
 
-/// What stood in these headers.
+/// Reads the values in these headers into `filled`.
 pub(crate) fn read_headers(
     templates: &[(String, Template)],
     headers: &HeaderMap,
@@ -114,7 +115,7 @@ pub(crate) fn read_headers(
                 .ok_or_else(|| format!("its header `{name}` is not written as the profile says"))?;
             continue;
         }
-        // Beside the cookies of the profile there may be others.
+        // There may be more cookies than those of the profile.
         let sent: Vec<&str> = found.flat_map(|line| line.split(';')).map(str::trim).collect();
         for cookie in cookies(template) {
             let fits = |sent: &&str| matches(&cookie, sent, filled);
@@ -124,7 +125,7 @@ pub(crate) fn read_headers(
     Ok(())
 }
 
-/// `a=${x}; b=${y}`, cookie by cookie.
+/// Reads `a=${x}; b=${y}`, cookie by cookie.
 fn cookies(template: &Template) -> Vec<Vec<Part>> {
     let mut all = vec![Vec::new()];
     for part in template.parts() {
@@ -176,7 +177,8 @@ fn read_template(template: &Template, text: &str, filled: &mut Filled) -> Option
     Some(())
 }
 
-/// `filled`, with what stands in `text` where `parts` has names; a name that was read before must be the same again.
+/// Adds to `filled` the values that `text` has for the names in `parts`. A name that has a value
+/// already must have the same again.
 fn matches(parts: &[Part], text: &str, filled: &Filled) -> Option<Filled> {
     match parts {
         [] => text.is_empty().then(|| filled.clone()),

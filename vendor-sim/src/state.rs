@@ -14,10 +14,10 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A load test must not fill memory with what nobody will read.
+/// A load test must not fill memory with records that nobody reads.
 const SEEN_LIMIT: usize = 10_000;
 
-/// One request that arrived, without anything in it that could be a secret.
+/// One request that arrived, without any part that could be a secret.
 ///
 /// ```
 /// # use bootseal_vendor_sim::{Seen, Vendor};
@@ -33,13 +33,14 @@ pub struct Seen {
     pub method: String,
     /// The path without its query.
     pub path: String,
-    /// The names of the headers in lower case, sorted, each once. Their values are not kept, but for the next two.
+    /// The names of the headers in lower case, sorted, each once. Their values are not kept, except
+    /// for the next two.
     pub headers: Vec<String>,
     /// The value of `Content-Type`.
     pub content_type: Option<String>,
     /// The value of `User-Agent`.
     pub user_agent: Option<String>,
-    /// The bytes of the body, counted and not kept.
+    /// The length of the body in bytes; the body is not kept.
     pub body_len: usize,
 }
 
@@ -57,7 +58,7 @@ fn kind(head: &Parts) -> Kind {
     }
 }
 
-/// All that a [`Vendor`](crate::vendor::Vendor) is told and asked.
+/// Everything that a [`Vendor`](crate::vendor::Vendor) counts and was asked to do.
 #[derive(Default)]
 pub(crate) struct Book {
     /// The keyed hash of each user's password.
@@ -75,7 +76,7 @@ pub(crate) struct Book {
     pub(crate) calls: u64,
     pub(crate) rejected_calls: u64,
     pub(crate) seen: Vec<Seen>,
-    /// `None` until a test asks for them to be kept.
+    /// The issued tokens; `None` until a test asks to keep them.
     pub(crate) tokens: Option<Vec<String>>,
 }
 
@@ -203,12 +204,12 @@ impl State {
         })
     }
 
-    /// No JWT begins with this prefix, so that one key does for both.
+    /// No JWT begins with this prefix, so one key is enough for both.
     pub(crate) fn password_mac(&self, password: &str) -> Hmac<Sha256> {
         self.mac.clone().chain_update("password:").chain_update(password)
     }
 
-    /// A new JWT, and the whole seconds that are left to it at least.
+    /// A new JWT, and its remaining lifetime in whole seconds, rounded down.
     fn issue(&self, user: &str, serial: u64, lifetime: Duration, now: Duration) -> (String, u64) {
         let end = now.saturating_add(lifetime);
         let exp = end.as_secs().saturating_add(u64::from(end.subsec_nanos() > 0));
@@ -217,7 +218,8 @@ impl State {
         (jwt(&self.mac, &payload), Duration::from_secs(exp).saturating_sub(now).as_secs())
     }
 
-    /// The serial number of a token that is ours and not over. What it says of its algorithm is never asked.
+    /// The serial number of a token that this vendor signed and that has not expired. The algorithm
+    /// that it names is never used.
     fn serial(&self, token: &str, now: Duration) -> Option<u64> {
         let (signed, tag) = token.rsplit_once('.')?;
         let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
@@ -251,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_ends_with_its_last_second() {
+    fn a_token_expires_with_its_last_second() {
         let state = State::new("https://vendor".to_owned()).unwrap();
         let (token, expires_in) = state.issue("acme", 7, Duration::from_secs(2), Duration::from_millis(1_000_250));
         assert_eq!(expires_in, 2);

@@ -1,19 +1,21 @@
-//! Whom does a test log in to? A vendor inside the test: HTTPS on loopback, which can be told to misbehave.
+//! The embedded vendor of a test: HTTPS on loopback, which misbehaves on request.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
-//! | `POST /login` | 200 `{"access_token", "token_type", "expires_in"}`; 401 for a wrong password, 400 where none can be read |
+//! | `POST /login` | 200 `{"access_token", "token_type", "expires_in"}`; 401 for a wrong password, 400 when none can be read |
 //! | `POST /login-header` | the same, but `{}` and the token in the header `X-Subject-Token` |
-//! | `GET /orders` | 200 `{"orders": […]}`, for a good token |
-//! | `POST /orders` | 201 `{"received": bytes}`, for a good token |
-//! | `POST /revoke` | 204, for a good token; no token issued so far is good after it |
-//! | `GET /redirect` | 307 to where [`Vendor::redirect_calls_to`] says; asks for no token |
+//! | `GET /orders` | 200 `{"orders": […]}`, for a valid token |
+//! | `POST /orders` | 201 `{"received": bytes}`, for a valid token |
+//! | `POST /revoke` | 204, for a valid token; no token issued so far is valid after it |
+//! | `GET /redirect` | 307 to the URL of [`Vendor::redirect_calls_to`]; needs no token |
 //!
-//! A login is JSON or a form with `username` and `password`, or HTTP Basic. A token is a JWT (HS256, under a random key
-//! per vendor), sent as `Authorization: Bearer` or `X-Auth-Token`. Bodies over 1 MiB are answered 413, the rest 404.
+//! A login is JSON or a form with `username` and `password`, or HTTP Basic. A token is a JWT
+//! (HS256, under a random key per vendor), sent as `Authorization: Bearer` or `X-Auth-Token`. A
+//! body over 1 MiB gets 413, any other request 404.
 //!
-//! It shares the process with the test: what a client sends passes through this heap in clear. It keeps none of it unless
-//! [`Vendor::keep_tokens`] says so, but a test that scans memory should have its vendor in another process.
+//! It shares the process with the test, so everything that a client sends passes through this heap
+//! in clear. The vendor keeps none of it unless [`Vendor::keep_tokens`] asks for it, but a test
+//! that scans memory should run its vendor in another process.
 //!
 //! ```
 //! use bootseal_vendor_sim::Vendor;
@@ -25,9 +27,9 @@
 //! let form = "username=quickstart&password=open+sesame";
 //! write!(stream, "POST /login HTTP/1.1\r\nHost: vendor\r\nConnection: close\r\nContent-Length: {}\r\n", form.len())?;
 //! write!(stream, "Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}")?;
-//! let mut answer = String::new();
-//! stream.read_to_string(&mut answer)?;
-//! assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("access_token"));
+//! let mut response = String::new();
+//! stream.read_to_string(&mut response)?;
+//! assert!(response.starts_with("HTTP/1.1 200 OK") && response.contains("access_token"));
 //! assert_eq!(vendor.logins(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -43,14 +45,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
-/// A vendor that answers on loopback until it is dropped.
+/// A vendor that listens on loopback until it is dropped.
 ///
-/// Its one user is `quickstart` with the password `open sesame`, until [`Vendor::with_user`] adds others.
+/// Its one user is `quickstart` with the password `open sesame`, until [`Vendor::with_user`] adds
+/// others.
 ///
 /// ```
 /// # use bootseal_vendor_sim::Vendor;
 /// let vendor = Vendor::start()?;
-/// vendor.down(true); // and the application under test should now report that it waits
+/// vendor.down(true); // the application under test should now report that it waits
 /// assert_eq!(vendor.logins(), 0);
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -61,33 +64,23 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// Starts a vendor that speaks TLS, under a certificate for `127.0.0.1`, `::1` and `localhost` made for it alone.
+    /// Starts a vendor that speaks TLS, under a certificate for `127.0.0.1`, `::1` and `localhost`
+    /// made for it alone.
     ///
-    /// The process's default TLS provider is neither asked for nor set.
+    /// The process's default TLS provider is neither used nor set.
     ///
     /// # Errors
-    /// Where no port, thread, randomness or certificate can be had.
-    ///
-    /// ```
-    /// let vendor = bootseal_vendor_sim::Vendor::start()?;
-    /// assert!(vendor.url("/login").starts_with("https://127.0.0.1:"));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// When the system gives no port, thread or random bytes, or no certificate can be made.
     pub fn start() -> io::Result<Vendor> {
         let (tls, ca_pem) = certified().map_err(io::Error::other)?;
         Vendor::start_with(Some(tls), ca_pem)
     }
 
-    /// Starts a vendor that speaks HTTP in clear, to see who refuses to log in over it.
+    /// Starts a vendor that speaks HTTP in clear, for tests that a login over it is refused, and
+    /// for tests without TLS.
     ///
     /// # Errors
-    /// Where no port, thread or randomness can be had.
-    ///
-    /// ```
-    /// let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert!(vendor.url("/login").starts_with("http://127.0.0.1:"));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// When the system gives no port, thread or random bytes.
     pub fn start_plain() -> io::Result<Vendor> {
         Vendor::start_with(None, String::new())
     }
@@ -98,203 +91,104 @@ impl Vendor {
         Ok(vendor.with_user("quickstart", "open sesame"))
     }
 
-    /// Adds a user, or gives one another password. Only a keyed hash of the password is kept.
-    ///
-    /// ```
-    /// let vendor = bootseal_vendor_sim::Vendor::start_plain()?.with_user("acme", "correct horse");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Adds a user, or changes the password of one. Only a keyed hash of the password is kept.
     pub fn with_user(self, name: &str, password: &str) -> Vendor {
         let tag = self.state.password_mac(password).finalize().into_bytes().to_vec();
         self.state.book().users.insert(name.to_owned(), tag);
         self
     }
 
-    /// The address of a path, with or without its leading `/`.
-    ///
-    /// ```
-    /// let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert_eq!(vendor.url("orders"), vendor.url("/orders"));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The URL of a path, with or without its leading `/`.
     pub fn url(&self, path: &str) -> String {
         format!("{}/{}", self.server.origin(), path.strip_prefix('/').unwrap_or(path))
     }
 
-    /// The certificate to trust, in PEM; empty where the vendor speaks HTTP in clear.
+    /// The CA certificate to trust, in PEM; empty for a vendor that speaks HTTP in clear.
     ///
-    /// Its private key is gone since the start: nothing else can be signed with it.
-    ///
-    /// ```
-    /// let vendor = bootseal_vendor_sim::Vendor::start()?;
-    /// assert!(vendor.ca_pem().starts_with("-----BEGIN CERTIFICATE-----"));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Its private key was dropped at the start, so nothing else can be signed with it.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
 
-    /// Sets how long the tokens issued from now on are good; 15 minutes if never called.
+    /// Sets the lifetime of the tokens that are issued from now on; 15 minutes if never called.
     ///
-    /// A JWT counts whole seconds, so that its `exp` is rounded up; `expires_in` never promises more than that.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// vendor.lifetime(std::time::Duration::from_secs(2));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// A JWT counts whole seconds, so its `exp` is rounded up; `expires_in` never promises more
+    /// than that.
     pub fn lifetime(&self, lifetime: Duration) {
         self.state.book().lifetime = lifetime;
     }
 
-    /// Answers 401 to every token issued so far; the next login gets a good one.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// vendor.revoke_all();
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Responds with 401 to every token issued so far; the next login gets a valid one.
     pub fn revoke_all(&self) {
         let mut book = self.state.book();
         book.revoked = book.issued;
     }
 
-    /// Answers 401 to logins, as if every password had changed; tokens stay good.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// vendor.refuse(true);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Responds with 401 to logins, as if every password had changed; tokens stay valid.
     pub fn refuse(&self, yes: bool) {
         self.state.book().refuse = yes;
     }
 
-    /// Answers 503 to everything, without `Retry-After`.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// vendor.down(true);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Responds with 503 to everything, without `Retry-After`.
     pub fn down(&self, yes: bool) {
         self.state.book().down = yes;
     }
 
-    /// Lets every answer wait. A request is counted when it arrives, and judged when it is answered.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// vendor.slow(std::time::Duration::from_millis(300));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// Delays every response. A request is counted when it arrives, and judged after the delay.
     pub fn slow(&self, delay: Duration) {
         self.state.book().slow = delay;
     }
 
-    /// Answers calls with this status, also those with a good token; `None` ends it.
+    /// Responds to calls with this status, even if their token is valid; `None` ends it.
     ///
-    /// A number that ends no exchange (below 200 or above 999) is answered as 500.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// vendor.reject_calls_with(Some(429));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// A number that is not a final status (below 200 or above 999) becomes 500.
     pub fn reject_calls_with(&self, status: Option<u16>) {
-        // 101, taken at its word, would end HTTP on the connection.
+        // 101 would end HTTP on the connection.
         let last = |code| StatusCode::from_u16(code).ok().filter(|status| !status.is_informational());
         self.state.book().reject = status.map(|code| last(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     }
 
-    /// Answers `GET /redirect` with 307 and this `Location`; `None`, as at the start, with 404.
+    /// Responds to `GET /redirect` with 307 and this `Location`; with `None`, as at the start, with
+    /// 404.
     ///
-    /// A text that cannot stand in a header is answered as 500.
-    ///
-    /// ```
-    /// # use bootseal_vendor_sim::Vendor;
-    /// let (vendor, other) = (Vendor::start()?, Vendor::start()?);
-    /// vendor.redirect_calls_to(Some(other.url("/orders"))); // does the token follow to another origin?
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// A text that is not valid in a header becomes 500.
     pub fn redirect_calls_to(&self, location: Option<String>) {
         self.state.book().redirect = location;
     }
 
     /// Keeps the tokens that are issued from now on, in clear, for [`Vendor::tokens`].
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// vendor.keep_tokens();
-    /// assert!(vendor.tokens().is_empty());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn keep_tokens(&self) {
         self.state.book().tokens.get_or_insert_default();
     }
 
-    /// The tokens issued since [`Vendor::keep_tokens`], for a test that looks for them where they must not be.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert!(vendor.tokens().is_empty()); // unless it was told to, it keeps none
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The tokens issued since [`Vendor::keep_tokens`], for a test that looks for them in places
+    /// where they must not be.
     pub fn tokens(&self) -> Vec<String> {
         self.state.book().tokens.clone().unwrap_or_default()
     }
 
-    /// The logins that arrived, whatever they were answered.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert_eq!(vendor.logins(), 0);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The number of logins that arrived, whatever the response.
     pub fn logins(&self) -> u64 {
         self.state.book().logins
     }
 
-    /// The logins that were answered 401: those that bring an account nearer to its lock.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert_eq!(vendor.refused_logins(), 0);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The number of logins that got 401: those that bring an account closer to being locked.
     pub fn refused_logins(&self) -> u64 {
         self.state.book().refused_logins
     }
 
-    /// The calls that arrived, to any address of the table above but the logins.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert_eq!(vendor.calls(), 0);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The number of calls that arrived, at any path of the table above except the logins.
     pub fn calls(&self) -> u64 {
         self.state.book().calls
     }
 
-    /// The calls that were not let through, for their token or because the vendor was told so.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert_eq!(vendor.rejected_calls(), 0);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The number of calls that were rejected, for their token or on request of the test.
     pub fn rejected_calls(&self) -> u64 {
         self.state.book().rejected_calls
     }
 
-    /// The requests in the order of their arrival; the first 10,000, logins and unknown addresses among them.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// assert!(vendor.seen().is_empty());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The requests in the order of their arrival: the first 10,000, logins and unknown paths
+    /// included.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.book().seen.clone()
     }
@@ -366,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_who_trusts_this_vendors_ca_gets_through() {
+    async fn only_a_client_that_trusts_this_vendors_ca_connects() {
         let (vendor, other) = (Vendor::start().unwrap(), Vendor::start().unwrap());
         let stranger = client(other.ca_pem()).get(vendor.url("/orders")).send().await.unwrap_err();
         assert!(stranger.is_connect(), "{stranger:?}");
@@ -377,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_is_revoked_foreign_or_changed_is_answered_401() {
+    async fn a_revoked_foreign_or_changed_token_gets_401() {
         let (vendor, other) = (Vendor::start().unwrap(), Vendor::start_plain().unwrap());
         let client = client(vendor.ca_pem());
         let orders = |token: &str| status(client.get(vendor.url("/orders")).bearer_auth(token));
@@ -400,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_misbehaves_as_it_is_told() {
+    async fn it_misbehaves_on_request() {
         let vendor = Vendor::start().unwrap();
         let client = client(vendor.ca_pem());
         let token = log_in(&client, &vendor).await;
@@ -455,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_it_closes_the_port_and_waits_for_no_slow_answer() {
+    async fn dropping_it_closes_the_port_and_waits_for_no_delayed_response() {
         let vendor = Vendor::start().unwrap();
         vendor.slow(Duration::from_secs(3600));
         let client = client(vendor.ca_pem());

@@ -1,4 +1,5 @@
-//! The HTTP client for requests with secrets: hyper sees placeholders only, and the writer below it writes the secrets.
+//! The HTTP client for requests with secrets: hyper sees placeholders only, and the writer below it
+//! writes the secrets.
 
 use crate::connect::{ConnectOptions, Connector};
 use crate::endpoint::Endpoint;
@@ -29,7 +30,8 @@ pub struct Options {
     pub idle_per_host: usize,
     /// How long a connection may be idle.
     pub idle_for: Duration,
-    /// The time limit from sending a request to its response's head; the body may take longer. `None`: no limit.
+    /// The time limit from sending a request to its response's head; the body may take longer.
+    /// `None`: no limit.
     pub response_timeout: Option<Duration>,
 }
 
@@ -44,7 +46,8 @@ impl Default for Options {
     }
 }
 
-/// An HTTP client that writes secrets below HTTP. It holds its connections, so make one and keep it.
+/// An HTTP client that writes secrets below HTTP. It holds its connections, so make one and keep
+/// it.
 pub struct SecretClient {
     pool: Pool,
     placeholders: Arc<Placeholders>,
@@ -52,11 +55,12 @@ pub struct SecretClient {
 }
 
 impl SecretClient {
-    /// A client for `endpoint`. It asks `allowed` before each connection: without a connection, no mistake above can send a secret
-    /// to another host.
+    /// A client for `endpoint`. It asks `allowed` before each connection: without a connection, no
+    /// mistake above can send a secret to another host.
     ///
     /// # Errors
-    /// [`Error::Setup`] when TLS or the proxy cannot be set up; [`Error::System`] when the system gives no random bytes.
+    /// [`Error::Setup`] when TLS or the proxy cannot be set up; [`Error::System`] when the system
+    /// gives no random bytes.
     pub fn new(
         endpoint: &Endpoint,
         options: &Options,
@@ -92,8 +96,8 @@ impl SecretClient {
         response
     }
 
-    /// Like [`send`](SecretClient::send), within the client's time limit. While the body comes from somebody else, `pace` says whose
-    /// turn it is, and their time does not count.
+    /// Like [`send`](SecretClient::send), within the client's time limit. While the body comes from
+    /// somebody else, `pace` says whose turn it is, and their time does not count.
     ///
     /// # Errors
     /// Each [`Error`]; [`Error::Timeout`] when the response's head is late.

@@ -1,4 +1,5 @@
-//! Connections to a host: name lookup, TCP, the proxy's tunnel, TLS, and on top the writer that puts secrets in their places.
+//! Connections to a host: name lookup, TCP, the proxy's tunnel, TLS, and on top the writer that
+//! puts secrets in their places.
 
 use crate::endpoint::Endpoint;
 use crate::error::{Boxed, Error, Result};
@@ -91,7 +92,8 @@ impl Connector {
     /// Connects to the origin of `uri`.
     ///
     /// # Errors
-    /// [`Error::NotAllowed`] without a connection; [`Error::Connect`] when none can be made in time.
+    /// [`Error::NotAllowed`] without a connection; [`Error::Connect`] when none can be made in
+    /// time.
     pub(crate) async fn connect(&self, uri: Uri) -> Result<Connected> {
         let connecting = self.0.clone().connect(uri);
         let Some(limit) = self.0.options.connect_timeout else { return connecting.await };
@@ -165,7 +167,8 @@ async fn secure(
     Ok(Connected { stream, http2 })
 }
 
-/// TCP with the writer that puts the proxy's password in its place: the tunnel is HTTP/1.1 in clear.
+/// TCP with the writer that puts the proxy's password in its place: the tunnel is HTTP/1.1 in
+/// clear.
 #[derive(Clone)]
 struct Tcp {
     connector: HttpConnector<Names>,

@@ -1,16 +1,19 @@
-//! The endpoint that a client connects to: whose certificates it trusts, its own certificate, and the proxy on the way.
+//! The endpoint that a client connects to: whose certificates it trusts, its own certificate, and
+//! the proxy on the way.
 
 use bootseal_memory::Secret;
 use url::Url;
 
-/// How a host is reached and trusted. `Endpoint::default()` trusts the system's root certificates and connects directly.
+/// How a host is reached and trusted. `Endpoint::default()` trusts the system's root certificates
+/// and connects directly.
 #[derive(Clone, Default)]
 pub struct Endpoint {
     /// The only CA certificates to trust, in PEM; `None` for the system's.
     pub ca: Option<String>,
     /// The client's certificate chain and its private key, both in PEM.
     pub client_cert: Option<(Secret, Secret)>,
-    /// The HTTP proxy, `http://host:port`. Requests go through a tunnel (CONNECT), so that the proxy sees no secret.
+    /// The HTTP proxy, `http://host:port`. Requests go through a tunnel (CONNECT), so that the
+    /// proxy sees no secret.
     pub proxy: Option<Url>,
 }
 

@@ -10,11 +10,13 @@ pub type Boxed = Box<dyn std::error::Error + Send + Sync>;
 /// The result of sending.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a request got no response. `Display` prints the error with its causes, as one line without any secret.
+/// Why a request got no response. `Display` prints the error with its causes, as one line without
+/// any secret.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The rule that the client was made with forbids connections to this origin. This is the rule's own error.
+    /// The rule that the client was made with forbids connections to this origin. This is the
+    /// rule's own error.
     NotAllowed(Boxed),
     /// The request or an option cannot be used.
     Unusable(String),

@@ -1,5 +1,10 @@
-//! How does a secret get into an HTTP/2 request? There a header is a compressed string in a frame: the placeholder's is found by its
-//! Huffman code, and replaced by the secret as a literal that is never indexed (RFC 7541 §6.2.3); the frame's length follows.
+//! The HTTP/2 writer between HTTP and TLS: in a frame of headers, a placeholder is a Huffman-coded
+//! string. It is found by its code and replaced by the secret as a plain string, and the frame's
+//! length is corrected.
+//!
+//! The `http` crate marks such a header as sensitive, so hyper encodes it as a literal that is
+//! never indexed (RFC 7541 §6.2.3): no later frame refers to it by number, and the replacement
+//! never changes what another header means.
 
 use crate::io::read_from_below;
 use crate::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
@@ -21,31 +26,36 @@ const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 /// The longest payload that every peer takes (RFC 9113 §4.2).
 const MAX_FRAME: usize = 16_384;
-/// A placeholder's code: a character of ten bits, the others of five each.
+/// The length of a placeholder's Huffman code in bytes: ten bits for the first character, five for
+/// each other.
 const CODE: usize = (10 + 5 * (LENGTH - 1)) / 8;
 const PREFIX_CODE: usize = (10 + 5 * (PREFIX - 1)) / 8;
 const _: () =
     assert!(8 * PREFIX_CODE == 10 + 5 * (PREFIX - 1) && 8 * CODE == 10 + 5 * (LENGTH - 1), "codes end at whole bytes");
-/// The byte before it: compressed, and its length.
+/// The byte before it: the flag for a Huffman-coded string, and its length (RFC 7541 §5.2).
 const LENGTH_BYTE: u8 = 0x80 | CODE as u8;
 
-/// A connection of HTTP/2 on which placeholders become what they stand for.
+/// An HTTP/2 stream that writes secrets in the place of their placeholders.
 pub(crate) struct H2SecretWriter<T> {
     below: T,
     placeholders: Arc<Placeholders>,
+    /// Finds the code of the placeholders' prefix.
     find: Finder<'static>,
     at: At,
-    /// The first of several frames of headers, with the payloads of all so far.
+    /// The head of the first of several frames of headers, with the payloads of all frames so far.
     block: Option<Vec<u8>>,
-    /// What was taken from the caller, and must be written before anything else; `done` bytes of the first are.
+    /// Bytes that were taken from the caller and go out before anything else.
     queue: VecDeque<Unwritten>,
+    /// How many bytes of the first in the queue were written.
     done: usize,
 }
 
+/// The position in the stream of frames.
 enum At {
-    /// So many bytes go on as they are given.
+    /// This many bytes pass through unchanged: the preface, or the payload of a frame without
+    /// headers.
     Through(usize),
-    /// A frame's head, and its payload where that is one of headers.
+    /// Inside a frame's head, or the payload of a frame of headers; the bytes of it so far.
     Frame(Vec<u8>),
 }
 
@@ -62,7 +72,7 @@ impl Unwritten {
         }
     }
 
-    /// What is behind `at`, where that is within.
+    /// Splits off the bytes from `at` on, if there are any.
     fn split_off(&mut self, at: usize) -> Option<Unwritten> {
         (at < self.bytes().len()).then(|| match self {
             Unwritten::Plain(bytes) => Unwritten::Plain(bytes.split_off(at)),
@@ -89,7 +99,8 @@ impl<T> H2SecretWriter<T> {
         }
     }
 
-    /// Takes heads of frames, and frames of headers, up to the first byte that goes on as it is. Returns how many bytes that were.
+    /// Takes heads of frames and whole frames of headers, up to the first byte that passes through
+    /// unchanged. Returns how many bytes it took.
     fn take(&mut self, given: &[IoSlice<'_>]) -> usize {
         let mut taken = 0;
         for slice in given {
@@ -134,7 +145,8 @@ impl<T> H2SecretWriter<T> {
         taken
     }
 
-    /// Queues a block of headers, with the secrets in it. Before it stands the head of its first frame.
+    /// Queues a block of headers with the secrets in it. `block` begins with the head of its first
+    /// frame.
     fn rewrite(&mut self, mut block: Vec<u8>) {
         let mut head = [0; FRAME_HEAD];
         head.copy_from_slice(&block[..FRAME_HEAD]);
@@ -157,7 +169,7 @@ impl<T> H2SecretWriter<T> {
         self.frames(head, pieces);
     }
 
-    /// Cuts a block into frames that every peer takes.
+    /// Queues a block as frames of a length that every peer accepts.
     fn frames(&mut self, mut head: [u8; FRAME_HEAD], mut pieces: VecDeque<Unwritten>) {
         let mut left: usize = pieces.iter().map(|piece| piece.bytes().len()).sum();
         loop {
@@ -178,12 +190,13 @@ impl<T> H2SecretWriter<T> {
             if left == 0 {
                 return;
             }
-            // What follows is the same stream's, and has no flag but the one for its end.
+            // More frames of the same stream follow, without any flag but that of their end.
             (head[3], head[4]) = (CONTINUATION, 0);
         }
     }
 
-    /// `written` bytes of the queue, and of what goes on behind it, went out. Returns how many were of the latter.
+    /// Accounts for `written` bytes of the queue and of the bytes that pass through behind it.
+    /// Returns how many were of the latter.
     fn wrote(&mut self, mut written: usize) -> usize {
         while let Some(first) = self.queue.front() {
             let left = first.bytes().len() - self.done;
@@ -203,8 +216,8 @@ impl<T> H2SecretWriter<T> {
 }
 
 impl<T: AsyncWrite + Unpin> H2SecretWriter<T> {
-    /// Writes the queue, and behind it of `given`, whose first `taken` bytes are in the queue, what goes on as it is. Returns how many bytes
-    /// of `given` went out behind it.
+    /// Writes the queue, and behind it the bytes of `given` that pass through. The first `taken`
+    /// bytes of `given` are in the queue. Returns how many of the others went out.
     fn write(&mut self, cx: &mut Context<'_>, given: &[IoSlice<'_>], taken: usize) -> Poll<io::Result<usize>> {
         let mut out: Vec<IoSlice<'_>> = Vec::with_capacity(self.queue.len() + given.len());
         let mut skip = self.done;
@@ -237,7 +250,7 @@ fn payload(frame: &[u8]) -> usize {
     usize::from(frame[0]) << 16 | usize::from(frame[1]) << 8 | usize::from(frame[2])
 }
 
-/// A string's length, not compressed (RFC 7541 §5.1, §5.2).
+/// Writes the length of a plain string (RFC 7541 §5.1, §5.2).
 fn push_length(into: &mut Vec<u8>, length: usize) {
     const PREFIX: usize = 0x7F;
     if length < PREFIX {
@@ -263,14 +276,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
         cx: &mut Context<'_>,
         given: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // So that who writes faster than it goes out is held back.
+        // Backpressure: flush what is queued before accepting more.
         while !self.queue.is_empty() {
             ready!(self.write(cx, &[], 0))?;
         }
         let taken = self.take(given);
         loop {
             match self.write(cx, given, taken) {
-                // What was taken goes out with the next write, or with the flush that follows.
+                // The queue goes out with the next write, or with the flush that follows.
                 Poll::Pending if taken > 0 => return Poll::Ready(Ok(taken)),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(through) => match taken + through? {
@@ -303,162 +316,4 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
 read_from_below!(H2SecretWriter);
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use bootseal_memory::Secret;
-    use bytes::Bytes;
-    use http::{Request, Response};
-    use http_body_util::{BodyExt, Full};
-    use hyper::body::Incoming;
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-    use std::convert::Infallible;
-    use tokio::io::{AsyncRead, ReadBuf};
-
-    /// What arrives, as a body: the headers that carry secrets, and the body that was sent.
-    async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-        let (head, body) = request.into_parts();
-        let names = ["authorization", "x-key", "cookie"];
-        let mut all: Vec<u8> = names
-            .iter()
-            .filter_map(|name| head.headers.get(*name))
-            .flat_map(|value| value.as_bytes().to_vec())
-            .collect();
-        all.push(b'|');
-        all.extend_from_slice(&body.collect().await.unwrap().to_bytes());
-        Ok(Response::new(Full::new(all.into())))
-    }
-
-    /// Takes at most so many bytes at a time, and is not ready each other time.
-    struct Short {
-        below: tokio::io::DuplexStream,
-        most: usize,
-        ready: bool,
-    }
-
-    impl AsyncWrite for Short {
-        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.ready = !self.ready;
-            if !self.ready {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let bytes = &bytes[..bytes.len().min(self.most)];
-            Pin::new(&mut self.below).poll_write(cx, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.below).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.below).poll_shutdown(cx)
-        }
-    }
-
-    impl AsyncRead for Short {
-        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.below).poll_read(cx, into)
-        }
-    }
-
-    struct Client {
-        placeholders: Arc<Placeholders>,
-        sender: hyper::client::conn::http2::SendRequest<Full<Bytes>>,
-    }
-
-    impl Client {
-        /// To a real server, by writes of at most so many bytes.
-        async fn to_echo(most: usize) -> Client {
-            let (ours, theirs) = tokio::io::duplex(1 << 20);
-            let ours = Short { below: ours, most, ready: false };
-            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            server.max_header_list_size(1 << 20);
-            tokio::spawn(server.serve_connection(TokioIo::new(theirs), hyper::service::service_fn(echo)));
-            let placeholders = Arc::new(Placeholders::new().unwrap());
-            let ours = H2SecretWriter::new(ours, placeholders.clone());
-            let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(ours));
-            let (sender, connection) = handshake.await.unwrap();
-            tokio::spawn(connection);
-            Client { placeholders, sender }
-        }
-
-        /// With these values in these headers; `body` is given the first placeholder.
-        async fn send(
-            &self,
-            headers: &[(&'static str, &[u8])],
-            body: impl FnOnce(&[u8]) -> Vec<u8>,
-        ) -> Result<Bytes, hyper::Error> {
-            let secrets = headers.iter().map(|(name, value)| (*name, Secret::copy_of(value).unwrap()));
-            let stands: Vec<_> = secrets.map(|(name, secret)| (name, self.placeholders.stand_in(&secret))).collect();
-            let mut request = Request::post("https://api.acme.example/orders?page=2");
-            for (name, stand) in &stands {
-                request = request.header(*name, stand.header().unwrap());
-            }
-            let body = body(&stands[0].1.text());
-            let request = request.body(Full::new(body.into())).unwrap();
-            let mut sender = self.sender.clone();
-            sender.ready().await?;
-            Ok(sender.send_request(request).await?.into_body().collect().await?.to_bytes())
-        }
-    }
-
-    fn token(length: usize) -> Vec<u8> {
-        (0..length).map(|at| b'!' + (at * 7 % 90) as u8).collect()
-    }
-
-    #[tokio::test]
-    async fn every_length_arrives_at_a_real_peer_however_little_goes_out_at_a_time() {
-        for pipe in [1, 7, 31, 64, 100_000] {
-            let client = Client::to_echo(pipe).await;
-            for length in [1, 2, 29, 30, 31, 126, 127, 128, 254, 255, 256, 700, 4_000, 16_000, 16_384, 40_000] {
-                let token = token(length);
-                // The body has the same bytes, as they are and as a compressed header would have them: both stay.
-                let got =
-                    client.send(&[("authorization", &token)], |placeholder| placeholder.repeat(100)).await.unwrap();
-                assert!(got.starts_with(&[&token[..], b"|!"].concat()), "{length} bytes, {pipe} at a time");
-                assert_eq!(got.len(), length + 1 + 100 * LENGTH);
-            }
-            let got = client
-                .send(&[("authorization", b"one"), ("x-key", b"two"), ("cookie", b"a=b")], |_| vec![b'x'; 70_000]);
-            let got = got.await.unwrap();
-            assert!(got.starts_with(b"onetwoa=b|x") && got.len() == 70_010);
-        }
-    }
-
-    #[tokio::test]
-    async fn calls_at_the_same_time_have_each_their_own() {
-        let client = Arc::new(Client::to_echo(1_000).await);
-        let calls = (0..200u32).map(|call| {
-            let client = client.clone();
-            tokio::spawn(async move {
-                let token = format!("token {call}").into_bytes();
-                let got = client.send(&[("authorization", &token)], |_| vec![b'x'; call as usize * 10]).await.unwrap();
-                assert!(got.starts_with(&[&token[..], b"|"].concat()));
-            })
-        });
-        for call in calls.collect::<Vec<_>>() {
-            call.await.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn a_head_of_several_frames_is_one_block() {
-        let client = Client::to_echo(1_000).await;
-        let (long, longer) = (token(20_000), token(33_000));
-        let headers: [(&str, &[u8]); 3] = [("authorization", &long), ("x-key", b"short"), ("cookie", &longer)];
-        let got = client.send(&headers, |_| b"body".to_vec()).await.unwrap();
-        assert!(got == [&long[..], b"short", &longer, b"|body"].concat());
-    }
-
-    #[test]
-    fn the_code_of_a_placeholder_is_what_a_real_encoder_makes_of_it() {
-        // RFC 7541, appendix B: `!` 1111111000, then `0` 00000, `1` 00001, `2` 00010, `a` 00011.
-        let mut prefix = [b'0'; PREFIX];
-        prefix[..5].copy_from_slice(b"!012a");
-        let code = huffman_prefix(&prefix);
-        assert_eq!((code.len(), &code[..4]), (PREFIX_CODE, &[0b1111_1110, 0b0000_0000, 0b0001_0001, 0b0000_1100][..]));
-        assert_eq!(huffman_number(&[0; 10]), Some(0));
-        assert_eq!(huffman_number(&[0xFF; 10]), None);
-    }
-}
+mod tests;

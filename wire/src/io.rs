@@ -1,4 +1,5 @@
-//! The byte streams below HTTP: what a connection must offer, and TCP that clears vector registers before it sends.
+//! The byte streams below HTTP: what a connection must offer, and TCP that clears vector registers
+//! before it sends.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,7 +11,8 @@ use tokio::net::TcpStream;
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Reads through a writer straight from the stream in its field `below`: only what is written is changed.
+/// Reads through a writer straight from the stream in its field `below`: only what is written is
+/// changed.
 macro_rules! read_from_below {
     ($writer:ident) => {
         impl<T: tokio::io::AsyncRead + Unpin> tokio::io::AsyncRead for $writer<T> {
@@ -26,8 +28,9 @@ macro_rules! read_from_below {
 }
 pub(crate) use read_from_below;
 
-/// TCP that clears the vector registers before each system call that sends. A thread spends most of its time in such calls, and TLS
-/// has just moved the secret through these registers: a core dump would show it.
+/// TCP that clears the vector registers before each system call that sends. A thread spends most of
+/// its time in such calls, and TLS has just moved the secret through these registers: a core dump
+/// would show it.
 pub(crate) struct ScrubbingStream {
     pub(crate) tcp: TcpStream,
 }

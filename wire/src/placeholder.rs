@@ -1,5 +1,11 @@
-//! What stands in a request's head in a secret's place? A text that nobody can guess; the writer below HTTP puts the secret there as it
-//! writes, so that no buffer, pool, copy or trace of an HTTP library ever holds it.
+//! Placeholders: texts that nobody can guess, in the place of secrets in a request's head. The
+//! writer below HTTP replaces each with its secret, so that no buffer, pool, copy or trace of an
+//! HTTP library ever holds one.
+//!
+//! A placeholder is one `!`, then 30 random digits that all placeholders of a client share, then 16
+//! digits of its own number. The alphabet is chosen for HTTP/2, which compresses header values:
+//! there, prefix and number end at whole bytes, so that the compressed placeholder can be found and
+//! replaced like the plain one.
 
 use crate::error::{Error, Result};
 use bootseal_memory::{Exposed, Secret};
@@ -9,13 +15,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Ten characters whose codes in HTTP/2's Huffman table have five bits each (RFC 7541, appendix B), by their value.
+/// The ten digits: characters whose codes in HTTP/2's Huffman table have five bits each (RFC 7541,
+/// appendix B). The code of a digit is its index here.
 pub(crate) const DIGITS: &[u8; 10] = b"012aceiost";
-/// A first character that occurs nowhere else in a placeholder, and whose code has ten bits. So prefix and number end at whole bytes there.
+/// The first character. It occurs nowhere else in a placeholder, and its code has ten bits.
 pub(crate) const FIRST: u8 = b'!';
-/// The same for all of one client.
+/// The length of the part that is the same for all placeholders of one client.
 pub(crate) const PREFIX: usize = 31;
-/// Then which one it is.
+/// The length of the number that follows.
 pub(crate) const NUMBER: usize = 16;
 pub(crate) const LENGTH: usize = PREFIX + NUMBER;
 
@@ -23,7 +30,7 @@ pub(crate) const LENGTH: usize = PREFIX + NUMBER;
 pub(crate) struct Placeholders {
     pub(crate) prefix: [u8; PREFIX],
     pub(crate) find: Finder<'static>,
-    /// Those that are not written yet.
+    /// The secrets whose placeholders were not written yet.
     waiting: Mutex<HashMap<u64, Secret>>,
     count: AtomicUsize,
     last: AtomicU64,
@@ -47,7 +54,7 @@ impl Placeholders {
         })
     }
 
-    /// A placeholder for `secret`, which is written once in its place, as long as the result is there.
+    /// A placeholder for `secret`. It is replaced once, and only while the returned value lives.
     pub(crate) fn stand_in(self: &Arc<Placeholders>, secret: &Secret) -> StandIn {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         self.waiting().insert(number, secret.clone());
@@ -55,17 +62,17 @@ impl Placeholders {
         StandIn { of: self.clone(), number }
     }
 
-    /// Whether there is one that is not written yet.
+    /// Whether any placeholder was not written yet: if not, the writer looks for none.
     pub(crate) fn any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// What stands behind a number that is not written yet.
+    /// The secret of a placeholder that was not written yet.
     pub(crate) fn secret(&self, number: u64) -> Option<Exposed> {
         self.waiting().get(&number).map(Secret::exposed)
     }
 
-    /// It was written; what looks like it from now on is a text like any other.
+    /// Marks a placeholder as written. From now on the same text is ordinary text.
     pub(crate) fn written(&self, number: u64) {
         if self.waiting().remove(&number).is_some() {
             self.count.fetch_sub(1, Ordering::Release);
@@ -83,7 +90,7 @@ impl std::fmt::Debug for Placeholders {
     }
 }
 
-/// One placeholder. When it goes, nothing is written in its place any more.
+/// One placeholder. When this is dropped, the placeholder becomes ordinary text.
 #[derive(Debug)]
 pub(crate) struct StandIn {
     of: Arc<Placeholders>,
@@ -116,7 +123,7 @@ impl Drop for StandIn {
     }
 }
 
-/// The number at the end of a placeholder.
+/// The number that these digits of a placeholder say.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0u64, |number, digit| {
         let value = DIGITS.iter().position(|other| other == digit)?;
@@ -124,10 +131,13 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The prefix as HTTP/2 compresses it (RFC 7541, appendix B): ten bits for [`FIRST`], five for each other, whose value is its code.
+/// The prefix as HTTP/2 compresses it (RFC 7541, appendix B): ten bits for [`FIRST`], five for each
+/// digit.
 pub(crate) fn huffman_prefix(prefix: &[u8; PREFIX]) -> Vec<u8> {
     let values = prefix[1..].iter().map(|byte| DIGITS.iter().position(|digit| digit == byte).unwrap_or(0));
     let mut code = Vec::new();
+    // `held` has `bits` bits of the code that do not fill a byte yet. It begins with the ten bits
+    // of `!`.
     let (mut bits, mut held) = (10, 0b11_1111_1000_u32);
     for value in values {
         (held, bits) = (held << 5 | value as u32, bits + 5);
@@ -140,7 +150,7 @@ pub(crate) fn huffman_prefix(prefix: &[u8; PREFIX]) -> Vec<u8> {
     code
 }
 
-/// The number at the end of a placeholder, as HTTP/2 compresses it.
+/// The number of a placeholder from its compressed digits, five bits each.
 pub(crate) fn huffman_number(code: &[u8]) -> Option<u64> {
     let mut digits = [0; NUMBER];
     for (at, digit) in digits.iter_mut().enumerate() {
@@ -159,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_placeholder_is_a_header_and_its_number_is_read_back() {
+    fn a_placeholder_is_valid_in_a_header_and_its_number_is_read_back() {
         let placeholders = Arc::new(Placeholders::new().unwrap());
         placeholders.last.store(9_876_543_210, Ordering::Relaxed);
         let stand_in = placeholders.stand_in(&Secret::copy_of(b"token").unwrap());
@@ -174,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn two_clients_have_different_ones() {
+    fn two_clients_have_different_placeholders() {
         let (one, other) = (Placeholders::new().unwrap(), Placeholders::new().unwrap());
         assert_ne!(one.prefix, other.prefix);
     }

@@ -1,4 +1,5 @@
-//! The connection pool: a request takes the newest connection whose last response has ended, or a new one.
+//! The connection pool: a request takes the newest connection whose last response has ended, or a
+//! new one.
 
 use crate::connect::{Connected, Connector};
 use crate::error::{Error, Result};
@@ -39,7 +40,8 @@ struct Host {
     origin: Origin,
     /// The value of `Host` in HTTP/1.1.
     name: Option<HeaderValue>,
-    /// Idle HTTP/1.1 connections and since when, the newest last. One whose response is still being read is here too, and not ready.
+    /// Idle HTTP/1.1 connections and since when, the newest last. One whose response is still being
+    /// read is here too, and not ready.
     http1: VecDeque<(http1::SendRequest<reqwest::Body>, Instant)>,
     /// The one HTTP/2 connection, which all requests share, and when it was last asked for.
     http2: Option<(http2::SendRequest<reqwest::Body>, Instant)>,
@@ -67,8 +69,9 @@ impl Pool {
         Pool(Arc::new(Inner { connector, idle_per_host, idle_for, idle: Mutex::default() }))
     }
 
-    /// Sends `request` and takes it out of its place: what is passed on by value would be copied at each step. When a connection turns
-    /// out to have been closed before a byte of the request was written, the request goes on another.
+    /// Sends `request` and takes it out of its place: what is passed on by value would be copied at
+    /// each step. When a connection turns out to have been closed before a byte of the request was
+    /// written, the request goes on another.
     pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<Incoming>> {
         let uri = request.uri();
         let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
@@ -81,7 +84,8 @@ impl Pool {
         loop {
             let (connection, reused) = match self.0.take(&origin) {
                 Some(connection) => (connection, true),
-                // On the heap, since it is rare: room for it would be made, and moved, for each request.
+                // On the heap, since it is rare: room for it would be made, and moved, for each
+                // request.
                 None => Box::pin(self.connect(&origin)).await?,
             };
             let mut refused = match connection {
@@ -146,7 +150,8 @@ impl Pool {
         }
     }
 
-    /// Starts the reaper if it is not running. It is started here because a connection may come back where there is no runtime.
+    /// Starts the reaper if it is not running. It is started here because a connection may come
+    /// back where there is no runtime.
     fn keep_reaping(&self, idle: &mut IdleConnections) {
         if idle.reaper.as_ref().is_none_or(JoinHandle::is_finished) {
             idle.reaper = Some(tokio::spawn(reap(Arc::downgrade(&self.0), self.0.idle_for)));
@@ -179,7 +184,8 @@ impl IdleConnections {
         }
     }
 
-    /// Drops connections that have been idle since `since` or longer. Returns since when the oldest of the others has been idle.
+    /// Drops connections that have been idle since `since` or longer. Returns since when the oldest
+    /// of the others has been idle.
     fn close_idle(&mut self, since: Option<Instant>) -> Option<Instant> {
         let old = |idle: Instant| since.is_some_and(|since| idle <= since);
         let mut oldest: Option<Instant> = None;
@@ -200,7 +206,8 @@ impl Inner {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a connection for the next request. It becomes ready once the response of this one has been read.
+    /// Keeps a connection for the next request. It becomes ready once the response of this one has
+    /// been read.
     fn keep(&self, sender: http1::SendRequest<reqwest::Body>, host: usize) {
         let mut idle = self.idle();
         if let Some(host) = idle.hosts.get_mut(host).filter(|host| host.http1.len() < self.idle_per_host) {
@@ -208,7 +215,8 @@ impl Inner {
         }
     }
 
-    /// The newest connection that is ready, so that the others can age out. Those with long responses sink below it.
+    /// The newest connection that is ready, so that the others can age out. Those with long
+    /// responses sink below it.
     fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle();
         let (index, host) = idle.hosts.iter_mut().enumerate().find(|(_, host)| host.origin == *origin)?;
@@ -234,7 +242,8 @@ impl Inner {
 }
 
 impl Origin {
-    /// The value of `Host` in HTTP/1.1, without the scheme's usual port. `None` when it is not valid in a header.
+    /// The value of `Host` in HTTP/1.1, without the scheme's usual port. `None` when it is not
+    /// valid in a header.
     fn host_header(&self) -> Option<HeaderValue> {
         let usual = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
         match self.authority.port_u16().filter(|port| *port != usual) {
@@ -262,7 +271,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// A vendor that answers each head that it reads with `response`, and after `calls` of them closes the connection.
+    /// A vendor that sends `response` for each request head, and after `calls` of them
+    /// closes the connection.
     struct Scripted {
         url: String,
         connections: Arc<AtomicUsize>,
@@ -304,13 +314,13 @@ mod tests {
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok";
 
-    fn guarded(options: Options) -> SecretClient {
+    fn client(options: Options) -> SecretClient {
         SecretClient::new(&Endpoint::default(), &options, |_| Ok(())).unwrap()
     }
 
-    async fn call(guarded: &SecretClient, vendor: &Scripted) -> Response<Incoming> {
+    async fn call(client: &SecretClient, vendor: &Scripted) -> Response<Incoming> {
         let mut request = Request::post(&vendor.url).body(reqwest::Body::default()).unwrap();
-        guarded.send(&mut request, &[]).await.unwrap()
+        client.send(&mut request, &[]).await.unwrap()
     }
 
     async fn read(response: Response<Incoming>) {
@@ -319,26 +329,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_used_again_when_its_answer_has_ended() {
+    async fn a_connection_is_reused_once_its_response_has_ended() {
         let vendor = scripted(OK, usize::MAX).await;
-        let guarded = guarded(Options::default());
+        let client = client(Options::default());
         for _ in 0..3 {
-            read(call(&guarded, &vendor).await).await;
+            read(call(&client, &vendor).await).await;
         }
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 1);
-        // Nobody has to read it, where it has come in.
-        let unread = call(&guarded, &vendor).await;
-        drop(call(&guarded, &vendor).await);
-        read(call(&guarded, &vendor).await).await;
+        // A response that has arrived completely need not be read.
+        let unread = call(&client, &vendor).await;
+        drop(call(&client, &vendor).await);
+        read(call(&client, &vendor).await).await;
         read(unread).await;
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
-    async fn no_call_waits_for_an_answer_that_has_not_ended_and_who_gives_one_up_closes_its_connection() {
+    async fn no_call_waits_for_an_unfinished_response_and_dropping_one_closes_its_connection() {
         let mut vendor = scripted(HALF, usize::MAX).await;
-        let guarded = guarded(Options::default());
-        let (one, other) = (call(&guarded, &vendor).await, call(&guarded, &vendor).await);
+        let client = client(Options::default());
+        let (one, other) = (call(&client, &vendor).await, call(&client, &vendor).await);
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
         drop((one, other));
         vendor.ended.recv().await.unwrap();
@@ -346,40 +356,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_closed_while_idle_fails_no_call() {
+    async fn a_connection_closed_while_idle_fails_no_call() {
         let vendor = scripted(OK, 1).await;
-        let guarded = guarded(Options::default());
+        let client = client(Options::default());
         for _ in 0..20 {
-            read(call(&guarded, &vendor).await).await;
+            read(call(&client, &vendor).await).await;
         }
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 20);
     }
 
     #[tokio::test]
-    async fn what_is_idle_for_too_long_is_closed() {
+    async fn a_connection_that_is_idle_for_too_long_is_closed() {
         let mut vendor = scripted(OK, usize::MAX).await;
-        let guarded = guarded(Options { idle_for: Duration::from_millis(20), ..Options::default() });
-        read(call(&guarded, &vendor).await).await;
+        let client = client(Options { idle_for: Duration::from_millis(20), ..Options::default() });
+        read(call(&client, &vendor).await).await;
         vendor.ended.recv().await.unwrap();
-        read(call(&guarded, &vendor).await).await;
+        read(call(&client, &vendor).await).await;
         vendor.ended.recv().await.unwrap();
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
-    async fn no_more_are_kept_than_may_be() {
+    async fn no_more_idle_connections_are_kept_than_allowed() {
         let mut vendor = scripted(OK, usize::MAX).await;
-        let guarded = guarded(Options { idle_per_host: 1, ..Options::default() });
-        let (one, other) = tokio::join!(call(&guarded, &vendor), call(&guarded, &vendor));
+        let client = client(Options { idle_per_host: 1, ..Options::default() });
+        let (one, other) = tokio::join!(call(&client, &vendor), call(&client, &vendor));
         read(one).await;
         read(other).await;
         vendor.ended.recv().await.unwrap();
-        read(call(&guarded, &vendor).await).await;
+        read(call(&client, &vendor).await).await;
         assert_eq!(vendor.connections.load(Ordering::Relaxed), 2);
     }
 
     #[test]
-    fn a_host_is_named_as_it_is_asked_for() {
+    fn the_host_header_leaves_out_the_usual_port() {
         for (url, name) in [
             ("http://a.example", "a.example"),
             ("http://a.example:80", "a.example"),

@@ -1,4 +1,5 @@
-//! The TLS configuration of a client: protocol names, trusted certificates, and the client's own certificate.
+//! The TLS configuration of a client: protocol names, trusted certificates, and the client's own
+//! certificate.
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
@@ -16,7 +17,8 @@ pub(crate) const HTTP_2: &[u8] = b"h2";
 /// The configuration for `endpoint`, offering HTTP/2 unless `http1_only`.
 ///
 /// # Errors
-/// [`Error::Setup`] when a certificate or key cannot be used, or the system has no root certificates.
+/// [`Error::Setup`] when a certificate or key cannot be used, or the system has no root
+/// certificates.
 pub(crate) fn config(endpoint: &Endpoint, http1_only: bool) -> Result<ClientConfig> {
     let mut config = with_certificates(endpoint).map_err(Error::Setup)?;
     let protocols: &[&[u8]] = if http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };

@@ -1,4 +1,5 @@
-//! The pace of an upload: time spent waiting for the client's body does not count against the upstream's response timeout.
+//! The pace of an upload: time spent waiting for the client's body does not count against the
+//! upstream's response timeout.
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};

@@ -2,12 +2,12 @@
 
 use crate::server::table::{DiskState, Running};
 use crate::startup::systemd;
-use bootseal::Result;
+use bootseal::{FileStamp, Result};
 use bootseal_core::SealedFile;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How often the file is checked for a change.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ pub(crate) fn watch(
     let (request, requests) = std::sync::mpsc::channel();
     let (weak, runtime) = (Arc::downgrade(running), tokio::runtime::Handle::current());
     let Some(path) = running.vault.path() else { return Ok(request) };
-    let stamp = Stamp::of(&path);
+    let stamp = FileStamp::of(&path);
     // If the file was replaced after it was loaded, its stamp says nothing about what is loaded: the first check reloads.
     let loaded = stamp.filter(|_| generation_on_disk(&path) == Some(running.vault.generation()));
     std::thread::Builder::new().name("bootseal-reload".into()).spawn(move || {
@@ -34,7 +34,7 @@ pub(crate) fn watch(
 fn run(
     weak: &Weak<Running>,
     path: &Path,
-    mut last: Option<Stamp>,
+    mut last: Option<FileStamp>,
     requests: &Receiver<()>,
     apply: &impl Fn(&Arc<Running>) -> Result<()>,
 ) {
@@ -45,34 +45,12 @@ fn run(
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(running) = weak.upgrade() else { return };
-        let now = Stamp::of(path);
+        let now = FileStamp::of(path);
         // A file that is missing for a moment is being replaced.
         if requested || now.is_some() && now != last {
             last = now;
             reload(&running, path, requested, apply);
         }
-    }
-}
-
-/// What differs once the file has been replaced. The real path is part of it, because Kubernetes
-/// replaces a mounted secret by pointing a link of its folder elsewhere.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    real: PathBuf,
-    length: u64,
-    modified: Option<SystemTime>,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Stamp> {
-        let real = std::fs::canonicalize(path).ok()?;
-        let meta = std::fs::metadata(&real).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&meta);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(Stamp { real, length: meta.len(), modified: meta.modified().ok(), inode })
     }
 }
 

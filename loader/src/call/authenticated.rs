@@ -1,5 +1,5 @@
-//! A call with a token: where it may go, how the token is put on, the response's verdict on the token, and the one replay.
-//! The client and all layers use it.
+//! A call with a token: where it may go, how the token is put on, the response's verdict on the
+//! token, and the one replay. The client and all layers use it.
 
 use crate::call::outgoing::Outgoing;
 use crate::error::{Error, Result};
@@ -21,8 +21,9 @@ use url::Url;
 pub(crate) trait Incoming: Sized {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
-    /// Whether the body matches `when`, and the response as it was. `None` when the answer would mean waiting for a body that may
-    /// never end: then `verdict` gets it, once the caller has read that far.
+    /// Whether the body matches `when`, and the response as it was. `None` when the answer would
+    /// mean waiting for a body that may never end: then `verdict` gets it, once the caller has read
+    /// that far.
     fn matches(self, when: &When, verdict: DeferredVerdict) -> impl Future<Output = (Self, Option<bool>)> + Send;
     /// Gives the response up: nobody reads it.
     fn discard(self) -> impl Future<Output = ()> + Send;
@@ -41,8 +42,8 @@ pub(crate) trait Sender {
     ) -> impl Future<Output = std::result::Result<Self::Response, Self::Error>> + Send;
 }
 
-/// Sends a call with the token. If the response rejects the token, there is one login for all callers and the call is sent once
-/// more; the second response is returned.
+/// Sends a call with the token. If the response rejects the token, there is one login for all
+/// callers and the call is sent once more; the second response is returned.
 pub(crate) async fn call<S: Sender>(
     source: &TokenSource,
     sender: &mut S,
@@ -53,7 +54,8 @@ pub(crate) async fn call<S: Sender>(
     allow(&account.profile, &*request.address()?)?;
     let token = source.token().await?;
     let profile = &token.0.account.profile;
-    // Once more for the account that the token belongs to: the file may have changed while we waited.
+    // Once more for the account that the token belongs to: the file may have changed while we
+    // waited.
     if !Arc::ptr_eq(&account, &token.0.account) {
         allow(profile, &*request.address()?)?;
     }
@@ -108,7 +110,8 @@ async fn replay<S: Sender>(
     Ok(response)
 }
 
-/// Receives the verdict on the token when it is known only while the caller reads the streamed body: too late for a replay.
+/// Receives the verdict on the token when it is known only while the caller reads the streamed
+/// body: too late for a replay.
 pub(crate) struct DeferredVerdict {
     source: TokenSource,
     token: Token,
@@ -167,7 +170,8 @@ fn may_replay(profile: &Profile, method: &Method) -> bool {
     }
 }
 
-/// Puts the token on a request of an HTTP library that is not ours: its buffers then hold the token.
+/// Puts the token on a request of an HTTP library that is not ours: its buffers then hold the
+/// token.
 pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
     for (name, text) in &token.0.headers {
         let mut value: HeaderValue = text
@@ -179,7 +183,8 @@ pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
     Ok(())
 }
 
-/// The response, and whether it rejects the token; `None` when only its body, which still streams, can say.
+/// The response, and whether it rejects the token; `None` when only its body, which still streams,
+/// can say.
 async fn judge<A: Incoming>(profile: &Profile, response: A, mut verdict: DeferredVerdict) -> (A, Option<bool>) {
     if is_rejection(profile, response.status(), response.headers()) {
         return (response, Some(true));

@@ -1,4 +1,5 @@
-//! Calls from programs without an async runtime: the same builder, sent on a runtime of our own, and a response that blocks.
+//! Calls from programs without an async runtime: the same builder, sent on a runtime of our own,
+//! and a response that blocks.
 
 use crate::call::request::RequestBuilder;
 use crate::error::{Error, Result};
@@ -28,7 +29,8 @@ impl RequestBuilder {
     /// Sends the call and waits for the head of its response.
     ///
     /// # Errors
-    /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, whose thread it would block.
+    /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, whose thread it would
+    /// block.
     pub fn send_blocking(self) -> Result<Response> {
         let inner = wait(async { self.send().await })?;
         Ok(Response { inner, chunk: Bytes::new() })

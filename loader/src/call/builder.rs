@@ -1,4 +1,5 @@
-//! The builder of a client: pool, timeouts, proxy and roots. It offers no option that could send the token elsewhere.
+//! The builder of a client: pool, timeouts, proxy and roots. It offers no option that could send
+//! the token elsewhere.
 
 use crate::call::client::Client;
 use crate::call::connections::{ClientOptions, Connections};
@@ -7,7 +8,8 @@ use bootseal_core::Secret;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Builds a [`Client`]. Redirects, cookies and default headers are the profile's business and cannot be set.
+/// Builds a [`Client`]. Redirects, cookies and default headers are the profile's business and
+/// cannot be set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,16 +30,17 @@ pub struct ClientBuilder {
 }
 
 impl TokenSource {
-    /// A builder for a client with a pool, timeouts, proxy or roots of its own. See the example of [`ClientBuilder`].
+    /// A builder for a client with a pool, timeouts, proxy or roots of its own. See the example of
+    /// [`ClientBuilder`].
     pub fn client_builder(&self) -> ClientBuilder {
         ClientBuilder { source: self.clone(), options: ClientOptions::default() }
     }
 }
 
 impl ClientBuilder {
-    /// Sends all calls through this HTTP proxy, in place of the profile's: `http://host:port`. Each goes through a tunnel (CONNECT),
-    /// so that the proxy sees no token. Logins use the profile's proxy. An address that is invalid or has credentials is reported as an
-    /// error by every call.
+    /// Sends all calls through this HTTP proxy, in place of the profile's: `http://host:port`. Each
+    /// goes through a tunnel (CONNECT), so that the proxy sees no token. Logins use the profile's
+    /// proxy. An address that is invalid or has credentials is reported as an error by every call.
     ///
     /// ```
     /// fn through_a_proxy(vault: &bootseal::Secrets) -> bootseal::Result<bootseal::Client> {
@@ -50,20 +53,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Logs in to the proxy (HTTP Basic), the profile's proxy included. See the example of [`ClientBuilder::proxy`].
+    /// Logs in to the proxy (HTTP Basic), the profile's proxy included. See the example of
+    /// [`ClientBuilder::proxy`].
     pub fn proxy_login(mut self, user: impl Into<String>, password: &Secret) -> Self {
         self.options.proxy_login = Some((user.into(), password.clone()));
         self
     }
 
-    /// Trusts these CA certificates, in PEM, in place of the profile's `ca` or the system's. Invalid PEM is reported as an error of
-    /// kind [`Kind::LoginTls`](crate::Kind::LoginTls) by every call.
+    /// Trusts these CA certificates, in PEM, in place of the profile's `ca` or the system's.
+    /// Invalid PEM is reported as an error of kind [`Kind::LoginTls`](crate::Kind::LoginTls) by
+    /// every call.
     pub fn roots(mut self, pem: impl Into<String>) -> Self {
         self.options.roots = Some(pem.into());
         self
     }
 
-    /// Connects to this address for `host`, whatever the name service says. The certificate must be the host's all the same.
+    /// Connects to this address for `host`, whatever the name service says. The certificate must be
+    /// the host's all the same.
     pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
         self.options.wire.connect.resolve.insert(host.into().to_ascii_lowercase(), address);
         self
@@ -81,13 +87,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Limits the time of each request, to the last byte of its response. Without it there is no limit.
+    /// Limits the time of each request, to the last byte of its response. Without it there is no
+    /// limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// Limits the time of each request to the head of its response; the body may take longer. Without it there is no limit.
+    /// Limits the time of each request to the head of its response; the body may take longer.
+    /// Without it there is no limit.
     pub fn answer_timeout(mut self, timeout: Duration) -> Self {
         self.options.wire.response_timeout = Some(timeout);
         self
@@ -105,7 +113,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The client. An option that cannot be used is reported as an error by every call, as with [`TokenSource::client`].
+    /// The client. An option that cannot be used is reported as an error by every call, as with
+    /// [`TokenSource::client`].
     pub fn build(self) -> Client {
         let connections = Connections::new(&self.source, self.options);
         Client::with_connections(self.source, connections)

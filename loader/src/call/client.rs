@@ -1,4 +1,5 @@
-//! The HTTP client whose calls carry the token: put on, renewed, replayed once, and sent only to the profile's hosts.
+//! The HTTP client whose calls carry the token: put on, renewed, replayed once, and sent only to
+//! the profile's hosts.
 
 use crate::call::authenticated::{self, Sender};
 use crate::call::connections::Connections;
@@ -21,12 +22,15 @@ use std::sync::Arc;
 /// # Ok(()) }
 /// ```
 ///
-/// - The token is sent only to the profile's hosts, over TLS. A call to another host is an error; it is not sent without the token.
-/// - A redirect within one origin is followed with the token. A redirect to another origin is returned as it is.
-/// - A response that rejects the token (`rejected_status`) causes one login for all callers, and one replay if the body can be sent
-///   again. The second response is returned, whatever it says.
-/// - The token never enters the HTTP library: requests carry a placeholder, and the writer below puts the token in its place. For
-///   what a client of your own leaves in memory instead, see [`TokenSource::wrap`].
+/// - The token is sent only to the profile's hosts, over TLS. A call to another host is an error;
+///   it is not sent without the token.
+/// - A redirect within one origin is followed with the token. A redirect to another origin is
+///   returned as it is.
+/// - A response that rejects the token (`rejected_status`) causes one login for all callers, and
+///   one replay if the body can be sent again. The second response is returned, whatever it says.
+/// - The token never enters the HTTP library: requests carry a placeholder, and the writer below
+///   puts the token in its place. For what a client of your own leaves in memory instead, see
+///   [`TokenSource::wrap`].
 #[derive(Clone)]
 pub struct Client {
     pub(crate) source: TokenSource,
@@ -44,17 +48,19 @@ pub(crate) enum Backend {
 impl TokenSource {
     /// A client for calls with this token. Make one and clone it: it holds the connections.
     ///
-    /// If TLS cannot be set up, for example because the profile's `ca` is not a certificate, every call is an error of kind
-    /// [`Kind::LoginTls`](crate::Kind::LoginTls).
+    /// If TLS cannot be set up, for example because the profile's `ca` is not a certificate, every
+    /// call is an error of kind [`Kind::LoginTls`](crate::Kind::LoginTls).
     pub fn client(&self) -> Client {
         self.client_builder().build()
     }
 
-    /// A client for calls with this token that sends them through `http`, with its pool, proxy, timeouts and TLS.
+    /// A client for calls with this token that sends them through `http`, with its pool, proxy,
+    /// timeouts and TLS.
     ///
-    /// The buffers of `http` then hold the token in ordinary memory, from when a call is written until their place is used again; a
-    /// core dump shows it. With [`TokenSource::client`] the token is nowhere but on its guarded page. On a redirect to another host
-    /// reqwest removes `Authorization` and `Cookie` and no other header; see [`Client::with_redirect_policy`].
+    /// The buffers of `http` then hold the token in ordinary memory, from when a call is written
+    /// until their place is used again; a core dump shows it. With [`TokenSource::client`] the
+    /// token is nowhere but on its guarded page. On a redirect to another host reqwest removes
+    /// `Authorization` and `Cookie` and no other header; see [`Client::with_redirect_policy`].
     pub fn wrap(&self, http: reqwest::Client) -> Client {
         Client { source: self.clone(), backend: Backend::Wrapped { http, own_redirects: false } }
     }
@@ -71,8 +77,9 @@ impl Client {
         Client { source, backend: Backend::Wire(Arc::new(connections)) }
     }
 
-    /// Confirms that a client that was given to [`TokenSource::wrap`] was built with [`TokenSource::redirect_policy`]. If the profile's
-    /// header is one that reqwest does not remove by itself, every call is an error until then: [`Kind::Usage`](crate::Kind::Usage).
+    /// Confirms that a client that was given to [`TokenSource::wrap`] was built with
+    /// [`TokenSource::redirect_policy`]. If the profile's header is one that reqwest does not
+    /// remove by itself, every call is an error until then: [`Kind::Usage`](crate::Kind::Usage).
     /// See the example of [`TokenSource::redirect_policy`].
     #[must_use]
     pub fn with_redirect_policy(mut self) -> Client {

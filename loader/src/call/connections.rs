@@ -45,8 +45,8 @@ impl Connections {
     /// The client for the account as it is now.
     ///
     /// # Errors
-    /// [`Kind::LoginTls`] when TLS or the proxy cannot be set up, [`Kind::Usage`] for an option that cannot be used: each time, since
-    /// a builder does not fail.
+    /// [`Kind::LoginTls`] when TLS or the proxy cannot be set up, [`Kind::Usage`] for an option
+    /// that cannot be used: each time, since a builder does not fail.
     pub(crate) fn get(&self, source: &TokenSource) -> Result<Arc<RedirectingClient>> {
         let account = source.account();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,8 @@ impl Connections {
         made.1.clone()
     }
 
-    /// Scheme, host and port of `uri` as a URL, or `None` if it lacks one. Parsing a URL takes its time, so the first is remembered.
+    /// Scheme, host and port of `uri` as a URL, or `None` if it lacks one. Parsing a URL takes its
+    /// time, so the first is remembered.
     pub(crate) fn origin(&self, uri: &Uri) -> Option<Arc<Url>> {
         if let Some((known, url)) = self.first.get()
             && (known.scheme(), known.authority()) == (uri.scheme(), uri.authority())

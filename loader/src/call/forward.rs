@@ -1,5 +1,5 @@
-//! Forwarding for proxies: a request is sent as it is, with the token on it. No redirect is followed, no header of our own is added,
-//! and the response's body streams.
+//! Forwarding for proxies: a request is sent as it is, with the token on it. No redirect is
+//! followed, no header of our own is added, and the response's body streams.
 
 use crate::call::authenticated::{self, DeferredVerdict, Incoming, Sender};
 use crate::call::client::{Backend, Client};
@@ -44,15 +44,17 @@ impl Default for Payload {
 }
 
 impl Client {
-    /// Sends a request on behalf of somebody else: for proxies. Unlike [`Client::execute`], it returns redirects, trailers and upgrades
-    /// to the caller, and leaves `Accept` and `User-Agent` as they are in the request.
+    /// Sends a request on behalf of somebody else: for proxies. Unlike [`Client::execute`], it
+    /// returns redirects, trailers and upgrades to the caller, and leaves `Accept` and `User-Agent`
+    /// as they are in the request.
     ///
-    /// A body in memory is sent again after a rejected token. For a body that streams the first response is returned, and the token is
-    /// already being replaced. The second part of the result is the token that the response was given for.
+    /// A body in memory is sent again after a rejected token. For a body that streams the first
+    /// response is returned, and the token is already being replaced. The second part of the result
+    /// is the token that the response was given for.
     ///
     /// # Errors
-    /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] if this client is one of
-    /// [`TokenSource::wrap`](crate::TokenSource::wrap).
+    /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] if this client is
+    /// one of [`TokenSource::wrap`](crate::TokenSource::wrap).
     ///
     /// ```
     /// async fn orders(client: &bootseal::Client) -> Result<http::StatusCode, Box<dyn std::error::Error>> {

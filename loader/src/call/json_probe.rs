@@ -1,4 +1,5 @@
-//! The end of the first JSON value in a body, found byte by byte, so that a stream is never read further than its first value.
+//! The end of the first JSON value in a body, found byte by byte, so that a stream is never read
+//! further than its first value.
 
 use crate::login::extract::matches;
 use bootseal_core::When;
@@ -25,8 +26,9 @@ impl JsonProbe {
         JsonProbe { when: when.clone(), read: BytesMut::new(), at: 0, depth: 0, in_string: false, escaped: false }
     }
 
-    /// Takes more of the body. Returns whether the condition holds, once that is known: at the end of the value. It does not hold for a
-    /// body that does not begin with an object, an array or a string, or whose value is longer than 64 KiB.
+    /// Takes more of the body. Returns whether the condition holds, once that is known: at the end
+    /// of the value. It does not hold for a body that does not begin with an object, an array or a
+    /// string, or whose value is longer than 64 KiB.
     pub(crate) fn more(&mut self, data: &[u8]) -> Option<bool> {
         self.read.extend_from_slice(data);
         while let Some(byte) = self.read.get(self.at) {

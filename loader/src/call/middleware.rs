@@ -9,11 +9,13 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 
-/// Puts the token on each request, and sends a request again if its token was rejected. Add it last: it belongs innermost.
+/// Puts the token on each request, and sends a request again if its token was rejected. Add it
+/// last: it belongs innermost.
 ///
-/// The `reqwest::Client` below it follows redirects. On a redirect to another host reqwest removes `Authorization` and `Cookie` and no
-/// other header. So if the profile's header is another one, every call is an error until the client is built with
-/// [`TokenSource::redirect_policy`] and [`TokenMiddleware::with_redirect_policy`] confirms it. The buffers of that client hold the token
+/// The `reqwest::Client` below it follows redirects. On a redirect to another host reqwest removes
+/// `Authorization` and `Cookie` and no other header. So if the profile's header is another one,
+/// every call is an error until the client is built with [`TokenSource::redirect_policy`] and
+/// [`TokenMiddleware::with_redirect_policy`] confirms it. The buffers of that client hold the token
 /// in ordinary memory: prefer [`TokenSource::client`] wherever it will do.
 ///
 /// ```
@@ -36,7 +38,8 @@ impl TokenSource {
 }
 
 impl TokenMiddleware {
-    /// Confirms that the client below was built with [`TokenSource::redirect_policy`]. See the example of [`TokenMiddleware`].
+    /// Confirms that the client below was built with [`TokenSource::redirect_policy`]. See the
+    /// example of [`TokenMiddleware`].
     #[must_use]
     pub fn with_redirect_policy(mut self) -> TokenMiddleware {
         self.own_redirects = true;

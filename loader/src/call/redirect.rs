@@ -24,7 +24,8 @@ use url::Url;
 /// reqwest's own default.
 const MAX_REDIRECTS: usize = 10;
 
-/// The client below our own `Client`: it follows redirects and sets the headers that all calls have.
+/// The client below our own `Client`: it follows redirects and sets the headers that all calls
+/// have.
 pub(crate) struct RedirectingClient {
     pub(crate) wire: SecretClient,
     /// The time limit for a call, to the last byte of its response.
@@ -82,7 +83,8 @@ impl RedirectingClient {
     }
 }
 
-/// The next request, if the response redirects to a URL of the same origin (RFC 9110 §15.4). `whole`: `again` has its body.
+/// The next request, if the response redirects to a URL of the same origin (RFC 9110 §15.4).
+/// `whole`: `again` has its body.
 fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>) -> Option<Call> {
     let request = &mut again.request;
     let status = response.status();
@@ -165,8 +167,9 @@ impl Body for TimedBody {
 }
 
 impl TokenSource {
-    /// A redirect policy for a `reqwest::Client` of your own that carries the token. Redirects within one origin are followed. A
-    /// redirect to another origin, or one that the profile calls a rejection, is returned as it is.
+    /// A redirect policy for a `reqwest::Client` of your own that carries the token. Redirects
+    /// within one origin are followed. A redirect to another origin, or one that the profile calls
+    /// a rejection, is returned as it is.
     ///
     /// ```
     /// fn own_client(acme: &bootseal::TokenSource) -> Result<bootseal::Client, reqwest::Error> {
@@ -190,8 +193,9 @@ impl TokenSource {
     }
 }
 
-/// Refuses a `reqwest::Client` of the application's own whose redirects could carry the token to another host. On such a redirect
-/// reqwest removes two of its headers and no others. `ours`: the client was built with our redirect policy.
+/// Refuses a `reqwest::Client` of the application's own whose redirects could carry the token to
+/// another host. On such a redirect reqwest removes two of its headers and no others. `ours`: the
+/// client was built with our redirect policy.
 ///
 /// # Errors
 /// [`Kind::Usage`] when the profile's header is one that reqwest keeps.

@@ -14,8 +14,9 @@ use url::Url;
 
 /// A call that is being put together, as with reqwest's builder.
 ///
-/// For anything that is not offered here, take the [`reqwest::Request`] from [`RequestBuilder::build`], change it, and give it to
-/// [`Client::execute`]. A part that is invalid is reported as an error when the call is sent.
+/// For anything that is not offered here, take the [`reqwest::Request`] from
+/// [`RequestBuilder::build`], change it, and give it to [`Client::execute`]. A part that is invalid
+/// is reported as an error when the call is sent.
 ///
 /// ```
 /// async fn order(client: &bootseal::Client) -> bootseal::Result<()> {
@@ -139,8 +140,8 @@ impl RequestBuilder {
         })
     }
 
-    /// Sends `body`. Bytes and text can be replayed. A stream cannot, so its first response is returned even if it rejects the token;
-    /// see [`RequestBuilder::body_from`].
+    /// Sends `body`. Bytes and text can be replayed. A stream cannot, so its first response is
+    /// returned even if it rejects the token; see [`RequestBuilder::body_from`].
     pub fn body(self, body: impl Into<reqwest::Body>) -> RequestBuilder {
         self.map(|call| {
             call.set_body(body);
@@ -148,8 +149,8 @@ impl RequestBuilder {
         })
     }
 
-    /// Sends the body that `make` returns, such as a stream. It is called for each sending: again for a replay, and for a redirect that
-    /// keeps the body.
+    /// Sends the body that `make` returns, such as a stream. It is called for each sending: again
+    /// for a replay, and for a redirect that keeps the body.
     ///
     /// ```
     /// async fn upload(client: &bootseal::Client) -> bootseal::Result<()> {
@@ -164,7 +165,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Limits the time of each sending, to the end of the response's body. Without it there is no limit.
+    /// Limits the time of each sending, to the end of the response's body. Without it there is no
+    /// limit.
     pub fn timeout(self, timeout: Duration) -> RequestBuilder {
         self.map(|call| {
             *call.request.timeout_mut() = Some(timeout);
@@ -202,7 +204,8 @@ impl RequestBuilder {
     /// # Errors
     /// - [`Kind::Usage`] when the URL is not one of the profile's hosts over TLS: nothing was sent.
     /// - The errors of [`TokenSource::token`](crate::TokenSource::token) when there is no token.
-    /// - [`Kind::Io`] when the call itself got no response; see [`Error::is_connect`] and [`Error::is_timeout`].
+    /// - [`Kind::Io`] when the call itself got no response; see [`Error::is_connect`] and
+    ///   [`Error::is_timeout`].
     ///
     /// A response of any status is a success.
     pub async fn send(self) -> Result<Response> {

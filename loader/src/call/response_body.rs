@@ -1,4 +1,5 @@
-//! The body of a response that may have been looked into: whatever was read for a verdict on the token is handed on unchanged.
+//! The body of a response that may have been looked into: whatever was read for a verdict on the
+//! token is handed on unchanged.
 
 use crate::call::authenticated::{DeferredVerdict, Incoming};
 use crate::call::json_probe::{JsonProbe, LONGEST};
@@ -12,16 +13,19 @@ use std::fmt;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-/// If more than this is left of a response that nobody reads, its connection is closed rather than read for reuse.
+/// If more than this is left of a response that nobody reads, its connection is closed rather than
+/// read for reuse.
 const DRAIN: usize = 64 * 1024;
 
 /// The body of a response that may have been looked into: the bytes, trailers and error of `B`.
 ///
-/// Responses of [`Client::forward`](crate::Client::forward) and of the tower layer, `TokenService`, have this body.
+/// Responses of [`Client::forward`](crate::Client::forward) and of the tower layer, `TokenService`,
+/// have this body.
 pub struct ResponseBody<B: Body + Unpin> {
     read: Bytes,
     after: After<B>,
-    /// Goes on looking while the caller reads, if the verdict was open when the response was handed on.
+    /// Goes on looking while the caller reads, if the verdict was open when the response was handed
+    /// on.
     probe: Option<Box<(JsonProbe, DeferredVerdict)>>,
 }
 
@@ -37,8 +41,9 @@ impl<B: Body + Unpin> ResponseBody<B> {
         ResponseBody { read: Bytes::new(), after: After::Rest(body), probe: None }
     }
 
-    /// Whether `when` holds for the first JSON value of the body. A body of known length is waited for. A body without one may be a
-    /// stream: only the part that has arrived is looked at now, and `verdict` gets the answer later.
+    /// Whether `when` holds for the first JSON value of the body. A body of known length is waited
+    /// for. A body without one may be a stream: only the part that has arrived is looked at now,
+    /// and `verdict` gets the answer later.
     async fn matches(&mut self, when: &When, verdict: DeferredVerdict) -> Option<bool> {
         let After::Rest(rest) = &mut self.after else { return Some(false) };
         let waits = rest.size_hint().exact().is_some();
@@ -185,8 +190,8 @@ impl Incoming for Response {
     }
 }
 
-/// Reads the part of a response that has arrived, so that its connection can be used again. It does not wait for more: then the
-/// connection is closed.
+/// Reads the part of a response that has arrived, so that its connection can be used again. It does
+/// not wait for more: then the connection is closed.
 async fn drain(body: impl Body) {
     let mut body = pin!(body);
     let mut left = DRAIN;
@@ -201,7 +206,8 @@ async fn drain(body: impl Body) {
     }
 }
 
-/// Whether the body is worth looking into: neither empty nor long, and not a stream by its content type.
+/// Whether the body is worth looking into: neither empty nor long, and not a stream by its content
+/// type.
 fn may_hold_a_verdict(length: Option<u64>, headers: &HeaderMap) -> bool {
     if length.is_some_and(|length| length == 0 || length > LONGEST as u64) {
         return false;

@@ -1,4 +1,5 @@
-//! The token for services of other HTTP libraries: a `tower::Layer` over requests of the crate `http`.
+//! The token for services of other HTTP libraries: a `tower::Layer` over requests of the crate
+//! `http`.
 
 use crate::call::authenticated::{self, Sender};
 use crate::call::outgoing::Outgoing;
@@ -18,11 +19,13 @@ use tower_layer::Layer;
 use tower_service::Service;
 use url::Url;
 
-/// Puts the token on each request of the service below, and sends a request again if its token was rejected.
+/// Puts the token on each request of the service below, and sends a request again if its token was
+/// rejected.
 ///
-/// It belongs innermost: put retries, tracing and redirects outside of it, so that each request is checked for where it goes. It looks
-/// into the body of a response only for a profile with `rejected_when`. If the service below keeps a copy of a request, that copy has
-/// the token in ordinary memory.
+/// It belongs innermost: put retries, tracing and redirects outside of it, so that each request is
+/// checked for where it goes. It looks into the body of a response only for a profile with
+/// `rejected_when`. If the service below keeps a copy of a request, that copy has the token in
+/// ordinary memory.
 ///
 /// ```
 /// use tower_layer::Layer;
@@ -39,7 +42,8 @@ pub struct TokenLayer {
 
 /// The service that [`TokenLayer`] makes of another.
 ///
-/// Its error is boxed: an [`Error`] if there is no token or it may not go there, else the inner service's own error.
+/// Its error is boxed: an [`Error`] if there is no token or it may not go there, else the inner
+/// service's own error.
 #[derive(Clone, Debug)]
 pub struct TokenService<S> {
     inner: S,

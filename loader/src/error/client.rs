@@ -1,4 +1,5 @@
-//! Errors of logins and calls: status, time of the next attempt, and a request that got no response.
+//! Errors of logins and calls: status, time of the next attempt, and a request that got no
+//! response.
 
 use super::{Error, Facts, Unanswered};
 use bootseal_core::Kind;

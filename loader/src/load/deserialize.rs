@@ -1,4 +1,5 @@
-//! How does a table become the application's own struct? Readable values as they are, sealed ones as [`Secret`] alone, unless exposed.
+//! Deserialization of a table into the application's own struct: readable values as they are,
+//! sealed values only as a [`Secret`], unless the field is marked as exposed.
 
 use crate::load::exposed;
 use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
@@ -21,7 +22,7 @@ struct At<'a> {
     path: String,
 }
 
-/// Why it could not be read; holds nothing of a sealed value.
+/// Why a table could not be read, without any part of a sealed value.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     pub(crate) kind: Kind,
@@ -30,7 +31,7 @@ pub(crate) struct Wrong {
     pub(crate) help: Option<String>,
 }
 
-/// What lies below `table` (all, where it has no segments), read into `T`.
+/// Reads the properties below `table` into `T`; all of them if `table` has no segments.
 pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
     table: &[String],
     properties: impl Iterator<Item = (&'a PropertyPath, &'a Property)>,
@@ -85,14 +86,14 @@ impl fmt::Display for Wrong {
 impl std::error::Error for Wrong {}
 
 impl<'a> At<'a> {
-    fn sealed_for_no_secret(&self) -> Wrong {
+    fn sealed_but_not_a_secret(&self) -> Wrong {
         let field = self.path.rsplit('.').next().unwrap_or_default();
         Wrong {
             kind: Kind::Conflict,
-            text: format!("this property is sealed, and the field `{field}` is no `bootseal::Secret`"),
+            text: format!("this property is sealed, but the field `{field}` is not a `bootseal::Secret`"),
             path: Some(self.path.clone()),
             help: Some(format!(
-                "Make `{field}` a Secret, or say that a copy may leave guarded memory: #[serde(with = \"bootseal::exposed\")]"
+                "Make `{field}` a Secret, or allow a copy in ordinary memory: #[serde(with = \"bootseal::exposed\")]"
             )),
         }
     }
@@ -107,7 +108,7 @@ impl<'de> Deserializer<'de> for At<'_> {
             Node::Readable(value) => {
                 value.clone().deserialize_any(visitor).map_err(|error| Wrong::custom(error.message()).at(&self.path))
             }
-            Node::Sealed(_) => Err(self.sealed_for_no_secret()),
+            Node::Sealed(_) => Err(self.sealed_but_not_a_secret()),
         }
     }
 
@@ -122,7 +123,7 @@ impl<'de> Deserializer<'de> for At<'_> {
             }
             (bootseal_memory::SECRET_NAME, _) => Err(Wrong {
                 kind: Kind::Conflict,
-                text: "this property is readable, not sealed; the field asks for a secret".into(),
+                text: "this property is readable, not sealed; the field is a Secret".into(),
                 help: Some(format!("Seal it: bootseal set {}", self.path)),
                 path: Some(self.path),
             }),
@@ -146,7 +147,7 @@ impl<'de> Deserializer<'de> for At<'_> {
                 .clone()
                 .deserialize_enum(name, variants, visitor)
                 .map_err(|error| Wrong::custom(error.message()).at(&self.path)),
-            Node::Sealed(_) => Err(self.sealed_for_no_secret()),
+            Node::Sealed(_) => Err(self.sealed_but_not_a_secret()),
         }
     }
 
@@ -188,13 +189,14 @@ impl<'de> MapAccess<'de> for Members<'_> {
     }
 }
 
-/// A node whose value may be copied out.
+/// A node whose value may be copied into ordinary memory.
 struct Exposed<'a>(At<'a>);
 
 impl Exposed<'_> {
-    /// An error of the visitor may hold the value: nothing of it is kept.
+    /// The error when a value does not fit. The visitor's own error may contain the value, so it is
+    /// dropped.
     fn unfit(path: &str) -> Wrong {
-        Wrong::custom("what is sealed here does not fit the type of the field").at(path)
+        Wrong::custom("the sealed value does not fit the type of the field").at(path)
     }
 }
 
@@ -215,7 +217,7 @@ impl<'de> Deserializer<'de> for Exposed<'_> {
                 let read = secret.expose_str(|text| visitor.visit_str(text)).map_err(|_| Exposed::unfit(path))?;
                 read.map_err(|_: Wrong| Exposed::unfit(path))
             }
-            // Of a kind, if one is ever added, its text is TOML.
+            // A kind that is added later has TOML text.
             _ => {
                 let mut table: toml::Table =
                     toml::from_str(&format!("value = {}", text(secret)?)).map_err(|_| Exposed::unfit(path))?;

@@ -1,4 +1,4 @@
-//! Which environment variables does the loader read? All of them stand here.
+//! Every environment variable that the loader reads, and every well-known place of a key.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -9,29 +9,38 @@ use std::sync::Arc;
 pub(crate) const FILE: &str = "BOOTSEAL_FILE";
 /// The identity file.
 pub(crate) const IDENTITY: &str = "BOOTSEAL_IDENTITY";
-/// A pin, or several with blanks between.
+/// A pin, or several separated by blanks.
 pub(crate) const PIN: &str = "BOOTSEAL_PIN";
-/// The folder in which this host remembers what it has seen.
+/// The folder in which this host remembers the vaults that it has seen.
 pub(crate) const STATE: &str = "BOOTSEAL_STATE";
-/// The same, as systemd names it for a unit.
+/// The same, as systemd sets it for a unit.
 pub(crate) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
-/// The program of a plugin, by its absolute path.
+/// The program of a plugin, as an absolute path.
 #[cfg(feature = "plugin")]
 pub(crate) const PLUGIN: &str = "BOOTSEAL_PLUGIN";
-/// Where systemd puts a unit's credentials.
+/// The folder of a unit's credentials, as systemd sets it.
 pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Keys that container platforms mount.
+pub(crate) const KEY_FILES: [&str; 2] = ["/run/secrets/bootseal.key", "/run/secrets/bootseal/bootseal.key"];
+/// The user's key, in the folder of settings.
+pub(crate) const USER_KEY_FILE: &str = "identity.txt";
+/// Names in the folder of a unit's credentials.
+pub(crate) const CREDENTIAL_KEY: &str = "bootseal.key";
+pub(crate) const CREDENTIAL_PASSPHRASE: &str = "bootseal.passphrase";
+pub(crate) const CREDENTIAL_PIN: &str = "bootseal.pin";
 
 /// The environment, as an argument.
 #[derive(Clone, Default)]
 pub(crate) struct Env(Option<Arc<HashMap<String, OsString>>>);
 
 impl Env {
-    /// An environment of these variables only.
+    /// An environment with these variables only.
     pub(crate) fn of(variables: HashMap<String, OsString>) -> Env {
         Env(Some(Arc::new(variables)))
     }
 
-    /// A variable that is set to something.
+    /// The value of a variable, unless it is empty.
     pub(crate) fn get(&self, name: &str) -> Option<OsString> {
         let value = match &self.0 {
             Some(variables) => variables.get(name).cloned(),
@@ -45,7 +54,7 @@ impl Env {
         let folder = if cfg!(windows) {
             self.get("APPDATA").map(PathBuf::from)
         } else {
-            // The specification says that a relative one is to be ignored.
+            // The XDG specification says to ignore a relative path.
             let xdg = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
             xdg.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(".config")))
         };

@@ -1,11 +1,12 @@
-//! How does a sealed value get into a field that is no [`Secret`](crate::Secret)? By a word in the struct that says so.
+//! Sealed values in fields that are not a [`Secret`](crate::Secret): the struct must say so in one
+//! word.
 //!
 //! ```
 //! #[derive(serde::Deserialize)]
 //! struct Db {
 //!     user: String,
 //!     #[serde(with = "bootseal::exposed")]
-//!     url: String, // from here on it is the application's own copy
+//!     url: String, // from here on the application has a copy in ordinary memory
 //!     password: bootseal::Secret,
 //! }
 //! let vault = bootseal::testing::vault([("db.url", "postgres://x"), ("db.password", "hunter2")], "[db]\nuser = \"app\"\n")?;
@@ -17,13 +18,14 @@
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::marker::PhantomData;
 
-/// What a vault's deserializer knows this wish by.
+/// The name by which a vault's deserializer recognises such a field.
 pub(crate) const NAME: &str = "$bootseal::exposed";
 
-/// For `#[serde(with = "bootseal::exposed")]`. A readable value, and any other format, is read as ever. See the example above.
+/// For `#[serde(with = "bootseal::exposed")]`. A readable value is read as usual, and so is any
+/// other format. See the example above.
 ///
 /// # Errors
-/// Those of the format. What is wrong with a sealed value is said without the value.
+/// Those of the format. An error about a sealed value does not contain the value.
 pub fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     struct Through<T>(PhantomData<T>);
 

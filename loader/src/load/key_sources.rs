@@ -1,23 +1,22 @@
-//! Which key opens the file, and which vault must it be? Sources in their order; what was tried is kept for the error.
+//! Key sources and pin sources in their order, and what was tried, for the error when none opens
+//! the file.
 
 use crate::error::{Error, Result};
 use crate::load::env::{self, Env};
+use crate::load::loader::Loader;
 #[cfg(feature = "plugin")]
 use bootseal_core::Plugins;
 use bootseal_core::{Identity, IdentityFile, Kind, Pin, Secret, VerifiedFile, read_passphrase};
 use std::path::{Path, PathBuf};
 
-/// In systemd's folder for credentials: what a passphrase is read from.
-const PASSPHRASE: &str = "bootseal.passphrase";
-
-/// A place where a key may lie.
+/// A key that may open the file.
 pub(crate) struct Candidate {
-    /// How messages call it.
+    /// Its source, for messages.
     pub(crate) name: String,
     pub(crate) file: IdentityFile,
-    /// In place of identities: they follow from it once the file is verified.
-    pub(crate) passphrase: Option<Secret>,
-    /// Named in code, so it is this one or none.
+    /// In place of identities, which follow from it once the file is verified.
+    passphrase: Option<Secret>,
+    /// Given in code: if it does not open the file, no other key is tried.
     insisted: bool,
 }
 
@@ -30,7 +29,10 @@ impl Candidate {
         Candidate { name: name.into(), file: IdentityFile::default(), passphrase: Some(passphrase), insisted }
     }
 
-    /// What it opens with. A passphrase that is not the one is noted, and passed over unless code insisted on it: `None`.
+    /// The identities to open with. `None` for a wrong passphrase, which is noted in `tried`.
+    ///
+    /// # Errors
+    /// [`Kind::WrongPassphrase`] when code gave the passphrase.
     pub(crate) fn identities(&self, file: &VerifiedFile, tried: &mut Tried) -> Result<Option<Vec<Identity>>> {
         let Some(passphrase) = &self.passphrase else { return Ok(Some(self.file.identities.clone())) };
         match file.identity_by_any_passphrase(passphrase) {
@@ -45,7 +47,7 @@ impl Candidate {
     }
 }
 
-/// What was looked at, for the error: "$CREDENTIALS_DIRECTORY/bootseal.key (absent)".
+/// The sources that did not open the file, and why: "$CREDENTIALS_DIRECTORY/bootseal.key (absent)".
 #[derive(Default)]
 pub(crate) struct Tried(Vec<String>);
 
@@ -60,21 +62,19 @@ impl Tried {
 }
 
 impl Candidate {
-    /// The public sides of what it holds.
+    /// The public keys of its identities.
     pub(crate) fn shown(&self) -> String {
         let ready = self.file.identities.iter().map(Identity::to_string);
-        let ready = ready.chain(
-            self.file
-                .locked
-                .iter()
-                .map(|key| format!("{}, which a passphrase locks that nobody is asked for here", key.recipient())),
-        );
+        let ready = ready.chain(self.file.locked.iter().map(|key| {
+            format!("{}, which is locked by a passphrase that the loader does not ask for", key.recipient())
+        }));
         ready.collect::<Vec<_>>().join(", ")
     }
 
-    /// Tells its identities where plugins may be found: at the paths that code gave, or `BOOTSEAL_PLUGIN`. Never on PATH.
+    /// Gives its identities the plugins' programs: the paths from code, or `BOOTSEAL_PLUGIN`; never
+    /// PATH.
     #[cfg(feature = "plugin")]
-    pub(crate) fn with_plugins(mut self, given: &[PathBuf], env: &Env) -> Result<Candidate> {
+    fn with_plugins(mut self, given: &[PathBuf], env: &Env) -> Result<Candidate> {
         // Identities given in code may know their plugins already.
         if given.is_empty() && env.get(env::PLUGIN).is_none() {
             return Ok(self);
@@ -89,61 +89,77 @@ impl Candidate {
     }
 }
 
-/// Keys given in code, or named by `BOOTSEAL_IDENTITY`, end the search; the well-known places are passed over until one opens.
-pub(crate) fn candidates(
-    given: &[Identity],
-    given_passphrase: Option<&Secret>,
-    given_file: Option<&Path>,
-    env: &Env,
-    tried: &mut Tried,
-) -> Result<Vec<Candidate>> {
+/// The keys to try, in order. A key from code, or the one that `BOOTSEAL_IDENTITY` names, is the
+/// only one; otherwise every well-known place that has a key.
+///
+/// # Errors
+/// When the one key cannot be read, or a key file is malformed: a typo in its pin must not open the
+/// door to a key that has none.
+pub(crate) fn candidates(loader: &Loader, tried: &mut Tried) -> Result<Vec<Candidate>> {
+    let found = match named(loader)? {
+        Some(named) => named,
+        None => well_known(&loader.env, tried)?,
+    };
+    #[cfg(feature = "plugin")]
+    let found = found
+        .into_iter()
+        .map(|candidate| candidate.with_plugins(&loader.plugins, &loader.env))
+        .collect::<Result<_>>()?;
+    Ok(found)
+}
+
+fn named(loader: &Loader) -> Result<Option<Vec<Candidate>>> {
+    let (given, given_passphrase, env) = (&loader.identities, &loader.passphrase, &loader.env);
     let mut in_code = Vec::new();
     if !given.is_empty() {
         let mut file = IdentityFile::default();
-        file.identities = given.to_vec();
+        file.identities = given.clone();
         in_code.push(Candidate::of("identities given in code", file));
     }
     if let Some(passphrase) = given_passphrase {
         in_code.push(Candidate::of_passphrase("the passphrase given in code", passphrase.clone(), true));
     }
     if !in_code.is_empty() {
-        return Ok(in_code);
+        return Ok(Some(in_code));
     }
-    if let Some(path) = given_file {
-        return Ok(vec![Candidate::of(path.display().to_string(), IdentityFile::read(path)?)]);
+    if let Some(path) = &loader.identity_file {
+        return Ok(Some(vec![Candidate::of(path.display().to_string(), IdentityFile::read(path)?)]));
     }
     if let Some(path) = env.get(env::IDENTITY) {
-        // Named, so it is this one or none: another key that happens to lie around would hide the mistake.
+        // The only one: another key that happens to be there would hide a mistake in this variable.
         let path = PathBuf::from(path);
         let name = format!("{}={}", env::IDENTITY, path.display());
-        return Ok(vec![Candidate::of(name, IdentityFile::read(&path)?)]);
+        return Ok(Some(vec![Candidate::of(name, IdentityFile::read(&path)?)]));
     }
+    Ok(None)
+}
+
+fn well_known(env: &Env, tried: &mut Tried) -> Result<Vec<Candidate>> {
     tried.note(env::IDENTITY, "unset");
     let mut places: Vec<(String, PathBuf)> = Vec::new();
     match env.get(env::CREDENTIALS) {
         Some(folder) => {
-            for file in ["bootseal.key", PASSPHRASE] {
+            for file in [env::CREDENTIAL_KEY, env::CREDENTIAL_PASSPHRASE] {
                 places.push((format!("${}/{file}", env::CREDENTIALS), PathBuf::from(&folder).join(file)));
             }
         }
         None => tried.note(&format!("${}", env::CREDENTIALS), "unset"),
     }
-    for place in ["/run/secrets/bootseal.key", "/run/secrets/bootseal/bootseal.key"] {
+    for place in env::KEY_FILES {
         places.push((place.into(), place.into()));
     }
     if let Some(folder) = env.config_folder() {
-        let path = folder.join("identity.txt");
+        let path = folder.join(env::USER_KEY_FILE);
         places.push((path.display().to_string(), path));
     }
     let mut found = Vec::new();
     for (name, path) in places {
-        let read = match path.ends_with(PASSPHRASE) {
+        let read = match path.ends_with(env::CREDENTIAL_PASSPHRASE) {
             true => read_passphrase(&path).map(|passphrase| Candidate::of_passphrase(&name, passphrase, false)),
             false => IdentityFile::read(&path).map(|file| Candidate::of(&name, file)),
         };
         match read {
             Ok(candidate) => found.push(candidate),
-            // A typo in a key file's pin must not open the door to a key that has none.
             Err(error) if error.kind() == Kind::Malformed => return Err(error.into()),
             Err(error) => tried.note(&name, why_not(&path, &error)),
         }
@@ -169,7 +185,8 @@ fn not_readable() -> String {
     "not readable by this user".into()
 }
 
-/// Pins that stand above those of an identity file: in code, `BOOTSEAL_PIN`, `$CREDENTIALS_DIRECTORY/bootseal.pin`. The first source that has any decides.
+/// Pins that take precedence over those of an identity file, and their source: code,
+/// `BOOTSEAL_PIN`, `$CREDENTIALS_DIRECTORY/bootseal.pin`. The first source that has any decides.
 pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
     if !given.is_empty() {
         return Ok((given.to_vec(), "given in code".into()));
@@ -178,7 +195,7 @@ pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
         return Ok((parse(&text.to_string_lossy(), env::PIN)?, env::PIN.into()));
     }
     if let Some(folder) = env.get(env::CREDENTIALS) {
-        let path = PathBuf::from(folder).join("bootseal.pin");
+        let path = PathBuf::from(folder).join(env::CREDENTIAL_PIN);
         let name = path.display().to_string();
         match std::fs::read_to_string(&path) {
             Ok(text) => return Ok((parse(&text, &name)?, name)),
@@ -194,7 +211,7 @@ fn parse(text: &str, source: &str) -> Result<Vec<Pin>> {
     let pins: std::result::Result<Vec<Pin>, _> = lines.flat_map(str::split_whitespace).map(str::parse).collect();
     match pins {
         Ok(pins) if !pins.is_empty() => Ok(pins),
-        Ok(_) => Err(Error::new(Kind::Usage, format!("{source} is set, and holds no pin"))),
+        Ok(_) => Err(Error::new(Kind::Usage, format!("{source} is set, but has no pin"))),
         Err(error) => {
             Err(Error::new(Kind::Usage, format!("{source}: {}", error.what()))
                 .with_help(error.help().unwrap_or_default()))

@@ -1,4 +1,5 @@
-//! Logins over HTTP: each uses a client of its own, which is dropped with its buffers when the login is over.
+//! Logins over HTTP: each uses a client of its own, which is dropped with its buffers when the
+//! login is over.
 
 use crate::error::Error;
 use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};

@@ -1,4 +1,4 @@
-//! What time is it in a test? What the test says.
+//! The clock of a test: it stands still until the test moves it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// A clock that stands still until it is told to move. Clones are the same clock.
+/// A clock that stands still until a test moves it. Clones are the same clock.
 ///
 /// ```
 /// use bootseal::Clock as _;
@@ -25,14 +25,14 @@ struct State {
     monotonic: Duration,
     unix_time: Duration,
     jitter: f64,
-    /// Sleeps under way, each by its number: until when, and whom to wake.
+    /// Running sleeps by their number: when they end, and the task to wake.
     sleepers: BTreeMap<u64, (Duration, Waker)>,
     last_sleep: u64,
 }
 
 impl Default for State {
     fn default() -> State {
-        // 2026-01-01T00:00:00Z, on a machine that is up for a day.
+        // 2026-01-01T00:00:00Z, on a machine that has been up for a day.
         State {
             monotonic: Duration::from_secs(86_400),
             unix_time: Duration::from_secs(1_767_225_600),
@@ -44,13 +44,7 @@ impl Default for State {
 }
 
 impl Clock {
-    /// A clock at 2026-01-01T00:00:00Z, on a machine that is up for a day.
-    ///
-    /// ```
-    /// use bootseal::Clock as _;
-    /// let clock = bootseal::testing::Clock::new();
-    /// assert_eq!(clock.unix_time().as_secs(), 1_767_225_600);
-    /// ```
+    /// A clock at 2026-01-01T00:00:00Z, on a machine that has been up for a day.
     pub fn new() -> Clock {
         Clock::default()
     }
@@ -59,17 +53,7 @@ impl Clock {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets time pass, on both clocks, and wakes the sleeps that are over by then.
-    ///
-    /// ```
-    /// use bootseal::Clock as _;
-    /// use std::time::Duration;
-    ///
-    /// let clock = bootseal::testing::Clock::new();
-    /// let before = clock.unix_time();
-    /// clock.advance(Duration::from_secs(3600));
-    /// assert_eq!(clock.unix_time() - before, Duration::from_secs(3600));
-    /// ```
+    /// Advances both clocks, and wakes the sleeps that end by then.
     pub fn advance(&self, time: Duration) {
         let mut state = self.state();
         state.monotonic += time;
@@ -81,34 +65,17 @@ impl Clock {
         due.into_iter().for_each(Waker::wake);
     }
 
-    /// Sets the wall clock alone, as an operator or a time server does.
-    ///
-    /// ```
-    /// use bootseal::Clock as _;
-    /// use std::time::Duration;
-    ///
-    /// let clock = bootseal::testing::Clock::new();
-    /// let before = clock.monotonic();
-    /// clock.set_unix_time(Duration::from_secs(1_900_000_000));
-    /// assert_eq!((clock.unix_time().as_secs(), clock.monotonic()), (1_900_000_000, before));
-    /// ```
+    /// Sets Unix time alone, as an operator or a time server does.
     pub fn set_unix_time(&self, since_1970: Duration) {
         self.state().unix_time = since_1970;
     }
 
-    /// What [`crate::Clock::jitter`] gives from now on; from 0 to 1, 0.5 at first.
-    ///
-    /// ```
-    /// use bootseal::Clock as _;
-    /// let clock = bootseal::testing::Clock::new();
-    /// clock.set_jitter(1.0);
-    /// assert_eq!(clock.jitter(), 1.0);
-    /// ```
+    /// Sets the value of [`crate::Clock::jitter`], from 0 to 1. At first it is 0.5.
     pub fn set_jitter(&self, jitter: f64) {
         self.state().jitter = jitter;
     }
 
-    /// Blocks until at least `count` sleeps are under way, so that a test can advance past them.
+    /// Blocks until at least `count` sleeps are running, so that a test can advance past them.
     ///
     /// ```
     /// use bootseal::Clock as _;
@@ -149,7 +116,7 @@ impl crate::Clock for Clock {
     }
 }
 
-/// One sleep; whoever drops it sleeps no more.
+/// One sleep, which ends early when it is dropped.
 struct Sleep {
     clock: Clock,
     number: u64,

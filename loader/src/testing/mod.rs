@@ -1,4 +1,5 @@
-//! What does an application's own test stand on? A vault from literals, a vendor on loopback, a clock that stands still.
+//! Support for an application's own tests: a vault from literals, and a clock that stands still. A
+//! vendor on loopback is in the crate `bootseal-vendor-sim`.
 //!
 //! ```
 //! let vendor = bootseal_vendor_sim::Vendor::start()?;
@@ -17,14 +18,16 @@ mod clock;
 pub use clock::Clock;
 
 use crate::error::Result;
-use crate::load::secrets::{Secrets, Snapshot};
+use crate::load::secrets::Secrets;
+use crate::load::snapshot::Snapshot;
 use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, Vault};
 
-/// An opened vault whose sealed values are `values`, and whose readable part is the TOML `readable`. Nothing touches a disk, but
-/// all goes the way of a real file: sealed, signed, verified, opened.
+/// An opened vault with these sealed values and the readable TOML `readable`. Nothing touches a
+/// disk, but the vault goes through the steps of a real file: it is sealed, signed, verified and
+/// opened.
 ///
 /// # Errors
-/// What sealing or opening says, as for a profile that cannot work.
+/// Those of sealing and opening, for example for a profile that cannot work.
 ///
 /// ```
 /// let vault = bootseal::testing::vault([("db.password", "hunter2")], "")?;

@@ -143,20 +143,24 @@ impl SealedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn verify(self, pins: &[Pin]) -> Result<VerifiedFile> {
-        let file = self.file.clone();
-        self.verify_here(pins).map_err(|error| {
-            let error = if error.kind() == Kind::Malformed { error.or_help(BRING_BACK) } else { error };
-            error.in_file_if(file.as_deref())
-        })
+        self.verify_signature()?.under(pins)
     }
 
-    fn verify_here(self, pins: &[Pin]) -> Result<VerifiedFile> {
-        verify(&self.vault, &self.text[..self.signed], &self.signature).map_err(|error| {
-            match conflict_marker(&self.text) {
-                Some(_) => error.with_help(RESOLVE),
-                None => error.with_help(EDITED),
-            }
+    /// Verifies the signature alone: the text was signed by the vault that it claims to be. A caller with several keys, each with its
+    /// own pins, verifies once and then asks [`SignedFile::under`] for each.
+    ///
+    /// # Errors
+    /// [`Kind::Forged`] when the signature does not hold.
+    pub fn verify_signature(self) -> Result<SignedFile> {
+        let held = verify(&self.vault, &self.text[..self.signed], &self.signature);
+        held.map_err(|error| {
+            let help = if conflict_marker(&self.text).is_some() { RESOLVE } else { EDITED };
+            placed(error.with_help(help), self.file.as_deref())
         })?;
+        Ok(SignedFile(self))
+    }
+
+    fn check_pins(self, pins: &[Pin]) -> Result<VerifiedFile> {
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
         // The id is not the pinned one: only an unbroken chain of handovers from it, inside this
         // text, makes it the same vault. Anyone may have signed the text, so only what the chain
@@ -234,6 +238,27 @@ impl FileLock {
         let file =
             open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(self.asked()))?;
         Ok(file.at(self.asked()))
+    }
+}
+
+fn placed(error: Error, file: Option<&Path>) -> Error {
+    let error = if error.kind() == Kind::Malformed { error.or_help(BRING_BACK) } else { error };
+    error.in_file_if(file)
+}
+
+/// A sealed file whose signature holds. Whose vault it is, and whether that one was meant, is not
+/// checked yet.
+#[derive(Clone, Debug)]
+pub struct SignedFile(SealedFile);
+
+impl SignedFile {
+    /// Checks the vault under one of `pins`, if there are any, then parses.
+    ///
+    /// # Errors
+    /// Those of [`SealedFile::verify`], but [`Kind::Forged`].
+    pub fn under(self, pins: &[Pin]) -> Result<VerifiedFile> {
+        let file = self.0.file.clone();
+        self.0.check_pins(pins).map_err(|error| placed(error, file.as_deref()))
     }
 }
 

@@ -68,11 +68,10 @@ mod with_signals {
     use crate::commands::exec::selection::Values;
     use crate::context::Context;
     use crate::ui::failure::Failure;
+    use bootseal::FileStamp;
     use bootseal_core::Shown;
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, waitid};
-    use std::os::unix::fs::MetadataExt;
     use std::os::unix::process::ExitStatusExt;
-    use std::path::Path;
     use std::process::ExitStatus;
     use std::time::Duration;
     use tokio::process::Child;
@@ -121,7 +120,7 @@ mod with_signals {
                 signal = signals.next() => send(&child, signal),
                 _ = stops.recv() => stop_with(&child),
                 _ = look.tick() => {
-                    let now = stamp(&again.path);
+                    let now = FileStamp::of(&again.path);
                     if now == looked_at {
                         continue;
                     }
@@ -210,12 +209,6 @@ mod with_signals {
     fn code(status: ExitStatus) -> u8 {
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-    }
-
-    /// Which file it is, and when it was written.
-    fn stamp(path: &Path) -> Option<(u64, u64, i64, i64, u64)> {
-        let found = std::fs::metadata(path).ok()?;
-        Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
     }
 
     /// What is passed on.

@@ -1,0 +1,163 @@
+//! Token sources of an opened vault: one for each login profile, and how each follows a newer file.
+
+use crate::error::{Error, Result};
+use crate::load::secrets::{Secrets, lock};
+use crate::load::snapshot::Snapshot;
+use crate::login::clock::{Clock, SystemClock};
+use crate::login::http_transport::HttpTransport;
+use crate::login::transport::Transport;
+use crate::token::login_history::LoginHistory;
+use crate::token::source::TokenSource;
+use bootseal_core::{Kind, Profile, Property, PropertyPath, Secret, Trust};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// The token sources that were asked for, by their profile's table.
+#[derive(Default)]
+pub(crate) struct Accounts(Mutex<HashMap<PropertyPath, TokenSource>>);
+
+/// A profile, the values that it uses, and where its failed logins outlive the process.
+type Account = (Profile, BTreeMap<String, Secret>, Option<LoginHistory>);
+
+/// What the token sources will need of a newer file, read before that file is accepted.
+pub(crate) struct Prepared(HashMap<PropertyPath, Account>);
+
+impl Secrets {
+    /// The token source of the profile `[profile.login]`. Every call with the same name gives the
+    /// same one.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such profile; [`Kind::WrongVault`] when nothing vouches
+    /// for the file, because its passwords and addresses may then be anyone's.
+    ///
+    /// ```
+    /// fn both_are_one(vault: &bootseal::Secrets) -> bootseal::Result<()> {
+    ///     let token = vault.token_source("acme")?.token_blocking()?;
+    ///     assert_eq!(vault.token_source("acme")?.counts().logins, 1); // the same source, which has logged in
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn token_source(&self, profile: &str) -> Result<TokenSource> {
+        self.token_source_with(profile, Arc::new(SystemClock), Arc::new(HttpTransport))
+    }
+
+    /// Like [`token_source`](Secrets::token_source), with another clock and another way to the
+    /// vendor. The first call for a profile decides.
+    ///
+    /// # Errors
+    /// As [`Secrets::token_source`].
+    ///
+    /// ```
+    /// use bootseal::{HttpTransport, testing::Clock};
+    /// use std::sync::Arc;
+    ///
+    /// fn logs_in_again(vault: &bootseal::Secrets) -> bootseal::Result<()> {
+    ///     let clock = Clock::new();
+    ///     let acme = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(HttpTransport))?;
+    ///     let token = acme.token_blocking()?;
+    ///     clock.advance(2 * token.lifetime()); // it has expired
+    ///     acme.token_blocking()?;
+    ///     assert_eq!(acme.counts().logins, 2);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn token_source_with(
+        &self,
+        profile: &str,
+        clock: Arc<dyn Clock>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<TokenSource> {
+        let table: PropertyPath = profile.parse()?;
+        loop {
+            let now = self.now();
+            let Some((profile, values, attempts)) = self.account(&now, &table)? else {
+                // This error names the profiles that there are.
+                let missing = Profile::read(&now.file, &table).err();
+                return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());
+            };
+            if now.file.trust() == Trust::Unverified {
+                let text = format!("no login with `{table}`: nothing says which vault this must be");
+                return Err(Error::new(Kind::WrongVault, text)
+                    .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault_id())));
+            }
+            if let Some(source) = lock(&self.0.accounts.0).get(&table) {
+                return Ok(source.clone());
+            }
+            let source = TokenSource::new(profile, values, clock.clone(), transport.clone(), attempts);
+            let mut sources = lock(&self.0.accounts.0);
+            // A reload in between did not reach this new source: then once more.
+            if Arc::ptr_eq(&now, &self.now()) {
+                return Ok(sources.entry(table).or_insert(source).clone());
+            }
+        }
+    }
+
+    /// What the profile of `table` needs for its logins, or `None` if there is no such profile.
+    fn account(&self, file: &Snapshot, table: &PropertyPath) -> Result<Option<Account>> {
+        let Some((mut profile, values)) = file.account(table)? else { return Ok(None) };
+        let loader = self.0.loader.as_ref();
+        profile.proxy = profile.proxy.take().or(loader.and_then(|loader| loader.proxy.clone()));
+        let folder = loader.and_then(|loader| loader.state_folder());
+        let attempts = match folder {
+            Some((folder, _)) => Some(file.login_history(&folder, &profile, &values)?),
+            None => None,
+        };
+        Ok(Some((profile, values, attempts)))
+    }
+
+    /// # Errors
+    /// When a value that a profile names is missing in the newer file.
+    pub(crate) fn prepare(&self, newer: &Snapshot) -> Result<Prepared> {
+        let one = |table: &PropertyPath| Ok(self.account(newer, table)?.map(|account| (table.clone(), account)));
+        newer.profiles.keys().filter_map(|table| one(table).transpose()).collect::<Result<_>>().map(Prepared)
+    }
+
+    /// Puts `newer` in place, and lets each token source follow it.
+    pub(crate) fn install(&self, newer: Snapshot, Prepared(mut accounts): Prepared) {
+        // Held across both steps: a source that is made meanwhile is made of the newer file, or
+        // follows it here.
+        let sources = lock(&self.0.accounts.0);
+        *lock(&self.0.now) = Arc::new(newer);
+        let followed = sources.iter().filter_map(|(table, source)| match accounts.remove(table) {
+            Some((profile, values, attempts)) => source.follow(profile, values, attempts),
+            None => source.retire(),
+        });
+        let afterwards: Vec<_> = followed.collect();
+        drop(sources);
+        afterwards.into_iter().for_each(|act| act());
+    }
+}
+
+impl Snapshot {
+    /// The profile of `table`, and the values that it uses.
+    pub(crate) fn account(&self, table: &PropertyPath) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
+        let Some(profile) = self.profiles.get(table) else { return Ok(None) };
+        let is_there = |name: &&str| table.child(name).is_ok_and(|path| self.file.property(&path).is_some());
+        let names = profile.value_names().into_iter().chain(profile.spare_names().filter(is_there));
+        let values = names.map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
+        Ok(Some((profile.clone(), values.collect::<Result<_>>()?)))
+    }
+
+    /// A value that a login names. It is usually sealed, but a user name may be readable.
+    fn login_value(&self, path: &PropertyPath) -> Result<Secret> {
+        match (self.values.get(path), self.file.property(path)) {
+            (Some(value), _) => Ok(value.secret.clone()),
+            (None, Some(Property::Readable(toml::Value::String(text)))) => Ok(Secret::of_public(text.as_bytes())?),
+            (None, Some(Property::Readable(other))) => Ok(Secret::of_public(other.to_string().as_bytes())?),
+            (None, _) => Err(self.placed(self.file.not_found(path))),
+        }
+    }
+
+    /// The login history of this profile with these credentials, in the state folder.
+    fn login_history(
+        &self,
+        folder: &Path,
+        profile: &Profile,
+        values: &BTreeMap<String, Secret>,
+    ) -> Result<LoginHistory> {
+        let named = values.iter().map(|(name, value)| (name.as_str(), value));
+        let credentials = self.credentials.digest(profile.canonical(), named)?;
+        Ok(LoginHistory::new(folder, self.file.vault_id(), &profile.table.to_string(), credentials))
+    }
+}

@@ -1,0 +1,293 @@
+//! The start: locate the file and what this host remembers of it, try the keys in order, and open
+//! with the first that may.
+
+use crate::error::{Error, Result};
+use crate::load::env;
+use crate::load::key_sources::{Candidate, Tried, candidates, pins};
+use crate::load::loader::Loader;
+use crate::load::secrets::Secrets;
+use crate::load::snapshot::Snapshot;
+use bootseal_core::{
+    CanRead, Kind, KnownFile, KnownVaults, Pin, SealedFile, SignedFile, Trust, Vault, VaultId, VerifiedFile,
+};
+use bootseal_memory::Report;
+use std::path::{Path, PathBuf};
+
+/// The file in the state folder that remembers vaults.
+const STATE_FILE: &str = "known_vaults";
+
+/// Opens the sealed file at `path`, or the one that `BOOTSEAL_FILE` names.
+///
+/// # Errors
+/// As [`Loader::load`].
+///
+/// ```no_run
+/// let vault = bootseal::load("app.sealed.toml")?;
+/// let password = vault.secret("db.password")?;
+/// # Ok::<(), bootseal::Error>(())
+/// ```
+pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
+    Loader::new(path).load()
+}
+
+/// A file that was found, vouched for and opened, and what came from where.
+pub(crate) struct Opened {
+    pub(crate) place: Place,
+    pub(crate) key_source: String,
+    pub(crate) pin_source: String,
+    /// The highest generation that this host has seen, or 0.
+    pub(crate) seen: u64,
+    /// The id that is pinned or remembered, if the vault has another one now.
+    old_id: Option<VaultId>,
+    pub(crate) report: Report,
+    pub(crate) vault: Vault<CanRead>,
+}
+
+/// Where the file is, and where this host remembers it.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) path_source: &'static str,
+    known_as: KnownFile,
+    /// The state folder, and what named it.
+    pub(crate) state: Option<(PathBuf, &'static str)>,
+}
+
+/// What is still to be done with a file that was opened.
+pub(crate) struct Opening {
+    remember: Option<(PathBuf, KnownFile)>,
+    old_id: Option<VaultId>,
+    report: Report,
+}
+
+/// What one candidate key is for the file.
+enum Verdict {
+    /// Its own pins name another vault.
+    Foreign(bootseal_core::Error),
+    /// It is not one of the keys that open the file.
+    NotListed,
+    /// It opens the file, but has no pin, and the pin of another key has refused the file.
+    NoPin,
+    Opens(Box<Opened>),
+}
+
+impl Loader {
+    /// Verifies and opens the file. Every value is opened once, each on a guarded page; then the
+    /// data key is wiped.
+    ///
+    /// # Errors
+    /// - For the file: [`Kind::NotFound`], [`Kind::Io`], [`Kind::Malformed`].
+    /// - When it is not authentic, or nothing says which vault it must be: [`Kind::Forged`],
+    ///   [`Kind::WrongVault`], [`Kind::OldGeneration`], [`Kind::MovedValue`].
+    /// - For the keys: [`Kind::NoIdentity`], [`Kind::UnsafeFile`], [`Kind::WrongPassphrase`];
+    ///   [`Kind::Usage`] for an invalid pin.
+    /// - [`Kind::Io`] without guarded memory; [`Kind::Malformed`] for a login profile that cannot
+    ///   work.
+    ///
+    /// ```no_run
+    /// let vault = bootseal::Loader::new("app.sealed.toml").load()?; // as bootseal::load does
+    /// # Ok::<(), bootseal::Error>(())
+    /// ```
+    pub fn load(self) -> Result<Secrets> {
+        let opened = self.snapshot();
+        // Ciphers and copies leave pieces of what they moved there.
+        bootseal_memory::scrub_registers();
+        bootseal_memory::scrub_stack();
+        let (opened, opening) = opened?;
+        self.accept(&opened, &opening)?;
+        Ok(Secrets::new(opened, Some(self)))
+    }
+
+    /// The file's present generation. Nothing is remembered or logged yet.
+    pub(crate) fn snapshot(&self) -> Result<(Snapshot, Opening)> {
+        let Opened { place, old_id, report, vault, .. } = self.open()?;
+        let remember = place.state.map(|(folder, _)| (folder.join(STATE_FILE), place.known_as));
+        Ok((Snapshot::new(vault, &self.only_profiles)?, Opening { remember, old_id, report }))
+    }
+
+    /// Checks the file with the application's own rule, remembers it and logs it. This comes last:
+    /// if a file that cannot be opened were remembered, there would be no way back to the one
+    /// before.
+    pub(crate) fn accept(&self, opened: &Snapshot, opening: &Opening) -> Result<()> {
+        let file = &opened.file;
+        self.validate(file)?;
+        opening.remember(file)?;
+        let path = file.path().unwrap_or(Path::new("")).display();
+        if let Some(old) = opening.old_id {
+            tracing::warn!(target: "bootseal", file = %path, %old, vault = %file.vault_id(), "the vault continues under a new id; renew the pin");
+        }
+        tracing::info!(target: "bootseal", file = %path, vault = %file.vault_id(), generation = file.generation(), memory = %opening.report, "opened");
+        Ok(())
+    }
+
+    pub(crate) fn open(&self) -> Result<Opened> {
+        let report = bootseal_memory::report()?;
+        let place = self.locate();
+        // Before the file: a deployment between the two, which another process has seen already,
+        // must not look like an older file.
+        let known = match &place.state {
+            Some((folder, _)) => Some(KnownVaults::load(&folder.join(STATE_FILE))?),
+            None => None,
+        };
+        let sealed = SealedFile::read(&place.path)?;
+        let mut tried = Tried::default();
+        let (given, pin_source) = pins(&self.pins, &self.env)?;
+        let candidates = candidates(self, &mut tried)?;
+        let signed = sealed.verify_signature()?;
+        let start = Start { loader: self, place, known, given, pin_source, signed, report };
+        start.first_that_opens(candidates, tried)
+    }
+
+    fn locate(&self) -> Place {
+        let (path, path_source) = self.file();
+        let known_as = KnownFile::named(&path.file_name().unwrap_or_default().to_string_lossy());
+        Place { path, path_source, known_as, state: self.state_folder() }
+    }
+}
+
+/// What all candidates are judged by.
+struct Start<'a> {
+    loader: &'a Loader,
+    place: Place,
+    known: Option<KnownVaults>,
+    /// Pins that stand above those of an identity file.
+    given: Vec<Pin>,
+    pin_source: String,
+    signed: SignedFile,
+    report: Report,
+}
+
+impl Start<'_> {
+    fn first_that_opens(self, candidates: Vec<Candidate>, mut tried: Tried) -> Result<Opened> {
+        let mut foreign = None;
+        for candidate in candidates {
+            match self.judge(&candidate, foreign.is_some(), &mut tried)? {
+                Verdict::Opens(opened) => return Ok(*opened),
+                Verdict::Foreign(error) => drop(foreign.get_or_insert(error)),
+                Verdict::NotListed | Verdict::NoPin => {}
+            }
+        }
+        match foreign {
+            Some(error) => Err(error.into()),
+            None => Err(self.no_key(&tried)?),
+        }
+    }
+
+    /// `foreign`: the pin of another key has refused this file.
+    fn judge(&self, candidate: &Candidate, foreign: bool, tried: &mut Tried) -> Result<Verdict> {
+        // The pins of an identity file hold for what that identity opens.
+        let own = if self.given.is_empty() { &candidate.file.pins } else { &self.given };
+        let verified = match self.signed.clone().under(own) {
+            Err(error) if self.given.is_empty() && error.kind() == Kind::WrongVault => {
+                tried.note(&candidate.name, error.what());
+                return Ok(Verdict::Foreign(error));
+            }
+            other => other?,
+        };
+        let Some(identities) = candidate.identities(&verified, tried)? else { return Ok(Verdict::NotListed) };
+        if verified.role_of(&identities).is_none() {
+            tried.note(&candidate.name, format_args!("{}: not in access", candidate.shown()));
+            return Ok(Verdict::NotListed);
+        }
+        // A pin that refused this file is not outvoted by a key without one.
+        if own.is_empty() && foreign {
+            tried.note(&candidate.name, "opens it, but has no pin");
+            return Ok(Verdict::NoPin);
+        }
+        let (verified, old_id) = self.trust(verified, own, &candidate.name)?;
+        let pin_source = self.pin_source(verified.trust(), own, candidate);
+        let seen = self.known.as_ref().map(|known| known.generation_of(&self.place.known_as)).unwrap_or_default();
+        let vault = match verified.open(&identities) {
+            // Only now is it known that the identity of a plugin does not open this file.
+            Err(error) if error.kind() == Kind::NoIdentity => {
+                tried.note(&candidate.name, error.what());
+                return Ok(Verdict::NotListed);
+            }
+            other => other?,
+        };
+        let (place, key_source) = (self.place.clone(), candidate.name.clone());
+        let opened = Opened { place, key_source, pin_source, seen, old_id, report: self.report.clone(), vault };
+        Ok(Verdict::Opens(Box::new(opened)))
+    }
+
+    /// The file, if a pin or this host's memory vouches for its vault; and the id by which it was
+    /// known before.
+    fn trust(&self, mut file: VerifiedFile, pins: &[Pin], key: &str) -> Result<(VerifiedFile, Option<VaultId>)> {
+        let place = &self.place;
+        let mut old_id = file.handed_over_from();
+        if let Some(known) = &self.known {
+            known.recognise(&mut file, &place.known_as)?;
+            known.refuse_older_generation(&file, &place.known_as)?;
+            let remembered = known.vault_of(&place.known_as);
+            old_id = old_id.or(remembered.filter(|id| *id != file.vault_id() && pins.is_empty()));
+            // Nothing is remembered yet: this first start decides which vault is trusted from now
+            // on.
+            if file.trust() == Trust::Unverified {
+                tracing::warn!(target: "bootseal", file = %place.path.display(), vault = %file.vault_id(), "first start without a pin: this vault is trusted from now on");
+                file.trusted_by(Trust::FirstUse);
+            }
+        }
+        if file.trust() == Trust::Unverified && !self.loader.allow_unpinned {
+            return Err(unpinned(&file, key));
+        }
+        Ok((file, old_id))
+    }
+
+    fn pin_source(&self, trust: Trust, pins: &[Pin], candidate: &Candidate) -> String {
+        match (trust, pins.is_empty()) {
+            (_, false) if self.given.is_empty() => candidate.name.clone(),
+            (_, false) => self.pin_source.clone(),
+            (Trust::Remembered, _) => "none; the vault is the one that is remembered".into(),
+            (Trust::FirstUse, _) => "none; a first start trusts, and remembers".into(),
+            _ => "none: any vault would be taken".into(),
+        }
+    }
+
+    /// The error when no key opens the file. It says who may open it, which is read without a pin;
+    /// nothing else is taken from there.
+    fn no_key(self, tried: &Tried) -> Result<Error> {
+        let verified = self.signed.under(&self.given)?;
+        let text = format!(
+            "no key opens {} ({}, generation {}). Tried: {}.",
+            self.place.path.display(),
+            verified.vault_id(),
+            verified.generation(),
+            tried.text()
+        );
+        let help =
+            format!("It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT", verified.who());
+        Ok(Error::new(Kind::NoIdentity, text).with_help(help))
+    }
+}
+
+impl Opening {
+    /// Remembers the file in the state folder, if there is one.
+    fn remember(&self, file: &VerifiedFile) -> Result<()> {
+        let Some((known, known_as)) = &self.remember else { return Ok(()) };
+        match KnownVaults::remember(known, known_as, file) {
+            Ok(None) => {}
+            Ok(Some(before)) if file.former_ids().contains(&before) => {}
+            Ok(Some(before)) => {
+                tracing::warn!(target: "bootseal", %before, "another vault was remembered under this file's name; give each application its own state directory")
+            }
+            // A first start that is not remembered would be a first start each time.
+            Err(error) if file.trust() == Trust::FirstUse => return Err(error.into()),
+            Err(error) => tracing::warn!(target: "bootseal", %error, "the opened vault is not remembered"),
+        }
+        Ok(())
+    }
+}
+
+fn unpinned(file: &VerifiedFile, key: &str) -> Error {
+    let path = file.path().map_or(String::new(), |path| format!("{}: ", path.display()));
+    let text = format!(
+        "{path}nothing says which vault this must be: no pin in code, {}, ${}/bootseal.pin or {key}",
+        env::PIN,
+        env::CREDENTIALS
+    );
+    Error::new(Kind::WrongVault, text).with_help(format!(
+        "If it is the right file, pin it: add the line `# vault: {}` to the key file, or set {}={0}",
+        file.vault_id(),
+        env::PIN
+    ))
+}
