@@ -116,7 +116,7 @@ fn keygen_makes_an_identity_for_its_owner_alone_and_prints_the_recipient() {
     let path = home.at(".config/bootseal/identity.txt");
     assert_eq!(ran.code, 0);
     assert!(ran.out.starts_with("age1") && ran.out.ends_with('\n') && ran.out.lines().count() == 1, "{}", ran.out);
-    assert_eq!(ran.err, format!("bootseal: made {}; keep it, for nothing opens without it\n", path.display()));
+    assert_eq!(ran.err, format!("bootseal: made {}; keep it: without it, nothing can be opened\n", path.display()));
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0] == format!("# public key: {}", ran.out.trim()) && lines[1].starts_with("AGE-SECRET-KEY-1"));
@@ -184,7 +184,7 @@ fn init_makes_an_empty_vault_with_an_identity_where_there_was_none_and_says_so()
     assert_eq!(
         ran.err,
         format!(
-            "bootseal: you had no identity; made {}. Keep it, for nothing opens without it\n\
+            "bootseal: you had no identity; made {}. Keep it: without it, nothing can be opened\n\
              bootseal: made app.sealed.toml; writers: alice\n\
              bootseal: alice is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer\n",
             identity.display()
@@ -235,7 +235,7 @@ fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
         (&["init", "-f", "b.sealed.toml", "--writer", "bob=age1nonsense"], "usage", "age1nonsense"),
         (&["init", "-f", "b.sealed.toml", "--reader", &blank], "usage", "`b b` is not a name"),
         (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &twin], "usage", "the same recipient"),
-        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob], "usage", "bob stands twice"),
+        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob], "usage", "bob appears twice"),
         (&["init", "stray"], "usage", "--help"),
     ] {
         let text = fails(&home, args, kind);
@@ -346,7 +346,7 @@ fn seal_knows_a_profile_by_the_rule_of_the_loader() {
         ];
         assert_eq!(lists["readable"], json!(readable), "{name}");
         for path in ["acme.login.ulr", "basic.login.URL"] {
-            let said = format!("{path} is sealed, and no key of a login profile");
+            let said = format!("{path} is sealed, and is not a key of a login profile");
             let line = ran.err.lines().find(|line| line.contains(&said));
             assert!(line.is_some_and(|line| line.contains("Did you mean `url`?")), "{name}: {}", ran.err);
         }
@@ -434,8 +434,8 @@ fn seal_reads_properties_by_the_rules_of_java() {
     let headers: Vec<&str> = text.lines().filter(|line| line.starts_with('[')).collect();
     assert_eq!(headers, ["[acme]", "[acme.deep]", "[bootseal]"]);
     for words in [
-        "warning: acme.user stands twice, again in line 11; the last one counts, as in Java",
-        "warning: ex: the value holds `${` or `$(`; it is taken as it is, nothing is expanded",
+        "warning: acme.user appears again in line 11; the last one counts, as in Java",
+        "warning: ex: the value contains `${` or `$(`, which is taken literally; nothing is expanded",
         "comments of the input were left out",
     ] {
         assert!(ran.err.contains(words), "{words} in {}", ran.err);
@@ -533,7 +533,7 @@ fn seal_never_replaces_a_file_and_f_adds_to_one() {
 
     home.write("again.toml", "[acme]\nkey = \"secret:k2\"\nnew = \"secret:n\"\n");
     let ran = home.run(&["seal", "again.toml", "-f", "app.sealed.toml"]);
-    assert!(ran.code == 0 && ran.err.contains("bootseal: in the place of what was there: acme.key\n"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("bootseal: replaced: acme.key\n"), "{}", ran.err);
     let after = home.read("app.sealed.toml");
 
     // What is sealed there never becomes readable through an input, and a failure changes nothing.
@@ -660,7 +660,7 @@ fn set_refuses_a_value_in_argv_and_does_not_repeat_it() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     let text = fails(&home, &["set", "acme.password", "hunter3"], "usage");
-    assert!(text.contains("never goes onto the command line") && !text.contains("hunter3"), "{text}");
+    assert!(text.contains("must not be on the command line") && !text.contains("hunter3"), "{text}");
     let text = fails(&home, &["set", "acme.password", "hunter3", "--from-file", "x"], "usage");
     assert!(!text.contains("hunter3"), "{text}");
     assert_eq!(home.read("app.sealed.toml"), before);
@@ -670,10 +670,10 @@ fn set_refuses_a_value_in_argv_and_does_not_repeat_it() {
 fn set_remarks_on_what_nobody_sees() {
     let home = Home::with_vault(ACME);
     for (value, remark) in [
-        ("hunter2 ", "begins or ends in a blank"),
-        ("\thunter2", "begins or ends in a blank"),
+        ("hunter2 ", "begins or ends with a blank"),
+        ("\thunter2", "begins or ends with a blank"),
         ("hunter\u{a0}2", "holds a no-break space"),
-        ("hunter2\n\n", "ends in a line break"),
+        ("hunter2\n\n", "ends with a line break"),
         ("hunter\u{200b}2", "holds an invisible character"),
         ("hunter\u{1b}2", "holds an invisible character"),
     ] {
@@ -954,10 +954,7 @@ fn access_add_and_list_show_who_may() {
     let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
     let ran = home.run(&["access", "add", "bob", &bob, "--writer", "--yes"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert_eq!(
-        ran.err,
-        "bootseal: bob can open every value that this file holds now, and what is sealed from now on\n"
-    );
+    assert_eq!(ran.err, "bootseal: bob can open every value that this file contains, now and in future\n");
     assert_eq!(home.ok(&["access", "list"]), format!("alice  writer  {mine}\nbob    writer  {bob}\n"));
     let row = |name: &str, role: &str, recipient: &str| json!({ "name": name, "role": role, "recipient": recipient, "passphrase": false });
     let wanted = json!({ "access": [row("alice", "writer", &mine), row("bob", "writer", &bob)] });
@@ -1103,7 +1100,7 @@ fn login_says_what_came_back_and_shows_the_token_only_when_told() {
     assert_eq!(token.matches('.').count(), 2, "a JWT");
     let ran = home.run(&["login", "acme"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert!(ran.out.starts_with("acme: logged in, status 200\n  the token lives "), "{}", ran.out);
+    assert!(ran.out.starts_with("acme: logged in, status 200\n  its lifetime is "), "{}", ran.out);
     assert!(!ran.out.contains("eyJ") && !ran.out.contains("sesame"), "{}", ran.out);
     assert_eq!(vendor.logins(), 3, "one for each run");
 }
@@ -1139,7 +1136,7 @@ fn a_vendor_that_asks_for_patience_is_quoted() {
     let seconds = document["retry_after_seconds"].as_u64().unwrap();
     assert!((90..=99).contains(&seconds), "{document}");
     let ran = home.run(&["login", "acme"]);
-    assert!(ran.err.contains("it may be tried again in 9"), "{}", ran.err);
+    assert!(ran.err.contains("it can be tried again in 9"), "{}", ran.err);
 }
 
 #[test]
@@ -1160,7 +1157,7 @@ fn login_ends_with_the_class_of_what_went_wrong() {
         ran.err
     };
     let text = check(&with_login(&vendor, "/login", "not sesame ", ""), "refused");
-    assert!(text.contains("acme.password was given 20") && text.contains("ends in a blank"), "{text}");
+    assert!(text.contains("acme.password was set 20") && text.contains("ends with a blank"), "{text}");
     let text = check(&with_login(&vendor, "/login", "open sesame", "token.json = \"/nope\"\n"), "protocol");
     assert!(text.contains("; there is `/access_token`") && text.contains("bootseal edit"), "{text}");
     assert!(!text.contains("bootseal login"), "it was just run: {text}");
@@ -1733,7 +1730,7 @@ fn get_at_a_terminal_ends_the_line_and_escapes_what_would_not_be_seen() {
     assert_eq!(code, 0);
     assert_eq!(
         seen,
-        "bootseal: warning: what a terminal would not show is escaped; a pipe, or --out, gives the exact bytes\n\
+        "bootseal: warning: invisible characters are escaped; a pipe or --out gives the exact bytes\n\
          a\\u{1b}[31m\\u{202e}b\nc\td\\u{9b}\n"
     );
 }

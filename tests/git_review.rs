@@ -38,7 +38,7 @@ fn since_says_what_did_not_change_and_what_did() {
     let said = repo.ok(&["verify", "--since", "HEAD"]);
     let words = [
         "generation 3 → 8 since HEAD",
-        "access: web1 is let in (reader, age1",
+        "access: web1 gets access (reader, age1",
         "! acme.login.url: changed, \"https://api.acme.example/login\" → \"https://other.example/login\"",
         "acme.password: sealed value changed",
         "acme.token: removed, sealed",
@@ -150,7 +150,12 @@ fn since_finds_an_old_signed_file_that_git_brought_in_without_a_driver() {
     repo.set("acme.password", "changed after the leak");
     repo.commit("changed");
     repo.git_ok(&["checkout", old.trim(), "--", FILE]);
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "old-generation", "an older or another file was brought in");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD"],
+        "old-generation",
+        "an older or a different file was brought in",
+    );
     repo.git_ok(&["checkout", "HEAD", "--", FILE]);
     // A branch that only puts the old file back: git takes it in a merge as the one side that changed, and asks no driver.
     repo.branch("evil", |repo| drop(repo.git_ok(&["checkout", old.trim(), "--", FILE])));
@@ -174,7 +179,7 @@ fn the_hook_stops_a_merge_that_brings_an_old_signed_file_in() {
     repo.commit("main goes on");
     let merge = repo.git(&["merge", "--no-edit", "evil"]);
     assert_ne!(merge.code, 0, "{}{}", merge.out, merge.err);
-    assert!(merge.err.contains("an older or another file was brought in"), "{}", merge.err);
+    assert!(merge.err.contains("an older or a different file was brought in"), "{}", merge.err);
 }
 
 #[test]
@@ -198,7 +203,7 @@ fn since_takes_a_handover_and_refuses_a_former_id() {
     assert!(said.contains(&format!("vault: {old_pin} is {} from here on", repo.pin())), "{said}");
     assert!(said.contains("access: bob is removed"), "{said}");
     repo.commit("bob is gone");
-    // He still has the old key, and goes on counting.
+    // He still has the old key, and is resumed counting.
     repo.write(&before);
     for _ in 0..4 {
         repo.ok_as("bob", &["set", "acme.password", "-", "--pin", &old_pin], b"bob's");
@@ -301,7 +306,7 @@ fn since_a_renamed_file_is_still_to_be_newer() {
     repo.git_ok(&["add", "-A"]);
     let pin = ["--pin", repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap()].map(str::to_owned);
     let args = ["verify", "--since", "HEAD", "prod.sealed.toml", &pin[0], &pin[1]];
-    not_authentic(&repo, &args, "old-generation", "an older or another file was brought in");
+    not_authentic(&repo, &args, "old-generation", "an older or a different file was brought in");
     let check = repo.fails(&["git", "check", "--staged"], 3);
     assert!(check.contains("prod.sealed.toml"), "{check}");
     repo.git_ok(&["show", &format!("HEAD:{FILE}")]);
@@ -323,13 +328,13 @@ fn check_does_not_pass_over_what_it_cannot_look_at() {
     std::fs::remove_file(repo.home.at(FILE)).unwrap();
     std::os::unix::fs::symlink("old.txt", repo.home.at(FILE)).unwrap();
     repo.git_ok(&["add", "-A"]);
-    finding(&repo, &["git", "check", "--staged"], 1, "a link lies where a sealed file was");
+    finding(&repo, &["git", "check", "--staged"], 1, "a link replaced a sealed file");
     let repo = Repo::new();
     repo.home.write("App.toml", "[acme]\npassword = \"hunter2\"\n");
     repo.home.write("broken.toml", "a = \"secret:hunter2\"\nb = \n");
     repo.git_ok(&["add", "-A"]);
     finding(&repo, &["git", "check", "--staged"], 1, "acme.password, which is sealed in");
-    finding(&repo, &["git", "check", "--staged"], 1, "no TOML that could be sealed");
+    finding(&repo, &["git", "check", "--staged"], 1, "not TOML that could be sealed");
 }
 
 #[test]
@@ -420,7 +425,7 @@ fn check_finds_nothing_where_nothing_is() {
 #[test]
 fn check_finds_plain_secrets_of_every_kind() {
     let plain = [
-        ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password stands there in clear"),
+        ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password is in clear"),
         ("alice.txt", "# created\n  AGE-SECRET-KEY-1QQQHUNTER\n", "an age identity in clear"),
         ("app.properties", "acme.password=hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
         ("app.yaml", "acme:\n  password: hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
@@ -510,7 +515,7 @@ fn check_finds_an_older_file_that_is_staged() {
     repo.set("acme.password", "new");
     repo.commit("new");
     repo.git_ok(&["checkout", old.trim(), "--", FILE]);
-    finding(&repo, &["git", "check", "--staged"], 3, "an older or another file was brought in");
+    finding(&repo, &["git", "check", "--staged"], 3, "an older or a different file was brought in");
     assert_ne!(repo.git(&["commit", "-m", "older"]).code, 0);
 }
 
@@ -641,7 +646,7 @@ fn diff_reveals_only_with_a_key_and_only_when_told() {
     repo.set("acme.password", "second-password");
     let plain = repo.ok(&["diff", "HEAD"]);
     assert!(
-        plain.starts_with("acme.password: sealed value changed; given 2020-09-13T12:26:40Z → 20")
+        plain.starts_with("acme.password: sealed value changed; set 2020-09-13T12:26:40Z → 20")
             && !plain.contains("second-password"),
         "{plain}"
     );

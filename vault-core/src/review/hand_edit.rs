@@ -2,9 +2,9 @@
 
 use crate::access::identity::Identity;
 use crate::access::wrap::open_writer_keys;
+use crate::disk::folder::open;
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{self, Access, Header, MAX_COUNT};
-use crate::disk::folder::open;
 use crate::file::sealed::{RESOLVE, Trust, VerifiedFile, bytes_of, conflict_marker, text_of};
 use crate::keys::signing::id_of;
 use crate::review::changes::{Changes, by_name};
