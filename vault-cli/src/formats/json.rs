@@ -195,8 +195,8 @@ mod tests {
             ("{\"a\": \"hunter2\\q\"}", "invalid escape"),
             ("{\"a\": \"hunter2\" \"hunter2\"}", "expected `,` or `}`"),
             ("{\"a\": 1} hunter2", "trailing characters"),
-            ("[\"hunter2\"]", "no JSON object"),
-            ("\"hunter2\"", "no JSON object"),
+            ("[\"hunter2\"]", "not a JSON object"),
+            ("\"hunter2\"", "not a JSON object"),
             ("null", "is null"),
             ("", "EOF"),
         ] {
