@@ -13,10 +13,7 @@ fn access_add_and_list_show_who_may() {
     let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
     let ran = home.run(&["access", "add", "bob", &bob, "--writer", "--yes"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert_eq!(
-        ran.err,
-        "bootseal: bob can open every value that this file holds now, and what is sealed from now on\n"
-    );
+    assert_eq!(ran.err, "bootseal: bob can open every value that this file contains, now and in future\n");
     assert_eq!(home.ok(&["access", "list"]), format!("alice  writer  {mine}\nbob    writer  {bob}\n"));
     let row = |name: &str, role: &str, recipient: &str| json!({ "name": name, "role": role, "recipient": recipient, "passphrase": false });
     let wanted = json!({ "access": [row("alice", "writer", &mine), row("bob", "writer", &bob)] });

@@ -84,7 +84,7 @@ fn without_any_key_it_says_what_can_be_said() {
     let seen = found(&other, &[]);
     assert_eq!(codes(&seen), ["no-pin", "one-writer", "known-to-removed"]);
     let ran = other.run(&["doctor"]);
-    assert!(ran.err.contains("its values were not looked at"), "{}", ran.err);
+    assert!(ran.err.contains("its values were not checked"), "{}", ran.err);
     assert!(ran.out.contains("bob was removed, and knows values"), "{}", ran.out);
     // Named on purpose, a key is meant to open it.
     other.ok(&["keygen", "-o", "mine.key"]);

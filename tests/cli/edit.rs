@@ -224,8 +224,8 @@ fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
     };
     let memory = break_off();
     let surroundings = [("EDITOR", "'./the editor'"), ("XDG_RUNTIME_DIR", memory.to_str().unwrap())];
-    let question = "an edit that was broken off is kept. Go on with it? [y/N] ";
-    let for_good = "Give it up, and with it what was typed? [y/N] ";
+    let question = "an unfinished edit was kept. Resume it? [y/N] ";
+    let for_good = "Discard it, and with it what was typed? [y/N] ";
     // Broken off once more, at the question: it stays.
     editor(&home, &[]);
     let ran = home.typed(&["edit"], &surroundings, &[(question, "\x03")]);
@@ -256,7 +256,7 @@ fn what_would_become_readable_is_agreed_to_first() {
     assert!(ran.code == 0 && ran.err.contains("nothing was changed"), "{}", ran.err);
     assert!(
         home.read("seen.2")
-            .contains("#: sealed until now, and readable by everyone who has the file from here on: acme.user")
+            .contains("#: sealed until now, and readable for anyone who has the file from now on: acme.user")
     );
     let ran = edit(&home, &[unseal, "touch \"$1\""]);
     assert!(ran.code == 1 && !home.read("app.sealed.toml").contains("bob-of-acme"), "{}", ran.err);
@@ -288,7 +288,7 @@ fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
     );
     ok(&home, &[&clash, "sed -i 's/hunter-mine/hunter-both/' \"$1\""]);
     let seen = home.read("seen.2");
-    assert!(seen.starts_with("#: changed by someone else meanwhile, and by you: acme.password\n"), "{seen}");
+    assert!(seen.starts_with("#: changed by you, and meanwhile by someone else: acme.password\n"), "{seen}");
     assert!(seen.contains("\"secret:hunter-mine\"") && seen.contains("more = \"secret:added\""), "{seen}");
     assert_eq!((got("acme.password").as_str(), got("tls.more").as_str()), ("hunter-both", "added"));
     // Closed without a decision: theirs stays in the file, and mine is kept.
@@ -357,12 +357,12 @@ fn the_editor_is_found_by_an_absolute_path() {
         (
             [("EDITOR", "no-such-editor"), ("PATH", PATH)],
             1,
-            "$EDITOR: no-such-editor is not found in an absolute folder of PATH",
+            "$EDITOR: no-such-editor was not found in an absolute folder of PATH",
         ),
-        ([("EDITOR", "code"), ("PATH", ".:")], 1, "is not found in an absolute folder of PATH"),
-        ([("EDITOR", "'x"), ("PATH", PATH)], 1, "a quote in it is not closed"),
+        ([("EDITOR", "code"), ("PATH", ".:")], 1, "was not found in an absolute folder of PATH"),
+        ([("EDITOR", "'x"), ("PATH", PATH)], 1, "has an unclosed quote"),
         ([("EDITOR", "./code --wait"), ("PATH", PATH)], 0, "workbench.localHistory.enabled"),
-        ([("EDITOR", "./'the editor'"), ("PATH", PATH)], 0, "is not known here"),
+        ([("EDITOR", "./'the editor'"), ("PATH", PATH)], 0, "is an unknown editor"),
     ] {
         // `--wait` would be the file for this editor: it is told by its last word.
         let script = home.read("the editor").replace("\"$1\"", "\"${@: -1}\"");

@@ -227,7 +227,7 @@ fn what_was_nearly_right_is_named() {
     // A word that is near to nothing may be a secret in the wrong place, and is not repeated.
     for args in [&["correct-horse"][..], &["access", "correct-horse"], &["--json", "correct-horse"]] {
         let ran = home.run(args);
-        assert!(ran.code == 2 && ran.err.contains("there is no such verb") && !ran.err.contains("horse"), "{ran:?}");
+        assert!(ran.code == 2 && ran.err.contains("there is no such command") && !ran.err.contains("horse"), "{ran:?}");
     }
 }
 

@@ -40,7 +40,7 @@ fn get_at_a_terminal_ends_the_line_and_escapes_what_would_not_be_seen() {
     assert_eq!(code, 0);
     assert_eq!(
         seen,
-        "bootseal: warning: what a terminal would not show is escaped; a pipe, or --out, gives the exact bytes\n\
+        "bootseal: warning: invisible characters are escaped; a pipe or --out gives the exact bytes\n\
          a\\u{1b}[31m\\u{202e}b\nc\td\\u{9b}\n"
     );
 }

@@ -55,7 +55,7 @@ fn setup_leaves_anothers_hook_and_says_the_line_to_add() {
     let said = repo.run(&["git", "setup"]);
     assert_eq!(repo.home.read(".git/hooks/pre-commit"), theirs);
     assert!(
-        said.code == 0 && said.err.contains("another's hook") && said.err.contains("git check --staged"),
+        said.code == 0 && said.err.contains("a hook of your own") && said.err.contains("git check --staged"),
         "{}",
         said.err
     );

@@ -221,7 +221,7 @@ fn sops_opens_by_an_ssh_key_whose_passphrase_is_typed() {
         let ran = home.typed(&import, &[], &[(question, typed)]);
         assert!(ran.code == code && !ran.out.contains("guess") && !home.at("app.sealed.toml").exists(), "{ran:?}");
     }
-    refused(&home, 4, "no-identity", "nobody could be asked for", &["sops", "e.yaml", "-o", "app.sealed.toml"]);
+    refused(&home, 4, "no-identity", "could not be asked for", &["sops", "e.yaml", "-o", "app.sealed.toml"]);
     let ran = home.typed(&import, &[], &[(question, "open sesame\n")]);
     assert!(ran.code == 0 && !ran.out.contains("sesame") && !ran.out.contains(CANARY), "{ran:?}");
     assert_eq!(home.ok(&["get", "pw"]), CANARY);
@@ -374,7 +374,7 @@ fn ansible_vault_passwords_come_from_files_and_descriptors_and_are_never_run() {
         (good.replace(";1.1;", ";1.0;"), "ansible-vault 1.0"),
         (good.replace("AES256", "AES"), "does not begin with"),
         (good[..good.len() - 40].to_owned(), "in.yml: "),
-        (good.lines().next().unwrap().to_owned(), "no whole ansible-vault envelope"),
+        (good.lines().next().unwrap().to_owned(), "not a complete ansible-vault envelope"),
         (good.replacen('3', "x", 2), "in.yml: "),
         ("a: 1\n".into(), "holds nothing that ansible-vault has sealed"),
     ] {
@@ -498,7 +498,7 @@ fn jasypt_finds_the_usual_algorithm_and_says_what_is_weak() {
         let line = format!("\nweak       {algorithm}: ");
         assert!(ran.out.contains(&line) && ran.out.contains("change these credentials at the vendor"), "{}", ran.out);
         assert!(
-            ran.err.contains("shop.command: the value holds `$(`, `${` or `{{`; it is taken as it is"),
+            ran.err.contains("shop.command: the value contains `$(`, `${` or `{{`, which is taken literally"),
             "{}",
             ran.err
         );
@@ -519,12 +519,12 @@ fn jasypt_finds_the_usual_algorithm_and_says_what_is_weak() {
         "does not open by this password with pbewithmd5anddes",
         &[&never[..], &["wrong", "--algorithm", "pbewithmd5anddes"]].concat(),
     );
-    refused(&home, 2, "usage", "Jasypt's RSA is not read here", &[&never[..], &["pw", "--algorithm", "RSA"]].concat());
+    refused(&home, 2, "usage", "Jasypt's RSA is not supported", &[&never[..], &["pw", "--algorithm", "RSA"]].concat());
     refused(
         &home,
         2,
         "usage",
-        "is not an algorithm that is read here",
+        "is not a supported algorithm",
         &[&never[..], &["pw", "--algorithm", "PBEWithRot13"]].concat(),
     );
     for text in ["a=ENC(!)\n", "a=ENC(abc)\n", "a=ENC(AAAA)\n", "a=ENC(ABC)\n", "a=ENC()\n"] {
@@ -635,7 +635,7 @@ fn dotenvx_with_another_key_or_a_changed_value_is_refused() {
         &home,
         4,
         "no-identity",
-        ".env: no private key at hand is that of this file's public key",
+        ".env: no private key at hand matches this file's public key",
         &[&never[..], &["--key-file", "other.keys"]].concat(),
     );
     home.write("other.keys", "DOTENV_PRIVATE_KEY=abc\n");
@@ -690,7 +690,7 @@ fn spring_cipher_values() {
     let never = ["spring", "application.yml", "-o", "never.sealed.toml", "--key-file", "key"];
     refused(&home, 4, "wrong-passphrase", "does not open by this encrypt.key", &never);
     home.write("rsa", "-----BEGIN RSA PRIVATE KEY-----\n");
-    refused(&home, 2, "usage", "is an RSA key, which is not read here", &[&never[..5], &["rsa"]].concat());
+    refused(&home, 2, "usage", "is an RSA key, which is not supported", &[&never[..5], &["rsa"]].concat());
     for text in ["a: '{cipher}zz'\n", "a: '{cipher}'\n", "a: '{cipher}00'\n", "a: '{cipher}{key:x}'\n"] {
         home.write("application.yml", text);
         let ran = home.run(&[&["import", "--from"], &never[..]].concat());

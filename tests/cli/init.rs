@@ -15,7 +15,7 @@ fn init_makes_an_empty_vault_with_an_identity_where_there_was_none_and_says_so()
     assert_eq!(
         ran.err,
         format!(
-            "bootseal: you had no identity; made {}. Keep it, for nothing opens without it\n\
+            "bootseal: you had no identity; made {}. Keep it: without it, nothing can be opened\n\
              bootseal: made app.sealed.toml; writers: alice\n\
              bootseal: alice is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer\n",
             identity.display()
@@ -66,7 +66,7 @@ fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
         (&["init", "-f", "b.sealed.toml", "--writer", "bob=age1nonsense"], "usage", "age1nonsense"),
         (&["init", "-f", "b.sealed.toml", "--reader", &blank], "usage", "`b b` is not a name"),
         (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &twin], "usage", "the same recipient"),
-        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob], "usage", "bob stands twice"),
+        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob], "usage", "bob appears twice"),
         (&["init", "stray"], "usage", "--help"),
     ] {
         let text = fails(&home, args, kind);

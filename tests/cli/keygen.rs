@@ -14,7 +14,7 @@ fn keygen_makes_an_identity_for_its_owner_alone_and_prints_the_recipient() {
     let path = home.at(".config/bootseal/identity.txt");
     assert_eq!(ran.code, 0);
     assert!(ran.out.starts_with("age1") && ran.out.ends_with('\n') && ran.out.lines().count() == 1, "{}", ran.out);
-    assert_eq!(ran.err, format!("bootseal: made {}; keep it, for nothing opens without it\n", path.display()));
+    assert_eq!(ran.err, format!("bootseal: made {}; keep it: without it, nothing can be opened\n", path.display()));
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0] == format!("# public key: {}", ran.out.trim()) && lines[1].starts_with("AGE-SECRET-KEY-1"));

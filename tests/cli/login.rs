@@ -62,7 +62,7 @@ fn login_says_what_came_back_and_shows_the_token_only_when_told() {
     assert_eq!(token.matches('.').count(), 2, "a JWT");
     let ran = home.run(&["login", "acme"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert!(ran.out.starts_with("acme: logged in, status 200\n  the token lives "), "{}", ran.out);
+    assert!(ran.out.starts_with("acme: logged in, status 200\n  its lifetime is "), "{}", ran.out);
     assert!(!ran.out.contains("eyJ") && !ran.out.contains("sesame"), "{}", ran.out);
     assert_eq!(vendor.logins(), 3, "one for each run");
 }
@@ -98,7 +98,7 @@ fn a_vendor_that_asks_for_patience_is_quoted() {
     let seconds = document["retry_after_seconds"].as_u64().unwrap();
     assert!((90..=99).contains(&seconds), "{document}");
     let ran = home.run(&["login", "acme"]);
-    assert!(ran.err.contains("it may be tried again in 9"), "{}", ran.err);
+    assert!(ran.err.contains("it can be tried again in 9"), "{}", ran.err);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn login_ends_with_the_class_of_what_went_wrong() {
         ran.err
     };
     let text = check(&with_login(&vendor, "/login", "not sesame ", ""), "refused");
-    assert!(text.contains("acme.password was given 20") && text.contains("ends in a blank"), "{text}");
+    assert!(text.contains("acme.password was set 20") && text.contains("ends with a blank"), "{text}");
     let text = check(&with_login(&vendor, "/login", "open sesame", "token.json = \"/nope\"\n"), "protocol");
     assert!(text.contains("; there is `/access_token`") && text.contains("bootseal edit"), "{text}");
     assert!(!text.contains("bootseal login"), "it was just run: {text}");

@@ -166,7 +166,7 @@ fn a_profile_that_is_there_stays_unless_force_is_said() {
     let before = home.read("app.sealed.toml");
     let ran = profile(&["strapi"]);
     assert!(
-        ran.code == 1 && ran.err.contains("there is such a profile already") && ran.err.contains("--force"),
+        ran.code == 1 && ran.err.contains("there is already such a profile") && ran.err.contains("--force"),
         "{}",
         ran.err
     );
@@ -184,13 +184,13 @@ fn what_is_missing_is_told_with_the_next_step() {
     for (args, code, words) in [
         (["profile", "acme"].as_slice(), 2, "--preset KIND (bootseal profile --list"),
         (&["profile", "acme", "--preset", "jwt"], 2, "There are: simplejwt, knox"),
-        (&["profile", "acme", "--preset", "airflow"], 2, "Say it: --url URL"),
+        (&["profile", "acme", "--preset", "airflow"], 2, "Give it: --url URL"),
         (
             &["profile", "acme", "--preset", "airflow", "--url", "https://a.example"],
             2,
             "bootseal set acme.username; bootseal set acme.password",
         ),
-        (&["profile", "acme", "--preset", "airflow", "--url", "a.example"], 2, "is no URL"),
+        (&["profile", "acme", "--preset", "airflow", "--url", "a.example"], 2, "is not a URL"),
         // Before user and password are asked for.
         (&["profile", "acme", "--preset", "airflow", "--url", "http://a.example"], 2, "--url is not https"),
         (&["profile", "acme", "--preset", "airflow", "--url", "https://u:hunter2@a.example"], 2, "holds credentials"),
@@ -208,7 +208,7 @@ fn what_is_missing_is_told_with_the_next_step() {
         (
             &["profile", "acme", "--from-curl", "curl -u u:hunter2 https://a.example"],
             2,
-            "never goes onto a command line",
+            "must never be on a command line",
         ),
     ] {
         let ran = home.run(args);
@@ -455,7 +455,7 @@ fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
     // What is not clear is asked; where nobody can be, the options say it.
     let line = "curl https://a.example/login -d who=zoe@ -d 'what=hun ter2'";
     let ran = from_curl(&home, line, &["--no-login"]);
-    assert!(ran.code == 2 && ran.err.contains("Say it: --password-field who | what"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("Name it: --password-field who | what"), "{}", ran.err);
     let ran = from_curl(&home, line, &["--no-login", "--username-field", "who", "--password-field", "what"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(readable(&home).contains("form = { who = \"${username}\", what = \"${password}\" }"));
@@ -562,7 +562,7 @@ fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environmen
     let mut child = strace.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), line.as_bytes()).unwrap();
     let ran: Ran = child.wait_with_output().unwrap().into();
-    assert!(ran.code == 0 && ran.err.contains("told by: json"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("(from: json)"), "{}", ran.err);
     let trace = String::from_utf8_lossy(&std::fs::read(home.at("trace")).unwrap()).into_owned();
     assert!(trace.contains("execve(") && trace.contains("app.sealed.toml") && trace.contains("sealed:"), "no trace");
     let telling = trace.lines().filter(|call| HIDDEN.iter().any(|hidden| call.contains(hidden)) || unseen(call));
@@ -589,7 +589,7 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
     let (code, seen, echo) = at_a_terminal(&home, &["profile", "acme", "--from-curl", "-", "--force"], &yes).unwrap();
     assert_eq!((code, echo.as_str()), (0, "echo"), "{seen}");
     assert!(!HIDDEN.iter().any(|hidden| seen.contains(hidden)), "{seen}");
-    assert!(seen.contains("so the token lives 900 s (told by: json)"), "{seen}");
+    assert!(seen.contains("so the token's lifetime is 900 s (from: json)"), "{seen}");
     let text = readable(&home);
     assert!(text.contains("token.json = \"/data/access_token\"") || text.contains("\"/data/access_token\""), "{text}");
     assert_eq!(log_with(&first, "POST /auth/login 200").matches("POST").count(), 1, "the one that was agreed to");
@@ -646,11 +646,11 @@ fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
         [
             ("*Paste", line.as_str()),
             ("to see what comes back? [y/N] ", "y\n"),
-            ("Write the profile all the same? [y/N] ", all_the_same),
+            ("Write the profile nevertheless? [y/N] ", all_the_same),
         ]
     };
     let ran = home.typed(&args, &[], &answers("n\n"));
-    assert!(ran.code == 5 && ran.out.contains("the login did not work: ") && ran.out.contains("--no-login"), "{ran:?}");
+    assert!(ran.code == 5 && ran.out.contains("the login failed: ") && ran.out.contains("--no-login"), "{ran:?}");
     assert_eq!(home.read("app.sealed.toml"), before);
     let ran = home.typed(&args, &[], &answers("y\n"));
     assert!(ran.code == 0 && !HIDDEN.iter().any(|hidden| ran.out.contains(hidden)), "{ran:?}");

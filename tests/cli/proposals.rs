@@ -114,9 +114,13 @@ fn who_cannot_read_proposes_and_a_writer_accepts() {
     let ran = scene.alice.run_with(&["accept", "-", "--yes"], sent.as_bytes());
     silent(&ran);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
-    for said in
-        ["who sent it is unknown", "acme.\"api.key\"", "it would be new", "\"from the vendor\"", "as it says itself"]
-    {
+    for said in [
+        "its sender is not verified",
+        "acme.\"api.key\"",
+        "it is new",
+        "\"from the vendor\"",
+        "according to the proposal",
+    ] {
         assert!(ran.err.contains(said), "{said}: {}", ran.err);
     }
     assert_eq!(scene.alice.ok(&["get", "acme.\"api.key\""]), CANARY);
@@ -397,7 +401,7 @@ fn at_a_terminal_it_shows_the_proposal_and_asks() {
     let scene = Scene::new();
     scene.propose("acme.token", &["--note", "from the vendor's page"], b"canary-new");
     let before = scene.alice.read("app.sealed.toml");
-    let question = "Seal its value, and sign? [y/N] ";
+    let question = "Seal its value and sign? [y/N] ";
     for no in ["n\n", "\n", "\x03"] {
         let ran = scene.alice.typed(&["accept", "proposal"], &[], &[(question, no)]);
         assert!(ran.code != 0 && scene.alice.read("app.sealed.toml") == before, "{no:?}: {ran:?}");
@@ -445,7 +449,7 @@ fn without_a_yes_nothing_is_changed() {
     silent(&ran);
     for answer in ["n", "", "maybe"] {
         let said = asked(&scene.alice, answer);
-        assert!(said.contains("who sent it is unknown") && said.contains("nothing was changed"), "{said}");
+        assert!(said.contains("its sender is not verified") && said.contains("nothing was changed"), "{said}");
         assert!(!said.contains("canary"), "{said}");
     }
     assert_eq!(scene.alice.read("app.sealed.toml"), before);

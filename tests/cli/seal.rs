@@ -103,7 +103,7 @@ fn seal_knows_a_profile_by_the_rule_of_the_loader() {
         ];
         assert_eq!(lists["readable"], json!(readable), "{name}");
         for path in ["acme.login.ulr", "basic.login.URL"] {
-            let said = format!("{path} is sealed, and no key of a login profile");
+            let said = format!("{path} is sealed, and is not a key of a login profile");
             let line = ran.err.lines().find(|line| line.contains(&said));
             assert!(line.is_some_and(|line| line.contains("Did you mean `url`?")), "{name}: {}", ran.err);
         }
@@ -191,8 +191,8 @@ fn seal_reads_properties_by_the_rules_of_java() {
     let headers: Vec<&str> = text.lines().filter(|line| line.starts_with('[')).collect();
     assert_eq!(headers, ["[acme]", "[acme.deep]", "[bootseal]"]);
     for words in [
-        "warning: acme.user stands twice, again in line 11; the last one counts, as in Java",
-        "warning: ex: the value holds `${` or `$(`; it is taken as it is, nothing is expanded",
+        "warning: acme.user appears again in line 11; the last one counts, as in Java",
+        "warning: ex: the value contains `${` or `$(`, which is taken literally; nothing is expanded",
         "comments of the input were left out",
     ] {
         assert!(ran.err.contains(words), "{words} in {}", ran.err);
@@ -290,7 +290,7 @@ fn seal_never_replaces_a_file_and_f_adds_to_one() {
 
     home.write("again.toml", "[acme]\nkey = \"secret:k2\"\nnew = \"secret:n\"\n");
     let ran = home.run(&["seal", "again.toml", "-f", "app.sealed.toml"]);
-    assert!(ran.code == 0 && ran.err.contains("bootseal: in the place of what was there: acme.key\n"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("bootseal: replaced: acme.key\n"), "{}", ran.err);
     let after = home.read("app.sealed.toml");
 
     // What is sealed there never becomes readable through an input, and a failure changes nothing.

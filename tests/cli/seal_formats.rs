@@ -49,9 +49,9 @@ fn an_env_file_is_data() {
     );
     assert!(!home.at("ran").exists());
     for words in [
-        "USER stands twice, again in line 10; the last one counts",
-        "EXPANDED: the value holds `${` or `$(`; it is taken as it is, nothing is expanded",
-        "PASSWORD: the value holds",
+        "USER appears again in line 10; the last one counts",
+        "EXPANDED: the value contains `${` or `$(`, which is taken literally; nothing is expanded",
+        "PASSWORD: the value contains",
         "USER (line 10), CUT (line 11): what follows ` #` was taken for a comment",
         "comments of the input were left out",
         ".env still holds the values in clear",
@@ -171,9 +171,9 @@ fn what_older_yaml_reads_otherwise_is_text_and_said() {
     ];
     values(&home, &wanted);
     for words in [
-        "country: the value in line 1 is taken as text, as YAML 1.2 does; older YAML takes it for true or false",
-        "pin: the value in line 2 is taken as text, as YAML 1.2 does; older YAML takes it for a number",
-        "spring: the value holds `${` or `$(`",
+        "country: the value in line 1 is taken as text, as in YAML 1.2; older YAML takes it for true or false",
+        "pin: the value in line 2 is taken as text, as in YAML 1.2; older YAML takes it for a number",
+        "spring: the value contains `${` or `$(`",
     ] {
         assert!(ran.err.contains(words), "{words}: {}", ran.err);
     }
@@ -191,18 +191,18 @@ fn what_is_wrong_is_said_with_its_place_and_never_with_its_text() {
         ("env", "A=1\ncanary\n", "line 2, column 7", "`=`"),
         ("env", "A=\"canary", "line 1, column 3", "an unterminated quote"),
         ("json", "{\"a\": {\"b\":\n null}, \"c\": \"canary\"}", "line 2, column 5", "a.b: is null"),
-        ("json", "{\"a\": 1,\n\"a\": \"canary\"}", "line 2, column 3", "a: stands twice"),
+        ("json", "{\"a\": 1,\n\"a\": \"canary\"}", "line 2, column 3", "a: appears twice"),
         ("json", "{\"a\": \"canary", "line 1, column 13", "not JSON"),
         ("json", "{\"a\": 99999999999999999999}", "line 1, column 26", "a: is a number that"),
-        ("json", "[\"canary\"]", "line 1", "no JSON object"),
+        ("json", "[\"canary\"]", "line 1", "not a JSON object"),
         ("json", &nested, "", "a: nests more than 64"),
         ("yaml", "a:\n  b: ~\nc: canary\n", "line 2, column 6", "a.b: is null"),
-        ("yaml", "a: 1\na: canary\n", "line 2, column 1", "a: stands twice"),
+        ("yaml", "a: 1\na: canary\n", "line 2, column 1", "a: appears twice"),
         ("yaml", "a: \"canary", "line 1", "not YAML"),
         ("yaml", "a: `canary`", "line 1, column 4", "not YAML"),
         ("yaml", &bomb, "line 2, column", "a1: is an alias"),
         ("yaml", "a: !!python/object/apply:os.system ['touch canary']", "line 1", "a: has a tag"),
-        ("yaml", "- canary", "line 1", "no YAML mapping"),
+        ("yaml", "- canary", "line 1", "not a YAML mapping"),
     ] {
         let name = format!("in.{format}");
         home.write(&name, text);

@@ -105,7 +105,7 @@ fn set_refuses_a_value_in_argv_and_does_not_repeat_it() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     let text = fails(&home, &["set", "acme.password", "hunter3"], "usage");
-    assert!(text.contains("never goes onto the command line") && !text.contains("hunter3"), "{text}");
+    assert!(text.contains("must not be on the command line") && !text.contains("hunter3"), "{text}");
     let text = fails(&home, &["set", "acme.password", "hunter3", "--from-file", "x"], "usage");
     assert!(!text.contains("hunter3"), "{text}");
     assert_eq!(home.read("app.sealed.toml"), before);
@@ -115,10 +115,10 @@ fn set_refuses_a_value_in_argv_and_does_not_repeat_it() {
 fn set_remarks_on_what_nobody_sees() {
     let home = Home::with_vault(ACME);
     for (value, remark) in [
-        ("hunter2 ", "begins or ends in a blank"),
-        ("\thunter2", "begins or ends in a blank"),
+        ("hunter2 ", "begins or ends with a blank"),
+        ("\thunter2", "begins or ends with a blank"),
         ("hunter\u{a0}2", "holds a no-break space"),
-        ("hunter2\n\n", "ends in a line break"),
+        ("hunter2\n\n", "ends with a line break"),
         ("hunter\u{200b}2", "holds an invisible character"),
         ("hunter\u{1b}2", "holds an invisible character"),
     ] {

@@ -143,7 +143,7 @@ fn a_keyless_branch_is_shown_whole_and_gains_nothing_from_a_writer_who_signs() {
     let words = [
         "whose access list and keys stay; what [bootseal] says here is not taken over",
         "! acme.login.url: changed, \"https://api.acme.example/login\" → \"https://eve.example/login\"",
-        "acme.password: sealed value changed; given 2020-09-13T12:43:20Z → 2020-09-13T12:26:40Z: OLDER than what it replaces",
+        "acme.password: sealed value changed; set 2020-09-13T12:43:20Z → 2020-09-13T12:26:40Z: OLDER than what it replaces",
         "comment gone: # who logs in",
         "comment new: # log in at eve.example when this fails",
     ];

@@ -182,14 +182,14 @@ fn it_says_where_it_is_and_ends_on_an_interrupt() {
     assert!(vendor.origin.starts_with("http://127.0.0.1:"));
     let log = home.read("vendor.log");
     for words in [
-        "answers at http://127.0.0.1:",
+        "listens at http://127.0.0.1:",
         "bootseal profile acme --from app.sealed.toml --url http://127.0.0.1:",
         "bootseal login acme -f dev.sealed.toml",
     ] {
         assert!(log.contains(words), "{log}");
     }
     assert_eq!(vendor.interrupt(), (Some(0), String::new()));
-    assert!(home.read("vendor.log").ends_with("bootseal: the vendor is gone\n"));
+    assert!(home.read("vendor.log").ends_with("bootseal: the vendor has ended\n"));
 
     // One JSON document, and requests as documents too.
     let vendor = Running::start(&home, &["acme", "--json", "--port", &free_port().to_string()]);
@@ -234,7 +234,7 @@ fn a_refused_login_says_what_may_be_wrong_with_the_values() {
     let answer: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(ran.code, 5);
     for (index, name, remarks) in [
-        (0, "acme.password", ["ends in a blank", "holds a no-break space"]),
+        (0, "acme.password", ["ends with a blank", "holds a no-break space"]),
         (1, "acme.username", ["begins with a blank", "holds an invisible character"]),
     ] {
         let value = &answer["values"][index];
@@ -242,7 +242,7 @@ fn a_refused_login_says_what_may_be_wrong_with_the_values() {
         assert!(value["set_at"].as_str().unwrap().ends_with('Z'));
     }
     let ran = ours.run(&["login", "acme"]);
-    for words in ["acme.password was given 20", ", just now; it ends in a blank; it holds a no-break space\n"] {
+    for words in ["acme.password was set 20", ", just now; it ends with a blank; it holds a no-break space\n"] {
         assert!(ran.err.contains(words), "{}", ran.err);
     }
     assert!(!ran.err.contains("zo") && !ran.err.contains("p\u{a0}w"), "{}", ran.err);

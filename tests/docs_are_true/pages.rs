@@ -18,11 +18,11 @@ fn the_page_of_the_command_line_is_the_help_of_the_program() {
     let mut page = String::from(
         "# The command line\n\nMade from the definitions of the program, as `--help` prints them. The documents of `--json` are described in\n[json-schema.json](json-schema.json); how it is lived with, day by day, in [operations.md](operations.md).\n",
     );
-    let everywhere = "\nEverywhere:\n";
+    let global = "\nGlobal options:\n";
     page.push_str(&format!("\n```text\n{}```\n", help(&[])));
     for verb in verbs(&home) {
         let text = help(&verb);
-        let (before, after) = text.split_once(everywhere).unwrap();
+        let (before, after) = text.split_once(global).unwrap();
         // Said once, above. What follows it are the examples.
         let examples = after.split_once("\n\n").map_or("", |(_, examples)| examples);
         page.push_str(&format!("\n## bootseal {}\n\n```text\n{before}\n{examples}```\n", verb.join(" ")));

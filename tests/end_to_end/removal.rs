@@ -227,7 +227,7 @@ fn after_65_handovers_the_oldest_id_leads_here_no_more() {
     assert_eq!(error.kind(), Kind::WrongVault);
     assert!(error.to_string().contains(&first) && error.help().is_some(), "{error}");
     host(&home, "app.key").pin(&second).unwrap().load().unwrap();
-    // The writer's machine knew the first one: it asks for a pin, and goes on with it.
+    // The writer's machine knew the first one: it asks for a pin, and is resumed with it.
     let text = refused(&home, &["set", "acme.password"], b"x", 3);
     assert!(text.contains("another vault is here") && text.contains("--pin"), "{text}");
     home.ok_with(&["set", "acme.password", "--pin", &home.vault_id()], b"x");

@@ -291,7 +291,7 @@ fn the_command_line_says_that_a_login_was_refused() {
     let ran = home.run(&["login", "acme"]);
     assert_eq!((ran.code, ran.out.as_str()), (5, ""));
     assert!(
-        ran.err.contains("401") && ran.err.contains("it ends in a blank") && !ran.err.contains("wrong \n"),
+        ran.err.contains("401") && ran.err.contains("it ends with a blank") && !ran.err.contains("wrong \n"),
         "{}",
         ran.err
     );

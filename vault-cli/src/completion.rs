@@ -1,7 +1,7 @@
-//! What could stand here? Asked by a shell at Tab: verbs, options and files, and the names in the sealed file that the line is about.
+//! Shell completion: verbs, options and files, and the names in the sealed file that the line is about.
 //!
-//! The scripts of `bootseal completions` call the program with [`VARIABLE`] set to the name of the shell, and the line so far behind `--`.
-//! Whatever goes wrong there is no answer: nobody waits for an error in the middle of a line.
+//! The scripts of `bootseal completions` call the program with [`VARIABLE`] set to the name of the shell, and the line so far
+//! after `--`. Errors are silent: they would disturb the line that is being typed.
 
 use crate::cli::{Cli, GlobalOptions, Shell};
 use crate::context::{Context, World};
@@ -14,17 +14,17 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Set by a completion script, and by nobody else.
+/// Set by a completion script only.
 const VARIABLE: &str = "BOOTSEAL_COMPLETE";
 
-/// The script for this shell.
+/// Returns the completion script for a shell.
 pub(crate) fn script(shell: Shell) -> std::io::Result<String> {
     let mut script = Vec::new();
     completer(shell).write_registration(VARIABLE, "bootseal", "bootseal", "bootseal", &mut script)?;
     Ok(String::from_utf8_lossy(&script).trim().to_owned())
 }
 
-/// The answer to a shell that asks, where one does.
+/// Answers a completion request of a shell; `None` if this run is none.
 pub(crate) fn answer(args: &[OsString], world: &mut World<'_>) -> Option<u8> {
     let options = GlobalOptions::default();
     let context = Context::new(&options, world);
@@ -57,7 +57,7 @@ fn completer(shell: Shell) -> &'static dyn EnvCompleter {
     }
 }
 
-/// Bash and zsh hand words over as they were typed, with backslashes; fish does so with the last one, PowerShell with none.
+/// Removes quoting: bash and zsh pass all words as typed, with backslashes; fish only the last one; PowerShell none.
 fn as_meant(shell: Shell, line: &[OsString]) -> Vec<OsString> {
     let first = match shell {
         Shell::Bash | Shell::Zsh => 0,
@@ -68,8 +68,8 @@ fn as_meant(shell: Shell, line: &[OsString]) -> Vec<OsString> {
     meant.iter().cloned().chain(typed.iter().map(unquoted)).collect()
 }
 
-/// Bash takes what it gets as it is: `acme."user.name"` would lose its quotes, and a name with a blank would be two words. The other
-/// shells quote by themselves.
+/// Completes for bash, which inserts candidates unquoted: `acme."user.name"` would lose its quotes, and a name with a space would
+/// become two words. The other shells quote by themselves.
 fn bash(
     command: &mut Command,
     line: Vec<OsString>,
@@ -97,7 +97,7 @@ fn quoted(text: &str) -> String {
     text.chars().flat_map(|letter| (!plain(letter)).then_some('\\').into_iter().chain([letter])).collect()
 }
 
-/// What stands in the files that the line is about. Their signatures hold; which vault they should be is not asked for a name.
+/// The names in the files that the line is about. Their signatures are verified; pins are not checked just for names.
 #[derive(Default)]
 struct Names {
     /// Each with "sealed" or "readable".
@@ -138,7 +138,7 @@ impl Names {
     }
 }
 
-/// What `-f` and `--to` name on a line that may be half typed.
+/// The files that `-f` and `--to` name on an unfinished line.
 fn named_files(line: &[OsString], context: &Context<'_>) -> Vec<PathBuf> {
     let (mut named, mut words) = (Vec::new(), line.iter().filter_map(|word| word.to_str()));
     while let Some(word) = words.next() {
@@ -147,14 +147,14 @@ fn named_files(line: &[OsString], context: &Context<'_>) -> Vec<PathBuf> {
             _ => ["--file=", "--to=", "-f"].iter().find_map(|option| word.strip_prefix(option)),
         };
         let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
-        // Not every shell has replaced it yet.
+        // Not every shell has expanded `~` at this point.
         let home = value.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(context.var("HOME")?).join(rest)));
         named.push(home.unwrap_or_else(|| value.into()));
     }
     named
 }
 
-/// The command line with these names where a name can stand.
+/// The command line with these names as candidates for its arguments.
 fn with_names(names: &Names) -> Command {
     fn fill(command: Command, names: &Names) -> Command {
         let verb = command.get_name().to_owned();

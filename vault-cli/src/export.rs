@@ -1,4 +1,4 @@
-//! How is each value written in clear? One function a format, each such that a parser of that format reads the same value again.
+//! Values written in clear: one function for each format, whose parser reads back the same value.
 
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::to_json;
@@ -71,7 +71,7 @@ fn escape_java(text: &str, key: bool, to: &mut Text) {
     }
 }
 
-/// `NAME='…'`, or `NAME="…"` where a quote, a backslash or a carriage return stands in it.
+/// `NAME='…'`, or `NAME="…"` if the value contains a quote, a backslash or a carriage return.
 pub(crate) fn env(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     for (path, name, value) in flat(values, variable)? {
@@ -89,7 +89,7 @@ pub(crate) fn env(values: &[Clear]) -> Result<Text> {
     Ok(text)
 }
 
-/// `export NAME='…'` for `eval`: between single quotes a shell takes everything as it is.
+/// `export NAME='…'` for `eval`: a shell takes everything between single quotes literally.
 pub(crate) fn sh(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     for (path, name, value) in flat(values, variable)? {
@@ -107,7 +107,7 @@ fn refuse_nul(path: &PropertyPath, value: &str) -> Result<()> {
     }
 }
 
-/// The same variable that `exec` gives it: the path in capitals, everything but letters and digits as `_`.
+/// The same variable as in `exec`: the path in capitals, with `_` for everything but letters and digits.
 fn variable(path: &PropertyPath) -> Result<String> {
     let plain = |next: char| if next.is_ascii_alphanumeric() { next.to_ascii_uppercase() } else { '_' };
     let name: String = path.segments().join("_").chars().map(plain).collect();

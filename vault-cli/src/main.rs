@@ -1,4 +1,4 @@
-//! `bootseal`: the process around the library. Everything it does stands in `bootseal_cli`.
+//! The binary `bootseal`: it passes the streams, the terminal and the environment of the process to `bootseal_cli`.
 
 #![forbid(unsafe_code)]
 
@@ -7,12 +7,12 @@ use bootseal_memory::{WipingAllocator, harden};
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::process::ExitCode;
 
-/// What a library frees is overwritten.
+/// Overwrites the memory that libraries free.
 #[global_allocator]
 static ALLOCATOR: WipingAllocator = WipingAllocator::new();
 
 fn main() -> ExitCode {
-    // No core file of this process, nor of an editor that it starts. `doctor` looks first at what it was started with.
+    // No core files of this process, nor of an editor that it starts. `doctor` first reads the settings it was started with.
     if !std::env::args_os().any(|arg| arg == "doctor") {
         harden();
     }

@@ -1,4 +1,4 @@
-//! From arguments to an exit code: parse, run the verb, say how it ended.
+//! Runs one command line: parses it, calls the verb, and turns the outcome into an exit code.
 
 use crate::cli::{Access, Cli, Git, GlobalOptions, Verb};
 use crate::commands::{
@@ -18,7 +18,7 @@ use std::ffi::OsString;
 ///
 /// let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
 /// let code = run(["bootseal", "no-such-verb"], &mut World::new(&mut input, &mut out, &mut err));
-/// assert_eq!((code, out.is_empty()), (2, true)); // a wrong call; why stands in `err`
+/// assert_eq!((code, out.is_empty()), (2, true)); // a usage error, explained in `err`
 /// ```
 pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut World<'_>) -> u8 {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
@@ -73,7 +73,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
     let flushed = context.ui.stdout.flush();
     match done {
         Ok(()) => match flushed {
-            // Who reads our output may have seen enough.
+            // The reader of the output may have seen enough.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 context.ui.failure(&error.into());
                 Kind::Io.exit_code()
@@ -109,7 +109,7 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
 const UNEXPECTED: &str = "error: an argument that is not expected here (it is not repeated: it may be a secret, which never belongs onto a \
                           command line)\n\nFor more information, try '--help'.\n";
 
-const NO_PROGRAM: &str = "error: the program to run stands after --: bootseal exec -- PROGRAM ARGUMENTS\n\nFor more information, try '--help'.\n";
+const NO_PROGRAM: &str = "error: put the program to run after --: bootseal exec -- PROGRAM ARGUMENTS\n\nFor more information, try '--help'.\n";
 
 fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     if args.iter().any(|arg| arg == "--json") {
@@ -121,7 +121,7 @@ fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     } else {
         let _ = write!(world.stderr, "{text}");
     }
-    // What wraps a program must not be taken for it: 2 may be the program's own.
+    // `exec` must not be mistaken for the program that it runs: 2 may be that program's own code.
     if wraps(args) { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
 }
 
@@ -129,18 +129,18 @@ fn wraps(args: &[OsString]) -> bool {
     args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "exec")
 }
 
-/// `-hunter2`: clap would take it for `-h`, and end well.
+/// Detects `-hunter2`, which clap would take as `-h`, and succeed.
 fn glued_to_help(arg: &OsString) -> bool {
     arg.to_str().is_some_and(|text| text.starts_with("-h") && text.len() > 2)
 }
 
-/// What was meant by a word that is no verb. The word itself is not repeated: it could be a password.
+/// Suggests verbs for a word that is not one. The word itself is not repeated: it could be a password.
 fn near_verb(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else { return None };
     let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(near)) => near.clone(),
-        // Two letters in the wrong order, which clap's measure does not see in a short word.
+        // Two swapped letters, which clap's measure misses in a short word.
         _ => {
             let verbs = Cli::command();
             let verbs = verbs.get_subcommands().filter(|verb| !verb.is_hide_set());
@@ -150,10 +150,10 @@ fn near_verb(error: &clap::Error) -> Option<String> {
     };
     let near: Vec<String> = near.iter().map(|verb| format!("'{verb}'")).collect();
     let meant = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
-    Some(format!("error: there is no such verb.{meant}\n\nFor more information, try '--help'.\n"))
+    Some(format!("error: there is no such command.{meant}\n\nFor more information, try '--help'.\n"))
 }
 
-/// What an option takes, where it was given something else.
+/// Lists the values that an option accepts, if it was given another one.
 fn choices(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let (Some(ContextValue::String(option)), Some(ContextValue::Strings(choices))) =
@@ -167,7 +167,7 @@ fn choices(error: &clap::Error) -> Option<String> {
     Some(format!("error: {option} takes one of: {}\n\nFor more information, try '--help'.\n", choices.join(", ")))
 }
 
-/// Which option, or argument, was given what it does not take.
+/// Names the option or argument that was given an invalid value.
 fn wrong_value(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     let (ErrorKind::ValueValidation, Some(ContextValue::String(option))) =
@@ -181,11 +181,11 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
         Some(("--iterations", _)) => "a number from 1 to 10000000",
         _ => "a whole number",
     };
-    let not = "what it was given is not repeated: it may be a secret";
+    let not = "the given value is not repeated: it may be a secret";
     Some(format!("error: {option} takes {takes} ({not})\n\nFor more information, try '--help'.\n"))
 }
 
-/// Whose key, where `access add` was given a name alone.
+/// Explains `access add` with a name alone.
 fn no_recipient(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return None };
@@ -196,12 +196,12 @@ fn no_recipient(error: &clap::Error) -> Option<String> {
     Some(format!("error: {what}\n\nFor more information, try '--help'.\n"))
 }
 
-/// Whether what the error would repeat of the command line are names of options and verbs, and nothing else.
+/// Whether the error repeats nothing of the command line but names of options and verbs.
 fn names_only_options(error: &clap::Error) -> bool {
     use clap::error::{ContextKind, ContextValue};
-    // Options that exclude each other are all ours, flags too.
+    // Options that exclude each other are all defined here.
     let conflict = error.kind() == clap::error::ErrorKind::ArgumentConflict;
-    // An option's own description, as `--file <FILE>`, is ours; a word after dashes is one where it is near to an option.
+    // An option's description, such as `--file <FILE>`, comes from us; a word after dashes is repeated only if it is close to an option.
     let ours = |text: &str| {
         conflict || text.is_empty() || text.ends_with(['>', ']']) || error.get(ContextKind::SuggestedArg).is_some()
     };

@@ -15,13 +15,13 @@ fn check_does_not_pass_over_what_it_cannot_look_at() {
     std::fs::remove_file(repo.home.at(FILE)).unwrap();
     std::os::unix::fs::symlink("old.txt", repo.home.at(FILE)).unwrap();
     repo.git_ok(&["add", "-A"]);
-    finding(&repo, &["git", "check", "--staged"], 1, "a link lies where a sealed file was");
+    finding(&repo, &["git", "check", "--staged"], 1, "a link replaced a sealed file");
     let repo = Repo::new();
     repo.home.write("App.toml", "[acme]\npassword = \"hunter2\"\n");
     repo.home.write("broken.toml", "a = \"secret:hunter2\"\nb = \n");
     repo.git_ok(&["add", "-A"]);
     finding(&repo, &["git", "check", "--staged"], 1, "acme.password, which is sealed in");
-    finding(&repo, &["git", "check", "--staged"], 1, "no TOML that could be sealed");
+    finding(&repo, &["git", "check", "--staged"], 1, "not TOML that could be sealed");
 }
 
 fn finding(repo: &Repo, args: &[&str], code: i32, words: &str) {
@@ -55,7 +55,7 @@ fn check_finds_nothing_where_nothing_is() {
 #[test]
 fn check_finds_plain_secrets_of_every_kind() {
     let plain = [
-        ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password stands there in clear"),
+        ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password is in clear"),
         ("alice.txt", "# created\n  AGE-SECRET-KEY-1QQQHUNTER\n", "an age identity in clear"),
         ("app.properties", "acme.password=hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
         ("app.yaml", "acme:\n  password: hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
@@ -145,7 +145,7 @@ fn check_finds_an_older_file_that_is_staged() {
     repo.set("acme.password", "new");
     repo.commit("new");
     repo.git_ok(&["checkout", old.trim(), "--", FILE]);
-    finding(&repo, &["git", "check", "--staged"], 3, "an older or another file was brought in");
+    finding(&repo, &["git", "check", "--staged"], 3, "an older or a different file was brought in");
     assert_ne!(repo.git(&["commit", "-m", "older"]).code, 0);
 }
 

@@ -55,7 +55,7 @@ fn diff_reveals_only_with_a_key_and_only_when_told() {
     repo.set("acme.password", "second-password");
     let plain = repo.ok(&["diff", "HEAD"]);
     assert!(
-        plain.starts_with("acme.password: sealed value changed; given 2020-09-13T12:26:40Z → 20")
+        plain.starts_with("acme.password: sealed value changed; set 2020-09-13T12:26:40Z → 20")
             && !plain.contains("second-password"),
         "{plain}"
     );

@@ -16,7 +16,7 @@ fn since_says_what_did_not_change_and_what_did() {
     let said = repo.ok(&["verify", "--since", "HEAD"]);
     let words = [
         "generation 3 → 8 since HEAD",
-        "access: web1 is let in (reader, age1",
+        "access: web1 gets access (reader, age1",
         "! acme.login.url: changed, \"https://api.acme.example/login\" → \"https://other.example/login\"",
         "acme.password: sealed value changed",
         "acme.token: removed, sealed",
@@ -128,7 +128,12 @@ fn since_finds_an_old_signed_file_that_git_brought_in_without_a_driver() {
     repo.set("acme.password", "changed after the leak");
     repo.commit("changed");
     repo.git_ok(&["checkout", old.trim(), "--", FILE]);
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "old-generation", "an older or another file was brought in");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD"],
+        "old-generation",
+        "an older or a different file was brought in",
+    );
     repo.git_ok(&["checkout", "HEAD", "--", FILE]);
     // A branch that only puts the old file back: git takes it in a merge as the one side that changed, and asks no driver.
     repo.branch("evil", |repo| drop(repo.git_ok(&["checkout", old.trim(), "--", FILE])));
@@ -152,7 +157,7 @@ fn the_hook_stops_a_merge_that_brings_an_old_signed_file_in() {
     repo.commit("main goes on");
     let merge = repo.git(&["merge", "--no-edit", "evil"]);
     assert_ne!(merge.code, 0, "{}{}", merge.out, merge.err);
-    assert!(merge.err.contains("an older or another file was brought in"), "{}", merge.err);
+    assert!(merge.err.contains("an older or a different file was brought in"), "{}", merge.err);
 }
 
 #[test]
@@ -176,7 +181,7 @@ fn since_takes_a_handover_and_refuses_a_former_id() {
     assert!(said.contains(&format!("vault: {old_pin} is {} from here on", repo.pin())), "{said}");
     assert!(said.contains("access: bob is removed"), "{said}");
     repo.commit("bob is gone");
-    // He still has the old key, and goes on counting.
+    // He still has the old key, and continues counting.
     repo.write(&before);
     for _ in 0..4 {
         repo.ok_as("bob", &["set", "acme.password", "-", "--pin", &old_pin], b"bob's");
@@ -276,7 +281,7 @@ fn since_a_renamed_file_is_still_to_be_newer() {
     repo.git_ok(&["add", "-A"]);
     let pin = ["--pin", repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap()].map(str::to_owned);
     let args = ["verify", "--since", "HEAD", "prod.sealed.toml", &pin[0], &pin[1]];
-    not_authentic(&repo, &args, "old-generation", "an older or another file was brought in");
+    not_authentic(&repo, &args, "old-generation", "an older or a different file was brought in");
     let check = repo.fails(&["git", "check", "--staged"], 3);
     assert!(check.contains("prod.sealed.toml"), "{check}");
     repo.git_ok(&["show", &format!("HEAD:{FILE}")]);

@@ -3,10 +3,10 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Look at a proposed value's name and note, and seal it
+/// Show the name and note of a proposed value, and seal it
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/accept.txt").trim_end())]
 pub(crate) struct Accept {
-    /// What `bootseal propose` made, `-` for stdin
+    /// A proposal made by `bootseal propose`; `-` for stdin
     pub(crate) proposal: PathBuf,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Access {
-    /// Who may
+    /// List who has access
     #[command(after_help = include_str!("help/access_list.txt").trim_end())]
     List,
     Add(AccessAdd),
@@ -13,41 +13,41 @@ pub(crate) enum Access {
     Pin(AccessPin),
 }
 
-/// Let someone in: shows the resulting list, and asks
+/// Give someone access: shows the resulting list and asks for confirmation
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_add.txt").trim_end())]
 pub(crate) struct AccessAdd {
-    /// What the access list calls them
+    /// Their name in the access list
     pub(crate) name: String,
-    /// To whom the keys are wrapped: age1…
+    /// Their recipient (public key): age1… or an SSH public key
     #[arg(required_unless_present_any = ["new_key", "passphrase"], conflicts_with_all = ["new_key", "passphrase"])]
     pub(crate) recipient: Option<String>,
-    /// Make their identity too, with this vault's pin in it; `-` for stdout
+    /// Create an identity for them, with this vault's pin in it; `-` for stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) new_key: Option<PathBuf>,
-    /// They open by passphrase: asked for twice, or read from --passphrase-fd
+    /// They use a passphrase: prompted for twice, or read from --passphrase-fd
     #[arg(long, conflicts_with = "new_key")]
     pub(crate) passphrase: bool,
-    /// With --passphrase: opening takes 64 MiB of memory instead of 256, for a service in a small container
+    /// With --passphrase: opening needs 64 MiB of memory instead of 256 MiB, for a service in a small container
     #[arg(long, requires = "passphrase", conflicts_with_all = ["recipient", "new_key"])]
     pub(crate) small: bool,
-    /// They may also change the file
+    /// They may change the file as well
     #[arg(long)]
     pub(crate) writer: bool,
-    /// Give someone who is there another role or recipient: a removal and an addition in one
+    /// Give an existing member another role or recipient: a removal and an addition in one step
     #[arg(long)]
     pub(crate) replace: bool,
 }
 
-/// Let someone go: new keys for all others, and a list of what the removed one knew
+/// Remove someone: renews the keys for all others, and lists the values that the removed member knew
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_remove.txt").trim_end())]
 pub(crate) struct AccessRemove {
-    /// What the access list calls them
+    /// Their name in the access list
     pub(crate) name: String,
 }
 
-/// Write this vault's id into key files, so that they open nothing else; old lines go
+/// Write this vault's id into key files, so that they open no other vault; replaces older pins
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_pin.txt").trim_end())]
 pub(crate) struct AccessPin {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// What `get --clip` leaves behind
+/// Clear the clipboard after `get --clip`
 #[derive(Debug, Args)]
 pub(crate) struct ClearClipboard {
     pub(crate) seconds: u64,

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-/// Print the script that completes verbs, options, files, and names out of the sealed file
+/// Print a shell completion script for commands, options, files, and names in the sealed file
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/completions.txt").trim_end())]
 pub(crate) struct Completions {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Look for what is easily overlooked; each finding with the command that mends it
+/// Look for common mistakes, and print for each finding the command that fixes it
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/doctor.txt").trim_end())]
 pub(crate) struct Doctor {}

@@ -7,22 +7,22 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/exec.txt").trim_end())]
 pub(crate) struct Exec {
-    /// Pass what lies below this name; repeatable
+    /// Pass only the properties below this name; repeatable
     #[arg(long, value_name = "PREFIX")]
     pub(crate) only: Vec<String>,
-    /// Pass this property as the variable NAME; repeatable
+    /// Pass this property as the environment variable NAME; repeatable
     #[arg(long, value_name = "NAME=PATH")]
     pub(crate) env: Vec<String>,
-    /// Pass the variables of a .env file, in which NAME=bootseal:PATH stands for a property; nothing is expanded
+    /// Pass the variables of a .env file, in which NAME=bootseal:PATH refers to a property; nothing is expanded
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// One file a value, in a memory file system; BOOTSEAL_FILES names the folder [default: a new one in $XDG_RUNTIME_DIR, else /dev/shm]
+    /// Write each value to a file in a memory file system; BOOTSEAL_FILES holds the folder [default: a new folder in $XDG_RUNTIME_DIR, else /dev/shm]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub(crate) files: Option<Option<PathBuf>>,
-    /// Files side by side, as acme_password, instead of folders as tables
+    /// Put all files into one folder, as acme_password, instead of one folder for each table
     #[arg(long, requires = "files")]
     pub(crate) flat: bool,
-    /// When values change in the sealed file: start the program anew, or write the files anew and send it SIGHUP
+    /// When values in the sealed file change: restart the program, or rewrite the files and send it SIGHUP
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_change: Option<OnChange>,
     /// The program and its arguments

@@ -3,41 +3,41 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Open another tool's file, and seal what it holds
+/// Open a file of another tool, and seal its values
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/import.txt").trim_end())]
 pub(crate) struct Import {
     /// The tool that sealed FILE
     #[arg(long, value_name = "TOOL")]
     pub(crate) from: Tool,
-    /// The other tool's file
+    /// The file of the other tool
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The new sealed file [default: FILE's name with .sealed.toml]; -f names one that is there, to add to it
+    /// The new sealed file [default: FILE's name with .sealed.toml]; to add to an existing one, name it with -f
     #[arg(short, long, value_name = "OUT", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
-    /// Put all of it below this name
+    /// Put all properties below this name
     #[arg(long = "as", value_name = "PREFIX")]
     pub(crate) below: Option<String>,
     /// A file with the other tool's key or password; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Vec<PathBuf>,
-    /// Read the other tool's key or password from this descriptor, to its end; 0 is stdin
+    /// Read the other tool's key or password from this file descriptor, to its end; 0 is stdin
     #[arg(long, value_name = "N")]
     pub(crate) key_fd: Option<u32>,
-    /// Jasypt's algorithm [default: the usual one that opens every value]
+    /// Jasypt's algorithm [default: the common one that opens every value]
     #[arg(long, value_name = "NAME")]
     pub(crate) algorithm: Option<String>,
     /// Jasypt's key-obtention-iterations [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) iterations: Option<u32>,
-    /// Spring's encrypt.salt, in hexadecimal, or jasypt-spring-boot's gcm-secret-key-salt; no secret
+    /// Spring's encrypt.salt, in hexadecimal, or jasypt-spring-boot's gcm-secret-key-salt; not a secret
     #[arg(long, value_name = "SALT")]
     pub(crate) salt: Option<String>,
-    /// Someone who may change the new file; repeatable [default: you]
+    /// A member who may change the new file; repeatable [default: you]
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) writer: Vec<String>,
-    /// Someone who may open the values of the new file; repeatable
+    /// A member who may open the values of the new file; repeatable
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) reader: Vec<String>,
 }

@@ -3,17 +3,17 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Make an empty vault, and print its id
+/// Create an empty vault, and print its id
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/init.txt").trim_end())]
 pub(crate) struct Init {
-    /// Someone who may change the file; repeatable [default: you]
+    /// A member who may change the file; repeatable [default: you]
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) writer: Vec<String>,
-    /// Someone who may open the values; repeatable
+    /// A member who may open the values; repeatable
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) reader: Vec<String>,
-    /// Take over the access list of this sealed file, which a pin or this machine must know
+    /// Copy the access list of this sealed file, which must be pinned or known on this machine
     #[arg(long, value_name = "FILE")]
     pub(crate) like: Option<PathBuf>,
 }

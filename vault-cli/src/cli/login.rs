@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-/// Log in for real, and say what came back
+/// Log in at the vendor, and report the result
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/login.txt").trim_end())]
 pub(crate) struct Login {
     /// The profile: `acme` for [acme.login]
     pub(crate) profile: String,
-    /// Make one call with the token
+    /// Make one request with the token
     #[arg(long, value_name = "URL")]
     pub(crate) call: Option<String>,
     /// Print the token itself

@@ -63,7 +63,7 @@ pub(crate) use verify::{SinceFormat, Verify};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Seals credentials into a file that can lie in git: names readable, values encrypted one by one, the whole signed.
+/// Seals credentials into a file that can be kept in git: names stay readable, each value is encrypted, and the whole file is signed
 #[derive(Debug, Parser)]
 #[command(
     name = "bootseal",
@@ -73,7 +73,7 @@ use std::path::PathBuf;
     disable_help_subcommand = true
 )]
 #[command(
-    after_help = "Begin with: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nA login at a vendor: bootseal profile --help; without credentials: bootseal vendor --help"
+    after_help = "To begin: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nTo log in at a vendor: bootseal profile --help; without credentials: bootseal vendor --help"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -84,33 +84,33 @@ pub(crate) struct Cli {
 
 /// Options that every verb takes.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// The sealed file [default: BOOTSEAL_FILE, else the one *.sealed.toml in this folder]; some verbs take several, also as a pattern
+    /// The sealed file; some commands accept several files or a glob pattern [default: BOOTSEAL_FILE, else the only *.sealed.toml in this folder]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
-    /// A file with an age identity, a plugin's, or an SSH key; `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own, then ~/.ssh]
+    /// A file with an age identity, a plugin identity or an SSH key; `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own identity and ~/.ssh]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
-    /// Read a passphrase from this descriptor instead of the terminal, to its end; 0 is stdin
+    /// Read a passphrase from this file descriptor, to its end, instead of prompting; 0 is stdin
     #[arg(long, global = true, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
-    /// Fail unless the file is this vault's (at generation N or later); repeatable
+    /// Fail unless the file belongs to this vault (and is at generation N or later); repeatable
     #[arg(long, global = true, value_name = "VAULT[@N]")]
     pub(crate) pin: Vec<String>,
-    /// Answer yes to what would be asked
+    /// Answer yes to every confirmation
     #[arg(long, global = true)]
     pub(crate) yes: bool,
-    /// One JSON document on stdout; errors too, on stderr
+    /// Print one JSON document on stdout; errors are JSON too, on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Only warnings and errors on stderr
+    /// Print only warnings and errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more
+    /// Print more details
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
-    /// Colours on stderr
+    /// Use colours on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
 }
@@ -137,14 +137,14 @@ pub(crate) enum Verb {
     List(List),
     Edit(Edit),
     Verify(Verify),
-    /// Who may: show and change it
+    /// Show and change who has access
     #[command(subcommand, arg_required_else_help = true)]
     Access(Access),
     Rotate(Rotate),
     Diff(Diff),
     Sign(Sign),
     Resolve(Resolve),
-    /// Teach a git repository to show, merge and check sealed files
+    /// Set up a git repository to show, merge and check sealed files
     #[command(subcommand, arg_required_else_help = true)]
     Git(Git),
     Profile(Profile),
@@ -158,7 +158,7 @@ pub(crate) enum Verb {
     #[command(hide = true)]
     ClearClipboard(ClearClipboard),
     Exec(Exec),
-    /// What empties a folder in memory when its process has ended
+    /// Remove a folder in memory when its process has ended
     #[command(hide = true)]
     Sweep,
 }

@@ -2,15 +2,15 @@
 
 use clap::Args;
 
-/// Give a property another name; a sealed value keeps its date
+/// Rename a property; a sealed value keeps its date
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/rename.txt").trim_end())]
 pub(crate) struct Rename {
-    /// The property as it is called now
+    /// The current name of the property
     pub(crate) old: String,
-    /// What it will be called
+    /// The new name
     pub(crate) new: String,
-    /// Replace a property that has the new name already
+    /// Replace an existing property of the new name
     #[arg(long)]
     pub(crate) force: bool,
 }

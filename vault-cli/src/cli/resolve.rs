@@ -3,22 +3,22 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Make a valid file of a merge that git could not do; the sides come from git
+/// Resolve a merge conflict that git left in a sealed file; both sides come from git
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/resolve.txt").trim_end())]
 pub(crate) struct Resolve {
-    /// The file with the markers
+    /// The file with the conflict markers
     pub(crate) file: PathBuf,
-    /// Where both sides changed a property, take this side's
+    /// If both sides changed a property, take this side's value
     #[arg(long, value_name = "SIDE")]
     pub(crate) take: Option<Which>,
-    /// The revision that is our side [default: what git has of the merge]
+    /// The revision of our side [default: as git has it from the merge]
     #[arg(long, value_name = "REV", requires = "theirs")]
     pub(crate) ours: Option<String>,
-    /// The revision that is their side
+    /// The revision of their side
     #[arg(long, value_name = "REV", requires = "ours")]
     pub(crate) theirs: Option<String>,
-    /// Take sealed values that are older than what they replace, from a side that does not verify
+    /// Accept sealed values that are older than those they replace, from a side that does not verify
     #[arg(long)]
     pub(crate) older: bool,
 }

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-/// New keys: every value is sealed anew, and old key blocks open nothing new
+/// Renew the data key: every value is re-encrypted, and old key blocks do not open the new file
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/rotate.txt").trim_end())]
 pub(crate) struct Rotate {
-    /// A new signing key too, and so a new vault id, to which the old one hands over
+    /// Renew the signing key as well, and with it the vault id; the old id hands over to the new one
     #[arg(long)]
     pub(crate) signing_key: bool,
 }

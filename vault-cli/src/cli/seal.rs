@@ -3,32 +3,32 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Turn a settings file in clear into a sealed one
+/// Turn a plain settings file into a sealed one
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/seal.txt").trim_end())]
 pub(crate) struct Seal {
     /// A .toml, .properties, .env, .json or .yaml file, or `-` for stdin with --format
     #[arg(value_name = "INPUT")]
     pub(crate) input: PathBuf,
-    /// The new sealed file [default: INPUT's name with .sealed.toml]; -f names one that is there, to add to it
+    /// The new sealed file [default: INPUT's name with .sealed.toml]; to add to an existing one, name it with -f
     #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
-    /// Seal only what matches; repeatable
+    /// Seal only the properties that match; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<String>,
-    /// Keep readable what matches; repeatable
+    /// Keep the properties that match readable; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) plain: Vec<String>,
-    /// What the input is, where its name does not tell
+    /// The input format, if it is not clear from the file name
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
-    /// Someone who may change the new file; repeatable [default: you]
+    /// A member who may change the new file; repeatable [default: you]
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) writer: Vec<String>,
-    /// Someone who may open the values of the new file; repeatable
+    /// A member who may open the values of the new file; repeatable
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) reader: Vec<String>,
-    /// Overwrite and remove INPUT when all is sealed
+    /// Overwrite and remove INPUT when everything is sealed
     #[arg(long)]
     pub(crate) shred: bool,
 }

@@ -3,20 +3,20 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Accept what was edited by hand: shows exactly what changes, asks, signs
+/// Accept an edit made by hand: shows exactly what changes, asks, and signs
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/sign.txt").trim_end())]
 pub(crate) struct Sign {
-    /// The edited file [default: as with -f]
+    /// The edited file [default: the file that -f selects]
     #[arg(value_name = "FILE")]
     pub(crate) edited: Option<PathBuf>,
-    /// The version to begin from, a file or REV:FILE [default: the newest that verifies, in git]
+    /// The version to compare with, a file or REV:FILE [default: the newest one in git that verifies]
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
-    /// Number the file above this generation as well
+    /// Give the file a generation above this one
     #[arg(long, value_name = "N")]
     pub(crate) above: Option<u64>,
-    /// Take sealed values that are older than what they replace
+    /// Accept sealed values that are older than those they replace
     #[arg(long)]
     pub(crate) older: bool,
 }

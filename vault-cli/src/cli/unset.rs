@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-/// Take a property out
+/// Remove a property
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/unset.txt").trim_end())]
 pub(crate) struct Unset {
-    /// The property, a TOML dotted key: acme.password
+    /// The property as a TOML dotted key: acme.password
     pub(crate) path: String,
 }

@@ -2,19 +2,19 @@
 
 use clap::Args;
 
-/// Be the vendor of a profile, on this machine: to develop against it without credentials
+/// Imitate the vendor of a profile on this machine, to develop without credentials
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/vendor.txt").trim_end())]
 pub(crate) struct Vendor {
     /// The profile: `acme` for [acme.login]
     pub(crate) profile: String,
-    /// The port on 127.0.0.1 [default: the profile's own where it is on this machine, else a free one]
+    /// The port on 127.0.0.1 [default: the profile's own if it points to this machine, else a free one]
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
-    /// How long its tokens live [default: what the profile says, else 15m]
+    /// The lifetime of its tokens [default: as in the profile, else 15m]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) life: Option<std::time::Duration>,
-    /// Let all tokens be worthless each time so much has passed: 30s, 5m
+    /// Revoke all tokens at this interval: 30s, 5m
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) revoke_every: Option<std::time::Duration>,
     /// Refuse every login, as if the password were wrong
@@ -23,7 +23,7 @@ pub(crate) struct Vendor {
     /// Answer 503 to everything
     #[arg(long)]
     pub(crate) down: bool,
-    /// Let every answer wait: 3 s, or --slow=TIME
+    /// Delay every response by 3 s, or by --slow=TIME
     #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "3s")]
     pub(crate) slow: Option<std::time::Duration>,
 }

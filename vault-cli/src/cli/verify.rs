@@ -3,23 +3,23 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Check signature, pin and shape; with an identity also every value
+/// Check signature, pin and structure; with an identity also every value
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/verify.txt").trim_end())]
 pub(crate) struct Verify {
-    /// Sealed files [default: as with -f]
+    /// The sealed files [default: those that -f selects]
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Fail unless the file is of generation N or later
+    /// Fail unless the file is at generation N or later
     #[arg(long, value_name = "N")]
     pub(crate) min_generation: Option<u64>,
-    /// Hold each file against what it was at this revision: the same vault, or one that it was handed over to, and newer; no key is needed
+    /// Compare each file with this revision: it must be the same vault, or its successor, and newer; needs no key
     #[arg(long, value_name = "REV", conflicts_with = "as_loader")]
     pub(crate) since: Option<String>,
-    /// How --since says what changed
+    /// The output format of --since
     #[arg(long, value_name = "FORMAT", requires = "since")]
     pub(crate) format: Option<SinceFormat>,
-    /// Look for file, key, pin and state as the loader does at a start, and say what came from where; no login
+    /// Find file, key, pin and state as the loader does at startup, and report where each was found; makes no login
     #[arg(long)]
     pub(crate) as_loader: bool,
 }

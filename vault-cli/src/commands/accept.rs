@@ -1,4 +1,4 @@
-//! `bootseal accept`: takes in a value that someone proposed, nobody knows who.
+//! `bootseal accept`: seals a value that someone proposed, whose sender is not verified.
 
 use crate::cli::Accept;
 use crate::context::Context;
@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
     drop(vault);
     let consent = Consent {
         shown: described(&proposal, before, target.path()),
-        question: "Seal its value, and sign?",
+        question: "Seal its value and sign?",
         what: "accepting a proposal",
         declined: "not accepted",
         always: true,
@@ -41,8 +41,8 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
         Ok(vault.file().known_to(proposal.proposed_at()).into_iter().map(str::to_owned).collect::<Vec<_>>())
     })?;
     if !known_to.is_empty() {
-        let text = "was proposed before they were removed, and counts as known to";
-        context.ui.warn(format_args!("{} {text} {}; give it anew", proposal.path(), known_to.join(", ")));
+        let text = "was proposed before a removal, and counts as known to";
+        context.ui.warn(format_args!("{} {text} {}; set it again", proposal.path(), known_to.join(", ")));
     }
     context.ui.detail(format_args!("{}: {} is sealed", shown(target.path()), proposal.path()));
     if context.ui.style.json {
@@ -81,18 +81,18 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
     }
 }
 
-/// All that may be known of it before it is taken in. The value is not among it.
+/// Describes the proposal before it is accepted, without its value.
 fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
-    let there = before.map_or("nothing; it would be new".into(), |at| format!("sealed since {}", timestamp(at)));
+    let there = before.map_or("nothing; it is new".into(), |at| format!("sealed since {}", timestamp(at)));
     let note = match proposal.note() {
         "" => "none".to_owned(),
         note => format!("\"{}\"", Shown(note)),
     };
     let rows = [
-        format!("a proposal for {}; who sent it is unknown", shown(file)),
+        format!("a proposal for {}; its sender is not verified", shown(file)),
         format!("  property     {}", proposal.path()),
-        format!("  there now    {there}"),
-        format!("  proposed at  {}, as it says itself", timestamp(proposal.proposed_at())),
+        format!("  currently    {there}"),
+        format!("  proposed at  {}, according to the proposal", timestamp(proposal.proposed_at())),
         format!("  note         {note}"),
     ];
     rows.join("\n")

@@ -1,4 +1,4 @@
-//! `bootseal completions`: the script that makes a shell ask us at Tab.
+//! `bootseal completions`: prints the script through which a shell asks this program for completions.
 
 use crate::cli::Completions;
 use crate::completion::script;

@@ -1,4 +1,4 @@
-//! `bootseal diff`: what changed between two versions, by name.
+//! `bootseal diff`: shows what changed between two versions, by name.
 
 use crate::cli::Diff;
 use crate::context::Context;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let done = compare(options, context);
     match done {
-        // As diff itself: 1 says that they differ, so an error is 2.
+        // As for diff itself, 1 means that they differ, so an error is 2.
         Err(Exit::Failed(failure)) if options.names => {
             context.ui.failure(&failure);
             Err(Exit::Reported(2))
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit>
 struct Version {
     name: String,
     edit: HandEdit,
-    /// Where its signature holds, whoever's it is.
+    /// The verified file, if its signature holds, whoever made it.
     verified: Option<VerifiedFile>,
     values: Option<Vec<(PropertyPath, OpenedValue)>>,
 }
@@ -40,7 +40,7 @@ struct Version {
 fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let (old, new) = match options.versions.as_slice() {
         [] => (None, None),
-        // One word is the newer file where there is such a file, else the older revision.
+        // One argument is the newer file if such a file exists, else the older revision.
         [one] if Path::new(one).exists() => (None, Some(one)),
         [one] => (Some(one), None),
         [old, new] => (Some(old), Some(new)),
@@ -56,7 +56,7 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut version = |(name, bytes): (String, Vec<u8>), context: &mut Context<'_>| -> Result<Version> {
         let verified = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
         if let Err(error) = &verified {
-            context.ui.warn(format_args!("{name} does not verify, and is shown as it is: {}", error.what()));
+            context.ui.warn(format_args!("{name} does not verify, and is shown unverified: {}", error.what()));
         }
         let edit = HandEdit::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
         let verified = verified.ok();
@@ -93,7 +93,7 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     Ok(())
 }
 
-/// `REV:FILE`, a file, or a revision of the file at `path`.
+/// Reads a version that is named as `REV:FILE`, as a file, or as a revision of the file at `path`.
 pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     let shown = Shown(named).to_string();
     if Path::new(named).exists() {
@@ -105,7 +105,7 @@ pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     };
     let repository = Repository::of(&path).map_err(|_| {
         let text =
-            format!("{} is no file, and there is no git repository that it could be a revision of", Typed(named));
+            format!("{} is not a file, and there is no git repository of which it could be a revision", Typed(named));
         Failure::new(Kind::NotFound, text)
     })?;
     let commit = repository.commit(revision)?;
@@ -116,7 +116,7 @@ pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     }
 }
 
-/// The sealed values, where an identity at hand opens them: then it is known which really changed, and when.
+/// The sealed values, if an identity at hand opens them: they show which values really changed, and when.
 fn values(
     file: &VerifiedFile,
     keys: &mut Keys,
@@ -150,7 +150,7 @@ fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), 
     if gone.is_empty() && came.is_empty() { Ok(()) } else { Err(Exit::Reported(1)) }
 }
 
-/// The sealed values that changed, in clear: asked for by name.
+/// Adds the changed sealed values in clear, for `--reveal`.
 fn reveal(changes: &Changes, old: &Version, new: &Version, document: &mut Value, text: &mut String) -> Result<()> {
     let (Some(before), Some(after)) = (&old.values, &new.values) else {
         return Err(Failure::new(Kind::NoIdentity, "--reveal takes an identity that opens both versions")

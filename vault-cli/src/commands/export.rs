@@ -1,4 +1,4 @@
-//! `bootseal export`: every value in clear, into a pipe.
+//! `bootseal export`: prints every value in clear, into a pipe.
 
 use crate::cli::{Export, ExportFormat};
 use crate::context::Context;
@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
     };
     let text = text?;
     match context.ui.stdout.write_all(text.as_bytes()) {
-        // Who reads our output may have seen enough.
+        // The reader, `head` for example, may have seen enough.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
@@ -78,7 +78,7 @@ fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
     }
 }
 
-/// What is printed: names, and what stands readable.
+/// The properties that are printed, with the values of readable ones.
 fn wanted(file: &VerifiedFile, only: &[PropertyPath]) -> Result<Vec<(PropertyPath, Option<Value>)>> {
     let special = SpecialTables::of_file(file);
     let nothing = only.iter().find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())));

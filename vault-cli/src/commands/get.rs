@@ -1,13 +1,12 @@
 //! `bootseal get`: prints one value.
 
-use super::write_private;
 use crate::cli::Get;
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{shown_value, to_json};
-use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
+use bootseal_core::{Kind, OpenedValue, PrivateFile, Property, PropertyPath, Secret, ValueKind};
 use serde_json::json;
 
 pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -27,7 +26,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
         None => return Err(file.not_found(&property).into()),
     };
     if let Some(out) = &options.out {
-        write_private(out, &value.secret)?;
+        value.secret.expose(|bytes| PrivateFile::create(out, bytes))?;
         if context.ui.style.json {
             context.ui.document(&json!({ "name": property.to_string(), "file": out.to_string_lossy() }))?;
         }
@@ -51,7 +50,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
         let text = value.secret.expose(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let shown = shown_value(&text);
         if shown != text || value.kind == ValueKind::Bytes {
-            context.ui.warn("what a terminal would not show is escaped; a pipe, or --out, gives the exact bytes");
+            context.ui.warn("invisible characters are escaped; a pipe or --out gives the exact bytes");
         }
         writeln!(context.ui.stdout, "{shown}")
     } else {

@@ -1,4 +1,4 @@
-//! `bootseal import`: opens another tool's file, and seals what it holds.
+//! `bootseal import`: opens a file of another tool, and seals its values.
 
 use crate::cli::{Import, Tool};
 use crate::commands::seal::{add, beside, create};
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-const ADVICE: &str = "change these credentials at the vendor: who has ever had the old file can try passwords as fast as a machine counts";
+const ADVICE: &str = "change these credentials at the vendor: anyone who ever had the old file can try passwords at the full speed of a machine";
 
 pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exit> {
     if options.key_fd.is_some() && options.key_fd == context.passphrase_fd {
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     for property in &properties {
         let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
         if property.value.expose_str(holds).unwrap_or(false) {
-            let text = "the value holds `$(`, `${` or `{{`; it is taken as it is, nothing is run or expanded";
+            let text = "the value contains `$(`, `${` or `{{`, which is taken literally; nothing is run or expanded";
             context.ui.warn(format_args!("{}: {text}", property.path));
         }
     }
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     Ok(())
 }
 
-/// The file that is written, and whether it is there and added to.
+/// The file that is written, and whether it exists and is added to.
 fn out(options: &Import, context: &Context<'_>) -> Result<(PathBuf, bool)> {
     if let Some(out) = &options.output {
         crate::commands::init::refuse_existing(out)?;
@@ -77,7 +77,7 @@ fn refuse_lists(options: &Import) -> Result<()> {
     match options.writer.is_empty() && options.reader.is_empty() {
         true => Ok(()),
         false => {
-            let text = "--writer and --reader make the access list of a new file, and this one is there";
+            let text = "--writer and --reader set the access list of a new file, and this one exists";
             Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
         }
     }
@@ -95,7 +95,7 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
     let path = options.input.as_path();
     let keys = KeySource { files: &options.key_file, descriptor: options.key_fd };
     let only = |tools: &[Tool], given: bool, option: &str| match given && !tools.contains(&options.from) {
-        true => Err(Failure::new(Kind::Usage, format!("{option} says nothing of this tool"))),
+        true => Err(Failure::new(Kind::Usage, format!("{option} does not apply to this tool"))),
         false => Ok(()),
     };
     only(&[Tool::Jasypt], options.algorithm.is_some(), "--algorithm")?;
@@ -117,7 +117,7 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
     }
 }
 
-/// What became of everything that the file held.
+/// The outcome for everything that the file contained.
 struct Table {
     sealed: Vec<String>,
     readable: Vec<String>,

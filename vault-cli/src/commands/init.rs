@@ -1,4 +1,4 @@
-//! `bootseal init`: makes an empty vault, and prints its id.
+//! `bootseal init`: creates an empty vault, and prints its id.
 
 use crate::cli::Init;
 use crate::commands::keygen;
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Init, context: &mut Context<'_>) -> Result<(), Exit>
     Ok(())
 }
 
-/// What the user at hand may do in the new vault; `None` also where their identity cannot be read, which nothing here needs.
+/// The user's role in the new vault; `None` also if their identity cannot be read, since nothing here needs it.
 fn role_of(options: &Init, access: &[Access], context: &mut Context<'_>) -> Option<String> {
     if options.writer.is_empty() && options.like.is_none() {
         return Some(Role::Writer.to_string());
@@ -51,7 +51,7 @@ fn role_of(options: &Init, access: &[Access], context: &mut Context<'_>) -> Opti
     mine.max_by_key(|role| *role == Role::Writer).map(|role| role.to_string())
 }
 
-/// Before anything is made: an identity, say.
+/// Refuses an existing file before anything is created, such as an identity.
 pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
     match path.exists() {
         true => {
@@ -69,7 +69,7 @@ pub(crate) fn exists(error: bootseal_core::Error) -> bootseal_core::Error {
     }
 }
 
-/// The access list of a new vault: who was named, or else the user.
+/// The access list of a new vault: the named members, else the user.
 pub(crate) fn access_list(writers: &[String], readers: &[String], context: &mut Context<'_>) -> Result<Vec<Access>> {
     let mut list = Vec::new();
     for (given, role) in [(writers, Role::Writer), (readers, Role::Reader)] {
@@ -81,11 +81,11 @@ pub(crate) fn access_list(writers: &[String], readers: &[String], context: &mut 
         if keys.named || keyring::own_identity_file(context).is_ok_and(|path| path.exists()) {
             own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
         } else {
-            // An SSH key that happens to be there was not meant to be all that opens a vault.
+            // An SSH key that happens to exist was not meant to be the only key of a vault.
             let path = keyring::own_identity_file(context)?;
             own = Some(keygen::make(&path, None)?.recipient());
             context.ui.note(format_args!(
-                "you had no identity; made {}. Keep it, for nothing opens without it",
+                "you had no identity; made {}. Keep it: without it, nothing can be opened",
                 Shown(&path.to_string_lossy())
             ));
         }
@@ -95,12 +95,12 @@ pub(crate) fn access_list(writers: &[String], readers: &[String], context: &mut 
     Ok(list)
 }
 
-/// One name, and one recipient, once.
+/// Refuses a name or a recipient that appears twice.
 pub(crate) fn refuse_twice(list: &[Access]) -> Result<()> {
     for (at, access) in list.iter().enumerate() {
         let other = list[..at].iter().find(|other| other.name == access.name || other.recipient == access.recipient);
         if let Some(other) = other {
-            let what = if other.name == access.name { "stands twice" } else { "has the same recipient as" };
+            let what = if other.name == access.name { "appears twice" } else { "has the same recipient as" };
             let whom = if other.name == access.name { String::new() } else { format!(" {}", other.name) };
             return Err(Failure::new(Kind::Usage, format!("{} {what}{whom} in access; nothing was made", access.name)));
         }
@@ -127,7 +127,8 @@ fn login_name(context: &Context<'_>) -> String {
     names.into_iter().find(plain).unwrap_or_else(|| "me".into())
 }
 
-/// The access list of another vault, which someone vouches for: it says who will read what is sealed here. Who is named beside it is added.
+/// Copies the access list of another vault, and adds the named members. The other vault must be vouched for: its list decides who
+/// will read what is sealed here.
 fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<Access>> {
     let keys = Keys::find(context)?;
     let mut found = locate::find_at(like, keys.clone(), keys.pins, context)?;
@@ -139,7 +140,7 @@ fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<A
     Ok(list)
 }
 
-/// What is remembered and said of a file that was just made.
+/// Remembers and reports a file that was just created.
 pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     remember(path, file, context);
     let shown = Shown(&path.to_string_lossy()).to_string();

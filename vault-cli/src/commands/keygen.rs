@@ -1,12 +1,11 @@
-//! `bootseal keygen`: makes an age identity, and prints its recipient.
+//! `bootseal keygen`: creates an age identity, and prints its recipient.
 
-use super::write_private;
 use crate::cli::Keygen;
 use crate::commands::access::add::{SHORT, no_passphrase};
 use crate::context::Context;
 use crate::trust::keyring::{self, passphrase_from};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Identity, IdentityFile, Kind, Secret, Shown};
+use bootseal_core::{Identity, IdentityFile, Kind, PrivateFile, Secret, Shown};
 use serde_json::json;
 use std::path::Path;
 
@@ -43,23 +42,25 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
         set_aside(&path, context)?;
     }
     let identity = make(&path, passphrase.as_ref())?;
-    context.ui.note(format_args!("made {}; keep it, for nothing opens without it", Shown(&path.to_string_lossy())));
+    context
+        .ui
+        .note(format_args!("made {}; keep it: without it, nothing can be opened", Shown(&path.to_string_lossy())));
     let recipient = identity.to_string();
     context.ui.answer(&json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
     Ok(())
 }
 
-/// Moves an identity that is to be replaced to a name of its own: what it opens may still be wanted.
+/// Renames an identity that is to be replaced: it may still be needed for what it opens.
 fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<()> {
     let mut old = path.as_os_str().to_owned();
     old.push(format!(".{}.old", context.now()));
     std::fs::rename(path, &old)
         .map_err(|error| bootseal_core::Error::new(Kind::Io, format!("cannot be set aside: {error}")).in_file(path))?;
-    context.ui.note(format_args!("the identity that was there is now {}", Shown(&old.to_string_lossy())));
+    context.ui.note(format_args!("the previous identity is now {}", Shown(&old.to_string_lossy())));
     Ok(())
 }
 
-/// What will lock it: from the descriptor, else typed twice.
+/// The passphrase of the new identity: from the descriptor, else typed twice.
 fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
     let passphrase = match context.passphrase_fd {
         Some(descriptor) => passphrase_from(descriptor, &mut context.ui)?,
@@ -74,13 +75,13 @@ fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
         return Err(Failure::new(Kind::Usage, "the passphrase is empty; nothing was made"));
     }
     if characters < SHORT {
-        let text = "the passphrase has fewer than 12 characters: whoever gets hold of the file can try out many";
-        context.ui.warn(format_args!("{text}. Six words drawn by chance are a good one"));
+        let text = "the passphrase has fewer than 12 characters: anyone who gets the file can try many";
+        context.ui.warn(format_args!("{text}. Six random words make a good one"));
     }
     Ok(passphrase)
 }
 
-/// Makes an identity at `path`, with the folders above it; never over one that is there.
+/// Creates an identity at `path`, with missing folders; never replaces an existing one.
 pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity> {
     let identity = Identity::generate()?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -96,15 +97,15 @@ pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity>
         Some(passphrase) => Secret::copy_of(identity.to_locked_text(passphrase)?.as_bytes())?,
         None => identity.to_file_text(&[])?,
     };
-    write_private(path, &text).map_err(|failure| match failure.kind() {
+    text.expose(|bytes| PrivateFile::create(path, bytes)).map_err(|error| match error.kind() {
         Kind::Exists => exists(path),
-        _ => failure,
+        _ => error.into(),
     })?;
     Ok(identity)
 }
 
 fn exists(path: &Path) -> Failure {
     let shown = Shown(&path.to_string_lossy()).to_string();
-    Failure::new(Kind::Exists, format!("{shown}: exists already, and may be all that opens something; it stays as it is"))
-        .with_help("Its recipient: bootseal keygen -y FILE. Another one beside it: bootseal keygen -o OTHER; in its place: --force")
+    Failure::new(Kind::Exists, format!("{shown}: exists already, and may be the only key to something; nothing was changed"))
+        .with_help("Its recipient: bootseal keygen -y FILE. To create another one: bootseal keygen -o OTHER; to replace it: --force")
 }

@@ -1,4 +1,4 @@
-//! `bootseal list`: names, sealed or readable, and when each value was given.
+//! `bootseal list`: names, whether sealed or readable, and when each value was set.
 
 use crate::cli::List;
 use crate::context::Context;
@@ -42,7 +42,7 @@ fn rows(found: OpenedFile, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
     if let (Some(prefix), true) = (prefix, names.is_empty()) {
         return Err(file.not_found(prefix).into());
     }
-    // The dates are sealed with the values, so they take an identity.
+    // The dates are sealed with the values, so they need an identity.
     let vault = if file.role_of(&keys.identities).is_some() { Some(file.open(&keys.identities)?) } else { None };
     let row = |(path, sealed): (PropertyPath, bool)| {
         let set_at = match &vault {

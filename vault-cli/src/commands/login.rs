@@ -1,4 +1,4 @@
-//! `bootseal login`: logs in for real, and says what came back.
+//! `bootseal login`: logs in at the vendor, and reports the result.
 
 use crate::cli::Login;
 use crate::context::Context;
@@ -20,16 +20,16 @@ pub(crate) fn run(options: &Login, context: &mut Context<'_>) -> Result<(), Exit
 
 fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Result<(), Exit> {
     let OpenedFile { path, mut keys, pins, memory, mut file } = found;
-    // A password goes where the file says: only a file that someone vouches for may say it.
+    // The file decides where a password is sent: it must be vouched for.
     vouch(&mut file, &memory, &path, context)?;
-    // Says which profiles there are, before anything is opened.
+    // Before anything is opened: an unknown name is answered with the names that exist.
     Profile::read(&file, &options.profile.parse()?)?;
     keys.unlock(&file, context)?;
     let loader =
         keys.identities.iter().fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
     let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
     let source = vault.token_source(&options.profile)?;
-    // Before a login is spent on it.
+    // Checked before a login is made.
     let call = options.call.as_deref().map(|text| may_go(&source.profile(), text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let working = context.ui.working("logging in");
@@ -38,7 +38,7 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
     match answer {
         Ok(token) => {
             let called = call.map(|url| runtime.block_on(self::call(&source, url))).transpose();
-            // Nobody keeps the token: where the vendor counts its sessions, this one must not stay.
+            // The token is not kept, so log out: some vendors limit the number of sessions.
             if source.profile().logout.is_some() && !options.reveal {
                 match source.log_out_blocking() {
                     Ok(()) => context.ui.detail("logged out again"),
@@ -63,7 +63,7 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
             let class = error.kind().as_str().strip_prefix("login-");
             let Some(class) = class else { return Err(error.into()) };
             let refused = error.kind() == Kind::LoginRefused;
-            // The vendor's word, else what the token source makes of it.
+            // The wait that the vendor asked for, else the back-off of the token source.
             let throttled = error.kind() == Kind::LoginThrottled;
             let held = error.retry_after().or_else(|| source.status().held_for.filter(|_| throttled));
             let values =
@@ -80,32 +80,32 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
                 context.ui.note(value);
             }
             if let Some(wait) = held.filter(|_| throttled) {
-                context.ui.note(format_args!("it may be tried again in {} s", wait.as_secs_f64().ceil()));
+                context.ui.note(format_args!("it can be tried again in {} s", wait.as_secs_f64().ceil()));
             }
             Err(here(error, &options.profile).into())
         }
     }
 }
 
-/// The error as it is at a prompt: nothing tries again by itself, and `login` is what was just run.
+/// The error with help for a prompt: nothing retries by itself here, and `login` is what was just run.
 fn here(error: bootseal::Error, profile: &str) -> Failure {
     let help = match error.kind() {
         Kind::LoginRefused => {
-            format!("The vendor says that these credentials are wrong. Give the right ones: bootseal set {profile}.…")
+            format!("The vendor says that these credentials are wrong. Set the right ones: bootseal set {profile}.…")
         }
         Kind::LoginDown => "Is the vendor up, and reachable from here?".into(),
         Kind::LoginProtocol => format!(
-            "[{profile}.login] says what is expected of the answer (token, ok_status and others): bootseal edit"
+            "[{profile}.login] says what the response must contain (token, ok_status and others): bootseal edit"
         ),
         _ => return error.into(),
     };
     Failure::from(error).with_other_help(help)
 }
 
-/// The address of `--call`, where the token may go there.
+/// Checks that the token may be sent to the address of `--call`.
 fn may_go(profile: &Profile, text: &str) -> Result<Url> {
     let wrong = |what: String| Failure::new(Kind::Usage, format!("--call {what}; nothing was sent"));
-    let url = Url::parse(text).map_err(|error| wrong(format!("is no URL: {error}")))?;
+    let url = Url::parse(text).map_err(|error| wrong(format!("is not a URL: {error}")))?;
     if profile.allows(&url) {
         return Ok(url);
     }
@@ -132,13 +132,13 @@ fn say(mut document: Value, token: Option<String>, context: &mut Context<'_>) ->
     context.ui.line(format_args!("{}: logged in, status {}", text("profile"), document["status"]))?;
     let seconds = document["life_seconds"].as_u64().unwrap_or_default();
     context.ui.line(format_args!(
-        "  the token lives {} (told by {}: {})",
+        "  its lifetime is {} (from {}: {})",
         spelled(seconds),
         text("expiry_from"),
         rule(&text("expiry_from"))
     ))?;
     context.ui.line(format_args!(
-        "  it is sent as the header {}",
+        "  it is sent in the header {}",
         document["inject"]["header"].as_str().unwrap_or_default()
     ))?;
     if let Some(claims) = document["claims"].as_object() {
@@ -155,7 +155,7 @@ fn say(mut document: Value, token: Option<String>, context: &mut Context<'_>) ->
         }
     }
     if let Some(status) = document["call"]["status"].as_u64() {
-        context.ui.line(format_args!("  the call was answered {status}"))?;
+        context.ui.line(format_args!("  the response to the call has status {status}"))?;
     }
     if let Some(token) = token {
         context.ui.line(bootseal_core::Shown(&token))?;
@@ -163,7 +163,7 @@ fn say(mut document: Value, token: Option<String>, context: &mut Context<'_>) ->
     Ok(())
 }
 
-/// What about a refused value may be the reason: its age, and what nobody sees in it.
+/// Possible reasons in a refused value: its age, and invisible characters.
 struct LookedAt {
     name: String,
     set_at: u64,
@@ -193,8 +193,8 @@ fn remarks(text: &str) -> Vec<&'static str> {
     [
         (text.is_empty(), "is empty"),
         (blank(text.chars().next()), "begins with a blank"),
-        (blank(text.chars().next_back()), "ends in a blank"),
-        (text.ends_with(['\n', '\r']), "ends in a line break"),
+        (blank(text.chars().next_back()), "ends with a blank"),
+        (text.ends_with(['\n', '\r']), "ends with a line break"),
         (text.contains('\u{a0}'), "holds a no-break space"),
         (text.chars().any(unseen), "holds an invisible character"),
     ]
@@ -211,7 +211,7 @@ impl LookedAt {
 
 impl std::fmt::Display for LookedAt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} was given {}, {}", self.name, timestamp(self.set_at), ago(self.age))?;
+        write!(f, "{} was set {}, {}", self.name, timestamp(self.set_at), ago(self.age))?;
         self.remarks.iter().try_for_each(|remark| write!(f, "; it {remark}"))
     }
 }
@@ -234,15 +234,15 @@ fn spelled(seconds: u64) -> String {
     if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
 }
 
-/// What the word of `expiry_from` means.
+/// Explains the word in `expiry_from`.
 fn rule(word: &str) -> &'static str {
     match word {
         "jwt" => "the token's own `exp`",
-        "json" => "a field of the answer",
-        "header" => "a header of the answer",
+        "json" => "a field of the response",
+        "header" => "a header of the response",
         "cookie" => "the cookie's Max-Age or Expires",
-        "fixed" => "the profile: always so long",
+        "fixed" => "the profile: a fixed lifetime",
         "on-reject" => "the profile: until a call rejects it, or max_age",
-        _ => "nothing in the answer, so default_life of the profile; `expiry` in it would say more",
+        _ => "nothing in the response, so default_life of the profile; set `expiry` to be precise",
     }
 }

@@ -1,4 +1,4 @@
-//! `bootseal man`: manual pages, made from what `--help` is made from.
+//! `bootseal man`: manual pages, from the same definitions as `--help`.
 
 use crate::cli::{Cli, Man};
 use crate::context::Context;
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> 
     Ok(())
 }
 
-/// The command and each verb below it, but what only git calls.
+/// The command and each verb below it, without the hidden ones.
 fn with_verbs(command: &Command) -> Vec<&Command> {
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
     std::iter::once(command).chain(verbs.flat_map(with_verbs)).collect()
@@ -40,7 +40,7 @@ fn page(command: &Command) -> Result<String> {
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let man = clap_mangen::Man::new(command.clone().after_help(""));
     let mut page = Vec::new();
-    // No date: the same program makes the same page.
+    // No date, so that builds are reproducible.
     let name = man.get_filename().trim_end_matches(".1").to_uppercase();
     let title = format!(".TH {name} 1 \"\" \"bootseal {}\" Bootseal\n", env!("CARGO_PKG_VERSION"));
     man.render_name_section(&mut page)?;
@@ -52,7 +52,7 @@ fn page(command: &Command) -> Result<String> {
     }
     let mut page = title + &String::from_utf8_lossy(&page);
     if !examples.is_empty() {
-        // As it stands, line by line: clap_mangen would fill the lines up.
+        // Line by line, since clap_mangen would join the lines.
         page.push_str(".SH EXAMPLES\n.nf\n");
         for line in examples.lines().filter(|line| !matches!(*line, "Examples:" | "Example:" | "")) {
             page.push_str(&format!("\\&{}\n", line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")));

@@ -1,6 +1,5 @@
-//! `bootseal propose`: a value for a vault that one need not be able to open.
+//! `bootseal propose`: proposes a value for a vault that the proposer need not be able to open.
 
-use super::write_private;
 use crate::cli::Propose;
 use crate::commands::value::Source;
 use crate::context::Context;
@@ -9,7 +8,7 @@ use crate::trust::locate::{self, OpenedFile};
 use crate::trust::pins;
 use crate::trust::vouch::vouch;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Kind, PropertyPath, Secret, Shown};
+use bootseal_core::{Kind, PrivateFile, PropertyPath, Shown};
 use serde_json::json;
 
 pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -21,14 +20,14 @@ pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Ex
     };
     source.refuse_typed("propose", &options.path)?;
     let path: PropertyPath = options.path.parse()?;
-    // Nothing is opened, so no identity is needed; one that is there may carry the pin.
+    // Nothing is opened, so no identity is needed; but an identity file may contain the pin.
     let keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
     let OpenedFile { memory, mut file, .. } = locate::find_at(&options.to, keys, pins, context)?;
     vouch(&mut file, &memory, &options.to, context)?;
     file.may_be_proposed(&path).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = options.output.as_deref().filter(|out| out.exists()) {
-        let error = bootseal_core::Error::new(Kind::Exists, "exists already, and stays as it is").in_file(out);
+        let error = bootseal_core::Error::new(Kind::Exists, "exists already; nothing was changed").in_file(out);
         return Err(Failure::from(error).into());
     }
 
@@ -37,9 +36,9 @@ pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Ex
     let proposal =
         file.propose(&path, kind, &value, note, context.now()).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = &options.output {
-        write_private(out, &Secret::copy_of(proposal.as_bytes())?)?;
+        PrivateFile::create(out, proposal.as_bytes())?;
         context.ui.note(format_args!(
-            "made {}: send it to one of the vault's writers, who takes it in with bootseal accept",
+            "made {}: send it to one of the vault's writers, who accepts it with bootseal accept",
             Shown(&out.to_string_lossy())
         ));
     } else if !context.ui.style.json {

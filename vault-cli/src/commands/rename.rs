@@ -1,4 +1,4 @@
-//! `bootseal rename`: gives a property another name; a sealed value keeps its date.
+//! `bootseal rename`: renames a property; a sealed value keeps its date.
 
 use crate::cli::Rename;
 use crate::context::Context;

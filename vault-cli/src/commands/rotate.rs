@@ -1,4 +1,4 @@
-//! `bootseal rotate`: new keys, every value sealed anew.
+//! `bootseal rotate`: renews the keys, and re-encrypts every value.
 
 use crate::cli::Rotate;
 use crate::context::Context;
@@ -16,7 +16,7 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
             Ok((vault.file().vault_id(), vault.file().epoch()))
         })?;
         let shown = Shown(&target.path().to_string_lossy()).to_string();
-        context.ui.note(format_args!("{shown}: new data key, epoch {epoch}; every value is sealed anew"));
+        context.ui.note(format_args!("{shown}: new data key, epoch {epoch}; every value was re-encrypted"));
         if options.signing_key {
             say_new_id(&target, &vault, context);
         }
@@ -24,7 +24,7 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
     })
 }
 
-/// After a new signing key: who pins the old id goes on by the handover, and is to renew the pin.
+/// Reports a new signing key: pins of the old id still hold by the handover, and should be renewed.
 pub(crate) fn say_new_id(target: &Target, vault: &bootseal_core::VaultId, context: &mut Context<'_>) {
     context.ui.note(format_args!(
             "{}: the vault was {}, and is {vault} from now on. Pins of the old id still hold, with a warning, but whoever had the old \

@@ -1,4 +1,4 @@
-//! `bootseal seal`: turns a settings file in clear into a sealed one.
+//! `bootseal seal`: turns a plain settings file into a sealed one.
 
 use crate::cli::Seal;
 use crate::commands::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
-/// Shorter values turn up in comments by chance.
+/// The shortest value that is searched for in comments; shorter ones appear there by chance.
 const TELLING: usize = 6;
 
 pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     }
     let special = special_tables(&input);
     for path in unexpanded(&input, &special) {
-        let text = "the value holds `${` or `$(`; it is taken as it is, nothing is expanded";
+        let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
         context.ui.warn(format_args!("{path}: {text}"));
     }
     let sealed = choose(&input, &special, options)?;
@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let path = match &named_file {
         Some(path) if added => {
             if !options.writer.is_empty() || !options.reader.is_empty() {
-                let text = "--writer and --reader make the access list of a new file, and this one is there";
+                let text = "--writer and --reader set the access list of a new file, and this one exists";
                 return Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT").into());
             }
             add(path, &input, &sealed, context)?
@@ -78,12 +78,13 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ))?;
     }
     for property in literal_credentials(&input, &special, &sealed) {
-        let text = "looks like a credential, and stays readable: it stands in a login profile itself";
+        let text = "looks like a credential, and stays readable, because it is in a login profile itself";
         context.ui.warn(format_args!("{property} {text}. Make it a value of the table above, and use it as ${{name}}"));
     }
     for (path, near) in unknown_to_profiles(&input, &special, &sealed) {
         let meant = near.map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
-        let text = "is sealed, and no key of a login profile: nothing in a profile may be sealed, so it will not work";
+        let text =
+            "is sealed, and is not a key of a login profile: nothing in a profile may be sealed, so it will not work";
         context.ui.warn(format_args!("{path} {text}.{meant}"));
     }
     let into_another =
@@ -105,7 +106,7 @@ fn shown(path: &Path) -> String {
 pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     let name = input.file_name().and_then(|name| name.to_str()).filter(|_| input != Path::new("-"));
     let stem = match name.and_then(|name| name.strip_prefix('.')) {
-        // A hidden file is overlooked, and `.env*` is what many a .gitignore leaves out.
+        // A hidden file is easily overlooked, and many a .gitignore lists `.env*`.
         Some(name) if name == "env" || name.starts_with("env.") => Some(name),
         _ => input.file_stem().and_then(|stem| stem.to_str()).filter(|_| name.is_some()),
     };
@@ -115,7 +116,7 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     }
 }
 
-/// What another tool would have filled in; a profile's `${name}` is meant for the login.
+/// Properties with placeholders that another tool would expand; `${name}` in a profile is meant for the login.
 fn unexpanded<'a>(input: &'a Input, special: &SpecialTables) -> Vec<&'a PropertyPath> {
     let looks = |property: &&InputProperty| {
         let holds = |what: &str| property.value.expose_str(|text| text.contains(what)).unwrap_or(false);
@@ -135,7 +136,7 @@ fn special_tables(input: &Input) -> SpecialTables {
     })
 }
 
-/// Which properties are sealed.
+/// Chooses the properties that are sealed.
 fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<HashSet<PropertyPath>> {
     let globs = |patterns: &[String]| {
         let compile = |pattern: &String| {
@@ -148,7 +149,7 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
     for (pattern, text) in only.iter().zip(&options.only).chain(plain.iter().zip(&options.plain)) {
         if !input.properties.iter().any(|property| pattern.matches(&property.path.to_string())) {
             return Err(Failure::new(Kind::NotFound, format!("`{}` matches no property of the input", Shown(text)))
-                .with_help("Patterns are held against whole names: '*.url', 'acme.*'"));
+                .with_help("Patterns must match whole names: '*.url', 'acme.*'"));
         }
     }
     let marks = input.properties.iter().any(|property| property.marked);
@@ -162,8 +163,8 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
         property.marked && plain.iter().any(|pattern| pattern.matches(&property.path.to_string()))
     };
     if let Some(property) = input.properties.iter().find(both) {
-        let text = format!("{} is marked secret: in the input, and named by --plain", property.path);
-        return Err(Failure::new(Kind::Usage, text).with_help("Take away the mark, or the option."));
+        let text = format!("{} is marked secret: in the input, but named by --plain", property.path);
+        return Err(Failure::new(Kind::Usage, text).with_help("Remove the mark, or the option."));
     }
     if let Some(property) =
         input.properties.iter().find(|property| property.marked && special.keep_readable(&property.path))
@@ -176,7 +177,7 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
     Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
 }
 
-/// What a profile does not know and is sealed: it would keep the profile from working.
+/// Sealed properties that are unknown keys of a profile, which would not work, each with a similar key.
 fn unknown_to_profiles<'a>(
     input: &'a Input,
     special: &SpecialTables,
@@ -190,7 +191,7 @@ fn unknown_to_profiles<'a>(
     sealed.filter_map(unknown).collect()
 }
 
-/// What is written out in a profile, has a name that tells, and is no `${name}`.
+/// Texts in a profile that look like credentials by their names, and are not `${name}`.
 fn literal_credentials<'a>(
     input: &'a Input,
     special: &SpecialTables,
@@ -213,7 +214,7 @@ fn literal_credentials<'a>(
     input.properties.iter().filter(literal).map(|property| &property.path).collect()
 }
 
-/// The text of the new file before its values are sealed: where one will be, an empty string stands.
+/// The text of the new file before its values are sealed, with an empty string for each of them.
 fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String> {
     if let Some(document) = &input.document {
         let text = document.emptied(sealed)?;
@@ -247,10 +248,10 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
     Ok(text)
 }
 
-/// No value that was sealed may stand in a comment: it would lie in git in clear.
+/// Refuses a comment that contains a value to be sealed: it would get into git in clear.
 fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     let Some(document) = &input.document else { return Ok(()) };
-    // By a keyed hash of how it begins, so that each comment is gone through once, however many values there are.
+    // Values are indexed by a keyed hash of their first bytes, so that each comment is scanned once, however many values there are.
     let hasher = RandomState::new();
     let mut by_beginning: HashMap<u64, Vec<&InputProperty>> = HashMap::new();
     let telling = |property: &&InputProperty| sealed.contains(&property.path) && property.value.len() >= TELLING;
@@ -268,7 +269,7 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
         let Some(InputProperty { path, .. }) = value_in(comment.as_bytes()) else { continue };
         let text = format!("the comment in line {line} holds the value of {path} in clear; nothing was written");
         return Err(Failure::new(Kind::Conflict, text)
-            .with_help(format!("Take it out of the comment; or, where it is no secret: --plain '{path}'")));
+            .with_help(format!("Remove it from the comment; or, if it is not a secret: --plain '{path}'")));
     }
     Ok(())
 }
@@ -278,7 +279,7 @@ fn values(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, V
     wanted.map(|property| (property.path.clone(), property.kind, property.value.clone())).collect()
 }
 
-/// A new sealed file from an input.
+/// Creates a sealed file from an input.
 pub(crate) fn create(
     path: &Path,
     input: &Input,
@@ -302,7 +303,7 @@ pub(crate) fn create(
     Ok(())
 }
 
-/// Seals the input's values into a file that is there.
+/// Seals the input's values into an existing file.
 pub(crate) fn add(
     path: &Path,
     input: &Input,
@@ -314,7 +315,7 @@ pub(crate) fn add(
         if matches!(file.property(&property.path), Some(Property::Sealed(_))) {
             let text = format!("{} is sealed in {}, and would become readable", property.path, shown(path));
             return Err(Failure::new(Kind::Conflict, text)
-                .with_help("Leave it out of the input, or say --force: bootseal set PATH --plain VALUE --force"));
+                .with_help("Remove it from the input, or use --force: bootseal set PATH --plain VALUE --force"));
         }
     }
     let there = input.properties.iter().filter(|property| file.property(&property.path).is_some());
@@ -342,12 +343,12 @@ pub(crate) fn add(
         check(vault, input, sealed)
     })?;
     if !there.is_empty() {
-        context.ui.note(format_args!("in the place of what was there: {}", there.join(", ")));
+        context.ui.note(format_args!("replaced: {}", there.join(", ")));
     }
     Ok(path.to_path_buf())
 }
 
-/// What will be written opens again, and to the same values: before the input may go.
+/// Checks that the sealed values open to the same values, before the input may be removed.
 fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     for (path, kind, value) in values(input, sealed) {
         let opened = vault.open(&path)?;
@@ -362,7 +363,7 @@ fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>)
     Ok(())
 }
 
-/// Overwrites, then removes. What journals and snapshots keep is beyond reach, and said.
+/// Overwrites and removes the input. Copies in journals and snapshots cannot be reached, which is reported.
 fn shred(path: &Path) -> Result<()> {
     use std::io::{Seek, Write};
     let overwrite = || -> std::io::Result<()> {

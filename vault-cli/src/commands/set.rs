@@ -18,7 +18,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
     };
     source.refuse_typed("set", &options.path)?;
     let path: PropertyPath = options.path.parse()?;
-    // All that can be refused is refused before anybody is asked for the value.
+    // Everything that can be refused is refused before a person is asked for the value.
     let mut targets = Vec::new();
     for (file, found) in having(&path, Target::find_all(context)?, context)? {
         targets.push((file, found.and_then(|(target, file)| Ok((check(options, &path, &target, file)?, target)))));
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
             (None, Some((kind, value))) => {
                 target.change_and_tell(context, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
                 if matches!(before, Some(Property::Readable(_))) {
-                    let text = "was readable until now: what it was stands in git's history, so give a new value";
+                    let text = "was readable until now: its old value is in git's history, so use a new one";
                     context.ui.note(format_args!("{path} {text}"));
                 }
             }
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
     })
 }
 
-/// Of several files those that have the property; a single one need not have it yet.
+/// Keeps those of several files that have the property; a single file need not have it yet.
 pub(crate) fn having(path: &PropertyPath, targets: Targets, context: &mut Context<'_>) -> Result<Targets> {
     if targets.len() < 2 {
         return Ok(targets);
@@ -61,21 +61,21 @@ pub(crate) fn having(path: &PropertyPath, targets: Targets, context: &mut Contex
         targets.into_iter().partition(|(_, found)| !matches!(found, Ok((_, file)) if file.property(path).is_none()));
     if with.is_empty() {
         let error = bootseal_core::Error::new(Kind::NotFound, "none of these files has this property").at(path);
-        return Err(error.with_help("A new property is added to one file at a time: -f FILE").into());
+        return Err(error.with_help("Add a new property to one file at a time: -f FILE").into());
     }
     for (file, _) in without {
-        context.ui.note(format_args!("{} has no {path}, and stays as it is", Shown(&file.to_string_lossy())));
+        context.ui.note(format_args!("{} has no {path}, so nothing changes there", Shown(&file.to_string_lossy())));
     }
     Ok(with)
 }
 
-/// What stands there now, where it may be replaced by what the options say.
+/// Returns the current property, after checking that the options may replace it.
 fn check(options: &Set, path: &PropertyPath, target: &Target, file: VerifiedFile) -> Result<Option<Property>> {
     let before = file.property(path).cloned();
     let refuse = |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
     if options.plain.is_some() {
         if matches!(before, Some(Property::Sealed(_))) && !options.force {
-            let what = "is sealed; --plain would make it readable for everyone who has the file";
+            let what = "is sealed; --plain would make it readable for anyone who has the file";
             return Err(refuse(Kind::Conflict, what).with_help("If that is what you want, add --force.").into());
         }
         return Ok(before);
@@ -88,7 +88,7 @@ fn check(options: &Set, path: &PropertyPath, target: &Target, file: VerifiedFile
     Ok(before)
 }
 
-/// Whether `path` lies in a login profile: sealing it would break the profile.
+/// Whether `path` is in a login profile: sealing it would break the profile.
 fn in_profile(file: &VerifiedFile, path: &PropertyPath) -> bool {
     file.profiles().iter().any(|table| table.child("login").is_ok_and(|login| path.starts_with(login.segments())))
 }

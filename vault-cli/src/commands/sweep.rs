@@ -1,4 +1,4 @@
-//! `bootseal sweep`, hidden: what removes values that lie in memory when the process that they are for has ended.
+//! `bootseal sweep`, hidden: removes values from a memory file system when the process that used them has ended.
 
 use crate::ui::failure::Exit;
 
@@ -9,7 +9,7 @@ pub(crate) fn run() -> Result<(), Exit> {
     }
     Err(crate::ui::failure::Failure::new(
         bootseal_core::Kind::Usage,
-        "this is started by `edit` and `exec`, and by nobody else",
+        "this command is started by `edit` and `exec` only",
     )
     .into())
 }

@@ -1,4 +1,5 @@
-//! Where does a value come from? A terminal without echo, a pipe, a file, or chance; straight onto a guarded page, never from argv.
+//! The source of a value: a prompt without echo, a pipe, a file, or random generation. It goes straight onto a guarded page, and
+//! never comes from argv.
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -10,9 +11,9 @@ use std::path::Path;
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const MAX_VALUE: usize = 12 << 20;
 
-/// What the command line says about it.
+/// The options for the source of a value.
 pub(super) struct Source<'a> {
-    /// The word behind the path: `-` or a mistake.
+    /// The word after the path: `-` or a mistake.
     pub(super) stdin: Option<&'a str>,
     pub(super) from_file: Option<&'a Path>,
     pub(super) generate: Option<usize>,
@@ -20,22 +21,21 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// No value stands on the command line of `bootseal VERB PATH`.
+    /// Refuses a value on the command line of `bootseal VERB PATH`.
     pub(super) fn refuse_typed(&self, verb: &str, path: &str) -> Result<()> {
         if self.generate.is_some() && self.stdin.is_some() {
-            let text =
-                "--generate takes its length with an equals sign, and nothing else stands beside it: --generate=40";
+            let text = "--generate takes its length with an equals sign, and no other word: --generate=40";
             return Err(Failure::new(Kind::Usage, text));
         }
         if self.stdin.is_some_and(|word| word != "-") {
-            let text = "a value never goes onto the command line: others on this machine can see it there, and the shell keeps it";
+            let text = "a value must not be on the command line: others on this machine can see it there, and the shell keeps it";
             return Err(Failure::new(Kind::Usage, text)
-                .with_help(format!("Type it at the prompt (bootseal {verb} {}), or pipe it in.", Shown(path))));
+                .with_help(format!("Type it at the prompt (bootseal {verb} {}), or use a pipe.", Shown(path))));
         }
         Ok(())
     }
 
-    /// The value for `path`, with remarks on what is easily overlooked.
+    /// Reads the value for `path`, with warnings about what is easily overlooked.
     pub(super) fn read(&self, path: &PropertyPath, context: &mut Context<'_>) -> Result<(ValueKind, Secret)> {
         if let Some(length) = self.generate {
             return Ok((ValueKind::Text, generate(length)?));
@@ -43,7 +43,7 @@ impl Source<'_> {
         let secret = if let Some(file) = self.from_file {
             from_file(file)?
         } else if !context.ui.stdin_is_terminal {
-            // What `-i -` has left there must not look like an empty value.
+            // After `-i -` has read stdin, the rest must not look like an empty value.
             if context.ui.stdin_taken {
                 return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the value"));
             }
@@ -51,19 +51,19 @@ impl Source<'_> {
         } else if context.ui.can_ask() {
             context.ui.ask_secret(&path.to_string())?
         } else {
-            return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the value at")
+            return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the value")
                 .with_help("Pipe it in, or name a file with --from-file."));
         };
         let text = secret.expose_str(|text| {
             let mut remarks = Vec::new();
             if text.ends_with([' ', '\t']) || text.starts_with([' ', '\t']) {
-                remarks.push("begins or ends in a blank");
+                remarks.push("begins or ends with a blank");
             }
             if text.contains('\u{a0}') {
                 remarks.push("holds a no-break space");
             }
             if text.ends_with(['\n', '\r']) {
-                remarks.push("ends in a line break");
+                remarks.push("ends with a line break");
             }
             if text.chars().any(|character| bootseal_core::is_hidden(character) && !"\n\r\t".contains(character)) {
                 remarks.push("holds an invisible character");
@@ -101,7 +101,7 @@ fn from_file(path: &Path) -> Result<Secret> {
     Ok(read(&mut file)?.freeze())
 }
 
-/// What a pipe gives ends in a newline that nobody typed: exactly one goes.
+/// Removes one trailing newline, which a pipe adds.
 fn without_newline(mut page: SecretBuf) -> Secret {
     let cut = page.expose(|bytes| bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map(<[u8]>::len));
     if let Some(length) = cut {
@@ -117,7 +117,7 @@ fn generate(length: usize) -> Result<Secret> {
     let mut page = SecretBuf::zeroed(length)?;
     page.expose_mut(|bytes| {
         for byte in bytes {
-            // 248 is the greatest multiple of 62 below 256: what lies above would favour some characters.
+            // 248 is the greatest multiple of 62 below 256; larger bytes would favour some characters.
             *byte = loop {
                 let mut draw = [0];
                 getrandom::fill(&mut draw)

@@ -1,4 +1,4 @@
-//! `bootseal vendor`: is the vendor of a profile, on this machine.
+//! `bootseal vendor`: imitates the vendor of a profile on this machine.
 
 use crate::cli::Vendor;
 use crate::context::Context;
@@ -21,14 +21,14 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
     let OpenedFile { path, file, .. } = locate::find(context)?;
     let profile = Profile::read(&file, &options.profile.parse()?)?;
     let (sender, events) = channel();
-    let told = sender.clone();
+    let served = sender.clone();
     let behaviour = Behaviour {
         lifetime: options.life,
         revoke_every: options.revoke_every,
         refuse: options.refuse,
         down: options.down,
         slow: options.slow.unwrap_or_default(),
-        listener: Some(Arc::new(move |served| drop(told.send(Event::Served(served))))),
+        listener: Some(Arc::new(move |request| drop(served.send(Event::Served(request))))),
     };
     let address = address(&profile, options.port);
     let vendor = Imitation::start(&profile, address, behaviour).map_err(|error| {
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
             .with_help("Another port: --port PORT; a free one: --port 0")
     })?;
     end_on_interrupt(sender)?;
-    // Said last, for whoever waits for it.
+    // Printed last, for scripts that wait for the address.
     context.ui.note(how_to_use(&profile, &path, context.options.file.is_empty(), &vendor));
     let document = json!({ "profile": options.profile, "url": vendor.origin() });
     context.ui.answer(&document, vendor.origin())?;
@@ -47,11 +47,11 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
             Event::Served(served) => say(&served, context),
         }
     }
-    context.ui.note("the vendor is gone");
+    context.ui.note("the vendor has ended");
     Ok(())
 }
 
-/// Where the profile itself says, if that is this machine in clear: then nothing has to be changed to use it.
+/// The profile's own address if it is plain HTTP on this machine: then the profile needs no change.
 fn address(profile: &Profile, port: Option<u16>) -> SocketAddr {
     let url = profile.login.url.base();
     let own = match url.host() {
@@ -71,7 +71,7 @@ fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation)
     let file = Shown(&path.to_string_lossy()).to_string();
     let here = profile.login.url.base().origin().ascii_serialization() == origin;
     let head = format!(
-        "a vendor made up from the profile {name} answers at {origin} until Ctrl-C; every user and password is let in"
+        "an imitated vendor for the profile {name} listens at {origin} until Ctrl-C; it accepts every user and password"
     );
     let option = if unnamed { String::new() } else { format!(" -f {file}") };
     let how = match here {
@@ -96,11 +96,11 @@ fn say(served: &Served, context: &mut Context<'_>) {
             .to_string(),
         false => format!("{method} {path} {status} {what}"),
     };
-    // Whoever watched may have gone; the vendor goes on for whoever calls it.
+    // The log's reader may be gone; the vendor keeps serving.
     let _ = writeln!(context.ui.stderr, "{line}");
 }
 
-/// In force when it returns: whoever sees the address may end the vendor at once.
+/// Handles Ctrl-C from the moment it returns, so that the vendor can be ended as soon as its address is printed.
 fn end_on_interrupt(sender: Sender<Event>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut interrupt = {

@@ -1,4 +1,4 @@
-//! What does another tool's file hold, value by value, before its importer has opened what is sealed there?
+//! The entries of another tool's file, before its importer opens what is sealed in it.
 
 use crate::cli::Format;
 use crate::formats::input::{Input, by_name, parse};
@@ -9,11 +9,11 @@ use bootseal_core::{Error, Kind, PropertyPath, Shown, ValueKind};
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// What it holds, in the order of the text.
+/// The entries of a file, in the order of its text.
 #[derive(Default)]
 pub(crate) struct Entries {
     pub(crate) values: Vec<(Vec<String>, Node)>,
-    /// Tables that hold nothing.
+    /// Empty tables.
     pub(crate) empty: Vec<Vec<String>>,
     pub(crate) remarks: Vec<String>,
     pub(crate) comments: bool,
@@ -33,7 +33,7 @@ impl Entries {
     }
 }
 
-/// The documents of a JSON or YAML text in which another tool left nulls, and remarks on how YAML was read.
+/// Parses the documents of a JSON or YAML text, which may contain nulls, with remarks on how YAML was read.
 pub(crate) fn documents(text: &str, format: Format) -> Result<(Vec<Table>, Vec<String>), Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format {
@@ -42,11 +42,11 @@ pub(crate) fn documents(text: &str, format: Format) -> Result<(Vec<Table>, Vec<S
     }
 }
 
-/// All values of a file, in the format that its name tells.
+/// Parses all values of a file, in the format that its name shows.
 pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
     let format = by_name(path).ok_or_else(|| {
         let name = Shown(&path.to_string_lossy()).to_string();
-        Failure::new(Kind::Usage, format!("what {name} is cannot be told from its name"))
+        Failure::new(Kind::Usage, format!("the format of {name} is not clear from its name"))
             .with_help("It should end in .properties, .yaml, .yml, .json or .env")
     })?;
     match format {
@@ -74,7 +74,7 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
     }
 }
 
-/// A property's name as errors show it, also where it could be none.
+/// Shows a property's name in errors, even if it is not a valid one.
 pub(crate) fn shown(path: &[String]) -> String {
     PropertyPath::new(path.to_vec()).map_or_else(|_| Shown(&path.join(".")).to_string(), |path| path.to_string())
 }

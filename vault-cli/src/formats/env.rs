@@ -1,7 +1,7 @@
-//! What does a `.env` file hold? Data: nothing is expanded, nothing is run, and what a shell would do with it does not matter.
+//! `.env` files, read as data: nothing is expanded or run, whatever a shell would do.
 //!
-//! `NAME=value` lines, `export` before them or not. `'…'` is taken as it is; in `"…"` the escapes `\n \r \t \" \\ \$ \`` count and every
-//! other backslash stays one; both go over several lines. Without quotes a value ends before ` #`, and blanks around it go.
+//! Lines are `NAME=value`, optionally after `export`. `'…'` is literal; in `"…"` the escapes `\n \r \t \" \\ \$ \`` are replaced, and
+//! every other backslash is kept; both may span several lines. An unquoted value ends before ` #`, and is trimmed.
 
 use bootseal_core::{Error, Kind};
 use zeroize::Zeroizing;
@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 pub(super) struct Pair {
     pub(super) name: String,
     pub(super) value: Zeroizing<String>,
-    /// The line it begins on, from 1.
+    /// The line on which it begins, from 1.
     pub(super) line: usize,
-    /// Something stood behind the value that was taken for a comment.
+    /// Whether text after the value was taken as a comment.
     pub(super) comment_cut: bool,
 }
 
-/// All pairs in the order of the text, a name that stands twice twice. An error has line and column and nothing of the text.
+/// Parses all pairs in order, including duplicate names. An error has line and column, and nothing of the text.
 pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
     let mut source = Source { text, at: 0, counted: (0, 1) };
     let mut pairs = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
 struct Source<'a> {
     text: &'a str,
     at: usize,
-    /// Up to where lines were counted, and which line that is: each is counted once.
+    /// The position up to which lines were counted, and its line, so that each line is counted once.
     counted: (usize, usize),
 }
 
@@ -61,7 +61,7 @@ impl<'a> Source<'a> {
         self.counted.1
     }
 
-    /// What is wrong where the source stands.
+    /// An error at the current position.
     fn error(&self, what: &str) -> Error {
         let column = self.text[..self.at].chars().rev().take_while(|before| *before != '\n').count() + 1;
         let line = self.text[..self.at].matches('\n').count() + 1;
@@ -97,12 +97,12 @@ impl<'a> Source<'a> {
         Ok(self.text[from..self.at].to_owned())
     }
 
-    /// To the end of the line, or to a `#` that a blank stands before.
+    /// Reads to the end of the line, or to a `#` after a blank.
     fn bare(&mut self) -> (Zeroizing<String>, bool) {
         let rest = self.rest();
         let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
         self.at += line.len();
-        // An empty value's comment may stand right behind the `=` and a blank.
+        // The comment of an empty value may directly follow the `=` and a blank.
         let before = if self.text[..self.at - line.len()].ends_with(is_blank) { ' ' } else { '=' };
         let mut previous = before;
         let comment = line.char_indices().find(|(_, next)| {
@@ -118,7 +118,7 @@ impl<'a> Source<'a> {
     fn quoted(&mut self, quote: char) -> Result<Zeroizing<String>, Error> {
         let open = self.at;
         self.at += 1;
-        // No longer than what is left, so that it never moves and leaves a piece behind.
+        // With room for all that is left, so that it never moves and leaves a copy behind.
         let rest = self.rest();
         let mut escaped = false;
         let end = rest.find(|next| {
@@ -137,7 +137,7 @@ impl<'a> Source<'a> {
         match self.peek() {
             None | Some('\n') => {}
             Some('#') => self.skip(|next| next != '\n'),
-            Some(_) => return Err(self.error("something stands behind the quote that ends the value")),
+            Some(_) => return Err(self.error("there is text after the closing quote")),
         }
         Ok(value)
     }
@@ -210,7 +210,7 @@ mod tests {
             ("A=1\n  B=\"hunter2", "line 2, column 5: a quote"),
             ("A='hunter2\nB=1", "line 1, column 3: a quote"),
             ("A=\"hunter2\\\"", "line 1, column 3: a quote"),
-            ("A='x'hunter2", "line 1, column 6: something stands behind"),
+            ("A='x'hunter2", "line 1, column 6: there is text after"),
             ("\n=hunter2", "line 2, column 1: no name"),
             ("1A=hunter2", "line 1, column 1: no name"),
             ("é=hunter2", "line 1, column 1: no name"),

@@ -1,4 +1,4 @@
-//! What does the input of `seal` hold, whatever its format?
+//! The input of `seal`: its properties, whatever its format.
 
 use crate::cli::Format;
 use crate::context::Context;
@@ -11,16 +11,16 @@ use std::io::Read;
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
-/// A sealed file has at most so much, and so has what becomes one.
+/// The most bytes of an input; a sealed file may have no more.
 const MAX_INPUT: usize = 16 << 20;
 
-/// Its properties, and the readable text that the sealed file begins with.
+/// The properties, and the readable text from which the sealed file is made.
 pub(crate) struct Input {
     pub(crate) properties: Vec<InputProperty>,
     /// A TOML input keeps its text.
     pub(crate) document: Option<PlainDocument>,
     pub(crate) left_out_comments: bool,
-    /// What a person must be told of how it was read.
+    /// Warnings on how the input was read.
     pub(crate) remarks: Vec<String>,
 }
 
@@ -30,9 +30,9 @@ pub(crate) fn read(path: &Path, format: Option<Format>, context: &mut Context<'_
         Some(format) => Ok(format),
         None => Err(Failure::new(
             Kind::Usage,
-            format!("what {} is cannot be told from its name", Shown(&path.to_string_lossy())),
+            format!("the format of {} is not clear from its name", Shown(&path.to_string_lossy())),
         )
-        .with_help("Say it: --format toml, properties, env, json or yaml")),
+        .with_help("Name it: --format toml, properties, env, json or yaml")),
     };
     let text = match path == Path::new("-") {
         true => whole(&mut context.ui.stdin, 0),
@@ -45,13 +45,13 @@ pub(crate) fn read(path: &Path, format: Option<Format>, context: &mut Context<'_
     parse(&text, path, format()?)
 }
 
-/// The properties of a text that is called `path`, in the format that its name tells; `None` where it tells none.
+/// Parses a text in the format that the name of `path` shows; `None` if it shows none.
 pub(crate) fn parse_named(text: &str, path: &Path) -> Option<Result<Input>> {
     by_name(path).map(|format| parse(text, path, format))
 }
 
 pub(super) fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
-    // An editor's mark is no part of the first name.
+    // A byte order mark is not part of the first name.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let in_file = |error: Error| Failure::from(error.in_file(path));
     match format {
@@ -153,7 +153,7 @@ fn from_env(text: &str) -> Result<Input, Error> {
         found.add(property, &pair.value, pair.line, "")?;
     }
     if !cut.is_empty() {
-        let text = "what follows ` #` was taken for a comment; where it is none, quote the value";
+        let text = "what follows ` #` was taken as a comment; if it is part of the value, quote the value";
         found.remarks.push(format!("{}: {text}", cut.join(", ")));
     }
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with('#'))))
@@ -161,11 +161,11 @@ fn from_env(text: &str) -> Result<Input, Error> {
 
 fn from_tree(root: tree::Table, mut remarks: Vec<String>) -> Result<Input, Error> {
     let (properties, empty) = tree::properties(root)?;
-    remarks.extend(empty.iter().map(|path| format!("{path} is empty, and so no property; it is left out")));
+    remarks.extend(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
     Ok(Input { properties, document: None, left_out_comments: false, remarks })
 }
 
-/// Text values of a flat format, in which a name may stand twice.
+/// The values of a flat format, in which a name may appear twice.
 #[derive(Default)]
 struct Found {
     properties: Vec<InputProperty>,
@@ -178,7 +178,7 @@ impl Found {
         let value = Secret::copy_of(text.as_bytes())?;
         let property = InputProperty { path: path.clone(), kind: ValueKind::Text, value, marked: false };
         if let Some(index) = self.at.get(&path) {
-            let text = format!("{path} stands twice, again in line {line}; the last one counts{as_where}");
+            let text = format!("{path} appears again in line {line}; the last one counts{as_where}");
             self.remarks.push(text);
             self.properties[*index] = property;
         } else {

@@ -7,12 +7,12 @@ pub(crate) struct InputProperty {
     pub(crate) path: PropertyPath,
     pub(crate) kind: ValueKind,
     pub(crate) value: Secret,
-    /// Written `"secret:…"` in a TOML input.
+    /// Whether it is written `"secret:…"` in a TOML input.
     pub(crate) marked: bool,
 }
 
 impl InputProperty {
-    /// What a reader of the sealed file sees of it, where it is sealed only if it is marked.
+    /// The property as a reader of the sealed file would see it, if only marked values were sealed.
     pub(crate) fn as_it_will_stand(&self) -> Property {
         if self.marked {
             return Property::Sealed(String::new());
@@ -24,7 +24,7 @@ impl InputProperty {
         })
     }
 
-    /// As it stands in a file where it stays readable.
+    /// The TOML text of the value, for a file in which it stays readable.
     pub(crate) fn readable(&self) -> String {
         let write = |text: &str| match self.kind {
             ValueKind::Toml => text.to_owned(),

@@ -1,4 +1,4 @@
-//! What does a JSON file hold? Objects as tables; a name that stands twice, null, and what TOML has no number for are errors.
+//! JSON files: objects become tables; duplicate names, null, and numbers that TOML cannot hold are errors.
 
 use crate::formats::tree::{Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
@@ -6,23 +6,23 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// The object that the text is. An error tells a place, and names; never a value.
+/// Parses a JSON object. An error contains a position and names, never a value.
 pub(super) fn parse(text: &str) -> Result<Table, Error> {
     parse_with(text, false)
 }
 
-/// The same; `nulls` keeps them, for who knows what to do with one.
+/// As [`parse`]; `nulls` keeps null values, for an importer that handles them.
 pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let mut place = Place { nulls, ..Place::default() };
     let read = Value(&mut place).deserialize(&mut json).and_then(|node| json.end().map(|()| node));
     match read {
         Ok(Node::Table(table)) => Ok(table),
-        Ok(_) => Err(Error::new(Kind::Malformed, "is no JSON object: only an object has names").at_line(1, 1)),
+        Ok(_) => Err(Error::new(Kind::Malformed, "is not a JSON object: only an object has names").at_line(1, 1)),
         Err(error) => {
             let told = place.problem.take().unwrap_or_else(|| {
                 let what = error.to_string();
-                // What `serde_json` says by itself are fixed texts, with the place behind.
+                // The messages of `serde_json` are fixed texts, followed by the position.
                 let what = what.split(" at line ").next().unwrap_or_default();
                 let told = Error::new(Kind::Malformed, format!("not JSON: {what}"));
                 if what == "number out of range" { place.told(told) } else { told }
@@ -32,12 +32,12 @@ pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
     }
 }
 
-/// Where in the tree the parser is, and what it found wrong there.
+/// The parser's place in the tree, and what it found wrong there.
 #[derive(Default)]
 struct Place {
     /// The names that lead to the property.
     path: Vec<String>,
-    /// How many arrays are open: what stands in one is part of the array's property.
+    /// The number of open arrays: a value in one is part of the array's property.
     arrays: usize,
     problem: Option<Error>,
     nulls: bool,
@@ -51,7 +51,7 @@ impl Place {
         }
     }
 
-    /// Keeps what is wrong, since `serde_json` carries only text; its own error then brings line and column.
+    /// Keeps the error, since `serde_json` carries only text; its own error adds line and column.
     fn wrong<E: serde::de::Error>(&mut self, what: &str) -> E {
         let what = if self.arrays > 0 { format!("{what} (in this array)") } else { what.to_owned() };
         self.problem = Some(self.told(Error::new(Kind::Malformed, what)));
@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         if self.0.nulls {
             return Ok(Node::Null);
         }
-        Err(self.0.wrong("is null; TOML has no such value: leave it out, or give it one"))
+        Err(self.0.wrong("is null, which TOML does not have: remove it, or give it a value"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Node, A::Error> {
@@ -166,7 +166,7 @@ impl Visitor<'_> for Key<'_> {
         }
         match self.seen.insert(key.to_owned()) {
             true => Ok(key.to_owned()),
-            false => Err(self.place.wrong("stands twice in its object")),
+            false => Err(self.place.wrong("appears twice in its object")),
         }
     }
 }
@@ -185,8 +185,8 @@ mod tests {
         for (text, words) in [
             ("{\"a\": {\"b\": null}}", "line 1, column 16: a.b: is null"),
             ("{\"a\": [1,\n null]}", "line 2, column 5: a: is null"),
-            ("{\"a\": 1,\n \"a\": \"hunter2\"}", "line 2, column 4: a: stands twice"),
-            ("{\"a\": [{\"b\": 1, \"b\": 2}]}", "a: stands twice in its object (in this array)"),
+            ("{\"a\": 1,\n \"a\": \"hunter2\"}", "line 2, column 4: a: appears twice"),
+            ("{\"a\": [{\"b\": 1, \"b\": 2}]}", "a: appears twice in its object (in this array)"),
             ("{\"a\": 9223372036854775808}", "a: is a number"),
             ("{\"a\": 123456789012345678901234567890}", "a: is a number"),
             ("{\"a\": 1e999}", "a: not JSON: number out of range"),
@@ -195,8 +195,8 @@ mod tests {
             ("{\"a\": \"hunter2\\q\"}", "invalid escape"),
             ("{\"a\": \"hunter2\" \"hunter2\"}", "expected `,` or `}`"),
             ("{\"a\": 1} hunter2", "trailing characters"),
-            ("[\"hunter2\"]", "no JSON object"),
-            ("\"hunter2\"", "no JSON object"),
+            ("[\"hunter2\"]", "not a JSON object"),
+            ("\"hunter2\"", "not a JSON object"),
             ("null", "is null"),
             ("", "EOF"),
         ] {

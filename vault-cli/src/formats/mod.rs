@@ -1,4 +1,4 @@
-//! What does a settings file in clear hold? One file a format.
+//! Settings files in clear: one file for each format.
 
 mod entries;
 mod env;

@@ -1,4 +1,4 @@
-//! What does a Java `.properties` file hold? The rules of `java.util.Properties.load`; nothing is expanded, nothing is run.
+//! Java `.properties` files, by the rules of `java.util.Properties.load`; nothing is expanded or run.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
@@ -12,7 +12,7 @@ pub(crate) struct Pair {
     pub(crate) line: usize,
 }
 
-/// All pairs in the order of the text, a key that stands twice twice.
+/// Parses all pairs in order, including duplicate keys.
 pub(crate) fn parse(text: &str) -> Result<Vec<Pair>> {
     let mut pairs = Vec::new();
     let mut lines = text
@@ -55,7 +55,7 @@ fn continues(line: &str) -> bool {
     line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
 
-/// The key ends at the first `=`, `:` or blank that no backslash stands before; blanks and one `=` or `:` follow.
+/// Splits at the first unescaped `=`, `:` or blank; blanks and one `=` or `:` are skipped.
 fn split(line: &str) -> (&str, &str) {
     let mut escaped = false;
     let end = line.find(|character| {

@@ -1,4 +1,4 @@
-//! How do nested objects become properties? An object is a table, an array one property, as the text of one TOML value.
+//! Nested objects as properties: an object is a table, an array is one property, written as one TOML value.
 
 use crate::formats::input_property::InputProperty;
 use bootseal_core::{BasicString, Error, Kind, PropertyPath, ValueKind};
@@ -6,27 +6,27 @@ use bootseal_memory::SecretBuf;
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
-/// What JSON or YAML holds.
+/// A value of JSON or YAML.
 pub(crate) enum Node {
     Text(Zeroizing<String>),
     /// A number or a boolean, as TOML writes it.
     Toml(Zeroizing<String>),
     Array(Vec<Node>),
     Table(Table),
-    /// Only where another tool's file is read; elsewhere it is an error.
+    /// In files of other tools only; elsewhere it is an error.
     Null,
-    /// What stands behind `!vault` in a file of Ansible's; elsewhere a tag is an error.
+    /// The text after `!vault` in a file of Ansible; elsewhere a tag is an error.
     Vault(Zeroizing<String>),
 }
 
 pub(crate) type Table = Vec<(String, Node)>;
 
-/// Arrays and inline tables nest at most so deep in one value.
+/// The deepest nesting of arrays and inline tables in one value.
 const MAX_NESTING: usize = 64;
-/// Arrays nest 64 deep in tables of 16 segments; a parser need not go on beyond that.
+/// The deepest nesting that parsers follow: arrays 64 deep, in tables of 16 segments.
 pub(super) const MAX_DEPTH: usize = 80;
 
-/// All properties in order, and the tables that hold none.
+/// Returns all properties in order, and the empty tables.
 pub(super) fn properties(root: Table) -> Result<(Vec<InputProperty>, Vec<PropertyPath>), Error> {
     let mut found = (Vec::new(), Vec::new());
     collect(&mut Vec::new(), root, &mut found)?;
@@ -53,7 +53,7 @@ fn collect(
     Ok(())
 }
 
-/// One value that is no table, as a property.
+/// Makes a property of one value that is not a table.
 pub(crate) fn property(path: PropertyPath, value: &Node) -> Result<InputProperty, Error> {
     if depth(value) > MAX_NESTING {
         let what = "nests more than 64 arrays and objects, the most that a value may have";
@@ -76,7 +76,7 @@ fn depth(node: &Node) -> usize {
     }
 }
 
-/// The text of one TOML 1.0 value, in one line.
+/// Writes a value as one TOML 1.0 value, on one line.
 fn toml_text(node: &Node, page: &mut Page) -> std::fmt::Result {
     match node {
         Node::Text(text) => write!(page, "{}", BasicString(text)),
@@ -101,12 +101,12 @@ fn toml_text(node: &Node, page: &mut Page) -> std::fmt::Result {
             }
             page.write_str(if table.is_empty() { "}" } else { " }" })
         }
-        // Taken out, or opened, before.
+        // These were removed or opened before.
         Node::Null | Node::Vault(_) => Err(std::fmt::Error),
     }
 }
 
-/// A guarded page as a place to print to.
+/// A guarded page as a target of `write!`.
 struct Page(SecretBuf);
 
 impl Write for Page {

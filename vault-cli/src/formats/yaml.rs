@@ -1,8 +1,8 @@
-//! What does a YAML file hold? The core schema of YAML 1.2; what could expand, run, or mean two things is an error or is said.
+//! YAML files, by the core schema of YAML 1.2. Anything that could expand, run or be ambiguous is an error or a remark.
 //!
-//! `saphyr-parser` gives events with positions and makes nothing of them. Aliases, merge keys, tags but `!!str`, a second document,
-//! names that stand twice and null are errors. `yes`, `no`, `on`, `off`, `0123`, `1_000`, `12:30` without quotes are text, as 1.2
-//! says, with a remark, for older YAML takes them for booleans and numbers.
+//! `saphyr-parser` emits events with positions and interprets nothing. Aliases, merge keys, tags except `!!str`, a second document,
+//! duplicate names and null are errors. `yes`, `no`, `on`, `off`, `0123`, `1_000` and `12:30` without quotes are text, as in 1.2,
+//! with a remark, since older YAML takes them for booleans and numbers.
 
 use crate::formats::tree::{MAX_DEPTH, Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
@@ -11,13 +11,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// The mapping that the text is, and remarks for a person. An error tells a place, and names; never a value.
+/// Parses a YAML mapping, with remarks for a person. An error contains a position and names, never a value.
 pub(super) fn parse(text: &str) -> Result<(Table, Vec<String>), Error> {
     let (mut documents, remarks) = parse_with(text, Lenience::default())?;
     Ok((documents.pop().unwrap_or_default(), remarks))
 }
 
-/// What another tool's file may hold beside: its importer knows what to do with it.
+/// What a file of another tool may contain in addition; its importer handles it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Lenience {
     pub(super) nulls: bool,
@@ -26,13 +26,13 @@ pub(super) struct Lenience {
     pub(super) documents: bool,
 }
 
-/// The same for a file of another tool: each document that holds something.
+/// As [`parse`], for a file of another tool: returns each document that is not empty.
 pub(super) fn parse_with(text: &str, lenience: Lenience) -> Result<(Vec<Table>, Vec<String>), Error> {
     let mut builder = Builder { lenience, ..Builder::default() };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
-            // The one message that repeats a character of the text.
+            // This message would repeat a character of the text.
             let told = error.info().split(": `").next().unwrap_or_default();
             at(Error::new(Kind::Malformed, format!("not YAML: {told}")), error.marker())
         })?;
@@ -43,7 +43,7 @@ pub(super) fn parse_with(text: &str, lenience: Lenience) -> Result<(Vec<Table>, 
             builder.documents.push(table);
             Ok((builder.documents, builder.remarks))
         }
-        _ => Err(Error::new(Kind::Malformed, "is no YAML mapping: only a mapping has names").at_line(1, 1)),
+        _ => Err(Error::new(Kind::Malformed, "is not a YAML mapping: only a mapping has names").at_line(1, 1)),
     }
 }
 
@@ -62,7 +62,7 @@ struct Builder {
     /// The names that lead to the property; none inside an array.
     path: Vec<String>,
     root: Option<Node>,
-    /// Those before `root`.
+    /// The documents before `root`.
     documents: Vec<Table>,
     lenience: Lenience,
     remarks: Vec<String>,
@@ -71,17 +71,20 @@ struct Builder {
 impl Builder {
     fn take(&mut self, event: Event<'_>, place: &Marker) -> Result<(), Error> {
         match event {
-            Event::DocumentStart(_) if self.root.is_some() && self.lenience.documents => match self.root.take() {
-                Some(Node::Table(table)) => {
-                    self.documents.push(table);
-                    Ok(())
+            Event::DocumentStart(_) if self.root.is_some() && self.lenience.documents => {
+                match self.root.take() {
+                    Some(Node::Table(table)) => {
+                        self.documents.push(table);
+                        Ok(())
+                    }
+                    _ => Err(Error::new(Kind::Malformed, "contains a document that is not a mapping")
+                        .at_line(place.line(), 1)),
                 }
-                _ => Err(Error::new(Kind::Malformed, "holds a document that is no mapping").at_line(place.line(), 1)),
-            },
+            }
             Event::DocumentStart(_) if self.root.is_some() => Err(self.wrong("holds a second document", place)),
             Event::Alias(_) => Err(self.wrong("is an alias (`*name`), and nothing is expanded: write it out", place)),
             Event::Scalar(text, style, _, tag) => {
-                // What the parser made of escapes is its own copy, which goes with this one.
+                // The parser's own copy, with escapes replaced, is dropped with this one.
                 let text = Zeroizing::new(text.into_owned());
                 if self.wants_key() { self.key(&text, style, place) } else { self.scalar(text, style, tag, place) }
             }
@@ -128,7 +131,7 @@ impl Builder {
 
     fn enter(&mut self, open: Open, place: &Marker) -> Result<(), Error> {
         if self.wants_key() {
-            return Err(self.wrong("has a name that is no plain text", place));
+            return Err(self.wrong("has a name that is not plain text", place));
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(self.wrong("nests deeper than any sealed file", place));
@@ -151,7 +154,7 @@ impl Builder {
         }
         if let Some(Open::Table { seen, key, .. }) = self.open.last_mut() {
             if !seen.insert(text.to_owned()) {
-                return Err(self.wrong("stands twice in its mapping", place));
+                return Err(self.wrong("appears twice in its mapping", place));
             }
             *key = Some(text.to_owned());
         }
@@ -174,7 +177,7 @@ impl Builder {
             None => Node::Text(text),
             Some(Plain::Null) if self.lenience.nulls => Node::Null,
             Some(Plain::Null) => {
-                return Err(self.wrong("is null; TOML has no such value: leave it out, or give it one", place));
+                return Err(self.wrong("is null, which TOML does not have: remove it, or give it a value", place));
             }
             Some(Plain::Beyond) => {
                 return Err(self.wrong("is a number that TOML's 64 bits do not hold; put it in quotes", place));
@@ -183,7 +186,7 @@ impl Builder {
             Some(Plain::OlderYaml(otherwise)) => {
                 let path = PropertyPath::new(self.path.clone()).map_or_else(|_| String::new(), |path| path.to_string());
                 self.remarks.push(format!(
-                    "{path}: the value in line {} is taken as text, as YAML 1.2 does; older YAML takes it for {otherwise}. Quotes would say it",
+                    "{path}: the value in line {} is taken as text, as in YAML 1.2; older YAML takes it for {otherwise}. Quote it to be clear",
                     place.line()
                 ));
                 Node::Text(text)
@@ -193,11 +196,11 @@ impl Builder {
         Ok(())
     }
 
-    /// A tag can name a type of a program's; what it would do there is not known here.
+    /// Refuses a tag: it can name a type of some program, with unknown effects.
     fn refuse_tag(&self, tag: Option<&Tag>, harmless: &str, place: &Marker) -> Result<(), Error> {
         match tag {
             Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == harmless) => {
-                Err(self.wrong("has a tag (`!…`), and nothing is made of tags: take it away", place))
+                Err(self.wrong("has a tag (`!…`), and tags are not supported: remove it", place))
             }
             _ => Ok(()),
         }
@@ -222,14 +225,14 @@ fn is_vault(tag: &Tag) -> bool {
     tag.handle == "!" && matches!(tag.suffix.as_str(), "vault" | "vault-encrypted")
 }
 
-/// What a scalar without quotes is, where it is not simply text.
+/// The meaning of an unquoted scalar that is not simply text.
 enum Plain {
     Null,
     /// A number or a boolean, as TOML writes it.
     Toml(Zeroizing<String>),
-    /// A number that TOML does not hold.
+    /// A number that TOML cannot hold.
     Beyond,
-    /// Text, and something else in YAML 1.1.
+    /// Text, but something else in YAML 1.1.
     OlderYaml(&'static str),
 }
 
@@ -253,7 +256,7 @@ fn plain(text: &str) -> Option<Plain> {
     if ["y", "n", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Some(Plain::OlderYaml("true or false"));
     }
-    // A value of this length is no number that anything holds, and need not be looked at.
+    // A longer value is no number that fits anywhere, and need not be parsed.
     let integer = |radix: u32, prefix: &str| {
         let value = i64::from_str_radix(&unsigned[prefix.len()..], radix).ok();
         value.map_or(Some(Plain::Beyond), |value| toml(&value.to_string()))
@@ -288,7 +291,7 @@ fn plain(text: &str) -> Option<Plain> {
     if !number {
         return None;
     }
-    // As it is written where TOML writes it so too, or 1.10 would become 1.1.
+    // Kept as written if TOML allows it, or 1.10 would become 1.1.
     let literal = Zeroizing::new(format!("{sign}{unsigned}"));
     let value = literal.parse::<f64>().ok().filter(|value| value.is_finite());
     let Some(value) = value else { return Some(Plain::Beyond) };
@@ -384,25 +387,25 @@ mod tests {
             ("a: ~\n", "a: is null"),
             (
                 "a: [1, ~]\n",
-                "line 1, column 8: a: is null; TOML has no such value: leave it out, or give it one (in this array)",
+                "line 1, column 8: a: is null, which TOML does not have: remove it, or give it a value (in this array)",
             ),
-            ("a: 1\na: hunter2\n", "line 2, column 1: a: stands twice"),
-            ("a: {b: 1, \"b\": 2}\n", "a.b: stands twice"),
+            ("a: 1\na: hunter2\n", "line 2, column 1: a: appears twice"),
+            ("a: {b: 1, \"b\": 2}\n", "a.b: appears twice"),
             (bomb, "line 2, column 8: b: is an alias"),
             ("a: &a {x: 1}\nb:\n  <<: *a\n", "line 3, column 3: b: has a merge key"),
             ("a: !!python/object/apply:os.system ['hunter2']\n", "a: has a tag"),
             ("a: !vault hunter2\n", "a: has a tag"),
             ("a: !!binary aHVudGVyMg==\n", "a: has a tag"),
             ("a: 1\n---\nb: 2\n", "second document"),
-            ("? [a]\n: 1\n", "has a name that is no plain text"),
-            ("? {a: hunter2}\n: 1\n", "has a name that is no plain text"),
+            ("? [a]\n: 1\n", "has a name that is not plain text"),
+            ("? {a: hunter2}\n: 1\n", "has a name that is not plain text"),
             ("~: 1\n", "a name that is null"),
             ("a: 9223372036854775808\n", "a: is a number"),
             ("a: 1e999\n", "a: is a number"),
             ("a: 0xFFFFFFFFFFFFFFFFFF\n", "a: is a number"),
-            ("- hunter2\n", "no YAML mapping"),
-            ("hunter2\n", "no YAML mapping"),
-            ("", "no YAML mapping"),
+            ("- hunter2\n", "not a YAML mapping"),
+            ("hunter2\n", "not a YAML mapping"),
+            ("", "not a YAML mapping"),
             ("a: \"hunter2\n", "not YAML"),
             ("a: 'hunter2\n b", "not YAML"),
             ("a: @hunter2\n", "not YAML"),

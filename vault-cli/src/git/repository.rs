@@ -1,4 +1,4 @@
-//! What does git know of a file? Asked through git's own binary; only plumbing that runs no filter, driver or hook.
+//! A git repository, queried through the git binary with plumbing commands that run no filter, driver or hook.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
@@ -7,11 +7,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The most versions of one file that are looked at, newest first.
+/// The most versions of one file that are read, newest first.
 const MOST_VERSIONS: usize = 2000;
-/// What all of them may have together, in bytes: whoever can push a branch decides how many there are.
+/// The most bytes of all versions together: anyone who can push a branch decides how many there are.
 const MOST_BYTES: u64 = 256 << 20;
-/// A version larger than a sealed file may be is none.
+/// The most bytes of one version, which is the limit of a sealed file.
 const LARGEST: u64 = 16 << 20;
 
 /// A working tree.
@@ -19,7 +19,7 @@ pub(crate) struct Repository {
     top: PathBuf,
 }
 
-/// What git was asked cannot be answered.
+/// The error of a git command that failed.
 fn failed(what: &str, output: &[u8]) -> Failure {
     let said = String::from_utf8_lossy(output);
     let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
@@ -27,7 +27,7 @@ fn failed(what: &str, output: &[u8]) -> Failure {
 }
 
 impl Repository {
-    /// The one that `path` lies in.
+    /// Finds the repository that contains `path`.
     pub(crate) fn of(path: &Path) -> Result<Repository> {
         let folder = match path.is_dir() {
             true => path,
@@ -54,25 +54,28 @@ impl Repository {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
-        // A name with `*` or `:` in it is that name, and no pattern.
+        // A name with `*` or `:` in it is a name, not a pattern.
         command.arg("--literal-pathspecs").arg("-C").arg(&self.top).args(args).stdin(Stdio::null());
         command
     }
 
-    /// What a git command prints; an error where it fails.
+    /// Returns the output of a git command.
+    ///
+    /// # Errors
+    /// If the command fails.
     pub(crate) fn ask(&self, args: &[&str]) -> Result<Vec<u8>> {
         let output = self.try_ask(args)?;
         output.map_err(|said| failed(args.first().unwrap_or(&""), &said))
     }
 
-    /// The same, a failure of git's given back with what it said.
+    /// As [`Repository::ask`], but a failed command is an inner error with its message.
     pub(crate) fn try_ask(&self, args: &[&str]) -> Result<std::result::Result<Vec<u8>, Vec<u8>>> {
         let output = self.command(args).output();
         let output = output.map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
         Ok(if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) })
     }
 
-    /// A file's path as git calls it, from the top with slashes. The file itself need not be there.
+    /// A file's path within the repository, with slashes. The file itself need not exist.
     pub(crate) fn name_of(&self, path: &Path) -> Result<String> {
         let outside = || {
             let text = format!(
@@ -91,7 +94,7 @@ impl Repository {
         Ok(parts.ok_or_else(outside)?.join("/"))
     }
 
-    /// The name that a path has as it is written, links in it not followed: where a file is asked for, whatever lies there now.
+    /// As [`Repository::name_of`], without following links: the name of a file that a link may have replaced.
     pub(crate) fn name_as_written(&self, path: &Path) -> Option<String> {
         let mut written = PathBuf::new();
         for part in std::path::absolute(path).ok()?.components() {
@@ -105,7 +108,7 @@ impl Repository {
         Some(parts?.join("/"))
     }
 
-    /// The commit that a revision names.
+    /// Returns the commit of a revision.
     pub(crate) fn commit(&self, revision: &str) -> Result<String> {
         let wanted = format!("{revision}^{{commit}}");
         let answer = self.try_ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
@@ -115,12 +118,12 @@ impl Repository {
         Ok(String::from_utf8_lossy(&text).trim().to_owned())
     }
 
-    /// The bytes of `name` in a commit or an index stage (`:1`); `None` where it has none.
+    /// Returns the bytes of `name` in a commit or an index stage (`:1`); `None` if it is not there.
     pub(crate) fn blob(&self, place: &str, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.try_ask(&["cat-file", "blob", &format!("{place}:{name}")])?.ok())
     }
 
-    /// Every version of a file that led to `commit` (or, with none, that any branch or tag has), each once, newest first.
+    /// Returns every version of a file in the history of `commit` (with `None`, of all branches and tags), each once, newest first.
     pub(crate) fn versions(&self, commit: Option<&str>, name: &str) -> Result<Vec<Vec<u8>>> {
         let from = commit.unwrap_or("--all");
         let log =
@@ -156,7 +159,7 @@ impl Repository {
         let mut read = || -> std::io::Result<Vec<Vec<u8>>> {
             let (mut blobs, mut total) = (Vec::new(), 0);
             for id in ids {
-                // One asked, one read: no pipe fills up on either side.
+                // Read after each request, so that no pipe fills up on either side.
                 writeln!(to, "{id}")?;
                 to.flush()?;
                 let mut header = String::new();

@@ -1,4 +1,4 @@
-//! Which of the sides of a merge can be trusted, and into which is merged? For git's driver and for `resolve`.
+//! The sides of a merge: which of them is trusted, and into which the other is merged, for git's driver and for `resolve`.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;

@@ -1,4 +1,4 @@
-//! Which versions of a file are there, and which is the newest that can be trusted?
+//! The versions of a file that git has, and the newest one that can be trusted.
 
 use crate::context::Context;
 use crate::git::repository::Repository;

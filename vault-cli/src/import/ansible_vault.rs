@@ -1,4 +1,4 @@
-//! What does ansible-vault keep? A whole file, or single values behind `!vault`; PBKDF2, AES-256-CTR, and an HMAC of the ciphertext.
+//! ansible-vault: whole files, or single values after `!vault`, sealed with PBKDF2, AES-256-CTR and an HMAC of the ciphertext.
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 const ITERATIONS: u32 = 10_000;
 const MARK: &str = "$ANSIBLE_VAULT;";
-/// Playbooks with more vault ids than this are not known.
+/// The most passwords; no playbook is known with more vault ids.
 const MAX_PASSWORDS: usize = 16;
 const WEAK: &str = "10,000 rounds of SHA-256 make guessing the password cheap";
 
@@ -56,7 +56,9 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
                     let entries = Entries { values, ..Entries::default() };
                     let mut imported = Imported::of(entries, |_, _| Ok(Leaf::opened(plain.take().unwrap_or_default())))
                         .map_err(in_file)?;
-                    imported.remarks.push(format!("the file is no YAML or JSON; it is one value, {}", Shown(&name)));
+                    imported
+                        .remarks
+                        .push(format!("the file is neither YAML nor JSON; it is one value, {}", Shown(&name)));
                     imported
                 }
             }
@@ -66,7 +68,7 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
     Ok(imported)
 }
 
-/// What an opened file holds, where it is YAML or JSON; `None` where it is one value.
+/// The entries of an opened file, if it is YAML or JSON; `None` if it is a single value.
 fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
     let format = by_name(path);
     let told = matches!(format, Some(Format::Yaml | Format::Json));
@@ -82,7 +84,7 @@ fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
     });
     match parsed {
         Ok(entries) => Ok(Some(entries)),
-        // A file without an ending may be anything.
+        // A file without an extension may be anything.
         Err(_) if !told => Ok(None),
         Err(error) => Err(Error::new(error.kind(), format!("what it holds, opened: {error}")).in_file(path).into()),
     }
@@ -95,7 +97,7 @@ fn name_of(path: &Path) -> Result<String> {
         .ok_or_else(|| Failure::new(Kind::Usage, "the file's name is not text"))
 }
 
-/// Passwords at hand, and the keys that were made of them.
+/// The passwords at hand, and the keys derived from them.
 struct Passwords {
     passwords: Vec<Secret>,
     keys: HashMap<(usize, Vec<u8>), Zeroizing<[u8; 80]>>,
@@ -119,7 +121,7 @@ impl Passwords {
         Ok(Passwords { passwords: stripped.collect::<Result<_, _>>()?, keys: HashMap::new() })
     }
 
-    /// What one value is: opened where it stood behind `!vault`; `sealed` where the whole file was.
+    /// Opens one value that is marked with `!vault`; `sealed` is whether the whole file was sealed.
     fn value(&mut self, names: &[String], node: Node, sealed: bool) -> Result<Leaf, Error> {
         match node {
             Node::Vault(envelope) => Ok(Leaf::opened(self.open(&envelope, names)?)),
@@ -150,8 +152,7 @@ impl Passwords {
             1 => "the vault password does not open it, or it was changed",
             _ => "none of the vault passwords opens it, or it was changed",
         };
-        Err(wrong(Kind::WrongPassphrase, what, names)
-            .with_help("Another one: --key-file, which may stand several times"))
+        Err(wrong(Kind::WrongPassphrase, what, names).with_help("For another one: --key-file, which can be repeated"))
     }
 
     fn key(&mut self, index: usize, salt: &[u8]) -> Result<Zeroizing<[u8; 80]>, Error> {
@@ -166,7 +167,7 @@ impl Passwords {
         let mut key = Zeroizing::new([0; 80]);
         let derived =
             self.passwords[index].expose(|password| Hash::Sha256.pbkdf2(password, salt, ITERATIONS, &mut *key));
-        derived.ok_or_else(|| Error::new(Kind::Usage, "no key can be made of this password"))?;
+        derived.ok_or_else(|| Error::new(Kind::Usage, "no key can be derived from this password"))?;
         self.keys.insert(at, key.clone());
         Ok(key)
     }
@@ -185,14 +186,14 @@ fn parts(envelope: &str) -> Result<[Vec<u8>; 3], &'static str> {
         }
         _ => return Err("does not begin with $ANSIBLE_VAULT;1.1;AES256 or 1.2"),
     }
-    let broken = "is no whole ansible-vault envelope";
+    let broken = "is not a complete ansible-vault envelope";
     let digits: Vec<u8> = lines.flat_map(|line| line.trim().bytes()).collect();
     let inner = unhex(&digits).ok_or(broken)?;
     let parts: Vec<Vec<u8>> = inner.split(|byte| *byte == b'\n').map(unhex).collect::<Option<_>>().ok_or(broken)?;
     parts.try_into().map_err(|_| broken)
 }
 
-/// A password file that is a program is one that Ansible runs, and that is not run here.
+/// Refuses a password file that is a program: Ansible would run it, but nothing is run here.
 fn refuse_program(path: &Path) -> Result<()> {
     #[cfg(unix)]
     if std::fs::metadata(path)

@@ -1,4 +1,4 @@
-//! Which ciphers do other tools seal with? AES and DES as they use them. None is used to seal.
+//! The ciphers of other tools, AES and DES as they use them; none of them is used to seal.
 
 use aes_gcm::aead::array::ArraySize;
 use aes_gcm::aead::{AeadInOut, KeyInit};
@@ -7,7 +7,7 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use zeroize::Zeroizing;
 
-/// AES-256-GCM with a nonce of whatever length `N` the tool chose; `None` where the tag does not fit.
+/// Opens AES-256-GCM with the tool's nonce length `N`; `None` if the tag does not match.
 pub(super) fn gcm<N: ArraySize>(
     key: &[u8],
     nonce: &[u8],
@@ -23,7 +23,7 @@ pub(super) fn gcm<N: ArraySize>(
     Some(plain)
 }
 
-/// A cipher in CBC mode with PKCS#7 padding; `None` where the padding is none.
+/// Decrypts in CBC mode with PKCS#7 padding; `None` if the padding is invalid.
 pub(super) fn cbc<D: BlockModeDecrypt + KeyIvInit>(key: &[u8], iv: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut plain = Zeroizing::new(text.to_vec());
     let length = D::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(&mut plain).ok()?.len();

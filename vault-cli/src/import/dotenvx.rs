@@ -1,7 +1,8 @@
-//! What does a `.env` file of dotenvx hold? Values sealed for a secp256k1 key (ECIES with AES-256-GCM), each by itself.
+//! dotenvx: a `.env` file whose values are each sealed for a secp256k1 key (ECIES with AES-256-GCM).
 //!
-//! The dialect is dotenv's own, which differs from what `seal` reads: an unquoted value ends at the first `#`, `"…"` knows `\n`, `\r` and
-//! `\t` only, and a name may be followed by a colon. Nothing is expanded or run, as dotenvx would do with `${…}` and `$(…)`.
+//! The dialect is dotenv's own, which differs from the one that `seal` reads: an unquoted value ends at the first `#`, `"…"` has the
+//! escapes `\n`, `\r` and `\t` only, and a name may be followed by a colon. `${…}` and `$(…)`, which dotenvx expands and runs, are
+//! taken literally.
 
 use super::{Imported, KeySource, Leaf, unhex, wrong};
 use crate::context::Context;
@@ -40,7 +41,7 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
         })
         .collect();
     let private = private_keys(path, &public, keys, context)?;
-    // Of two with one name the last one counts, as there.
+    // The last of several values of one name counts, as in dotenvx.
     let mut entries =
         Entries { comments: text.lines().any(|line| line.trim_start().starts_with('#')), ..Entries::default() };
     let mut at = HashMap::new();
@@ -49,7 +50,7 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
         let path = vec![pair.name];
         match at.get(&path).and_then(|index: &usize| entries.values.get_mut(*index)) {
             Some((_, value)) => {
-                entries.remarks.push(format!("{} stands twice; the last one counts", super::shown(&path)));
+                entries.remarks.push(format!("{} appears twice; the last one counts", super::shown(&path)));
                 *value = node;
             }
             None => {
@@ -78,7 +79,7 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
     let left_out = own.iter().map(|pair| (super::shown(std::slice::from_ref(&pair.name)), "dotenvx's own key".into()));
     imported.left_out.extend(left_out);
     imported.remarks.push(
-        "dotenvx signs nothing: whoever could write the file could put, swap and take away values. Look at what was imported"
+        "dotenvx signs nothing: anyone who could write the file could add, swap and remove values. Review what was imported"
             .into(),
     );
     Ok(imported)
@@ -88,7 +89,8 @@ fn is_own(name: &str, own: &str) -> bool {
     name.strip_prefix(own).is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
 }
 
-/// Those that were named, else those of `.env.keys` beside the file, else of the environment, else one that is typed; only those whose public half stands in the file, where any does.
+/// The private keys: the named ones, else from `.env.keys` beside the file, else from the environment, else typed. If the file
+/// contains public keys, only the matching ones.
 fn private_keys(
     path: &Path,
     public: &[(&str, Option<PublicKey>)],
@@ -119,7 +121,7 @@ fn private_keys(
     let fits = |key: &SecretKey| public.is_empty() || public.iter().any(|(_, known)| *known == Some(key.public_key()));
     parsed.retain(fits);
     if parsed.is_empty() {
-        let what = format!("no private key at hand is that of this file's public key; tried {tried}");
+        let what = format!("no private key at hand matches this file's public key; tried {tried}");
         let help = "Another one: --key-file FILE, a .env.keys or the key's 64 hexadecimal digits";
         return Err(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help).into());
     }
@@ -164,7 +166,7 @@ struct Pair {
     value: Zeroizing<String>,
 }
 
-/// As dotenv reads it; a line that is none is skipped there, and an error here.
+/// Parses as dotenv does, but an invalid line, which dotenv skips, is an error.
 fn parse(text: &str) -> Result<Vec<Pair>, Error> {
     let text = Zeroizing::new(text.replace("\r\n", "\n").replace('\r', "\n"));
     let mut pairs = Vec::new();
@@ -188,7 +190,7 @@ fn parse(text: &str) -> Result<Vec<Pair>, Error> {
             after.strip_prefix('=').or_else(|| after.strip_prefix(':').filter(|after| after.starts_with([' ', '\t'])));
         let Some(value) = value.filter(|_| !name.is_empty()) else {
             let line = text[..begun].matches('\n').count() + 1;
-            return Err(Error::new(Kind::Malformed, "is no NAME=value").at_line(line, 1));
+            return Err(Error::new(Kind::Malformed, "is not NAME=value").at_line(line, 1));
         };
         let (value, after) = read_value(value.trim_start_matches([' ', '\t']));
         pairs.push(Pair { name: name.to_owned(), value });
@@ -203,7 +205,7 @@ fn after_line(text: &str) -> &str {
 fn read_value(text: &str) -> (Zeroizing<String>, &str) {
     let quote = text.chars().next().filter(|first| "'\"`".contains(*first));
     if let Some(quote) = quote {
-        // A backslash keeps a quote from ending the value, and stays in it.
+        // An escaped quote does not end the value; the backslash stays in it.
         let mut escaped = false;
         let end = text[1..].find(|next| {
             let ends = next == quote && !escaped;
@@ -237,12 +239,12 @@ mod tests {
         let wanted =
             [("A", "1"), ("B", "x y"), ("C", "l1\nl2 #"), ("D", "a\\\"b\n"), ("E", ""), ("G", "\"'"), ("H", "'open")];
         assert_eq!(pairs, wanted);
-        assert_eq!(parse("A=1\nnothing\n").err().unwrap().to_string(), "line 2, column 1: is no NAME=value");
+        assert_eq!(parse("A=1\nnothing\n").err().unwrap().to_string(), "line 2, column 1: is not NAME=value");
     }
 
     #[test]
     fn a_large_file_takes_no_longer_than_its_length() {
-        // Seconds where each line counted all those before it.
+        // Would take seconds if each line counted all lines before it.
         assert_eq!(parse(&"A=1\n".repeat(1 << 18)).unwrap().len(), 1 << 18);
     }
 

@@ -1,4 +1,4 @@
-//! What does a settings file with Jasypt's `ENC(…)` hold? Salt, perhaps IV, and ciphertext; which algorithm stands nowhere in it.
+//! Jasypt: a settings file with `ENC(…)`, which contains salt, possibly an IV, and ciphertext, but not the algorithm.
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::context::Context;
@@ -13,21 +13,21 @@ use bootseal_core::Kind;
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// What stands in the configuration of Jasypt, and not in the file.
+/// Settings from the configuration of Jasypt, which are not in the file.
 pub(crate) struct Settings<'a> {
     pub(crate) algorithm: Option<&'a str>,
     pub(crate) iterations: u32,
     pub(crate) salt: Option<&'a str>,
 }
 
-/// Tried where none is named, the most usual first.
+/// The algorithms that are tried if none is named, the most common first.
 const USUAL: [&str; 4] =
     ["PBEWITHHMACSHA512ANDAES_256", "PBEWithMD5AndDES", "PBEWithMD5AndTripleDES", "PBEWITHSHA256AND256BITAES-CBC-BC"];
 
-/// What opens, once the password is known.
+/// The means of opening values, once the password is known.
 enum Scheme {
     Pbe(Pbe, Password, u32),
-    /// jasypt-spring-boot's own.
+    /// The scheme of jasypt-spring-boot.
     Gcm(Zeroizing<Vec<u8>>),
 }
 
@@ -41,7 +41,7 @@ impl Scheme {
                 cipher::gcm::<U12>(key, iv, b"", text, tag)?
             }
         };
-        // Jasypt seals text, and has no MAC: what is no text was not sealed with this key.
+        // Jasypt seals text without a MAC: a result that is not text was not sealed with this key.
         std::str::from_utf8(&plain).is_ok().then_some(plain)
     }
 }
@@ -95,7 +95,7 @@ fn wrapped(value: &str) -> Option<&str> {
     value.trim().strip_prefix("ENC(")?.strip_suffix(')')
 }
 
-/// Every sealed value, also inside arrays.
+/// Every sealed value, including those in arrays.
 fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)>) -> Result<(), bootseal_core::Error> {
     match node {
         Node::Text(value) => {
@@ -110,7 +110,7 @@ fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)
     }
 }
 
-/// Base64, or hexadecimal digits where `string-output-type` says so.
+/// Decodes base64, or hexadecimal digits, which `string-output-type` can select.
 fn blob(inner: &str, names: &[String]) -> Result<Vec<u8>, bootseal_core::Error> {
     let inner = inner.trim();
     let hexadecimal = inner.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
@@ -126,7 +126,7 @@ fn refused(name: &str, names: &[String]) -> bootseal_core::Error {
     wrong(Kind::WrongPassphrase, format!("does not open by this password with {name}"), names)
 }
 
-/// The algorithm that was named, with what was given as its password; else the one of the usual ones that opens every value.
+/// The named algorithm with the given password; else the only common one that opens every value.
 fn scheme(
     blobs: &[(Vec<String>, Vec<u8>)],
     path: &Path,
@@ -188,8 +188,8 @@ const LOST_IV: &str = "A wrong password and a wrong algorithm look the same here
 
 fn unknown(name: &str) -> Failure {
     let what = match name.to_ascii_uppercase().contains("RSA") {
-        true => "Jasypt's RSA is not read here".to_owned(),
-        false => format!("`{}` is not an algorithm that is read here", bootseal_core::Typed(name)),
+        true => "Jasypt's RSA is not supported".to_owned(),
+        false => format!("`{}` is not a supported algorithm", bootseal_core::Typed(name)),
     };
     Failure::new(Kind::Usage, what).with_help(format!(
         "{}, PBEWithSHA1AndDESede, PBEWITHHMACSHA{{1,224,256,384,512}}ANDAES_{{128,256}}, PBEWITHSHA{{,256}}AND{{128,192,256}}BITAES-CBC-BC, AES/GCM/NoPadding. \
@@ -210,5 +210,5 @@ fn gcm_key(password: &Password, settings: &Settings<'_>) -> Result<Zeroizing<Vec
     let salt = BASE64_STANDARD.decode(salt).map_err(|_| Failure::new(Kind::Usage, "--salt is not base64"))?;
     let mut key = Zeroizing::new(vec![0; 32]);
     let derived = Hash::Sha256.pbkdf2(password.bytes(), &salt, settings.iterations, &mut key);
-    derived.map(|()| key).ok_or_else(|| Failure::new(Kind::Usage, "no key can be made of this password"))
+    derived.map(|()| key).ok_or_else(|| Failure::new(Kind::Usage, "no key can be derived from this password"))
 }

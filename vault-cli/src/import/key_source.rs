@@ -1,4 +1,4 @@
-//! Where does the other tool's key or password come from? A file, a descriptor, where the tool itself looks, or a prompt; never argv.
+//! The source of the other tool's key or password: a file, a descriptor, the places where the tool itself looks, or a prompt; never argv.
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -8,17 +8,17 @@ use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Keys and passwords are short; a file of identities may be a few lines.
+/// The most bytes of a key or password; a file of identities may have several lines.
 const MAX_KEY: usize = 64 << 10;
 
-/// What the command line says about it.
+/// The options for the source.
 pub(crate) struct KeySource<'a> {
     pub(crate) files: &'a [PathBuf],
     pub(crate) descriptor: Option<u32>,
 }
 
 impl KeySource<'_> {
-    /// Everything that was named, in that order.
+    /// Reads every named key, in order.
     pub(super) fn named(&self, context: &mut Context<'_>) -> Result<Vec<Secret>> {
         let mut found = self.files.iter().map(|path| from_file(path)).collect::<Result<Vec<_>>>()?;
         if let Some(descriptor) = self.descriptor {
@@ -27,7 +27,7 @@ impl KeySource<'_> {
         Ok(found)
     }
 
-    /// What was named; else what the tool's own variable holds, `variable`; else what someone types.
+    /// Reads the named keys; else the tool's own `variable`; else asks for one.
     pub(super) fn or_asked(
         &self,
         variable: Option<&str>,
@@ -60,10 +60,11 @@ pub(super) fn from_file(path: &Path) -> Result<Secret> {
 }
 
 fn from_descriptor(descriptor: u32, context: &mut Context<'_>) -> Result<Secret> {
-    let typed = "that is a terminal, which would show what is typed; without --key-fd it is asked for unseen";
+    let typed =
+        "this descriptor is a terminal, which would show what is typed; without --key-fd the prompt has no echo";
     if descriptor == 0 {
         if context.ui.stdin_is_terminal || context.ui.stdin_taken {
-            let taken = "stdin is read for something else already";
+            let taken = "stdin is already used for something else";
             return Err(Failure::new(Kind::Usage, if context.ui.stdin_is_terminal { typed } else { taken }));
         }
         context.ui.stdin_taken = true;
@@ -72,10 +73,10 @@ fn from_descriptor(descriptor: u32, context: &mut Context<'_>) -> Result<Secret>
     if !cfg!(unix) {
         return Err(Failure::new(Kind::Usage, "on this system a key is read from descriptor 0 only"));
     }
-    // The system's own name for it: taking over the bare number would take unsafe code.
+    // By its path in /dev/fd: adopting the bare number would need unsafe code.
     let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(|error| {
         Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
-            .with_help(format!("It is opened by the shell: bootseal import … --key-fd {descriptor} {descriptor}< FILE"))
+            .with_help(format!("Let the shell open it: bootseal import … --key-fd {descriptor} {descriptor}< FILE"))
     })?;
     if std::io::IsTerminal::is_terminal(&source) {
         return Err(Failure::new(Kind::Usage, typed));
@@ -88,12 +89,12 @@ fn read(source: &mut dyn Read) -> Result<Secret> {
     let mut source = source;
     match page.read_to_end(&mut source, MAX_KEY) {
         Ok(true) => Ok(page.freeze()),
-        Ok(false) => Err(Failure::new(Kind::Usage, "longer than 64 KiB: this is no key")),
+        Ok(false) => Err(Failure::new(Kind::Usage, "longer than 64 KiB: this is not a key")),
         Err(error) => Err(Failure::new(Kind::Io, format!("the key cannot be read: {error}"))),
     }
 }
 
-/// Without the one line break that an editor or `echo` puts at the end.
+/// Removes the trailing line break that an editor or `echo` adds.
 pub(super) fn without_newline(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)

@@ -1,7 +1,7 @@
-//! What do other tools' files hold? One file a tool: it opens what the tool sealed, and tells what stood there readable.
+//! Importers of other tools' files, one for each tool: they open what was sealed, and report what was readable.
 //!
-//! An importer reads. It runs nothing, expands nothing and fetches nothing that a file names; a program comes into play only where the
-//! user's own age identity is a plugin's. What it does is bounded: 16 MiB of input, [`MAX_DERIVATIONS`] password derivations of fixed cost.
+//! An importer only reads: it runs, expands and fetches nothing that a file names. It starts a program only if the user's own age
+//! identity belongs to a plugin. Its work is bounded: 16 MiB of input, and [`MAX_DERIVATIONS`] password derivations of fixed cost.
 
 pub(crate) mod ansible_vault;
 mod cipher;
@@ -21,39 +21,39 @@ use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// Each costs some milliseconds, and a file of 16 MiB could ask for tens of thousands.
+/// The most password derivations: each takes some milliseconds, and a file of 16 MiB could ask for tens of thousands.
 const MAX_DERIVATIONS: usize = 10_000;
 
-/// What a file of another tool held.
+/// The contents of a file of another tool.
 #[derive(Default)]
 pub(crate) struct Imported {
     pub(crate) properties: Vec<InputProperty>,
-    /// Those of them that were sealed there.
+    /// The properties that were sealed in it.
     pub(crate) sealed: HashSet<PropertyPath>,
     pub(crate) weak: Vec<Weak>,
-    /// What, and why.
+    /// What was left out, and why.
     pub(crate) left_out: Vec<(String, String)>,
     pub(crate) remarks: Vec<String>,
 }
 
-/// A protection that does not hold whoever has had the file.
+/// A protection that is too weak against someone who has the file.
 pub(crate) struct Weak {
     pub(crate) scheme: String,
-    /// What is weak about it.
+    /// Why it is weak.
     pub(crate) why: &'static str,
 }
 
-/// What an importer makes of one value.
+/// The result of an importer for one value.
 pub(crate) enum Leaf {
     Readable(Node),
-    /// It was sealed there.
+    /// A text that was sealed.
     Opened(Node),
-    /// It was sealed there, and is no text.
+    /// Bytes that were sealed, and are not text.
     OpenedBytes(Zeroizing<Vec<u8>>),
 }
 
 impl Leaf {
-    /// Text as it was sealed.
+    /// A sealed value: as text if it is UTF-8, else as bytes.
     fn opened(bytes: Zeroizing<Vec<u8>>) -> Leaf {
         match std::str::from_utf8(&bytes) {
             Ok(text) => Leaf::Opened(Node::Text(Zeroizing::new(text.to_owned()))),
@@ -63,7 +63,7 @@ impl Leaf {
 }
 
 impl Imported {
-    /// Hands each value of `entries` to `open`, with the names that lead to it; places in arrays have none.
+    /// Passes each value of `entries` to `open`, with the names that lead to it; positions in arrays have no name.
     pub(crate) fn of(entries: Entries, mut open: impl FnMut(&[String], Node) -> Result<Leaf>) -> Result<Imported> {
         let mut imported = Imported { remarks: entries.remarks, ..Imported::default() };
         let mut seen = HashSet::new();
@@ -85,7 +85,7 @@ impl Imported {
             }
             let path = PropertyPath::new(path)?;
             if !seen.insert(path.clone()) {
-                let what = "stands twice, as in several documents of one file; nothing was written";
+                let what = "appears twice, as in several documents of one file; nothing was written";
                 return Err(Error::new(Kind::Conflict, what).at(&path));
             }
             let (property, sealed) = match property {
@@ -109,7 +109,7 @@ impl Imported {
         Ok(imported)
     }
 
-    /// Puts all of it below `prefix`.
+    /// Puts all properties below `prefix`.
     pub(crate) fn below(mut self, prefix: &PropertyPath) -> Result<Imported> {
         let longer = |path: &PropertyPath| PropertyPath::new([prefix.segments(), path.segments()].concat());
         self.sealed = self.sealed.iter().map(longer).collect::<Result<_>>()?;
@@ -124,7 +124,7 @@ fn property_of(path: PropertyPath, node: &Node) -> Result<InputProperty> {
     property(path, node)
 }
 
-/// What an array holds, each value opened; one that was sealed makes the whole a sealed one.
+/// Opens the values in an array; if one of them was sealed, the whole array counts as sealed.
 struct Walk<'a, F> {
     open: &'a mut F,
     sealed: bool,
@@ -176,7 +176,7 @@ fn wrong(kind: Kind, what: impl Into<String>, names: &[String]) -> Error {
     }
 }
 
-/// Bytes of a text in hexadecimal digits.
+/// Decodes hexadecimal digits.
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pair = |pair: &[u8]| match pair {

@@ -1,4 +1,4 @@
-//! How does Jasypt make a key of a password? PKCS#5 v1.5 as the JDK does it, PBKDF2, and PKCS#12.
+//! Key derivation from a password as in Jasypt: PKCS#5 v1.5 as the JDK does it, PBKDF2, and PKCS#12.
 
 use crate::import::cipher::{aes_cbc, cbc};
 use bootseal_core::Secret;
@@ -16,9 +16,9 @@ pub(super) enum Pbe {
     Md5Des,
     Md5TripleDes,
     Sha1TripleDes,
-    /// PBKDF2 with this HMAC, AES with a key of so many bytes; the IV stands in front.
+    /// PBKDF2 with this HMAC, and AES with a key of this many bytes; the IV comes first.
     Pbkdf2(Hash, usize),
-    /// BouncyCastle's PKCS#12 with SHA-1 or SHA-256, AES with a key of so many bytes.
+    /// BouncyCastle's PKCS#12 with SHA-1 or SHA-256, and AES with a key of this many bytes.
     Pkcs12(Hash, usize),
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Hash {
 }
 
 impl Pbe {
-    /// By the name that `jasypt.encryptor.algorithm` has, whatever its case.
+    /// Finds a scheme by its name in `jasypt.encryptor.algorithm`, ignoring case.
     pub(super) fn by_name(name: &str) -> Option<Pbe> {
         let name = name.to_ascii_uppercase();
         let rest = name.strip_prefix("PBEWITH")?;
@@ -68,7 +68,7 @@ impl Pbe {
         bytes(bits).map(|bytes| Pbe::Pkcs12(hash, bytes))
     }
 
-    /// What `salt ‖ iv ‖ ciphertext` holds; `None` where the password does not fit, as far as a padding tells.
+    /// Opens `salt ‖ iv ‖ ciphertext`; `None` if the password is wrong, as far as the padding shows.
     pub(super) fn open(self, password: &Password, iterations: u32, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (salt, rest) = blob.split_at_checked(if self.is_des() { 8 } else { 16 })?;
         match self {
@@ -125,7 +125,7 @@ impl Pbe {
 }
 
 impl Hash {
-    /// PBKDF2 with the HMAC of this hash; `None` for a key that no HMAC takes.
+    /// PBKDF2 with the HMAC of this hash; `None` for an invalid key.
     pub(super) fn pbkdf2(self, password: &[u8], salt: &[u8], iterations: u32, key: &mut [u8]) -> Option<()> {
         match self {
             Hash::Sha1 => pbkdf2::pbkdf2::<Hmac<Sha1>>(password, salt, iterations, key),
@@ -138,7 +138,7 @@ impl Hash {
     }
 }
 
-/// A password in the form that Jasypt takes it in: NFC.
+/// A password in NFC, as Jasypt uses it.
 pub(super) struct Password(Zeroizing<String>);
 
 impl Password {
@@ -151,7 +151,7 @@ impl Password {
         secret.expose(|bytes| std::str::from_utf8(crate::import::key_source::without_newline(bytes)).ok().map(normal))
     }
 
-    /// Java's own providers take nothing else.
+    /// Whether it is printable ASCII: Java's own providers accept nothing else.
     fn ascii(&self) -> Option<&[u8]> {
         self.0.bytes().all(|byte| (0x20..0x7F).contains(&byte)).then_some(self.0.as_bytes())
     }

@@ -1,8 +1,8 @@
-//! How do several key groups of a sops file make one data key? Shamir's sharing in GF(2⁸), as HashiCorp Vault writes it: y…, x.
+//! Shamir's secret sharing in GF(2⁸), in HashiCorp Vault's form (y…, x): several key groups of a sops file make one data key.
 
 use zeroize::Zeroizing;
 
-/// The secret at x = 0; `None` where the shares cannot be of one secret.
+/// The secret at x = 0; `None` if the shares cannot belong to one secret.
 pub(super) fn combine(shares: &[Zeroizing<Vec<u8>>]) -> Option<Zeroizing<Vec<u8>>> {
     let length = shares.first()?.len().checked_sub(1)?;
     let xs: Vec<u8> = shares.iter().map(|share| share.last().copied()).collect::<Option<_>>()?;
@@ -12,7 +12,7 @@ pub(super) fn combine(shares: &[Zeroizing<Vec<u8>>]) -> Option<Zeroizing<Vec<u8>
     }
     let mut secret = Zeroizing::new(vec![0; length]);
     for (share, x) in shares.iter().zip(&xs) {
-        // Lagrange's polynomial of this share at 0: minus is plus here.
+        // Lagrange's polynomial of this share at 0; in GF(2⁸), subtraction is addition.
         let weight = xs
             .iter()
             .filter(|other| *other != x)
@@ -22,7 +22,7 @@ pub(super) fn combine(shares: &[Zeroizing<Vec<u8>>]) -> Option<Zeroizing<Vec<u8>
     Some(secret)
 }
 
-/// Multiplication modulo x⁸ + x⁴ + x³ + x + 1, without tables or branches that would tell the factors.
+/// Multiplies modulo x⁸ + x⁴ + x³ + x + 1, without tables or branches that would leak the factors.
 fn times(mut one: u8, other: u8) -> u8 {
     let mut product = 0;
     for bit in 0..8 {

@@ -1,4 +1,4 @@
-//! What does a file of sops hold? Values under one data key, which age has wrapped; and a MAC over all of them, which must hold.
+//! sops: values under one data key, which age has wrapped, and a MAC over all of them, which must hold.
 
 use super::{Imported, KeySource, Leaf, wrong};
 use crate::context::Context;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256, Sha512};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Recipients, and groups of them: each takes work, and nobody has so many.
+/// The most recipients, and groups of them: each costs work, and no real file has as many.
 const MAX_KEYS: usize = 256;
 
 pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Imported> {
@@ -44,7 +44,7 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
             if !only_encrypted {
                 mac.update(text.as_bytes());
             }
-            // sops leaves an empty text as it is wherever it stands; the next one that stands there would be sealed.
+            // sops never seals an empty text; a later value in its place would be sealed.
             let readable = !text.is_empty() || !suffix.is_empty() && names.iter().any(|name| name.ends_with(&suffix));
             return Ok(if readable { Leaf::Readable(node) } else { Leaf::Opened(node) });
         };
@@ -110,7 +110,7 @@ impl Sealed<'_> {
     }
 }
 
-/// The MAC stands in the file sealed, under the time of the last change.
+/// Checks the MAC, which is sealed in the file with the time of the last change as additional data.
 fn check(computed: &str, file: &SopsFile, key: &[u8], path: &Path) -> Result<()> {
     let stated = file.has("mac").and_then(Sealed::parse);
     let stated = stated.and_then(|mac| mac.open(key, file.has("lastmodified").unwrap_or_default()));
@@ -122,11 +122,11 @@ fn check(computed: &str, file: &SopsFile, key: &[u8], path: &Path) -> Result<()>
         "the MAC of sops does not hold: something in the file was changed, added, or taken away",
     )
     .in_file(path)
-    .with_help("If it was you, let sops mend it (sops edit --ignore-mac), then import it.")
+    .with_help("If that was you, let sops fix it (sops edit --ignore-mac), then import it.")
     .into())
 }
 
-/// A value by the type that sops noted.
+/// Converts a value by the type that sops recorded.
 fn typed(plain: Zeroizing<Vec<u8>>, kind: &str, json: bool) -> Option<Leaf> {
     let toml = |text: String| Leaf::Opened(Node::Toml(Zeroizing::new(text)));
     let text = || std::str::from_utf8(&plain).ok();
@@ -153,7 +153,7 @@ fn typed(plain: Zeroizing<Vec<u8>>, kind: &str, json: bool) -> Option<Leaf> {
     }
 }
 
-/// A readable number or boolean as it goes into the MAC.
+/// A readable number or boolean in the form that the MAC covers.
 fn as_go_prints(text: &str, json: bool) -> String {
     match text {
         "true" => "True".into(),
@@ -166,7 +166,7 @@ fn as_go_prints(text: &str, json: bool) -> String {
     }
 }
 
-/// From one age recipient of the file, or from so many groups as its threshold says.
+/// Opens the data key, from one age recipient of the file, or from as many groups as its threshold demands.
 fn data_key(
     file: &SopsFile,
     path: &Path,
@@ -186,7 +186,7 @@ fn data_key(
     let recipients: Vec<&str> = single.iter().chain(groups.iter().flatten()).map(|(recipient, _)| *recipient).collect();
     if recipients.is_empty() {
         let help = "sops itself can open it: sops decrypt FILE | bootseal seal - --format yaml -o OUT";
-        let what = "has no age recipient; keys in PGP and cloud services are not read here";
+        let what = "has no age recipient; PGP keys and keys of cloud services are not supported";
         return Err(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help).into());
     }
     let (identities, tried) = identities(&recipients, keys, context)?;
@@ -233,7 +233,7 @@ fn data_key(
     }
 }
 
-/// Those that were named; else where sops looks. What was tried is said.
+/// The identities: the named ones, else from where sops looks; and what was tried.
 fn identities(recipients: &[&str], keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<(Vec<Identity>, String)> {
     let plugins = plugins::at_hand(context)?;
     let mut found = IdentityFile::default();
@@ -274,7 +274,7 @@ fn identities(recipients: &[&str], keys: &KeySource<'_>, context: &mut Context<'
                 .map(|name| home.join(name))
         }));
         for path in usual {
-            // They may be there for something else.
+            // These may serve another purpose.
             if let Ok(secret) = key_source::from_file(&path)
                 && let Ok(file) = parse(&secret)
             {
@@ -299,7 +299,7 @@ fn identities(recipients: &[&str], keys: &KeySource<'_>, context: &mut Context<'
                 .map_err(no_answer)?;
             found.identities.push(key.unlock(&passphrase)?);
         } else {
-            tried.push(format!("an {} whose passphrase nobody could be asked for", key.what()));
+            tried.push(format!("an {} whose passphrase could not be asked for", key.what()));
         }
     }
     Ok((found.identities, tried.join(", ")))

@@ -1,4 +1,4 @@
-//! How does sops write a file? YAML, JSON, dotenv and INI in its own dialects, each with its metadata; one flat shape for all of them.
+//! The files of sops: YAML, JSON, dotenv and INI in its own dialects, with its metadata; all are read into one flat form.
 
 use crate::cli::Format;
 use crate::formats::{Entries, Node, Table, documents};
@@ -19,7 +19,7 @@ pub(super) struct SopsFile {
 }
 
 impl SopsFile {
-    /// In the format that the ending of its name tells, as for sops: what is none of its formats is a file of bytes.
+    /// Parses by the extension of the name, as sops does; a file of no known format is one of bytes.
     pub(super) fn read(text: &str, path: &Path) -> Result<SopsFile> {
         let in_file = |error: Error| Failure::from(error.in_file(path));
         let mut file = match path.extension().and_then(|ending| ending.to_str()) {
@@ -65,7 +65,7 @@ fn nested(text: &str, format: Format) -> Result<SopsFile, Error> {
     Ok(SopsFile::new(entries, metadata, format == Format::Json))
 }
 
-/// The names that sops itself gives metadata where a format has no nesting.
+/// The names of sops' metadata in a format without nesting.
 fn flatten(name: String, node: &Node, found: &mut HashMap<String, String>) {
     match node {
         Node::Table(table) => table.iter().for_each(|(key, node)| {
@@ -92,7 +92,7 @@ fn dotenv(text: &str) -> Result<SopsFile, Error> {
         }
         let (name, value) = line
             .split_once('=')
-            .ok_or_else(|| Error::new(Kind::Malformed, "is no NAME=value").at_line(index + 1, 1))?;
+            .ok_or_else(|| Error::new(Kind::Malformed, "is not NAME=value").at_line(index + 1, 1))?;
         let value = value.replace("\\n", "\n");
         match name.strip_prefix("sops_") {
             Some(name) => drop(metadata.insert(name.to_owned(), value)),
@@ -102,7 +102,7 @@ fn dotenv(text: &str) -> Result<SopsFile, Error> {
     Ok(SopsFile::new(entries, metadata, false))
 }
 
-/// As go-ini writes it: `` `…` `` and `"""…"""` around what is not plain; a comment is a line of its own.
+/// Parses INI as go-ini writes it: with `` `…` `` or `"""…"""` around values that are not plain; a comment is a separate line.
 fn ini(text: &str) -> Result<SopsFile, Error> {
     let (mut entries, mut metadata) = (Entries::default(), HashMap::new());
     let mut section = "DEFAULT".to_owned();
@@ -119,14 +119,14 @@ fn ini(text: &str) -> Result<SopsFile, Error> {
             continue;
         }
         if let Some(name) = line.strip_prefix('[') {
-            section = name.strip_suffix(']').ok_or_else(|| broken("is no [section]"))?.to_owned();
+            section = name.strip_suffix(']').ok_or_else(|| broken("is not [section]"))?.to_owned();
             continue;
         }
         let (name, value) = match line.strip_prefix('`').and_then(|line| line.split_once('`')) {
             Some((name, after)) => {
-                (name, after.trim_start().strip_prefix('=').ok_or_else(|| broken("is no name = value"))?)
+                (name, after.trim_start().strip_prefix('=').ok_or_else(|| broken("is not name = value"))?)
             }
-            None => line.split_once('=').ok_or_else(|| broken("is no name = value"))?,
+            None => line.split_once('=').ok_or_else(|| broken("is not name = value"))?,
         };
         let (name, value) = (name.trim(), value.trim());
         let mut whole = value.to_owned();

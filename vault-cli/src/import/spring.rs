@@ -1,4 +1,4 @@
-//! What does a settings file with Spring Cloud Config's `{cipher}…` hold? A random IV and AES-256-CBC, under a key from PBKDF2.
+//! Spring Cloud Config: a settings file with `{cipher}…`, a random IV and AES-256-CBC under a key from PBKDF2.
 
 use super::{Imported, KeySource, Leaf, Weak, unhex, wrong};
 use crate::context::Context;
@@ -10,7 +10,7 @@ use bootseal_core::Kind;
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// What `Encryptors.text` of Spring Security makes of `encrypt.key` and `encrypt.salt`.
+/// The key that `Encryptors.text` of Spring Security derives from `encrypt.key` and `encrypt.salt`.
 const ITERATIONS: u32 = 1024;
 const DEFAULT_SALT: &str = "deadbeef";
 
@@ -38,11 +38,11 @@ pub(crate) fn import(
         let password = key_source::without_newline(secret);
         if password.windows(15).any(|part| part == b"RSA PRIVATE KEY") {
             let help = "Let the server decrypt them (POST /decrypt), into: bootseal seal - --format properties";
-            return Err(Failure::new(Kind::Usage, "encrypt.key is an RSA key, which is not read here").with_help(help));
+            return Err(Failure::new(Kind::Usage, "encrypt.key is an RSA key, which is not supported").with_help(help));
         }
         let mut key = Zeroizing::new(vec![0; 32]);
         let derived = Hash::Sha1.pbkdf2(password, &salt, ITERATIONS, &mut key);
-        derived.map(|()| key).ok_or_else(|| Failure::new(Kind::Usage, "no key can be made of this encrypt.key"))
+        derived.map(|()| key).ok_or_else(|| Failure::new(Kind::Usage, "no key can be derived from this encrypt.key"))
     })?;
     let mut imported = Imported::of(entries, |names, node| match &node {
         Node::Text(value) => match value.strip_prefix("{cipher}") {
@@ -73,12 +73,12 @@ fn open(sealed: &str, key: &[u8], names: &[String]) -> Result<Zeroizing<Vec<u8>>
         digits = rest;
     }
     let blob = unhex(digits.as_bytes()).ok_or_else(|| {
-        wrong(Kind::Malformed, "{cipher} is not hexadecimal: sealed with an RSA key, which is not read here", names)
+        wrong(Kind::Malformed, "{cipher} is not hexadecimal: sealed with an RSA key, which is not supported", names)
     })?;
     let plain = blob.split_at_checked(16).and_then(|(iv, text)| cipher::aes_cbc(key, iv, text));
     let plain = plain.filter(|plain| std::str::from_utf8(plain).is_ok());
     plain.ok_or_else(|| {
         wrong(Kind::WrongPassphrase, "does not open by this encrypt.key", names)
-            .with_help("Where the server sets encrypt.salt, say it too: --salt")
+            .with_help("If the server sets encrypt.salt, give it as well: --salt")
     })
 }

@@ -1,4 +1,4 @@
-//! How does a login table get into a file? In the order in which a login goes, and as a person would write it.
+//! A login table as it is written into a file: in the order of a login, formatted as a person would write it.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{BasicString, CanWrite, Kind, PROFILE_KEYS, Profile, PropertyPath, Vault};
@@ -9,7 +9,7 @@ use url::Url;
 #[derive(Clone)]
 pub(crate) struct LoginTable(Table);
 
-/// Tables of their own, each under its own header.
+/// Tables with their own headers.
 const STEPS: &[&str] = &["before", "refresh", "logout"];
 
 impl LoginTable {
@@ -17,7 +17,7 @@ impl LoginTable {
         LoginTable(table)
     }
 
-    /// What is written of a profile, after `like`.
+    /// The login table of a profile, after `like` is resolved.
     pub(crate) fn of(profile: &Profile) -> Result<LoginTable> {
         let written: Value = serde_json::from_str(profile.canonical()).map_err(|_| {
             Failure::new(Kind::Malformed, format!("the profile {} cannot be taken over", profile.table))
@@ -32,10 +32,11 @@ impl LoginTable {
         self.0.insert(key.to_owned(), value);
     }
 
-    /// Every address of it, at another origin: for a vendor that is set up a second time.
+    /// Moves all its addresses to another origin, for a second instance of the vendor.
     pub(crate) fn move_to(&mut self, url: &str) -> Result<()> {
         let wrong = || {
-            Failure::new(Kind::Usage, "--url is no address of a server").with_help("As in: --url http://127.0.0.1:8600")
+            Failure::new(Kind::Usage, "--url is not the address of a server")
+                .with_help("As in: --url http://127.0.0.1:8600")
         };
         let to = Url::parse(url).ok().filter(|url| url.host().is_some()).ok_or_else(wrong)?;
         if to.path() != "/" || to.query().is_some() {
@@ -55,7 +56,7 @@ impl LoginTable {
                 moved(table);
             }
         }
-        // They are the vendor's own elsewhere.
+        // These belong to the vendor's other instance.
         for key in ["hosts", "ca", "proxy"] {
             self.0.remove(key);
         }
@@ -73,7 +74,7 @@ impl LoginTable {
         Ok(text)
     }
 
-    /// Writes it, at the end; where the file has such a table already, property by property.
+    /// Writes it at the end of the file; property by property, if the file already has such a table.
     pub(crate) fn add_to(&self, vault: &mut Vault<CanWrite>, path: &PropertyPath) -> Result<()> {
         match vault.append(&self.text(path)?) {
             Err(error) if error.kind() == Kind::Conflict => set_each(vault, path, &self.0),

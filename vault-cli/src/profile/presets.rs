@@ -1,39 +1,39 @@
-//! Which vendors are known, and how does one log in there? One entry each: as the vendor's own documentation describes it.
+//! The known kinds of vendors, and how to log in at each, as its own documentation describes it.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
 use url::Url;
 
-/// A login profile that wants only an address and the values that it names.
+/// A login profile that lacks only an address and the values that it names.
 pub(crate) struct Preset {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// The path of the login. `*` stands for a step that the address must say.
+    /// The path of the login. `*` stands for a segment that the address must contain.
     path: &'static str,
-    /// The values that are sealed.
+    /// The names of the sealed values.
     pub(crate) sealed: &'static [&'static str],
-    /// What else is asked for.
+    /// Further settings that are asked for.
     pub(crate) asked: &'static [Asked],
     /// The content of the login table: `LOGIN` is the address of the login, `BASE` that of the vendor.
     login: &'static str,
-    /// The tables below it: calls whose address is known only where the login has its usual path, or is the login's.
+    /// The tables below it: requests whose address is known only if the login has its usual path, or that use the login's address.
     steps: &'static [(&'static str, &'static str)],
 }
 
-/// A setting that is no secret.
+/// A setting that is not secret.
 pub(crate) struct Asked {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
-    /// Taken where nobody is asked.
+    /// Used if nobody can be asked.
     pub(crate) default: Option<&'static str>,
     pub(crate) place: Where,
 }
 
-/// Where an [`Asked`] goes.
+/// The place of an [`Asked`] setting.
 pub(crate) enum Where {
-    /// It is a readable value of the table.
+    /// A readable value of the table.
     Value,
-    /// It stands in the login table for this word.
+    /// It replaces this word in the login table.
     Word(&'static str),
 }
 
@@ -148,7 +148,7 @@ json = { username = "${username}", password = "${password}", provider = "db", re
 token = { json = "/access_token" }
 expiry = { jwt = true }
 "#,
-        // What `refresh` leads to is known only below the usual path: then it is put to use.
+        // The address of `refresh` is known only below the usual path, and used only then.
         steps: &[(
             "refresh",
             r#"
@@ -291,12 +291,12 @@ impl Preset {
         })
     }
 
-    /// The login table at this vendor, as TOML; `words` are the answers that stand in it.
+    /// The login table for this vendor, as TOML, with `words` filled in.
     pub(crate) fn login(&self, url: &str, words: &[(&str, &str)]) -> Result<toml::Table> {
         let (login, base) = self.address(url)?;
         let filled = |text: &str| -> Result<toml::Table> {
             let mut table: toml::Table = toml::from_str(text)
-                .map_err(|_| Failure::new(Kind::Malformed, "a preset of this version is no TOML"))?;
+                .map_err(|_| Failure::new(Kind::Malformed, "a built-in preset is not valid TOML"))?;
             let words =
                 words.iter().copied().chain([("LOGIN", login.as_str()), ("BASE", base.as_deref().unwrap_or(""))]);
             let words: Vec<_> = words.collect();
@@ -324,15 +324,15 @@ impl Preset {
         Ok(table)
     }
 
-    /// Where one logs in, and where the vendor is: the address gets what it lacks of the usual path, and one with another path is the
-    /// login's own.
+    /// The addresses of the login and of the vendor. An address without the usual path is completed; one with another path is taken as
+    /// the login's own.
     fn address(&self, text: &str) -> Result<(String, Option<String>)> {
         let wrong = |what: &str| Failure::new(Kind::Usage, format!("--url {what}"));
         let url = Url::parse(text).map_err(|error| {
-            wrong(&format!("is no URL: {error}")).with_help("As in: --url https://api.acme.example")
+            wrong(&format!("is not a URL: {error}")).with_help("As in: --url https://api.acme.example")
         })?;
         if url.host().is_none() || !["http", "https"].contains(&url.scheme()) {
-            return Err(wrong("is no address of a server").with_help("As in: --url https://api.acme.example"));
+            return Err(wrong("is not the address of a server").with_help("As in: --url https://api.acme.example"));
         }
         if url.scheme() == "http" && !is_here(&url) {
             let help = "A password goes over TLS only. For a test on this machine: http://127.0.0.1:PORT";
@@ -365,7 +365,7 @@ impl Preset {
     }
 }
 
-/// By its literal address: a name is what somebody's resolver says.
+/// Whether the address is literally this machine's; a host name depends on a resolver.
 pub(crate) fn is_here(url: &Url) -> bool {
     url.host_str().is_some_and(|host| host == "127.0.0.1" || host == "[::1]")
 }

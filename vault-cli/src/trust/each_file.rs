@@ -1,4 +1,4 @@
-//! What if `-f` names several files? One after the other, each with its own outcome; the worst decides how the program ends.
+//! Runs a command for each of several files; each has its own outcome, and the worst decides the exit code.
 
 use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
@@ -6,13 +6,13 @@ use bootseal_core::Shown;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// What a verb says of one file: for scripts, and for people (nothing, where it is quiet on success).
+/// The result of a command for one file: for scripts, and for people (empty if the command is silent on success).
 pub(crate) struct Answer {
     pub(crate) document: Value,
     pub(crate) text: String,
 }
 
-/// Runs `verb` for each of `files`. With one file its answer is the whole; with several a file that fails does not keep the others.
+/// Runs `verb` for each of `files`. With one file, its result is the whole output; with several, a failure does not stop the others.
 pub(crate) fn each<T>(
     files: Vec<(PathBuf, Result<T>)>,
     context: &mut Context<'_>,
@@ -41,7 +41,7 @@ pub(crate) fn each<T>(
             Ok(answer) => context.ui.line(answer.text)?,
         }
     }
-    // Of several files it is not clear from silence which of them were changed.
+    // With several files, silence would not tell which of them were changed.
     if several && !quiet.is_empty() {
         context.ui.note(format_args!("changed: {}", quiet.join(", ")));
     }
@@ -57,7 +57,7 @@ pub(crate) fn each<T>(
     if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
 }
 
-/// An error of one among several files says which, where it does not yet.
+/// Prepends the file's name to an error of one among several files, unless it is there already.
 fn in_file(failure: Failure, path: &Path) -> Failure {
     let name = shown(path);
     if failure.text().contains(&name) { failure } else { failure.within(&name) }
@@ -67,7 +67,7 @@ fn shown(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
 }
 
-/// Not authentic is the worst that a file can be.
+/// The worse of two exit codes; 3, not authentic, is the worst.
 pub(crate) fn worse(one: u8, other: u8) -> u8 {
     if one == 3 || other == 3 { 3 } else { one.max(other) }
 }

@@ -12,32 +12,32 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-const DERIVING: &str = "making a key of the passphrase";
+const DERIVING: &str = "deriving a key from the passphrase";
 
-/// Identities at hand, and the pins that their files carry.
+/// The identities at hand, and the pins in their files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) identities: Vec<Identity>,
-    /// Identities and SSH keys whose passphrase was not asked for yet.
+    /// Identities and SSH keys that are still protected by a passphrase.
     pub(crate) locked: Vec<LockedKey>,
     pub(crate) pins: Vec<Pin>,
-    /// Where the programs of plugins may be found.
+    /// Finds the programs of plugins.
     pub(crate) plugins: Plugins,
-    /// Where was looked, and what was there.
+    /// Each place that was searched, and what was found there, for errors.
     tried: Vec<String>,
-    /// Named by `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd`, so they are meant to open.
+    /// Whether `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd` named them, so that they are expected to open the file.
     pub(crate) named: bool,
-    /// From `--passphrase-fd`, once it was read: for all files that these keys are to open.
+    /// The passphrase from `--passphrase-fd`, read once for all files.
     passphrase: Rc<OnceCell<Secret>>,
 }
 
 impl Keys {
-    /// `-i`, else `BOOTSEAL_IDENTITY`, else the user's own where there is one, then their SSH keys.
+    /// Reads the identities from `-i`, else from `BOOTSEAL_IDENTITY`, else the user's own one and their SSH keys.
     pub(crate) fn find(context: &mut Context<'_>) -> Result<Keys> {
         Keys::find_in(context.options.identity.clone(), context)
     }
 
-    /// As [`Keys::find`], with these files in the place of those that `-i` names.
+    /// As [`Keys::find`], with these files instead of those that `-i` names.
     pub(crate) fn find_in(mut paths: Vec<PathBuf>, context: &mut Context<'_>) -> Result<Keys> {
         one_on_stdin(context)?;
         let mut keys = Keys { named: true, plugins: plugins::at_hand(context)?, ..Keys::default() };
@@ -56,7 +56,7 @@ impl Keys {
             match own_identity_file(context) {
                 Ok(path) if path.exists() => paths.push(path),
                 Ok(path) => keys.tried.push(format!("{} (absent)", shown_from_home(&path, context))),
-                Err(_) => keys.tried.push("your own (neither HOME nor XDG_CONFIG_HOME says where)".into()),
+                Err(_) => keys.tried.push("your own (neither HOME nor XDG_CONFIG_HOME is set)".into()),
             }
         }
         for path in paths {
@@ -75,7 +75,7 @@ impl Keys {
             }
         }
         if let (false, Some(home)) = (keys.named, context.home()) {
-            // They are there for something else: one that is of no use here is no mistake.
+            // They serve another purpose: one that cannot be used here is not an error.
             for name in ["id_ed25519", "id_rsa"] {
                 let path = home.join(".ssh").join(name);
                 match IdentityFile::read(&path) {
@@ -83,14 +83,14 @@ impl Keys {
                     Err(_) if !path.exists() => {
                         keys.tried.push(format!("{} (absent)", shown_from_home(&path, context)))
                     }
-                    Err(_) => keys.tried.push(format!("{} (of no use here)", shown_from_home(&path, context))),
+                    Err(_) => keys.tried.push(format!("{} (not usable here)", shown_from_home(&path, context))),
                 }
             }
         }
         if let Some(descriptor) = context.passphrase_fd {
             keys.named = true;
             keys.tried.push(format!("the passphrase on descriptor {descriptor}"));
-            // Also where nothing asks for it: what stands there must never be taken for a value.
+            // Even if no file asks for it: the passphrase must never be taken for a value.
             keep_from_programs(descriptor, &mut context.ui)?;
         }
         Ok(keys)
@@ -116,17 +116,17 @@ impl Keys {
         file.access().iter().any(|access| recipients().any(|recipient| *recipient == access.recipient))
     }
 
-    /// Adds to `keys` what this very file asks for; called when it is verified and about to be opened.
+    /// Adds the keys that this file needs, asking for a passphrase if necessary. The file is verified and about to be opened.
     pub(crate) fn unlock(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
         self.unlock_as(Role::Reader, file, context)
     }
 
-    /// The same where the file is about to be changed: an identity that may only read does not do.
+    /// As [`Keys::unlock`], for a file that is about to be changed: a reader's identity is not enough.
     pub(crate) fn unlock_to_write(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
         self.unlock_as(Role::Writer, file, context)
     }
 
-    /// The same where it is only looked at: a passphrase that was given is used, and one is asked for only of a key that was named.
+    /// As [`Keys::unlock`], for a command that can do without: a given passphrase is used, and one is asked for only if the key was named.
     pub(crate) fn unlock_unasked(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
         self.unlock_by_given(file, context)?;
         if self.named { self.unlock_locked(Role::Reader, file, context) } else { Ok(()) }
@@ -143,7 +143,7 @@ impl Keys {
         let by_passphrase = file.access().iter().filter(|access| access.passphrase.is_some() && enough(access.role));
         let names: Vec<&str> = by_passphrase.map(|access| access.name.as_str()).collect();
         if names.is_empty() || context.passphrase_fd.is_some() || !context.ui.can_ask_passphrase() {
-            // Who may read and not write is told so where the file is opened.
+            // That a reader may not write is reported when the file is opened.
             return match role {
                 Some(_) => Ok(()),
                 None => Err(file.no_identity(&self.tried.join(", ")).into()),
@@ -155,31 +155,31 @@ impl Keys {
         Ok(())
     }
 
-    /// A passphrase from a descriptor, where access has entries that open by one.
+    /// Uses the passphrase from the descriptor, if the file has members who open it by passphrase.
     fn unlock_by_given(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
         if context.passphrase_fd.is_none() || file.access().iter().all(|access| access.passphrase.is_none()) {
             return Ok(());
         }
         let passphrase = self.passphrase("", context)?;
-        // In front, so that it is what opens, and a passphrase that is tried out is tried.
+        // In front, so that this identity opens the file, and a passphrase that is being tested is really used.
         let _working = context.ui.working(DERIVING);
         match file.identity_by_any_passphrase(&passphrase) {
             Ok(identity) => self.identities.insert(0, identity),
-            // It may be that of a locked key.
+            // It may be the passphrase of a locked key.
             Err(error) if error.kind() == Kind::WrongPassphrase && self.any_locked_in(file) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())
     }
 
-    /// Keys that are in access and locked, where what is open already does not do.
+    /// Unlocks keys that the file lists, if the identities at hand are not enough.
     fn unlock_locked(&mut self, need: Role, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
         for key in self.locked.clone() {
             let Some(access) = file.access().iter().find(|access| access.recipient == *key.recipient()) else {
                 continue;
             };
             let role = file.role_of(&self.identities);
-            // Nobody is asked for what would open no more than what is open already.
+            // Do not ask for a passphrase that would give no further rights.
             if role != Some(Role::Writer) && role != Some(access.role) && (role.is_none() || need == Role::Writer) {
                 let prompt = format!("Passphrase of the {} of {}: ", key.what(), access.name);
                 let passphrase = self.passphrase(&prompt, context)?;
@@ -189,7 +189,7 @@ impl Keys {
         Ok(())
     }
 
-    /// One passphrase that is known already: from the descriptor, read once; else typed once.
+    /// Returns the passphrase from the descriptor, which is read once; else asks for one.
     fn passphrase(&mut self, prompt: &str, context: &mut Context<'_>) -> Result<Secret> {
         match (context.passphrase_fd, self.passphrase.get()) {
             (Some(_), Some(known)) => Ok(known.clone()),
@@ -205,16 +205,16 @@ impl Keys {
     }
 }
 
-/// The user's own identity, in their folder for settings.
+/// The user's own identity file, in their configuration folder.
 pub(crate) fn own_identity_file(context: &Context<'_>) -> Result<PathBuf> {
     let folder = context.user_folder("APPDATA", "XDG_CONFIG_HOME", ".config");
     folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
-        Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME says where your identity is")
+        Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME is set, so your identity has no place")
             .with_help("Name a file: -i FILE, or keygen -o FILE")
     })
 }
 
-/// As people write it: `~` for their home.
+/// Shows a path with `~` for the home folder.
 fn shown_from_home(path: &Path, context: &Context<'_>) -> String {
     let below = context
         .home()
@@ -225,23 +225,24 @@ fn shown_from_home(path: &Path, context: &Context<'_>) -> String {
     Shown(&text).to_string()
 }
 
-/// A descriptor that a key comes from is no value's source and no program's to inherit.
+/// Makes sure that a descriptor with a key is neither read as a value nor inherited by a program.
 fn keep_from_programs(descriptor: u32, ui: &mut Ui<'_>) -> Result<()> {
     match descriptor {
         0 => ui.stdin_taken = true,
         1 | 2 => {
-            let what = format!("descriptor {descriptor} is where results and messages go, and no source of a key");
+            let what = format!("descriptor {descriptor} is for results and messages, and cannot contain a key");
             return Err(Failure::new(Kind::Usage, what).with_help("Let the shell open another, for reading: … 3< FILE"));
         }
-        // What is not open fails below, where it is read, and says so.
+        // A descriptor that is not open is reported when it is read.
         number => drop(bootseal_memory::keep_from_programs(number)),
     }
     Ok(())
 }
 
-/// Reads a passphrase from a descriptor that the caller has opened, to its end.
+/// Reads a passphrase from an open descriptor, to its end.
 pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret> {
-    let typed = "that is a terminal, which would show what is typed; without --passphrase-fd it is asked for unseen";
+    let typed =
+        "this descriptor is a terminal, which would show what is typed; without --passphrase-fd the prompt has no echo";
     if descriptor == 0 {
         if ui.stdin_is_terminal {
             return Err(Failure::new(Kind::Usage, typed));
@@ -254,9 +255,9 @@ pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret
     }
     let failed = |error: std::io::Error| {
         Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
-            .with_help(format!("It is opened by the shell: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"))
+            .with_help(format!("Let the shell open it: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"))
     };
-    // The system's own name for it: taking over the bare number would take unsafe code.
+    // By its path in /dev/fd: adopting the bare number would need unsafe code.
     let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
     if std::io::IsTerminal::is_terminal(&source) {
         return Err(Failure::new(Kind::Usage, typed));
@@ -264,7 +265,7 @@ pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret
     Ok(read_passphrase_from(&mut source)?)
 }
 
-/// The descriptor that a path is another name of.
+/// The descriptor that a path stands for, such as /dev/fd/3.
 fn descriptor(path: &Path) -> Option<u32> {
     if path == Path::new("/dev/stdin") {
         return Some(0);
@@ -274,7 +275,7 @@ fn descriptor(path: &Path) -> Option<u32> {
     number.to_str()?.parse().ok()
 }
 
-/// Stdin is read to its end by whoever comes first.
+/// Fails if both an identity and a passphrase are to be read from stdin.
 pub(crate) fn one_on_stdin(context: &Context<'_>) -> Result<()> {
     match context.passphrase_fd == Some(0) && context.options.identity.iter().any(|path| path == Path::new("-")) {
         true => Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase")),

@@ -9,7 +9,7 @@ use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Pin, SealedFile, Shown, VerifiedFile};
 use std::path::{Path, PathBuf};
 
-/// A file that was found and verified, and what is at hand to open it.
+/// A file that was found and verified, with the keys and pins for it.
 pub(crate) struct OpenedFile {
     pub(crate) path: PathBuf,
     pub(crate) keys: Keys,
@@ -18,7 +18,7 @@ pub(crate) struct OpenedFile {
     pub(crate) file: VerifiedFile,
 }
 
-/// The file that a verb is about, verified. Nothing vouches for it yet but a pin or this machine's memory.
+/// Finds and verifies the file that a verb is about. So far only a pin or this machine's memory vouches for it.
 pub(crate) fn find(context: &mut Context<'_>) -> Result<OpenedFile> {
     let path = sealed_file(context)?;
     let keys = Keys::find(context)?;
@@ -26,13 +26,13 @@ pub(crate) fn find(context: &mut Context<'_>) -> Result<OpenedFile> {
     find_at(&path, keys, pins, context)
 }
 
-/// The same for every file that `-f` names, each with its own outcome.
+/// As [`find`], for every file that `-f` names, each with its own outcome.
 pub(crate) fn find_all(context: &mut Context<'_>) -> Result<Vec<(PathBuf, Result<OpenedFile>)>> {
     let paths = sealed_files(context)?;
     find_each(paths, context)
 }
 
-/// The same for these paths.
+/// As [`find`], for these paths.
 pub(crate) fn find_each(paths: Vec<PathBuf>, context: &mut Context<'_>) -> Result<Vec<(PathBuf, Result<OpenedFile>)>> {
     let keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
@@ -43,14 +43,14 @@ pub(crate) fn find_each(paths: Vec<PathBuf>, context: &mut Context<'_>) -> Resul
     Ok(each.collect())
 }
 
-/// The same for a path, with what is at hand.
+/// As [`find`], for one path with the given keys and pins.
 pub(crate) fn find_at(path: &Path, keys: Keys, pins: Vec<Pin>, context: &mut Context<'_>) -> Result<OpenedFile> {
     let memory = Memory::of(path, context)?;
     let file = verified(SealedFile::read(path)?, path, &memory, &pins, context)?.with_plugins(&keys.plugins);
     Ok(OpenedFile { path: path.to_path_buf(), keys, pins, memory, file })
 }
 
-/// What `-f` names, patterns expanded, else [`sealed_file`].
+/// The files that `-f` names, with patterns expanded, else [`sealed_file`].
 pub(crate) fn sealed_files(context: &Context<'_>) -> Result<Vec<PathBuf>> {
     if context.options.file.is_empty() {
         return Ok(vec![sealed_file(context)?]);
@@ -58,7 +58,7 @@ pub(crate) fn sealed_files(context: &Context<'_>) -> Result<Vec<PathBuf>> {
     expand(&context.options.file)
 }
 
-/// The file that `-f` names, where a verb is about one.
+/// The file that `-f` or `BOOTSEAL_FILE` names, for a verb that takes one file.
 pub(crate) fn named_file(context: &Context<'_>) -> Result<Option<PathBuf>> {
     match context.options.file.as_slice() {
         [] => Ok(context.var("BOOTSEAL_FILE").map(PathBuf::from)),
@@ -76,16 +76,16 @@ pub(crate) fn sealed_file(context: &Context<'_>) -> Result<PathBuf> {
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(Failure::new(Kind::NotFound, "no file was named, and there is no *.sealed.toml in this folder")
-            .with_help("Name it with -f FILE or BOOTSEAL_FILE, or make one: bootseal init")),
+            .with_help("Name it with -f FILE or BOOTSEAL_FILE, or create one: bootseal init")),
         _ => {
             let names: Vec<String> = found.iter().map(|path| Shown(&path.to_string_lossy()).to_string()).collect();
-            Err(Failure::new(Kind::Usage, format!("several files are here: {}", names.join(", ")))
+            Err(Failure::new(Kind::Usage, format!("this folder has several sealed files: {}", names.join(", ")))
                 .with_help("Name one with -f FILE"))
         }
     }
 }
 
-/// Paths with patterns in them as the files that they match, each once, sorted; a name that exists is no pattern.
+/// Expands patterns in paths to the files that they match, each once and sorted; an existing name is not a pattern.
 pub(crate) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for path in named {

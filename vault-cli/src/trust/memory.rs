@@ -5,12 +5,13 @@ use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, KnownFile, KnownVaults, Shown, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
-/// What this machine remembers, and as what it knows the path. Without a home there is no memory; a pin, or a question, takes its place.
-/// Loaded before the file is read: else what another process writes in between would look like an older file.
+/// What this machine remembers, and the path by which it knows the file. Without a home folder there is no memory, and a pin or a
+/// question takes its place. It is loaded before the file is read: otherwise the file could look older than a version that another
+/// process wrote in between.
 pub(crate) struct Memory(Option<(KnownVaults, KnownFile)>);
 
 impl Memory {
-    /// What this machine remembers of the file at `path`.
+    /// Loads what this machine remembers of the file at `path`.
     pub(crate) fn of(path: &Path, context: &Context<'_>) -> Result<Memory> {
         match known_vaults(context) {
             Ok(store) => Ok(Memory(Some((KnownVaults::load(&store)?, KnownFile::of_path(path)?)))),
@@ -22,7 +23,7 @@ impl Memory {
         self.0.as_ref().map_or(Ok(()), |(known, place)| known.recognise(file, place))
     }
 
-    /// What was seen stands against taking a secret in where the file is from before a removal.
+    /// Refuses to put a secret into a file from before a removal that was seen here.
     pub(crate) fn refuse_older(&self, file: &VerifiedFile) -> Result<(), bootseal_core::Error> {
         self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_older_epoch(file, place))
     }
@@ -31,7 +32,7 @@ impl Memory {
         self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
     }
 
-    /// The highest generation that was seen of this vault; of one that was handed over, whoever has its key can go on counting.
+    /// The highest generation seen of this vault; 0 for a vault that was handed over, since a former writer can go on counting.
     pub(crate) fn generation(&self, vault: &VaultId) -> u64 {
         let known = self.0.as_ref().filter(|(known, place)| known.vault_of(place) == Some(*vault));
         known.map_or(0, |(known, place)| known.generation_of(place))
@@ -42,20 +43,20 @@ impl Memory {
     }
 }
 
-/// Where this machine remembers which vault each file is.
+/// The file in which this machine remembers vaults.
 pub(crate) fn known_vaults(context: &Context<'_>) -> Result<PathBuf> {
     let folder = context.user_folder("LOCALAPPDATA", "XDG_STATE_HOME", ".local/state");
     folder.map(|folder| folder.join("bootseal").join("known_vaults")).ok_or_else(|| {
-        Failure::new(Kind::Usage, "neither HOME nor XDG_STATE_HOME says where known vaults are remembered")
+        Failure::new(Kind::Usage, "neither HOME nor XDG_STATE_HOME is set, so known vaults cannot be remembered")
             .with_help("Set HOME, or XDG_STATE_HOME to a folder of yours.")
     })
 }
 
-/// Says so where the file, which is locked, is older than what was seen here.
+/// Prints a note if the locked file is older than a version seen here.
 pub(crate) fn note_older(file: &VerifiedFile, path: &Path, context: &mut Context<'_>) -> Result<()> {
     let memory = Memory::of(path, context)?;
     let seen = memory.generation(&file.vault_id());
-    // No error: branches are older than one another all the time.
+    // Not an error: a file on another branch is often older.
     if memory.vault_id() == Some(file.vault_id()) && file.generation() < seen {
         let shown = Shown(&path.to_string_lossy()).to_string();
         context.ui.note(format_args!("{shown} is generation {}; generation {seen} was seen here", file.generation()));
@@ -63,7 +64,7 @@ pub(crate) fn note_older(file: &VerifiedFile, path: &Path, context: &mut Context
     Ok(())
 }
 
-/// Keeps what is now known of the file: a pin, or a yes, makes it known; a handover moves the memory on.
+/// Remembers the file, which a pin or a person vouched for; after a handover, under its new vault id.
 pub(crate) fn remember(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     let done =
         known_vaults(context).and_then(|store| Ok(KnownVaults::remember(&store, &KnownFile::of_path(path)?, file)?));
@@ -73,7 +74,7 @@ pub(crate) fn remember(path: &Path, file: &VerifiedFile, context: &mut Context<'
             context.ui.note(format_args!("{shown} was known as {before}; from now on it is {}", file.vault_id()))
         }
         Ok(None) => {}
-        // Someone vouches for it now, as on a build server with a pin; next time someone must again.
+        // It is vouched for now, as by a pin on a build server, and must be again next time.
         Err(failure) => context.ui.warn(format_args!("{shown} is not remembered: {}", failure.text())),
     }
 }

@@ -5,7 +5,7 @@ use crate::trust::keyring::Keys;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Pin};
 
-/// `--pin`, else `BOOTSEAL_PIN`, else the lines of the identity files: the first source that has any decides.
+/// Returns the pins from `--pin`, else from `BOOTSEAL_PIN`, else from the identity files; the first source that has any decides.
 pub(crate) fn at_hand(keys: &Keys, context: &Context<'_>) -> Result<Vec<Pin>> {
     let parse = |text: &str| text.parse::<Pin>().map_err(Failure::from);
     if !context.options.pin.is_empty() {
@@ -15,16 +15,16 @@ pub(crate) fn at_hand(keys: &Keys, context: &Context<'_>) -> Result<Vec<Pin>> {
         let text = text.to_str().ok_or_else(|| Failure::new(Kind::Usage, "BOOTSEAL_PIN is not text"))?;
         let pins = text.split_whitespace().map(parse).collect::<Result<Vec<_>>>();
         let pins = pins.map_err(|failure| failure.within("BOOTSEAL_PIN"))?;
-        // Set and empty must not open the door that the key file's pin keeps shut.
+        // An empty variable must not switch off the pin in the key file.
         return match pins.is_empty() {
-            true => Err(Failure::new(Kind::Usage, "BOOTSEAL_PIN is set, and holds no pin")),
+            true => Err(Failure::new(Kind::Usage, "BOOTSEAL_PIN is set, but contains no pin")),
             false => Ok(pins),
         };
     }
     Ok(keys.pins.clone())
 }
 
-/// No pin may be set where a new vault is made: it insists on one that is there.
+/// Fails if a pin is set although a new vault is to be created: a pin demands an existing one.
 pub(crate) fn refuse(context: &Context<'_>) -> Result<()> {
     let source = match (context.options.pin.is_empty(), context.var("BOOTSEAL_PIN")) {
         (false, _) => "--pin",
@@ -33,6 +33,6 @@ pub(crate) fn refuse(context: &Context<'_>) -> Result<()> {
     };
     Err(Failure::new(
         Kind::Usage,
-        format!("{source} insists on a vault that is there, and this would make a new one; nothing was changed"),
+        format!("{source} demands an existing vault, and this would create a new one; nothing was changed"),
     ))
 }

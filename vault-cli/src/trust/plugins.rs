@@ -1,4 +1,4 @@
-//! Where does the command line look for plugins, and how do they ask a person? In fixed folders, never on PATH; at the terminal.
+//! The age plugins at hand: searched for in fixed folders, never on PATH; they ask a person at the terminal.
 
 use crate::context::Context;
 use crate::ui::failure::Result;
@@ -7,7 +7,7 @@ use bootseal_core::{PluginUser, Plugins, Secret};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Folders of the machine, before those of the user.
+/// Folders of the machine, searched before those of the user.
 const FOLDERS: &[&str] = if cfg!(target_os = "macos") {
     &["/usr/local/bin", "/opt/homebrew/bin", "/usr/bin"]
 } else if cfg!(unix) {
@@ -16,10 +16,10 @@ const FOLDERS: &[&str] = if cfg!(target_os = "macos") {
     &[]
 };
 
-/// Folders of the user, below their home: where pipx, cargo and go install.
+/// Folders of the user, below the home folder: pipx, cargo and go install there.
 const USER_FOLDERS: &[&str] = &[".local/bin", ".cargo/bin", "go/bin"];
 
-/// `BOOTSEAL_PLUGIN`, then the fixed folders.
+/// Looks at `BOOTSEAL_PLUGIN`, then in the fixed folders.
 pub(crate) fn at_hand(context: &Context<'_>) -> Result<Plugins> {
     let mut plugins = Plugins::default();
     if let Some(program) = context.var("BOOTSEAL_PLUGIN") {
@@ -34,7 +34,7 @@ pub(crate) fn at_hand(context: &Context<'_>) -> Result<Plugins> {
     Ok(if context.ui.terminal.is_some() { plugins.user(Person) } else { plugins })
 }
 
-/// Whoever sits at the terminal of the process.
+/// The person at the terminal of the process.
 struct Person;
 
 impl PluginUser for Person {
@@ -58,7 +58,7 @@ impl PluginUser for Person {
     }
 }
 
-/// Some plugins bring the colon with them.
+/// Formats a prompt; some plugins already end it with a colon.
 fn prompt(plugin: &str, text: &str) -> String {
     format!("{plugin}: {}: ", text.trim_end_matches([':', ' ']))
 }

@@ -1,26 +1,26 @@
-//! Which tables say where a secret goes? Login profiles, routes, the gateway's own and the fleet's: what they say stays readable.
+//! The tables of settings: login profiles, routes, gateway and fleet. They say where a secret is sent, and stay readable.
 
 use bootseal_core::{ClearText, Gateway, PlainProperty, Profile, Property, PropertyPath, Route, VerifiedFile};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// Of a route, beside what this version reads.
+/// Keys of a route that this version does not read.
 const MORE_ROUTE_KEYS: &[&str] = &["like", "login"];
 const FLEET_KEYS: &[&str] = &["store", "own_login_when_store_down"];
 
-/// The special tables of one text.
+/// The settings tables of one text.
 pub(crate) struct SpecialTables(HashSet<Vec<String>>);
 
-/// Where a property stands in a special table.
+/// The place of a property in a settings table.
 pub(crate) struct Place<'a> {
-    /// The last name of the table, which says what it is: `login`, `route`, `gateway` or `fleet`.
+    /// The last name of the table: `login`, `route`, `gateway` or `fleet`.
     pub(crate) kind: &'a str,
     /// The first key below it.
     pub(crate) key: &'a str,
 }
 
 impl Place<'_> {
-    /// Whether this version knows the key, so that it stays readable.
+    /// Whether this version knows the key, which then stays readable.
     pub(crate) fn is_known(&self) -> bool {
         match self.kind {
             "login" => Profile::KEYS.contains(&self.key),
@@ -32,7 +32,7 @@ impl Place<'_> {
 }
 
 impl SpecialTables {
-    /// What a profile is, the core says, so that what is sealed here is what the loader reads.
+    /// Finds the tables. The core decides what a profile is, so that this agrees with the loader.
     pub(crate) fn of<'a>(
         names: impl Iterator<Item = &'a PropertyPath>,
         property: impl Fn(&PropertyPath) -> Option<Cow<'a, Property>>,
@@ -69,13 +69,13 @@ impl SpecialTables {
         self.place(path).is_some()
     }
 
-    /// Whether a property belongs to what such a table knows.
+    /// Whether a property is a known key of such a table.
     pub(crate) fn keep_readable(&self, path: &PropertyPath) -> bool {
         self.place(path).is_some_and(|place| place.is_known())
     }
 }
 
-/// The route that this property makes one, or the table at the top that it stands in.
+/// The route that this property defines, or the top-level table that contains it.
 fn other_table(path: &PropertyPath) -> Option<&[String]> {
     let table = path.settings_table()?;
     let key = path.segments().get(table.len())?;

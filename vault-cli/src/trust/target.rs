@@ -1,4 +1,4 @@
-//! How is a file changed? Found, vouched for, locked, read anew, changed, signed, written, remembered.
+//! A file that is to be changed: found, vouched for, locked, re-read, changed, signed, written and remembered.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -9,27 +9,27 @@ use crate::ui::failure::{Failure, Result};
 use bootseal_core::{CanWrite, Error, FileLock, Kind, Pin, Profile, PropertyPath, Vault, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
-/// A file that is to be changed, and everything that must be known before someone is asked for a value.
+/// A file that is to be changed, with everything that must be known before a person is asked for a value.
 pub(crate) struct Target {
     path: PathBuf,
     keys: Keys,
-    /// What the file must still be when it is locked: its vault, at no lower generation and epoch.
+    /// What the file must still be when it is locked: the same vault, at no lower generation.
     pin: Pin,
     epoch: u64,
 }
 
-/// Every file that is to be changed, each with its own outcome.
+/// The files that are to be changed, each with its own outcome.
 pub(crate) type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
 
 impl Target {
-    /// Finds and verifies the one file, and makes sure that someone vouches for it.
+    /// Finds and verifies the one file, and makes sure that it is vouched for.
     pub(crate) fn find(context: &mut Context<'_>) -> Result<(Target, VerifiedFile)> {
         let found = locate::find(context)?;
         let path = found.path.clone();
         Target::of(found, context).map_err(|failure| failure.in_file(&path))
     }
 
-    /// The same for every file that `-f` names, each with its own outcome.
+    /// As [`Target::find`], for every file that `-f` names, each with its own outcome.
     pub(crate) fn find_all(context: &mut Context<'_>) -> Result<Targets> {
         let found = locate::find_all(context)?;
         let each = found.into_iter().map(|(path, found)| (path, found.and_then(|found| Target::of(found, context))));
@@ -57,7 +57,7 @@ impl Target {
         &self.keys
     }
 
-    /// Locks the file, reads it anew, lets `change` change it, signs it, writes it, and remembers what it has become.
+    /// Locks the file, re-reads it, lets `change` change it, signs it, writes it, and remembers it.
     pub(crate) fn change<R>(
         &self,
         context: &mut Context<'_>,
@@ -66,7 +66,8 @@ impl Target {
         self.changed(context, change).map_err(|failure| failure.in_file(&self.path))
     }
 
-    /// [`Target::change`], and a word for each profile that cannot work, and could before, or could not for another reason.
+    /// As [`Target::change`], with a warning for each login profile that the change breaks, or breaks in another way: otherwise this
+    /// would show only when a service starts.
     pub(crate) fn change_and_tell<R>(
         &self,
         context: &mut Context<'_>,
@@ -75,12 +76,12 @@ impl Target {
         let (result, broken) = self.change(context, |vault| {
             let (all, broken) = (vault.file().profiles(), broken_profiles(vault.file()));
             let result = change(vault)?;
-            let told = |table: &PropertyPath, error: &Error| {
+            let known = |table: &PropertyPath, error: &Error| {
                 broken.iter().any(|(other, before)| other == table && before.what() == error.what())
             };
             let now = broken_profiles(vault.file())
                 .into_iter()
-                .filter(|(table, error)| all.contains(table) && !told(table, error));
+                .filter(|(table, error)| all.contains(table) && !known(table, error));
             Ok((result, now.collect::<Vec<_>>()))
         })?;
         for (_, error) in broken {
@@ -97,7 +98,10 @@ impl Target {
         let lock = FileLock::acquire(&self.path)?;
         let file = lock.read()?.verify(&[self.pin])?.with_plugins(&self.keys.plugins);
         if file.epoch() < self.epoch {
-            return Err(Failure::new(Kind::Conflict, "an older file was put in place meanwhile; nothing was changed"));
+            return Err(Failure::new(
+                Kind::Conflict,
+                "an older file was put in its place meanwhile; nothing was changed",
+            ));
         }
         note_older(&file, &self.path, context)?;
         let mut vault = file.open_for_writing(&self.keys.identities)?;
@@ -110,13 +114,13 @@ impl Target {
         Ok(result)
     }
 
-    /// Whether the identities at hand may change the file: asked before a person is asked for a value.
+    /// Checks that the identities at hand may change the file, before a person is asked for a value.
     pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<VerifiedFile> {
         Ok(file.open_for_writing(&self.keys.identities)?.into_file())
     }
 }
 
-/// What the file must still be when it is read again: this vault, at no lower generation than its pins ask for.
+/// The pin that the file must still match when it is read again: this vault, at no lower generation than its pins demand.
 pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
     let meant = |pin: &&Pin| pin.vault == file.vault_id() || Some(pin.vault) == file.handed_over_from();
     let floor = pins.iter().filter(meant).map(|pin| pin.floor).max().unwrap_or_default();

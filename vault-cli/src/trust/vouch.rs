@@ -7,7 +7,7 @@ use crate::ui::tables;
 use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::Path;
 
-/// Verifies under the pins, or else against what this machine remembers for the path.
+/// Verifies a file against the pins, and against what this machine remembers of the path.
 pub(crate) fn verified(
     file: SealedFile,
     path: &Path,
@@ -18,7 +18,9 @@ pub(crate) fn verified(
     let mut file = file.verify(pins)?;
     memory.recognise(&mut file)?;
     if let Some(old) = file.handed_over_from() {
-        context.ui.warn(format_args!("the pin {old} is old: this vault goes on as {}; renew the pin", file.vault_id()));
+        context
+            .ui
+            .warn(format_args!("the pin {old} is outdated: this vault is now {}; renew the pin", file.vault_id()));
     }
     context.ui.detail(format_args!(
         "{}: {}, generation {}, {}",
@@ -30,12 +32,12 @@ pub(crate) fn verified(
     Ok(file)
 }
 
-/// Makes sure that someone vouches for the file before it is given a secret: a pin, this machine's memory, or a person.
-/// Otherwise anyone could put a vault of theirs in its place, and have the real password sealed for them.
+/// Makes sure that a pin, this machine's memory or a person vouches for the file before it receives a secret. Otherwise anyone
+/// could replace it with a vault of their own, and have the real password sealed for them.
 pub(crate) fn vouch(file: &mut VerifiedFile, memory: &Memory, path: &Path, context: &mut Context<'_>) -> Result<()> {
     memory.refuse_older(file)?;
     if file.trust() != Trust::Unverified {
-        // A handover is remembered when something was written on its ground, and not when it is only looked at.
+        // A handover is remembered when something was written after it, not when the file is only read.
         if memory.vault_id().is_none_or(|known| known == file.vault_id() || !file.former_ids().contains(&known)) {
             remember(path, file, context);
         }
@@ -48,7 +50,7 @@ pub(crate) fn vouch(file: &mut VerifiedFile, memory: &Memory, path: &Path, conte
     );
     if !context.ui.can_ask() {
         return Err(Failure::new(Kind::WrongVault, unknown)
-            .with_help(format!("If it is the right one, say so: --pin {}", file.vault_id())));
+            .with_help(format!("If it is the right one, pin it: --pin {}", file.vault_id())));
     }
     let who = tables::access(file.access());
     let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");
@@ -60,7 +62,7 @@ pub(crate) fn vouch(file: &mut VerifiedFile, memory: &Memory, path: &Path, conte
     Ok(())
 }
 
-/// Who says that it is the right one?
+/// What vouches for the file, as one or two words.
 pub(crate) fn trusted(file: &VerifiedFile) -> &'static str {
     match file.trust() {
         Trust::Pinned => "pinned",

@@ -1,10 +1,11 @@
-//! How is a change shown to someone who is to accept it? Names, readable values, dates, people; everything unseen escaped.
+//! The report of a change, for the person who is to accept it: names, readable values, dates and members, with invisible
+//! characters escaped.
 
 use crate::ui::output::{timestamp, to_json};
 use bootseal_core::{Access, BasicString, Change, Changes, Property, Shown};
 use serde_json::{Value, json};
 
-/// As lines of text: what says where a secret goes first.
+/// Reports changes as lines of text. A change of where a secret is sent is marked with `!`.
 pub(crate) fn text(changes: &Changes) -> String {
     let line = |row: Row| format!("{}{}: {}", if row.says_where { "! " } else { "" }, row.name, row.what);
     rows(changes).into_iter().map(line).collect::<Vec<_>>().join("\n")
@@ -25,7 +26,8 @@ fn rows(changes: &Changes) -> Vec<Row> {
     if changes.rotated {
         rows.push(row(
             "keys",
-            "a new data key; every value is sealed anew, and without a key it is not told which of them changed".into(),
+            "a new data key; every value was re-encrypted, and without a key it is unknown which of them changed"
+                .into(),
         ));
     }
     for access in &changes.access {
@@ -52,7 +54,7 @@ fn rows(changes: &Changes) -> Vec<Row> {
 fn access_text(before: Option<&Access>, after: Option<&Access>) -> String {
     let entry = |access: &Access| format!("{}, {}", access.role, access.recipient);
     match (before, after) {
-        (None, Some(new)) => format!("is let in ({})", entry(new)),
+        (None, Some(new)) => format!("gets access ({})", entry(new)),
         (Some(old), None) => format!("is removed (was {})", entry(old)),
         (Some(old), Some(new)) => format!("was {}, is {}", entry(old), entry(new)),
         (None, None) => String::new(),
@@ -73,14 +75,14 @@ fn change_text(change: &Change) -> String {
     match change.set_at {
         (Some(before), Some(after)) => {
             let older = if change.is_older() { ": OLDER than what it replaces" } else { "" };
-            format!("{text}; given {} → {}{older}", timestamp(before), timestamp(after))
+            format!("{text}; set {} → {}{older}", timestamp(before), timestamp(after))
         }
-        (None, Some(at)) => format!("{text}; given {}", timestamp(at)),
+        (None, Some(at)) => format!("{text}; set {}", timestamp(at)),
         _ => text,
     }
 }
 
-/// A readable value on one line.
+/// Formats a readable value on one line.
 pub(crate) fn readable(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => BasicString(text).to_string(),
@@ -88,6 +90,7 @@ pub(crate) fn readable(value: &toml::Value) -> String {
     }
 }
 
+/// Reports changes as the document of `--json`.
 pub(crate) fn document(changes: &Changes) -> Value {
     let property = |property: &Option<Property>| match property {
         Some(Property::Readable(value)) => to_json(value),
@@ -124,8 +127,9 @@ pub(crate) fn document(changes: &Changes) -> Value {
     })
 }
 
-/// As Markdown for a pull request. Everything from the file stands in code spans: it cannot make links, images or mentions. A list and
-/// no table: whether `|` after two backslashes ends a cell is answered in two ways, and where it does, the code span ends too.
+/// Reports changes as Markdown for a pull request. Everything from the file is in code spans, so it cannot make links, images or
+/// mentions. It is a list and not a table: parsers disagree on whether `|` after two backslashes ends a cell, and a cell's end
+/// would end the code span.
 pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String {
     let mut text = format!("### {}\n\n{headline}\n", code(&Shown(file).to_string()));
     if !changes.is_empty() {
@@ -138,7 +142,7 @@ pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String 
     text
 }
 
-/// A code span that `text`, which has no line ends, cannot end.
+/// Wraps `text`, which has no line ends, in a code span that it cannot close.
 fn code(text: &str) -> String {
     let longest = text.split(|next| next != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_from_a_file_leaves_its_code_span() {
+    fn text_of_a_file_cannot_close_its_code_span() {
         assert_eq!(code("a"), "` a `");
         assert_eq!(code("a`b``c"), "``` a`b``c ```");
     }

@@ -1,4 +1,4 @@
-//! How does a value get into the clipboard, and out of it again? Through the system's own programs, and only ever through a pipe.
+//! The clipboard, filled and cleared through the system's own programs; a value is passed to them through a pipe only.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Secret, Shown};
@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Longer than any password, and short enough for every clipboard.
+/// The most bytes that are read back: more than any password has.
 const MAX: usize = 1 << 20;
 
-/// A system's clipboard: what fills it, and what says what it holds. Each is a program's name and its arguments.
+/// The clipboard of one system: the programs that copy and paste, each with its arguments.
 struct Kinds {
-    /// Set where this clipboard is there.
+    /// The variable that is set if this clipboard is available.
     variable: Option<&'static str>,
     copy: &'static [&'static str],
     paste: &'static [&'static str],
@@ -28,7 +28,7 @@ const KINDS: &[Kinds] = &[
         paste: &["xclip", "-selection", "clipboard", "-out"],
     },
     Kinds { variable: None, copy: &["pbcopy"], paste: &["pbpaste"] },
-    // Windows, and Linux in it.
+    // Windows, and WSL.
     Kinds {
         variable: None,
         copy: &["clip.exe"],
@@ -36,14 +36,15 @@ const KINDS: &[Kinds] = &[
     },
 ];
 
-/// The programs of this machine, by their whole paths.
+/// The programs of this machine, by their absolute paths.
 pub(crate) struct Clipboard {
     copy: (PathBuf, &'static [&'static str]),
     paste: Option<(PathBuf, &'static [&'static str])>,
 }
 
 impl Clipboard {
-    /// The first one that is there. Folders that are not whole paths are no part of PATH here: else what runs would hang on where we stand.
+    /// Finds the first available clipboard; `set` looks up an environment variable. Relative folders in PATH are ignored: otherwise
+    /// the current folder would decide which program runs.
     pub(crate) fn find(set: impl Fn(&str) -> Option<OsString>) -> Result<Clipboard> {
         let path = set("PATH").unwrap_or_default();
         let folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
@@ -54,7 +55,7 @@ impl Clipboard {
         let here = KINDS.iter().filter(|kind| kind.variable.is_none_or(|variable| set(variable).is_some()));
         let found = here.filter_map(|kind| Some(Clipboard { copy: at(&kind.copy)?, paste: at(&kind.paste) })).next();
         found.ok_or_else(|| {
-            Failure::new(Kind::NotFound, "no clipboard is here: neither wl-copy (with WAYLAND_DISPLAY), xclip (with DISPLAY), pbcopy nor clip.exe is on PATH")
+            Failure::new(Kind::NotFound, "no clipboard was found: neither wl-copy (with WAYLAND_DISPLAY), xclip (with DISPLAY), pbcopy nor clip.exe is on PATH")
                 .with_help("--out FILE writes the value to a file that only you can read.")
         })
     }
@@ -67,7 +68,7 @@ impl Clipboard {
                 format!("the clipboard was not filled: {}: {error}", Shown(&program.to_string_lossy())),
             )
         };
-        // It may stay, to hand the clipboard out: it must not keep our streams open.
+        // It may keep running to serve the clipboard, and must not keep our streams open.
         let mut command = Command::new(program);
         let mut child = command
             .args(*args)
@@ -83,7 +84,7 @@ impl Clipboard {
         }
     }
 
-    /// Whether it still holds `secret`; where nobody can tell, it is taken to.
+    /// Whether the clipboard still holds `secret`; if that cannot be found out, it is assumed to.
     fn holds(&self, secret: &Secret) -> bool {
         let Some((program, args)) = &self.paste else { return true };
         let mut command = Command::new(program);
@@ -106,7 +107,7 @@ fn feed(child: &mut Child, secret: &Secret) -> std::io::Result<()> {
     }
 }
 
-/// Starts the process that waits for `seconds` and then clears: ourselves, told the value through a pipe.
+/// Starts this program again, to wait for `seconds` and then clear the clipboard; it receives the value through a pipe.
 pub(crate) fn clear_later(secret: &Secret, seconds: u64) -> Result<()> {
     let failed = |error: std::io::Error| {
         Failure::new(Kind::Io, format!("the clipboard holds the value, and nothing will clear it: {error}"))
@@ -118,15 +119,15 @@ pub(crate) fn clear_later(secret: &Secret, seconds: u64) -> Result<()> {
     feed(&mut child, secret).map_err(failed)
 }
 
-/// Does what that process is started for: waits, and clears the clipboard if it still holds the value, which `input` gives.
+/// Waits for `seconds`, and clears the clipboard if it still holds the value that `input` contains.
 pub(crate) fn wait_and_clear(clipboard: &Clipboard, mut input: &mut dyn Read, seconds: u64) -> Result<()> {
-    // Out of the terminal's reach, so that it outlives the window that it was started from.
+    // A session of its own, so that it outlives the terminal window that it was started from.
     #[cfg(unix)]
     let _ = rustix::process::setsid();
     let mut page = SecretBuf::with_capacity(4096)?;
     page.read_to_end(&mut input, MAX).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
     let secret = page.freeze();
     std::thread::sleep(Duration::from_secs(seconds));
-    // What somebody has copied since is not ours to clear.
+    // Anything that was copied since is left alone.
     if clipboard.holds(&secret) { clipboard.fill(&Secret::copy_of(b"")?) } else { Ok(()) }
 }

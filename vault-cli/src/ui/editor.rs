@@ -1,4 +1,4 @@
-//! Which editor, and how is it started so that it leaves nothing behind? By an absolute path, without swap, undo, backup and history files.
+//! The editor: found at an absolute path, and started without swap, undo, backup and history files.
 
 use crate::ui::child_environment::without_keys;
 use crate::ui::failure::{Failure, Result};
@@ -19,18 +19,18 @@ enum Family {
     Vim,
     Nano,
     Emacs,
-    /// It hands the file to a process that runs already, with settings of its own.
+    /// It passes the file to a running process, which has its own settings.
     Server,
     Code,
     Other,
 }
 
-/// How it ended.
+/// How the editor ended.
 pub(crate) enum Closed {
     Well,
-    /// With another code than 0, or by a signal: nothing is to be done with the text.
+    /// With a code other than 0, or by a signal: the text must not be used.
     Badly(String),
-    /// We were asked to end by this signal, and so was the editor.
+    /// This signal asked us to end, and was passed on to the editor.
     Signal(u8),
 }
 
@@ -43,36 +43,36 @@ impl Editor {
             .unwrap_or(("EDITOR", "vi".into()));
         let refuse = |what: &str| {
             Failure::new(Kind::NotFound, format!("${source}: {what}"))
-                .with_help("Name one that is there: EDITOR=nano bootseal edit")
+                .with_help("Name an existing one: EDITOR=nano bootseal edit")
         };
         let text = line.to_str().ok_or_else(|| refuse("is not UTF-8"))?;
-        // A path with blanks in it is a path.
+        // An existing path may contain spaces.
         let mut words = match Path::new(text).is_absolute() && Path::new(text).is_file() {
             true => vec![text.to_owned()],
-            false => shlex::split(text).ok_or_else(|| refuse("a quote in it is not closed"))?,
+            false => shlex::split(text).ok_or_else(|| refuse("has an unclosed quote"))?,
         }
         .into_iter();
         let name = words.next().ok_or_else(|| refuse("names no program"))?;
         let program = absolute(&name, variable("PATH"))
-            .ok_or_else(|| refuse(&format!("{} is not found in an absolute folder of PATH", Shown(&name))))?;
+            .ok_or_else(|| refuse(&format!("{} was not found in an absolute folder of PATH", Shown(&name))))?;
         let family = Family::of(&program);
         Ok(Editor { program, args: words.collect(), family })
     }
 
-    /// What a person must know of an editor that cannot be told to leave nothing behind.
+    /// A warning about an editor that may leave copies behind.
     pub(crate) fn remark(&self) -> Option<String> {
         let name = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = Shown(&name).to_string();
         match self.family {
             Family::Vim | Family::Nano | Family::Emacs => None,
             Family::Server => {
-                Some(format!("{name}: whether backups and histories are kept is up to the server that it calls"))
+                Some(format!("{name}: the server that it calls decides whether backups and histories are kept"))
             }
             Family::Code => Some(format!(
-                "{name} keeps a copy of what it saves on the disk, unless workbench.localHistory.enabled and files.hotExit are off"
+                "{name} keeps a copy on the disk of what it saves, unless workbench.localHistory.enabled and files.hotExit are off"
             )),
             Family::Other => Some(format!(
-                "{name} is not known here: whether it keeps swap, backup or history files elsewhere is up to its settings"
+                "{name} is an unknown editor: its settings decide whether it keeps swap, backup or history files elsewhere"
             )),
         }
     }
@@ -86,7 +86,7 @@ impl Editor {
                 let nothing = "set noswapfile nobackup nowritebackup noundofile";
                 command.args(["-n", "-i", "NONE", "--cmd", nothing, "-c", nothing]);
             }
-            // Its settings are left out: a history of what was searched for, and backups, can be switched on there only.
+            // Only its settings can switch on backups and a search history, so they are ignored.
             Family::Nano => drop(command.arg("--ignorercfiles")),
             Family::Emacs => {
                 let nothing = "(setq make-backup-files nil auto-save-default nil auto-save-list-file-prefix nil create-lockfiles nil)";
@@ -96,7 +96,7 @@ impl Editor {
         }
         without_keys(&mut command);
         if !matches!(self.family, Family::Server | Family::Code) {
-            // What it writes on the side lies in memory too.
+            // Its temporary files are kept in memory too.
             command.env("TMPDIR", folder).env("TMP", folder).env("TEMP", folder);
         }
         command.arg(file);
@@ -105,7 +105,7 @@ impl Editor {
 }
 
 impl Family {
-    /// By what a link such as `vi` leads to in the end.
+    /// Recognises an editor by the file that a link such as `vi` leads to.
     fn of(program: &Path) -> Family {
         let name = |path: &Path| path.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
         let (asked, real) = (name(program), program.canonicalize().map_or_else(|_| name(program), |real| name(&real)));
@@ -114,7 +114,7 @@ impl Family {
             _ if real.contains("emacsclient") || asked.contains("emacsclient") => Family::Server,
             _ if real.contains("emacs") => Family::Emacs,
             _ if ["vim", "nvim", "gvim"].iter().any(|vim| real.starts_with(vim)) => Family::Vim,
-            // Where it is no link it is vim's smallest.
+            // If it is not a link, it is vim's smallest build.
             "vi" | "view" | "ex" => Family::Vim,
             "nano" | "rnano" => Family::Nano,
             _ if ["code", "codium", "code-insiders", "cursor"].contains(&asked.as_str()) => Family::Code,
@@ -123,7 +123,7 @@ impl Family {
     }
 }
 
-/// Where the program is: never in the folder that one happens to be in.
+/// The absolute path of a program; the current folder is never searched.
 fn absolute(name: &str, path: Option<OsString>) -> Option<PathBuf> {
     if name.contains(std::path::is_separator) {
         return std::path::absolute(name).ok().filter(|path| path.is_file());
@@ -176,15 +176,15 @@ mod with_signals {
     use std::time::Duration;
     use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-    /// How long an editor may take to end when all is to end.
+    /// How long an editor may take to end after a signal.
     const PATIENCE: Duration = Duration::from_secs(3);
 
-    /// Keeps signals from ending the process as long as text lies in clear.
+    /// Keeps signals from ending the process while the text is in clear.
     pub(crate) struct Watch {
         runtime: tokio::runtime::Runtime,
         hangup: Stream,
         terminate: Stream,
-        /// Typed at the terminal it is for the editor.
+        /// Typed at the terminal, these are meant for the editor.
         _interrupt: [Stream; 2],
     }
 

@@ -1,17 +1,17 @@
-//! How does a failure leave the program? One text for people, one document for scripts, one code.
+//! The failure of a command: one text for people, one document for scripts, and one exit code.
 
 use bootseal_core::{Error, Kind, Shown};
 use serde_json::json;
 use std::path::Path;
 
-/// Why a verb failed.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<Facts>);
 
 #[derive(Debug)]
 struct Facts {
     kind: Kind,
-    /// The whole text, as people see it.
+    /// The complete text that people see.
     text: String,
     message: String,
     file: Option<String>,
@@ -34,19 +34,19 @@ impl Failure {
         self
     }
 
-    /// The same, said of `place`.
+    /// Prepends the place to which it applies.
     pub(crate) fn within(mut self, place: &str) -> Failure {
         self.0.text = format!("{place}: {}", self.0.text);
         self
     }
 
-    /// The same, with another next step.
+    /// Replaces the next step.
     pub(crate) fn with_other_help(mut self, help: impl Into<String>) -> Failure {
         self.0.text = self.0.message.clone();
         self.with_help(help)
     }
 
-    /// For scripts: which file it is about, where it does not say so itself.
+    /// Sets the file for scripts, unless the failure already names one.
     pub(crate) fn in_file(mut self, path: &Path) -> Failure {
         self.0.file.get_or_insert_with(|| Shown(&path.to_string_lossy()).to_string());
         self
@@ -101,18 +101,18 @@ impl From<bootseal_memory::MemoryError> for Failure {
     }
 }
 
-/// Writing a result failed; a reader that has seen enough is no failure.
+/// Writing the result failed. A closed pipe is not reported: its reader has seen enough.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::new(Kind::Io, format!("the result could not be written: {error}"))
     }
 }
 
-/// How a verb ends that does not succeed.
+/// How a command ends that does not succeed.
 #[derive(Debug)]
 pub(crate) enum Exit {
     Failed(Failure),
-    /// All that is to be said was said.
+    /// Everything was reported; only the exit code remains.
     Reported(u8),
 }
 
@@ -121,7 +121,7 @@ impl Exit {
     pub(crate) fn in_file(self, path: &Path) -> Exit {
         match self {
             Exit::Failed(failure) => Exit::Failed(failure.in_file(path)),
-            said => said,
+            reported => reported,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How does a result reach its reader? stdout for results, stderr for all else; nothing unseen in either.
+//! Output: results go to stdout, everything else to stderr, and invisible characters are escaped in both.
 
 use crate::ui::failure::{Failure, Result};
 use crate::ui::{Style, Ui};
@@ -6,40 +6,40 @@ use bootseal_core::{Shown, is_hidden};
 use serde_json::{Value, json};
 
 impl Ui<'_> {
-    /// One line of result.
+    /// Prints one line of the result.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
         match writeln!(self.stdout, "{text}") {
-            // Who reads our output may have seen enough.
+            // The reader, `head` for example, may have seen enough.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             other => Ok(other?),
         }
     }
 
-    /// The one document of a `--json` run.
+    /// Prints the one document of a `--json` run.
     pub(crate) fn document(&mut self, document: &Value) -> Result<()> {
         self.line(ascii_safe(document))
     }
 
-    /// The result: the document with `--json`, else the text.
+    /// Prints the result: the document with `--json`, else the text.
     pub(crate) fn answer(&mut self, document: &Value, text: impl std::fmt::Display) -> Result<()> {
         if self.style.json { self.document(document) } else { self.line(text) }
     }
 
-    /// What a person should know; not with `--quiet`, and not where a script reads.
+    /// Prints a note for a person; not with `--quiet` or `--json`.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) {
         if !self.style.quiet && !self.style.json {
             let _ = writeln!(self.stderr, "bootseal: {text}");
         }
     }
 
-    /// What only `--verbose` tells.
+    /// Prints a detail, with `--verbose` only.
     pub(crate) fn detail(&mut self, text: impl std::fmt::Display) {
         if self.style.verbose && !self.style.json {
             let _ = writeln!(self.stderr, "bootseal: {text}");
         }
     }
 
-    /// What a person must know, even with `--quiet`.
+    /// Prints a warning, even with `--quiet`.
     pub(crate) fn warn(&mut self, text: impl std::fmt::Display) {
         let _ = match self.style.json {
             true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() }))),
@@ -47,6 +47,7 @@ impl Ui<'_> {
         };
     }
 
+    /// Prints why the command failed.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let _ = match self.style.json {
             true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),
@@ -59,7 +60,7 @@ fn paint(style: Style, code: &str, word: &str) -> String {
     if style.colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
 }
 
-/// JSON in which whatever is invisible is written as an escape: the same document, and nothing that plays with a terminal.
+/// Writes JSON with invisible characters as escapes: the same document, but it cannot manipulate a terminal.
 fn ascii_safe(document: &Value) -> String {
     let mut safe = String::new();
     for next in document.to_string().chars() {
@@ -71,13 +72,13 @@ fn ascii_safe(document: &Value) -> String {
     safe
 }
 
-/// Seconds since 1970 as RFC 3339.
+/// Formats seconds since 1970-01-01 UTC as RFC 3339.
 pub(crate) fn timestamp(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| format!("@{seconds}"), |time| time.to_string())
 }
 
-/// A value on a terminal: line breaks and tabs stay, all else that is unseen is escaped.
+/// Escapes the invisible characters of a value for a terminal, except line breaks and tabs.
 pub(crate) fn shown_value(text: &str) -> String {
     let lines = text
         .split('\n')
@@ -85,7 +86,7 @@ pub(crate) fn shown_value(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A TOML value as the JSON value that scripts expect.
+/// Converts a TOML value to the JSON value that scripts expect.
 pub(crate) fn to_json(value: &toml::Value) -> Value {
     match value {
         toml::Value::String(text) => json!(text),

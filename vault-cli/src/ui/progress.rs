@@ -1,4 +1,4 @@
-//! What does a person see while they wait? From half a second on one line on their terminal, which is gone when the work is done.
+//! Progress: a line on the terminal for work that takes longer than half a second, removed when the work is done.
 
 use crate::ui::Ui;
 use std::io::Write;
@@ -6,24 +6,25 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What is not done by then is worth a word.
+/// Work that takes longer is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How often the line is updated.
 const BEAT: Duration = Duration::from_millis(200);
 
-/// Work that is under way, until this is dropped.
+/// Work in progress; dropping this ends it and removes the line.
 pub(crate) struct Working(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Ui<'_> {
-    /// Says `what` for as long as it takes. Nothing is said without a terminal, with `--quiet`, and where a script reads.
+    /// Shows `what` until the result is dropped; nothing without a terminal, with `--quiet` or with `--json`.
     pub(crate) fn working(&self, what: &'static str) -> Working {
         if !self.stderr_is_terminal || self.style.quiet || self.style.json {
             return Working(None);
         }
-        let (done, told) = channel::<()>();
+        let (done, ended) = channel::<()>();
         let began = Instant::now();
         let thread = std::thread::Builder::new().spawn(move || {
             let mut wait = PATIENCE;
-            while told.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 wait = BEAT;
                 let _ = write!(std::io::stderr(), "\r\x1b[Kbootseal: {what} … {} s", began.elapsed().as_secs());
             }

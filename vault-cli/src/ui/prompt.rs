@@ -7,17 +7,17 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::terminal::Terminal;
 use bootseal_core::{Kind, Secret};
 
-/// What is asked for before it is done.
+/// A confirmation that is asked for before something is done.
 pub(crate) struct Consent<'a> {
-    /// All that is to be looked at first.
+    /// What the person should look at first.
     pub(crate) shown: String,
-    /// "Sign this?"
+    /// The question, such as "Sign this?".
     pub(crate) question: &'a str,
-    /// What is asked for, for who has no terminal: "signing".
+    /// What would be done, such as "signing", for the error if there is no terminal.
     pub(crate) what: &'a str,
-    /// "not signed": what was not done then.
+    /// The outcome of a no, such as "not signed".
     pub(crate) declined: &'a str,
-    /// Shown with `--yes` as well: it is someone else's doing that is agreed to.
+    /// Whether to show it with `--yes` as well, because the change is someone else's.
     pub(crate) always: bool,
 }
 
@@ -28,7 +28,7 @@ impl Consent<'_> {
 }
 
 impl Ui<'_> {
-    /// Whether a person can be asked: somebody types at stdin and reads stderr.
+    /// Whether a person can be asked: stdin and stderr are a terminal.
     pub(crate) fn can_ask(&self) -> bool {
         self.terminal.is_some() && self.stdin_is_terminal && self.stderr_is_terminal
     }
@@ -36,22 +36,22 @@ impl Ui<'_> {
     pub(crate) fn terminal(&mut self) -> Result<&mut dyn Terminal> {
         match &mut self.terminal {
             Some(terminal) => Ok(&mut **terminal),
-            None => Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask at")),
+            None => Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for it")),
         }
     }
 
-    /// Asks a yes-or-no question; anything but yes is no.
+    /// Asks a yes-or-no question; anything but yes means no.
     pub(crate) fn ask(&mut self, question: &str) -> Result<bool> {
         let answer = self.terminal()?.line(&format!("{question} [y/N] ")).map_err(no_answer)?;
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Whether a person can be asked for a passphrase: somebody reads stderr and has a terminal, though stdin may be a value's pipe.
+    /// Whether a person can be asked for a passphrase: stderr is a terminal, though stdin may be a pipe with a value.
     pub(crate) fn can_ask_passphrase(&self) -> bool {
         self.terminal.is_some() && self.stderr_is_terminal
     }
 
-    /// Asks for the passphrase of one of `names`; where there are several, first whose.
+    /// Asks for the passphrase of one of `names`; if there are several, first asks whose.
     pub(crate) fn ask_passphrase(&mut self, names: &[&str]) -> Result<(String, Secret)> {
         let terminal = self.terminal()?;
         let name = match names {
@@ -66,7 +66,10 @@ impl Ui<'_> {
         Ok((name, passphrase))
     }
 
-    /// Goes on only with a yes: someone's at the terminal, or `--yes`. What is agreed to is shown, and without a terminal it is said.
+    /// Continues only after a yes, at the terminal or by `--yes`. What is agreed to is shown; without a terminal it is a note.
+    ///
+    /// # Errors
+    /// If the answer is no, or if nobody can be asked and `--yes` was not given.
     pub(crate) fn agree(&mut self, consent: Consent<'_>) -> Result<()> {
         let Consent { shown, question, what, declined, always } = consent;
         if !self.yes && self.can_ask() {
@@ -80,19 +83,20 @@ impl Ui<'_> {
         }
         match self.yes {
             true => Ok(()),
-            false => {
-                Err(Failure::new(Kind::NoTerminal, format!("{what} is asked for, and there is no terminal to ask at"))
-                    .with_help("Look at what would be done, then add --yes."))
-            }
+            false => Err(Failure::new(
+                Kind::NoTerminal,
+                format!("{what} needs a confirmation, and there is no terminal to ask for it"),
+            )
+            .with_help("Look at what would be done, then add --yes.")),
         }
     }
 
-    /// One word in answer, in lower case.
+    /// Asks for one word, and returns it in lower case.
     pub(crate) fn ask_word(&mut self, question: &str) -> Result<String> {
         Ok(self.terminal()?.line(question).map_err(no_answer)?.to_ascii_lowercase())
     }
 
-    /// Asks for a secret, twice.
+    /// Asks for a secret twice, and fails if the inputs differ.
     pub(crate) fn ask_secret(&mut self, what: &str) -> Result<Secret> {
         let terminal = self.terminal()?;
         let first = terminal.secret(&format!("{what}: ")).map_err(no_answer)?;
@@ -104,6 +108,7 @@ impl Ui<'_> {
     }
 }
 
+/// The error of a prompt that got no answer.
 pub(crate) fn no_answer(error: std::io::Error) -> Failure {
     Failure::new(Kind::NoTerminal, format!("no answer from the terminal: {error}"))
 }

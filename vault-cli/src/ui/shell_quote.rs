@@ -1,4 +1,4 @@
-//! How does a path stand in a command that is shown? As one word of it, which can be copied into a shell.
+//! Quotes a path as one word of a shell command that is shown, so that it can be copied.
 
 use bootseal_core::Shown;
 

@@ -3,7 +3,7 @@
 use bootseal_core::Secret;
 use std::io::{BufRead, Write};
 
-/// Someone who answers.
+/// A person who answers questions.
 ///
 /// ```
 /// use bootseal_cli::{Terminal, World};
@@ -20,19 +20,19 @@ use std::io::{BufRead, Write};
 /// let world = World { terminal: Some(&mut yes), ..World::new(&mut input, &mut out, &mut err) };
 /// ```
 pub trait Terminal {
-    /// Shows `prompt` and reads one line without showing it, its newline cut off. See the example of [`Terminal`].
+    /// Shows `prompt` and reads one line without echo, without its newline.
     ///
     /// # Errors
-    /// Where there is no terminal, or the input ended.
+    /// If there is no terminal, or its input has ended.
     fn secret(&mut self, prompt: &str) -> std::io::Result<Secret>;
 
-    /// Shows `prompt` and reads one line, blanks at both ends cut off. See the example of [`Terminal`].
+    /// Shows `prompt` and reads one line, trimmed.
     ///
     /// # Errors
     /// As [`Terminal::secret`].
     fn line(&mut self, prompt: &str) -> std::io::Result<String>;
 
-    /// Shows `prompt` and reads lines without showing them, up to an empty one. See the example of [`Terminal`].
+    /// Shows `prompt` and reads lines without echo, up to an empty one.
     ///
     /// # Errors
     /// As [`Terminal::secret`].
@@ -41,7 +41,7 @@ pub trait Terminal {
     }
 }
 
-/// The terminal of the process, whatever stdin and stdout are.
+/// The controlling terminal of the process, even if stdin and stdout are redirected.
 ///
 /// ```
 /// use bootseal_cli::{Console, World};
@@ -59,7 +59,7 @@ impl Terminal for Console {
     }
 
     fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        // Not line by line: what was pasted lies there already, and a terminal's own lines end at 4 KiB.
+        // Not line by line: pasted text is already buffered, and the terminal's line discipline cuts lines at 4 KiB.
         hidden::read(prompt, |typed| typed.is_empty() || typed.ends_with(b"\n"))
     }
 
@@ -74,8 +74,8 @@ impl Terminal for Console {
     }
 }
 
-/// A line without echo, read byte by byte onto a guarded page. Signals are off while it is read, so that Ctrl-C reaches us and the
-/// terminal is put back before the program ends.
+/// Reads without echo, byte by byte, onto a guarded page. Signals from keys are off meanwhile, so that Ctrl-C arrives as a byte
+/// and the terminal is restored before the program ends.
 #[cfg(unix)]
 mod hidden {
     use bootseal_core::Secret;
@@ -84,7 +84,7 @@ mod hidden {
     use std::fs::{File, OpenOptions};
     use std::io::{Error, ErrorKind, Read, Write};
 
-    /// Puts the terminal back as it was.
+    /// Restores the terminal when dropped.
     struct Quiet<'a>(&'a File, Termios);
 
     impl Drop for Quiet<'_> {
@@ -94,13 +94,13 @@ mod hidden {
         }
     }
 
-    /// Reads up to a line's end at which `ended` says so of what was typed before it.
+    /// Reads up to the first line end at which `ended` returns true for the text before it.
     pub(super) fn read(prompt: &str, ended: fn(&[u8]) -> bool) -> std::io::Result<Secret> {
         let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        // First quiet, then the question: what is typed ahead is thrown away and never shown.
+        // Echo goes off before the prompt appears; what was typed ahead is discarded and never shown.
         tcsetattr(&terminal, OptionalActions::Flush, &quiet)?;
         let _quiet = Quiet(&terminal, before);
         (&terminal).write_all(prompt.as_bytes())?;
@@ -113,7 +113,7 @@ mod hidden {
             match byte[0] {
                 b'\r' | b'\n' if typed.expose(ended) => return Ok(typed.freeze()),
                 b'\r' | b'\n' => typed.push(b"\n").map_err(Error::other)?,
-                0x03 | 0x1C => return Err(Error::new(ErrorKind::Interrupted, "broken off; nothing was changed")),
+                0x03 | 0x1C => return Err(Error::new(ErrorKind::Interrupted, "interrupted; nothing was changed")),
                 0x04 if typed.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
                 0x04 => return Ok(typed.freeze()),
                 0x15 => typed.truncate(0),
@@ -133,7 +133,7 @@ mod hidden {
     use bootseal_core::Secret;
     use zeroize::Zeroize;
 
-    /// One line: there is no more without echo there.
+    /// Reads one line: these systems offer no more than that without echo.
     pub(super) fn read(prompt: &str, _: fn(&[u8]) -> bool) -> std::io::Result<Secret> {
         let mut typed = rpassword::prompt_password(prompt)?;
         let secret = Secret::copy_of(typed.as_bytes()).map_err(std::io::Error::other);

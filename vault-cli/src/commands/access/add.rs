@@ -1,9 +1,8 @@
-//! `bootseal access add`: lets someone in.
+//! `bootseal access add`: gives someone access.
 
 use crate::cli::AccessAdd;
 use crate::commands::access::list::document;
 use crate::commands::access::remove::{report, same_list};
-use crate::commands::write_private;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::keyring::{one_on_stdin, passphrase_from};
@@ -12,7 +11,7 @@ use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::prompt::Consent;
 use crate::ui::tables;
-use bootseal_core::{Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown, VaultId};
+use bootseal_core::{Access, Cost, Identity, Kind, Pin, PrivateFile, Recipient, Role, Shown, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -25,22 +24,12 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
     let plugins = plugins::at_hand(context)?;
     let recipient = recipient.map(|recipient| recipient.with_plugins(&plugins));
-    // Where someone is to open by passphrase, the descriptor gives theirs; one's own is then asked for.
+    // If the new member uses a passphrase, the descriptor contains theirs; the user's own is then asked for.
     let theirs = options.passphrase;
     let fd = if theirs { context.passphrase_fd.take() } else { None };
-    let mut found = Vec::new();
-    let mut seen = Vec::new();
-    for (path, target) in Target::find_all(context)? {
-        // Before anybody is asked for a passphrase that would then be of no use.
-        let checked = target.and_then(|(target, file)| {
-            let list = file.access().to_vec();
-            target.check_writer(file)?;
-            refuse_taken(&options.name, &list, options.replace)?;
-            seen.extend(list.iter().cloned());
-            Ok((target, list))
-        });
-        found.push((path, checked));
-    }
+    let found = targets(options, context)?;
+    let seen: Vec<Access> =
+        found.iter().filter_map(|(_, found)| found.as_ref().ok()).flat_map(|(_, list)| list.clone()).collect();
     let none_left = found.iter().all(|(_, target)| target.is_err());
     let (access, identity) = match recipient {
         Some(recipient) => (Access::new(&options.name, role, recipient)?, None),
@@ -51,7 +40,7 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
         }
     };
     if let Some(plugin) = access.recipient.plugin() {
-        let text = "who may is wrapped anew with it at each change of access";
+        let text = "it wraps the keys at each change of access";
         context.ui.warn(format_args!("from now on every writer needs age-plugin-{plugin}: {text}"));
     }
     let planned = |(path, target): (PathBuf, Result<(Target, Vec<Access>)>)| {
@@ -76,7 +65,7 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     let key_file = options.new_key.as_deref().filter(|path| *path != Path::new("-"));
     let pins: Vec<Pin> = plans.iter().map(|plan| Pin::from(plan.target.vault_id())).collect();
     if let (Some(path), Some(identity)) = (key_file, &identity) {
-        write_private(path, &identity.to_file_text(&pins)?)?;
+        identity.to_file_text(&pins)?.expose(|bytes| PrivateFile::create(path, bytes))?;
     }
     let mut added: Vec<Pin> = Vec::new();
     let done = each_file::each(targets, context, |plan, context| {
@@ -84,35 +73,62 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
         added.push(vault.into());
         Ok(answer)
     });
-    match (key_file, identity) {
-        // A key that opens nothing would only mislead.
-        (Some(path), _) if added.is_empty() => drop(std::fs::remove_file(path)),
-        (Some(path), _) => {
-            // Who takes a writer's place has a new id to insist on: whoever had the old key can sign for the old one.
-            if added != pins {
-                Pin::write_into(path, &added)?;
-            }
-            let shown = Shown(&path.to_string_lossy()).to_string();
-            let text = format!("it goes to {} and nowhere else; the vault's pin is in it", access.name);
-            context.ui.note(format_args!("made {shown}: {text}"));
-        }
-        // After the file is saved, so that no key is given out that opens nothing.
-        (None, Some(identity)) if !added.is_empty() => {
-            identity.to_file_text(&added)?.expose(|bytes| context.ui.stdout.write_all(bytes))?
-        }
-        (None, _) => {}
-    }
+    issue_key(key_file, identity, &pins, &added, &access, context)?;
     done
 }
 
-/// What is about to happen to one file.
+/// Files that may be changed, each with its access list.
+type Checked = Vec<(PathBuf, Result<(Target, Vec<Access>)>)>;
+
+/// The files that are to be changed, each with its access list, checked before a person is asked for a passphrase in vain.
+fn targets(options: &AccessAdd, context: &mut Context<'_>) -> Result<Checked> {
+    let check = |(target, file): (Target, VerifiedFile)| {
+        let list = file.access().to_vec();
+        target.check_writer(file)?;
+        refuse_taken(&options.name, &list, options.replace)?;
+        Ok((target, list))
+    };
+    let found = Target::find_all(context)?;
+    Ok(found.into_iter().map(|(path, target)| (path, target.and_then(check))).collect())
+}
+
+/// Completes the new key file, or prints the new key, after the files were saved, so that no key is issued that opens nothing.
+fn issue_key(
+    file: Option<&Path>,
+    identity: Option<Identity>,
+    pins: &[Pin],
+    added: &[Pin],
+    access: &Access,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    match (file, identity) {
+        // A key that opens nothing would only be misleading.
+        (Some(path), _) if added.is_empty() => drop(std::fs::remove_file(path)),
+        (Some(path), _) => {
+            // The replacement of a writer needs a pin on the new id: the former writer can still sign for the old one.
+            if added != pins {
+                Pin::write_into(path, added)?;
+            }
+            let shown = Shown(&path.to_string_lossy()).to_string();
+            let text = format!("give it to {} only; it contains the vault's pin", access.name);
+            context.ui.note(format_args!("made {shown}: {text}"));
+        }
+        (None, Some(identity)) if !added.is_empty() => {
+            identity.to_file_text(added)?.expose(|bytes| context.ui.stdout.write_all(bytes))?
+        }
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+/// The planned change of one file.
 struct Plan {
     target: Target,
     seen: Vec<Access>,
     resulting: Vec<Access>,
-    /// The entry of the same name that goes.
+    /// The entry of the same name that is replaced.
     replaced: Option<Access>,
-    /// One of several files: messages say which.
+    /// Whether there are several files, so that messages name the file.
     several: bool,
 }
 
@@ -140,14 +156,14 @@ fn refuse_taken(name: &str, list: &[Access], replace: bool) -> Result<()> {
         Some(other) if !replace => {
             let text = format!("{} ({}) is in access already, with {}", other.name, other.role, other.recipient);
             Err(Failure::new(Kind::Exists, text).with_help(
-                "To give that name another role or recipient, which is a removal and an addition: --replace",
+                "To change the role or recipient of that name, which is a removal and an addition: --replace",
             ))
         }
         _ => Ok(()),
     }
 }
 
-/// Changes one file; the vault that it is from then on.
+/// Changes one file, and returns its vault id after the change.
 fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer, VaultId)> {
     let target = plan.target;
     let now = context.now();
@@ -159,18 +175,18 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
         };
         Ok((exposed, vault.file().vault_id()))
     })?;
-    let text = "can open every value that this file holds now, and what is sealed from now on";
+    let text = "can open every value that this file contains, now and in future";
     let place = if plan.several { format!("{}: ", Shown(&target.path().to_string_lossy())) } else { String::new() };
     context.ui.note(format_args!("{place}{} {text}", access.name));
     let mut answer = document(&plan.resulting);
     if plan.replaced.is_some() {
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
     }
-    let former = format!("who had the former key of {}", access.name);
+    let former = format!("whoever had the former key of {}", access.name);
     Ok((Answer { document: answer, text: report(&former, &target, vault, &exposed, context) }, vault))
 }
 
-/// In characters. A passphrase that is shorter is warned of: who has the file can try as many as they can pay for.
+/// The shortest passphrase without a warning, in characters: anyone who has the file can try many.
 pub(crate) const SHORT: usize = 12;
 
 fn by_passphrase(
@@ -180,7 +196,7 @@ fn by_passphrase(
     descriptor: Option<u32>,
     context: &mut Context<'_>,
 ) -> Result<Access> {
-    // Nobody types a passphrase twice to hear that the name will not do.
+    // Check the name before a passphrase is typed twice.
     if let Some(other) = seen.first() {
         Access::new(&options.name, role, other.recipient.clone())?;
     }
@@ -192,14 +208,14 @@ fn by_passphrase(
     let cost = if options.small { Cost::Small } else { Cost::Full };
     let access = Access::by_passphrase(&options.name, role, cost, &passphrase)?;
     if passphrase.expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT).unwrap_or(true) {
-        let text = "the passphrase has fewer than 12 characters: whoever has the file, in git's history for good, can try out many";
-        context.ui.warn(format_args!("{text}. Six words drawn by chance are a good one"));
+        let text = "the passphrase has fewer than 12 characters: anyone who has the file, from git's history too, can try many";
+        context.ui.warn(format_args!("{text}. Six random words make a good one"));
     }
     Ok(access)
 }
 
 pub(crate) fn no_passphrase() -> Failure {
-    Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase at")
+    Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase")
         .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
 }
 

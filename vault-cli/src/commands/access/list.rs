@@ -1,4 +1,4 @@
-//! `bootseal access list`: who may.
+//! `bootseal access list`: who has access.
 
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
@@ -20,7 +20,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     })
 }
 
-/// Who may what: by name, and which files.
+/// Lists the access to several files by member.
 fn over_many(found: Vec<(PathBuf, Result<OpenedFile>)>, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let done = each_file::each(found, context, |found, _| {

@@ -1,4 +1,4 @@
-//! `bootseal access pin`: writes a vault's id into key files, so that nothing else is opened with them.
+//! `bootseal access pin`: writes a vault's id into key files, so that they open no other vault.
 
 use crate::cli::AccessPin;
 use crate::context::Context;
@@ -11,16 +11,16 @@ use bootseal_core::{Pin, Shown};
 use serde_json::json;
 
 pub(crate) fn run(options: &AccessPin, context: &mut Context<'_>) -> Result<(), Exit> {
-    // Nothing is opened, so no key is read: one of them may be what is to be mended.
+    // Nothing is opened, so no key is read: one of the key files may be the one to be repaired.
     let (path, keys) = (locate::sealed_file(context)?, Keys::default());
     let pins = pins::at_hand(&keys, context)?;
     let OpenedFile { memory, mut file, .. } = locate::find_at(&path, keys, pins, context)?;
-    // Through the same door as what takes a secret in: an id that nothing vouches for must not become a pin.
+    // As before sealing a secret: an id that nothing vouches for must not become a pin.
     vouch(&mut file, &memory, &path, context)?;
     for path in &options.files {
         Pin::write_into(path, &[file.vault_id().into()])?;
         let shown = Shown(&path.to_string_lossy()).to_string();
-        context.ui.note(format_args!("{shown} opens {} only, from now on", file.vault_id()));
+        context.ui.note(format_args!("from now on, {shown} opens {} only", file.vault_id()));
     }
     if context.ui.style.json {
         let files: Vec<_> = options.files.iter().map(|path| path.to_string_lossy()).collect();

@@ -1,4 +1,4 @@
-//! `bootseal access remove`: new keys for all but one, and the list of what that one knew.
+//! `bootseal access remove`: renews the keys for all other members, and lists the values that the removed one knew.
 
 use crate::cli::AccessRemove;
 use crate::commands::access::list::document;
@@ -15,16 +15,16 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
     let mut targets = Target::find_all(context)?;
     let has = |file: &VerifiedFile| file.access().iter().any(|access| access.name == options.name);
     if targets.len() > 1 {
-        // Quiet success would say that someone is gone whose name was only mistyped.
+        // A silent success would be wrong if the name was only mistyped.
         if targets.iter().all(|(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
-            let text = format!("nobody in access of these files is called {}", Typed(&options.name));
+            let text = format!("no member of these files is called {}", Typed(&options.name));
             return Err(Failure::new(Kind::NotFound, text)
-                .with_help("bootseal access list shows who may what.")
+                .with_help("bootseal access list shows who has access.")
                 .into());
         }
         for (path, _) in targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
             let shown = Shown(&path.to_string_lossy()).to_string();
-            context.ui.note(format_args!("{shown}: {} is not in access, and it stays as it is", options.name));
+            context.ui.note(format_args!("{shown}: {} is not in access, so nothing changes there", options.name));
         }
     }
     let found: Vec<&(Target, VerifiedFile)> = targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
     })
 }
 
-/// The list that was shown must be the one that is changed.
+/// Checks that the access list is still the one that was shown.
 pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
     if now == seen {
         return Ok(());
@@ -70,7 +70,8 @@ fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
     lists.collect::<Vec<_>>().join("\n")
 }
 
-/// What is left to do: change at the vendor what the removed one knew, and renew pins where the vault has a new id.
+/// Reports what is left to do: change the values that the removed member knew at the vendor, and renew pins if the vault has a new
+/// id. Returns the names of those values.
 pub(crate) fn report(
     name: &str,
     target: &Target,
@@ -85,7 +86,7 @@ pub(crate) fn report(
         return String::new();
     }
     context.ui.note(format_args!(
-            "{name} knows the values below. Change each at the vendor, then give it anew (bootseal set); `bootseal list` shows what is left"
+            "{name} knows the values below. Change each of them at the vendor, then here (bootseal set); `bootseal list` shows what is left"
         ));
     exposed.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

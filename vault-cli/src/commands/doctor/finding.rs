@@ -5,13 +5,14 @@ use bootseal_core::{PropertyPath, Shown};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// One thing that is wrong, and the command that mends it.
+/// One finding, and the command that fixes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Finding {
     pub(super) code: &'static str,
     pub(super) file: Option<String>,
     pub(super) property: Option<String>,
     pub(super) what: String,
+    /// The command that fixes it; `mend` is its name in the document of `--json`.
     pub(super) mend: String,
 }
 
@@ -50,6 +51,6 @@ impl Finding {
         let place =
             [self.file.as_deref(), self.property.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
         let place = if place.is_empty() { "this machine".into() } else { place };
-        format!("{place}: {}\n  mend: {}", self.what, self.mend)
+        format!("{place}: {}\n  fix: {}", self.what, self.mend)
     }
 }

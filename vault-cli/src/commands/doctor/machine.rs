@@ -1,23 +1,23 @@
-//! What does the machine do with memory that holds secrets? Swap, core dumps, tracing, locked memory: facts, and what is wrong with them.
+//! What the machine does with memory that holds secrets: swap, core dumps, tracing and locked memory.
 //!
-//! Our own secret pages reach neither swap nor a core dump; what a program has that was given a value, by `exec` or `get`, may.
+//! Our own secret pages reach neither swap nor a core dump; the memory of a program that received a value from `exec` or `get` may.
 
 use crate::commands::doctor::finding::Finding;
 
-/// What the values of a large file take; a limit below it is one of an old container.
+/// The locked memory that the values of a large file need; old containers have a lower limit.
 const LOCKED_BYTES: u64 = 1 << 20;
 
-/// What was read of the system; `None` and empty where it does not say.
+/// The settings of the system; `None` or empty if unknown.
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
-    /// Swap that lies on a disk in clear.
+    /// Unencrypted swap on a disk.
     pub(crate) swap: Vec<String>,
-    /// The greatest core dump that is written, in bytes; `None` is without a limit.
+    /// The size limit of core dumps in bytes; `Some(None)` is no limit.
     pub(crate) core_limit: Option<Option<u64>>,
     pub(crate) core_pattern: String,
     pub(crate) ptrace_scope: Option<u8>,
     pub(crate) locked_limit: Option<Option<u64>>,
-    /// Why secrets do not lie in pages that the kernel itself cannot reach.
+    /// Why secrets are not in pages that even the kernel cannot reach.
     pub(crate) not_secret: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl Machine {
         for swap in &self.swap {
             findings.push(Finding::of_machine(
                 "swap",
-                format!("swap lies in clear on {swap}: what a program was given may be written there"),
+                format!("swap on {swap} is not encrypted: values in a program's memory may be written there"),
                 format!("sudo swapoff {swap}"),
             ));
         }
@@ -45,7 +45,7 @@ impl Machine {
         if self.ptrace_scope == Some(0) {
             findings.push(Finding::of_machine(
                 "ptrace",
-                "every program of a user may read the memory of the user's other programs".into(),
+                "every program of a user can read the memory of the user's other programs".into(),
                 "sudo sysctl -w kernel.yama.ptrace_scope=1".into(),
             ));
         }
@@ -66,7 +66,7 @@ impl Machine {
             };
             findings.push(Finding::of_machine(
                 "memory",
-                format!("secrets lie in locked pages, which root can read ({reason})"),
+                format!("secrets are in locked pages, which root can read ({reason})"),
                 mend.into(),
             ));
         }
@@ -97,13 +97,13 @@ impl Machine {
 
 #[cfg(not(target_os = "linux"))]
 impl Machine {
-    /// macOS and Windows encrypt their swap, and have none of the other settings.
+    /// Finds nothing: macOS and Windows encrypt their swap, and have none of the other settings.
     pub(crate) fn read() -> Machine {
         Machine::default()
     }
 }
 
-/// The lines of /proc/swaps that lie on a disk, and not encrypted there. A blank in a name is written `\040`.
+/// The entries of /proc/swaps that are on a disk and not encrypted. A space in a name is written `\040`.
 #[cfg(any(target_os = "linux", test))]
 fn in_clear(swaps: &str, is_encrypted: impl Fn(&str) -> bool) -> Vec<String> {
     let names = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next());
@@ -120,14 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn swap_that_is_encrypted_or_no_disk_is_none() {
+    fn encrypted_swap_and_swap_in_memory_are_not_reported() {
         let swaps = "Filename\t\t\tType\t\tSize\n/dev/zram0 partition 1\n/dev/dm-1 partition 1\n/dev/dm-2 partition 1\n/dev/sda2 partition 1\n/swap\\040file file 1\n";
         assert_eq!(in_clear(swaps, |device| device == "dm-1"), ["/dev/dm-2", "/dev/sda2", "/swap\\040file"]);
         assert!(in_clear("Filename Type Size Used Priority\n", |_| false).is_empty());
     }
 
     #[test]
-    fn each_fact_is_one_finding_with_a_command_and_a_sound_machine_has_none() {
+    fn each_setting_is_one_finding_with_a_command_and_a_sound_machine_has_none() {
         let sound = Machine {
             core_limit: Some(Some(0)),
             ptrace_scope: Some(1),

@@ -1,4 +1,4 @@
-//! `bootseal doctor`: what is easily overlooked, in the files, their keys and the machine; each with the command that mends it.
+//! `bootseal doctor`: finds common mistakes in the files, their keys and the machine, each with the command that fixes it.
 
 mod finding;
 mod machine;
@@ -20,18 +20,18 @@ use serde_json::json;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// What is found makes the program end with this.
+/// The exit code if anything was found.
 const FOUND: u8 = 1;
-/// A value that was given longer ago is old.
+/// The age from which a value is reported as old, in seconds.
 const OLD_AFTER: u64 = 365 * 24 * 60 * 60;
 
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     let (mut findings, mut failures) = (Vec::new(), Vec::new());
     let (keys, key_files) = keys(&mut findings, context)?;
-    // A machine is looked at also where no vault is.
+    // The machine is checked even without a vault.
     let files = match locate::sealed_files(context) {
         Err(failure) if failure.kind() == Kind::NotFound && context.options.file.is_empty() => {
-            context.ui.note("no sealed file is here: only this machine and its keys are looked at");
+            context.ui.note("there is no sealed file here: only this machine and its keys are checked");
             Vec::new()
         }
         files => files?,
@@ -45,9 +45,9 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
         failures.extend(looked.err().map(|failure| (path, failure)));
     }
     findings.extend(Machine::read().findings());
-    // A folder of several files is looked at for each.
-    let mut told = HashSet::new();
-    findings.retain(|finding| told.insert(finding.clone()));
+    // A folder that contains several files is checked for each of them.
+    let mut reported = HashSet::new();
+    findings.retain(|finding| reported.insert(finding.clone()));
     bootseal_memory::harden();
 
     let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
@@ -77,7 +77,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     }
 }
 
-/// The identities at hand; a key file that is of no use is a finding, and does not keep the rest from being looked at.
+/// The identities at hand. A key file that cannot be used is a finding, and does not stop the other checks.
 fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys, Vec<PathBuf>)> {
     let variable = context.var("BOOTSEAL_IDENTITY").map(PathBuf::from);
     let named =
@@ -97,7 +97,7 @@ fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys,
     if looked_at && usable.is_empty() && context.passphrase_fd.is_none() {
         return Ok((Keys::default(), useful));
     }
-    // Without anything named the user's SSH keys are at hand too.
+    // If nothing is named, the user's SSH keys are used too.
     let identity = if named.is_empty() { Vec::new() } else { usable };
     let keys = Keys::find_in(identity, context)?;
     Ok((keys, useful))
@@ -121,7 +121,7 @@ fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
     finding
 }
 
-/// All that one file and the keys at hand tell.
+/// Checks one file with the keys at hand.
 fn file(
     found: OpenedFile,
     key_files: &[PathBuf],
@@ -147,7 +147,7 @@ fn file(
         findings.push(Finding::of_file(
             "known-to-removed",
             &path,
-            format!("{name} was removed, and knows values that were not given anew since"),
+            format!("{name} was removed, and knows values that were not changed since"),
             format!("bootseal list -f {}   (with an identity it says which)", word(&path.to_string_lossy())),
         ));
     }
@@ -157,26 +157,26 @@ fn file(
         findings.push(Finding::of_file(
             "not-in-access",
             &path,
-            format!("no identity that was named opens it; it opens for: {}", file.who()),
+            format!("none of the named identities opens it; it opens for: {}", file.who()),
             format!(
                 "bootseal access add NAME {recipient} -f {}   (on a writer's machine)",
                 word(&path.to_string_lossy())
             ),
         ));
     } else {
-        context.ui.note(format_args!("{}: no identity at hand opens it: its values were not looked at", shown(&path)));
+        context.ui.note(format_args!("{}: no identity at hand opens it: its values were not checked", shown(&path)));
     }
     Ok(())
 }
 
-/// Whoever may write here may take the file away, or put another in its place.
+/// Whether others may write here: they could remove the file, or replace it.
 #[cfg(unix)]
 fn open_to_others(path: &Path) -> Option<Finding> {
     use std::os::unix::fs::PermissionsExt;
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let found = std::fs::metadata(path).ok()?;
     let mode = found.permissions().mode();
-    // With the sticky bit, as /tmp has it, nobody replaces what is another's.
+    // With the sticky bit, as on /tmp, nobody can replace the files of others.
     if mode & 0o002 == 0 || (found.is_dir() && mode & 0o1000 != 0) {
         return None;
     }
@@ -194,13 +194,13 @@ fn open_to_others(_: &Path) -> Option<Finding> {
     None
 }
 
-/// `named`: the keys were named for this file; one of a person's own opens other vaults, too, and is not pinned to one.
+/// `named` is whether the keys were named for this file; a person's own key opens other vaults too, and is not pinned to one.
 fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) -> Option<Finding> {
     let name = word(&path.to_string_lossy());
     let key = key_files.first().map_or("KEYFILE".into(), |key| word(&key.to_string_lossy()));
     if let Some(old) = file.handed_over_from() {
         let what = format!(
-            "the pin {old} is old: the vault goes on as {}, and a former writer could still sign for the old one",
+            "the pin {old} is outdated: the vault is now {}, and a former writer could still sign for the old one",
             file.vault_id()
         );
         return Some(Finding::of_file("old-pin", path, what, format!("bootseal access pin {key} -f {name}")));
@@ -252,14 +252,14 @@ fn profiles(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
     broken.collect()
 }
 
-/// Of routes whose profiles can work.
+/// Checks the routes, if their profiles can work.
 fn routes(path: &Path, file: &VerifiedFile) -> Option<Finding> {
     let error = Gateway::read(file).err()?;
     Some(cannot_work("route", "the gateway", path, &error))
 }
 
 fn cannot_work(what: &'static str, name: &str, path: &Path, error: &bootseal_core::Error) -> Finding {
-    // The error may name the command itself.
+    // The error may already name the command.
     let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
     let command = command.map(|rest| rest.split([';', ',']).next().unwrap_or(rest));
     let mend = format!("bootseal {} -f {}", command.unwrap_or("edit"), word(&path.to_string_lossy()));
@@ -280,7 +280,7 @@ fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>,
                 format!("is known to {}, who was removed: change it at the vendor, then here", known_to.join(", "));
             findings.push(Finding::of_property("known-to-removed", path, property, what));
         } else if now.saturating_sub(set_at) > OLD_AFTER {
-            let what = format!("was given {}, more than a year ago", timestamp(set_at));
+            let what = format!("was set {}, more than a year ago", timestamp(set_at));
             findings.push(Finding::of_property("old-value", path, property, what));
         }
     }

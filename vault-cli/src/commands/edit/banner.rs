@@ -11,19 +11,19 @@ pub(super) type Text = Zeroizing<Vec<u8>>;
 /// Why the editor opens again.
 pub(super) struct Mistake {
     pub(super) failure: Failure,
-    /// Line of the text, column.
+    /// Line and column in the text.
     pub(super) place: Option<(usize, usize)>,
-    /// What can be agreed to, by deleting the line that asks.
+    /// What the person can agree to by deleting the line that asks.
     pub(super) asks: Option<Ask>,
-    /// A text that takes the place of what was typed, with everything of it inside.
+    /// A text that replaces the typed one and contains all of it.
     pub(super) instead: Option<Text>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// That sealed values become readable.
+    /// Sealed values become readable.
     Readable,
-    /// That the text is written as it stands here.
+    /// The text is written as it is.
     AsItStands,
 }
 
@@ -49,9 +49,9 @@ impl From<Error> for Mistake {
     }
 }
 
-pub(super) const CONFIRM: &str = "To make it so, delete this line.";
+pub(super) const CONFIRM: &str = "To confirm, delete this line.";
 
-/// The error as lines on top of the text; where it has a line, that line's number as the editor counts it.
+/// The error as lines above the text; a line number in it is counted as the editor does.
 pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
     let mut lines: Vec<String> = mistake.failure.text().lines().map(|line| line.trim().to_owned()).collect();
     if mistake.asks.is_some() {
@@ -67,7 +67,7 @@ pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
     lines
 }
 
-/// Where our lines stand, which were `head`: on top, or below what was typed above them; never within a text of several lines.
+/// The range of our own lines, which were `head`: on top, or below what was typed above them; never within a multi-line string.
 pub(super) fn own_lines(text: &[u8], mark: &[u8], head: &[u8]) -> Range<usize> {
     let (mut start, mut end) = (0, 0);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_lines_are_found_below_what_was_typed_above_them_and_nowhere_else() {
+    fn our_lines_are_found_below_typed_lines_and_nowhere_else() {
         for (text, left) in [
             ("#: a\n#: b\nx = 1\n", "x = 1\n"),
             ("y = 2\n#: a\n#: b\nx = 1\n", "y = 2\nx = 1\n"),

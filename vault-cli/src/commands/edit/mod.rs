@@ -1,4 +1,5 @@
-//! `bootseal edit`: the whole file in an editor, sealed values as `"secret:…"`; nothing typed is lost, and nothing in clear is left.
+//! `bootseal edit`: opens the whole file in an editor, with sealed values as `"secret:…"`. Nothing typed is lost, and no clear text is
+//! left behind.
 
 mod banner;
 mod draft;
@@ -26,7 +27,7 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     let drafts = Drafts::of(target.path(), context).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
         Some(drafts) if goes_on(drafts, target.path(), context)? => {
-            let help = format!("It is kept for the day when it opens. To give it up: rm {}", drafts.word());
+            let help = format!("It is kept until it can be opened. To discard it: rm {}", drafts.word());
             Some(drafts.open(&file, target.keys()).map_err(|failure| failure.within("the draft").with_help(help))?)
         }
         Some(drafts) => {
@@ -41,7 +42,9 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     };
     let mut session = Session::begin(target, base, context)?;
     if cfg!(not(target_os = "linux")) {
-        context.ui.note("this system has no memory file system: the text lies in your temporary folder, and is overwritten and deleted after");
+        context.ui.note(
+            "this system has no memory file system: the text is kept in your temporary folder, and removed afterwards",
+        );
     }
     if let Some(remark) = editor.remark() {
         context.ui.note(remark);
@@ -50,7 +53,7 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     if let Some(drafts) = &drafts {
         match (&done, session.unwritten.take()) {
             (Err(_), Some(typed)) => match drafts.save(&session.base, &typed, context.now()) {
-                Ok(()) => context.ui.warn("what was typed is kept, sealed: `bootseal edit` goes on with it"),
+                Ok(()) => context.ui.warn("what was typed is kept, sealed: `bootseal edit` resumes it"),
                 Err(failure) => context.ui.warn(failure.text()),
             },
             _ => drafts.remove(),
@@ -86,24 +89,24 @@ fn shown(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
 }
 
-/// Whether the draft is gone on with; if not, it is given up. Neither happens without a yes.
+/// Asks whether to resume the draft (true) or to discard it (false); neither happens without a yes.
 fn goes_on(drafts: &Drafts, path: &Path, context: &mut Context<'_>) -> Result<bool> {
-    let text = format!("{}: an edit that was broken off is kept", shown(path));
+    let text = format!("{}: an unfinished edit was kept", shown(path));
     if context.options.yes {
-        context.ui.note(format_args!("{text}, and goes on"));
+        context.ui.note(format_args!("{text}, and is resumed"));
         return Ok(true);
     }
     if !context.ui.can_ask() {
         return Err(Failure::new(
             Kind::NoTerminal,
-            format!("{text}, and there is no terminal to ask at whether it is to go on"),
+            format!("{text}, and there is no terminal to ask whether to resume it"),
         )
-        .with_help(format!("To go on with it, add --yes. To give it up: rm {}", drafts.word())));
+        .with_help(format!("To resume it, add --yes. To discard it: rm {}", drafts.word())));
     }
-    if context.ui.ask(&format!("{text}. Go on with it?"))? {
+    if context.ui.ask(&format!("{text}. Resume it?"))? {
         return Ok(true);
     }
-    if context.ui.ask("Give it up, and with it what was typed?")? {
+    if context.ui.ask("Discard it, and with it what was typed?")? {
         return Ok(false);
     }
     Err(Failure::new(Kind::Usage, format!("{}: nothing was done, and the edit is still kept", shown(path))))

@@ -15,12 +15,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A sealed file has at most so much.
+/// The most bytes of a sealed file.
 const LARGEST: u64 = 16 << 20;
 
 pub(super) enum Outcome {
     Nothing,
-    /// And the generation.
+    /// The changes, and the new generation.
     Written(Box<Changes>, u64),
 }
 
@@ -29,18 +29,18 @@ pub(super) struct Session<'a> {
     target: &'a Target,
     folder: MemoryFolder,
     name: PathBuf,
-    /// What the text in the editor began from.
+    /// The version from which the text in the editor was made.
     pub(super) base: Vault<CanWrite>,
-    /// What was typed, as long as it is not in the file.
+    /// The typed text, until it is in the file.
     pub(super) unwritten: Option<Text>,
-    /// What our own lines on top begin with, and no line of the file does.
+    /// The prefix of our own lines, with which no line of the file begins.
     mark: String,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn begin(target: &'a Target, base: Vault<CanWrite>, context: &mut Context<'_>) -> Result<Session<'a>> {
         let name = target.path().file_name().map(PathBuf::from).unwrap_or_default();
-        // So that an editor sees TOML, and a tool that looks for sealed files does not see one.
+        // The editor should see TOML; tools that search for sealed files should not find one.
         let stem = name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
         let mut mark = "#:".to_owned();
         while base.file().text().lines().any(|line| line.starts_with(&mark)) {
@@ -67,11 +67,11 @@ impl<'a> Session<'a> {
         let (mut top, mut last) = match goes_on {
             false => {
                 let named = format!("{}, generation {}", shown(self.target.path()), file.generation());
-                let what = "What is sealed stands here as \"secret:…\"; write what is to be sealed the same way.";
+                let what = "Sealed values are shown as \"secret:…\"; write new ones in the same way.";
                 (vec![format!("{named}. {what}"), "These lines at the top are not kept.".to_owned()], None)
             }
             true => {
-                let what = "this is what was typed when the last edit was broken off; it is not in the file yet";
+                let what = "this is the text of the last, unfinished edit; it is not in the file yet";
                 let mistake = Mistake { asks: Some(Ask::AsItStands), ..Failure::new(Kind::Conflict, what).into() };
                 (on_top(&mistake), Some(mistake))
             }
@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
             };
             let (readable, as_it_stands) = (agreed(Ask::Readable), agreed(Ask::AsItStands));
             match last.take() {
-                // Left as it was: whoever closes it so has given up.
+                // Closing the editor without a change gives up.
                 Some(mistake) if !changed && !readable && !as_it_stands => {
                     return Err(mistake.failure.within(&shown(self.target.path())).into());
                 }
@@ -134,9 +134,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The text of a vault as it is edited.
+    /// The text of a vault with its values in clear.
     fn clear(&self, vault: &Vault<CanWrite>) -> Result<Text> {
-        // As much as it can be at most, so that it does not leave pieces of itself behind while it grows.
+        // At its maximum size, so that it does not leave copies behind while it grows.
         let mut text = Zeroizing::new(Vec::with_capacity(vault.file().text().len()));
         vault.write_clear(&mut *text)?;
         Ok(text)
@@ -146,14 +146,14 @@ impl<'a> Session<'a> {
         top.iter().map(|line| format!("{} {line}\n", self.mark)).collect()
     }
 
-    /// What lies there now, without our lines, which were `head`; and whether the line that asks for a yes is gone.
+    /// Reads the edited text without our lines, which were `head`; and whether the line that asks for a yes is gone.
     fn read(&self, path: &Path, head: &str) -> Result<(Text, bool)> {
         let failed = |error: std::io::Error| {
             Failure::from(Error::new(Kind::Io, format!("what the editor left cannot be read: {error}")).in_file(path))
         };
         let found = std::fs::symlink_metadata(path).map_err(failed)?;
         if !found.is_file() || found.len() > LARGEST {
-            return Err(Error::new(Kind::Io, "is no regular file of at most 16 MiB any more").in_file(path).into());
+            return Err(Error::new(Kind::Io, "is no longer a regular file of at most 16 MiB").in_file(path).into());
         }
         let length = usize::try_from(found.len()).unwrap_or_default();
         let mut text = Zeroizing::new(Vec::with_capacity(length + 1));
@@ -162,14 +162,14 @@ impl<'a> Session<'a> {
         for line in text[ours.clone()].split(|byte| *byte == b'\n') {
             confirmed &= !String::from_utf8_lossy(line).contains(CONFIRM);
         }
-        // As long as it can be, so that it leaves no piece of itself behind.
+        // At its maximum size, so that it leaves no copy behind.
         let mut typed = Zeroizing::new(Vec::with_capacity(text.len()));
         typed.extend_from_slice(&text[..ours.start]);
         typed.extend_from_slice(&text[ours.end..]);
         Ok((typed, confirmed))
     }
 
-    /// Writes what was typed into the file, or says why not.
+    /// Writes the typed text into the file, or returns why not.
     fn take(&mut self, text: &[u8], readable: bool, context: &mut Context<'_>) -> Result<Outcome, Mistake> {
         let text = std::str::from_utf8(text).map_err(|error| {
             let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -189,10 +189,8 @@ impl<'a> Session<'a> {
         }
         if !made_readable.is_empty() && !readable {
             let names: Vec<String> = made_readable.iter().map(ToString::to_string).collect();
-            let what = format!(
-                "sealed until now, and readable by everyone who has the file from here on: {}",
-                names.join(", ")
-            );
+            let what =
+                format!("sealed until now, and readable for anyone who has the file from now on: {}", names.join(", "));
             return Err(Mistake {
                 asks: Some(Ask::Readable),
                 ..Failure::new(Kind::Conflict, what).with_help("To keep it sealed, write it \"secret:…\".").into()
@@ -209,10 +207,10 @@ impl<'a> Session<'a> {
             } else {
                 let (clashes, left_out) = self.merge(vault, &edited, now)?;
                 if !clashes.is_empty() {
-                    let what = format!("changed by someone else meanwhile, and by you: {}", clashes.iter().map(|clash| clash.path.to_string()).collect::<Vec<_>>().join(", "));
+                    let what = format!("changed by you, and meanwhile by someone else: {}", clashes.iter().map(|clash| clash.path.to_string()).collect::<Vec<_>>().join(", "));
                     clash = Some((clashes, self.clear(vault)?));
                     return Err(Failure::new(Kind::Conflict, what)
-                        .with_help("Your values stand here, together with what else was changed. Change them, or delete this line, and save."));
+                        .with_help("Your values are shown below, with the other changes. Edit them, or delete this line, and save."));
                 }
                 left_out
             };
@@ -225,14 +223,14 @@ impl<'a> Session<'a> {
                         .ui
                         .warn(format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)));
                 }
-                // They were so before: what breaks one is not taken.
+                // These were broken before: an edit that breaks a profile is refused.
                 for (_, error) in broken {
                     context.ui.warn(error);
                 }
                 Ok(Outcome::Written(Box::new(changes), generation))
             }
             (Err(failure), Some((_, merged))) => {
-                // From here on it is an edit of what lies there now.
+                // From now on this is an edit of the current file.
                 self.base = self.current()?;
                 Err(Mistake { instead: Some(merged), asks: Some(Ask::AsItStands), ..failure.into() })
             }
@@ -240,7 +238,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What says where a secret goes stays readable, as in `seal`.
+    /// Refuses to seal settings that say where a secret is sent, as `seal` does.
     fn check_tables(&self, edit: &ClearText) -> Result<(), Mistake> {
         let special = SpecialTables::of_edit(edit);
         let was_sealed = |path: &PropertyPath| matches!(self.base.file().property(path), Some(Property::Sealed(_)));
@@ -256,7 +254,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The edit and what was changed meanwhile, by property, three ways; ours where both changed one.
+    /// Merges the edit with what was changed meanwhile, property by property; our value wins if both changed one.
     fn merge(
         &self,
         now_there: &mut Vault<CanWrite>,
@@ -279,7 +277,7 @@ impl<'a> Session<'a> {
         file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)
     }
 
-    /// The file as it lies there now.
+    /// Opens the file as it is now.
     fn current(&self) -> Result<Vault<CanWrite>> {
         let file = SealedFile::read(self.target.path())?.verify(&[Pin::from(self.target.vault_id())])?;
         Ok(file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)?)

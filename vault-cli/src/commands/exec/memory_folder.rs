@@ -1,4 +1,4 @@
-//! Where may values lie in clear for a while? In a private folder on a memory file system, which goes when its process ends, however it ends.
+//! A private folder on a memory file system, for values in clear; it is removed when its process ends, however it ends.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind};
@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The folder. It goes with this value; where the process is killed, or becomes another program, a process of its own removes it.
+/// The folder, removed when this is dropped; if the process is killed or becomes another program, a helper process removes it.
 pub(crate) struct MemoryFolder {
     path: PathBuf,
 }
@@ -22,7 +22,7 @@ impl MemoryFolder {
         &self.path
     }
 
-    /// A file in it, new or in the place of what an editor or a reader has there: a reader sees the old or the new, whole.
+    /// Writes a file in it by a rename, so that a reader sees either the old or the new file.
     pub(crate) fn write(&self, name: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<PathBuf> {
         let (path, new) = (self.path.join(name), self.path.join(".new"));
         let failed = |error: std::io::Error| {
@@ -43,7 +43,7 @@ impl MemoryFolder {
         let _ = std::fs::remove_file(self.path.join(name));
     }
 
-    /// A folder within it, and those above.
+    /// Creates a folder within it, with missing ones above.
     pub(crate) fn make_table(&self, name: &Path) -> Result<()> {
         let path = self.path.join(name);
         let mut builder = std::fs::DirBuilder::new();
@@ -56,7 +56,7 @@ impl MemoryFolder {
     }
 }
 
-/// Only for us, and never through something that lies there.
+/// Creates a file for the owner only; never follows or replaces an existing one.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -88,13 +88,13 @@ mod linux {
     const NAME: &str = "bootseal.";
 
     impl MemoryFolder {
-        /// A new folder in `$XDG_RUNTIME_DIR`, else in /dev/shm.
+        /// Creates a new folder in `$XDG_RUNTIME_DIR`, else in /dev/shm.
         pub(crate) fn create(context: &Context<'_>) -> Result<MemoryFolder> {
             let runtime = context.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
             let places: Vec<PathBuf> = runtime.into_iter().chain([PathBuf::from("/dev/shm")]).collect();
             for place in places.iter().filter(|place| in_memory(place)) {
                 remove_left_over(place);
-                // Another user's folder of that name is no obstacle.
+                // Try again if another user has a folder of that name.
                 for _ in 0..8 {
                     let path = place.join(new_name()?);
                     match make(&path) {
@@ -111,7 +111,7 @@ mod linux {
             ))
         }
 
-        /// The folder that was named: a new one, or one of ours with nothing in it.
+        /// Uses the named folder: a new one, or an empty one of ours.
         pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let path = std::path::absolute(path).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
             let refuse = |kind, what: &str| Error::new(kind, what).in_file(&path);
@@ -129,14 +129,12 @@ mod linux {
                     let found =
                         std::fs::symlink_metadata(&path).map_err(|error| refuse(Kind::Io, &error.to_string()))?;
                     if !found.is_dir() || found.uid() != getuid().as_raw() || found.mode() & 0o077 != 0 {
-                        return Err(refuse(
-                            Kind::UnsafeFile,
-                            "is there, and is no folder that is yours alone (mode 0700)",
-                        )
-                        .into());
+                        return Err(
+                            refuse(Kind::UnsafeFile, "exists, and is not a folder of yours alone (mode 0700)").into()
+                        );
                     }
                     if std::fs::read_dir(&path).map_or(true, |mut inside| inside.next().is_some()) {
-                        return Err(refuse(Kind::Exists, "is there, and is not empty; nothing was written").into());
+                        return Err(refuse(Kind::Exists, "exists, and is not empty; nothing was written").into());
                     }
                 }
                 Err(error) => return Err(refuse(Kind::Io, &format!("cannot be made: {error}")).into()),
@@ -158,11 +156,11 @@ mod linux {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)?;
-        // A umask may have taken what we need ourselves.
+        // The umask may have removed modes that we need ourselves.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
     }
 
-    /// `bootseal.PID.STARTED.RANDOM`: whose it is can be told after everything else is gone.
+    /// `bootseal.PID.STARTED.RANDOM`, which still identifies the owner after everything else is gone.
     fn new_name() -> Result<String> {
         let mut random = [0; 8];
         getrandom::fill(&mut random)
@@ -172,14 +170,14 @@ mod linux {
         Ok(format!("{NAME}{pid}.{started}.{:016x}", u64::from_ne_bytes(random)))
     }
 
-    /// When a process was started, in the system's ticks: a number that is used again is another process.
+    /// The start time of a process in ticks, which tells it from a later process with the same number.
     fn started(pid: &str) -> Option<String> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         Some(stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned())
     }
 
-    /// Starts the process that removes the folder when this one has ended. It is nobody's child, so a program that waits for all of its children
-    /// does not wait for it.
+    /// Starts the process that removes the folder when this one has ended. It has no parent here, so that a program that waits for all its
+    /// children does not wait for it.
     fn guarded(path: PathBuf) -> Result<MemoryFolder> {
         let folder = MemoryFolder { path };
         let failed = |what: &str, error: std::io::Error| {
@@ -206,10 +204,10 @@ mod linux {
         command
     }
 
-    /// Variables of the second of two: the first one starts it and ends, so that it has no parent that would have to wait for it.
+    /// Set for the second of two processes: the first one starts it and ends, so that no parent has to wait for it.
     const DETACHED: &str = "BOOTSEAL_SWEEP";
 
-    /// What `bootseal sweep` does: stdin is the process whose end is waited for, stdout the folder, locked. Without both it does nothing.
+    /// Runs `bootseal sweep`: stdin is a descriptor of the process to wait for, stdout the locked folder. Without both it does nothing.
     pub(crate) fn sweep() -> std::io::Result<()> {
         let process = std::fs::read_link("/proc/self/fd/0")?;
         let folder = std::fs::read_link("/proc/self/fd/1")?;
@@ -217,10 +215,10 @@ mod linux {
             return Err(std::io::ErrorKind::InvalidInput.into());
         }
         if std::env::var_os(DETACHED).is_none() {
-            // A group of its own: Ctrl-C at the terminal is for the program.
+            // A separate process group, since Ctrl-C at the terminal is meant for the program.
             return sweeper().env(DETACHED, "1").process_group(0).spawn().map(drop);
         }
-        // A stop of the whole service reaches this process too, and the program may take its time to end.
+        // Stopping the whole service signals this process too, while the program may still be ending.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let _inside = runtime.enter();
         let _deaf = [
@@ -236,7 +234,7 @@ mod linux {
         }
     }
 
-    /// Folders of processes that are gone, and with them the process that would have removed them: a whole container or session was killed.
+    /// Removes folders whose processes, sweepers included, are gone, as when a whole container or session was killed.
     fn remove_left_over(place: &Path) {
         for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
             let name = entry.file_name();
@@ -250,7 +248,7 @@ mod linux {
             if !ours || started(pid).as_deref() == Some(since) {
                 continue;
             }
-            // In another container the process may live under another number, and somebody then holds the lock.
+            // In another container the process may have another number; then it holds the lock.
             let Ok(folder) = File::open(entry.path()) else { continue };
             if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = std::fs::remove_dir_all(entry.path());
@@ -268,7 +266,7 @@ mod elsewhere {
     use std::path::Path;
 
     impl MemoryFolder {
-        /// A new folder in the user's private temporary one: there is no memory file system here.
+        /// Creates a new folder in the user's temporary folder: this system has no memory file system.
         pub(crate) fn create(_: &Context<'_>) -> Result<MemoryFolder> {
             let mut random = [0; 8];
             getrandom::fill(&mut random)

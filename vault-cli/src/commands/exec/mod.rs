@@ -1,4 +1,4 @@
-//! `bootseal exec`: runs a program with values in its environment, or as files in memory.
+//! `bootseal exec`: runs a program with values in its environment, or in files in memory.
 
 pub(crate) mod memory_folder;
 mod on_change;
@@ -31,15 +31,15 @@ pub(crate) fn run(options: &Exec, context: &mut Context<'_>) -> Result<(), Exit>
 fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
     if options.on_change == Some(OnChange::Signal) && options.files.is_none() {
         let what = "--on-change signal needs --files: the environment of a program that runs cannot be changed";
-        return Err(Failure::new(Kind::Usage, what).with_help("--on-change restart starts it anew.").into());
+        return Err(Failure::new(Kind::Usage, what).with_help("--on-change restart restarts the program.").into());
     }
-    let wishes = Selection::of(options, context)?;
+    let selection = Selection::of(options, context)?;
     let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
-    // Whoever chooses the variables of a program has it in hand.
+    // Whoever chooses the variables of a program controls it.
     if file.trust() == Trust::Unverified {
         vouch(&mut file, &memory, &path, context)?;
     }
-    let wanted = wishes.wanted(&file)?;
+    let wanted = selection.wanted(&file)?;
     if needs_key(&wanted, &file) {
         keys.unlock(&file, context)?;
     }
@@ -56,7 +56,7 @@ fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
     match options.on_change {
         None => program.become_it(&values),
         Some(how) => {
-            let again = Reopen { path, keys, seen, wishes };
+            let again = Reopen { path, keys, seen, selection };
             look_after(&program, how, values, again, context)
         }
     }

@@ -1,4 +1,5 @@
-//! What does a program learn of a value that changed? It is started anew, or finds new files and gets SIGHUP. A file that does not verify changes nothing.
+//! `exec --on-change`: restarts the program, or rewrites its files and sends SIGHUP, when a value changes. A file that does not verify
+//! changes nothing.
 
 use crate::commands::exec::selection::{Selection, Values};
 use crate::context::Context;
@@ -8,22 +9,22 @@ use crate::ui::failure::Result;
 use bootseal_core::{Pin, VaultId};
 use std::path::PathBuf;
 
-/// What it takes to read the sealed file again: keys may have come from where nothing comes twice.
+/// What is needed to read the sealed file again; the keys are kept, since stdin, for example, can be read only once.
 pub(super) struct Reopen {
     pub(super) path: PathBuf,
     pub(super) keys: Keys,
     /// The vault and its generation.
     pub(super) seen: (VaultId, u64),
-    pub(super) wishes: Selection,
+    pub(super) selection: Selection,
 }
 
 impl Reopen {
-    /// The values as they are now; of this vault, and of no older version.
+    /// Reads the current values, of this vault and of no older version.
     fn read(&mut self, context: &mut Context<'_>) -> Result<Values> {
         let (vault, floor) = self.seen;
         let found = locate::find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], context)?;
         let seen = (found.file.vault_id(), found.file.generation());
-        let values = self.wishes.values_of(found.file, &self.keys)?;
+        let values = self.selection.values_of(found.file, &self.keys)?;
         self.seen = seen;
         Ok(values)
     }
@@ -77,9 +78,9 @@ mod with_signals {
     use tokio::process::Child;
     use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-    /// How often the file is looked at: by name, so that a link that leads elsewhere now counts too.
+    /// How often the file is checked, by name, so that a link that was redirected counts too.
     const LOOK: Duration = Duration::from_millis(500);
-    /// How long a program may take to end before it is started anew.
+    /// How long a program may take to end before it is restarted.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     pub(in crate::commands::exec) fn look_after(
@@ -108,7 +109,7 @@ mod with_signals {
         };
         let mut signals = Signals::new().map_err(failed)?;
         let mut stops = signal(SignalKind::child()).map_err(failed)?;
-        // Once at the start: it may have changed since it was read.
+        // Check once at the start: the file may have changed since it was read.
         let mut looked_at = None;
         let mut child = spawn(program, &values)?;
         let mut look = tokio::time::interval(LOOK);
@@ -161,7 +162,7 @@ mod with_signals {
         tokio::process::Command::from(command).spawn().map_err(|error| program.not_started(&error))
     }
 
-    /// Ends the program; a status where it is the end of all, since we were asked to end meanwhile.
+    /// Ends the program; returns its status if a signal asked us to end meanwhile.
     async fn stop(child: &mut Child, signals: &mut Signals) -> std::io::Result<Option<ExitStatus>> {
         send(child, Signal::TERM);
         let (mut ended, patience) = (false, tokio::time::sleep(PATIENCE));
@@ -205,13 +206,13 @@ mod with_signals {
         }
     }
 
-    /// As a shell has it.
+    /// The exit code, as shells report it.
     fn code(status: ExitStatus) -> u8 {
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
     }
 
-    /// What is passed on.
+    /// The signals that are passed on.
     struct Signals {
         hangup: Stream,
         interrupt: Stream,
@@ -242,7 +243,7 @@ mod with_signals {
                     _ = self.terminate.recv() => return Signal::TERM,
                     _ = self.user1.recv() => return Signal::USR1,
                     _ = self.user2.recv() => return Signal::USR2,
-                    // What is typed at the terminal reaches the program by itself.
+                    // Keys typed at the terminal signal the program directly.
                     _ = self.interrupt.recv() => if !in_foreground() { return Signal::INT },
                     _ = self.quit.recv() => if !in_foreground() { return Signal::QUIT },
                     _ = self.terminal_stop.recv() => if !in_foreground() { return Signal::TSTP },

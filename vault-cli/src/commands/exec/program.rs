@@ -8,12 +8,12 @@ use bootseal_core::{Kind, Secret, Shown};
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
-/// As `env` has it: another code is the program's own.
+/// The exit codes of `env` for its own failures; any other code is the program's.
 pub(crate) const OWN_FAILURE: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// Why the program does not run, and the code that says so.
+/// The exit code and the reason if the program was not started.
 pub(super) struct NotStarted(pub(super) u8, pub(super) Failure);
 
 impl<E: Into<Failure>> From<E> for NotStarted {
@@ -22,16 +22,16 @@ impl<E: Into<Failure>> From<E> for NotStarted {
     }
 }
 
-/// What is run, and where its files are.
+/// The program to run, and the folder of its files.
 pub(super) struct Program<'a> {
     pub(super) command: &'a [OsString],
-    /// A key was read from there.
+    /// Whether to withhold stdin, from which a key was read.
     pub(super) no_stdin: bool,
     pub(super) folder: Option<MemoryFolder>,
 }
 
 impl Program<'_> {
-    /// Writes the files of `values`, and takes away those of `before` that are no more.
+    /// Writes the files of `values`, and removes those of `before` that are no longer wanted.
     pub(super) fn put(&self, values: &Values, before: &[(Slot, Secret)]) -> Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         for (slot, value) in values {
@@ -79,7 +79,7 @@ impl Program<'_> {
             std::io::ErrorKind::ArgumentListTooLong => (
                 OWN_FAILURE,
                 Kind::Conflict,
-                "cannot be given so much in its environment",
+                "cannot receive that much in its environment",
                 "Pass files, with --files, or less, with --only.",
             ),
             _ => (NOT_EXECUTABLE, Kind::Io, "cannot be run", "Is it a program, and may you run it?"),
@@ -87,7 +87,7 @@ impl Program<'_> {
         NotStarted(code, Failure::new(kind, format!("{name} {what}: {error}")).with_help(help))
     }
 
-    /// The program takes this process's place: signals, terminal, job control and exit code are its own, and nothing of us is left.
+    /// Replaces this process with the program: signals, terminal, job control and exit code are then its own.
     #[cfg(unix)]
     pub(super) fn become_it(&self, values: &Values) -> Result<u8, NotStarted> {
         let error = std::os::unix::process::CommandExt::exec(&mut self.command(values));

@@ -10,10 +10,10 @@ use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, Verified
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-/// What stands before a property's path in a .env file.
+/// Marks a property's path in a .env file.
 const REFERENCE: &str = "bootseal:";
 
-/// Where a value goes.
+/// The destination of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Slot {
     Variable(String),
@@ -29,20 +29,20 @@ impl std::fmt::Display for Slot {
     }
 }
 
-/// Where it comes from.
+/// The origin of a value.
 pub(super) enum Source {
     Property(PropertyPath),
-    /// What a .env file holds itself.
+    /// A value from the .env file itself.
     Literal(Secret),
 }
 
 pub(super) type Values = Vec<(Slot, Secret)>;
 
-/// What the command line asks for, before any file was looked at.
+/// What the command line asks for, before any file is read.
 pub(super) struct Selection {
     only: Vec<PropertyPath>,
     named: Vec<(String, Source)>,
-    /// All that --only names, or simply all, is wanted as well.
+    /// Whether the properties that --only names, or all, are wanted as well.
     general: bool,
     files: bool,
     flat: bool,
@@ -88,7 +88,7 @@ impl Selection {
         Ok(Selection { only, named, general, files, flat: options.flat })
     }
 
-    /// Each value's place and source, by what this file has.
+    /// The destination and origin of each wanted value of this file.
     pub(super) fn wanted(&self, file: &VerifiedFile) -> Result<Vec<(Slot, Source)>> {
         let special = SpecialTables::of_file(file);
         let mut wanted: Vec<(Slot, Source)> = Vec::new();
@@ -121,7 +121,7 @@ impl Selection {
     }
 }
 
-/// A property's variable: its path in capitals, everything but letters and digits as `_`.
+/// The variable of a property: its path in capitals, with `_` for everything but letters and digits.
 fn variable(path: &PropertyPath) -> Result<String> {
     let name = joined(path, |next| next.to_ascii_uppercase());
     let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV")
@@ -143,7 +143,7 @@ fn joined(path: &PropertyPath, change: impl Fn(char) -> char) -> String {
     path.segments().join("_").chars().map(plain).collect()
 }
 
-/// A property's file: its tables are folders.
+/// The file of a property: its tables are folders.
 fn tree(path: &PropertyPath) -> Result<PathBuf> {
     let plain = |segment: &String| {
         let mut parts = Path::new(segment).components();
@@ -188,7 +188,7 @@ fn apart(wanted: Vec<(Slot, Source)>) -> Result<Vec<(Slot, Source)>> {
     Ok(kept)
 }
 
-/// The values themselves; the file is opened only where a sealed one is wanted.
+/// Reads the values; the file is opened only if a sealed one is wanted.
 pub(super) fn values(wanted: Vec<(Slot, Source)>, file: VerifiedFile, keys: &Keys) -> Result<Values> {
     let mut values: Values = Vec::with_capacity(wanted.len());
     let mut sealed = Vec::new();

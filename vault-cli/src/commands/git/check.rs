@@ -1,4 +1,4 @@
-//! `bootseal git check`: nothing in clear and nothing that does not verify goes into a commit.
+//! `bootseal git check`: keeps secrets in clear, and vaults that do not verify, out of a commit.
 
 use crate::cli::GitCheck;
 use crate::commands::verify::since::Since;
@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// What is read of a file that is not sealed, to see whether it holds a secret.
+/// The bytes of an unsealed file that are searched for a secret.
 const LOOKED_AT: usize = 1 << 20;
-/// A sealed file that is larger is none.
+/// The most bytes of a sealed file.
 const LARGEST: u64 = 16 << 20;
 
 pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     for (name, what) in odd(&repository, since.as_ref())? {
         findings.push((name, Failure::new(Kind::Conflict, what)));
     }
-    // Two files of one vault may lie in the tree although only one of them is committed now.
+    // Two files of one vault may be in the tree although only one of them is committed now.
     for name in all_sealed(&repository)? {
         let Some(bytes) = content(&repository, &name, options.staged)? else { continue };
         let committed = names.contains(&name);
@@ -48,16 +48,16 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     }
     for (vault, files) in vaults.into_iter().filter(|(_, files)| files.len() > 1) {
         let what = format!(
-            "{} are of one vault, {vault}: a copy is not a new vault, and who may open one may open the other",
+            "{} belong to one vault, {vault}: a copy is not a new vault, and whoever can open one can open the other",
             files.iter().map(|file| Shown(file).to_string()).collect::<Vec<_>>().join(" and ")
         );
-        let help = "Make a vault of its own: bootseal init --like FILE -f NEW";
+        let help = "Create a separate vault: bootseal init --like FILE -f NEW";
         findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
     }
     for name in names.iter().filter(|name| !is_sealed(name)) {
         let Some(bytes) = content(&repository, name, options.staged)? else { continue };
         if let Some(what) = in_clear(name, &bytes[..bytes.len().min(LOOKED_AT)], &sealed) {
-            let help = "Take it out of the commit (git rm --cached), and put it into .gitignore. What was pushed once is to be changed at the vendor.";
+            let help = "Remove it from the commit (git rm --cached), and add it to .gitignore. What was ever pushed must be changed at the vendor.";
             findings.push((name.clone(), Failure::new(Kind::Conflict, what).with_help(help)));
         }
     }
@@ -84,7 +84,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
 }
 
-/// The regular files that are looked at: what a commit would change, or all that git has.
+/// The regular files that are checked: those that a commit would change, or all in git.
 fn names(repository: &Repository, staged: bool) -> Result<Vec<String>> {
     let args: &[&str] = match staged {
         true => &["diff", "--cached", "--name-only", "-z", "--diff-filter=d", "--no-renames"],
@@ -94,21 +94,21 @@ fn names(repository: &Repository, staged: bool) -> Result<Vec<String>> {
     Ok(split(&repository.ask(args)?).into_iter().filter(|name| regular.contains(name)).collect())
 }
 
-/// Some file systems do not tell case apart.
+/// Ignores case, as some file systems do.
 fn is_sealed(name: &str) -> bool {
     name.to_lowercase().ends_with(".sealed.toml")
 }
 
-/// What cannot be looked at, and so must not pass in silence: names that are no text, and links where a sealed file was.
+/// Entries that cannot be checked and must not pass silently: names that are not UTF-8, and links that replaced a sealed file.
 fn odd(repository: &Repository, since: Option<&Since>) -> Result<Vec<(String, &'static str)>> {
     let mut odd = Vec::new();
     for entry in repository.ask(&["ls-files", "--stage", "-z"])?.split(|byte| *byte == 0) {
         let shown = String::from_utf8_lossy(entry);
         let Some((mode, name)) = shown.split_once('\t') else { continue };
         if std::str::from_utf8(entry).is_err() {
-            odd.push((name.to_owned(), "the name is not UTF-8, so what it holds is not looked at; rename it"));
+            odd.push((name.to_owned(), "the name is not UTF-8, so the file was not checked; rename it"));
         } else if mode.starts_with("120") && is_sealed(name) && since.is_some_and(|since| since.had(name)) {
-            odd.push((name.to_owned(), "a link lies where a sealed file was; bring the file back: git checkout"));
+            odd.push((name.to_owned(), "a link replaced a sealed file; restore the file: git checkout"));
         }
     }
     Ok(odd)
@@ -118,7 +118,7 @@ fn all_sealed(repository: &Repository) -> Result<Vec<String>> {
     Ok(regular(repository)?.into_iter().filter(|name| is_sealed(name)).collect())
 }
 
-/// All that git has but links and repositories within: a link to a sealed file is no second vault, and one may lead anywhere.
+/// All regular files in git, without links and submodules: a link to a sealed file is not a second vault, and may lead anywhere.
 fn regular(repository: &Repository) -> Result<Vec<String>> {
     // "100644 ID STAGE\tNAME"
     let entries = split(&repository.ask(&["ls-files", "--stage", "-z"])?);
@@ -136,10 +136,10 @@ fn split(list: &[u8]) -> Vec<String> {
     names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
-/// What would be committed, or what lies there.
+/// The content that would be committed, or that of the working tree.
 fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<Vec<u8>>> {
     match staged {
-        // By its stage: of `2:name` without one git would look for stage 2.
+        // With the stage: git would take `2:name` without one as stage 2.
         true => repository.blob(":0", name),
         false => {
             let path = repository.top().join(name);
@@ -153,15 +153,15 @@ fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<V
     }
 }
 
-/// Git brings in an old signed file without calling any driver: here it is held against HEAD.
+/// Compares the file with HEAD: git can bring in an old signed file without calling any driver.
 fn older(since: &Since, repository: &Repository, name: &str, file: VerifiedFile) -> Result<()> {
     since.check_named(name, &repository.top().join(name), &file).map(drop)
 }
 
-/// Why a file that is not sealed must not be committed.
+/// The reason why an unsealed file must not be committed.
 fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyPath>>) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
-    // Put together here, so that this very file does not trip over itself.
+    // Concatenated, so that this source file does not trigger the check itself.
     let private = ["AGE-SECRET-KEY-", "1"].concat();
     if text.lines().any(|line| line.trim_start().starts_with(&private)) {
         return Some("holds an age identity in clear".into());
@@ -170,18 +170,18 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyP
     if path.extension().is_some_and(|extension| extension == "toml") {
         let marked = PlainDocument::parse(text.clone().into_owned());
         if marked.is_err() && text.contains("\"secret:") {
-            return Some("holds \"secret:…\" in clear, and is no TOML that could be sealed".into());
+            return Some("holds \"secret:…\" in clear, and is not TOML that could be sealed".into());
         }
         let marked = marked.as_ref().map_or(&[][..], PlainDocument::properties);
         if let Some(property) = marked.iter().find(|property| property.marked) {
             return Some(format!(
-                "{} stands there in clear, as \"secret:…\"; seal it: bootseal seal {}",
+                "{} is in clear, as \"secret:…\"; seal it: bootseal seal {}",
                 property.path,
                 Shown(name)
             ));
         }
     }
-    // What a sealed file was made from: settings beside it are none of our business, unless they hold what is sealed there.
+    // The input of a sealed file: settings beside it are allowed, unless they contain a property that is sealed there.
     let beside = crate::commands::seal::beside(path).ok()?;
     let secret = sealed.get(&beside.to_str()?.to_lowercase())?;
     let beside = Shown(&beside.to_string_lossy()).to_string();

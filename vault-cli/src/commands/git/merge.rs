@@ -1,4 +1,4 @@
-//! `bootseal git merge`: git's merge driver. By itself only where all three versions are this vault's; else a plain conflict.
+//! `bootseal git merge`: git's merge driver. It merges only if all three versions belong to this vault; otherwise it leaves a conflict.
 
 use crate::cli::GitMerge;
 use crate::context::Context;
@@ -20,7 +20,7 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
             Ok(())
         }
         Err(failure) => {
-            // For git any answer but 0 is a conflict; the markers are what people know.
+            // For git, any exit code but 0 means a conflict; people expect its markers.
             conflict(options)?;
             context.ui.warn(format_args!("{name}: left as a conflict: {}", failure.text()));
             context.ui.note(format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
@@ -38,7 +38,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),
     };
-    // The others must be ours' vault, or one that it was handed over to.
+    // The other versions must belong to our side's vault, or to one that it was handed over to.
     let pin = Pin::from(ours.vault_id());
     let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
         let file = SealedFile::parse(bytes).and_then(|file| file.verify(&[pin]));
@@ -50,7 +50,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     if ours.generation() < base.generation() || theirs.generation() < base.generation() {
         return Err(Failure::new(Kind::OldGeneration, "a side is older than what both came from"));
     }
-    // Every signed version of ours lies in git for anyone to put onto a branch: what was undone since would come back.
+    // Anyone can put an old signed version of ours onto a branch: a merge would bring back what was undone since.
     if was_ours(&theirs.text(), &options.path)? {
         return Err(Failure::new(
             Kind::OldGeneration,
@@ -111,7 +111,7 @@ fn untrusted(which: &str, judged: Judged) -> Failure {
     Failure::new(Kind::WrongVault, format!("{which} side cannot be trusted: {why}"))
 }
 
-/// The conflict that git would have left.
+/// Leaves the conflict that git would have left.
 fn conflict(options: &GitMerge) -> Result<()> {
     let size = format!("--marker-size={}", options.marker_size.unwrap_or(7));
     let done = Command::new("git")

@@ -1,4 +1,4 @@
-//! `bootseal git setup`: teaches a repository to show, merge and check sealed files.
+//! `bootseal git setup`: sets up a repository to show, merge and check sealed files.
 
 use crate::context::Context;
 use crate::git::repository::Repository;
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal";
-/// A merge without a conflict calls the second only; it is how an old signed file comes in that no driver sees.
+/// A merge without a conflict calls only the second hook; it could bring in an old signed file that no driver sees.
 const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
 
@@ -27,7 +27,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     }
     did.push("diff and merge drivers in this clone's settings".to_owned());
     if add_line(&repository.top().join(".gitattributes"), ATTRIBUTES)? {
-        did.push(".gitattributes: commit it, for all who clone".into());
+        did.push(".gitattributes: commit it, for everyone who clones".into());
     }
     did.extend(formatters(repository.top())?);
     for name in HOOKS {
@@ -35,7 +35,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
             Hook::Made(path) => did.push(format!("the check at commit, {}", Shown(&path.to_string_lossy()))),
             Hook::There => {}
             Hook::Another(path) => context.ui.warn(format_args!(
-                "{} is another's hook, and stays as it is; add this line to it: {program} git check --staged",
+                "{} is a hook of your own, and was not changed; add this line to it: {program} git check --staged",
                 Shown(&path.to_string_lossy())
             )),
         }
@@ -43,14 +43,14 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     for line in &did {
         context.ui.note(format_args!("set up: {line}"));
     }
-    context.ui.note("each clone takes it once; a web merge knows no driver: there, bootseal resolve FILE, and in CI, bootseal verify --since BRANCH");
+    context.ui.note("run this once in each clone. A merge on a web page uses no driver: there, use bootseal resolve FILE, and in CI bootseal verify --since BRANCH");
     if context.ui.style.json {
         context.ui.document(&json!({ "repository": repository.top().to_string_lossy(), "did": did }))?;
     }
     Ok(())
 }
 
-/// How git is to call us: by name where that finds us, else by our own path, quoted for the shell that git starts.
+/// The command by which git calls us: our name if PATH leads to us, else our own path, quoted for the shell that git starts.
 fn program() -> Result<String> {
     let own = std::env::current_exe().and_then(|own| own.canonicalize());
     let own = own.map_err(|error| Failure::new(Kind::Io, format!("this program's own path is not known: {error}")))?;
@@ -64,7 +64,7 @@ fn program() -> Result<String> {
     Ok(format!("'{}'", own.to_string_lossy().replace('\'', "'\\''")))
 }
 
-/// Adds a line to a file, made where there is none; `false` where it stands there already.
+/// Adds a line to a file, which is created if necessary; returns `false` if the line exists already.
 fn add_line(path: &Path, line: &str) -> Result<bool> {
     let failed = |error: std::io::Error| {
         Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path))
@@ -82,7 +82,7 @@ fn add_line(path: &Path, line: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// A formatter that rewrites a sealed file breaks its signature: those whose settings are there are told to leave it alone.
+/// Excludes sealed files in the settings of formatters: one that rewrites a sealed file breaks its signature.
 fn formatters(top: &Path) -> Result<Vec<String>> {
     let mut did = Vec::new();
     if top.join(".prettierignore").exists() && add_line(&top.join(".prettierignore"), "*.sealed.toml")? {
@@ -92,7 +92,7 @@ fn formatters(top: &Path) -> Result<Vec<String>> {
         let path = top.join(".editorconfig");
         if add_line(&path, "[*.sealed.toml]")? {
             for line in ["trim_trailing_whitespace = unset", "insert_final_newline = unset", "indent_style = unset"] {
-                // Below a header of its own, so a line that stands elsewhere does not count.
+                // Below its own header, so a line elsewhere does not count.
                 append(&path, line)?;
             }
             did.push(".editorconfig leaves sealed files alone".into());

@@ -1,4 +1,5 @@
-//! `bootseal git textconv`: a sealed file as `git diff` shows it. Names, readable values and people; of what is sealed only that it changed.
+//! `bootseal git textconv`: a sealed file as `git diff` shows it: names, readable values and members; of a sealed value only that it
+//! changed.
 
 use crate::cli::GitTextconv;
 use crate::context::Context;
@@ -23,13 +24,13 @@ fn lines(bytes: &[u8]) -> Vec<String> {
             lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
             edit.text()
         }
-        // Whatever it is, a diff must show it.
+        // A diff must show any content.
         (Err(error), Err(_)) => {
             lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
             String::from_utf8_lossy(bytes).into_owned()
         }
     };
-    // The user's part as it stands, each sealed text by a short sign of it; key blocks and the signature left out.
+    // The user's part, with sealed texts abbreviated, and without key blocks and signature.
     let user = text.rfind("\n[bootseal]\n").map_or(text.as_str(), |at| &text[..at + 1]);
     let user = if text.starts_with("[bootseal]\n") { "" } else { user };
     lines.extend(user.lines().map(|line| Shown(&shortened(line)).to_string()));
@@ -42,8 +43,8 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     lines
 }
 
-/// A sealed text as `sealed:…` and its last characters: enough to see that it is another one. In whatever quotes: what does not verify
-/// may be written in any way.
+/// Abbreviates a sealed text to `sealed:…` and its last characters, enough to see that it changed. Any quotes are accepted: a file
+/// that does not verify may be written in any way.
 fn shortened(line: &str) -> String {
     const TAIL: usize = 8;
     let line = line.replace('\t', "    ");

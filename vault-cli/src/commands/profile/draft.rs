@@ -1,4 +1,4 @@
-//! The draft of a profile: what every source of one fills in, asks for and writes.
+//! The draft of a profile, which every source fills in and writes in the same way.
 
 use crate::cli;
 use crate::context::Context;
@@ -9,7 +9,7 @@ use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{Kind, Profile, PropertyPath, Secret, Shown, ValueKind, VerifiedFile};
 use serde_json::json;
 
-/// A profile, and the values of its table that the file does not have yet.
+/// A profile that is not written yet, with the values that the file lacks.
 pub(super) struct Draft {
     pub(super) table: PropertyPath,
     pub(super) login: LoginTable,
@@ -17,7 +17,7 @@ pub(super) struct Draft {
     pub(super) sealed: Vec<(String, Secret)>,
 }
 
-/// The file that is to get the profile, before anybody is asked for anything.
+/// Finds and checks the file for the profile, before a person is asked for anything.
 pub(super) fn begin(
     options: &cli::Profile,
     table: &PropertyPath,
@@ -26,14 +26,14 @@ pub(super) fn begin(
     let (target, file) = Target::find(context)?;
     let login = table.child("login")?;
     if !options.force && file.properties().any(|(path, _)| path.starts_with(login.segments())) {
-        let error = bootseal_core::Error::new(Kind::Exists, "there is such a profile already").at(&login);
-        return Err(error.in_file(target.path()).with_help("To put the new one in its place: --force").into());
+        let error = bootseal_core::Error::new(Kind::Exists, "there is already such a profile").at(&login);
+        return Err(error.in_file(target.path()).with_help("To replace it: --force").into());
     }
     let file = target.check_writer(file)?;
     Ok((target, file))
 }
 
-/// `--ca`: inline, and so signed.
+/// `--ca`: puts the certificates into the profile, where they are signed.
 pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()> {
     if let Some(path) = &options.ca {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error).in_file(path))?;
@@ -42,7 +42,7 @@ pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()
     Ok(())
 }
 
-/// The values that the file does not have yet, each typed without echo, twice.
+/// Asks for the values that the file lacks, each twice and without echo.
 pub(super) fn ask_missing<'a>(
     names: impl Iterator<Item = &'a str>,
     table: &PropertyPath,
@@ -73,7 +73,7 @@ pub(super) fn ask_missing<'a>(
     missing.into_iter().map(ask).collect()
 }
 
-/// Writes all of it at once; a profile that cannot work is not written.
+/// Writes the whole profile at once; one that cannot work is not written.
 pub(super) fn write(
     target: &Target,
     draft: Draft,
@@ -108,7 +108,9 @@ pub(super) fn write(
         return Ok(context.ui.document(&document)?);
     }
     context.ui.note(format_args!("{}: [{login_path}] logs in at {url}", Shown(&target.path().to_string_lossy())));
-    let vendor = if is_here(url) { "there, in another terminal" } else { "of one's own, without credentials" };
-    context.ui.note(format_args!("try it: bootseal login {table}; a vendor {vendor}: bootseal vendor {table}"));
+    let vendor = if is_here(url) { "there, in another terminal" } else { "without credentials" };
+    context
+        .ui
+        .note(format_args!("try it: bootseal login {table}; an imitated vendor {vendor}: bootseal vendor {table}"));
     Ok(())
 }

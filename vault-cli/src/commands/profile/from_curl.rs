@@ -1,4 +1,4 @@
-//! `bootseal profile --from-curl -`: a profile of the vendor's own curl line. Nothing in it is run; a login is made after a yes.
+//! `bootseal profile --from-curl -`: a profile from the vendor's own curl line. Nothing in it is run; a login is made after a yes.
 
 use crate::cli;
 use crate::commands::profile::draft::{Draft, ask_missing, begin, trust, write};
@@ -27,7 +27,7 @@ const MAX_LINE: usize = 256 << 10;
 pub(crate) fn run(options: &cli::Profile, table: &PropertyPath, context: &mut Context<'_>) -> Result<(), Exit> {
     if options.from_curl.as_deref() != Some("-") {
         let text =
-            "a curl line holds a password, and never goes onto a command line: --from-curl - reads it from stdin";
+            "a curl line contains a password, which must never be on a command line: --from-curl - reads it from stdin";
         return Err(Failure::new(Kind::Usage, text).into());
     }
     let (target, file) = begin(options, table, context)?;
@@ -40,7 +40,7 @@ pub(crate) fn run(options: &cli::Profile, table: &PropertyPath, context: &mut Co
         })
         .map_err(|_| Failure::new(Kind::Usage, "the curl line is not text"))??;
     drop(line);
-    context.ui.warn("the curl line may stand in the history of a shell, with the password in it: take it out there");
+    context.ui.warn("the curl line may be in the history of a shell, with the password in it: remove it there");
     for what in left_out {
         context.ui.note(format_args!("left out: {what}"));
     }
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &cli::Profile, table: &PropertyPath, context: &mut Co
     let names: Vec<String> = sealed.iter().map(|(name, _)| format!("{table}.{name}")).collect();
     let shown = login.text(&table.child("login")?)?;
     context.ui.note(format_args!(
-        "made of it:\n{}sealed: {}; all that stands above can be read by whoever has the file",
+        "the profile is:\n{}sealed: {}; the profile above is readable for anyone who has the file",
         shown_value(&shown),
         names.join(", ")
     ));
@@ -64,7 +64,7 @@ pub(crate) fn run(options: &cli::Profile, table: &PropertyPath, context: &mut Co
             values.extend(there(&missing, table, file, &target)?);
             look(&Trial { table, values }, &mut login, context)?;
         } else {
-            context.ui.note("no login was made; whether the token is where the profile says is open");
+            context.ui.note("no login was made, so it is not verified that the token is where the profile says");
         }
     }
     write(&target, Draft { table: table.clone(), login, readable: Vec::new(), sealed }, options, context)
@@ -86,7 +86,7 @@ fn read(context: &mut Context<'_>) -> Result<Secret> {
     }
 }
 
-/// Asks which field is meant.
+/// Asks which field is the user or the password.
 fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Option<String>> {
     let (what, option) = match field {
         Field::Username => ("user", "--username-field"),
@@ -95,7 +95,7 @@ fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Opt
     let names: Vec<String> = names.iter().map(|name| Shown(name).to_string()).collect();
     if !context.ui.can_ask_passphrase() {
         let text = format!("it is not clear which field of the curl line is the {what}");
-        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Say it: {option} {}", names.join(" | "))));
+        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Name it: {option} {}", names.join(" | "))));
     }
     let question = format!("Which field is the {what} ({}; nothing if none)? ", names.join(", "));
     let typed = context.ui.terminal()?.line(&question).map_err(no_answer)?;
@@ -106,25 +106,25 @@ fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Opt
     }
 }
 
-/// A yes-or-no question to whoever reads stderr, though stdin may have been the curl line's pipe.
+/// Asks a yes-or-no question at the terminal, even if stdin was the curl line's pipe.
 fn agree(question: &str, option: &str, context: &mut Context<'_>) -> Result<bool> {
     if context.options.yes {
         return Ok(true);
     }
     if !context.ui.can_ask_passphrase() {
-        let text = format!("{question} There is no terminal to ask at");
-        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Say it: {option}")));
+        let text = format!("{question} There is no terminal to ask");
+        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Decide it: {option}")));
     }
     context.ui.ask(question)
 }
 
-/// What a login is tried with: in a vault of its own, which is no file.
+/// A trial login, with a vault in memory.
 struct Trial<'a> {
     table: &'a PropertyPath,
     values: Vec<(String, Secret)>,
 }
 
-/// Of what the line lacks, the values that the file has already.
+/// The values that the line lacks and the file already has.
 fn there(
     missing: &[String],
     table: &PropertyPath,
@@ -167,7 +167,7 @@ impl Trial<'_> {
     }
 }
 
-/// One real login, and what the profile should say of its answer.
+/// Makes one real login, and adjusts the profile to its response.
 fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) -> Result<()> {
     let recorder = Arc::new(Recorder { send: true, answer: Mutex::default() });
     let first = trial.source(login, Arc::new(Kept(recorder.clone())))?.token_blocking();
@@ -180,19 +180,19 @@ fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) ->
     if let Some(failure) = failed {
         let said = failure.text().lines().next().unwrap_or_default().to_owned();
         if !context.options.yes && context.ui.can_ask_passphrase() {
-            context.ui.note(format_args!("the login did not work: {said}"));
-            if context.ui.ask("Write the profile all the same?")? {
+            context.ui.note(format_args!("the login failed: {said}"));
+            if context.ui.ask("Write the profile nevertheless?")? {
                 return Ok(());
             }
         }
         return Err(Failure::new(failure.kind(), said)
-            .with_help("Nothing was written. If the profile is right all the same: --no-login"));
+            .with_help("Nothing was written. If the profile is right nevertheless: --no-login"));
     }
     let Some(answer) = recorded else { return Ok(()) };
     let status = answer.status;
     let Some(Guess { token, expiry, inject }) = answer_guess::look(&answer) else {
         context.ui.note(format_args!(
-            "answered {status}, and nothing in it looks like a token: set {}.login.token",
+            "status {status}, and nothing in it looks like a token: set {}.login.token",
             trial.table
         ));
         return Ok(());
@@ -210,23 +210,27 @@ fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) ->
         lines.push(format!("ok_status = [{status}]"));
         offered.insert("ok_status", vec![toml::Value::Integer(status.into())].into());
     }
-    // The same answer once more, read as the profile would be: no second login.
+    // Reads the same response again by the adjusted profile, without a second login.
     let replay = Arc::new(Recorder { send: false, answer: Mutex::new(Some(answer)) });
     let read = trial.source(&offered, Arc::new(Kept(replay)))?.token_blocking();
     let life = match &read {
         Ok(token) => {
-            format!("so the token lives {} s (told by: {})", token.lifetime().as_secs(), token.expiry_from().as_str())
+            format!(
+                "so the token's lifetime is {} s (from: {})",
+                token.lifetime().as_secs(),
+                token.expiry_from().as_str()
+            )
         }
         Err(error) => format!("and yet: {error}"),
     };
-    context.ui.note(format_args!("answered {status}; what looks like the token:\n  {}\n{life}", lines.join("\n  ")));
+    context.ui.note(format_args!("status {status}; what looks like the token:\n  {}\n{life}", lines.join("\n  ")));
     if read.is_ok() && agree("Take that?", "--yes", context)? {
         *login = offered;
     }
     Ok(())
 }
 
-/// Keeps the answer of a login; or gives one that was kept.
+/// Records the response of a login, or replays a recorded one.
 struct Recorder {
     send: bool,
     answer: Mutex<Option<LoginResponse>>,

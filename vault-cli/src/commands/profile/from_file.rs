@@ -1,4 +1,4 @@
-//! `bootseal profile --from`: a profile as another vault has it, without its secrets.
+//! `bootseal profile --from`: copies a profile from another vault, without its secrets.
 
 use crate::commands::profile::draft::{Draft, ask_missing};
 use crate::context::Context;
@@ -10,7 +10,7 @@ use crate::ui::failure::Result;
 use bootseal_core::{Profile, Property, PropertyPath, VerifiedFile};
 use std::path::Path;
 
-/// The profile of the same name, or the only one, of another vault: its secrets stay where they are.
+/// Copies the profile of the same name, or the only one, of another vault; its secrets stay there.
 pub(super) fn draft(
     from: &Path,
     url: Option<&str>,
@@ -21,7 +21,7 @@ pub(super) fn draft(
     let keys = Keys::find(context)?;
     let pins = keys.pins.clone();
     let mut found = locate::find_at(from, keys, pins, context)?;
-    // It says where a password goes: only a file that someone vouches for may say it.
+    // A profile decides where a password is sent: only a file that is vouched for may provide one.
     vouch(&mut found.file, &found.memory, from, context)?;
     let there = found.file.profiles();
     let theirs = match there.iter().next() {

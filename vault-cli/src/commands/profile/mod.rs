@@ -1,4 +1,4 @@
-//! `bootseal profile`: writes how to log in at a vendor.
+//! `bootseal profile`: writes a login profile.
 
 mod draft;
 mod from_curl;
@@ -33,7 +33,7 @@ pub(crate) fn run(options: &cli::Profile, context: &mut Context<'_>) -> Result<(
             write(&target, draft, options, context)
         }
         (None, None, Some(_)) => from_curl::run(options, &table, context),
-        _ => Err(Failure::new(Kind::Usage, "it is not said what the profile is made from")
+        _ => Err(Failure::new(Kind::Usage, "the source of the profile is missing")
             .with_help("--preset KIND (bootseal profile --list shows them), --from FILE, or --from-curl - for a curl line on stdin")
             .into()),
     }

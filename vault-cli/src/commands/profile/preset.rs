@@ -1,4 +1,4 @@
-//! `bootseal profile --preset`: a profile of a kind of vendor that is known, whose settings a person is asked for.
+//! `bootseal profile --preset`: a profile for a known kind of vendor; a person is asked for its settings.
 
 use crate::commands::profile::draft::{Draft, ask_missing};
 use crate::context::Context;
@@ -20,7 +20,7 @@ pub(super) fn draft(
         None => ask_line("Where is the vendor (https://…)?", "the vendor's address", "--url URL", context)?,
     };
     let (mut words, mut readable) = (Vec::new(), Vec::new());
-    // What cannot be is told before anybody is asked.
+    // An invalid address is refused before a person is asked for anything.
     preset.login(&url, &[])?;
     for asked in preset.asked {
         if matches!(asked.place, Where::Value) && file.property(&table.child(asked.name)?).is_some() {
@@ -54,8 +54,8 @@ fn ask_setting(asked: &Asked, table: &PropertyPath, context: &mut Context<'_>) -
 
 fn ask_line(question: &str, what: &str, instead: &str, context: &mut Context<'_>) -> Result<String> {
     if !context.ui.can_ask() {
-        let text = format!("{what} is asked for, and there is no terminal to ask at");
-        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Say it: {instead}")));
+        let text = format!("{what} is missing, and there is no terminal to ask for it");
+        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Give it: {instead}")));
     }
     let typed = context.ui.terminal()?.line(&format!("{question} ")).map_err(no_answer)?;
     match typed.is_empty() {

@@ -1,4 +1,4 @@
-//! `bootseal verify`: signature, pin, shape; with an identity also every value.
+//! `bootseal verify`: checks signature, pin and structure; with an identity also every value.
 
 mod as_loader;
 pub(crate) mod since;
@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
         Some(since) => {
             let (there, gone) = since.files()?;
             for path in gone {
-                context.ui.warn(format_args!("{} is gone", Shown(&path.to_string_lossy())));
+                context.ui.warn(format_args!("{} no longer exists", Shown(&path.to_string_lossy())));
             }
             there
         }
@@ -39,10 +39,8 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
     each_file::each(found, context, |found, context| {
         let path = found.path.clone();
         if let Some(least) = options.min_generation.filter(|least| found.file.generation() < *least) {
-            let what = format!(
-                "this is generation {} of the file, and {least} or later was asked for",
-                found.file.generation()
-            );
+            let what =
+                format!("this is generation {} of the file, but {least} or later is required", found.file.generation());
             return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what).in_file(&path).into());
         }
         let became = since.as_ref().map(|since| since.check(&found.path, &found.file)).transpose()?;
@@ -83,12 +81,12 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     let (vault, generation) = (file.vault_id(), file.generation());
     let trust = trusted(&file);
     if file.trust() == Trust::Unverified {
-        let text = "the signature holds, but nothing says which vault this must be: anyone may have made it";
-        context.ui.warn(format_args!("{}: {text}. Insist on one: --pin {vault}", Shown(&path.to_string_lossy())));
+        let text = "the signature holds, but nothing says which vault this must be: anyone could have made it";
+        context.ui.warn(format_args!("{}: {text}. Pin it: --pin {vault}", Shown(&path.to_string_lossy())));
     }
-    // A profile may wait for a value that is set later; what makes a file bad is not known from it.
+    // Only a warning: a profile may need a value that is set later.
     let broken: Vec<_> = file.profiles().iter().filter_map(|table| Profile::read(&file, table).err()).collect();
-    // A route stands on its profile.
+    // A route depends on its profile.
     let route = if broken.is_empty() { Gateway::read(&file).err() } else { None };
     for error in broken.into_iter().chain(route) {
         context.ui.warn(error);
@@ -109,13 +107,13 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
             reader.open_all()?;
             match reader.into_file().open_for_writing(&keys.identities) {
                 Ok(writer) => writer.check_key_blocks(&keys.identities)?,
-                // A plugin's identity may have been that of a reader, with a writer of the same plugin beside it.
+                // The plugin identity may belong to a reader, beside a writer of the same plugin.
                 Err(error) if error.kind() == Kind::NoIdentity => role = Some(Role::Reader),
                 Err(error) => return Err(error.into()),
             }
         }
         Some(Role::Reader) => drop(file.open(&keys.identities)?.open_all()?),
-        // Named on purpose, it is meant to open; one's own identity that happens to be there is not.
+        // A named identity is expected to open the file; the user's own one, which happens to exist, is not.
         None if keys.named => {
             return Err(file
                 .open(&keys.identities)

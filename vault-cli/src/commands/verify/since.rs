@@ -1,4 +1,5 @@
-//! `bootseal verify --since REV`: is each file the successor of the one that it was there? What CI asks of a pull request, with no key.
+//! `bootseal verify --since REV`: checks that each file is the successor of its version at a revision. CI runs it for a pull
+//! request, without a key.
 
 use crate::git::repository::Repository;
 use crate::git::versions::Versions;
@@ -9,14 +10,14 @@ use bootseal_core::{Changes, Error, HandEdit, Kind, Shown, VaultId, VerifiedFile
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// A revision that is trusted: the branch that a change goes to.
+/// A trusted revision: the branch into which a change is to be merged.
 pub(crate) struct Since {
     repository: Repository,
     revision: String,
     commit: String,
 }
 
-/// What became of one file.
+/// The change of one file since the revision.
 pub(crate) struct Became {
     headline: String,
     changes: Changes,
@@ -30,7 +31,7 @@ impl Since {
         Ok(Since { repository, revision: Shown(revision).to_string(), commit })
     }
 
-    /// Every sealed file that the revision or the index has, and whether it is still there.
+    /// The sealed files of the revision and the index: those that still exist, and those that do not.
     pub(crate) fn files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let mut names = self.names_then()?;
         names.extend(sealed_names(&self.repository.ask(&["ls-files", "-z"])?));
@@ -42,10 +43,10 @@ impl Since {
         Ok(paths.into_iter().partition(|path| path.exists()))
     }
 
-    /// Holds the file against what it was: the same vault or one that it was handed over to, with a higher generation where it
-    /// differs, and not from before new keys.
+    /// Compares the file with its version at the revision: it must be the same vault, or one that it was handed over to; if it
+    /// differs, it must have a higher generation, and no older epoch.
     pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
-        // A folder may have become a link to another one: the file is held against what was at its path.
+        // A folder may have become a link to another one: the file is compared with what was at its path.
         let mut name = self.repository.name_of(path)?;
         if let Some(written) = self.repository.name_as_written(path)
             && self.repository.blob(&self.commit, &written)?.is_some()
@@ -60,10 +61,10 @@ impl Since {
         self.repository.blob(&self.commit, name).is_ok_and(|found| found.is_some())
     }
 
-    /// The same for a file by git's own name, wherever it lies now.
+    /// As [`Since::check`], for a file by its name in git, wherever it is now.
     pub(crate) fn check_named(&self, name: &str, path: &Path, file: &VerifiedFile) -> Result<Became> {
         let Some(bytes) = self.repository.blob(&self.commit, name)? else {
-            // A file that was renamed, or copied beside itself, is still to be newer than what it was.
+            // A renamed or copied file must still be newer than it was.
             for other in self.names_then()? {
                 let there = self.repository.blob(&self.commit, &other)?.unwrap_or_default();
                 let Some(old) = Versions::of_line(vec![there], file, &Keys::default()).take_newest() else { continue };
@@ -74,7 +75,7 @@ impl Since {
         };
         let old = match Versions::signed(vec![bytes.clone()]).take_newest() {
             Some(old) => old,
-            // What lay there was broken; the file must still be the successor of the last one of that vault that was not.
+            // That version does not verify: the file must be the successor of the last version of that vault that does.
             None => self.last_good(&bytes, name)?.ok_or_else(|| {
                 let text = format!(
                     "at {} this file does not verify, and no version before it of the vault that it says to be does",
@@ -93,7 +94,8 @@ impl Since {
         Ok(Became { headline, changes: Changes::between(&old, file), before: Some(old.generation()) })
     }
 
-    /// Anyone can have committed a vault of theirs in between: the one that the broken text names is meant.
+    /// The last version that verifies, of the vault that the broken text names: anyone may have committed a vault of their own in
+    /// between.
     fn last_good(&self, broken: &[u8], name: &str) -> Result<Option<VerifiedFile>> {
         let text = String::from_utf8_lossy(broken);
         let named =
@@ -121,19 +123,19 @@ impl Since {
                 format!("another vault is here: {}; at {revision} it was {}", file.vault_id(), old.vault_id())
             };
             return Err(Error::new(Kind::WrongVault, what)
-                .with_help("Someone may have put a vault of theirs in its place. Bring the file back: git checkout"));
+                .with_help("Someone may have replaced it with a vault of their own. Restore the file: git checkout"));
         }
         let what = if file.text() == old.text() {
             return Ok(());
         } else if file.generation() <= old.generation() {
             format!(
-                "this is generation {}, at {revision} it was {}: an older or another file was brought in",
+                "this is generation {}, at {revision} it was {}: an older or a different file was brought in",
                 file.generation(),
                 old.generation()
             )
         } else if file.epoch() < old.epoch() {
             format!(
-                "this file has the data key of epoch {}, at {revision} it was epoch {}: it goes on from before new keys",
+                "this file has the data key of epoch {}, at {revision} it was epoch {}: it continues from before new keys",
                 file.epoch(),
                 old.epoch()
             )
@@ -141,11 +143,11 @@ impl Since {
             return Ok(());
         };
         Err(Error::new(Kind::OldGeneration, what)
-            .with_help("To bring an older content back on purpose, a writer signs it anew: bootseal sign"))
+            .with_help("To restore older content on purpose, a writer signs it again: bootseal sign"))
     }
 }
 
-/// The sealed files in a list of git's, of names that each end in NUL.
+/// The sealed files in a NUL-separated list of git.
 fn sealed_names(list: &[u8]) -> impl Iterator<Item = String> {
     let names = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
     names.filter(|name| name.ends_with(".sealed.toml")).map(str::to_owned)

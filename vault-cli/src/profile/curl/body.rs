@@ -11,31 +11,31 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// A text in the body.
 pub(super) struct Leaf {
-    /// As it is shown: `user.name`.
+    /// The name as it is shown: `user.name`.
     pub(super) name: String,
-    /// What it is called where it stands.
+    /// The last part of its name.
     pub(super) key: String,
     pub(super) text: Word,
-    /// What is filled in there, once that is known.
+    /// The name of the sealed value that is filled in here, once that is known.
     pub(super) role: Option<String>,
 }
 
 impl Leaf {
-    /// What a profile has in its place.
+    /// The text that a profile has in its place.
     pub(super) fn shown(&self) -> String {
         self.role.as_ref().map_or_else(|| self.text.to_string(), |role| format!("${{{role}}}"))
     }
 }
 
-/// What the body is made of.
+/// The structure of the body.
 pub(super) enum Shape {
     Nothing,
-    /// Strings are numbers of leaves.
+    /// Each string refers to a leaf by its number.
     Json(Value),
     Form(Vec<(String, usize)>),
 }
 
-/// Marks the place of a leaf in [`Shape::Json`]; no text of a body is left in it.
+/// Marks the place of a leaf in [`Shape::Json`], from which all texts are removed.
 const LEAF: &str = "leaf ";
 
 pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
@@ -59,7 +59,7 @@ pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
         })?;
         let json = Wiped(json);
         if !json.0.is_object() {
-            return Err(refused("has a body that is no JSON object"));
+            return Err(refused("has a body that is not a JSON object"));
         }
         let value = collect(&json.0, &mut Vec::new(), &mut leaves)?;
         return Ok((Shape::Json(value), leaves));
@@ -85,7 +85,7 @@ pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
     Ok((Shape::Form(form), leaves))
 }
 
-/// JSON whose texts are wiped when it goes.
+/// JSON whose texts are wiped when it is dropped.
 struct Wiped(Json);
 
 impl Drop for Wiped {
@@ -149,7 +149,7 @@ fn collect(json: &Json, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) -> Resul
     })
 }
 
-/// Puts into each place of a leaf what a profile has there.
+/// Fills in each leaf as it is written in a profile.
 pub(super) fn fill(value: &mut Value, leaves: &[Leaf]) {
     match value {
         Value::String(text) => {

@@ -1,4 +1,4 @@
-//! What do curl's options say? What a profile cannot say is refused with its reason; what only shows or stores is passed over.
+//! The options of a curl line. An option that a profile cannot express is refused, with the reason; one that only affects output is ignored.
 
 use crate::profile::curl::words::Word;
 use crate::ui::failure::{Failure, Result};
@@ -13,23 +13,23 @@ pub(crate) struct Line {
     /// Name and value.
     pub(super) headers: Vec<(String, Word)>,
     pub(super) data: Vec<Data>,
-    /// `--json` was said.
+    /// Whether `--json` was given.
     pub(super) json: bool,
-    /// `-u`.
+    /// The argument of `-u`.
     pub(super) user: Option<Word>,
     pub(super) proxy: Option<String>,
-    /// What a person should know was left out.
+    /// What was left out, to be reported.
     pub(crate) left_out: Vec<&'static str>,
 }
 
 pub(crate) enum Data {
-    /// As it is sent.
+    /// Sent as it is.
     Raw(Word),
-    /// Of a form, not encoded yet.
+    /// Name and value of a form field, not yet encoded.
     Pair(Word, Word),
 }
 
-/// Long options that take a word and say nothing that a profile wants.
+/// Long options with an argument that do not matter for a profile.
 const PASSED_OVER: &[&str] = &[
     "--user-agent",
     "--referer",
@@ -48,7 +48,7 @@ const PASSED_OVER: &[&str] = &[
     "--interface",
     "--resolve",
 ];
-/// The same without a word.
+/// Long options without an argument that do not matter for a profile.
 const FLAGS: &[&str] = &[
     "--silent",
     "--show-error",
@@ -104,11 +104,13 @@ impl Line {
     fn address(&mut self, word: Word) -> Result<()> {
         match self.url.replace(word) {
             None => Ok(()),
-            Some(_) => Err(refused("has two addresses, or a word that stands alone").with_help("Is a quote missing?")),
+            Some(_) => {
+                Err(refused("has two addresses, or a word that is not an option").with_help("Is a quote missing?"))
+            }
         }
     }
 
-    /// `-sSLX POST`: flags may stand together, the last with its word glued on.
+    /// Reads short options such as `-sSLX POST`: flags can be combined, and an argument may follow the last one directly.
     fn short(&mut self, mut cluster: &str, words: &mut impl Iterator<Item = Word>) -> Result<()> {
         while let Some(letter) = cluster.chars().next() {
             cluster = &cluster[letter.len_utf8()..];
@@ -166,7 +168,7 @@ impl Line {
             }
             "--oauth2-bearer" => "carries a token already: this is a call, not a login",
             "--cert" | "--key" => "shows a client certificate: seal it, and write client_cert and client_key",
-            "--head" => "asks for headers only (-I): this is no login",
+            "--head" => "asks for headers only (-I), which is not a login",
             _ => "",
         };
         if !why.is_empty() {
@@ -226,7 +228,7 @@ impl Line {
         if text.starts_with('@') {
             return Err(file());
         }
-        // `Name:` takes a header away, `Name;` sends it empty: neither says anything here.
+        // `Name:` removes a header and `Name;` sends it empty: neither matters here.
         if let Some((name, value)) = text.split_once(':').filter(|(_, value)| !value.trim().is_empty()) {
             self.headers.push((name.trim().to_owned(), Zeroizing::new(value.trim().to_owned())));
         }
@@ -238,7 +240,7 @@ fn refused(what: &str) -> Failure {
     Failure::new(Kind::Usage, format!("the curl line {what}"))
 }
 
-/// It is not repeated: a quote that is missing makes options of secrets.
+/// The option is not repeated: after a missing quote, it may be a secret.
 fn unknown() -> Failure {
     refused("has an option that is not known here")
         .with_help("Leave it out if the login works without it. Is a quote missing?")

@@ -1,4 +1,4 @@
-//! What does a curl line send? Read as the shell and curl would, but nothing in it is run, expanded or opened.
+//! Reads a curl line as the shell and curl would; nothing in it is run, expanded or opened.
 
 mod body;
 mod line;

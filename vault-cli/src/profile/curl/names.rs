@@ -1,6 +1,6 @@
-//! What the name or the text of a field shows: a password, a secret, or a placeholder that a document has in its place.
+//! Recognises passwords, secrets and placeholders by the names and texts of fields.
 
-/// `User-Name` as `username`.
+/// Reduces a name such as `User-Name` to `username`.
 pub(super) fn squeezed(name: &str) -> String {
     name.chars().filter(|next| next.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
@@ -18,7 +18,7 @@ pub(super) fn is_secret(key: &str) -> bool {
         || key == "key"
 }
 
-/// What a document has where a reader puts in a secret of their own.
+/// Whether a text is a placeholder, which the reader of a documentation replaces with a secret.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let marked = [("<", ">"), ("{{", "}}"), ("[", "]"), ("${", "}"), ("%", "%")];
     let variable = text.strip_prefix('$').is_some_and(|name| {

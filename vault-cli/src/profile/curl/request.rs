@@ -1,4 +1,4 @@
-//! The login profile that a request shows: user and password become `${username}` and `${password}`, and are sealed.
+//! Makes a login profile from a request: user and password are sealed, and replaced by `${username}` and `${password}`.
 
 use crate::profile::curl::body::{Leaf, Shape, body, fill};
 use crate::profile::curl::line::Line;
@@ -13,12 +13,12 @@ use toml::{Table, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-/// A login profile, as a request showed it.
+/// A login profile made from a request.
 pub(crate) struct Login {
     pub(crate) url: Url,
     pub(crate) table: Table,
     pub(crate) sealed: Vec<(String, Secret)>,
-    /// What the line has only a placeholder for.
+    /// Values for which the line has only a placeholder.
     pub(crate) missing: Vec<String>,
     pub(crate) left_out: Vec<&'static str>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Login {
 /// Name and value of a header.
 type Header = (String, Word);
 
-/// Takes `line` apart. What is not clear is asked.
+/// Makes a login profile of `line`; `ask` is asked for fields that are not clear.
 pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> Result<Login> {
     let Line { url, method, headers, data, json, user, proxy, mut left_out } = line;
     let url = url.ok_or_else(|| refused("has no address"))?;
@@ -60,7 +60,7 @@ pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> R
 }
 
 impl Login {
-    /// HTTP Basic, `user:password`; with OAuth it is the client that authenticates so.
+    /// Takes HTTP Basic, `user:password`; with OAuth it is the client that authenticates in this way.
     fn take_basic(&mut self, both: &str, oauth: bool) -> Result<()> {
         let (user, password) = both.split_once(':').unwrap_or((both, ""));
         let names = if oauth { ["client_id", "client_secret"] } else { ["username", "password"] };
@@ -76,7 +76,7 @@ impl Login {
             if let Some(role) = &leaf.role {
                 self.seal(role, &leaf.text)?;
             } else if leaf.text.contains("${") {
-                let what = format!("has `${{…}}` in its field `{}`: put in what it stands for", Shown(&leaf.name));
+                let what = format!("has `${{…}}` in its field `{}`: replace it with its value", Shown(&leaf.name));
                 return Err(refused(&what));
             }
         }
@@ -94,7 +94,7 @@ impl Login {
         Ok(())
     }
 
-    /// Headers as they are, those with a secret as a reference to what is sealed.
+    /// Takes the headers; one with a secret becomes a reference to the sealed value.
     fn take_headers(&mut self, headers: Vec<Header>) -> Result<()> {
         let mut kept = Table::new();
         for (name, value) in headers {
@@ -107,7 +107,7 @@ impl Login {
                 self.seal(&role, &value)?;
                 kept.insert(name, format!("${{{role}}}").into());
             } else if value.contains("${") {
-                return Err(refused("has `${…}` in a header: put in what it stands for"));
+                return Err(refused("has `${…}` in a header: replace it with its value"));
             } else {
                 kept.insert(name, value.to_string().into());
             }
@@ -128,10 +128,10 @@ impl Login {
     }
 }
 
-/// The address without what stands in it beside the host, and the user that curl takes from there.
+/// The address without user information and fragment, and the user in it, which curl sends by HTTP Basic.
 fn address(text: &str) -> Result<(Url, Option<Word>)> {
     let whole = Zeroizing::new(if text.contains("://") { text.to_owned() } else { format!("http://{text}") });
-    let mut url = Url::parse(&whole).map_err(|_| refused("has an address that is no URL"))?;
+    let mut url = Url::parse(&whole).map_err(|_| refused("has an address that is not a URL"))?;
     url.set_fragment(None);
     let secret = url.query_pairs().any(|(name, _)| is_password(&squeezed(&name)) || is_secret(&squeezed(&name)));
     if secret {
@@ -140,7 +140,7 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
         return Err(refused(what).with_help("Ask the vendor for another way, and change that secret."));
     }
     if whole.contains("${") || whole.contains('<') {
-        return Err(refused("has a placeholder in its address: put in what it stands for"));
+        return Err(refused("has a placeholder in its address: replace it with its value"));
     }
     let decoded = |text: &str| -> String {
         let form = Zeroizing::new(format!("v={}", text.replace('+', "%2B")));
@@ -155,7 +155,7 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
     Ok((url, user))
 }
 
-/// The headers that matter to a vendor, and the user of HTTP Basic.
+/// Keeps the headers that matter to a vendor, and returns the user of HTTP Basic.
 fn sort_headers(headers: Vec<Header>, left_out: &mut Vec<&'static str>) -> Result<(Vec<Header>, Option<Word>)> {
     let (mut kept, mut user) = (Vec::new(), None);
     for (name, value) in headers {
@@ -163,13 +163,14 @@ fn sort_headers(headers: Vec<Header>, left_out: &mut Vec<&'static str>) -> Resul
         match lower.as_str() {
             "authorization" if value.to_ascii_lowercase().starts_with("basic ") => {
                 let both = BASE64_STANDARD.decode(value[6..].trim()).ok().and_then(|both| String::from_utf8(both).ok());
-                user = Some(Zeroizing::new(both.ok_or_else(|| refused("has an Authorization that is no HTTP Basic"))?));
+                user =
+                    Some(Zeroizing::new(both.ok_or_else(|| refused("has an Authorization that is not HTTP Basic"))?));
             }
             "cookie" => left_out.push("cookies: they are one browser's; `before` fetches what the login itself needs"),
             _ if lower.contains("csrf") || lower.contains("xsrf") => {
                 left_out.push("a CSRF token, which is good once: `before` fetches one ahead of each login");
             }
-            // What browsers and curl add of their own.
+            // Added by browsers and curl themselves.
             "user-agent"
             | "referer"
             | "connection"
@@ -195,7 +196,7 @@ fn is_implied(name: &str, value: &str) -> bool {
     name.eq_ignore_ascii_case("content-type") && known.iter().any(|known| value.starts_with(known))
 }
 
-/// `Accept: application/vnd.acme.v2+json`: some vendors insist.
+/// Whether an `Accept` is specific, as in `application/vnd.acme.v2+json`, which some vendors require.
 fn is_own_accept(name: &str, value: &str) -> bool {
     name == "accept" && !value.contains(',') && !["*/*", "application/json"].contains(&value)
 }

@@ -1,4 +1,4 @@
-//! The roles of the fields of a request: which is the user, which the password, and which holds another secret.
+//! The roles of the fields in a request: the user, the password, and other secrets.
 
 use crate::profile::curl::body::Leaf;
 use crate::profile::curl::names::{is_password, is_secret, squeezed};
@@ -6,23 +6,23 @@ use crate::profile::curl::words::refused;
 use crate::ui::failure::Result;
 use bootseal_core::Shown;
 
-/// Which fields hold user and password, where someone said so.
+/// The fields of user and password, if the options name them.
 pub(crate) struct Wanted<'a> {
     pub(crate) username: Option<&'a str>,
     pub(crate) password: Option<&'a str>,
 }
 
-/// What is asked where it is not clear.
+/// The field to ask for if it is not clear.
 #[derive(Clone, Copy)]
 pub(crate) enum Field {
     Username,
     Password,
 }
 
-/// Says which of some fields is meant; nothing where none is.
+/// Asks which of several fields is meant; returns `None` for none of them.
 pub(crate) type Ask<'a> = dyn FnMut(Field, &[&str]) -> Result<Option<String>> + 'a;
 
-/// From the surest on.
+/// Names of user fields, the most certain first.
 const USERS: &[&[&str]] = &[
     &[
         "username",
@@ -56,7 +56,7 @@ pub(super) fn give_roles(
                 .with_help(format!("Its fields are: {}", names.join(", ")))
         })
     };
-    // With HTTP Basic for a user, the body's fields are no user and no password.
+    // If HTTP Basic carries the user, the fields of the body are named differently.
     let (user_name, password_name) =
         if basic && !oauth { ("body_username", "body_password") } else { ("username", "password") };
     if let Some(name) = wanted.username {
@@ -117,7 +117,7 @@ pub(super) fn give_roles(
     Ok(())
 }
 
-/// Which of `named`, or of all where there is none.
+/// Asks which of `named` is meant, or which of all fields if it is empty.
 fn choose(leaves: &[Leaf], named: &[usize], field: Field, ask: &mut Ask<'_>) -> Result<Option<usize>> {
     let all: Vec<usize> = (0..leaves.len()).filter(|index| leaves[*index].role.is_none()).collect();
     let open = if named.is_empty() { all } else { named.to_vec() };

@@ -8,14 +8,14 @@ use zeroize::Zeroizing;
 
 pub(crate) type Word = Zeroizing<String>;
 
-/// The words of the first command in `text`.
+/// Splits the first command in `text` into words.
 pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
     let text = Zeroizing::new(text.replace("\r\n", "\n"));
     if text.contains("^\"") || text.lines().any(|line| line.trim_end().ends_with('^')) {
         return Err(refused("is quoted for cmd.exe").with_help("Copy it for a POSIX shell: \"Copy as cURL (bash)\"."));
     }
     let mut words = sh(&text)?;
-    // A prompt that was copied with it.
+    // A copied prompt.
     while words.first().is_some_and(|word| ["$", "%", "#", ">"].contains(&word.as_str())) {
         words.remove(0);
     }
@@ -26,7 +26,7 @@ pub(super) fn refused(what: &str) -> Failure {
     Failure::new(Kind::Usage, format!("the curl line {what}"))
 }
 
-/// A word in the making; quotes make one even where they are empty.
+/// The words so far; even empty quotes make a word.
 #[derive(Default)]
 struct Words {
     done: Vec<Word>,
@@ -37,7 +37,7 @@ impl Words {
     fn push(&mut self, next: char) {
         let word = self.word.get_or_insert_with(|| Zeroizing::new(String::with_capacity(256)));
         if word.len() + 4 > word.capacity() {
-            // It grows without leaving a piece of itself behind.
+            // Grows without leaving a copy behind.
             let mut larger = Zeroizing::new(String::with_capacity(word.capacity() * 4));
             larger.push_str(word);
             *word = larger;
@@ -81,7 +81,7 @@ fn sh(text: &str) -> Result<Vec<Word>> {
             },
             '\n' => {
                 words.end();
-                // In documents lines are broken without a backslash too: an option goes on.
+                // Documentation often breaks lines without a backslash: an option continues the command.
                 let goes_on = rest.clone().find(|next| !next.is_whitespace()).is_some_and(|next| next == '-');
                 if !words.done.is_empty() && !goes_on {
                     break;
@@ -101,7 +101,7 @@ fn sh(text: &str) -> Result<Vec<Word>> {
 
 fn runs() -> Failure {
     refused("has `$(…)` or a backtick, which a shell would run; nothing is run here")
-        .with_help("Put what it stands for in its place.")
+        .with_help("Replace it with its value.")
 }
 
 fn open() -> Failure {
@@ -136,7 +136,7 @@ fn double_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()
     }
 }
 
-/// `$'…'`, as browsers write what has quotes or line breaks in it.
+/// Reads `$'…'`, which browsers use for text with quotes or line breaks.
 fn ansi_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> {
     let wrong = || refused("has a character in $'…' that is none");
     loop {
@@ -171,7 +171,7 @@ fn ansi_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> 
                     code.extend(rest.next_if(|next| next.is_digit(radix)));
                 }
                 let code = u32::from_str_radix(&code, radix).ok();
-                // Above 127 \x is a byte of a character, which nobody writes so.
+                // Above 127, \x is one byte of a character; nobody writes that.
                 let code = code.filter(|code| digits != 2 || *code < 128);
                 words.push(code.and_then(char::from_u32).ok_or_else(wrong)?);
             }
