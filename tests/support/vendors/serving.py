@@ -79,6 +79,9 @@ def configure(apps, authentication, **more):
             "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": args.dir / "db.sqlite3", "OPTIONS": {"timeout": 20}}
         },
         DATA_UPLOAD_MAX_MEMORY_SIZE=None,
+        # Cheap, as Django advises for tests: its default takes about a second of a core for each password and client
+        # secret, and on a busy machine a login then takes longer than its caller waits.
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         USE_TZ=True,
         REST_FRAMEWORK={
             "DEFAULT_AUTHENTICATION_CLASSES": [authentication],
