@@ -1,8 +1,12 @@
-//! How long do the steps of a secret's way take? `cargo bench -p bootseal`; figures are medians, to compare on one machine in one run.
+//! Benchmark of the steps on the way of a secret: `cargo bench -p bootseal`.
+//!
+//! Figures are medians, to compare within one run on one machine.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench
 
-use bootseal_core::{Access, Cost, Identity, Pin, Role, SealedFile, Secret, Side, ValueKind, Vault};
+use bootseal_core::{
+    Access, Cost, Identity, Pin, Role, SealedFile, Secret, Side, ValueKind, Vault,
+};
 use bootseal_vendor_sim::Vendor;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -33,12 +37,16 @@ fn at_once(what: &str, work: impl Fn() + Sync) {
 
 fn vault_of(count: usize, me: &Identity) -> String {
     let names: String = (0..count).map(|index| format!("key{index} = \"\"\n")).collect();
-    let mut vault =
-        Vault::create(vec![Access::new("me", Role::Writer, me.recipient()).unwrap()], &format!("[values]\n{names}"))
-            .unwrap();
+    let mut vault = Vault::create(
+        vec![Access::new("me", Role::Writer, me.recipient()).unwrap()],
+        &format!("[values]\n{names}"),
+    )
+    .unwrap();
     let value = Secret::copy_of(b"a password of 31 bytes, as many").unwrap();
     let values: Vec<_> = (0..count)
-        .map(|index| (format!("values.key{index}").parse().unwrap(), ValueKind::Text, value.clone()))
+        .map(|index| {
+            (format!("values.key{index}").parse().unwrap(), ValueKind::Text, value.clone())
+        })
         .collect();
     vault.set_all(&values, 1).unwrap();
     vault.sign().unwrap()
@@ -50,7 +58,8 @@ fn main() {
     for count in [2, 100, 10_000] {
         let text = vault_of(count, &me[0]);
         let pin: Pin = SealedFile::parse(text.clone().into_bytes()).unwrap().claimed_vault().into();
-        let verify = || SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
+        let verify =
+            || SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
         let runs = if count > 1000 { 15 } else { 101 };
         median(&format!("verify a file of {count} values"), runs, 1, || drop(black_box(verify())));
         median(&format!("verify it and open all {count}"), runs, 1, || {
@@ -58,7 +67,14 @@ fn main() {
         });
         median(&format!("set one of {count}, and sign"), runs, 1, || {
             let mut vault = verify().open_for_writing(&me).unwrap();
-            vault.set(&"values.key1".parse().unwrap(), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 2).unwrap();
+            vault
+                .set(
+                    &"values.key1".parse().unwrap(),
+                    ValueKind::Text,
+                    &Secret::copy_of(b"new").unwrap(),
+                    2,
+                )
+                .unwrap();
             black_box(vault.sign().unwrap());
         });
         median(&format!("new keys for {count}, and sign"), runs, 1, || {
@@ -68,17 +84,21 @@ fn main() {
         });
         let branch = |name: &str| {
             let mut vault = verify().open_for_writing(&me).unwrap();
-            vault.set(&name.parse().unwrap(), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 2).unwrap();
+            vault
+                .set(&name.parse().unwrap(), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 2)
+                .unwrap();
             vault.sign().unwrap()
         };
         let (ours, theirs) = (branch("values.key0"), branch("values.key1"));
         median(&format!("merge two branches of {count}, and sign"), runs, 1, || {
             let open = |text: &String| {
-                let file = SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
+                let file =
+                    SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
                 file.open_for_writing(&me).unwrap()
             };
             let (base, mut vault, other) = (open(&text), open(&ours), open(&theirs));
-            let (base, mine, other) = (Side::of(&base).unwrap(), Side::of(&vault).unwrap(), Side::of(&other).unwrap());
+            let (base, mine, other) =
+                (Side::of(&base).unwrap(), Side::of(&vault).unwrap(), Side::of(&other).unwrap());
             vault.merge(&base, &mine, &other, |_| None, 3).unwrap();
             black_box(vault.sign().unwrap());
         });
@@ -123,7 +143,9 @@ fn main() {
         reqwest::Client::builder().tls_certs_only([roots]).no_proxy()
     };
     let url = vendor.url("/orders");
-    at_once("the same on two threads at once", || drop(black_box(source.token_blocking().unwrap())));
+    at_once("the same on two threads at once", || {
+        drop(black_box(source.token_blocking().unwrap()))
+    });
     let plain = tokio::sync::RwLock::new(std::sync::Arc::<str>::from("a token of a plain cache"));
     median("the same of a tokio RwLock<Arc<str>>", 101, 10_000, || {
         for _ in 0..10_000 {
@@ -131,9 +153,16 @@ fn main() {
         }
     });
     at_once("that on two threads at once", || drop(black_box(plain.blocking_read().clone())));
-    let header = source.token_blocking().unwrap().expose(|token| format!("Bearer {}", String::from_utf8_lossy(token)));
+    let header = source
+        .token_blocking()
+        .unwrap()
+        .expose(|token| format!("Bearer {}", String::from_utf8_lossy(token)));
     for (version, client, bare) in [
-        ("HTTP/1.1", source.client_builder().http1_only().build(), bare().http1_only().build().unwrap()),
+        (
+            "HTTP/1.1",
+            source.client_builder().http1_only().build(),
+            bare().http1_only().build().unwrap(),
+        ),
         ("HTTP/2", source.client(), bare().build().unwrap()),
     ] {
         // In turn, call by call: what else the machine does meets both alike.
@@ -144,13 +173,21 @@ fn main() {
                 client.get(&url).send().await.unwrap().bytes().await.unwrap();
                 ours.push(start.elapsed());
                 let start = Instant::now();
-                bare.get(&url).header("authorization", &header).send().await.unwrap().bytes().await.unwrap();
+                bare.get(&url)
+                    .header("authorization", &header)
+                    .send()
+                    .await
+                    .unwrap()
+                    .bytes()
+                    .await
+                    .unwrap();
                 theirs.push(start.elapsed());
             }
         });
-        for (what, times) in
-            [("a call with the token, loopback, HTTPS", &mut ours), ("the same through bare reqwest", &mut theirs)]
-        {
+        for (what, times) in [
+            ("a call with the token, loopback, HTTPS", &mut ours),
+            ("the same through bare reqwest", &mut theirs),
+        ] {
             times.sort();
             let what = format!("{what}, {version}");
             println!("{what:55} {:>12.1?}   (min {:.1?})", times[times.len() / 2], times[0]);

@@ -1,5 +1,6 @@
-//! The whole way once: a settings file in clear → sealed file → loader → login → token → answered calls, through an expiry and a
-//! revocation. Run it with `cargo run --release --example quickstart`; it needs nothing but itself.
+//! The whole way once: a settings file in clear → sealed file → loader → login → token → answered
+//! calls, through an expiry and a revocation. Run it with `cargo run --release --example
+//! quickstart`; it needs nothing but itself.
 
 #![allow(clippy::print_stdout)] // it is here to be read
 
@@ -19,29 +20,51 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name);
 
-    // Somebody else's service: HTTPS on loopback, a login resource that answers with a JWT, and calls that need it.
+    // Somebody else's service: HTTPS on loopback, a login resource that answers with a JWT, and
+    // calls that need it.
     let vendor = Vendor::start()?;
     vendor.lifetime(LIFE);
-    step(&format!("vendor      an HTTPS service on {}, tokens live {} s", vendor.url(""), LIFE.as_secs()));
+    step(&format!(
+        "vendor      an HTTPS service on {}, tokens live {} s",
+        vendor.url(""),
+        LIFE.as_secs()
+    ));
 
-    // Operations: a settings file in clear becomes a sealed one, and the application gets a key of its own.
+    // Operations: a settings file in clear becomes a sealed one, and the application gets a key of
+    // its own.
     std::fs::write(at("app.properties"), settings(&vendor))?;
     let (alice, app_key, sealed) = (at("alice.key"), at("app.key"), at("app.sealed.toml"));
     let home = folder.path().as_os_str().to_owned();
     bootseal(&home, &["keygen", "-o", text(&alice)?])?;
-    let said = bootseal(&home, &["seal", text(&at("app.properties"))?, "-i", text(&alice)?, "--shred"])?;
-    said.lines()
-        .filter(|line| line.starts_with("sealed"))
-        .for_each(|line| step(&format!("seal        {}", line.replace(text(folder.path()).unwrap_or_default(), "…"))));
+    let said =
+        bootseal(&home, &["seal", text(&at("app.properties"))?, "-i", text(&alice)?, "--shred"])?;
+    said.lines().filter(|line| line.starts_with("sealed")).for_each(|line| {
+        step(&format!("seal        {}", line.replace(text(folder.path()).unwrap_or_default(), "…")))
+    });
     bootseal(
         &home,
-        &["access", "add", "app", "--new-key", text(&app_key)?, "-f", text(&sealed)?, "-i", text(&alice)?, "--yes"],
+        &[
+            "access",
+            "add",
+            "app",
+            "--new-key",
+            text(&app_key)?,
+            "-f",
+            text(&sealed)?,
+            "-i",
+            text(&alice)?,
+            "--yes",
+        ],
     )?;
     step("access add  the application `app` got a key; the vault's pin is in it");
 
     // The application: open once, then call.
     let vault = Loader::exactly(&sealed).identity_file(&app_key).load()?;
-    step(&format!("load        verified, {} opened; {}", vault.profiles().join(", "), bootseal::report()?));
+    step(&format!(
+        "load        verified, {} opened; {}",
+        vault.profiles().join(", "),
+        bootseal::report()?
+    ));
     let source = vault.token_source("acme")?;
     let client = source.client();
     let orders = vendor.url("/orders");
@@ -56,7 +79,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..100 {
         answered += u32::from(client.get(&orders).send().await?.status().is_success());
     }
-    step(&format!("expiry      the token ran out; 100 more calls, {} logins", source.counts().logins));
+    step(&format!(
+        "expiry      the token ran out; 100 more calls, {} logins",
+        source.counts().logins
+    ));
 
     vendor.lifetime(Duration::from_secs(60));
     vendor.revoke_all();
@@ -68,9 +94,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "revocation  the vendor revoked it; 100 more calls, {} replay, {} logins",
         counts.replays, counts.logins
     ));
-    println!("\ncalls answered: {answered} of 300   logins: {}   replays: {}", counts.logins, counts.replays);
+    println!(
+        "\ncalls answered: {answered} of 300   logins: {}   replays: {}",
+        counts.logins, counts.replays
+    );
     if answered != 300 || vendor.logins() != counts.logins {
-        return Err("not every call was answered, or the vendor saw other logins than the source".into());
+        return Err(
+            "not every call was answered, or the vendor saw other logins than the source".into()
+        );
     }
     Ok(())
 }
@@ -89,10 +120,17 @@ fn bootseal(home: &std::ffi::OsStr, args: &[&str]) -> Result<String, Box<dyn Err
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let env = |name: &str| (name == "HOME").then(|| home.to_owned());
     let mut nothing = std::io::empty();
-    let code =
-        run(["bootseal"].iter().chain(args), &mut World { env: &env, ..World::new(&mut nothing, &mut out, &mut err) });
+    let code = run(
+        ["bootseal"].iter().chain(args),
+        &mut World { env: &env, ..World::new(&mut nothing, &mut out, &mut err) },
+    );
     if code != 0 {
-        return Err(format!("bootseal {} ended with {code}: {}", args.join(" "), String::from_utf8_lossy(&err)).into());
+        return Err(format!(
+            "bootseal {} ended with {code}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&err)
+        )
+        .into());
     }
     Ok(String::from_utf8(out)?)
 }

@@ -43,7 +43,11 @@ impl ActiveRoute {
     /// # Errors
     /// If the route has no token source, its callers' key cannot be opened, or its upstream is no
     /// URL that HTTP can carry.
-    pub(crate) fn of(vault: &Secrets, config: &Route, former: &[Arc<ActiveRoute>]) -> Result<Arc<ActiveRoute>> {
+    pub(crate) fn of(
+        vault: &Secrets,
+        config: &Route,
+        former: &[Arc<ActiveRoute>],
+    ) -> Result<Arc<ActiveRoute>> {
         let name = config.table.to_string();
         let (source, check) = (vault.token_source(&name)?, CallerCheck::of(vault, config)?);
         let profile = source.profile();
@@ -55,14 +59,20 @@ impl ActiveRoute {
         {
             return Ok(former.clone());
         }
-        let builder =
-            || source.client_builder().connect_timeout(config.connect_timeout).answer_timeout(config.answer_timeout);
-        let target = Target::of(&config.upstream, &config.prefix).ok_or_else(|| unusable_upstream(config))?;
+        let builder = || {
+            source
+                .client_builder()
+                .connect_timeout(config.connect_timeout)
+                .answer_timeout(config.answer_timeout)
+        };
+        let target = Target::of(&config.upstream, &config.prefix)
+            .ok_or_else(|| unusable_upstream(config))?;
         Ok(Arc::new(ActiveRoute {
             client: builder().build(),
             upgrade_client: builder().http1_only().build(),
             headers: HeaderRules::of(&profile, check.asks_for_key()),
-            stats: former.map_or_else(|| Arc::new(RouteStats::of(&name)), |former| former.stats.clone()),
+            stats: former
+                .map_or_else(|| Arc::new(RouteStats::of(&name)), |former| former.stats.clone()),
             profile: profile.canonical().to_owned(),
             config: config.clone(),
             name,
@@ -127,7 +137,13 @@ impl RouteStats {
         if *since > 1 && last.elapsed() < LOG_INTERVAL {
             return;
         }
-        tracing::warn!(route = self.name, error = problem.name, calls = *since, "{}", problem.detail());
+        tracing::warn!(
+            route = self.name,
+            error = problem.name,
+            calls = *since,
+            "{}",
+            problem.detail()
+        );
         (*last, *since) = (Instant::now(), 1);
     }
 }

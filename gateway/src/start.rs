@@ -55,8 +55,9 @@ fn start(serve: &Serve) -> Result<()> {
     log(&serve.log);
     let metrics = install_recorder()?;
 
-    let sockets = Sockets::handed_over()
-        .map_err(|error| io_error(format!("the sockets that systemd handed over cannot be used: {error}")))?;
+    let sockets = Sockets::handed_over().map_err(|error| {
+        io_error(format!("the sockets that systemd handed over cannot be used: {error}"))
+    })?;
     let addresses = Arc::new(Addresses::new(sockets, serve.check));
     let vetting = addresses.clone();
     let loader = loader(serve)?.validate_with(move |file| vetting.vet(file));
@@ -88,7 +89,9 @@ fn start(serve: &Serve) -> Result<()> {
 
 /// Installs the recorder of all metrics, and returns the handle that renders them.
 fn install_recorder() -> Result<PrometheusHandle> {
-    let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(|error| io_error(error.to_string()))?;
+    let builder = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)
+        .map_err(|error| io_error(error.to_string()))?;
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| io_error(error.to_string()))?;
@@ -98,8 +101,14 @@ fn install_recorder() -> Result<PrometheusHandle> {
 
 /// Describes the gateway's own metrics; docs/token-source.md has the loader's.
 fn describe() {
-    metrics::describe_counter!("bootseal_gateway_calls_total", "Calls, by the status that the caller received");
-    metrics::describe_gauge!("bootseal_gateway_calls_in_flight", "Calls whose response has not ended");
+    metrics::describe_counter!(
+        "bootseal_gateway_calls_total",
+        "Calls, by the status that the caller received"
+    );
+    metrics::describe_gauge!(
+        "bootseal_gateway_calls_in_flight",
+        "Calls whose response has not ended"
+    );
     metrics::describe_counter!(
         "bootseal_gateway_errors_total",
         "Calls that the gateway answered itself, by x-bootseal-error"
@@ -141,13 +150,17 @@ async fn serve_until_stopped(
     metrics: &PrometheusHandle,
     audit: Option<Duration>,
 ) -> Result<()> {
-    // Before readiness is announced: until the handlers exist, SIGHUP and SIGTERM end the process at once.
-    let mut signals = Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
+    // Before readiness is announced: until the handlers exist, SIGHUP and SIGTERM end the process
+    // at once.
+    let mut signals =
+        Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     endpoints::apply(running, metrics)?;
     running.set_disk(DiskState { generation: Some(running.vault.generation()), refused: None });
     let handle = metrics.clone();
     let reload = reload::watch(running, move |running| endpoints::apply(running, &handle))
-        .map_err(|error| io_error(format!("the thread that watches the file cannot be started: {error}")))?;
+        .map_err(|error| {
+            io_error(format!("the thread that watches the file cannot be started: {error}"))
+        })?;
     if let Some(interval) = audit {
         audit::start(interval).map_err(|error| io_error(format!("--audit: {error}")))?;
     }
@@ -173,9 +186,13 @@ async fn serve_until_stopped(
 fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
     let gateway = vault.gateway()?;
     let mut out = std::io::stdout().lock();
-    let mut print = |line: String| writeln!(out, "{line}").map_err(|error| io_error(format!("stdout: {error}")));
+    let mut print = |line: String| {
+        writeln!(out, "{line}").map_err(|error| io_error(format!("stdout: {error}")))
+    };
     print(format!("{}, generation {}", vault.vault_id(), vault.generation()))?;
-    let busy = |listen| if addresses.is_busy(listen) { " (in use now, perhaps by a running gateway)" } else { "" };
+    let busy = |listen| {
+        if addresses.is_busy(listen) { " (in use now, perhaps by a running gateway)" } else { "" }
+    };
     for route in &gateway.routes {
         // Opens the callers' keys, so that a bad one is found here.
         CallerCheck::of(vault, route)?;
@@ -196,15 +213,24 @@ fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
     }
     match &gateway.admin {
         Some(admin) => print(format!("admin: {admin}{}", busy(admin))),
-        None => print("admin: none; set gateway.admin to serve health, metrics and the status page".into()),
+        None => print(
+            "admin: none; set gateway.admin to serve health, metrics and the status page".into(),
+        ),
     }
 }
 
 fn log(level: &str) {
     let level = level.parse().unwrap_or(tracing::Level::INFO);
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     // The journal adds the time itself.
-    if std::env::var_os("JOURNAL_STREAM").is_some() { log.without_time().init() } else { log.init() }
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().init()
+    } else {
+        log.init()
+    }
 }
 
 fn io_error(text: String) -> Error {

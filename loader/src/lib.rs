@@ -62,7 +62,9 @@ pub use load::watch::FileStamp;
 // The process's memory.
 #[cfg(target_os = "linux")]
 pub use bootseal_memory::{Audit, AuditError, audit};
-pub use bootseal_memory::{Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report};
+pub use bootseal_memory::{
+    Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report,
+};
 
 // Tokens, and calls with them.
 #[cfg(feature = "blocking")]

@@ -90,7 +90,10 @@ mod modelled {
         }
 
         pub(crate) fn store(&self, value: T) {
-            let old = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value);
+            let old = std::mem::replace(
+                &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+                value,
+            );
             drop(old);
         }
     }

@@ -73,11 +73,15 @@ mod sys {
         pub(super) fn filled(count: usize, value: T) -> io::Result<Pages<T>> {
             const { assert!(align_of::<T>() <= HUGE, "the start is aligned to 2 MiB") };
             let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
-            let wanted = count.checked_mul(size_of::<T>()).filter(|bytes| *bytes <= isize::MAX as usize);
-            let wanted = wanted.and_then(|bytes| bytes.max(1).checked_next_multiple_of(HUGE)).ok_or_else(too_large)?;
+            let wanted =
+                count.checked_mul(size_of::<T>()).filter(|bytes| *bytes <= isize::MAX as usize);
+            let wanted = wanted
+                .and_then(|bytes| bytes.max(1).checked_next_multiple_of(HUGE))
+                .ok_or_else(too_large)?;
             // One huge page more, so that the start can be moved to where one begins.
             let len = wanted.checked_add(HUGE).ok_or_else(too_large)?;
-            let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+            let (rights, flags) =
+                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
             // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing
             // that exists.
             let base = unsafe { libc::mmap(ptr::null_mut(), len, rights, flags, -1, 0) };
@@ -182,9 +186,9 @@ mod tests {
             let mut inside = false;
             let found = maps.lines().find(|line| {
                 let span = line.split_once(' ').and_then(|(span, _)| span.split_once('-'));
-                if let Some((Ok(from), Ok(to))) =
-                    span.map(|(from, to)| (usize::from_str_radix(from, 16), usize::from_str_radix(to, 16)))
-                {
+                if let Some((Ok(from), Ok(to))) = span.map(|(from, to)| {
+                    (usize::from_str_radix(from, 16), usize::from_str_radix(to, 16))
+                }) {
                     inside = from <= address && address < to;
                 }
                 inside && line.starts_with("VmFlags:")

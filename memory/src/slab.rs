@@ -155,7 +155,8 @@ struct Slab {
 unsafe impl Send for Slab {}
 
 fn slab() -> MutexGuard<'static, Slab> {
-    static SLAB: Mutex<Slab> = Mutex::new(Slab { chunks: BTreeMap::new(), open: BTreeMap::new(), frozen: 0 });
+    static SLAB: Mutex<Slab> =
+        Mutex::new(Slab { chunks: BTreeMap::new(), open: BTreeMap::new(), frozen: 0 });
     // No code under the lock can leave the lists half changed, so poisoning can be ignored.
     SLAB.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -184,13 +185,19 @@ impl Slab {
 
     fn add_chunk(&mut self, slot_size: usize) -> Result<(), MemoryError> {
         let count = self.chunks.values().filter(|chunk| chunk.slot_size == slot_size).count();
-        let wanted =
-            if slot_size > LARGEST { slot_size } else { (FIRST_CHUNK << count.min(4)).clamp(slot_size, LAST_CHUNK) };
+        let wanted = if slot_size > LARGEST {
+            slot_size
+        } else {
+            (FIRST_CHUNK << count.min(4)).clamp(slot_size, LAST_CHUNK)
+        };
         // Near the limit on locked memory a small chunk may still fit when a large one does not.
         let region = Region::new(wanted).or_else(|_| Region::new(slot_size))?;
         let slots = (region.len() / slot_size).max(1);
         // SAFETY: `index * slot_size` stays inside the region.
-        let free = (0..slots).rev().map(|index| unsafe { region.start().add(index * slot_size) }).collect();
+        let free = (0..slots)
+            .rev()
+            .map(|index| unsafe { region.start().add(index * slot_size) })
+            .collect();
         let address = region.start().as_ptr() as usize;
         let shown = (0..slots).map(|_| None).collect();
         self.chunks.insert(address, Chunk { region, slot_size, free, used: 0, shown });
@@ -201,8 +208,13 @@ impl Slab {
     fn show(&mut self, start: NonNull<u8>, range: Option<Range<usize>>) {
         self.frozen += 1;
         let number = self.frozen;
-        let Some((address, chunk)) = self.chunks.range_mut(..=start.as_ptr() as usize).next_back() else { return };
-        if let Some(shown) = chunk.shown.get_mut((start.as_ptr() as usize - address) / chunk.slot_size) {
+        let Some((address, chunk)) = self.chunks.range_mut(..=start.as_ptr() as usize).next_back()
+        else {
+            return;
+        };
+        if let Some(shown) =
+            chunk.shown.get_mut((start.as_ptr() as usize - address) / chunk.slot_size)
+        {
             *shown = range.map(|range| Shown { number, range });
         }
     }
@@ -211,7 +223,10 @@ impl Slab {
         self.show(start, None);
         // SAFETY: the slot's owner is gone. Under the lock, so that nobody reads it through `Live`.
         unsafe { wipe(start.as_ptr(), slot_size) };
-        let Some((&address, chunk)) = self.chunks.range_mut(..=start.as_ptr() as usize).next_back() else { return };
+        let Some((&address, chunk)) = self.chunks.range_mut(..=start.as_ptr() as usize).next_back()
+        else {
+            return;
+        };
         debug_assert!((start.as_ptr() as usize) < address + chunk.region.len());
         chunk.free.push(start);
         chunk.used -= 1;

@@ -13,8 +13,14 @@ fn access_add_and_list_show_who_may() {
     let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
     let ran = home.run(&["access", "add", "bob", &bob, "--writer", "--yes"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert_eq!(ran.err, "bootseal: bob can open every value that this file contains, now and in future\n");
-    assert_eq!(home.ok(&["access", "list"]), format!("alice  writer  {mine}\nbob    writer  {bob}\n"));
+    assert_eq!(
+        ran.err,
+        "bootseal: bob can open every value that this file contains, now and in future\n"
+    );
+    assert_eq!(
+        home.ok(&["access", "list"]),
+        format!("alice  writer  {mine}\nbob    writer  {bob}\n")
+    );
     let row = |name: &str, role: &str, recipient: &str| json!({ "name": name, "role": role, "recipient": recipient, "passphrase": false });
     let wanted = json!({ "access": [row("alice", "writer", &mine), row("bob", "writer", &bob)] });
     assert_eq!(document(&home, &["access", "list"]), wanted);
@@ -66,7 +72,11 @@ fn access_add_changes_no_value_and_refuses_whom_it_has() {
     home.ok(&["access", "add", "bob", &bob, "--yes"]);
     let after = home.read("app.sealed.toml");
     assert_eq!(before.split("[bootseal]").next(), after.split("[bootseal]").next());
-    assert_eq!(block(&before, "write_key"), block(&after, "write_key"), "a reader changes nothing for writers");
+    assert_eq!(
+        block(&before, "write_key"),
+        block(&after, "write_key"),
+        "a reader changes nothing for writers"
+    );
     assert_ne!(block(&before, "read_key"), block(&after, "read_key"));
 }
 
@@ -86,7 +96,9 @@ fn access_add_makes_a_key_file_that_opens_and_carries_the_pin() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.out.lines().next().unwrap(), format!("# vault: {}", home.vault_id()));
     assert_eq!(home.ok_with(&["get", "acme.password", "-i", "-"], ran.out.as_bytes()), "hunter2");
-    assert!(!ran.err.contains("AGE-SECRET-KEY") && !home.read("app.sealed.toml").contains("AGE-SECRET"));
+    assert!(
+        !ran.err.contains("AGE-SECRET-KEY") && !home.read("app.sealed.toml").contains("AGE-SECRET")
+    );
     // The pin in it holds: another vault is refused with it.
     home.ok(&["init", "-f", "other.sealed.toml"]);
     fails(&home, &["list", "-f", "other.sealed.toml", "-i", "web1.key"], "wrong-vault");
@@ -108,7 +120,9 @@ fn access_add_shows_the_list_and_takes_only_a_yes() {
     let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
     let add = ["access", "add", "bob", &bob, "--writer"];
     for answer in ["n\n", "\n", "yy\n", "\u{4}"] {
-        let Some((code, seen, _)) = at_a_terminal(&home, &add, &[("[y/N] ", answer)]) else { return };
+        let Some((code, seen, _)) = at_a_terminal(&home, &add, &[("[y/N] ", answer)]) else {
+            return;
+        };
         assert_eq!(code, 2, "{answer:?}: {seen}");
         assert!(
             seen.starts_with("Access will be:\nalice  writer  age1")

@@ -1,4 +1,5 @@
-//! Checks of what a command answers: its exit code, its JSON document and its error, and the vault that these tests begin with.
+//! Checks of what a command answers: its exit code, its JSON document and its error, and the vault
+//! that these tests begin with.
 
 use crate::support::{Home, Ran, root};
 use serde_json::Value;
@@ -27,12 +28,18 @@ pub(crate) fn document(home: &Home, args: &[&str]) -> Value {
 /// The error object that ends stderr, after its fields and their types were checked.
 pub(crate) fn error_in(ran: &Ran) -> Value {
     let last = ran.err.lines().last().unwrap_or_default();
-    let document: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("no JSON at the end of {}", ran.err));
+    let document: Value =
+        serde_json::from_str(last).unwrap_or_else(|_| panic!("no JSON at the end of {}", ran.err));
     let error = &document["error"];
     assert_eq!(keys(&document), ["error"]);
     assert_eq!(keys(error), ["file", "help", "kind", "message", "property"]);
     assert!(error["kind"].is_string() && error["message"].is_string(), "{error}");
-    assert!(["file", "help", "property"].iter().all(|key| error[*key].is_string() || error[*key].is_null()), "{error}");
+    assert!(
+        ["file", "help", "property"]
+            .iter()
+            .all(|key| error[*key].is_string() || error[*key].is_null()),
+        "{error}"
+    );
     error.clone()
 }
 
@@ -59,7 +66,9 @@ pub(crate) fn fails_with(home: &Home, args: &[&str], stdin: &[u8], kind: &str) -
 
 /// Everything in the order of the file but the values of these keys.
 pub(crate) fn without<'a>(text: &'a str, keys: &[&str]) -> Vec<&'a str> {
-    text.lines().filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} = ")))).collect()
+    text.lines()
+        .filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} = "))))
+        .collect()
 }
 
 pub(crate) fn block<'a>(text: &'a str, key: &str) -> &'a str {
@@ -77,7 +86,8 @@ pub(crate) fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// Puts a vector and its key files into a home, and returns the pin that its row in `vectors.json` has.
+/// Puts a vector and its key files into a home, and returns the pin that its row in `vectors.json`
+/// has.
 pub(crate) fn vector(home: &Home, file: &str) -> String {
     let folder = root().join("tests/vectors");
     std::fs::copy(folder.join(file), home.at("vector.sealed.toml")).unwrap();
@@ -91,7 +101,11 @@ pub(crate) fn vector(home: &Home, file: &str) -> String {
 }
 
 pub(crate) fn rows() -> Vec<Value> {
-    serde_json::from_str(&std::fs::read_to_string(root().join("tests/vectors/vectors.json")).unwrap()).unwrap()
+    serde_json::from_str(
+        &std::fs::read_to_string(root().join("tests/vectors/vectors.json")).unwrap(),
+    )
+    .unwrap()
 }
 
-pub(crate) const ACME: &str = "# Acme\ntitle = \"shop\"\n\n[acme]\nuser = \"bob\"\npassword = \"secret:hunter2\"\n";
+pub(crate) const ACME: &str =
+    "# Acme\ntitle = \"shop\"\n\n[acme]\nuser = \"bob\"\npassword = \"secret:hunter2\"\n";

@@ -9,7 +9,11 @@ fn help_and_version_go_to_stdout_and_mistakes_to_stderr() {
     assert_eq!(home.ok(&["--version"]), format!("bootseal {}\n", env!("CARGO_PKG_VERSION")));
     for verb in ["keygen", "init", "seal", "set", "get", "list", "verify", "access", "login"] {
         let help = home.ok(&[verb, "--help"]);
-        assert!(help.contains("Usage: bootseal ") && help.lines().all(|line| line.chars().count() <= 120), "{help}");
+        assert!(
+            help.contains("Usage: bootseal ")
+                && help.lines().all(|line| line.chars().count() <= 120),
+            "{help}"
+        );
     }
     for args in [&["sett", "x"][..], &["list", "--nope"], &["get"]] {
         fails(&home, args, "usage");

@@ -1,4 +1,5 @@
-//! Files that are damaged, foreign or of unusual form: bad vectors, broken rules, line ends, links and modes.
+//! Files that are damaged, foreign or of unusual form: bad vectors, broken rules, line ends, links
+//! and modes.
 
 use crate::answers::{ACME, fails, rows, vector, without};
 #[cfg(unix)]
@@ -9,9 +10,9 @@ use crate::support::Home;
 fn every_bad_vector_ends_as_its_row_says_with_one_clear_message() {
     let home = Home::new();
     let mut tried = 0;
-    for row in
-        rows().iter().filter(|row| row["expect"] != "ok" && row["pin"].is_string() && row["identity"].is_string())
-    {
+    for row in rows().iter().filter(|row| {
+        row["expect"] != "ok" && row["pin"].is_string() && row["identity"].is_string()
+    }) {
         let text = |key: &str| row[key].as_str().unwrap();
         vector(&home, text("file"));
         let args = ["verify", "vector.sealed.toml", "-i", text("identity"), "--pin", text("pin")];
@@ -41,10 +42,15 @@ fn a_signed_file_that_breaks_a_rule_is_malformed_and_says_which() {
     ] {
         let home = Home::new();
         let pin = vector(&home, &format!("bad/{file}.sealed.toml"));
-        for verb in
-            [&["verify"][..], &["list"], &["get", "password"], &["set", "x", "--plain", "1"], &["access", "list"]]
-        {
-            let args = [verb, &["-f", "vector.sealed.toml", "-i", "alice.key", "--pin", &pin]].concat();
+        for verb in [
+            &["verify"][..],
+            &["list"],
+            &["get", "password"],
+            &["set", "x", "--plain", "1"],
+            &["access", "list"],
+        ] {
+            let args =
+                [verb, &["-f", "vector.sealed.toml", "-i", "alice.key", "--pin", &pin]].concat();
             let args = if verb[0] == "verify" {
                 ["verify", "vector.sealed.toml", "-i", "alice.key", "--pin", &pin].to_vec()
             } else {
@@ -63,7 +69,10 @@ fn what_is_no_sealed_file_at_all_is_told_apart() {
     home.write("empty", "");
     home.write("large", vec![b'#'; 20 << 20]);
     home.write("binary", [0xff, 0xfe, 0, 1]);
-    home.write("nest", format!("a = {}{}\n{}", "[".repeat(5000), "]".repeat(5000), home.read("app.sealed.toml")));
+    home.write(
+        "nest",
+        format!("a = {}{}\n{}", "[".repeat(5000), "]".repeat(5000), home.read("app.sealed.toml")),
+    );
     home.write("forged", home.read("app.sealed.toml").replace("bob", "eve"));
     std::fs::create_dir(home.at("folder")).unwrap();
     let mut cases = vec![
@@ -79,7 +88,9 @@ fn what_is_no_sealed_file_at_all_is_told_apart() {
     ];
     #[cfg(unix)]
     {
-        assert!(std::process::Command::new("mkfifo").arg(home.at("pipe")).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo").arg(home.at("pipe")).status().unwrap().success()
+        );
         std::os::unix::fs::symlink("nowhere", home.at("dangling")).unwrap();
         cases.extend([
             ("pipe", "io", "not a regular file"),
@@ -97,7 +108,10 @@ fn what_is_no_sealed_file_at_all_is_told_apart() {
             &["verify"],
         ] {
             let said = fails(&home, &[verb, &["-f", file]].concat(), kind);
-            assert!(said.contains(words) && said.contains(file) && !said.contains("hunter2"), "{file}: {said}");
+            assert!(
+                said.contains(words) && said.contains(file) && !said.contains("hunter2"),
+                "{file}: {said}"
+            );
         }
     }
 }
@@ -106,9 +120,11 @@ fn what_is_no_sealed_file_at_all_is_told_apart() {
 fn carriage_returns_and_a_missing_last_newline_are_accepted_and_mended_at_the_next_write() {
     let home = Home::with_vault(ACME);
     let good = home.read("app.sealed.toml");
-    for text in
-        [good.replace('\n', "\r\n"), good.trim_end().to_owned(), good.replacen('\n', "\r\n", 3).trim_end().to_owned()]
-    {
+    for text in [
+        good.replace('\n', "\r\n"),
+        good.trim_end().to_owned(),
+        good.replacen('\n', "\r\n", 3).trim_end().to_owned(),
+    ] {
         home.write("app.sealed.toml", &text);
         assert_eq!(home.ok(&["get", "acme.password"]), "hunter2");
         assert_eq!(home.read("app.sealed.toml"), text, "reading changes nothing");

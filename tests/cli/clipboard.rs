@@ -1,4 +1,5 @@
-//! `get --clip` hands a value to the clipboard through a pipe, and clears the clipboard later if the value is still there.
+//! `get --clip` hands a value to the clipboard through a pipe, and clears the clipboard later if
+//! the value is still there.
 
 use crate::support::{Home, Ran};
 use std::os::unix::fs::PermissionsExt;
@@ -6,8 +7,8 @@ use std::time::{Duration, Instant};
 
 const SECRET: &str = "hunter2-canary";
 
-/// A home with a vault, and a clipboard program `name` that keeps what it is given in `held`, each text on a line of `log`, and says how it
-/// was called, and with which environment, in `calls`.
+/// A home with a vault, and a clipboard program `name` that keeps what it is given in `held`, each
+/// text on a line of `log`, and says how it was called, and with which environment, in `calls`.
 fn home(name: &str, reader: &str) -> Home {
     let home = Home::with_vault(&format!("[acme]\npassword = \"secret:{SECRET}\"\n"));
     std::fs::create_dir(home.at("bin")).unwrap();
@@ -16,7 +17,10 @@ fn home(name: &str, reader: &str) -> Home {
         "#!/bin/sh\necho \"$0 $*\" >> {folder}/calls; env >> {folder}/calls; cat /proc/$PPID/cmdline >> {folder}/calls\n\
          case \"$*\" in\n*-out*) cat {folder}/held;;\n*) cat > {folder}/held; echo \"<$(cat {folder}/held)>\" >> {folder}/log;;\nesac\n"
     );
-    let programs = [(name, script), (reader, format!("#!/bin/sh\ncat {folder}/held; echo read >> {folder}/log\n"))];
+    let programs = [
+        (name, script),
+        (reader, format!("#!/bin/sh\ncat {folder}/held; echo read >> {folder}/log\n")),
+    ];
     for (program, script) in programs.into_iter().filter(|(program, _)| !program.is_empty()) {
         let path = format!("bin/{program}");
         home.write(&path, script);
@@ -27,7 +31,9 @@ fn home(name: &str, reader: &str) -> Home {
 
 fn clip(home: &Home, variables: &[(&str, &str)], args: &[&str]) -> Ran {
     let mut command = home.command(&[&["get", "acme.password", "--clip"], args].concat());
-    command.env("PATH", format!("{}:/usr/bin:/bin", home.at("bin").display())).envs(variables.iter().copied());
+    command
+        .env("PATH", format!("{}:/usr/bin:/bin", home.at("bin").display()))
+        .envs(variables.iter().copied());
     command.output().unwrap().into()
 }
 
@@ -49,7 +55,8 @@ fn who_waits(home: &Home) -> Option<std::fs::DirEntry> {
     let ours = format!("HOME={}", home.path().display());
     std::fs::read_dir("/proc").unwrap().flatten().find(|process| {
         let is = |name: &str, word: &str| {
-            std::fs::read(process.path().join(name)).is_ok_and(|text| String::from_utf8_lossy(&text).contains(word))
+            std::fs::read(process.path().join(name))
+                .is_ok_and(|text| String::from_utf8_lossy(&text).contains(word))
         };
         is("cmdline", "clear-clipboard") && is("environ", &ours)
     })
@@ -63,7 +70,10 @@ fn a_value_goes_in_and_out_again_and_nobody_sees_it_on_the_way() {
     assert_eq!(ran.err, "bootseal: acme.password is in the clipboard for 0 s\n");
     logged(&home, &format!("<{SECRET}>\n<>\n"));
     let calls = home.read("calls");
-    assert!(calls.contains("xclip -selection clipboard -in\n") && calls.contains("xclip -selection clipboard -out\n"));
+    assert!(
+        calls.contains("xclip -selection clipboard -in\n")
+            && calls.contains("xclip -selection clipboard -out\n")
+    );
     assert!(calls.contains("clear-clipboard") && !calls.contains(SECRET), "{calls}");
 }
 
@@ -73,7 +83,11 @@ fn what_was_copied_since_is_left_alone() {
     // The clipboard holds something else from the moment on that it was filled.
     let script = home.read("bin/wl-copy");
     home.write("bin/wl-copy", format!("{script}printf other > {}\n", home.at("held").display()));
-    let ran = clip(&home, &[("WAYLAND_DISPLAY", "wayland-0"), ("DISPLAY", ":7")], &["--clear-after", "0"]);
+    let ran = clip(
+        &home,
+        &[("WAYLAND_DISPLAY", "wayland-0"), ("DISPLAY", ":7")],
+        &["--clear-after", "0"],
+    );
     assert_eq!(ran.code, 0, "{}", ran.err);
     logged(&home, &format!("<{SECRET}>\nread\n"));
     let end = Instant::now() + Duration::from_secs(60);
@@ -90,7 +104,8 @@ fn who_waits_outlives_the_program_and_the_terminal() {
     let ran = clip(&home, &[], &["--json"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.out, "{\"cleared_after_seconds\":30,\"name\":\"acme.password\"}\n");
-    // Linux lets the parent go on before the command line of the program that it started can be read.
+    // Linux lets the parent go on before the command line of the program that it started can be
+    // read.
     let end = Instant::now() + Duration::from_secs(60);
     let waiting = loop {
         if let Some(process) = who_waits(&home) {
@@ -119,10 +134,17 @@ fn who_waits_outlives_the_program_and_the_terminal() {
 fn without_a_clipboard_it_says_what_was_looked_for() {
     let home = home("xclip", "");
     // xclip without a display, and programs in a folder that is no whole path: neither is one.
-    for (path, variables) in [("bin", vec![("DISPLAY", ":7")]), ("/nonexistent", vec![("DISPLAY", ":7")])] {
+    for (path, variables) in
+        [("bin", vec![("DISPLAY", ":7")]), ("/nonexistent", vec![("DISPLAY", ":7")])]
+    {
         let mut command = home.command(&["get", "acme.password", "--clip"]);
         let ran: Ran = command.env("PATH", path).envs(variables).output().unwrap().into();
-        assert!(ran.code == 1 && ran.err.contains("no clipboard is here") && ran.err.contains("--out FILE"), "{ran:?}");
+        assert!(
+            ran.code == 1
+                && ran.err.contains("no clipboard is here")
+                && ran.err.contains("--out FILE"),
+            "{ran:?}"
+        );
     }
     let ran = clip(&home, &[], &[]);
     assert!(ran.code == 1 && ran.err.contains("xclip (with DISPLAY)"), "{ran:?}");
@@ -130,5 +152,10 @@ fn without_a_clipboard_it_says_what_was_looked_for() {
     // A program that fails is said, without the value.
     home.write("bin/xclip", "#!/bin/sh\nexit 3\n");
     let ran = clip(&home, &[("DISPLAY", ":7")], &[]);
-    assert!(ran.code == 1 && ran.err.contains("the clipboard was not filled") && !ran.err.contains(SECRET), "{ran:?}");
+    assert!(
+        ran.code == 1
+            && ran.err.contains("the clipboard was not filled")
+            && !ran.err.contains(SECRET),
+        "{ran:?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! A command that is killed at any moment leaves the old file or the new one, and nothing that stops the next command.
+//! A command that is killed at any moment leaves the old file or the new one, and nothing that
+//! stops the next command.
 
 use crate::support::Home;
 use crate::support::team::FILE;
@@ -12,10 +13,12 @@ const KILLS: u32 = 200;
 const MEMORY: &str = ".local/state/bootseal/known_vaults";
 const SIGKILL: i32 = 9;
 
-/// A command that changes the file, and what it needs beside it. Add a line for each that writes in a way of its own.
+/// A command that changes the file, and what it needs beside it. Add a line for each that writes in
+/// a way of its own.
 struct Operation {
     args: &'static [&'static str],
-    /// Makes what the command works on, from the file as it was at first; what it leaves is the old file.
+    /// Makes what the command works on, from the file as it was at first; what it leaves is the old
+    /// file.
     prepare: fn(&Home),
     /// Whether the vault has another id afterwards.
     new_id: bool,
@@ -58,10 +61,27 @@ fn make_branches(home: &Home) {
         }
         for args in [
             &["init", "-q"][..],
-            &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "empty"],
+            &[
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@b",
+                "commit",
+                "-q",
+                "--allow-empty",
+                "-m",
+                "empty",
+            ],
         ] {
             let mut git = std::process::Command::new("git");
-            assert!(git.args(args).current_dir(home.path()).env("HOME", home.path()).status().unwrap().success());
+            assert!(
+                git.args(args)
+                    .current_dir(home.path())
+                    .env("HOME", home.path())
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
     }
     home.write(FILE, home.read("ours"));
@@ -83,7 +103,8 @@ fn vault() -> Home {
     home
 }
 
-/// What is there verifies, opens for the writer, and holds every value. Its generation, and whether the vault is still `id`.
+/// What is there verifies, opens for the writer, and holds every value. Its generation, and whether
+/// the vault is still `id`.
 fn whole(home: &Home, alice: &[Identity], id: &str) -> (u64, bool) {
     let file = SealedFile::read(&home.at(FILE)).unwrap().verify(&[id.parse().unwrap()]).unwrap();
     let generation = file.generation();
@@ -100,9 +121,16 @@ fn whole(home: &Home, alice: &[Identity], id: &str) -> (u64, bool) {
 
 /// Temporary files of dead commands: they are sealed as the file itself is.
 fn leftovers(home: &Home) -> usize {
-    let files = [".", ".local/state/bootseal"].into_iter().flat_map(|folder| home.at(folder).read_dir().unwrap());
-    let left = files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "tmp"));
-    left.inspect(|path| assert!(!std::fs::read_to_string(path).unwrap().contains("value "), "{path:?}")).count()
+    let files = [".", ".local/state/bootseal"]
+        .into_iter()
+        .flat_map(|folder| home.at(folder).read_dir().unwrap());
+    let left = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "tmp"));
+    left.inspect(|path| {
+        assert!(!std::fs::read_to_string(path).unwrap().contains("value "), "{path:?}")
+    })
+    .count()
 }
 
 /// 0 to 1.
@@ -126,8 +154,13 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
     let (mut killed, mut renamed) = (0, 0);
     for (number, operation) in OPERATIONS.iter().enumerate() {
         // How long it takes when nothing stops it, so that the kills fall inside.
-        let start =
-            |home: &Home| home.command(operation.args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let start = |home: &Home| {
+            home.command(operation.args)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
         let mut length = Duration::ZERO;
         for _ in 0..3 {
             restore();
@@ -143,7 +176,8 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
             (operation.prepare)(&home);
             let old = home.read(FILE);
             let mut child = start(&home);
-            // Every other one falls into the last part, where the file is written. The wait is what is tested, not a wait for something.
+            // Every other one falls into the last part, where the file is written. The wait is what
+            // is tested, not a wait for something.
             let from = if kill % 2 == 0 { 0.0 } else { 0.7 };
             std::thread::sleep(length.mul_f64(from + (1.0 - from) * random()));
             child.kill().unwrap();
@@ -153,7 +187,11 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
             if changed {
                 renamed += u32::from(died);
                 let (now, same_id) = whole(&home, &alice, &id);
-                assert!(now > generation && same_id != operation.new_id, "{:?}: generation {now}", operation.args);
+                assert!(
+                    now > generation && same_id != operation.new_id,
+                    "{:?}: generation {now}",
+                    operation.args
+                );
             }
             // Other work on this machine makes runs longer and shorter: the end is followed.
             length = length.mul_f64(if changed { 0.9 } else { 1.03 });

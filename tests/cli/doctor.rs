@@ -1,4 +1,5 @@
-//! `doctor` finds what is wrong, names the command that fixes it, and finds nothing after that command ran.
+//! `doctor` finds what is wrong, names the command that fixes it, and finds nothing after that
+//! command ran.
 
 use crate::support::{Home, Ran, team};
 use bootseal_cli::World;
@@ -10,7 +11,8 @@ fn chmod(home: &Home, name: &str, mode: u32) {
     std::fs::set_permissions(home.at(name), std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What `doctor` finds in files, with the machine's own findings taken out: (finding, property, mend).
+/// What `doctor` finds in files, with the machine's own findings taken out: (finding, property,
+/// mend).
 fn found(home: &Home, args: &[&str]) -> Vec<(String, String, String)> {
     let ran = home.run(&[&["doctor", "--json"], args].concat());
     let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran:?}"));
@@ -21,7 +23,11 @@ fn found(home: &Home, args: &[&str]) -> Vec<(String, String, String)> {
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of_files = findings.iter().filter(|finding| !finding["file"].is_null());
-    of_files.map(|finding| (text(&finding["finding"]), text(&finding["property"]), text(&finding["mend"]))).collect()
+    of_files
+        .map(|finding| {
+            (text(&finding["finding"]), text(&finding["property"]), text(&finding["mend"]))
+        })
+        .collect()
 }
 
 fn codes(found: &[(String, String, String)]) -> Vec<&str> {
@@ -30,11 +36,19 @@ fn codes(found: &[(String, String, String)]) -> Vec<&str> {
 
 /// Runs the command that `doctor` names, as a person would who copies it.
 fn mend(home: &Home, command: &str) {
-    let path =
-        format!("{}:/usr/bin:/bin", std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display());
+    let path = format!(
+        "{}:/usr/bin:/bin",
+        std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display()
+    );
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).current_dir(home.path()).env_clear().env("HOME", home.path()).env("PATH", path);
-    let mut child = shell.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    shell
+        .args(["-c", command])
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", path);
+    let mut child =
+        shell.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"a new value\n");
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.code, 0, "{command}: {}", ran.err);
@@ -51,7 +65,8 @@ fn one_writer_is_too_few_and_the_command_lets_in_a_second() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let one = found(&home, &[]);
     assert_eq!(codes(&one), ["one-writer"]);
-    // The command asks for a passphrase twice, so here it comes from a descriptor, and is for a test no slower than it must be.
+    // The command asks for a passphrase twice, so here it comes from a descriptor, and is for a
+    // test no slower than it must be.
     mend(&home, &format!("echo quay ladder | {} --small --yes --passphrase-fd 0", one[0].2));
     let weak = found(&home, &[]);
     assert_eq!(codes(&weak), ["weak-passphrase"], "a writer, that is a person, has 256 MiB");
@@ -66,8 +81,12 @@ fn what_a_removed_one_knows_is_named_until_it_was_given_anew() {
     let home = team::team();
     home.ok(&["access", "remove", "bob", "--yes"]);
     let known = found(&home, &[]);
-    assert_eq!(codes(&known), ["one-writer", "known-to-removed", "known-to-removed", "known-to-removed"]);
-    let properties: Vec<&str> = known[1..].iter().map(|(_, property, _)| property.as_str()).collect();
+    assert_eq!(
+        codes(&known),
+        ["one-writer", "known-to-removed", "known-to-removed", "known-to-removed"]
+    );
+    let properties: Vec<&str> =
+        known[1..].iter().map(|(_, property, _)| property.as_str()).collect();
     assert_eq!(properties, team::SEALED);
     for (_, _, command) in &known[1..] {
         mend(&home, command);
@@ -146,12 +165,20 @@ fn values_of_long_ago_are_old() {
     let (mut input, mut out, mut err) = (std::io::empty(), Vec::new(), Vec::new());
     let env = |name: &str| (name == "HOME").then(|| home.path().into());
     let file = home.at("app.sealed.toml");
-    let mut world = World { env: &env, now: &two_years_on, ..World::new(&mut input, &mut out, &mut err) };
-    let code = bootseal_cli::run(["bootseal", "doctor", "--json", "-f", file.to_str().unwrap()], &mut world);
+    let mut world =
+        World { env: &env, now: &two_years_on, ..World::new(&mut input, &mut out, &mut err) };
+    let code = bootseal_cli::run(
+        ["bootseal", "doctor", "--json", "-f", file.to_str().unwrap()],
+        &mut world,
+    );
     let document: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(code, 1, "{document}");
-    let old =
-        document["findings"].as_array().unwrap().iter().find(|finding| finding["finding"] == "old-value").unwrap();
+    let old = document["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["finding"] == "old-value")
+        .unwrap();
     assert_eq!(old["property"], "acme.password");
     assert_eq!(old["mend"], format!("bootseal set acme.password -f {}", file.display()));
     assert!(!codes(&found(&home, &[])).contains(&"old-value"));
@@ -196,21 +223,35 @@ fn over_many_files_each_finding_names_its_own_and_the_worst_decides() {
     assert_eq!(ran.code, 3, "{document}");
     assert_eq!(document["errors"][0]["file"], "forged.sealed.toml");
     assert_eq!(document["errors"][0]["error"]["kind"], "forged");
-    let files: Vec<&str> =
-        document["findings"].as_array().unwrap().iter().filter_map(|finding| finding["file"].as_str()).collect();
+    let files: Vec<&str> = document["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|finding| finding["file"].as_str())
+        .collect();
     assert_eq!(files, ["single.sealed.toml"]);
     let ran = home.run(&["doctor", "-f", "*.sealed.toml"]);
     assert!(
-        ran.code == 3 && ran.err.contains("forged.sealed.toml") && ran.out.contains("single.sealed.toml: alice"),
+        ran.code == 3
+            && ran.err.contains("forged.sealed.toml")
+            && ran.out.contains("single.sealed.toml: alice"),
         "{ran:?}"
     );
     // A name that a shell would take apart is quoted in the command.
     std::fs::rename(home.at("single.sealed.toml"), home.at("it's mine.sealed.toml")).unwrap();
     let quoted = found(&home, &["-f", "it's mine.sealed.toml"]);
     assert!(codes(&quoted).contains(&"one-writer"));
-    let verified: Value = serde_json::from_str(&home.ok(&["verify", "--json", "-f", "it's mine.sealed.toml"])).unwrap();
+    let verified: Value =
+        serde_json::from_str(&home.ok(&["verify", "--json", "-f", "it's mine.sealed.toml"]))
+            .unwrap();
     let command = &quoted.iter().find(|(code, _, _)| code == "one-writer").unwrap().2;
-    mend(&home, &format!("echo quay | {command} --small --yes --passphrase-fd 0 --pin {}", verified["vault"]));
+    mend(
+        &home,
+        &format!(
+            "echo quay | {command} --small --yes --passphrase-fd 0 --pin {}",
+            verified["vault"]
+        ),
+    );
 }
 
 #[test]
@@ -218,14 +259,22 @@ fn the_limits_of_the_process_are_looked_at() {
     let home = Home::new();
     let after = |limit: &str| {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("{limit} && exec \"$0\" doctor --json"), env!("CARGO_BIN_EXE_bootseal")]);
-        let ran: Ran = shell.current_dir(home.path()).env("HOME", home.path()).output().unwrap().into();
+        shell.args([
+            "-c",
+            &format!("{limit} && exec \"$0\" doctor --json"),
+            env!("CARGO_BIN_EXE_bootseal"),
+        ]);
+        let ran: Ran =
+            shell.current_dir(home.path()).env("HOME", home.path()).output().unwrap().into();
         let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran:?}"));
         let findings = document["findings"].as_array().unwrap().clone();
         assert_eq!(ran.code, i32::from(!findings.is_empty()), "{document}");
         let mends = findings.iter().all(|finding| !finding["mend"].as_str().unwrap().is_empty());
         assert!(mends, "{document}");
-        findings.iter().map(|finding| finding["finding"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        findings
+            .iter()
+            .map(|finding| finding["finding"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert!(!after("ulimit -c 0").contains(&"core-dump".into()));
     assert!(after("ulimit -S -c 1").contains(&"core-dump".into()));

@@ -1,4 +1,5 @@
-//! `edit` opens the whole file in an editor: nothing typed is lost, and nothing in clear is left behind.
+//! `edit` opens the whole file in an editor: nothing typed is lost, and nothing in clear is left
+//! behind.
 
 use crate::support::{Home, Ran, unseen};
 use std::io::{BufRead, BufReader};
@@ -12,8 +13,8 @@ const VAULT: &str = "# Acme payments\n[acme]\nurl  =  'https://acme.example'   #
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// An editor in the place of a person: at its first opening it runs the first of these lines of shell, and so on; `$1` is the file. What it was
-/// shown each time lies in `seen.1`, `seen.2`, …
+/// An editor in the place of a person: at its first opening it runs the first of these lines of
+/// shell, and so on; `$1` is the file. What it was shown each time lies in `seen.1`, `seen.2`, …
 fn editor(home: &Home, openings: &[&str]) {
     let mut script =
         "#!/bin/bash\ncd \"$HOME\"; n=1; while [ -e seen.$n ]; do n=$((n+1)); done; cp \"$1\" seen.$n\ncase $n in\n"
@@ -33,14 +34,18 @@ fn editor(home: &Home, openings: &[&str]) {
 
 fn command(home: &Home, args: &[&str]) -> Command {
     let mut command = home.command(&[&["edit"], args].concat());
-    command.env("PATH", PATH).env("EDITOR", "'./the editor'").env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
+    command
+        .env("PATH", PATH)
+        .env("EDITOR", "'./the editor'")
+        .env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
     // A folder of one's own, so that tests at the same time do not see each other's.
     command.env("XDG_RUNTIME_DIR", runtime(home));
     command
 }
 
 fn runtime(home: &Home) -> PathBuf {
-    let name = home.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
+    let name =
+        home.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
     let folder = PathBuf::from(format!("/dev/shm/edit-test-{name}"));
     std::fs::create_dir_all(&folder).unwrap();
     folder
@@ -53,7 +58,12 @@ fn in_memory(home: &Home) -> Vec<PathBuf> {
 fn edit_with(home: &Home, openings: &[&str], args: &[&str]) -> Ran {
     editor(home, openings);
     let ran: Ran = command(home, args).output().unwrap().into();
-    assert!(!home.at("too-often").exists(), "the editor was opened more often than {}: {}", openings.len(), ran.err);
+    assert!(
+        !home.at("too-often").exists(),
+        "the editor was opened more often than {}: {}",
+        openings.len(),
+        ran.err
+    );
     assert!(!ran.err.contains("hunter") && !ran.out.contains("hunter"), "{ran:?}");
     assert_eq!(in_memory(home), Vec::<PathBuf>::new());
     let _ = std::fs::remove_dir(runtime(home));
@@ -72,7 +82,9 @@ fn ok(home: &Home, openings: &[&str]) -> Ran {
 
 /// The lines of the user's part that differ.
 fn differing(before: &str, after: &str) -> Vec<String> {
-    let user = |text: &str| text.split_once("[bootseal]").unwrap().0.lines().map(str::to_owned).collect::<Vec<_>>();
+    let user = |text: &str| {
+        text.split_once("[bootseal]").unwrap().0.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
     let (before, after) = (user(before), user(after));
     assert_eq!(before.len(), after.len());
     after.into_iter().zip(before).filter(|(one, other)| one != other).map(|(one, _)| one).collect()
@@ -100,11 +112,22 @@ fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
     assert!(differing(&before, &after)[0].starts_with("password = \"sealed:"));
     assert_eq!(home.ok(&["get", "acme.password"]), "hunter3");
     let modes = home.read("where");
-    assert!(modes.starts_with("tmpfs\n600 /dev/shm/") && modes.lines().nth(2).unwrap().starts_with("700 "), "{modes}");
+    assert!(
+        modes.starts_with("tmpfs\n600 /dev/shm/")
+            && modes.lines().nth(2).unwrap().starts_with("700 "),
+        "{modes}"
+    );
     let seen = home.read("seen.1");
     let text: String = seen.split_inclusive('\n').filter(|line| !line.starts_with("#:")).collect();
-    assert!(text.contains("url  =  'https://acme.example'   # theirs\nuser = \"secret:bob-of-acme\"\n"), "{text}");
-    assert!(text.contains("secret:-----BEGIN KEY-----\nline-of-the-key\n") && !text.contains("[bootseal]"), "{text}");
+    assert!(
+        text.contains("url  =  'https://acme.example'   # theirs\nuser = \"secret:bob-of-acme\"\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("secret:-----BEGIN KEY-----\nline-of-the-key\n")
+            && !text.contains("[bootseal]"),
+        "{text}"
+    );
     // Comments, order, new and renamed properties: the text is the editor's.
     ok(
         &home,
@@ -125,11 +148,21 @@ fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
     let before = home.read("app.sealed.toml");
     for opening in ["true", "touch \"$1\"", "sed -i 1,2d \"$1\""] {
         let ran = ok(&home, &[opening]);
-        assert!(ran.err.contains("nothing was changed") && home.read("app.sealed.toml") == before, "{}", ran.err);
+        assert!(
+            ran.err.contains("nothing was changed") && home.read("app.sealed.toml") == before,
+            "{}",
+            ran.err
+        );
     }
-    for (opening, words) in [(": > \"$1\"", "the text is empty"), ("exit 3", "the editor ended with exit status: 3")] {
+    for (opening, words) in
+        [(": > \"$1\"", "the text is empty"), ("exit 3", "the editor ended with exit status: 3")]
+    {
         let ran = edit(&home, &[opening]);
-        assert!(ran.code != 0 && ran.err.contains(words) && home.read("app.sealed.toml") == before, "{}", ran.err);
+        assert!(
+            ran.code != 0 && ran.err.contains(words) && home.read("app.sealed.toml") == before,
+            "{}",
+            ran.err
+        );
     }
     assert_eq!(drafts(&home), Vec::<PathBuf>::new());
 }
@@ -139,16 +172,36 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
     let home = Home::with_vault(VAULT);
     for (mistake, words, mend, line) in [
         ("s/^\\[tls\\]/[tls]\\nport = /", "not TOML", "s/^port = $/port = 443/", Some("port = ")),
-        ("s/^\\[tls\\]/[bootseal]\\nepoch = 7\\n\\n[tls]/", "[bootseal] is not edited", "/^.bootseal/,/^epoch/d", None),
-        ("s/^\\[tls\\]/[tls]\\nx = { y = 1, }/", "TOML 1.1 allows it", "s/^x = .*/x.y = 1/", Some("x = {")),
+        (
+            "s/^\\[tls\\]/[bootseal]\\nepoch = 7\\n\\n[tls]/",
+            "[bootseal] is not edited",
+            "/^.bootseal/,/^epoch/d",
+            None,
+        ),
+        (
+            "s/^\\[tls\\]/[tls]\\nx = { y = 1, }/",
+            "TOML 1.1 allows it",
+            "s/^x = .*/x.y = 1/",
+            Some("x = {"),
+        ),
         (
             "s/^url = \"https/url = \"secret:https/",
             "acme.login.url: is marked secret:, and belongs to a login profile",
             "s/secret:https/https/",
             None,
         ),
-        ("s/^\\[tls\\]/[tls]\\nl = [\"secret:x1234567\"]/", "in an array", "s/^l = .*/l = 1/", Some("l = [")),
-        ("s/^token = .*/token = 5/", "acme.login", "s/^token = 5/token = { json = \"\\/token\" }/", None),
+        (
+            "s/^\\[tls\\]/[tls]\\nl = [\"secret:x1234567\"]/",
+            "in an array",
+            "s/^l = .*/l = 1/",
+            Some("l = ["),
+        ),
+        (
+            "s/^token = .*/token = 5/",
+            "acme.login",
+            "s/^token = 5/token = { json = \"\\/token\" }/",
+            None,
+        ),
         (
             "s/^password = /# password = \"secret:hunter2\"\\npassword = /",
             "the comment holds the value of acme.password",
@@ -161,7 +214,10 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
             &home,
             &[
                 &format!("sed -i '{mistake}' \"$1\""),
-                &format!("sed -i '{mend}; {}' \"$1\"", other.replace("bob-of-acme", "bob-[a-z0-9-]*")),
+                &format!(
+                    "sed -i '{mend}; {}' \"$1\"",
+                    other.replace("bob-of-acme", "bob-[a-z0-9-]*")
+                ),
             ],
         );
         assert_eq!(ran.code, 0, "{words}: {}\n{}", ran.err, home.read("seen.1"));
@@ -179,7 +235,9 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
     let before = home.read("app.sealed.toml");
     let ran = edit(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\"", "true"]);
     assert!(
-        ran.code == 1 && ran.err.contains("app.sealed.toml: not TOML") && ran.err.contains("is kept, sealed"),
+        ran.code == 1
+            && ran.err.contains("app.sealed.toml: not TOML")
+            && ran.err.contains("is kept, sealed"),
         "{}",
         ran.err
     );
@@ -223,7 +281,8 @@ fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
         runtime(&home)
     };
     let memory = break_off();
-    let surroundings = [("EDITOR", "'./the editor'"), ("XDG_RUNTIME_DIR", memory.to_str().unwrap())];
+    let surroundings =
+        [("EDITOR", "'./the editor'"), ("XDG_RUNTIME_DIR", memory.to_str().unwrap())];
     let question = "an unfinished edit was kept. Resume it? [y/N] ";
     let for_good = "Discard it, and with it what was typed? [y/N] ";
     // Broken off once more, at the question: it stays.
@@ -240,10 +299,15 @@ fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
     break_off();
     editor(&home, &["true"]);
     let ran = home.typed(&["edit"], &surroundings, &[(question, "\n"), (for_good, "\n")]);
-    assert!(ran.code == 2 && drafts(&home).len() == 1 && ran.out.contains("is still kept"), "{ran:?}");
+    assert!(
+        ran.code == 2 && drafts(&home).len() == 1 && ran.out.contains("is still kept"),
+        "{ran:?}"
+    );
     let ran = home.typed(&["edit"], &surroundings, &[(question, "n\n"), (for_good, "y\n")]);
     assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
-    assert!(home.read("seen.1").contains("secret:hunter2") && !home.read("seen.1").contains("hunter3"));
+    assert!(
+        home.read("seen.1").contains("secret:hunter2") && !home.read("seen.1").contains("hunter3")
+    );
     assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter2", 0));
     std::fs::remove_dir(memory).unwrap();
 }
@@ -254,10 +318,9 @@ fn what_would_become_readable_is_agreed_to_first() {
     let unseal = "sed -i 's/\"secret:bob-of-acme/\"bob-of-acme/' \"$1\"";
     let ran = edit(&home, &[unseal, "sed -i 's/\"bob-of-acme/\"secret:bob-of-acme/' \"$1\""]);
     assert!(ran.code == 0 && ran.err.contains("nothing was changed"), "{}", ran.err);
-    assert!(
-        home.read("seen.2")
-            .contains("#: sealed until now, and readable for anyone who has the file from now on: acme.user")
-    );
+    assert!(home.read("seen.2").contains(
+        "#: sealed until now, and readable for anyone who has the file from now on: acme.user"
+    ));
     let ran = edit(&home, &[unseal, "touch \"$1\""]);
     assert!(ran.code == 1 && !home.read("app.sealed.toml").contains("bob-of-acme"), "{}", ran.err);
     std::fs::remove_file(&drafts(&home)[0]).unwrap();
@@ -268,11 +331,15 @@ fn what_would_become_readable_is_agreed_to_first() {
 #[test]
 fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
     let home = Home::with_vault(VAULT);
-    let set =
-        |name: &str, value: &str| format!("printf {value} | \"$BOOTSEAL\" set {name} -i .config/bootseal/identity.txt");
+    let set = |name: &str, value: &str| {
+        format!("printf {value} | \"$BOOTSEAL\" set {name} -i .config/bootseal/identity.txt")
+    };
     ok(
         &home,
-        &[&format!("sed -i 's/hunter2/hunter3/; s/^# Acme payments/# Ours/' \"$1\"; {}", set("acme.user", "carol"))],
+        &[&format!(
+            "sed -i 's/hunter2/hunter3/; s/^# Acme payments/# Ours/' \"$1\"; {}",
+            set("acme.user", "carol")
+        )],
     );
     let got = |name: &str| home.ok(&["get", name]);
     assert_eq!((got("acme.password").as_str(), got("acme.user").as_str()), ("hunter3", "carol"));
@@ -288,11 +355,20 @@ fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
     );
     ok(&home, &[&clash, "sed -i 's/hunter-mine/hunter-both/' \"$1\""]);
     let seen = home.read("seen.2");
-    assert!(seen.starts_with("#: changed by you, and meanwhile by someone else: acme.password\n"), "{seen}");
-    assert!(seen.contains("\"secret:hunter-mine\"") && seen.contains("more = \"secret:added\""), "{seen}");
+    assert!(
+        seen.starts_with("#: changed by you, and meanwhile by someone else: acme.password\n"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains("\"secret:hunter-mine\"") && seen.contains("more = \"secret:added\""),
+        "{seen}"
+    );
     assert_eq!((got("acme.password").as_str(), got("tls.more").as_str()), ("hunter-both", "added"));
     // Closed without a decision: theirs stays in the file, and mine is kept.
-    let clash = format!("sed -i 's/hunter-both/hunter-mine/' \"$1\"; {}", set("acme.password", "hunter-theirs"));
+    let clash = format!(
+        "sed -i 's/hunter-both/hunter-mine/' \"$1\"; {}",
+        set("acme.password", "hunter-theirs")
+    );
     let ran = edit(&home, &[&clash, "true"]);
     assert!(ran.code == 1 && ran.err.contains("is kept, sealed"), "{}", ran.err);
     assert_eq!(got("acme.password"), "hunter-theirs");
@@ -304,12 +380,24 @@ fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
 fn killed_in_the_middle_it_leaves_nothing_in_clear_and_loses_nothing() {
     for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-KILL", -1)] {
         let home = Home::with_vault(VAULT);
-        editor(&home, &["sed -i 's/hunter2/hunter3/' \"$1\"; echo ready; exec tail -f /dev/null > /dev/null 2>&1"]);
-        let mut child = command(&home, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        editor(
+            &home,
+            &[
+                "sed -i 's/hunter2/hunter3/' \"$1\"; echo ready; exec tail -f /dev/null > /dev/null 2>&1",
+            ],
+        );
+        let mut child =
+            command(&home, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!((line.as_str(), in_memory(&home).len()), ("ready\n", 1));
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
         let ended: Ran = child.wait_with_output().unwrap().into();
         assert_eq!(ended.code, code, "{signal}: {}", ended.err);
         let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -325,7 +413,12 @@ fn killed_in_the_middle_it_leaves_nothing_in_clear_and_loses_nothing() {
         }
         assert!(!std::fs::read_to_string(&drafts(&home)[0]).unwrap().contains("hunter"));
         let ran = edit_with(&home, &["true"], &["--yes"]);
-        assert_eq!((ran.code, home.ok(&["get", "acme.password"]).as_str()), (0, "hunter3"), "{}", ran.err);
+        assert_eq!(
+            (ran.code, home.ok(&["get", "acme.password"]).as_str()),
+            (0, "hunter3"),
+            "{}",
+            ran.err
+        );
     }
 }
 
@@ -334,7 +427,9 @@ fn end_editor(home: &Home) {
     let marker = format!("HOME={}\0", home.path().display());
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
-        if read("cmdline").starts_with(b"tail\0-f") && String::from_utf8_lossy(&read("environ")).contains(&marker) {
+        if read("cmdline").starts_with(b"tail\0-f")
+            && String::from_utf8_lossy(&read("environ")).contains(&marker)
+        {
             let pid = entry.file_name().into_string().unwrap();
             assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
         }
@@ -383,8 +478,14 @@ fn messy() -> Home {
     let vim = "set nocompatible backup writebackup undofile swapfile backupdir=~ undodir=~ directory=~ viminfo='100,n~/.viminfo\n";
     home.write(".vimrc", vim);
     std::fs::create_dir_all(home.at(".config/nvim")).unwrap();
-    home.write(".config/nvim/init.vim", "set backup writebackup undofile swapfile backupdir=~ undodir=~ directory=~\n");
-    home.write(".nanorc", "set backup\nset backupdir \"~\"\nset historylog\nset positionlog\nset locking\n");
+    home.write(
+        ".config/nvim/init.vim",
+        "set backup writebackup undofile swapfile backupdir=~ undodir=~ directory=~\n",
+    );
+    home.write(
+        ".nanorc",
+        "set backup\nset backupdir \"~\"\nset historylog\nset positionlog\nset locking\n",
+    );
     home.write(
         ".emacs",
         "(setq backup-directory-alist '((\".\" . \"~/\")) make-backup-files t auto-save-default t) (savehist-mode 1)\n",
@@ -394,7 +495,8 @@ fn messy() -> Home {
 
 #[test]
 fn real_editors_leave_nothing_behind() {
-    let vim = [("hunter2", "/hunter2\r"), ("hunter2", ":%s/hunter2/hunter3/\r"), ("hunter3", ":wq\r")];
+    let vim =
+        [("hunter2", "/hunter2\r"), ("hunter2", ":%s/hunter2/hunter3/\r"), ("hunter3", ":wq\r")];
     let emacs = [
         ("hunter2", "\u{1b}%hunter2\rhunter3\r"),
         ("with hunter3", "!"),
@@ -410,20 +512,37 @@ fn real_editors_leave_nothing_behind() {
         ("Write", "\r"),
         ("Wrote", "\u{18}"),
     ];
-    for (name, keys) in [("vi", vim.as_slice()), ("vim", &vim), ("nvim", &vim), ("emacs -nw", &emacs), ("nano", &nano)]
-    {
+    for (name, keys) in [
+        ("vi", vim.as_slice()),
+        ("vim", &vim),
+        ("nvim", &vim),
+        ("emacs -nw", &emacs),
+        ("nano", &nano),
+    ] {
         let home = messy();
         let before = files(home.path());
-        let variables =
-            [("EDITOR", name), ("TERM", "xterm"), ("XDG_RUNTIME_DIR", "/nonexistent"), ("LC_ALL", "C.UTF-8")];
+        let variables = [
+            ("EDITOR", name),
+            ("TERM", "xterm"),
+            ("XDG_RUNTIME_DIR", "/nonexistent"),
+            ("LC_ALL", "C.UTF-8"),
+        ];
         let ran = home.typed(&["edit"], &variables, keys);
         assert_eq!(ran.code, 0, "{name}: {}{}", ran.out, ran.err);
         assert_eq!(home.ok(&["get", "acme.password"]), "hunter3", "{name}");
         for file in files(home.path()) {
             let content = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
-            assert!(!content.contains("hunter") && !content.contains("bob-of-acme"), "{name} left {}", file.display());
+            assert!(
+                !content.contains("hunter") && !content.contains("bob-of-acme"),
+                "{name} left {}",
+                file.display()
+            );
             let known = before.contains(&file) || file.starts_with(home.at(".local/state"));
-            assert!(known || content.is_empty() || !content.contains("acme"), "{name} left {}", file.display());
+            assert!(
+                known || content.is_empty() || !content.contains("acme"),
+                "{name} left {}",
+                file.display()
+            );
         }
     }
 }
@@ -450,8 +569,12 @@ fn of_ten_thousand_properties_one_line_changes() {
     assert!(changed.len() == 1 && changed[0].starts_with("p04711 = \"sealed:"), "{changed:?}");
     let own = |text: &str| text.split_once("[bootseal]").unwrap().1.to_owned();
     let (one, other) = (own(&before), own(&after));
-    let changed: Vec<&str> =
-        other.lines().zip(one.lines()).filter(|(one, other)| one != other).map(|(line, _)| line).collect();
+    let changed: Vec<&str> = other
+        .lines()
+        .zip(one.lines())
+        .filter(|(one, other)| one != other)
+        .map(|(line, _)| line)
+        .collect();
     assert!(
         matches!(changed[..], [generation, signature] if generation.starts_with("generation") && signature.starts_with("signature"))
     );
@@ -485,22 +608,34 @@ fn strace_sees_no_secret_where_it_should_not_be() {
     ] {
         let mut strace = Command::new("strace");
         let calls = "trace=write,writev,pwrite64,pwritev,open,openat,creat,execve,rename,renameat,renameat2,mkdir,mkdirat,link,linkat,symlink,symlinkat,sendto,sendmsg";
-        strace.args(["-f", "-v", "-y", "-s", "100000", "-o", "trace", "-e", calls, "sh", "-c", line]);
-        strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("USER", "alice").env("PATH", PATH);
+        strace
+            .args(["-f", "-v", "-y", "-s", "100000", "-o", "trace", "-e", calls, "sh", "-c", line]);
+        strace
+            .current_dir(home.path())
+            .env_clear()
+            .env("HOME", home.path())
+            .env("USER", "alice")
+            .env("PATH", PATH);
         strace.env("BOOTSEAL", own).env("EDITOR", "'./the editor'").stdin(Stdio::null());
-        let ran: Ran =
-            strace.output().unwrap_or_else(|error| panic!("strace: {error}; scripts/test installs it")).into();
+        let ran: Ran = strace
+            .output()
+            .unwrap_or_else(|error| panic!("strace: {error}; scripts/test installs it"))
+            .into();
         assert_eq!(ran.code, code, "{line}: {}", ran.err);
         let trace = String::from_utf8_lossy(&std::fs::read(home.at("trace")).unwrap()).into_owned();
         assert!(trace.contains("app.sealed.toml"), "{line}: nothing was traced");
         let mut programs = 0;
         for call in trace.lines().filter(|call| {
-            unseen(call) || ["hunter", "bob-of-acme", "line-of-the-key"].iter().any(|secret| call.contains(secret))
+            unseen(call)
+                || ["hunter", "bob-of-acme", "line-of-the-key"]
+                    .iter()
+                    .any(|secret| call.contains(secret))
         }) {
             let what = call.split_once(' ').unwrap().1.trim_start();
             // The editor of this test, a script, has words of its own.
             let by_script = what.starts_with("execve") && what.contains("sed");
-            let to_memory = what.starts_with("write") && what.split_once('<').unwrap().1.starts_with("/dev/shm/");
+            let to_memory = what.starts_with("write")
+                && what.split_once('<').unwrap().1.starts_with("/dev/shm/");
             let to_program = what.starts_with("execve") && what.contains("ACME_PASSWORD=hunter");
             // Its stdout is where the test said it goes.
             let by_program = environment == 1 && what.starts_with("write(1</dev/null>");
@@ -510,15 +645,21 @@ fn strace_sees_no_secret_where_it_should_not_be() {
         // PATH is searched: a program is tried for once for each folder.
         assert_eq!(programs > 0, environment == 1, "{line}");
     }
-    let left: Vec<_> =
-        std::fs::read_dir("/dev/shm").unwrap().flatten().filter(|entry| files_hold(&entry.path(), "hunter8")).collect();
+    let left: Vec<_> = std::fs::read_dir("/dev/shm")
+        .unwrap()
+        .flatten()
+        .filter(|entry| files_hold(&entry.path(), "hunter8"))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 fn files_hold(path: &Path, secret: &str) -> bool {
     match path.is_dir() {
-        true => std::fs::read_dir(path)
-            .is_ok_and(|mut inside| inside.any(|entry| entry.is_ok_and(|entry| files_hold(&entry.path(), secret)))),
-        false => std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(secret)),
+        true => std::fs::read_dir(path).is_ok_and(|mut inside| {
+            inside.any(|entry| entry.is_ok_and(|entry| files_hold(&entry.path(), secret)))
+        }),
+        false => {
+            std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(secret))
+        }
     }
 }

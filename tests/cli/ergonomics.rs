@@ -22,11 +22,16 @@ fn names_list_verify_and_diff_work_for_someone_without_any_key() {
     );
     let verified = other.run(&["verify", "-f", team::FILE]);
     assert_eq!(verified.code, 0, "{}", verified.err);
-    assert!(verified.out.contains("values not opened: no identity at hand is in access"), "{}", verified.out);
+    assert!(
+        verified.out.contains("values not opened: no identity at hand is in access"),
+        "{}",
+        verified.out
+    );
     let diff = other.run(&["diff", "old.sealed.toml", team::FILE]);
     assert_eq!(diff.code, 0, "{}", diff.err);
     assert!(
-        diff.out.contains("acme.password: sealed value changed") && diff.out.contains("acme.url: changed"),
+        diff.out.contains("acme.password: sealed value changed")
+            && diff.out.contains("acme.url: changed"),
         "{}",
         diff.out
     );
@@ -35,11 +40,21 @@ fn names_list_verify_and_diff_work_for_someone_without_any_key() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
-    let properties: String =
-        (0..3000).map(|number| format!("p{number} = \"a readable value of some length\"\n")).collect();
+    let properties: String = (0..3000)
+        .map(|number| format!("p{number} = \"a readable value of some length\"\n"))
+        .collect();
     let home = Home::with_vault(&format!("{properties}last = \"secret:hunter2\"\n"));
-    for args in [&["list"][..], &["list", "--json"], &["man"], &["get", "p1"], &["--help"], &["doctor"], &["verify"]] {
-        let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in [
+        &["list"][..],
+        &["list", "--json"],
+        &["man"],
+        &["get", "p1"],
+        &["--help"],
+        &["doctor"],
+        &["verify"],
+    ] {
+        let mut child =
+            home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // The other end is closed before, or while, something is written.
         drop(child.stdout.take());
         let ended = child.wait().unwrap();
@@ -58,16 +73,25 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was_and_the_file_too() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let before = home.read("app.sealed.toml");
-    for answers in [&[("acme.password: ", "hunt\x03")][..], &[("acme.password: ", "hunter3\n"), ("again: ", "hun\x03")]]
-    {
+    for answers in [
+        &[("acme.password: ", "hunt\x03")][..],
+        &[("acme.password: ", "hunter3\n"), ("again: ", "hun\x03")],
+    ] {
         let (code, seen, echo) = at_a_terminal(&home, &["set", "acme.password"], answers).unwrap();
         assert_eq!((code, echo.as_str()), (2, "echo"), "{seen}");
-        assert!(seen.contains("broken off; nothing was changed") && !seen.contains("hunt"), "{seen}");
+        assert!(
+            seen.contains("broken off; nothing was changed") && !seen.contains("hunt"),
+            "{seen}"
+        );
         assert_eq!(home.read("app.sealed.toml"), before);
     }
     // At a question the terminal is as always, and the signal ends the program.
-    let (code, _, echo) =
-        at_a_terminal(&home, &["access", "add", "bob", "--new-key", "bob.key"], &[("[y/N]", "\x03")]).unwrap();
+    let (code, _, echo) = at_a_terminal(
+        &home,
+        &["access", "add", "bob", "--new-key", "bob.key"],
+        &[("[y/N]", "\x03")],
+    )
+    .unwrap();
     assert_eq!((code, echo.as_str()), (-2, "echo"));
     assert_eq!(home.read("app.sealed.toml"), before);
 }
@@ -75,9 +99,10 @@ fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was_and_the_file_too() {
 #[test]
 fn what_would_ask_and_has_no_terminal_ends_with_2_and_names_the_option() {
     let home = team::team();
-    for (args, option) in
-        [(&["access", "add", "carol", "--new-key", "carol.key"][..], "--yes"), (&["access", "remove", "bob"], "--yes")]
-    {
+    for (args, option) in [
+        (&["access", "add", "carol", "--new-key", "carol.key"][..], "--yes"),
+        (&["access", "remove", "bob"], "--yes"),
+    ] {
         let ran = home.run(args);
         assert!(ran.code == 2 && ran.err.contains(option), "{args:?}: {ran:?}");
         let ran = home.run(&[args, &["--json"]].concat());
@@ -97,12 +122,27 @@ fn names_of_files_with_blanks_and_letters_of_the_world_survive() {
     let file = at("größe 1.sealed.toml");
     home.ok_with(&["set", "\"größe\".\"ein wert\"", "-f", &file], "日本".as_bytes());
     assert_eq!(home.ok(&["get", "\"größe\".\"ein wert\"", "-f", &file]), "日本");
-    home.ok(&["access", "add", "bob", "--new-key", &at("der schlüssel.key"), "--writer", "--yes", "-f", &file]);
-    assert_eq!(home.ok(&["get", "acme.password", "-f", &file, "-i", &at("der schlüssel.key")]), "grün");
+    home.ok(&[
+        "access",
+        "add",
+        "bob",
+        "--new-key",
+        &at("der schlüssel.key"),
+        "--writer",
+        "--yes",
+        "-f",
+        &file,
+    ]);
+    assert_eq!(
+        home.ok(&["get", "acme.password", "-f", &file, "-i", &at("der schlüssel.key")]),
+        "grün"
+    );
     home.ok(&["get", "acme.password", "-f", &file, "--out", &at("aus gabe")]);
     assert_eq!(home.read(&at("aus gabe")), "grün");
     assert!(home.ok(&["verify", &file]).contains("größe 1.sealed.toml: good"));
-    assert!(home.ok(&["list", "-f", &at("*.sealed.toml")]).contains("\"größe\".\"ein wert\"  sealed"));
+    assert!(
+        home.ok(&["list", "-f", &at("*.sealed.toml")]).contains("\"größe\".\"ein wert\"  sealed")
+    );
     home.ok(&["man", "--out", &at("man seiten")]);
     assert!(home.at(&at("man seiten/bootseal.1")).exists());
     #[cfg(target_os = "linux")]
@@ -120,11 +160,13 @@ fn names_of_files_with_blanks_and_letters_of_the_world_survive() {
 fn colours_mean_something_and_switch_off() {
     let home = Home::new();
     let wrong = ["list", "-f", "missing.sealed.toml"];
-    let at_terminal = |args: &[&str], variables: &[(&str, &str)]| home.typed(args, variables, &[]).out;
+    let at_terminal =
+        |args: &[&str], variables: &[(&str, &str)]| home.typed(args, variables, &[]).out;
     assert!(at_terminal(&wrong, &[]).contains("\x1b[31mbootseal\x1b[0m: "), "red: an error");
-    for (args, variables) in
-        [(&[&wrong[..], &["--color", "never"]].concat()[..], &[][..]), (&wrong, &[("NO_COLOR", "1")])]
-    {
+    for (args, variables) in [
+        (&[&wrong[..], &["--color", "never"]].concat()[..], &[][..]),
+        (&wrong, &[("NO_COLOR", "1")]),
+    ] {
         let seen = at_terminal(args, variables);
         assert!(seen.contains("bootseal: ") && !seen.contains('\x1b'), "{seen:?}");
     }
@@ -133,7 +175,10 @@ fn colours_mean_something_and_switch_off() {
     assert!(home.run(&[&wrong[..], &["--color", "always"]].concat()).err.contains("\x1b[31m"));
     let vault = Home::with_vault("a = \"secret:x\"\n");
     let other = team::elsewhere(&vault, &[], &vault.read(team::FILE));
-    assert!(other.run(&["verify", "--color", "always"]).err.contains("\x1b[33mwarning\x1b[0m"), "yellow: a warning");
+    assert!(
+        other.run(&["verify", "--color", "always"]).err.contains("\x1b[33mwarning\x1b[0m"),
+        "yellow: a warning"
+    );
 }
 
 #[test]
@@ -147,10 +192,19 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
     );
     home.ok(&["seal", "slow.toml"]);
     let login = |more: &[&str]| {
-        const DRIVER: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        const DRIVER: &str =
+            "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
         let mut command = std::process::Command::new("python3");
         command
-            .args(["-c", DRIVER, env!("CARGO_BIN_EXE_bootseal"), "login", "acme", "-f", "slow.sealed.toml"])
+            .args([
+                "-c",
+                DRIVER,
+                env!("CARGO_BIN_EXE_bootseal"),
+                "login",
+                "acme",
+                "-f",
+                "slow.sealed.toml",
+            ])
             .args(more);
         command.current_dir(home.path()).env("HOME", home.path()).env("USER", "alice");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
@@ -160,7 +214,8 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
         assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         stream
     };
-    // The quiet one waits for its vendor first, and for longer than the other, which is answered only when it has said that it waits.
+    // The quiet one waits for its vendor first, and for longer than the other, which is answered
+    // only when it has said that it waits.
     let mut quiet = login(&["-q"]);
     let of_quiet = asked();
     let mut talking = login(&[]);
@@ -177,7 +232,10 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
         std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{\"t\":\"abc\"}").unwrap();
     }
     out.read_to_string(&mut seen).unwrap();
-    assert!(talking.wait().unwrap().success() && seen.contains("\r\x1b[K"), "and goes when it is done: {seen:?}");
+    assert!(
+        talking.wait().unwrap().success() && seen.contains("\r\x1b[K"),
+        "and goes when it is done: {seen:?}"
+    );
     let mut seen = String::new();
     quiet.stdout.take().unwrap().read_to_string(&mut seen).unwrap();
     assert!(quiet.wait().unwrap().success() && !seen.contains("logging in"), "{seen:?}");
@@ -208,7 +266,10 @@ fn what_was_nearly_right_is_named() {
     let ran = changed.run(&["set", "acme.login.expriy.fixed", "--plain", "1h"]);
     assert!(ran.code == 0 && ran.err.contains("Did you mean `expiry`?"), "{ran:?}");
     let ran = changed.run(&["set", "acme.login.method", "--plain", "POST"]);
-    assert!(ran.code == 0 && ran.err.is_empty(), "one that is broken already is not told again: {ran:?}");
+    assert!(
+        ran.code == 0 && ran.err.is_empty(),
+        "one that is broken already is not told again: {ran:?}"
+    );
     assert!(changed.run(&["unset", "acme.login.expriy.fixed"]).err.is_empty());
     let ran = changed.run(&["unset", "acme.password"]);
     assert!(ran.code == 0 && ran.err.contains("acme.password"), "{ran:?}");
@@ -225,9 +286,15 @@ fn what_was_nearly_right_is_named() {
         assert!(ran.code == 2 && named && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
     }
     // A word that is near to nothing may be a secret in the wrong place, and is not repeated.
-    for args in [&["correct-horse"][..], &["access", "correct-horse"], &["--json", "correct-horse"]] {
+    for args in [&["correct-horse"][..], &["access", "correct-horse"], &["--json", "correct-horse"]]
+    {
         let ran = home.run(args);
-        assert!(ran.code == 2 && ran.err.contains("there is no such command") && !ran.err.contains("horse"), "{ran:?}");
+        assert!(
+            ran.code == 2
+                && ran.err.contains("there is no such command")
+                && !ran.err.contains("horse"),
+            "{ran:?}"
+        );
     }
 }
 
@@ -241,7 +308,9 @@ fn every_verb_has_a_help_with_examples() {
         assert!(group || help.contains("Example"), "{}: {help}", verb.join(" "));
         let verb = verb.join(" ");
         assert!(
-            group || help.contains(&format!("  bootseal {verb}")) || help.contains(&format!(" bootseal {verb}")),
+            group
+                || help.contains(&format!("  bootseal {verb}"))
+                || help.contains(&format!(" bootseal {verb}")),
             "{help}"
         );
     }
@@ -249,7 +318,8 @@ fn every_verb_has_a_help_with_examples() {
 
 #[test]
 fn ten_thousand_properties_are_listed_with_a_key_and_without() {
-    let properties: String = (0..10_000).map(|number| format!("p{number} = \"secret:value-{number}\"\n")).collect();
+    let properties: String =
+        (0..10_000).map(|number| format!("p{number} = \"secret:value-{number}\"\n")).collect();
     let home = Home::with_vault(&format!("[many]\n{properties}"));
     let other = team::elsewhere(&home, &[], &home.read(team::FILE));
     for home in [&home, &other] {
@@ -257,11 +327,13 @@ fn ten_thousand_properties_are_listed_with_a_key_and_without() {
     }
 }
 
-/// As the system sees it: the file is opened once, read through once, and for who has no key nothing else is looked at.
+/// As the system sees it: the file is opened once, read through once, and for who has no key
+/// nothing else is looked at.
 #[cfg(target_os = "linux")]
 #[test]
 fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
-    let properties: String = (0..10_000).map(|number| format!("p{number} = \"secret:value-{number}\"\n")).collect();
+    let properties: String =
+        (0..10_000).map(|number| format!("p{number} = \"secret:value-{number}\"\n")).collect();
     let home = Home::with_vault(&format!("[many]\n{properties}"));
     let other = team::elsewhere(&home, &[], &home.read(team::FILE));
     for (home, key) in [(&home, true), (&other, false)] {
@@ -280,10 +352,19 @@ fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
         let mapped = trace.lines().filter(of_file).filter(|line| line.contains("mmap"));
         assert_eq!(mapped.count(), 0);
         let reads = trace.lines().filter(of_file).filter(|line| line.contains("read"));
-        let read: usize = reads.map(|line| line.rsplit(" = ").next().unwrap().parse::<usize>().unwrap()).sum();
+        let read: usize =
+            reads.map(|line| line.rsplit(" = ").next().unwrap().parse::<usize>().unwrap()).sum();
         assert_eq!(read, length, "once, from the first byte to the last");
-        let keys = trace.lines().filter(|line| line.contains("identity.txt") && !line.contains("ENOENT")).count();
-        assert_eq!(keys > 0, key, "{}", if key { "the dates are sealed" } else { "no key is looked for" });
+        let keys = trace
+            .lines()
+            .filter(|line| line.contains("identity.txt") && !line.contains("ENOENT"))
+            .count();
+        assert_eq!(
+            keys > 0,
+            key,
+            "{}",
+            if key { "the dates are sealed" } else { "no key is looked for" }
+        );
     }
 }
 
@@ -294,12 +375,21 @@ fn what_cannot_be_says_what_can() {
     let ran = home.run(&["get", "acme.password", "--out", "there", "--json"]);
     let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
     assert_eq!((ran.code, &error["error"]["kind"]), (1, &"exists".into()), "{error}");
-    assert!(error["error"]["help"].as_str().is_some_and(|help| help.contains("another")), "{error}");
+    assert!(
+        error["error"]["help"].as_str().is_some_and(|help| help.contains("another")),
+        "{error}"
+    );
     for (args, takes) in [
-        (&["vendor", "acme", "--revoke-every", "30"][..], "--revoke-every <TIME> takes a time with a unit"),
+        (
+            &["vendor", "acme", "--revoke-every", "30"][..],
+            "--revoke-every <TIME> takes a time with a unit",
+        ),
         (&["vendor", "acme", "--port", "99999"], "--port <PORT> takes a number from 0 to 65535"),
         (&["verify", "--min-generation", "hunter2"], "takes a whole number"),
-        (&["import", "--from", "jasypt", "x", "--iterations", "0"], "takes a number from 1 to 10000000"),
+        (
+            &["import", "--from", "jasypt", "x", "--iterations", "0"],
+            "takes a number from 1 to 10000000",
+        ),
         (&["exec", "true"], "bootseal exec -- PROGRAM"),
         (&["access", "add", "bob"], "--new-key FILE, --passphrase"),
         (&["access", "add", "bob", "--yes"], "--new-key FILE, --passphrase"),
@@ -309,7 +399,8 @@ fn what_cannot_be_says_what_can() {
     }
     // Where a wrong name came from.
     for (name, value) in [("BOOTSEAL_PIN", "bogus"), ("BOOTSEAL_IDENTITY", "none.key")] {
-        let ran: Ran = home.command(&["get", "acme.password"]).env(name, value).output().unwrap().into();
+        let ran: Ran =
+            home.command(&["get", "acme.password"]).env(name, value).output().unwrap().into();
         assert!(ran.err.starts_with(&format!("bootseal: {name}: ")), "{}", ran.err);
     }
     // Scripts are told which file it is about, also where people need not be.
@@ -319,5 +410,8 @@ fn what_cannot_be_says_what_can() {
         assert_eq!(error["error"]["file"], "app.sealed.toml", "{args:?}: {error}");
     }
     let ran = home.run_with(&["set", "bootseal.x"], b"hunter2");
-    assert!(ran.code == 1 && ran.err.contains("`bootseal access`") && !ran.err.contains("by hand"), "{ran:?}");
+    assert!(
+        ran.code == 1 && ran.err.contains("`bootseal access`") && !ran.err.contains("by hand"),
+        "{ran:?}"
+    );
 }

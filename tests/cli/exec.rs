@@ -1,4 +1,5 @@
-//! `exec` gives a program its values in its environment or in memory, and leaves signals, terminal and exit code to the program.
+//! `exec` gives a program its values in its environment or in memory, and leaves signals, terminal
+//! and exit code to the program.
 
 use crate::support::{Home, Ran, root};
 use std::io::{BufRead, BufReader};
@@ -75,7 +76,10 @@ fn a_property_is_a_variable_and_tables_with_a_meaning_are_left_out() {
         ok(&home, &["--only", "db", "--", "sh", "-c", "echo \"$DB_PASSWORD|$ACME_USER\""]),
         "s3\nof two lines |\n"
     );
-    let named = ok(&home, &["--env", "PGPASSWORD=db.password", "--", "sh", "-c", "echo \"$PGPASSWORD|$DB_PASSWORD\""]);
+    let named = ok(
+        &home,
+        &["--env", "PGPASSWORD=db.password", "--", "sh", "-c", "echo \"$PGPASSWORD|$DB_PASSWORD\""],
+    );
     assert_eq!(named, "s3\nof two lines |\n");
     // A login table can be asked for by name.
     assert_eq!(
@@ -88,7 +92,10 @@ fn a_property_is_a_variable_and_tables_with_a_meaning_are_left_out() {
 fn references_of_a_file_become_values_and_nothing_is_expanded() {
     let home = Home::with_vault(VAULT);
     home.write("app.env", "DB_PASSWORD=bootseal:acme.password\nPLAIN=\"$(id) ${HOME}\"\n");
-    let out = ok(&home, &["--env-file", "app.env", "--", "sh", "-c", "echo \"$DB_PASSWORD|$PLAIN|$ACME_USER\""]);
+    let out = ok(
+        &home,
+        &["--env-file", "app.env", "--", "sh", "-c", "echo \"$DB_PASSWORD|$PLAIN|$ACME_USER\""],
+    );
     assert_eq!(out, "hunter2|$(id) ${HOME}|\n");
     for (text, words) in [
         ("A=bootseal:acme.pasword\n", "Did you mean acme.password"),
@@ -105,20 +112,37 @@ fn two_that_meet_and_what_would_steer_the_program_are_errors() {
     let home = Home::with_vault("a.b-c = 1\na.b_c = \"secret:hunter2\"\n");
     let error = ran(&home, &["--", "true"]);
     assert_eq!(error.code, 125);
-    assert!(error.err.contains("a.b-c and a.b_c would both be the variable A_B_C"), "{}", error.err);
+    assert!(
+        error.err.contains("a.b-c and a.b_c would both be the variable A_B_C"),
+        "{}",
+        error.err
+    );
     let error = ran(&home, &["--files", "--flat", "--", "true"]);
-    assert!(error.code == 125 && error.err.contains("would both be the file a_b_c"), "{}", error.err);
-    for (name, variable) in [("path", "PATH"), ("ld.preload", "LD_PRELOAD"), ("bootseal_identity", "BOOTSEAL_IDENTITY")]
+    assert!(
+        error.code == 125 && error.err.contains("would both be the file a_b_c"),
+        "{}",
+        error.err
+    );
+    for (name, variable) in
+        [("path", "PATH"), ("ld.preload", "LD_PRELOAD"), ("bootseal_identity", "BOOTSEAL_IDENTITY")]
     {
         let home = Home::with_vault(&format!("{name} = \"secret:/tmp\"\n"));
         let error = ran(&home, &["--", "true"]);
-        assert!(error.code == 125 && error.err.contains(&format!("would be the variable {variable}")), "{}", error.err);
+        assert!(
+            error.code == 125 && error.err.contains(&format!("would be the variable {variable}")),
+            "{}",
+            error.err
+        );
         ok(&home, &["--env", &format!("X={name}"), "--", "true"]);
     }
     let home = Home::with_vault("x = \"secret:y\"\n");
     home.ok_with(&["set", "nul", "-"], b"a\0b");
     let error = ran(&home, &["--", "true"]);
-    assert!(error.code == 125 && error.err.contains("NUL") && !error.err.contains("a\\0b"), "{}", error.err);
+    assert!(
+        error.code == 125 && error.err.contains("NUL") && !error.err.contains("a\\0b"),
+        "{}",
+        error.err
+    );
 }
 
 #[test]
@@ -148,8 +172,16 @@ fn exit_codes_are_the_programs_or_those_of_env() {
     let status = exec(&home, &["--", "sh", "-c", "kill -USR1 $$"]).status().unwrap();
     assert_eq!(status.signal(), Some(10));
     // A vault that nobody vouches for decides nothing.
-    let error: Ran = exec(&home, &["--", "true"]).env("XDG_STATE_HOME", home.at("elsewhere")).output().unwrap().into();
-    assert!(error.code == 125 && error.err.contains("nothing vouches for this vault"), "{}", error.err);
+    let error: Ran = exec(&home, &["--", "true"])
+        .env("XDG_STATE_HOME", home.at("elsewhere"))
+        .output()
+        .unwrap()
+        .into();
+    assert!(
+        error.code == 125 && error.err.contains("nothing vouches for this vault"),
+        "{}",
+        error.err
+    );
 }
 
 #[test]
@@ -168,15 +200,23 @@ fn key_sources_do_not_reach_the_program() {
     assert_eq!(out.code, 0, "{}", out.err);
     let mut ours: Vec<&str> = out.out.lines().filter(|line| line.starts_with("BOOTSEAL")).collect();
     ours.sort_unstable();
-    assert_eq!(ours, ["BOOTSEAL_FILE=app.sealed.toml", &format!("BOOTSEAL_PIN={}", home.vault_id())]);
+    assert_eq!(
+        ours,
+        ["BOOTSEAL_FILE=app.sealed.toml", &format!("BOOTSEAL_PIN={}", home.vault_id())]
+    );
     // A key or a passphrase from stdin: the program reads nothing there, even where it is a file.
     let mut command = exec(&home, &["-i", "-", "--", "cat"]);
-    let out: Ran = command.stdin(std::fs::File::open(home.at("web1.key")).unwrap()).output().unwrap().into();
+    let out: Ran =
+        command.stdin(std::fs::File::open(home.at("web1.key")).unwrap()).output().unwrap().into();
     assert_eq!((out.code, out.out.as_str()), (0, ""), "{}", out.err);
     // A file behind stdin's other names too.
     for name in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
         let mut command = exec(&home, &["-i", name, "--", "cat"]);
-        let out: Ran = command.stdin(std::fs::File::open(home.at("web1.key")).unwrap()).output().unwrap().into();
+        let out: Ran = command
+            .stdin(std::fs::File::open(home.at("web1.key")).unwrap())
+            .output()
+            .unwrap()
+            .into();
         assert_eq!((out.code, out.out.as_str()), (0, ""), "{name}: {}", out.err);
     }
 }
@@ -186,12 +226,16 @@ fn a_descriptor_that_a_key_was_read_from_is_not_inherited() {
     let home = Home::with_vault(VAULT);
     home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     home.write("glass", "four-words-are-better\n");
-    let add = ["access", "add", "glass", "--passphrase", "--small", "--passphrase-fd", "0", "--yes"];
+    let add =
+        ["access", "add", "glass", "--passphrase", "--small", "--passphrase-fd", "0", "--yes"];
     home.ok_with(&add, b"four-words-are-better");
     let bash = |line: &str| -> Ran {
         let mut shell = Command::new("bash");
         shell.args(["-c", line]).current_dir(home.path()).env_clear();
-        shell.env("HOME", home.path()).env("PATH", PATH).env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
+        shell
+            .env("HOME", home.path())
+            .env("PATH", PATH)
+            .env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
         shell.output().unwrap().into()
     };
     // 8 is the program's own, and stays.
@@ -207,10 +251,15 @@ fn a_descriptor_that_a_key_was_read_from_is_not_inherited() {
     .iter()
     .flat_map(|(source, opened)| ["", "--on-change restart"].map(|how| ((source, opened), how)))
     {
-        let line = format!("\"$BOOTSEAL\" exec {how} {source} --only acme.password {child} {opened} 8<<< mine");
+        let line = format!(
+            "\"$BOOTSEAL\" exec {how} {source} --only acme.password {child} {opened} 8<<< mine"
+        );
         let out = bash(&line);
         let listed = out.out.lines().next().unwrap_or_default();
-        assert!(!listed.split(' ').any(|number| number == "7") && listed.contains('8'), "{line}: {out:?}");
+        assert!(
+            !listed.split(' ').any(|number| number == "7") && listed.contains('8'),
+            "{line}: {out:?}"
+        );
         assert!(out.out.ends_with("mine\n") && out.code != 0 && out.code < 125, "{line}: {out:?}");
     }
     let out = bash("BOOTSEAL_IDENTITY=/dev/fd/7 \"$BOOTSEAL\" exec -- cat /dev/fd/7 7< web1.key");
@@ -264,7 +313,9 @@ fn files_lie_in_memory_for_the_program_alone_and_go_with_it() {
     std::fs::remove_dir_all(&named).unwrap();
     let error = ran(&home, &[&format!("--files={}", home.at("on-a-disk").display()), "--", "true"]);
     assert!(
-        error.code == 125 && error.err.contains("never go onto a disk") && !home.at("on-a-disk").exists(),
+        error.code == 125
+            && error.err.contains("never go onto a disk")
+            && !home.at("on-a-disk").exists(),
         "{}",
         error.err
     );
@@ -273,14 +324,25 @@ fn files_lie_in_memory_for_the_program_alone_and_go_with_it() {
     assert!(error.code == 127 && !Path::new(&named).exists(), "{}", error.err);
     let odd = Home::with_vault("\"a/b\" = \"secret:x\"\n\"..\" = \"secret:y\"\n");
     let error = ran(&odd, &["--files", "--", "true"]);
-    assert!(error.code == 125 && error.err.contains("a name that no file can have"), "{}", error.err);
-    assert_eq!(ok(&odd, &["--files", "--flat", "--only", "\"a/b\"", "--", "sh", "-c", "ls $BOOTSEAL_FILES"]), "a_b\n");
+    assert!(
+        error.code == 125 && error.err.contains("a name that no file can have"),
+        "{}",
+        error.err
+    );
+    assert_eq!(
+        ok(
+            &odd,
+            &["--files", "--flat", "--only", "\"a/b\"", "--", "sh", "-c", "ls $BOOTSEAL_FILES"]
+        ),
+        "a_b\n"
+    );
 }
 
 #[test]
 fn signals_reach_the_program_itself_and_a_kill_leaves_nothing() {
     let home = Home::with_vault(VAULT);
-    let program = "trap 'echo caught; exit 3' TERM; echo \"$BOOTSEAL_FILES\"; while :; do read x; done";
+    let program =
+        "trap 'echo caught; exit 3' TERM; echo \"$BOOTSEAL_FILES\"; while :; do read x; done";
     for signal in ["-TERM", "-KILL"] {
         let mut command = exec(&home, &["--files", "--", "sh", "-c", program]);
         let (mut child, mut out, folder) = started({
@@ -323,9 +385,15 @@ fn sweeper_of(folder: &str) -> u32 {
         let link = |fd: u8| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
         link(1) == Path::new(folder) && link(0).to_string_lossy().contains("pidfd")
     };
-    let pids =
-        std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).find(is_it).unwrap().parse().unwrap()
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        .find(is_it)
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[test]
@@ -360,8 +428,10 @@ fn what_changes_reaches_the_program() {
     // New files and a signal; the same process. What did not change is no reason.
     let program = "trap 'cat $BOOTSEAL_FILES/acme/password; echo; ls $BOOTSEAL_FILES/acme' HUP; trap 'exit 5' USR1; echo $BOOTSEAL_FILES; while :; do read x < /dev/zero; done";
     let program = program.replace("read x < /dev/zero", "sleep 0.01");
-    let (mut child, mut out, folder) =
-        started(exec(&home, &["--on-change", "signal", "--files", "--only", "acme", "--", "sh", "-c", &program]));
+    let (mut child, mut out, folder) = started(exec(
+        &home,
+        &["--on-change", "signal", "--files", "--only", "acme", "--", "sh", "-c", &program],
+    ));
     home.ok_with(&["set", "db.password"], b"other");
     home.ok_with(&["set", "acme.password"], b"hunter4");
     assert_eq!(
@@ -433,7 +503,8 @@ print("good")
 }
 
 fn python() -> PathBuf {
-    std::env::var_os("BOOTSEAL_TEST_PYTHON").map_or_else(|| root().join("target/python/bin/python"), PathBuf::from)
+    std::env::var_os("BOOTSEAL_TEST_PYTHON")
+        .map_or_else(|| root().join("target/python/bin/python"), PathBuf::from)
 }
 
 #[test]
@@ -456,7 +527,10 @@ fn a_shell_gets_values_by_eval() {
     // By the name of the variable that it becomes.
     let values = [
         ("QUOTES", "it's \"quoted\" 'twice' '' \\ \\' \\n end'"),
-        ("COMMANDS", "$(touch ran) `touch ran` ${HOME} $HOME $$ $'x' ; touch ran & touch ran | cat > ran #no"),
+        (
+            "COMMANDS",
+            "$(touch ran) `touch ran` ${HOME} $HOME $$ $'x' ; touch ran & touch ran | cat > ran #no",
+        ),
         ("LINES", "\none\n\n  two\r\nthree\n\n"),
         ("BLANKS", " \t lead * ? [a-z] ~ !! {a,b} trail \t "),
         ("UNICODE", "gr\u{fc}n \u{1f511} \u{65e5}\u{672c} \u{202e}x\u{200b}\u{feff}\u{85}\u{2028}"),
@@ -473,9 +547,20 @@ fn a_shell_gets_values_by_eval() {
     let folder = Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display().to_string();
     let shell = |shell: &[&str], script: &str| -> Ran {
         let mut command = Command::new(shell[0]);
-        command.args(&shell[1..]).args(["-c", script]).current_dir(home.path()).env_clear().stdin(Stdio::null());
-        command.env("PATH", format!("{folder}:{PATH}")).env("HOME", home.path()).env("LC_ALL", "C.UTF-8");
-        command.output().unwrap_or_else(|error| panic!("{shell:?}: {error}; scripts/test installs it")).into()
+        command
+            .args(&shell[1..])
+            .args(["-c", script])
+            .current_dir(home.path())
+            .env_clear()
+            .stdin(Stdio::null());
+        command
+            .env("PATH", format!("{folder}:{PATH}"))
+            .env("HOME", home.path())
+            .env("LC_ALL", "C.UTF-8");
+        command
+            .output()
+            .unwrap_or_else(|error| panic!("{shell:?}: {error}; scripts/test installs it"))
+            .into()
     };
     // A program that the shell starts prints them: they are exported, too.
     let program = "import os, sys\nfor name in sys.argv[1:]: sys.stdout.buffer.write(os.environb[b'SHOP_' + name.encode()] + b'\\0')\n";
@@ -486,16 +571,28 @@ fn a_shell_gets_values_by_eval() {
     let wanted: String = values.iter().map(|(_, value)| format!("{value}\0")).collect();
     for with in [&["sh"][..], &["bash"], &["bash", "-o", "posix"], &["zsh", "-f"]] {
         let ran = shell(with, &script);
-        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, wanted.as_str(), ""), "{with:?}");
+        assert_eq!(
+            (ran.code, ran.out.as_str(), ran.err.as_str()),
+            (0, wanted.as_str(), ""),
+            "{with:?}"
+        );
         // Nothing is set, and the script ends, where the vault does not open.
-        let without =
-            shell(with, &format!("set -eu\nvalues=\"$({})\"\necho on", "bootseal export --format sh -i none"));
-        assert!(without.code == 1 && without.out.is_empty() && without.err.contains("none"), "{with:?}: {without:?}");
+        let without = shell(
+            with,
+            &format!("set -eu\nvalues=\"$({})\"\necho on", "bootseal export --format sh -i none"),
+        );
+        assert!(
+            without.code == 1 && without.out.is_empty() && without.err.contains("none"),
+            "{with:?}: {without:?}"
+        );
     }
     assert!(!home.at("ran").exists(), "a value was run");
     // To a file is another thing.
     let ran = shell(&["sh"], "bootseal export --format sh > values");
-    assert!(ran.code == 2 && home.read("values").is_empty() && ran.err.contains("--force"), "{ran:?}");
+    assert!(
+        ran.code == 2 && home.read("values").is_empty() && ran.err.contains("--force"),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -508,10 +605,19 @@ fn recipe_ansible_looks_values_up() {
     );
     let folder = Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display().to_string();
     let mut command = Command::new(python().with_file_name("ansible-playbook"));
-    command.args(["-i", "localhost,", "play.yml"]).current_dir(home.path()).env_clear().stdin(Stdio::null());
-    command.env("PATH", format!("{folder}:{PATH}")).env("HOME", home.path()).env("LC_ALL", "C.UTF-8");
-    let out: Ran =
-        command.output().unwrap_or_else(|error| panic!("ansible-playbook: {error}; scripts/test makes it")).into();
+    command
+        .args(["-i", "localhost,", "play.yml"])
+        .current_dir(home.path())
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+        .env("PATH", format!("{folder}:{PATH}"))
+        .env("HOME", home.path())
+        .env("LC_ALL", "C.UTF-8");
+    let out: Ran = command
+        .output()
+        .unwrap_or_else(|error| panic!("ansible-playbook: {error}; scripts/test makes it"))
+        .into();
     assert_eq!((out.code, home.read("out").as_str()), (0, "hunter2"), "{}{}", out.out, out.err);
     assert!(!out.out.contains("hunter2"));
 }
@@ -519,7 +625,8 @@ fn recipe_ansible_looks_values_up() {
 #[test]
 fn recipe_spring_configtree_reads_folders_as_tables() {
     let home = Home::with_vault(VAULT);
-    // What Spring's ConfigTreePropertySource does: each regular file, its path below the folder with dots, its text whole.
+    // What Spring's ConfigTreePropertySource does: each regular file, its path below the folder
+    // with dots, its text whole.
     let spring = "import os\nroot = os.environ['BOOTSEAL_FILES']\n\
                   for folder, _, names in os.walk(root):\n    for name in names:\n        path = os.path.join(folder, name)\n\
                   \x20       print(os.path.relpath(path, root).replace('/', '.'), repr(open(path).read()))\n";
@@ -528,6 +635,11 @@ fn recipe_spring_configtree_reads_folders_as_tables() {
     out.sort();
     assert_eq!(
         out,
-        ["acme.password 'hunter2'", "acme.port '443'", "acme.user 'bob'", "db.password 's3\\nof two lines '"]
+        [
+            "acme.password 'hunter2'",
+            "acme.port '443'",
+            "acme.user 'bob'",
+            "db.password 's3\\nof two lines '"
+        ]
     );
 }

@@ -1,4 +1,5 @@
-//! `export` writes each format so that a real parser of it reads the same values, and writes to a terminal or a disk only on request.
+//! `export` writes each format so that a real parser of it reads the same values, and writes to a
+//! terminal or a disk only on request.
 
 use crate::other_tools::{fed, hard_values, java, python};
 use crate::support::Home;
@@ -8,7 +9,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// A vault with hard values, sealed and readable, of every type, and tables that are no values of the application.
+/// A vault with hard values, sealed and readable, of every type, and tables that are no values of
+/// the application.
 fn vault() -> Home {
     let home = Home::new();
     let mut sealed: Map<String, Value> =
@@ -54,7 +56,11 @@ fn exported(home: &Home, format: &str, more: &[&str]) -> String {
     let ran = home.run(&[&["export", "--format", format], more].concat());
     assert_eq!(ran.code, 0, "{}", ran.err);
     if more.is_empty() {
-        assert!(ran.err.contains("bytes is bytes, which no text format holds; it is left out"), "{}", ran.err);
+        assert!(
+            ran.err.contains("bytes is bytes, which no text format holds; it is left out"),
+            "{}",
+            ran.err
+        );
     }
     ran.out
 }
@@ -100,7 +106,8 @@ fn same(got: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) {
     for (name, value) in wanted {
         let exact = got[name] == *value;
         assert!(
-            exact || name.to_lowercase().starts_with("types") && parsed(&got[name]) == parsed(value),
+            exact
+                || name.to_lowercase().starts_with("types") && parsed(&got[name]) == parsed(value),
             "{name}: {:.80} {value:.80}",
             got[name]
         );
@@ -115,7 +122,10 @@ fn properties_are_read_by_java() {
     let read = java("ReadProperties.java", &[], text.as_bytes());
     let decode = |text: &str| String::from_utf8(BASE64_STANDARD.decode(text).unwrap()).unwrap();
     let pairs = read.lines().map(|line| line.split_once(' ').unwrap());
-    same(&pairs.map(|(name, value)| (decode(name), decode(value))).collect(), &flat(|path| path.join(".")));
+    same(
+        &pairs.map(|(name, value)| (decode(name), decode(value))).collect(),
+        &flat(|path| path.join(".")),
+    );
 }
 
 fn variable(path: &[&str]) -> String {
@@ -132,10 +142,16 @@ fn a_shell_evaluates_what_is_quoted_for_it() {
     for shell in ["sh", "bash"] {
         // 1 MiB is more than one variable may hold when a program is started, so a builtin prints.
         let names: Vec<String> = flat(variable).into_keys().collect();
-        let prints: String = names.iter().map(|name| format!("printf '%s\\0' \"${name}\"\n")).collect();
+        let prints: String =
+            names.iter().map(|name| format!("printf '%s\\0' \"${name}\"\n")).collect();
         let script = format!("eval \"$(cat exported)\"\n{prints}");
-        let read =
-            fed(Command::new(shell).current_dir(home.path()).env("LC_ALL", "C.UTF-8").args(["-c", &script]), b"");
+        let read = fed(
+            Command::new(shell)
+                .current_dir(home.path())
+                .env("LC_ALL", "C.UTF-8")
+                .args(["-c", &script]),
+            b"",
+        );
         let values = read.trim_end_matches('\0').split('\0').map(str::to_owned);
         same(&names.iter().cloned().zip(values).collect(), &flat(variable));
     }
@@ -179,7 +195,8 @@ fn toml_can_be_sealed_again() {
     home.write("again.toml", exported(&home, "toml", &[]));
     home.ok(&["seal", "again.toml"]);
     let again: Value =
-        serde_json::from_str(&home.ok(&["export", "--format", "json", "-f", "again.sealed.toml"])).unwrap();
+        serde_json::from_str(&home.ok(&["export", "--format", "json", "-f", "again.sealed.toml"]))
+            .unwrap();
     assert_eq!(again, wanted());
 }
 
@@ -210,7 +227,9 @@ fn only_into_a_pipe_unless_forced() {
     assert_eq!(home.read("out"), "pw = \"can4ry\"\n");
     let ran = home.typed(&["export"], &[], &[]);
     assert!(
-        ran.code == 2 && ran.out.contains("every value would go to a terminal") && !ran.out.contains("can4ry"),
+        ran.code == 2
+            && ran.out.contains("every value would go to a terminal")
+            && !ran.out.contains("can4ry"),
         "{ran:?}"
     );
     let ran = home.typed(&["export", "--force"], &[], &[]);
@@ -220,7 +239,8 @@ fn only_into_a_pipe_unless_forced() {
 
 #[test]
 fn names_that_meet_or_steer_are_refused_and_only_chooses() {
-    let home = Home::with_vault("path = \"/x\"\n[a]\nb-c = \"1\"\nb_c = \"2\"\n[z]\n1 = \"n\\u0000\"\n");
+    let home =
+        Home::with_vault("path = \"/x\"\n[a]\nb-c = \"1\"\nb_c = \"2\"\n[z]\n1 = \"n\\u0000\"\n");
     for (format, more, words) in [
         ("sh", &["--only", "a"][..], "a.b-c and a.b_c would both be A_B_C"),
         ("env", &["--only", "path"], "would be the variable PATH, which decides what is run"),
@@ -228,15 +248,23 @@ fn names_that_meet_or_steer_are_refused_and_only_chooses() {
         ("json", &["--only", "q"], "q"),
     ] {
         let ran = home.run(&[&["export", "--format", format], more].concat());
-        assert!(ran.code == 1 && ran.err.contains(words) && ran.out.is_empty(), "{format}: {ran:?}");
+        assert!(
+            ran.code == 1 && ran.err.contains(words) && ran.out.is_empty(),
+            "{format}: {ran:?}"
+        );
     }
     assert_eq!(home.ok(&["export", "--format", "properties", "--only", "a"]), "a.b-c=1\na.b_c=2\n");
     assert_eq!(home.ok(&["export", "--format", "yaml", "--only", "path"]), "path: \"/x\"\n");
     let empty = Home::new();
     empty.ok(&["init"]);
-    for (format, text) in
-        [("toml", ""), ("sh", ""), ("env", ""), ("properties", ""), ("json", "{}\n"), ("yaml", "{}\n")]
-    {
+    for (format, text) in [
+        ("toml", ""),
+        ("sh", ""),
+        ("env", ""),
+        ("properties", ""),
+        ("json", "{}\n"),
+        ("yaml", "{}\n"),
+    ] {
         assert_eq!(empty.ok(&["export", "--format", format]), text, "{format}");
     }
 }

@@ -7,7 +7,9 @@ use serde_json::json;
 #[test]
 fn get_prints_the_value_and_nothing_else() {
     let home = Home::with_vault(ACME);
-    for (name, value) in [("acme.password", "hunter2"), ("acme.user", "bob"), ("\"acme\".'user'", "bob")] {
+    for (name, value) in
+        [("acme.password", "hunter2"), ("acme.user", "bob"), ("\"acme\".'user'", "bob")]
+    {
         let ran = home.run(&["get", name]);
         assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, value, ""));
     }
@@ -26,17 +28,23 @@ fn get_prints_the_value_and_nothing_else() {
     }
     assert_eq!(home.read("taken"), "mine");
     let error = error_in(&home.run(&["get", "acme.passwort", "--json"]));
-    assert_eq!((&error["file"], &error["property"]), (&json!("app.sealed.toml"), &json!("acme.passwort")));
+    assert_eq!(
+        (&error["file"], &error["property"]),
+        (&json!("app.sealed.toml"), &json!("acme.passwort"))
+    );
 }
 
 #[cfg(unix)]
 #[test]
 fn get_at_a_terminal_ends_the_line_and_escapes_what_would_not_be_seen() {
     let home = Home::with_vault(ACME);
-    let Some((code, seen, _)) = at_a_terminal(&home, &["get", "acme.password"], &[]) else { return };
+    let Some((code, seen, _)) = at_a_terminal(&home, &["get", "acme.password"], &[]) else {
+        return;
+    };
     assert_eq!((code, seen.as_str()), (0, "hunter2\n"));
     home.ok_with(&["set", "acme.password"], "a\u{1b}[31m\u{202e}b\nc\td\u{9b}".as_bytes());
-    let (code, seen, _) = at_a_terminal(&home, &["get", "acme.password", "--color", "never"], &[]).unwrap();
+    let (code, seen, _) =
+        at_a_terminal(&home, &["get", "acme.password", "--color", "never"], &[]).unwrap();
     assert_eq!(code, 0);
     assert_eq!(
         seen,

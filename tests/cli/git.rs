@@ -1,5 +1,5 @@
-//! Sealed files in a repository: `git setup`, the merge driver, and rebase, cherry-pick, stash, revert and line ends.
-//! Real git, the real binary.
+//! Sealed files in a repository: `git setup`, the merge driver, and rebase, cherry-pick, stash,
+//! revert and line ends. Real git, the real binary.
 
 use crate::support::repo::{FILE, Repo, read};
 use crate::support::{Home, Ran};
@@ -16,12 +16,20 @@ fn setup_writes_settings_attributes_and_the_hook_and_a_second_one_changes_nothin
     let said = repo.run(&["git", "setup"]);
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{}", said.err);
     let config = |key: &str| repo.git_ok(&["config", "--local", key]);
-    let program =
-        format!("'{}'", std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).canonicalize().unwrap().display());
+    let program = format!(
+        "'{}'",
+        std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).canonicalize().unwrap().display()
+    );
     assert_eq!(config("diff.bootseal.textconv").trim(), format!("{program} git textconv"));
     assert_eq!(config("diff.bootseal.cachetextconv").trim(), "false");
-    assert_eq!(config("merge.bootseal.driver").trim(), format!("{program} git merge --marker-size %L -- %O %A %B %P"));
-    assert_eq!(repo.home.read(".gitattributes"), "*.sealed.toml text eol=lf diff=bootseal merge=bootseal\n");
+    assert_eq!(
+        config("merge.bootseal.driver").trim(),
+        format!("{program} git merge --marker-size %L -- %O %A %B %P")
+    );
+    assert_eq!(
+        repo.home.read(".gitattributes"),
+        "*.sealed.toml text eol=lf diff=bootseal merge=bootseal\n"
+    );
     let hook = repo.home.read(".git/hooks/pre-commit");
     assert!(hook.starts_with("#!/bin/sh\n") && count(&hook, "git check --staged") == 1, "{hook}");
     assert_eq!(
@@ -55,7 +63,9 @@ fn setup_leaves_anothers_hook_and_says_the_line_to_add() {
     let said = repo.run(&["git", "setup"]);
     assert_eq!(repo.home.read(".git/hooks/pre-commit"), theirs);
     assert!(
-        said.code == 0 && said.err.contains("a hook of your own") && said.err.contains("git check --staged"),
+        said.code == 0
+            && said.err.contains("a hook of your own")
+            && said.err.contains("git check --staged"),
         "{}",
         said.err
     );
@@ -65,10 +75,16 @@ fn setup_leaves_anothers_hook_and_says_the_line_to_add() {
 fn setup_works_from_a_subfolder_and_goes_to_the_top() {
     let repo = Repo::without_setup();
     std::fs::create_dir_all(repo.home.at("deploy/prod")).unwrap();
-    let run: Ran =
-        repo.command("alice", &["git", "setup"]).current_dir(repo.home.at("deploy/prod")).output().unwrap().into();
+    let run: Ran = repo
+        .command("alice", &["git", "setup"])
+        .current_dir(repo.home.at("deploy/prod"))
+        .output()
+        .unwrap()
+        .into();
     assert_eq!(run.code, 0, "{}", run.err);
-    assert!(repo.home.at(".gitattributes").exists() && repo.home.at(".git/hooks/pre-commit").exists());
+    assert!(
+        repo.home.at(".gitattributes").exists() && repo.home.at(".git/hooks/pre-commit").exists()
+    );
     assert!(!repo.home.at("deploy/prod/.gitattributes").exists());
 }
 
@@ -89,12 +105,15 @@ fn setup_in_a_worktree_serves_all_worktrees() {
     let repo = Repo::without_setup();
     repo.git_ok(&["worktree", "add", "-q", "out/tree"]);
     let tree = repo.home.at("out/tree");
-    let run: Ran = repo.command("alice", &["git", "setup"]).current_dir(&tree).output().unwrap().into();
+    let run: Ran =
+        repo.command("alice", &["git", "setup"]).current_dir(&tree).output().unwrap().into();
     assert_eq!(run.code, 0, "{}", run.err);
     assert!(tree.join(".gitattributes").exists() && !repo.home.at(".gitattributes").exists());
     assert!(repo.home.read(".git/hooks/pre-commit").contains("git check --staged"));
     std::fs::write(tree.join("leak.toml"), "a = \"secret:x\"\n").unwrap();
-    let git = |args: &[&str]| -> Ran { repo.git_command("alice", args).current_dir(&tree).output().unwrap().into() };
+    let git = |args: &[&str]| -> Ran {
+        repo.git_command("alice", args).current_dir(&tree).output().unwrap().into()
+    };
     assert_eq!(git(&["add", "-A"]).code, 0);
     let refused = git(&["commit", "-m", "leak"]);
     assert!(refused.code != 0 && refused.err.contains("leak.toml"), "{}", refused.err);
@@ -108,10 +127,13 @@ fn a_clone_is_set_up_by_itself() {
     let repo = Repo::new();
     repo.git_ok(&["clone", "-q", ".", "out/clone"]);
     let clone = repo.home.at("out/clone");
-    let git = |args: &[&str]| -> Ran { repo.git_command("alice", args).current_dir(&clone).output().unwrap().into() };
+    let git = |args: &[&str]| -> Ran {
+        repo.git_command("alice", args).current_dir(&clone).output().unwrap().into()
+    };
     // Until then git takes its own drivers.
     assert_eq!(git(&["config", "--local", "merge.bootseal.driver"]).code, 1);
-    let run: Ran = repo.command("alice", &["git", "setup"]).current_dir(&clone).output().unwrap().into();
+    let run: Ran =
+        repo.command("alice", &["git", "setup"]).current_dir(&clone).output().unwrap().into();
     assert_eq!(run.code, 0, "{}", run.err);
     assert_eq!(git(&["config", "--local", "merge.bootseal.driver"]).code, 0);
     assert_eq!(git(&["status", "--porcelain"]).out, "", "the attributes were there");
@@ -138,12 +160,16 @@ fn setup_tells_formatters_that_are_there_and_makes_no_settings_for_others() {
     assert!(editor.starts_with("root = true\n[*]\ntrim_trailing_whitespace = true\n"), "{editor}");
     let section = editor.split("[*.sealed.toml]\n").nth(1).unwrap();
     assert!(
-        section.contains("trim_trailing_whitespace = unset") && section.contains("insert_final_newline = unset"),
+        section.contains("trim_trailing_whitespace = unset")
+            && section.contains("insert_final_newline = unset"),
         "{editor}"
     );
     assert_eq!(prettier, "dist\n*.sealed.toml\n");
     repo.ok(&["git", "setup"]);
-    assert_eq!((repo.home.read(".editorconfig"), repo.home.read(".prettierignore")), (editor, prettier));
+    assert_eq!(
+        (repo.home.read(".editorconfig"), repo.home.read(".prettierignore")),
+        (editor, prettier)
+    );
 }
 
 // The merge driver
@@ -170,8 +196,16 @@ fn merges(repo: &Repo, ours: impl FnOnce(&Repo), theirs: impl FnOnce(&Repo)) {
 
 fn conflicts(repo: &Repo, ran: &Ran, words: &str) {
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains(&format!("CONFLICT (content): Merge conflict in {FILE}")), "{}", ran.out);
-    assert!(ran.err.contains(words) && ran.err.contains("bootseal resolve"), "{words}: {}", ran.err);
+    assert!(
+        ran.out.contains(&format!("CONFLICT (content): Merge conflict in {FILE}")),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.err.contains(words) && ran.err.contains("bootseal resolve"),
+        "{words}: {}",
+        ran.err
+    );
     let text = repo.text();
     for marker in ["<<<<<<< ", "=======\n", ">>>>>>> "] {
         assert!(text.contains(marker), "{text}");
@@ -182,8 +216,15 @@ fn conflicts(repo: &Repo, ran: &Ran, words: &str) {
 #[test]
 fn values_on_adjacent_lines_merge() {
     let repo = Repo::new();
-    merges(&repo, |repo| repo.set("acme.password", "ours-password"), |repo| repo.set("acme.token", "theirs-token"));
-    assert_eq!((repo.get("acme.password"), repo.get("acme.token")), ("ours-password".into(), "theirs-token".into()));
+    merges(
+        &repo,
+        |repo| repo.set("acme.password", "ours-password"),
+        |repo| repo.set("acme.token", "theirs-token"),
+    );
+    assert_eq!(
+        (repo.get("acme.password"), repo.get("acme.token")),
+        ("ours-password".into(), "theirs-token".into())
+    );
 }
 
 #[test]
@@ -195,17 +236,28 @@ fn readable_values_and_comments_merge() {
         repo.ok(&["sign", "--yes"]);
     };
     merges(&repo, ours, theirs);
-    assert!(repo.text().contains("# the account of the shop\n") && repo.text().contains("timeout = \"30s\""));
+    assert!(
+        repo.text().contains("# the account of the shop\n")
+            && repo.text().contains("timeout = \"30s\"")
+    );
 }
 
 #[test]
 fn one_side_adds_and_the_other_removes() {
     let repo = Repo::new();
-    merges(&repo, |repo| repo.set("acme.pin", "1234"), |repo| drop(repo.ok(&["unset", "acme.token"])));
+    merges(
+        &repo,
+        |repo| repo.set("acme.pin", "1234"),
+        |repo| drop(repo.ok(&["unset", "acme.token"])),
+    );
     assert_eq!(repo.get("acme.pin"), "1234");
     assert_eq!(repo.run(&["get", "acme.token"]).code, 1);
     let repo = Repo::new();
-    merges(&repo, |repo| drop(repo.ok(&["unset", "acme.token"])), |repo| repo.set("acme.pin", "1234"));
+    merges(
+        &repo,
+        |repo| drop(repo.ok(&["unset", "acme.token"])),
+        |repo| repo.set("acme.pin", "1234"),
+    );
     assert_eq!(repo.get("acme.pin"), "1234");
     assert_eq!(repo.run(&["get", "acme.token"]).code, 1);
 }
@@ -227,7 +279,10 @@ fn one_side_renames() {
             false => merges(&repo, rename, set),
             true => merges(&repo, set, rename),
         }
-        assert_eq!((repo.get("acme.api_token"), repo.get("acme.password")), ("first-token".into(), "new".into()));
+        assert_eq!(
+            (repo.get("acme.api_token"), repo.get("acme.password")),
+            ("first-token".into(), "new".into())
+        );
         assert_eq!(repo.run(&["get", "acme.token"]).code, 1);
     }
 }
@@ -236,7 +291,9 @@ fn one_side_renames() {
 fn one_side_lets_someone_in_who_then_opens_what_the_other_side_sealed() {
     for swap in [false, true] {
         let repo = Repo::new();
-        let add = |repo: &Repo| drop(repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]));
+        let add = |repo: &Repo| {
+            drop(repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]))
+        };
         let set = |repo: &Repo| repo.set("acme.password", "new");
         match swap {
             false => merges(&repo, add, set),
@@ -250,8 +307,9 @@ fn one_side_lets_someone_in_who_then_opens_what_the_other_side_sealed() {
 fn one_side_removes_a_reader_who_then_opens_nothing() {
     let repo = Repo::new();
     let ours = |repo: &Repo| repo.set("acme.password", "new");
-    let theirs =
-        |repo: &Repo| drop(repo.ok_as("bob", &["access", "remove", "app", "--yes", "--pin", &repo.pin()], b""));
+    let theirs = |repo: &Repo| {
+        drop(repo.ok_as("bob", &["access", "remove", "app", "--yes", "--pin", &repo.pin()], b""))
+    };
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
     merges(&repo, ours, theirs);
@@ -260,8 +318,17 @@ fn one_side_removes_a_reader_who_then_opens_nothing() {
     assert_eq!(repo.get("acme.password"), "new");
     // What the other side sealed meanwhile for the old list counts as known to the one who went.
     let list = repo.json(&["list"]);
-    let row = list["properties"].as_array().unwrap().iter().find(|row| row["name"] == "acme.password").unwrap();
-    assert_eq!(row["known_to"], serde_json::json!(["app"]), "sealed for app on the other side: {list}");
+    let row = list["properties"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["name"] == "acme.password")
+        .unwrap();
+    assert_eq!(
+        row["known_to"],
+        serde_json::json!(["app"]),
+        "sealed for app on the other side: {list}"
+    );
 }
 
 #[test]
@@ -270,7 +337,9 @@ fn our_side_removes_a_reader() {
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
     let ours = |repo: &Repo| drop(repo.ok(&["access", "remove", "app", "--yes"]));
-    let theirs = |repo: &Repo| drop(repo.ok_as("bob", &["set", "acme.token", "-", "--pin", &repo.pin()], b"new"));
+    let theirs = |repo: &Repo| {
+        drop(repo.ok_as("bob", &["set", "acme.token", "-", "--pin", &repo.pin()], b"new"))
+    };
     merges(&repo, ours, theirs);
     assert_eq!((repo.file().epoch(), repo.get("acme.token")), (2, "new".into()));
     assert_eq!(repo.run(&["get", "acme.token", "-i", "app.key"]).code, 4);
@@ -283,8 +352,9 @@ fn their_side_removes_a_writer_and_the_handover_is_taken() {
     repo.invite("carol", &["--writer"]);
     repo.commit("bob and carol");
     let before = repo.pin();
-    let theirs =
-        |repo: &Repo| drop(repo.ok_as("carol", &["access", "remove", "bob", "--yes", "--pin", &repo.pin()], b""));
+    let theirs = |repo: &Repo| {
+        drop(repo.ok_as("carol", &["access", "remove", "bob", "--yes", "--pin", &repo.pin()], b""))
+    };
     merges(&repo, |repo| repo.set("acme.password", "new"), theirs);
     assert_ne!(repo.pin(), before);
     assert!(repo.file().former_ids().iter().any(|id| id.to_string() == before));
@@ -294,7 +364,8 @@ fn their_side_removes_a_writer_and_the_handover_is_taken() {
 
 #[test]
 fn our_side_removed_a_writer_and_theirs_is_of_the_id_that_was_handed_over() {
-    // format.md: all three must verify under ours' vault id. Base and theirs do not, so it is a conflict, and `resolve` is for it.
+    // format.md: all three must verify under ours' vault id. Base and theirs do not, so it is a
+    // conflict, and `resolve` is for it.
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -318,7 +389,9 @@ fn one_side_has_new_keys() {
         let rotate = |repo: &Repo| drop(repo.ok(&["rotate"]));
         let theirs_rotate = |repo: &Repo| drop(repo.ok_as("bob", &["rotate", "--pin", &pin], b""));
         let set = |repo: &Repo| repo.set("acme.token", "new");
-        let theirs_set = |repo: &Repo| drop(repo.ok_as("bob", &["set", "acme.token", "-", "--pin", &pin], b"new"));
+        let theirs_set = |repo: &Repo| {
+            drop(repo.ok_as("bob", &["set", "acme.token", "-", "--pin", &pin], b"new"))
+        };
         match rotate_ours {
             true => merges(&repo, rotate, theirs_set),
             false => merges(&repo, set, theirs_rotate),
@@ -341,7 +414,11 @@ fn both_sides_have_new_keys() {
 #[test]
 fn the_same_property_on_both_sides_is_a_plain_conflict() {
     let repo = Repo::new();
-    let ran = merged(&repo, |repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
+    let ran = merged(
+        &repo,
+        |repo| repo.set("acme.password", "one"),
+        |repo| repo.set("acme.password", "two"),
+    );
     conflicts(&repo, &ran, "acme.password");
     let seen = [&ran.out, &ran.err, &repo.text()].map(|text| text.contains("first-password"));
     assert_eq!(seen, [false; 3]);
@@ -350,7 +427,11 @@ fn the_same_property_on_both_sides_is_a_plain_conflict() {
 #[test]
 fn the_same_value_on_both_sides_is_none() {
     let repo = Repo::new();
-    merges(&repo, |repo| repo.set("acme.password", "same"), |repo| repo.set("acme.password", "same"));
+    merges(
+        &repo,
+        |repo| repo.set("acme.password", "same"),
+        |repo| repo.set("acme.password", "same"),
+    );
     assert_eq!(repo.get("acme.password"), "same");
 }
 
@@ -400,7 +481,10 @@ fn an_unknown_vault_is_a_plain_conflict_and_never_a_question() {
     let ran = repo.git(&["merge", "--no-edit", "other"]);
     conflicts(&repo, &ran, "neither pinned nor known");
     assert!(!ran.err.contains("[y/N]"), "{}", ran.err);
-    assert!(!repo.home.at(".local/state/bootseal/known_vaults").exists(), "nothing became known by it");
+    assert!(
+        !repo.home.at(".local/state/bootseal/known_vaults").exists(),
+        "nothing became known by it"
+    );
 }
 
 #[test]
@@ -418,9 +502,17 @@ fn a_worktree_is_a_place_that_nothing_is_remembered_of_and_a_pin_helps() {
         command.current_dir(repo.home.at("out/tree")).output().unwrap().into()
     };
     let ran = merge("");
-    assert!(ran.code == 1 && ran.err.contains("neither pinned nor known"), "{}{}", ran.out, ran.err);
-    let abort =
-        repo.git_command("alice", &["merge", "--abort"]).current_dir(repo.home.at("out/tree")).status().unwrap();
+    assert!(
+        ran.code == 1 && ran.err.contains("neither pinned nor known"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    let abort = repo
+        .git_command("alice", &["merge", "--abort"])
+        .current_dir(repo.home.at("out/tree"))
+        .status()
+        .unwrap();
     assert!(abort.success());
     let ran = merge(&repo.pin());
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
@@ -448,7 +540,8 @@ fn a_file_in_a_subfolder_and_with_blanks_in_its_name_merges() {
 fn a_foreign_vault_on_their_side_is_a_plain_conflict() {
     let repo = Repo::new();
     let eve = Home::with_vault("[acme]\npassword = \"secret:x\"\n");
-    let ran = merged(&repo, |repo| repo.set("acme.token", "ours"), |repo| repo.write(&eve.read(FILE)));
+    let ran =
+        merged(&repo, |repo| repo.set("acme.token", "ours"), |repo| repo.write(&eve.read(FILE)));
     conflicts(&repo, &ran, "their side");
 }
 
@@ -462,7 +555,8 @@ fn a_side_that_is_older_than_the_common_version_is_a_plain_conflict() {
     conflicts(&repo, &ran, "older than what both came from");
 }
 
-/// Every signed version lies in git. One from while web1 still read, on a branch of a commit from before, would let web1 in again.
+/// Every signed version lies in git. One from while web1 still read, on a branch of a commit from
+/// before, would let web1 in again.
 #[test]
 fn a_version_that_ours_has_gone_on_from_is_a_conflict_whoever_puts_it_there() {
     let repo = Repo::new();
@@ -532,8 +626,8 @@ fn rebase_signs_every_commit_anew() {
     repo.git_ok(&["checkout", "-q", "topic"]);
     let ran = repo.git(&["rebase", "main"]);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-    let versions =
-        ["main", "HEAD~1", "HEAD"].map(|name| read(&repo.git_ok(&["show", &format!("{name}:{FILE}")])).generation());
+    let versions = ["main", "HEAD~1", "HEAD"]
+        .map(|name| read(&repo.git_ok(&["show", &format!("{name}:{FILE}")])).generation());
     assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
     let got = ["acme.password", "acme.token", "acme.timeout"].map(|name| repo.get(name));
     assert_eq!(got, ["p2", "t2", "30s"]);
@@ -581,13 +675,20 @@ fn a_revert_is_refused_by_loaders_until_a_writer_signs_it() {
     let newer = repo.loader().load().unwrap().generation();
     repo.git_ok(&["revert", "--no-edit", "HEAD"]);
     assert!(repo.file().generation() < newer);
-    refused(&repo, &format!("this is generation {} of the file, and generation {newer} was seen here", newer - 1));
+    refused(
+        &repo,
+        &format!(
+            "this is generation {} of the file, and generation {newer} was seen here",
+            newer - 1
+        ),
+    );
     assert!(repo.fails(&["verify", "--since", "HEAD~1"], 3).contains("bootseal sign"));
     // It brings an older value back: that must be meant.
     let said = repo.fails(&["sign", "--yes"], 1);
     assert!(
-        said.contains("acme.password (given 2020-09-13T12:26:40Z, what it replaces 2023-11-14T22:13:20Z)")
-            && said.contains("--older"),
+        said.contains(
+            "acme.password (given 2020-09-13T12:26:40Z, what it replaces 2023-11-14T22:13:20Z)"
+        ) && said.contains("--older"),
         "{said}"
     );
     repo.ok(&["sign", "--older", "--yes"]);
@@ -606,7 +707,8 @@ fn a_revert_of_an_older_commit_is_a_conflict_that_resolve_takes() {
     repo.set("acme.token", "t2");
     repo.commit("t2");
     let ran = repo.git(&["revert", "--no-edit", "HEAD~1"]);
-    // "Their" side is older than the common version: for the driver that is an older file in disguise.
+    // "Their" side is older than the common version: for the driver that is an older file in
+    // disguise.
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     repo.ok(&["resolve", FILE, "--yes"]);
     assert_eq!((repo.get("acme.timeout"), repo.get("acme.token")), ("10s".into(), "t2".into()));

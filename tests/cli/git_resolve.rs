@@ -1,4 +1,5 @@
-//! `git resolve` makes a valid file from git's parents when the file holds conflict markers, and never reads the marked text.
+//! `git resolve` makes a valid file from git's parents when the file holds conflict markers, and
+//! never reads the marked text.
 
 use crate::support::repo::{FILE, GIVEN, Repo, read};
 use crate::support::{Home, Ran, at_a_terminal};
@@ -15,7 +16,18 @@ fn web_merge(repo: &Repo) {
         std::fs::create_dir_all(repo.home.at("out")).unwrap();
         repo.home.write(&format!("out/{name}"), side(stage));
     }
-    repo.git(&["merge-file", "-L", "main", "-L", "base", "-L", "other", "out/ours", "out/base", "out/theirs"]);
+    repo.git(&[
+        "merge-file",
+        "-L",
+        "main",
+        "-L",
+        "base",
+        "-L",
+        "other",
+        "out/ours",
+        "out/base",
+        "out/theirs",
+    ]);
     repo.write(&repo.home.read("out/ours"));
     assert!(repo.text().contains("<<<<<<< main"));
     repo.commit("Merge branch 'other'");
@@ -31,11 +43,17 @@ fn two_sides(ours: impl FnOnce(&Repo), theirs: impl FnOnce(&Repo)) -> Repo {
 }
 
 fn different_values() -> Repo {
-    two_sides(|repo| repo.set("acme.password", "ours-password"), |repo| repo.set("acme.token", "theirs-token"))
+    two_sides(
+        |repo| repo.set("acme.password", "ours-password"),
+        |repo| repo.set("acme.token", "theirs-token"),
+    )
 }
 
 fn both_are_there(repo: &Repo) {
-    assert_eq!((repo.get("acme.password"), repo.get("acme.token")), ("ours-password".into(), "theirs-token".into()));
+    assert_eq!(
+        (repo.get("acme.password"), repo.get("acme.token")),
+        ("ours-password".into(), "theirs-token".into())
+    );
     let highest = ["main", "other"].map(|name| repo.git(&["show", &format!("{name}:{FILE}")]).out);
     for text in highest.iter().filter(|text| !text.contains("<<<<<<<")) {
         assert!(repo.file().generation() > read(text).generation());
@@ -54,7 +72,8 @@ fn a_web_merge_is_said_by_verify_and_made_good_by_resolve() {
     let done = repo.run(&["resolve", FILE, "--yes"]);
     assert_eq!((done.code, done.out.as_str()), (0, ""), "{}", done.err);
     assert!(
-        done.err.contains("acme.password: from ours") && done.err.contains("acme.token: from theirs"),
+        done.err.contains("acme.password: from ours")
+            && done.err.contains("acme.token: from theirs"),
         "{}",
         done.err
     );
@@ -73,7 +92,10 @@ fn what_is_planted_into_the_marked_text_has_no_effect() {
     web_merge(&repo);
     repo.edit("title = \"shop\"", "title = \"shop\"\nplanted = \"by eve\"");
     repo.edit("api.acme.example", "eve.example");
-    repo.edit("access = [\n", "access = [\n  { name = \"eve\", role = \"reader\", recipient = \"age1eve\" },\n");
+    repo.edit(
+        "access = [\n",
+        "access = [\n  { name = \"eve\", role = \"reader\", recipient = \"age1eve\" },\n",
+    );
     repo.commit("eve was here");
     // HEAD is no merge any more; as named, or with the edit amended into the merge.
     assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("--ours REV --theirs REV"));
@@ -90,11 +112,15 @@ fn what_is_planted_into_the_marked_text_has_no_effect() {
 
 #[test]
 fn during_a_merge_the_sides_are_those_of_the_index() {
-    let repo = two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
+    let repo =
+        two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
     assert_eq!(repo.git(&["merge", "--no-edit", "other"]).code, 1);
     repo.edit("title = \"shop\"", "title = \"planted\"");
     let said = repo.fails(&["resolve", FILE, "--yes"], 2);
-    assert!(said.contains("acme.password: both sides changed it") && said.contains("--take ours"), "{said}");
+    assert!(
+        said.contains("acme.password: both sides changed it") && said.contains("--take ours"),
+        "{said}"
+    );
     assert!(repo.text().contains("<<<<<<<"), "nothing was changed");
     repo.ok(&["resolve", FILE, "--take", "theirs", "--yes"]);
     assert_eq!(repo.get("acme.password"), "two");
@@ -130,21 +156,30 @@ fn without_a_terminal_it_shows_and_ends_with_2_and_nothing_is_written() {
     let before = repo.text();
     let ran = repo.run(&["resolve", FILE]);
     assert_eq!(ran.code, 2, "{}", ran.err);
-    assert!(ran.err.contains("acme.token: from theirs") && ran.err.contains("--yes"), "{}", ran.err);
+    assert!(
+        ran.err.contains("acme.token: from theirs") && ran.err.contains("--yes"),
+        "{}",
+        ran.err
+    );
     assert_eq!(repo.text(), before);
 }
 
 #[test]
 fn at_a_terminal_it_asks_for_the_side_and_for_the_signature() {
-    let repo = two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
+    let repo =
+        two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
     web_merge(&repo);
     let before = repo.text();
-    let Some((code, seen, _)) = at_a_terminal(&repo.home, &["resolve", FILE], &[("[o/t] ", "t\n"), ("[y/N] ", "n\n")])
+    let Some((code, seen, _)) =
+        at_a_terminal(&repo.home, &["resolve", FILE], &[("[o/t] ", "t\n"), ("[y/N] ", "n\n")])
     else {
         return;
     };
     assert_eq!((code, repo.text() == before), (2, true), "{seen}");
-    assert!(seen.contains("acme.password: both sides changed it") && seen.contains("sealed, given"), "{seen}");
+    assert!(
+        seen.contains("acme.password: both sides changed it") && seen.contains("sealed, given"),
+        "{seen}"
+    );
     let answers = [("[o/t] ", "what?\n"), ("[o/t] ", "theirs\n"), ("[y/N] ", "y\n")];
     let (code, seen, _) = at_a_terminal(&repo.home, &["resolve", FILE], &answers).unwrap();
     assert_eq!(code, 0, "{seen}");
@@ -167,9 +202,15 @@ fn the_sides_can_be_named() {
 #[test]
 fn a_side_that_does_not_verify_is_a_hand_edit_and_shown() {
     let theirs = |repo: &Repo| {
-        repo.edit("url = \"https://api.acme.example/login\"", "url = \"https://eve.example/login\"");
+        repo.edit(
+            "url = \"https://api.acme.example/login\"",
+            "url = \"https://eve.example/login\"",
+        );
         repo.edit("generation = ", "generation = 90");
-        repo.edit("access = [\n", "access = [\n  { name = \"eve\", role = \"reader\", recipient = \"age1eve\" },\n");
+        repo.edit(
+            "access = [\n",
+            "access = [\n  { name = \"eve\", role = \"reader\", recipient = \"age1eve\" },\n",
+        );
     };
     let repo = two_sides(|repo| repo.set("acme.password", "ours-password"), theirs);
     web_merge(&repo);
@@ -184,17 +225,27 @@ fn a_side_that_does_not_verify_is_a_hand_edit_and_shown() {
     );
     repo.ok(&["resolve", FILE, "--yes"]);
     let file = repo.file();
-    assert!(file.access().iter().all(|access| access.name != "eve") && file.generation() < 90, "{}", file.text());
+    assert!(
+        file.access().iter().all(|access| access.name != "eve") && file.generation() < 90,
+        "{}",
+        file.text()
+    );
     assert_eq!(repo.get("acme.password"), "ours-password");
 }
 
 #[test]
 fn our_side_may_be_the_hand_edit() {
-    let repo = two_sides(|repo| repo.edit("\"10s\"", "\"77s\""), |repo| repo.set("acme.token", "theirs-token"));
+    let repo = two_sides(
+        |repo| repo.edit("\"10s\"", "\"77s\""),
+        |repo| repo.set("acme.token", "theirs-token"),
+    );
     web_merge(&repo);
     let ran = repo.run(&["resolve", FILE, "--yes"]);
     assert!(ran.code == 0 && ran.err.contains("our side is taken as a hand edit"), "{}", ran.err);
-    assert_eq!((repo.get("acme.timeout"), repo.get("acme.token")), ("77s".into(), "theirs-token".into()));
+    assert_eq!(
+        (repo.get("acme.timeout"), repo.get("acme.token")),
+        ("77s".into(), "theirs-token".into())
+    );
 }
 
 #[test]
@@ -210,7 +261,9 @@ fn an_old_sealed_text_pasted_into_a_side_takes_older() {
     web_merge(&repo);
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
     assert!(
-        said.contains("acme.password (given 2020-09-13T12:26:40Z, what it replaces 2020-09-13T12:43:20Z)"),
+        said.contains(
+            "acme.password (given 2020-09-13T12:26:40Z, what it replaces 2020-09-13T12:43:20Z)"
+        ),
         "{said}"
     );
     assert!(said.contains("--older"), "{said}");
@@ -220,7 +273,8 @@ fn an_old_sealed_text_pasted_into_a_side_takes_older() {
 
 #[test]
 fn an_older_signed_file_as_a_side_does_not_bring_an_old_value_back_unsaid() {
-    // Anyone may commit a validly signed file of last year: as "theirs" it is older than the common version.
+    // Anyone may commit a validly signed file of last year: as "theirs" it is older than the common
+    // version.
     let repo = Repo::new();
     let old = repo.text();
     repo.give("acme.password", "changed after the leak", GIVEN + 1000);
@@ -230,9 +284,15 @@ fn an_older_signed_file_as_a_side_does_not_bring_an_old_value_back_unsaid() {
     repo.commit("ours");
     web_merge(&repo);
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
-    assert!(said.contains("their side is taken as a hand edit") && said.contains("--older"), "{said}");
+    assert!(
+        said.contains("their side is taken as a hand edit") && said.contains("--older"),
+        "{said}"
+    );
     repo.ok(&["resolve", FILE, "--older", "--yes"]);
-    assert_eq!((repo.get("acme.password"), repo.get("acme.token")), ("first-password".into(), "t2".into()));
+    assert_eq!(
+        (repo.get("acme.password"), repo.get("acme.token")),
+        ("first-password".into(), "t2".into())
+    );
 }
 
 #[test]
@@ -246,7 +306,10 @@ fn an_older_signed_file_as_our_side_does_not_either() {
     repo.commit("ours");
     web_merge(&repo);
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
-    assert!(said.contains("our side is taken as a hand edit") && said.contains("--older"), "{said}");
+    assert!(
+        said.contains("our side is taken as a hand edit") && said.contains("--older"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -279,7 +342,10 @@ fn an_older_signed_file_without_a_common_version_lets_nobody_in_again_either() {
     repo.git_ok(&["checkout", "-q", "main"]);
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     let pin = repo.pin();
-    let sides = ["resolve", FILE, "--ours", "main", "--theirs", "other", "--take", "ours", "--older", "--yes"];
+    let sides = [
+        "resolve", FILE, "--ours", "main", "--theirs", "other", "--take", "ours", "--older",
+        "--yes",
+    ];
     let ran = repo.run(&[&sides[..], &["--pin", &pin]].concat());
     assert!(ran.code == 0 && ran.err.contains("their side is taken as a hand edit"), "{}", ran.err);
     assert!(repo.file().access().iter().all(|access| access.name != "app"), "{}", repo.text());
@@ -287,7 +353,8 @@ fn an_older_signed_file_without_a_common_version_lets_nobody_in_again_either() {
 
 #[test]
 fn both_sides_that_do_not_verify_are_refused() {
-    let repo = two_sides(|repo| repo.edit("\"10s\"", "\"1s\""), |repo| repo.edit("\"10s\"", "\"2s\""));
+    let repo =
+        two_sides(|repo| repo.edit("\"10s\"", "\"1s\""), |repo| repo.edit("\"10s\"", "\"2s\""));
     web_merge(&repo);
     let before = repo.text();
     let said = repo.fails(&["resolve", FILE, "--yes"], 3);
@@ -332,14 +399,25 @@ fn what_it_did_in_json() {
     let repo = different_values();
     web_merge(&repo);
     let document = repo.json(&["resolve", FILE, "--yes"]);
-    assert_eq!((document["file"].as_str(), document["signed"].as_bool()), (Some(FILE), Some(true)), "{document}");
+    assert_eq!(
+        (document["file"].as_str(), document["signed"].as_bool()),
+        (Some(FILE), Some(true)),
+        "{document}"
+    );
     assert_eq!(document["generation"], repo.file().generation());
     assert_eq!(document["vault"], repo.pin());
     let took = document["took"].as_array().unwrap();
-    assert!(took.contains(&serde_json::json!({ "name": "acme.token", "from": "theirs" })), "{document}");
-    assert!(took.contains(&serde_json::json!({ "name": "acme.password", "from": "ours" })), "{document}");
+    assert!(
+        took.contains(&serde_json::json!({ "name": "acme.token", "from": "theirs" })),
+        "{document}"
+    );
+    assert!(
+        took.contains(&serde_json::json!({ "name": "acme.password", "from": "ours" })),
+        "{document}"
+    );
     assert!(document["changes"]["properties"].is_array(), "{document}");
-    let repo = two_sides(|repo| repo.edit("\"10s\"", "\"1s\""), |repo| repo.edit("\"10s\"", "\"2s\""));
+    let repo =
+        two_sides(|repo| repo.edit("\"10s\"", "\"1s\""), |repo| repo.edit("\"10s\"", "\"2s\""));
     web_merge(&repo);
     let ran: Ran = repo.run(&["resolve", FILE, "--yes", "--json"]);
     let error: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
@@ -357,7 +435,10 @@ fn a_file_that_is_good_is_not_made_another_by_mistake() {
 
 #[test]
 fn a_rebase_that_stops_is_resolved_from_the_index_and_goes_on() {
-    let repo = two_sides(|repo| repo.set("acme.password", "of main"), |repo| repo.set("acme.password", "of the topic"));
+    let repo = two_sides(
+        |repo| repo.set("acme.password", "of main"),
+        |repo| repo.set("acme.password", "of the topic"),
+    );
     repo.git_ok(&["checkout", "-q", "other"]);
     let ran = repo.git(&["rebase", "main"]);
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
@@ -371,9 +452,17 @@ fn a_rebase_that_stops_is_resolved_from_the_index_and_goes_on() {
 
 #[test]
 fn a_side_that_has_no_such_file_is_said() {
-    let repo = two_sides(|repo| repo.set("acme.token", "ours"), |repo| drop(repo.git_ok(&["rm", "-q", FILE])));
+    let repo = two_sides(
+        |repo| repo.set("acme.token", "ours"),
+        |repo| drop(repo.git_ok(&["rm", "-q", FILE])),
+    );
     let ran = repo.git(&["merge", "--no-edit", "other"]);
-    assert!(ran.code == 1 && ran.out.contains("CONFLICT (modify/delete)"), "{}{}", ran.out, ran.err);
+    assert!(
+        ran.code == 1 && ran.out.contains("CONFLICT (modify/delete)"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
     let before = repo.text();
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
     assert!(said.contains("their side has no app.sealed.toml"), "{said}");

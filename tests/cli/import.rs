@@ -1,4 +1,5 @@
-//! `import` carries over the values of other tools unchanged, and refuses a wrong key or a changed file. The tools themselves make the files.
+//! `import` carries over the values of other tools unchanged, and refuses a wrong key or a changed
+//! file. The tools themselves make the files.
 
 use crate::other_tools::{dotenvx, fed, hard_values, java_sealed, python, said};
 use crate::support;
@@ -80,7 +81,12 @@ fn sops(home: &Home, args: &[&str], into: &str) {
 /// What sops itself makes of the file.
 fn opened_by_sops(home: &Home, file: &str) -> Value {
     let mut sops = python(home, "sops");
-    let text = said(sops.env("SOPS_AGE_KEY_FILE", home.at("age.key")).args(["decrypt", "--output-type", "json", file]));
+    let text = said(sops.env("SOPS_AGE_KEY_FILE", home.at("age.key")).args([
+        "decrypt",
+        "--output-type",
+        "json",
+        file,
+    ]));
     serde_json::from_str(&text).unwrap()
 }
 
@@ -105,7 +111,10 @@ fn sops_yaml_and_json_are_the_same_values() {
         assert_eq!(as_json(&got), as_json(&opened_by_sops(&home, &sealed)), "{name}");
         let mut readable = list(&table["readable"]);
         readable.sort_unstable();
-        assert_eq!(readable, ["on", "port", "rate", "url"].map(|name| format!("shop.{name}_unencrypted")));
+        assert_eq!(
+            readable,
+            ["on", "port", "rate", "url"].map(|name| format!("shop.{name}_unencrypted"))
+        );
         assert_eq!(list(&table["sealed"]).len(), hard_values().len() + 10);
         assert_eq!(table["weak"], json!([]));
         assert!(!home.read(&out).contains(CANARY));
@@ -138,8 +147,12 @@ fn sops_comments_nulls_times_and_documents() {
     let wanted = json!({"x": {"y": {"a": {"when": "2026-11-23T00:00:00Z", "at_unencrypted": "2026-11-23T00:00:00Z", "r": 1.5}, "b": "two"}}});
     assert_eq!(exported(&home, "a.sealed.toml"), wanted);
     assert_eq!(list(&table["sealed"]), ["x.y.a.when", "x.y.a.r", "x.y.b"]);
-    let left: Vec<&str> =
-        table["left_out"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let left: Vec<&str> = table["left_out"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
     assert_eq!(left, ["a.no", "a.with", "a.none", "comments"]);
 }
 
@@ -147,7 +160,8 @@ fn sops_comments_nulls_times_and_documents() {
 fn sops_dotenv_ini_and_bytes() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
-    let value = |name: &str| name == "command" || name == "marks" || name == "unicode" || name == "quotes";
+    let value =
+        |name: &str| name == "command" || name == "marks" || name == "unicode" || name == "quotes";
     let mut env = "# c\nEMPTY=\nQUOTED=\"as it is\"\nexport X=1\nLINES=one\\ntwo\n".to_owned();
     for (name, text) in hard_values().iter().filter(|(name, _)| value(name)) {
         env.push_str(&format!("{name}={text}\n"));
@@ -166,11 +180,17 @@ fn sops_dotenv_ini_and_bytes() {
         assert_eq!(exported(&home, &out), opened_by_sops(&home, &sealed), "{name}");
         if name == "in.ini" {
             assert_eq!(list(&table["sealed"]), ["\"s e\".PASSWORD"]);
-            assert_eq!(list(&table["readable"]), ["DEFAULT.top", "\"s e\".q", "\"s e\".u", "two.x"]);
+            assert_eq!(
+                list(&table["readable"]),
+                ["DEFAULT.top", "\"s e\".q", "\"s e\".u", "two.x"]
+            );
         }
     }
     sops(&home, &["encrypt", "--age", &recipient, "in.bin"], "e.bin");
-    imported(&home, &["sops", "e.bin", "-o", "b.sealed.toml", "--key-file", "age.key", "--as", "tls"]);
+    imported(
+        &home,
+        &["sops", "e.bin", "-o", "b.sealed.toml", "--key-file", "age.key", "--as", "tls"],
+    );
     home.ok(&["get", "tls.data", "-f", "b.sealed.toml", "--out", "again.bin"]);
     assert_eq!(std::fs::read(home.at("again.bin")).unwrap(), [0xFF, 0, b'x', b'\n']);
     assert!(!home.at("ran").exists());
@@ -179,26 +199,46 @@ fn sops_dotenv_ini_and_bytes() {
 #[test]
 fn sops_key_groups_take_as_many_keys_as_their_threshold_says() {
     let home = Home::new();
-    let keys: Vec<String> = ["one.key", "two.key", "three.key"].iter().map(|name| age_key(&home, name)).collect();
+    let keys: Vec<String> =
+        ["one.key", "two.key", "three.key"].iter().map(|name| age_key(&home, name)).collect();
     let groups: String = keys.iter().map(|key| format!("      - age: [{key}]\n")).collect();
-    home.write(".sops.yaml", format!("creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n{groups}"));
+    home.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n{groups}"),
+    );
     home.write("in.yaml", format!("pw: {CANARY}\n"));
     sops(&home, &["encrypt", "in.yaml"], "e.yaml");
-    for (out, pair) in [("a", ["one.key", "two.key"]), ("b", ["three.key", "one.key"]), ("c", ["two.key", "three.key"])]
-    {
+    for (out, pair) in [
+        ("a", ["one.key", "two.key"]),
+        ("b", ["three.key", "one.key"]),
+        ("c", ["two.key", "three.key"]),
+    ] {
         let out = format!("{out}.sealed.toml");
-        imported(&home, &["sops", "e.yaml", "-o", &out, "--key-file", pair[0], "--key-file", pair[1]]);
+        imported(
+            &home,
+            &["sops", "e.yaml", "-o", &out, "--key-file", pair[0], "--key-file", pair[1]],
+        );
         assert_eq!(exported(&home, &out), json!({"pw": CANARY}));
     }
     let words = "e.yaml: the keys at hand open 1 of 3 key groups, and 2 are needed";
-    refused(&home, 4, "no-identity", words, &["sops", "e.yaml", "-o", "never.sealed.toml", "--key-file", "two.key"]);
+    refused(
+        &home,
+        4,
+        "no-identity",
+        words,
+        &["sops", "e.yaml", "-o", "never.sealed.toml", "--key-file", "two.key"],
+    );
 }
 
 #[test]
 fn sops_opens_by_an_ssh_key() {
     let home = Home::new();
     std::fs::create_dir(home.at(".ssh")).unwrap();
-    said(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(home.at(".ssh/id_ed25519")));
+    said(
+        Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(home.at(".ssh/id_ed25519")),
+    );
     let public = home.read(".ssh/id_ed25519.pub");
     home.write("in.yaml", format!("pw: {CANARY}\n"));
     sops(&home, &["encrypt", "--age", public.trim(), "in.yaml"], "e.yaml");
@@ -211,7 +251,11 @@ fn sops_opens_by_an_ssh_key_whose_passphrase_is_typed() {
     let home = Home::new();
     std::fs::create_dir(home.at(".ssh")).unwrap();
     let mut ssh_keygen = Command::new("ssh-keygen");
-    said(ssh_keygen.args(["-q", "-t", "ed25519", "-N", "open sesame", "-f"]).arg(home.at(".ssh/id_ed25519")));
+    said(
+        ssh_keygen
+            .args(["-q", "-t", "ed25519", "-N", "open sesame", "-f"])
+            .arg(home.at(".ssh/id_ed25519")),
+    );
     let public = home.read(".ssh/id_ed25519.pub");
     home.write("in.yaml", format!("pw: {CANARY}\n"));
     sops(&home, &["encrypt", "--age", public.trim(), "in.yaml"], "e.yaml");
@@ -219,9 +263,18 @@ fn sops_opens_by_an_ssh_key_whose_passphrase_is_typed() {
     let question = "*Passphrase of the SSH key ssh-ed25519";
     for (typed, code) in [("a guess\n", 4), ("\x03", 2)] {
         let ran = home.typed(&import, &[], &[(question, typed)]);
-        assert!(ran.code == code && !ran.out.contains("guess") && !home.at("app.sealed.toml").exists(), "{ran:?}");
+        assert!(
+            ran.code == code && !ran.out.contains("guess") && !home.at("app.sealed.toml").exists(),
+            "{ran:?}"
+        );
     }
-    refused(&home, 4, "no-identity", "could not be asked for", &["sops", "e.yaml", "-o", "app.sealed.toml"]);
+    refused(
+        &home,
+        4,
+        "no-identity",
+        "could not be asked for",
+        &["sops", "e.yaml", "-o", "app.sealed.toml"],
+    );
     let ran = home.typed(&import, &[], &[(question, "open sesame\n")]);
     assert!(ran.code == 0 && !ran.out.contains("sesame") && !ran.out.contains(CANARY), "{ran:?}");
     assert_eq!(home.ok(&["get", "pw"]), CANARY);
@@ -232,7 +285,10 @@ fn sops_that_was_changed_or_has_another_key_is_refused() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
     age_key(&home, "other.key");
-    home.write("in.yaml", format!("pw: {CANARY}\nuser: bob\nurl_unencrypted: https://shop.example\n"));
+    home.write(
+        "in.yaml",
+        format!("pw: {CANARY}\nuser: bob\nurl_unencrypted: https://shop.example\n"),
+    );
     sops(&home, &["encrypt", "--age", &recipient, "in.yaml"], "e.yaml");
     let import = ["sops", "e.yaml", "-o", "never.sealed.toml", "--key-file"];
     refused(
@@ -247,17 +303,27 @@ fn sops_that_was_changed_or_has_another_key_is_refused() {
     refused(&home, 1, "malformed", "not an age identity", &[&import[..], &["in.yaml"]].concat());
     let good = home.read("e.yaml");
     let lines: Vec<&str> = good.lines().collect();
-    let (pw, user) = (lines[0].strip_prefix("pw: ").unwrap(), lines[1].strip_prefix("user: ").unwrap());
+    let (pw, user) =
+        (lines[0].strip_prefix("pw: ").unwrap(), lines[1].strip_prefix("user: ").unwrap());
     let with = |text: String, words: &str| {
         home.write("e.yaml", text);
         refused(&home, 3, "forged", words, &[&import[..], &["age.key"]].concat());
     };
-    with(good.replace("https://shop.example", "https://evil.example"), "e.yaml: the MAC of sops does not hold");
+    with(
+        good.replace("https://shop.example", "https://evil.example"),
+        "e.yaml: the MAC of sops does not hold",
+    );
     with(good.replacen(pw, user, 1), "e.yaml: pw: does not open by the data key");
     with(good.replacen(&format!("pw: {pw}\n"), "", 1), "the MAC of sops does not hold");
     with(good.replacen(pw, "plain", 1), "the MAC of sops does not hold");
     home.write("e.yaml", "pw: x\n");
-    refused(&home, 1, "malformed", "holds no metadata of sops", &[&import[..], &["age.key"]].concat());
+    refused(
+        &home,
+        1,
+        "malformed",
+        "holds no metadata of sops",
+        &[&import[..], &["age.key"]].concat(),
+    );
     home.write("e.yaml", good.replace("age:", "pgp:"));
     refused(&home, 4, "no-identity", "has no age recipient", &[&import[..], &["age.key"]].concat());
 }
@@ -267,9 +333,21 @@ fn sops_mac_only_encrypted_is_said() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
     home.write("in.yaml", format!("pw: {CANARY}\nurl_unencrypted: https://shop.example\n"));
-    home.write(".sops.yaml", format!("creation_rules:\n  - mac_only_encrypted: true\n    age: {recipient}\n"));
+    home.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - mac_only_encrypted: true\n    age: {recipient}\n"),
+    );
     sops(&home, &["encrypt", "in.yaml"], "e.yaml");
-    let ran = home.run(&["import", "--from", "sops", "e.yaml", "-o", "a.sealed.toml", "--key-file", "age.key"]);
+    let ran = home.run(&[
+        "import",
+        "--from",
+        "sops",
+        "e.yaml",
+        "-o",
+        "a.sealed.toml",
+        "--key-file",
+        "age.key",
+    ]);
     assert!(ran.code == 0 && ran.err.contains("mac_only_encrypted: anyone"), "{}", ran.err);
 }
 
@@ -287,17 +365,25 @@ fn ansible_vault_files_and_single_values() {
     let all = json!({"hard": hard_map(), "pw": CANARY, "port": 8443, "rate": 1.5, "on": true, "list": [1, {"x": "y"}], "no": null});
     home.write("vault.yml", all.to_string());
     vaulted(&home, &["encrypt", "--vault-password-file", "pw", "vault.yml"]);
-    let table = imported(&home, &["ansible-vault", "vault.yml", "-o", "a.sealed.toml", "--key-file", "pw"]);
+    let table =
+        imported(&home, &["ansible-vault", "vault.yml", "-o", "a.sealed.toml", "--key-file", "pw"]);
     let mut wanted = all.clone();
     wanted.as_object_mut().unwrap().remove("no");
     assert_eq!(exported(&home, "a.sealed.toml"), wanted);
     assert_eq!(table["readable"], json!([]));
     assert_eq!(table["weak"][0]["scheme"], "ansible-vault");
-    assert!(table["weak"][0]["advice"].as_str().unwrap().starts_with("change these credentials at the vendor"));
+    assert!(
+        table["weak"][0]["advice"]
+            .as_str()
+            .unwrap()
+            .starts_with("change these credentials at the vendor")
+    );
     assert_eq!(table["left_out"][0]["name"], "no");
     // Values one by one, under two vault ids with a password each.
     let mut inline = "plain: 5\nlist:\n- x\nnested:\n  url: https://shop.example\n".to_owned();
-    for (at, (name, value)) in hard_values().iter().enumerate().filter(|(_, (name, _))| *name != "empty") {
+    for (at, (name, value)) in
+        hard_values().iter().enumerate().filter(|(_, (name, _))| *name != "empty")
+    {
         let id = if at % 2 == 0 { "dev@pw" } else { "prod@other" };
         let mut command = python(&home, "ansible-vault");
         command.args([
@@ -315,12 +401,24 @@ fn ansible_vault_files_and_single_values() {
     home.write("inline.yml", inline);
     let table = imported(
         &home,
-        &["ansible-vault", "inline.yml", "-o", "b.sealed.toml", "--key-file", "pw", "--key-file", "other"],
+        &[
+            "ansible-vault",
+            "inline.yml",
+            "-o",
+            "b.sealed.toml",
+            "--key-file",
+            "pw",
+            "--key-file",
+            "other",
+        ],
     );
     let mut wanted = hard_map();
     wanted.remove("empty");
     wanted.extend(
-        json!({"plain": 5, "list": ["x"], "nested": {"url": "https://shop.example"}}).as_object().unwrap().clone(),
+        json!({"plain": 5, "list": ["x"], "nested": {"url": "https://shop.example"}})
+            .as_object()
+            .unwrap()
+            .clone(),
     );
     assert_eq!(exported(&home, "b.sealed.toml"), Value::Object(wanted));
     assert_eq!(list(&table["readable"]), ["plain", "list", "nested.url"]);
@@ -328,7 +426,10 @@ fn ansible_vault_files_and_single_values() {
     // What is no YAML is one value.
     home.write("server.key", [0xFF, 0, 1]);
     vaulted(&home, &["encrypt", "--vault-password-file", "pw", "server.key"]);
-    imported(&home, &["ansible-vault", "server.key", "-o", "c.sealed.toml", "--key-file", "pw", "--as", "tls"]);
+    imported(
+        &home,
+        &["ansible-vault", "server.key", "-o", "c.sealed.toml", "--key-file", "pw", "--as", "tls"],
+    );
     home.ok(&["get", "tls.\"server.key\"", "-f", "c.sealed.toml", "--out", "again.key"]);
     assert_eq!(std::fs::read(home.at("again.key")).unwrap(), [0xFF, 0, 1]);
 }
@@ -344,7 +445,11 @@ fn ansible_vault_passwords_come_from_files_and_descriptors_and_are_never_run() {
     let mut variable = home.command(&[&import[..], &["b.sealed.toml"]].concat());
     assert!(variable.env("ANSIBLE_VAULT_PASSWORD_FILE", "pw").output().unwrap().status.success());
     home.write("program", "#!/bin/sh\ntouch ran\necho hunter2\n");
-    std::fs::set_permissions(home.at("program"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::set_permissions(
+        home.at("program"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
     let never = ["ansible-vault", "in.yml", "-o", "never.sealed.toml"];
     refused(
         &home,
@@ -391,8 +496,9 @@ fn a_file_cannot_ask_for_endless_work() {
     home.write("pw", "hunter2");
     let inner = |salt: usize| format!("{:064x}\n{:064x}\n{:032x}", salt, 1, 2);
     let hex = |text: String| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let values: String =
-        (0..10_001).map(|at| format!("v{at}: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  {}\n", hex(inner(at)))).collect();
+    let values: String = (0..10_001)
+        .map(|at| format!("v{at}: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  {}\n", hex(inner(at))))
+        .collect();
     home.write("in.yml", values);
     // The first one is refused, so that nothing more is derived.
     refused(
@@ -402,7 +508,8 @@ fn a_file_cannot_ask_for_endless_work() {
         "v0",
         &["ansible-vault", "in.yml", "-o", "never.sealed.toml", "--key-file", "pw"],
     );
-    let many: String = (0..10_001).map(|at| format!("k{at}=ENC(1caL07qwobR0MsWsuujIig==)\n")).collect();
+    let many: String =
+        (0..10_001).map(|at| format!("k{at}=ENC(1caL07qwobR0MsWsuujIig==)\n")).collect();
     home.write("in.properties", many);
     refused(
         &home,
@@ -438,8 +545,12 @@ const PASSWORD: &str = "jasypt pa\\ss=w0rd";
 fn jasypt(home: &Home, algorithm: &[&str], password: &str, values: &[(&str, String)]) {
     let texts: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
     let sealed = java_sealed(algorithm, password, &texts);
-    let lines = values.iter().zip(sealed).map(|((name, _), sealed)| format!("shop.{name}={sealed}\n"));
-    home.write("in.properties", format!("shop.url=https://shop.example\n{}", lines.collect::<String>()));
+    let lines =
+        values.iter().zip(sealed).map(|((name, _), sealed)| format!("shop.{name}={sealed}\n"));
+    home.write(
+        "in.properties",
+        format!("shop.url=https://shop.example\n{}", lines.collect::<String>()),
+    );
 }
 
 #[test]
@@ -464,11 +575,14 @@ fn jasypt_by_every_algorithm() {
     {
         // The long one is nine parts of ten of the time.
         let whole = at % 5 == 2;
-        let values: Vec<_> = hard_values().into_iter().filter(|(name, _)| whole || *name != "long").collect();
+        let values: Vec<_> =
+            hard_values().into_iter().filter(|(name, _)| whole || *name != "long").collect();
         jasypt(&home, &[algorithm], PASSWORD, &values);
         let out = format!("{at}.sealed.toml");
-        let table =
-            imported(&home, &["jasypt", "in.properties", "-o", &out, "--key-file", "pw", "--algorithm", algorithm]);
+        let table = imported(
+            &home,
+            &["jasypt", "in.properties", "-o", &out, "--key-file", "pw", "--algorithm", algorithm],
+        );
         let mut wanted: Map<String, Value> =
             values.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         wanted.insert("url".into(), json!("https://shop.example"));
@@ -493,12 +607,27 @@ fn jasypt_finds_the_usual_algorithm_and_says_what_is_weak() {
     ] {
         jasypt(&home, &[algorithm], PASSWORD, &values);
         let out = format!("{algorithm}.sealed.toml");
-        let ran = home.run(&["import", "--from", "jasypt", "in.properties", "-o", &out, "--key-file", "pw"]);
+        let ran = home.run(&[
+            "import",
+            "--from",
+            "jasypt",
+            "in.properties",
+            "-o",
+            &out,
+            "--key-file",
+            "pw",
+        ]);
         assert_eq!(ran.code, 0, "{}", ran.err);
         let line = format!("\nweak       {algorithm}: ");
-        assert!(ran.out.contains(&line) && ran.out.contains("change these credentials at the vendor"), "{}", ran.out);
         assert!(
-            ran.err.contains("shop.command: the value contains `$(`, `${` or `{{`, which is taken literally"),
+            ran.out.contains(&line) && ran.out.contains("change these credentials at the vendor"),
+            "{}",
+            ran.out
+        );
+        assert!(
+            ran.err.contains(
+                "shop.command: the value contains `$(`, `${` or `{{`, which is taken literally"
+            ),
             "{}",
             ran.err
         );
@@ -519,7 +648,13 @@ fn jasypt_finds_the_usual_algorithm_and_says_what_is_weak() {
         "does not open by this password with pbewithmd5anddes",
         &[&never[..], &["wrong", "--algorithm", "pbewithmd5anddes"]].concat(),
     );
-    refused(&home, 2, "usage", "Jasypt's RSA is not supported", &[&never[..], &["pw", "--algorithm", "RSA"]].concat());
+    refused(
+        &home,
+        2,
+        "usage",
+        "Jasypt's RSA is not supported",
+        &[&never[..], &["pw", "--algorithm", "RSA"]].concat(),
+    );
     refused(
         &home,
         2,
@@ -541,12 +676,30 @@ fn jasypt_in_yaml_and_with_gcm() {
     let home = Home::new();
     home.write("pw", PASSWORD);
     let sealed = java_sealed(&["PBEWithMD5AndDES"], PASSWORD, &[CANARY, "x"]);
-    home.write("in.yml", format!("shop:\n  pw: {}\n  port: 8443\n  list: [a, '{}']\n  none:\n", sealed[0], sealed[1]));
+    home.write(
+        "in.yml",
+        format!(
+            "shop:\n  pw: {}\n  port: 8443\n  list: [a, '{}']\n  none:\n",
+            sealed[0], sealed[1]
+        ),
+    );
     let table = imported(
         &home,
-        &["jasypt", "in.yml", "-o", "a.sealed.toml", "--key-file", "pw", "--algorithm", "PBEWithMD5AndDES"],
+        &[
+            "jasypt",
+            "in.yml",
+            "-o",
+            "a.sealed.toml",
+            "--key-file",
+            "pw",
+            "--algorithm",
+            "PBEWithMD5AndDES",
+        ],
     );
-    assert_eq!(exported(&home, "a.sealed.toml"), json!({"shop": {"pw": CANARY, "port": 8443, "list": ["a", "x"]}}));
+    assert_eq!(
+        exported(&home, "a.sealed.toml"),
+        json!({"shop": {"pw": CANARY, "port": 8443, "list": ["a", "x"]}})
+    );
     assert_eq!(list(&table["sealed"]), ["shop.pw", "shop.list"]);
     let values = hard_values();
     // A key, and a password with its salt.
@@ -554,12 +707,27 @@ fn jasypt_in_yaml_and_with_gcm() {
     jasypt(&home, &["gcm"], key, &values);
     home.write("key", key);
     let gcm = ["--algorithm", "AES/GCM/NoPadding"];
-    let table =
-        imported(&home, &[&["jasypt", "in.properties", "-o", "b.sealed.toml", "--key-file", "key"], &gcm[..]].concat());
+    let table = imported(
+        &home,
+        &[&["jasypt", "in.properties", "-o", "b.sealed.toml", "--key-file", "key"], &gcm[..]]
+            .concat(),
+    );
     assert_eq!(table["weak"], json!([]));
     jasypt(&home, &["gcm-password", "c2FsdHNhbHQ="], PASSWORD, &values);
-    let salted = ["jasypt", "in.properties", "-o", "c.sealed.toml", "--key-file", "pw", "--salt", "c2FsdHNhbHQ="];
-    assert_eq!(imported(&home, &[&salted[..], &gcm[..]].concat())["weak"][0]["scheme"], "AES/GCM/NoPadding");
+    let salted = [
+        "jasypt",
+        "in.properties",
+        "-o",
+        "c.sealed.toml",
+        "--key-file",
+        "pw",
+        "--salt",
+        "c2FsdHNhbHQ=",
+    ];
+    assert_eq!(
+        imported(&home, &[&salted[..], &gcm[..]].concat())["weak"][0]["scheme"],
+        "AES/GCM/NoPadding"
+    );
     let mut wanted = hard_map();
     wanted.insert("url".into(), json!("https://shop.example"));
     assert_eq!(exported(&home, "b.sealed.toml"), json!({"shop": wanted}));
@@ -569,7 +737,12 @@ fn jasypt_in_yaml_and_with_gcm() {
 #[test]
 fn a_password_is_asked_for_without_echo() {
     let home = Home::new();
-    jasypt(&home, &["PBEWithMD5AndDES"], PASSWORD, &[("pw", CANARY.into()), ("other", "something longer".into())]);
+    jasypt(
+        &home,
+        &["PBEWithMD5AndDES"],
+        PASSWORD,
+        &[("pw", CANARY.into()), ("other", "something longer".into())],
+    );
     let args = ["import", "--from", "jasypt", "in.properties", "-o", "a.sealed.toml"];
     let ran = home.typed(&args, &[], &[("*Jasypt's password: ", &format!("{PASSWORD}\n"))]);
     assert!(ran.code == 0 && ran.out.contains("PBEWithMD5AndDES"), "{ran:?}");
@@ -590,7 +763,8 @@ fn dotenvx_values_are_those_that_it_gives_itself() {
     home.write("plain.env", text);
     dotenvx(&home, &["encrypt", "-f", ".env.production"]);
     assert!(home.read(".env.production").contains("encrypted:"));
-    let wanted: Value = serde_json::from_str(&dotenvx(&home, &["get", "-f", ".env.production"])).unwrap();
+    let wanted: Value =
+        serde_json::from_str(&dotenvx(&home, &["get", "-f", ".env.production"])).unwrap();
     let table = imported(&home, &["dotenvx", ".env.production", "-o", "a.sealed.toml"]);
     let mut got = exported(&home, "a.sealed.toml");
     got["DOTENV_PUBLIC_KEY_PRODUCTION"] = wanted["DOTENV_PUBLIC_KEY_PRODUCTION"].clone();
@@ -599,8 +773,12 @@ fn dotenvx_values_are_those_that_it_gives_itself() {
     }
     assert_eq!(got.as_object().unwrap().len(), wanted.as_object().unwrap().len());
     assert!(!home.at("ran").exists());
-    let left: Vec<&str> =
-        table["left_out"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let left: Vec<&str> = table["left_out"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
     assert_eq!(left, ["comments", "DOTENV_PUBLIC_KEY_PRODUCTION"]);
 }
 
@@ -617,16 +795,24 @@ fn dotenvx_with_another_key_or_a_changed_value_is_refused() {
         &["import", "--from", "dotenvx", ".env", "-o", "a.sealed.toml", "--key-fd", "0"],
         format!("{key}\n").as_bytes(),
     );
-    assert_eq!(exported(&home, "a.sealed.toml"), json!({"PW": CANARY, "USER": "bob", "PLAIN": "x"}));
+    assert_eq!(
+        exported(&home, "a.sealed.toml"),
+        json!({"PW": CANARY, "USER": "bob", "PLAIN": "x"})
+    );
     let typed = home.typed(
         &["import", "--from", "dotenvx", ".env", "-o", "b.sealed.toml"],
         &[],
         &[("*private key: ", &format!("{key}\n"))],
     );
     assert!(typed.code == 0 && !typed.out.contains(&key), "{typed:?}");
-    let list: Value = serde_json::from_str(&home.ok(&["list", "--json", "-f", "b.sealed.toml"])).unwrap();
-    let sealed: Vec<bool> =
-        list["properties"].as_array().unwrap().iter().map(|row| row["sealed"].as_bool().unwrap()).collect();
+    let list: Value =
+        serde_json::from_str(&home.ok(&["list", "--json", "-f", "b.sealed.toml"])).unwrap();
+    let sealed: Vec<bool> = list["properties"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["sealed"].as_bool().unwrap())
+        .collect();
     assert_eq!(sealed, [true, true, false]);
     let never = ["dotenvx", ".env", "-o", "never.sealed.toml"];
     refused(&home, 2, "no-terminal", "dotenvx's private key: there is no terminal", &never);
@@ -639,14 +825,21 @@ fn dotenvx_with_another_key_or_a_changed_value_is_refused() {
         &[&never[..], &["--key-file", "other.keys"]].concat(),
     );
     home.write("other.keys", "DOTENV_PRIVATE_KEY=abc\n");
-    refused(&home, 1, "malformed", "64 hexadecimal digits", &[&never[..], &["--key-file", "other.keys"]].concat());
+    refused(
+        &home,
+        1,
+        "malformed",
+        "64 hexadecimal digits",
+        &[&never[..], &["--key-file", "other.keys"]].concat(),
+    );
     home.write("key", &key);
     let good = home.read(".env");
     let at = good.find("PW=encrypted:").unwrap() + 120;
     let changed = if &good[at..=at] == "A" { "B" } else { "A" };
-    for text in
-        [format!("{}{changed}{}", &good[..at], &good[at + 1..]), good.replacen("PW=encrypted:", "PW=encrypted:AA", 1)]
-    {
+    for text in [
+        format!("{}{changed}{}", &good[..at], &good[at + 1..]),
+        good.replacen("PW=encrypted:", "PW=encrypted:AA", 1),
+    ] {
         home.write(".env", text);
         let ran = home.run(&[&["import", "--from"], &never[..], &["--key-file", "key"]].concat());
         assert!([1, 3].contains(&ran.code) && ran.err.contains(".env: PW: "), "{ran:?}");
@@ -671,27 +864,44 @@ fn spring_cipher_values() {
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     for (at, salt) in [&[][..], &["0a0b0c0d"]].into_iter().enumerate() {
         let sealed = java_sealed(&[&["spring"], salt].concat(), "spring-key-\u{e4}", &texts);
-        let sealed = hard_values().into_iter().zip(sealed).map(|((name, _), sealed)| (name.to_owned(), json!(sealed)));
+        let sealed = hard_values()
+            .into_iter()
+            .zip(sealed)
+            .map(|((name, _), sealed)| (name.to_owned(), json!(sealed)));
         let mut values: Map<String, Value> = sealed.collect();
         let alias = values["quotes"].as_str().unwrap().replace("{cipher}", "{cipher}{key:main}");
         values.insert("quotes".into(), json!(alias));
         home.write(
             "application.yml",
-            json!({"shop": values, "list": [values["words"]], "url": "${HOST}/x", "port": 1}).to_string(),
+            json!({"shop": values, "list": [values["words"]], "url": "${HOST}/x", "port": 1})
+                .to_string(),
         );
         let out = format!("{at}.sealed.toml");
         let salt: Vec<&str> = salt.iter().flat_map(|salt| ["--salt", salt]).collect();
-        let table =
-            imported(&home, &[&["spring", "application.yml", "-o", &out, "--key-file", "key"], &salt[..]].concat());
-        assert_eq!(exported(&home, &out), json!({"shop": hard_map(), "list": ["no"], "url": "${HOST}/x", "port": 1}));
+        let table = imported(
+            &home,
+            &[&["spring", "application.yml", "-o", &out, "--key-file", "key"], &salt[..]].concat(),
+        );
+        assert_eq!(
+            exported(&home, &out),
+            json!({"shop": hard_map(), "list": ["no"], "url": "${HOST}/x", "port": 1})
+        );
         assert_eq!(list(&table["readable"]), ["port", "url"]);
         assert_eq!(table["weak"][0]["scheme"], "{cipher} with a symmetric key");
     }
     let never = ["spring", "application.yml", "-o", "never.sealed.toml", "--key-file", "key"];
     refused(&home, 4, "wrong-passphrase", "does not open by this encrypt.key", &never);
     home.write("rsa", "-----BEGIN RSA PRIVATE KEY-----\n");
-    refused(&home, 2, "usage", "is an RSA key, which is not supported", &[&never[..5], &["rsa"]].concat());
-    for text in ["a: '{cipher}zz'\n", "a: '{cipher}'\n", "a: '{cipher}00'\n", "a: '{cipher}{key:x}'\n"] {
+    refused(
+        &home,
+        2,
+        "usage",
+        "is an RSA key, which is not supported",
+        &[&never[..5], &["rsa"]].concat(),
+    );
+    for text in
+        ["a: '{cipher}zz'\n", "a: '{cipher}'\n", "a: '{cipher}00'\n", "a: '{cipher}{key:x}'\n"]
+    {
         home.write("application.yml", text);
         let ran = home.run(&[&["import", "--from"], &never[..]].concat());
         assert!([1, 4].contains(&ran.code), "{text}: {ran:?}");
@@ -714,8 +924,12 @@ fn into_a_file_that_is_there_and_never_over_one() {
     // Without -o beside the old one.
     imported(&home, &import);
     assert!(home.at("in.sealed.toml").exists());
-    for options in [&["--salt", "00"][..], &["--algorithm", "x"], &["--iterations", "9"], &["--as", "a..b"]] {
-        let ran = home.run(&[&["import", "--from"], &import[..], &["-o", "never.sealed.toml"], options].concat());
+    for options in
+        [&["--salt", "00"][..], &["--algorithm", "x"], &["--iterations", "9"], &["--as", "a..b"]]
+    {
+        let ran = home.run(
+            &[&["import", "--from"], &import[..], &["-o", "never.sealed.toml"], options].concat(),
+        );
         assert!(ran.code == 2 || ran.code == 1, "{options:?}: {ran:?}");
         assert!(!home.at("never.sealed.toml").exists());
     }
@@ -739,10 +953,28 @@ fn nothing_in_clear_reaches_a_disk_argv_or_environment() {
         "-o",
     ]);
     strace.arg(home.at("trace")).arg(env!("CARGO_BIN_EXE_bootseal"));
-    strace.args(["import", "--from", "ansible-vault", "in.yml", "-o", "a.sealed.toml", "--key-file", "pw"]);
-    said(strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("PATH", "/usr/bin:/bin"));
+    strace.args([
+        "import",
+        "--from",
+        "ansible-vault",
+        "in.yml",
+        "-o",
+        "a.sealed.toml",
+        "--key-file",
+        "pw",
+    ]);
+    said(
+        strace
+            .current_dir(home.path())
+            .env_clear()
+            .env("HOME", home.path())
+            .env("PATH", "/usr/bin:/bin"),
+    );
     let trace = home.read("trace");
-    assert!(trace.contains("a.sealed.toml") && trace.contains("execve") && trace.contains("sealed:"), "{trace}");
+    assert!(
+        trace.contains("a.sealed.toml") && trace.contains("execve") && trace.contains("sealed:"),
+        "{trace}"
+    );
     assert!(!trace.contains(CANARY) && !trace.contains("hunter2-passw0rd"), "{trace}");
     assert!(!trace.lines().any(unseen), "{trace}");
     assert_eq!(home.ok(&["get", "pw", "-f", "a.sealed.toml"]), CANARY);
@@ -753,7 +985,9 @@ fn each_line_of_the_document_works_as_printed() {
     let document = std::fs::read_to_string(support::root().join("docs/importing.md")).unwrap();
     let lines: Vec<&str> = document
         .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | `bootseal import ")?.1.strip_suffix("` |"))
+        .filter_map(|line| {
+            line.strip_prefix("| ")?.split_once(" | `bootseal import ")?.1.strip_suffix("` |")
+        })
         .collect();
     assert_eq!(lines.len(), 5);
     let home = Home::new();

@@ -23,7 +23,12 @@ fn init_makes_an_empty_vault_with_an_identity_where_there_was_none_and_says_so()
     );
     assert_eq!(home.ok(&["list"]), "");
     assert_eq!(home.run(&["-q", "init", "-f", "b.sealed.toml"]).err, "");
-    let ran: Ran = home.command(&["init", "-f", "c.sealed.toml"]).env("USER", "not a name").output().unwrap().into();
+    let ran: Ran = home
+        .command(&["init", "-f", "c.sealed.toml"])
+        .env("USER", "not a name")
+        .output()
+        .unwrap()
+        .into();
     assert!(ran.err.contains("writers: me\n"), "{}", ran.err);
 }
 
@@ -45,7 +50,10 @@ fn init_in_json_says_what_one_may_there() {
         let wanted = json!({ "file": file, "vault": vault, "generation": 1, "signed": true, "role": role, "properties": 0, "sealed": 0 });
         assert_eq!(made, wanted);
         let verified = document(&home, &["verify", file]);
-        assert!(keys(&wanted).iter().all(|key| verified[key] == wanted[key]), "verify says the same: {verified}");
+        assert!(
+            keys(&wanted).iter().all(|key| verified[key] == wanted[key]),
+            "verify says the same: {verified}"
+        );
     }
     let two = home.run(&["init", "-f", "d.sealed.toml", "--writer", &me, "--writer", &bob]);
     assert_eq!(two.err, "bootseal: made d.sealed.toml; writers: me, bob\n");
@@ -57,7 +65,8 @@ fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
     home.ok(&["init"]);
     let before = home.read("app.sealed.toml");
     let recipient = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
-    let (bob, blank, twin) = (format!("bob={recipient}"), format!("b b={recipient}"), format!("bob2={recipient}"));
+    let (bob, blank, twin) =
+        (format!("bob={recipient}"), format!("b b={recipient}"), format!("bob2={recipient}"));
     for (args, kind, word) in [
         (&["init"][..], "exists", "bootseal set PATH"),
         (&["init", "-f", "."], "exists", "exists already"),
@@ -65,8 +74,16 @@ fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
         (&["init", "-f", "b.sealed.toml", "--writer", "bob"], "usage", "NAME=RECIPIENT"),
         (&["init", "-f", "b.sealed.toml", "--writer", "bob=age1nonsense"], "usage", "age1nonsense"),
         (&["init", "-f", "b.sealed.toml", "--reader", &blank], "usage", "`b b` is not a name"),
-        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &twin], "usage", "the same recipient"),
-        (&["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob], "usage", "bob appears twice"),
+        (
+            &["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &twin],
+            "usage",
+            "the same recipient",
+        ),
+        (
+            &["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &bob],
+            "usage",
+            "bob appears twice",
+        ),
         (&["init", "stray"], "usage", "--help"),
     ] {
         let text = fails(&home, args, kind);

@@ -1,4 +1,5 @@
-//! Every document of `--json`, and every error, is valid under docs/json-schema.json, as Python's `jsonschema` judges it.
+//! Every document of `--json`, and every error, is valid under docs/json-schema.json, as Python's
+//! `jsonschema` judges it.
 
 use crate::other_tools;
 use crate::running::{Running, log_with};
@@ -15,7 +16,8 @@ struct Documents(Vec<(String, Value)>);
 
 impl Documents {
     fn take(&mut self, name: &str, text: &str) {
-        let parsed = serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}: {text:?}"));
+        let parsed =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}: {text:?}"));
         self.0.push((name.to_owned(), parsed));
     }
 
@@ -32,7 +34,8 @@ impl Documents {
 }
 
 fn schema() -> Value {
-    serde_json::from_str(&std::fs::read_to_string(root().join("docs/json-schema.json")).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(root().join("docs/json-schema.json")).unwrap())
+        .unwrap()
 }
 
 /// What is wrong, a line for each document.
@@ -49,10 +52,21 @@ for name, document in documents:
     for error in Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schema["$defs"]}).iter_errors(document):
         print(f"{name}: {error.json_path}: {error.message}")
 "##;
-    let python = std::env::var_os("BOOTSEAL_TEST_PYTHON").map_or(root().join("target/python/bin/python"), Into::into);
-    let started = Command::new(&python).args(["-c", CHECK]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = started.unwrap_or_else(|error| panic!("{}: {error}; run `scripts/test`", python.display()));
-    child.stdin.take().unwrap().write_all(json!([schema, documents]).to_string().as_bytes()).unwrap();
+    let python = std::env::var_os("BOOTSEAL_TEST_PYTHON")
+        .map_or(root().join("target/python/bin/python"), Into::into);
+    let started = Command::new(&python)
+        .args(["-c", CHECK])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child =
+        started.unwrap_or_else(|error| panic!("{}: {error}; run `scripts/test`", python.display()));
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(json!([schema, documents]).to_string().as_bytes())
+        .unwrap();
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.code, 0, "{ran:?}");
     ran.out
@@ -87,17 +101,34 @@ fn documents() -> Documents {
     documents.of(&home, "get", &with(&["get", "acme.raw"]));
     std::fs::create_dir(home.at("bin")).unwrap();
     home.write("bin/pbcopy", "#!/bin/sh\ncat > /dev/null\n");
-    std::fs::set_permissions(home.at("bin/pbcopy"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let mut clip = home.command(&with(&["get", "acme.password", "--clip", "--clear-after", "0", "--json"]));
-    let clip: Ran = clip.env("PATH", format!("{}:/usr/bin:/bin", home.at("bin").display())).output().unwrap().into();
+    std::fs::set_permissions(
+        home.at("bin/pbcopy"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let mut clip =
+        home.command(&with(&["get", "acme.password", "--clip", "--clear-after", "0", "--json"]));
+    let clip: Ran = clip
+        .env("PATH", format!("{}:/usr/bin:/bin", home.at("bin").display()))
+        .output()
+        .unwrap()
+        .into();
     documents.take("get-clip", &clip.out);
     documents.of(&home, "get-out", &with(&["get", "acme.raw", "--out", "raw.copy"]));
-    let proposal = home.ok_with(&["propose", "acme.fresh", "--to", "app.sealed.toml", "--note", "new"], b"hunter3");
+    let proposal = home.ok_with(
+        &["propose", "acme.fresh", "--to", "app.sealed.toml", "--note", "new"],
+        b"hunter3",
+    );
     home.write("acme.proposal", proposal);
-    let proposed = home.run_with(&["propose", "acme.other", "--to", "app.sealed.toml", "-o", "p", "--json"], b"x");
+    let proposed = home
+        .run_with(&["propose", "acme.other", "--to", "app.sealed.toml", "-o", "p", "--json"], b"x");
     documents.take("propose", &proposed.out);
     documents.of(&home, "accept", &with(&["accept", "acme.proposal", "--yes"]));
-    documents.of(&home, "access-add", &with(&["access", "add", "bob", "--new-key", "bob2.key", "--writer", "--yes"]));
+    documents.of(
+        &home,
+        "access-add",
+        &with(&["access", "add", "bob", "--new-key", "bob2.key", "--writer", "--yes"]),
+    );
     documents.of(&home, "access-list", &with(&["access", "list"]));
     documents.of(&home, "access-pin", &with(&["access", "pin", "bob.key"]));
     documents.of(&home, "list", &with(&["list"]));
@@ -107,7 +138,11 @@ fn documents() -> Documents {
     documents.of(&home, "verify", &["verify", "app.sealed.toml", "empty.sealed.toml"]);
     documents.of(&home, "doctor", &["doctor", "-f", "*.sealed.toml"]);
     documents.of(&home, "rotate", &with(&["rotate"]));
-    documents.of(&home, "verify-as-loader", &["verify", "--as-loader", "app.sealed.toml", "--pin", &home.vault_id()]);
+    documents.of(
+        &home,
+        "verify-as-loader",
+        &["verify", "--as-loader", "app.sealed.toml", "--pin", &home.vault_id()],
+    );
     documents.of(&home, "completions", &["completions", "bash"]);
     documents.of(&home, "man", &["man"]);
     documents.of(&home, "man", &["man", "--out", "pages"]);
@@ -119,7 +154,8 @@ fn documents() -> Documents {
 
     // One login that is let in, and one that is refused.
     let vendor = std::thread::spawn(move || {
-        for (answer, stream) in ["200 OK", "401 Unauthorized"].into_iter().zip(listener.incoming()) {
+        for (answer, stream) in ["200 OK", "401 Unauthorized"].into_iter().zip(listener.incoming())
+        {
             use std::io::Read;
             let mut stream = stream.unwrap();
             let mut request = [0; 4096];
@@ -136,7 +172,10 @@ fn documents() -> Documents {
     vendor.join().unwrap();
 
     // Errors, by their kinds.
-    home.write("forged.sealed.toml", home.read("app.sealed.toml").replace("allow_http", "allow_HTTP"));
+    home.write(
+        "forged.sealed.toml",
+        home.read("app.sealed.toml").replace("allow_http", "allow_HTTP"),
+    );
     for args in [
         &["get", "acme.nothing", "-f", "app.sealed.toml"][..],
         &["list", "-f", "missing.sealed.toml"],
@@ -170,16 +209,25 @@ fn in_a_merge(documents: &mut Documents) {
     repo.ok(&["set", "acme.timeout", "--plain", "30s"]);
     repo.commit("ours");
     assert_ne!(repo.git(&["merge", "theirs"]).code, 0, "no driver: a conflict");
-    documents.take("resolve", &repo.ok(&["resolve", team::FILE, "--take", "theirs", "--yes", "--json"]));
+    documents
+        .take("resolve", &repo.ok(&["resolve", team::FILE, "--take", "theirs", "--yes", "--json"]));
 }
 
 fn with_an_editor(documents: &mut Documents) {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
-    home.write("editor", "#!/bin/sh\nsed -i.old \"s/hunter$1/hunter3/\" \"$2\"; rm -f \"$2.old\"\n");
-    std::fs::set_permissions(home.at("editor"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    home.write(
+        "editor",
+        "#!/bin/sh\nsed -i.old \"s/hunter$1/hunter3/\" \"$2\"; rm -f \"$2.old\"\n",
+    );
+    std::fs::set_permissions(
+        home.at("editor"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     for editor in ["./editor 2", "true"] {
         let mut command = home.command(&["edit", "--json"]);
-        let ran: Ran = command.env("EDITOR", editor).env("PATH", "/usr/bin:/bin").output().unwrap().into();
+        let ran: Ran =
+            command.env("EDITOR", editor).env("PATH", "/usr/bin:/bin").output().unwrap().into();
         assert_eq!(ran.code, 0, "{editor}: {ran:?}");
         documents.take("edit", &ran.out);
     }
@@ -188,7 +236,11 @@ fn with_an_editor(documents: &mut Documents) {
 fn of_a_profile(documents: &mut Documents) {
     let home = Home::with_vault("[acme]\nusername = \"svc\"\npassword = \"secret:hunter2\"\n");
     documents.of(&home, "profile-list", &["profile", "--list"]);
-    documents.of(&home, "profile", &["profile", "acme", "--preset", "simplejwt", "--url", "http://127.0.0.1:9"]);
+    documents.of(
+        &home,
+        "profile",
+        &["profile", "acme", "--preset", "simplejwt", "--url", "http://127.0.0.1:9"],
+    );
     let vendor = Running::start(&home, &["acme", "--port", "0", "--json"]);
     let told: Value = serde_json::from_str(&vendor.origin).unwrap();
     documents.take("vendor", &vendor.origin);
@@ -197,7 +249,10 @@ fn of_a_profile(documents: &mut Documents) {
     other.ok(&["login", "acme"]);
     let log = log_with(&home, "POST");
     drop(vendor);
-    documents.take("vendor-request", log.lines().find(|line| line.contains("POST")).unwrap_or_else(|| panic!("{log}")));
+    documents.take(
+        "vendor-request",
+        log.lines().find(|line| line.contains("POST")).unwrap_or_else(|| panic!("{log}")),
+    );
 }
 
 /// A file of Jasypt with its old default, which is weak, and what is no text.
@@ -206,7 +261,16 @@ fn of_another_tool(documents: &mut Documents) {
     let sealed = other_tools::java_sealed(&["PBEWithMD5AndDES"], "a password", &["hunter2"]);
     home.write("app.properties", format!("user=svc\npassword={}\n", sealed[0]));
     home.write("password", "a password");
-    let args = ["import", "--from", "jasypt", "app.properties", "-o", "app.sealed.toml", "--key-file", "password"];
+    let args = [
+        "import",
+        "--from",
+        "jasypt",
+        "app.properties",
+        "-o",
+        "app.sealed.toml",
+        "--key-file",
+        "password",
+    ];
     documents.of(&home, "import", &args);
     let (_, imported) = documents.0.last().unwrap();
     assert!(imported["weak"].as_array().is_some_and(|weak| !weak.is_empty()), "{imported}");
@@ -219,11 +283,16 @@ const WITHOUT: [&str; 2] = ["export", "exec"];
 fn every_verb_has_a_definition() {
     let schema = schema();
     let all = verbs(&Home::new());
-    let leaves = all.iter().filter(|verb| !all.iter().any(|other| other.len() > verb.len() && other.starts_with(verb)));
-    let names: Vec<String> =
-        leaves.filter(|verb| verb.iter().all(|word| word != "help")).map(|verb| verb.join("-")).collect();
+    let leaves = all.iter().filter(|verb| {
+        !all.iter().any(|other| other.len() > verb.len() && other.starts_with(verb))
+    });
+    let names: Vec<String> = leaves
+        .filter(|verb| verb.iter().all(|word| word != "help"))
+        .map(|verb| verb.join("-"))
+        .collect();
     assert!(names.len() > 30, "{names:?}");
-    let missing: Vec<_> = names.iter().filter(|name| schema["$defs"][name.as_str()].is_null()).collect();
+    let missing: Vec<_> =
+        names.iter().filter(|name| schema["$defs"][name.as_str()].is_null()).collect();
     assert_eq!(missing, WITHOUT);
 }
 
@@ -254,7 +323,8 @@ fn every_document_is_as_the_schema_says() {
     let defined: BTreeSet<&str> = defined.filter(|name| !name.starts_with('_')).collect();
     let unmet: Vec<_> = defined.difference(&met).collect();
     assert!(unmet.is_empty(), "{unmet:?}");
-    let empty: Vec<(String, Value)> = defined.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+    let empty: Vec<(String, Value)> =
+        defined.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
     let wrong = held_against(&schema, &empty);
     assert!(defined.iter().all(|name| wrong.contains(&format!("{name}: "))), "{wrong}");
 }

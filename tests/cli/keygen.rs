@@ -1,4 +1,5 @@
-//! `keygen` writes an identity that only its owner can read, and never replaces one without `--force`.
+//! `keygen` writes an identity that only its owner can read, and never replaces one without
+//! `--force`.
 
 #[cfg(unix)]
 use crate::answers::{chmod, mode};
@@ -13,11 +14,21 @@ fn keygen_makes_an_identity_for_its_owner_alone_and_prints_the_recipient() {
     let ran = home.run(&["keygen"]);
     let path = home.at(".config/bootseal/identity.txt");
     assert_eq!(ran.code, 0);
-    assert!(ran.out.starts_with("age1") && ran.out.ends_with('\n') && ran.out.lines().count() == 1, "{}", ran.out);
-    assert_eq!(ran.err, format!("bootseal: made {}; keep it: without it, nothing can be opened\n", path.display()));
+    assert!(
+        ran.out.starts_with("age1") && ran.out.ends_with('\n') && ran.out.lines().count() == 1,
+        "{}",
+        ran.out
+    );
+    assert_eq!(
+        ran.err,
+        format!("bootseal: made {}; keep it: without it, nothing can be opened\n", path.display())
+    );
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0] == format!("# public key: {}", ran.out.trim()) && lines[1].starts_with("AGE-SECRET-KEY-1"));
+    assert!(
+        lines[0] == format!("# public key: {}", ran.out.trim())
+            && lines[1].starts_with("AGE-SECRET-KEY-1")
+    );
     #[cfg(unix)]
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     assert_eq!(home.ok(&["keygen", "-y", path.to_str().unwrap()]), ran.out);
@@ -30,14 +41,19 @@ fn keygen_says_the_same_in_json() {
     let made = document(&home, &["keygen", "-o", "a/b.key"]);
     assert_eq!(keys(&made), ["file", "recipient"]);
     assert_eq!(made["file"], "a/b.key");
-    assert_eq!(document(&home, &["keygen", "-y", "a/b.key"]), json!({ "recipients": [made["recipient"]] }));
+    assert_eq!(
+        document(&home, &["keygen", "-y", "a/b.key"]),
+        json!({ "recipients": [made["recipient"]] })
+    );
     assert_eq!(home.run(&["-q", "keygen", "-o", "quiet.key"]).err, "");
 }
 
 #[test]
 fn keygen_takes_the_configuration_folder_that_xdg_names_unless_it_is_relative() {
     let home = Home::new();
-    let keygen = |folder: &Path| home.command(&["keygen"]).env("XDG_CONFIG_HOME", folder).output().unwrap().status;
+    let keygen = |folder: &Path| {
+        home.command(&["keygen"]).env("XDG_CONFIG_HOME", folder).output().unwrap().status
+    };
     assert!(keygen(&home.at("xdg")).success());
     assert!(home.at("xdg/bootseal/identity.txt").exists());
     assert!(keygen(Path::new("xdg")).success());
@@ -78,7 +94,9 @@ fn keygen_replaces_an_identity_only_by_force_and_then_keeps_the_old_one() {
     fails(&home, &["keygen"], "exists");
     let second = home.ok(&["keygen", "--force"]);
     assert_ne!(first, second);
-    let folder = std::fs::read_dir(home.at(".config/bootseal")).unwrap().map(|entry| entry.unwrap().path());
-    let recipients: Vec<String> = folder.map(|path| home.ok(&["keygen", "-y", path.to_str().unwrap()])).collect();
+    let folder =
+        std::fs::read_dir(home.at(".config/bootseal")).unwrap().map(|entry| entry.unwrap().path());
+    let recipients: Vec<String> =
+        folder.map(|path| home.ok(&["keygen", "-y", path.to_str().unwrap()])).collect();
     assert!(recipients.len() == 2 && recipients.contains(&first) && recipients.contains(&second));
 }

@@ -19,7 +19,12 @@ fn list_shows_names_and_dates_and_never_a_value() {
         ] })
     );
     let plain = home.ok(&["list"]);
-    assert_eq!(plain, format!("title          readable\nacme.user      readable\nacme.password  sealed    {date}\n"));
+    assert_eq!(
+        plain,
+        format!(
+            "title          readable\nacme.user      readable\nacme.password  sealed    {date}\n"
+        )
+    );
     assert_eq!(home.ok(&["list", "acme"]), plain.split_once('\n').unwrap().1);
     assert_eq!(home.ok(&["list", "acme.user"]), "acme.user  readable\n");
     fails(&home, &["list", "acm"], "not-found");
@@ -31,7 +36,10 @@ fn list_works_without_an_identity_and_leaves_the_dates_out() {
     let home = Home::with_vault(ACME);
     let other = Home::new();
     std::fs::copy(home.at("app.sealed.toml"), other.at("app.sealed.toml")).unwrap();
-    assert_eq!(other.ok(&["list"]), "title          readable\nacme.user      readable\nacme.password  sealed\n");
+    assert_eq!(
+        other.ok(&["list"]),
+        "title          readable\nacme.user      readable\nacme.password  sealed\n"
+    );
     let list = document(&other, &["list"]);
     assert_eq!(
         list["properties"][2],

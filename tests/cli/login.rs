@@ -6,9 +6,18 @@ use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 
 /// A home with a profile `acme` at `vendor`, and perhaps more keys in it.
-fn with_login(vendor: &bootseal_vendor_sim::Vendor, path: &str, password: &str, more: &str) -> Home {
+fn with_login(
+    vendor: &bootseal_vendor_sim::Vendor,
+    path: &str,
+    password: &str,
+    more: &str,
+) -> Home {
     let home = Home::new();
-    let ca = if vendor.ca_pem().is_empty() { String::new() } else { format!("ca = '''\n{}'''\n", vendor.ca_pem()) };
+    let ca = if vendor.ca_pem().is_empty() {
+        String::new()
+    } else {
+        format!("ca = '''\n{}'''\n", vendor.ca_pem())
+    };
     home.write(
         "app.toml",
         format!(
@@ -57,7 +66,11 @@ fn login_says_what_came_back_and_shows_the_token_only_when_told() {
     let logins = vendor.logins();
     let ran = home.run(&["login", "acme", "--call", &other.url("/orders")]);
     assert_eq!(vendor.logins(), logins, "no login is spent on it");
-    assert!(ran.code != 0 && other.seen().is_empty(), "the token goes to no other host: {}", ran.err);
+    assert!(
+        ran.code != 0 && other.seen().is_empty(),
+        "the token goes to no other host: {}",
+        ran.err
+    );
     let token = shown["token"].as_str().unwrap();
     assert_eq!(token.matches('.').count(), 2, "a JWT");
     let ran = home.run(&["login", "acme"]);
@@ -78,8 +91,7 @@ fn a_vendor_that_asks_for_patience_is_quoted() {
             while stream.read_line(&mut line).unwrap() > 2 {
                 line.clear();
             }
-            let answer =
-                "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let answer = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             stream.get_mut().write_all(answer.as_bytes()).unwrap();
         }
     });
@@ -119,9 +131,18 @@ fn login_ends_with_the_class_of_what_went_wrong() {
         ran.err
     };
     let text = check(&with_login(&vendor, "/login", "not sesame ", ""), "refused");
-    assert!(text.contains("acme.password was set 20") && text.contains("ends with a blank"), "{text}");
-    let text = check(&with_login(&vendor, "/login", "open sesame", "token.json = \"/nope\"\n"), "protocol");
-    assert!(text.contains("; there is `/access_token`") && text.contains("bootseal edit"), "{text}");
+    assert!(
+        text.contains("acme.password was set 20") && text.contains("ends with a blank"),
+        "{text}"
+    );
+    let text = check(
+        &with_login(&vendor, "/login", "open sesame", "token.json = \"/nope\"\n"),
+        "protocol",
+    );
+    assert!(
+        text.contains("; there is `/access_token`") && text.contains("bootseal edit"),
+        "{text}"
+    );
     assert!(!text.contains("bootseal login"), "it was just run: {text}");
     let home = with_login(&vendor, "/login", "open sesame", "");
     vendor.down(true);

@@ -1,4 +1,5 @@
-//! The command line through its real binary: what each verb prints where, how it ends and what it leaves on disk.
+//! The command line through its real binary: what each verb prints where, how it ends and what it
+//! leaves on disk.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // tests
 

@@ -1,4 +1,5 @@
-//! What is done for many files or keys at once: `-f` with several files and patterns, `init --like`, `access pin`.
+//! What is done for many files or keys at once: `-f` with several files and patterns, `init
+//! --like`, `access pin`.
 
 use crate::support::Home;
 use crate::support::team::{FILE, host, private, team};
@@ -74,7 +75,10 @@ fn one_file_that_fails_keeps_no_other_and_the_worst_is_the_exit_code() {
         assert_eq!(ran.code, 3, "{verb:?}: {}", ran.err);
         let answer = json(&ran.out);
         let files = answer["files"].as_array().unwrap();
-        assert_eq!(files.iter().map(|row| row["file"].as_str().unwrap()).collect::<Vec<_>>(), FILES);
+        assert_eq!(
+            files.iter().map(|row| row["file"].as_str().unwrap()).collect::<Vec<_>>(),
+            FILES
+        );
         assert_eq!(files[0]["error"]["kind"], "forged", "{verb:?}");
         assert!(files[1..].iter().all(|row| row["error"].is_null()), "{verb:?}: {answer}");
     }
@@ -99,7 +103,11 @@ fn patterns_and_names_are_taken_once_each_and_one_that_matches_nothing_is_an_err
     home.write("odd[1].sealed.toml", home.read(FILES[2]));
     home.ok(&["verify", "odd[1].sealed.toml"]);
     // A verb about one file says so.
-    for verb in [&["get", "db.password"][..], &["rename", "db.name", "db.base"], &["access", "pin", "web.key"]] {
+    for verb in [
+        &["get", "db.password"][..],
+        &["rename", "db.name", "db.base"],
+        &["access", "pin", "web.key"],
+    ] {
         let ran = home.run(&[verb, &["-f", FILES[0], "-f", FILES[1]]].concat());
         assert!(ran.code == 2 && ran.err.contains("one file"), "{verb:?}: {}", ran.err);
     }
@@ -119,11 +127,20 @@ fn someone_is_let_in_everywhere_with_one_key_and_goes_everywhere() {
     let ran = home.run(&[&["access", "remove", "opps", "--yes"], PATTERN].concat());
     assert!(ran.code == 1 && ran.err.contains("opps"), "{}", ran.err);
     let ran = home.run(&[&["access", "remove", "web", "--yes"], PATTERN].concat());
-    assert!(ran.code == 0 && ran.err.contains("deploy/a.sealed.toml: web is not in access"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("deploy/a.sealed.toml: web is not in access"),
+        "{}",
+        ran.err
+    );
     assert_eq!([home.read(FILES[0]), home.read(FILES[2])], [before[0].clone(), before[2].clone()]);
-    let answer = json(&home.ok(&[&["access", "remove", "ops", "--yes", "--json"], PATTERN].concat()));
-    let exposed: Vec<usize> =
-        answer["files"].as_array().unwrap().iter().map(|row| row["exposed"].as_array().unwrap().len()).collect();
+    let answer =
+        json(&home.ok(&[&["access", "remove", "ops", "--yes", "--json"], PATTERN].concat()));
+    let exposed: Vec<usize> = answer["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["exposed"].as_array().unwrap().len())
+        .collect();
     assert_eq!(exposed, [1, 1, 0]);
     for file in FILES {
         assert_eq!(home.run(&["verify", file, "-i", "ops.key"]).code, 4);
@@ -135,7 +152,11 @@ fn a_least_generation_is_asked_of_each_file() {
     let home = deploy();
     let ran = home.run(&["verify", "--min-generation", "2", FILES[0], FILES[1]]);
     assert_eq!(ran.code, 3, "{}", ran.err);
-    assert!(ran.err.contains(FILES[0]) && ran.out.contains(FILES[1]) && !ran.out.contains(FILES[0]), "{}", ran.err);
+    assert!(
+        ran.err.contains(FILES[0]) && ran.out.contains(FILES[1]) && !ran.out.contains(FILES[0]),
+        "{}",
+        ran.err
+    );
     home.ok(&["verify", "--min-generation", "2", FILES[1]]);
     let ran = home.run(&["verify", "--min-generation", "2", FILES[0], "--json"]);
     assert!(ran.code == 3 && json(&ran.err)["error"]["kind"] == "old-generation", "{}", ran.err);
@@ -152,11 +173,18 @@ fn a_vault_like_another_has_its_people_and_keys_of_its_own() {
     let id = home.ok(&["init", "-f", new, "--like", FILE, "--reader", &carol]);
     assert_ne!(id.trim(), home.vault_id());
     let table = |file| home.ok(&["access", "list", "-f", file]);
-    assert_eq!(table(new).lines().take(2).collect::<Vec<_>>(), table(FILE).lines().collect::<Vec<_>>());
+    assert_eq!(
+        table(new).lines().take(2).collect::<Vec<_>>(),
+        table(FILE).lines().collect::<Vec<_>>()
+    );
     assert!(table(new).lines().nth(2).unwrap().starts_with("carol"));
     // None of the old one's keys, values or history.
     let (one, other) = (home.read(FILE), home.read(new));
-    assert!(!other.contains("\"bob\"") && !other.contains("sealed:") && other.contains("generation = 1\nepoch = 1\n"));
+    assert!(
+        !other.contains("\"bob\"")
+            && !other.contains("sealed:")
+            && other.contains("generation = 1\nepoch = 1\n")
+    );
     let block = |text: &str| text.split("\"\"\"").nth(1).unwrap().to_owned();
     assert_ne!(block(&one), block(&other));
     home.ok_with(&["set", "x", "-f", new], b"v");
@@ -188,24 +216,46 @@ fn a_key_file_is_pinned_and_all_else_in_it_stays() {
     );
     private(&home, "app.key", &old);
     #[cfg(unix)]
-    std::fs::set_permissions(home.at("app.key"), std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    std::fs::set_permissions(
+        home.at("app.key"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o400),
+    )
+    .unwrap();
     assert_eq!(host(&home, "app.key").load().unwrap_err().kind(), Kind::Malformed);
     let ran = home.run(&["access", "pin", "app.key", "bob.key"]);
-    assert!(ran.code == 0 && ran.err.contains("app.key") && ran.err.contains("bob.key"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("app.key") && ran.err.contains("bob.key"),
+        "{}",
+        ran.err
+    );
     let new = home.read("app.key");
-    assert_eq!(new, format!("# vault: {id}\n# payments, on web1\n\n# vaults are nice\n{secret}\n# end\n"));
+    assert_eq!(
+        new,
+        format!("# vault: {id}\n# payments, on web1\n\n# vaults are nice\n{secret}\n# end\n")
+    );
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&home.at("app.key").metadata().unwrap().permissions());
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &home.at("app.key").metadata().unwrap().permissions(),
+        );
         assert_eq!(mode & 0o7777, 0o400);
     }
     host(&home, "app.key").load().unwrap();
     // Once more changes nothing.
     home.ok(&["access", "pin", "app.key"]);
     assert_eq!(home.read("app.key"), new);
-    assert!(home.path().read_dir().unwrap().all(|entry| !entry.unwrap().path().to_string_lossy().ends_with(".tmp")));
+    assert!(
+        home.path().read_dir().unwrap().all(|entry| !entry
+            .unwrap()
+            .path()
+            .to_string_lossy()
+            .ends_with(".tmp"))
+    );
     let answer = json(&home.ok(&["access", "pin", "app.key", "--json"]));
-    assert_eq!((answer["vault"].as_str(), answer["files"][0].as_str()), (Some(&*id), Some("app.key")));
+    assert_eq!(
+        (answer["vault"].as_str(), answer["files"][0].as_str()),
+        (Some(&*id), Some("app.key"))
+    );
 }
 
 #[test]
@@ -222,8 +272,7 @@ fn a_writer_pins_her_own_key_after_a_new_id() {
 #[test]
 fn what_is_no_key_file_of_ours_is_not_written_to() {
     let home = team();
-    let ssh =
-        "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n";
+    let ssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n";
     for (name, text, words) in [
         ("ssh.key", ssh, "BOOTSEAL_PIN"),
         ("notes.txt", "buy milk\n", ""),
@@ -232,7 +281,11 @@ fn what_is_no_key_file_of_ours_is_not_written_to() {
     ] {
         private(&home, name, text);
         let ran = home.run(&["access", "pin", name]);
-        assert!(ran.code == 1 && ran.err.contains(name) && ran.err.contains(words), "{name}: {}", ran.err);
+        assert!(
+            ran.code == 1 && ran.err.contains(name) && ran.err.contains(words),
+            "{name}: {}",
+            ran.err
+        );
         assert!(!ran.err.contains("milk"), "{}", ran.err);
         assert_eq!(home.read(name), text);
     }
@@ -241,7 +294,11 @@ fn what_is_no_key_file_of_ours_is_not_written_to() {
     #[cfg(unix)]
     {
         let before = home.read("app.key");
-        std::fs::set_permissions(home.at("app.key"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        std::fs::set_permissions(
+            home.at("app.key"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o644),
+        )
+        .unwrap();
         let ran = home.run(&["access", "pin", "app.key"]);
         assert!(ran.code == 1 && ran.err.contains("chmod"), "{}", ran.err);
         assert_eq!(home.read("app.key"), before);

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 fn names_and_messages_never_carry_a_hidden_character_raw() {
     let home = Home::with_vault("x = \"1\"\n");
     let hidden = |text: &str| {
-        text.chars().any(|c| matches!(c, '\u{1b}' | '\u{202e}' | '\u{200b}' | '\u{9b}' | '\u{7f}' | '\u{7}'))
+        text.chars().any(|c| {
+            matches!(c, '\u{1b}' | '\u{202e}' | '\u{200b}' | '\u{9b}' | '\u{7f}' | '\u{7}')
+        })
     };
     let evil = "\"a\u{202e}b\u{200b}\".c";
     home.ok_with(&["set", evil], b"v");
@@ -46,7 +48,9 @@ fn names_and_messages_never_carry_a_hidden_character_raw() {
 fn colour_is_for_terminals_and_for_those_who_ask() {
     let home = Home::new();
     assert!(!home.run(&["list"]).err.contains('\u{1b}'));
-    assert!(home.run(&["list", "--color", "always"]).err.starts_with("\u{1b}[31mbootseal\u{1b}[0m: "));
+    assert!(
+        home.run(&["list", "--color", "always"]).err.starts_with("\u{1b}[31mbootseal\u{1b}[0m: ")
+    );
     assert!(!home.run(&["list", "--color", "always", "--json"]).err.contains('\u{1b}'));
     fails(&home, &["list", "--color", "pink"], "usage");
     fails(&home, &["list", "-q", "-v"], "usage");
@@ -60,7 +64,9 @@ fn a_reader_that_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ran: Ran = home.command(args).stdout(full).output().unwrap().into();
         assert!(
-            ran.code == 1 && ran.err.contains("could not be written") && !ran.err.contains("panicked"),
+            ran.code == 1
+                && ran.err.contains("could not be written")
+                && !ran.err.contains("panicked"),
             "{}",
             ran.err
         );
@@ -78,7 +84,10 @@ fn an_error_in_json_says_no_less_than_in_words() {
     let error = error_in(&home.run(&["seal", "bad.toml", "--json"]));
     assert!(error.to_string().contains("line 2"), "{error}");
     let error = error_in(&home.run(&["set", "acme.password", "--plain", "x", "--json"]));
-    assert_eq!((&error["file"], &error["property"]), (&json!("app.sealed.toml"), &json!("acme.password")));
+    assert_eq!(
+        (&error["file"], &error["property"]),
+        (&json!("app.sealed.toml"), &json!("acme.password"))
+    );
     let error = error_in(&home.run(&["set", "acme.password", "--from-file", ".", "--json"]));
     assert_eq!(error["file"], json!("."));
     let error = error_in(&home.run(&["access", "add", "--json"]));
@@ -93,7 +102,11 @@ fn json_is_one_document_or_refused() {
         &["get", "acme.password", "--out", "o", "--json"],
     ] {
         let ran = home.run(args);
-        assert!(ran.code == 2 || serde_json::from_str::<Value>(&ran.out).is_ok(), "{args:?}: {:?}", ran.out);
+        assert!(
+            ran.code == 2 || serde_json::from_str::<Value>(&ran.out).is_ok(),
+            "{args:?}: {:?}",
+            ran.out
+        );
     }
 }
 
@@ -105,7 +118,8 @@ fn no_hidden_character_reaches_a_terminal_raw() {
     if let Some((_, seen, _)) = at_a_terminal(&home, &["get", "acme.password", "--json"], &[]) {
         assert!(!seen.contains(['\u{202e}', '\u{9b}']), "{seen:?}");
     }
-    std::fs::rename(home.at("app.sealed.toml"), home.at("a\u{1b}[31m\u{202e}.sealed.toml")).unwrap();
+    std::fs::rename(home.at("app.sealed.toml"), home.at("a\u{1b}[31m\u{202e}.sealed.toml"))
+        .unwrap();
     for args in [&["-v", "list"][..], &["verify", "--json"]] {
         let ran = home.run(args);
         assert!(!(ran.out + &ran.err).contains(['\u{202e}', '\u{1b}']), "{args:?}");

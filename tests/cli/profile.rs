@@ -1,4 +1,5 @@
-//! `profile` writes login profiles that work, from presets, from another vault and from curl lines, and no secret leaves the file.
+//! `profile` writes login profiles that work, from presets, from another vault and from curl lines,
+//! and no secret leaves the file.
 
 use crate::running::{Running, log_with, log_with_times};
 use crate::support::ports::free_port;
@@ -77,7 +78,17 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
             _ if name == "keycloak" => "https://api.acme.example/realms/main",
             _ => "https://api.acme.example",
         };
-        let ran = home.run(&["profile", name, "--preset", name, "--url", url, "--json", "-f", "app.sealed.toml"]);
+        let ran = home.run(&[
+            "profile",
+            name,
+            "--preset",
+            name,
+            "--url",
+            url,
+            "--json",
+            "-f",
+            "app.sealed.toml",
+        ]);
         assert_eq!(
             (ran.code, &document(&ran)["url"]),
             (0, &format!("https://api.acme.example{path}").into()),
@@ -86,8 +97,16 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
         );
         let port = free_port().to_string();
         let vendor = Running::start(&home, &[name, "-f", "app.sealed.toml", "--port", &port]);
-        let from_theirs =
-            ["profile", name, "--from", "app.sealed.toml", "--url", &vendor.origin, "-f", "dev.sealed.toml"];
+        let from_theirs = [
+            "profile",
+            name,
+            "--from",
+            "app.sealed.toml",
+            "--url",
+            &vendor.origin,
+            "-f",
+            "dev.sealed.toml",
+        ];
         home.ok(&from_theirs);
         let call = format!("{}/v1/orders", vendor.origin);
         let ran = home.run(&["login", name, "--call", &call, "--json", "-f", "dev.sealed.toml"]);
@@ -105,16 +124,28 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
             ran.err
         );
         drop(vendor);
-        let vendor = Running::start(&home, &[name, "-f", "app.sealed.toml", "--refuse", "--port", &port]);
+        let vendor =
+            Running::start(&home, &[name, "-f", "app.sealed.toml", "--refuse", "--port", &port]);
         let ran = home.run(&["login", name, "--json", "-f", "dev.sealed.toml"]);
-        assert_eq!((ran.code, &document(&ran)["class"]), (5, &"refused".into()), "{name} {}", ran.err);
+        assert_eq!(
+            (ran.code, &document(&ran)["class"]),
+            (5, &"refused".into()),
+            "{name} {}",
+            ran.err
+        );
         drop(vendor);
     }
     home.ok(&["verify", "--as-loader", "-f", "app.sealed.toml", "--pin", &home.vault_id()]);
 }
 
 /// A preset at a server that nobody here wrote, and a call with what it gave.
-fn at_a_real_vendor(process: &Process, preset: &str, path: &str, values: &[(&str, &str)], call: &str) -> Value {
+fn at_a_real_vendor(
+    process: &Process,
+    preset: &str,
+    path: &str,
+    values: &[(&str, &str)],
+    call: &str,
+) -> Value {
     let home = empty();
     for (name, value) in values {
         set(&home, "app.sealed.toml", &format!("acme.{name}"), value);
@@ -128,7 +159,12 @@ fn at_a_real_vendor(process: &Process, preset: &str, path: &str, values: &[(&str
     home.ok(&args);
     let ran = home.run(&["login", "acme", "--json", "--call", &process.url(call)]);
     let answer = document(&ran);
-    assert_eq!((ran.code, answer["call"]["status"].as_u64()), (0, Some(200)), "{}{answer}", ran.err);
+    assert_eq!(
+        (ran.code, answer["call"]["status"].as_u64()),
+        (0, Some(200)),
+        "{}{answer}",
+        ran.err
+    );
     answer
 }
 
@@ -136,7 +172,10 @@ fn at_a_real_vendor(process: &Process, preset: &str, path: &str, values: &[(&str
 fn presets_log_in_at_real_vendors() {
     let user = [("username", USER[0]), ("password", USER[1])];
     let jwt = Process::python("simplejwt.py", USER, &[]);
-    assert_eq!(at_a_real_vendor(&jwt, "simplejwt", "", &user, "/api/whoami/")["expiry_from"], "jwt");
+    assert_eq!(
+        at_a_real_vendor(&jwt, "simplejwt", "", &user, "/api/whoami/")["expiry_from"],
+        "jwt"
+    );
     drop(jwt);
     let knox = Process::python("rest_knox.py", USER, &[]);
     assert_eq!(at_a_real_vendor(&knox, "knox", "", &user, "/api/whoami/")["expiry_from"], "json");
@@ -144,15 +183,24 @@ fn presets_log_in_at_real_vendors() {
     let oauth = Process::python("oauth_toolkit.py", USER, &[]);
     let machine = [("client_id", "machine"), ("client_secret", SECRET)];
     let people = [user[0], user[1], ("client_id", "people"), ("client_secret", SECRET)];
-    let presets =
-        [("oauth2-password", people.as_slice()), ("keycloak", &people), ("oauth2-client-credentials", &machine)];
+    let presets = [
+        ("oauth2-password", people.as_slice()),
+        ("keycloak", &people),
+        ("oauth2-client-credentials", &machine),
+    ];
     for (preset, values) in presets {
         let answer = at_a_real_vendor(&oauth, preset, "/o/token/", values, "/api/whoami/");
-        assert_eq!((&answer["expiry_from"], answer["life_seconds"].as_u64()), (&"json".into(), Some(300)));
+        assert_eq!(
+            (&answer["expiry_from"], answer["life_seconds"].as_u64()),
+            (&"json".into(), Some(300))
+        );
     }
     drop(oauth);
     let couch = Process::pouchdb(USER, &[]);
-    assert_eq!(at_a_real_vendor(&couch, "couchdb", "", &user, "/orders")["inject"]["header"], "Cookie");
+    assert_eq!(
+        at_a_real_vendor(&couch, "couchdb", "", &user, "/orders")["inject"]["header"],
+        "Cookie"
+    );
 }
 
 #[test]
@@ -160,20 +208,28 @@ fn a_profile_that_is_there_stays_unless_force_is_said() {
     let home = empty();
     set(&home, "app.sealed.toml", "acme.username", "zoë");
     set(&home, "app.sealed.toml", "acme.password", "x");
-    let profile =
-        |more: &[&str]| home.run(&[&["profile", "acme", "--url", "https://a.example", "--preset"], more].concat());
+    let profile = |more: &[&str]| {
+        home.run(&[&["profile", "acme", "--url", "https://a.example", "--preset"], more].concat())
+    };
     assert_eq!(profile(&["airflow"]).code, 0);
     let before = home.read("app.sealed.toml");
     let ran = profile(&["strapi"]);
     assert!(
-        ran.code == 1 && ran.err.contains("there is already such a profile") && ran.err.contains("--force"),
+        ran.code == 1
+            && ran.err.contains("there is already such a profile")
+            && ran.err.contains("--force"),
         "{}",
         ran.err
     );
     assert_eq!(home.read("app.sealed.toml"), before);
     assert_eq!(profile(&["strapi", "--force"]).code, 0);
     let text = readable(&home);
-    assert!(text.contains("/api/auth/local") && text.contains("identifier") && !text.contains("/auth/token"), "{text}");
+    assert!(
+        text.contains("/api/auth/local")
+            && text.contains("identifier")
+            && !text.contains("/auth/token"),
+        "{text}"
+    );
     home.ok(&["verify"]);
     assert_eq!(home.ok(&["get", "acme.password"]), "x");
 }
@@ -192,8 +248,16 @@ fn what_is_missing_is_told_with_the_next_step() {
         ),
         (&["profile", "acme", "--preset", "airflow", "--url", "a.example"], 2, "is not a URL"),
         // Before user and password are asked for.
-        (&["profile", "acme", "--preset", "airflow", "--url", "http://a.example"], 2, "--url is not https"),
-        (&["profile", "acme", "--preset", "airflow", "--url", "https://u:hunter2@a.example"], 2, "holds credentials"),
+        (
+            &["profile", "acme", "--preset", "airflow", "--url", "http://a.example"],
+            2,
+            "--url is not https",
+        ),
+        (
+            &["profile", "acme", "--preset", "airflow", "--url", "https://u:hunter2@a.example"],
+            2,
+            "holds credentials",
+        ),
         (
             &["profile", "acme", "--preset", "keycloak", "--url", "https://a.example"],
             2,
@@ -228,13 +292,16 @@ fn user_and_password_are_asked_for_without_echo() {
         ("acme.password: ", "hunter2\n"),
         ("acme.password, again: ", "hunter2\n"),
     ];
-    let Some((code, seen, echo)) = at_a_terminal(&home, &["profile", "acme", "--preset", "simplejwt"], &answers) else {
+    let Some((code, seen, echo)) =
+        at_a_terminal(&home, &["profile", "acme", "--preset", "simplejwt"], &answers)
+    else {
         panic!("no Python")
     };
     assert_eq!((code, echo.as_str()), (0, "echo"), "{seen}");
     assert!(!seen.contains("zoë") && !seen.contains("hunter2"), "{seen}");
     assert!(
-        seen.contains("[acme.login] logs in at http://127.0.0.1:9/api/token/") && seen.contains("bootseal login acme"),
+        seen.contains("[acme.login] logs in at http://127.0.0.1:9/api/token/")
+            && seen.contains("bootseal login acme"),
         "{seen}"
     );
     assert_eq!(
@@ -266,7 +333,10 @@ fn a_setting_without_a_default_is_asked_for_until_it_is_given() {
     let args = ["profile", "acme", "--preset", "keystone"];
     for answers in [
         &[("Where is the vendor (https://…)? ", "\n")][..],
-        &[("Where is the vendor (https://…)? ", "https://a.example\n"), ("The project's name: ", "\n")],
+        &[
+            ("Where is the vendor (https://…)? ", "https://a.example\n"),
+            ("The project's name: ", "\n"),
+        ],
         &[("Where is the vendor (https://…)? ", "\x03")],
     ] {
         let ran = home.typed(&args, &[], answers);
@@ -284,7 +354,9 @@ fn a_setting_without_a_default_is_asked_for_until_it_is_given() {
     ];
     let ran = home.typed(&args, &[], &answers);
     assert!(ran.code == 0 && !ran.out.contains("zoë") && !ran.out.contains("hunter2"), "{ran:?}");
-    for (path, value) in [("project", "billing"), ("project_domain", "Default"), ("user_domain", "people")] {
+    for (path, value) in
+        [("project", "billing"), ("project_domain", "Default"), ("user_domain", "people")]
+    {
         assert_eq!(home.ok(&["get", &format!("acme.{path}")]), value);
     }
 }
@@ -325,11 +397,13 @@ fn a_profile_of_another_vault_comes_without_its_secrets() {
 
 // ---- Curl lines
 
-/// Whatever is secret in the lines below; the last one is "hun ter2" in base64. All are too long to come about by chance in what is sealed.
+/// Whatever is secret in the lines below; the last one is "hun ter2" in base64. All are too long to
+/// come about by chance in what is sealed.
 const HIDDEN: [&str; 6] = ["hun ter2", "hun+ter2", "hun%20ter2", "zoe@", "s3cr3t", "aHVuIHRlcjI"];
 
 fn from_curl(home: &Home, line: &str, more: &[&str]) -> Ran {
-    let ran = home.run_with(&[&["profile", "acme", "--from-curl", "-"], more].concat(), line.as_bytes());
+    let ran =
+        home.run_with(&[&["profile", "acme", "--from-curl", "-"], more].concat(), line.as_bytes());
     for hidden in HIDDEN {
         assert!(!ran.out.contains(hidden) && !ran.err.contains(hidden), "{hidden}: {ran:?}");
     }
@@ -352,7 +426,11 @@ fn lines_of_every_shape_become_profiles() {
             json,
             &["username", "password"],
         ),
-        ("curl https://a.example/login -d username=zoe@ -d 'password=hun+ter2'", form, &["username", "password"]),
+        (
+            "curl https://a.example/login -d username=zoe@ -d 'password=hun+ter2'",
+            form,
+            &["username", "password"],
+        ),
         (
             "curl -sSLX POST --url=https://a.example/login --data 'username=zoe@&password=hun%20ter2' | jq .",
             form,
@@ -368,8 +446,16 @@ fn lines_of_every_shape_become_profiles() {
             "method = \"GET\"\nbasic = true",
             &["username", "password"],
         ),
-        ("curl -u'zoe@:hun ter2' -XPOST https://a.example/login", "basic = true", &["username", "password"]),
-        ("curl -X POST 'https://zoe%40:hun%20ter2@a.example/login'", "basic = true", &["username", "password"]),
+        (
+            "curl -u'zoe@:hun ter2' -XPOST https://a.example/login",
+            "basic = true",
+            &["username", "password"],
+        ),
+        (
+            "curl -X POST 'https://zoe%40:hun%20ter2@a.example/login'",
+            "basic = true",
+            &["username", "password"],
+        ),
         (
             "curl -X POST -H 'Authorization: Basic em9lQDpodW4gdGVyMg==' https://a.example/login",
             "basic = true",
@@ -409,8 +495,12 @@ fn lines_of_every_shape_become_profiles() {
         let text = home.read("app.sealed.toml");
         assert!(text.contains(&format!("{url}{expected}\n")), "{line}\n{}", readable(&home));
         assert!(!HIDDEN.iter().any(|hidden| text.contains(hidden)), "{line}");
-        let mut listed: Vec<String> =
-            document(&ran)["sealed"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+        let mut listed: Vec<String> = document(&ran)["sealed"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect();
         listed.sort();
         let mut sealed: Vec<&str> = sealed.to_vec();
         sealed.sort_unstable();
@@ -431,13 +521,22 @@ fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
     for (line, words) in [
         (format!("curl {url} -F user=zoe@ -F 'password=hun ter2'"), "multipart/form-data"),
         (format!("curl -G {url} -d 'password=s3cr3t'"), "puts its data into the address"),
-        (format!("curl ^\"{url}^\" ^\r\n  --data-raw ^\"password=s3cr3t^\""), "is quoted for cmd.exe"),
+        (
+            format!("curl ^\"{url}^\" ^\r\n  --data-raw ^\"password=s3cr3t^\""),
+            "is quoted for cmd.exe",
+        ),
         ("curl 'https://a.example/login?user=x&password=s3cr3t'".into(), "a secret in its address"),
         (format!("curl {url} -d @body.json"), "no file is read here"),
         (format!("curl {url} -d \"$(cat s3cr3t)\""), "nothing is run here"),
         (format!("curl {url} -d `id`"), "nothing is run here"),
-        (format!("curl {url} --json '{{\"user\":\"zoe@\",\"password\":\"hun ter2\"'"), "is not JSON (column"),
-        (format!("curl {url} --json '{{\"user\":null,\"password\":\"hun ter2\"}}'"), "null at `user`"),
+        (
+            format!("curl {url} --json '{{\"user\":\"zoe@\",\"password\":\"hun ter2\"'"),
+            "is not JSON (column",
+        ),
+        (
+            format!("curl {url} --json '{{\"user\":null,\"password\":\"hun ter2\"}}'"),
+            "null at `user`",
+        ),
         (format!("curl {url} --json '{{\"user\":\"zoe@\",\"pin\":123}}'"), "a number as `pin`"),
         (format!("curl {url} -d 'a=1&a=2'"), "`a` twice"),
         (format!("curl {url}"), "carries no credentials"),
@@ -455,13 +554,22 @@ fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
     // What is not clear is asked; where nobody can be, the options say it.
     let line = "curl https://a.example/login -d who=zoe@ -d 'what=hun ter2'";
     let ran = from_curl(&home, line, &["--no-login"]);
-    assert!(ran.code == 2 && ran.err.contains("Name it: --password-field who | what"), "{}", ran.err);
-    let ran = from_curl(&home, line, &["--no-login", "--username-field", "who", "--password-field", "what"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("Name it: --password-field who | what"),
+        "{}",
+        ran.err
+    );
+    let ran = from_curl(
+        &home,
+        line,
+        &["--no-login", "--username-field", "who", "--password-field", "what"],
+    );
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(readable(&home).contains("form = { who = \"${username}\", what = \"${password}\" }"));
     assert_eq!(home.ok(&["get", "acme.password"]), "hun ter2");
     // A login is made only after a yes.
-    let ran = from_curl(&home, line, &["--force", "--username-field", "who", "--password-field", "what"]);
+    let ran =
+        from_curl(&home, line, &["--force", "--username-field", "who", "--password-field", "what"]);
     assert!(ran.code == 2 && ran.err.contains("--no-login"), "{}", ran.err);
 }
 
@@ -502,7 +610,10 @@ fn a_line_is_tried_and_its_token_found_at_real_vendors() {
         ),
         (
             &couch,
-            format!("curl {} -H 'Content-Type: application/json' -d '{session}'", couch.url("/_session")),
+            format!(
+                "curl {} -H 'Content-Type: application/json' -d '{session}'",
+                couch.url("/_session")
+            ),
             "/orders",
             "token = { cookie = \"AuthSession\" }",
             "",
@@ -523,7 +634,12 @@ fn a_line_is_tried_and_its_token_found_at_real_vendors() {
             home.ok(&["set", "acme.login.inject.value", "--plain", more]);
         }
         let ran = home.run(&["login", "acme", "--json", "--call", &process.url(call)]);
-        assert_eq!((ran.code, document(&ran)["call"]["status"].as_u64()), (0, Some(200)), "{}", ran.err);
+        assert_eq!(
+            (ran.code, document(&ran)["call"]["status"].as_u64()),
+            (0, Some(200)),
+            "{}",
+            ran.err
+        );
     }
     // Refused: told with the exit code of a login, and not written.
     let mut jwt = jwt;
@@ -553,20 +669,39 @@ fn directus(args: &[&str]) -> (Home, Running) {
 fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environment() {
     let (_first, vendor) = directus(&[]);
     let home = empty();
-    let line = format!("curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n", vendor.origin);
+    let line = format!(
+        "curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n",
+        vendor.origin
+    );
     let mut strace = std::process::Command::new("strace");
     strace.args(["-f", "-v", "-yy", "-s", "100000", "-o", "trace", "-e"]);
     strace.arg("trace=write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg,open,openat,creat,execve,rename,renameat,renameat2,mkdir,mkdirat,link,linkat,symlink,symlinkat");
-    strace.arg(env!("CARGO_BIN_EXE_bootseal")).args(["profile", "acme", "--from-curl", "-", "--yes"]);
+    strace.arg(env!("CARGO_BIN_EXE_bootseal")).args([
+        "profile",
+        "acme",
+        "--from-curl",
+        "-",
+        "--yes",
+    ]);
     strace.current_dir(home.path()).env_clear().env("HOME", home.path()).env("USER", "alice");
-    let mut child = strace.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = strace
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), line.as_bytes()).unwrap();
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert!(ran.code == 0 && ran.err.contains("(from: json)"), "{}", ran.err);
     let trace = String::from_utf8_lossy(&std::fs::read(home.at("trace")).unwrap()).into_owned();
-    assert!(trace.contains("execve(") && trace.contains("app.sealed.toml") && trace.contains("sealed:"), "no trace");
-    let telling = trace.lines().filter(|call| HIDDEN.iter().any(|hidden| call.contains(hidden)) || unseen(call));
-    let (sent, elsewhere): (Vec<&str>, Vec<&str>) = telling.partition(|call| call.contains("<TCP:[127.0.0.1:"));
+    assert!(
+        trace.contains("execve(") && trace.contains("app.sealed.toml") && trace.contains("sealed:"),
+        "no trace"
+    );
+    let telling = trace
+        .lines()
+        .filter(|call| HIDDEN.iter().any(|hidden| call.contains(hidden)) || unseen(call));
+    let (sent, elsewhere): (Vec<&str>, Vec<&str>) =
+        telling.partition(|call| call.contains("<TCP:[127.0.0.1:"));
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
     assert_eq!(sent.len(), 1, "one login: {sent:?}");
 }
@@ -580,19 +715,32 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
         vendor.origin
     );
     let no = [("Paste the curl line", line.as_str()), ("[y/N]", "n\n")];
-    let (code, seen, echo) = at_a_terminal(&home, &["profile", "acme", "--from-curl", "-"], &no).unwrap();
+    let (code, seen, echo) =
+        at_a_terminal(&home, &["profile", "acme", "--from-curl", "-"], &no).unwrap();
     assert_eq!((code, echo.as_str()), (0, "echo"), "{seen}");
     assert!(!first.read("vendor.log").contains("POST"), "{}", first.read("vendor.log"));
     assert!(seen.contains("no login was made"), "{seen}");
-    let yes =
-        [("Paste the curl line", line.as_str()), ("to see what comes back? [y/N]", "y\n"), ("Take that? [y/N]", "y\n")];
-    let (code, seen, echo) = at_a_terminal(&home, &["profile", "acme", "--from-curl", "-", "--force"], &yes).unwrap();
+    let yes = [
+        ("Paste the curl line", line.as_str()),
+        ("to see what comes back? [y/N]", "y\n"),
+        ("Take that? [y/N]", "y\n"),
+    ];
+    let (code, seen, echo) =
+        at_a_terminal(&home, &["profile", "acme", "--from-curl", "-", "--force"], &yes).unwrap();
     assert_eq!((code, echo.as_str()), (0, "echo"), "{seen}");
     assert!(!HIDDEN.iter().any(|hidden| seen.contains(hidden)), "{seen}");
     assert!(seen.contains("so the token's lifetime is 900 s (from: json)"), "{seen}");
     let text = readable(&home);
-    assert!(text.contains("token.json = \"/data/access_token\"") || text.contains("\"/data/access_token\""), "{text}");
-    assert_eq!(log_with(&first, "POST /auth/login 200").matches("POST").count(), 1, "the one that was agreed to");
+    assert!(
+        text.contains("token.json = \"/data/access_token\"")
+            || text.contains("\"/data/access_token\""),
+        "{text}"
+    );
+    assert_eq!(
+        log_with(&first, "POST /auth/login 200").matches("POST").count(),
+        1,
+        "the one that was agreed to"
+    );
     home.ok(&["login", "acme"]);
     // A placeholder for the password is asked for.
     let line = format!(
@@ -606,12 +754,14 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
         ("[y/N]", "y\n"),
         ("Take that?", "y\n"),
     ];
-    let (code, seen, _) = at_a_terminal(&home, &["profile", "x", "--from-curl", "-"], &asked).unwrap();
+    let (code, seen, _) =
+        at_a_terminal(&home, &["profile", "x", "--from-curl", "-"], &asked).unwrap();
     assert_eq!(code, 0, "{seen}");
     assert_eq!(home.ok(&["get", "x.password"]), "hun ter2");
     home.ok(&["login", "x"]);
     // Broken off at the prompt, the terminal is as it was.
-    let (code, _, echo) = at_a_terminal(&home, &["profile", "y", "--from-curl", "-"], &[("Paste", "\u{3}")]).unwrap();
+    let (code, _, echo) =
+        at_a_terminal(&home, &["profile", "y", "--from-curl", "-"], &[("Paste", "\u{3}")]).unwrap();
     assert_eq!((code, echo.as_str()), (2, "echo"));
 }
 
@@ -637,8 +787,10 @@ fn fields_that_could_be_anything_are_asked_for() {
 #[test]
 fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
     let (first, vendor) = directus(&["--refuse"]);
-    let line =
-        format!("curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n\n", vendor.origin);
+    let line = format!(
+        "curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n\n",
+        vendor.origin
+    );
     let home = empty();
     let before = home.read("app.sealed.toml");
     let args = ["profile", "acme", "--from-curl", "-"];
@@ -650,7 +802,10 @@ fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
         ]
     };
     let ran = home.typed(&args, &[], &answers("n\n"));
-    assert!(ran.code == 5 && ran.out.contains("the login failed: ") && ran.out.contains("--no-login"), "{ran:?}");
+    assert!(
+        ran.code == 5 && ran.out.contains("the login failed: ") && ran.out.contains("--no-login"),
+        "{ran:?}"
+    );
     assert_eq!(home.read("app.sealed.toml"), before);
     let ran = home.typed(&args, &[], &answers("y\n"));
     assert!(ran.code == 0 && !HIDDEN.iter().any(|hidden| ran.out.contains(hidden)), "{ran:?}");

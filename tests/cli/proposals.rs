@@ -1,5 +1,5 @@
-//! `propose` and `accept`: someone who cannot read a vault gives it a value and can do nothing else. Hostile proposals
-//! are encrypted by stock `age`, as docs/format.md describes them.
+//! `propose` and `accept`: someone who cannot read a vault gives it a value and can do nothing
+//! else. Hostile proposals are encrypted by stock `age`, as docs/format.md describes them.
 
 use crate::support::{Home, Ran};
 use serde_json::Value;
@@ -19,7 +19,8 @@ url = "https://api.acme.example/v1/login"
 json = { user = "${user}", password = "${password}" }
 "#;
 
-/// Alice, who may write; app, who may read; and Bob, who has the file alone and knows which vault it is.
+/// Alice, who may write; app, who may read; and Bob, who has the file alone and knows which vault
+/// it is.
 struct Scene {
     alice: Home,
     bob: Home,
@@ -164,7 +165,10 @@ fn what_only_java_can_read_comes_into_a_proposal_by_the_example() {
     };
     let missing = java("none.sealed.toml");
     let said = String::from_utf8_lossy(&missing.stderr);
-    assert!(!missing.status.success() && said.contains("none.sealed.toml") && !said.contains("canary"), "{said}");
+    assert!(
+        !missing.status.success() && said.contains("none.sealed.toml") && !said.contains("canary"),
+        "{said}"
+    );
 
     let done = java("app.sealed.toml");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -179,7 +183,8 @@ fn what_stands_there_is_shown_and_the_date_is_that_of_the_proposal() {
     let proposed = from_now(30);
     scene.forged_at(&proposed);
     let listed = |home: &Home| -> String {
-        let list: Value = serde_json::from_str(&home.ok(&["list", "acme.password", "--json"])).unwrap();
+        let list: Value =
+            serde_json::from_str(&home.ok(&["list", "acme.password", "--json"])).unwrap();
         list["properties"][0]["set_at"].as_str().unwrap().to_owned()
     };
     let before = listed(&scene.alice);
@@ -216,16 +221,24 @@ fn the_value_comes_as_in_set_and_the_result_goes_to_a_file_of_ones_own() {
     }
     let made = scene.bob.read("out");
     let ran = scene.bob.run_with(&[&to[..], &["-o", "out"]].concat(), CANARY.as_bytes());
-    assert!(ran.code == 1 && scene.bob.read("out") == made, "never over an existing one: {}", ran.err);
-    let document: Value = serde_json::from_str(&scene.bob.ok_with(&[&to[..], &["--json"]].concat(), b"x")).unwrap();
+    assert!(
+        ran.code == 1 && scene.bob.read("out") == made,
+        "never over an existing one: {}",
+        ran.err
+    );
+    let document: Value =
+        serde_json::from_str(&scene.bob.ok_with(&[&to[..], &["--json"]].concat(), b"x")).unwrap();
     assert!(document["proposal"].as_str().unwrap().starts_with("-----BEGIN AGE"));
     assert_eq!(
         (&document["name"], &document["vault"], &document["file"]),
         (&"acme.new".into(), &pin.as_str().into(), &Value::Null)
     );
-    for (more, value) in
-        [(&["canary-hunter2"][..], ""), (&[], ""), (&["--generate=3"], ""), (&["--from-file", "bytes", "-"], "")]
-    {
+    for (more, value) in [
+        (&["canary-hunter2"][..], ""),
+        (&[], ""),
+        (&["--generate=3"], ""),
+        (&["--from-file", "bytes", "-"], ""),
+    ] {
         let ran = scene.bob.run_with(&[&to[..], more].concat(), value.as_bytes());
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{more:?}");
         silent(&ran);
@@ -237,7 +250,9 @@ fn what_is_sent_is_what_the_document_says() {
     let scene = Scene::new();
     scene.propose("acme.\"a.b\"", &["--note", "n \u{202e}"], b"two\nlines \"'''\x7f\n");
     let mut command = Command::new("age");
-    command.args(["-d", "-i", ".config/bootseal/identity.txt", "proposal"]).current_dir(scene.alice.path());
+    command
+        .args(["-d", "-i", ".config/bootseal/identity.txt", "proposal"])
+        .current_dir(scene.alice.path());
     let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
     let table: toml::Table = text.parse().unwrap();
     let keys: Vec<&str> = table.keys().map(String::as_str).collect();
@@ -248,7 +263,10 @@ fn what_is_sent_is_what_the_document_says() {
         (string("vault"), string("path"), string("kind")),
         (scene.alice.vault_id(), "acme.\"a.b\"".into(), "text".into())
     );
-    assert_eq!((string("note"), string("value")), ("n \u{202e}".into(), "two\nlines \"'''\u{7f}".into()));
+    assert_eq!(
+        (string("note"), string("value")),
+        ("n \u{202e}".into(), "two\nlines \"'''\u{7f}".into())
+    );
 }
 
 #[test]
@@ -277,12 +295,14 @@ fn a_proposal_for_another_vault_is_refused() {
     let other = Home::with_vault(INPUT);
     let own = scene.alice.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]);
     other.ok(&["access", "add", "alice2", own.trim(), "--writer", "--yes"]);
-    let sent = other.ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
+    let sent =
+        other.ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
     scene.alice.write("proposal", sent);
     assert!(scene.refused("wrong-vault", "another vault").contains(&other.vault_id()));
     // One that she cannot open, too.
     let stranger = Home::with_vault(INPUT);
-    let sent = stranger.ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
+    let sent = stranger
+        .ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
     scene.alice.write("proposal", sent);
     scene.refused("no-identity", "not for her");
 }
@@ -309,8 +329,10 @@ fn what_a_stranger_may_not_touch() {
         scene.forged(path, |text| text);
         scene.refused("conflict", path);
         if path != "acme" {
-            let ran =
-                scene.bob.run_with(&["propose", path, "--to", "app.sealed.toml", "--pin", &pin], CANARY.as_bytes());
+            let ran = scene.bob.run_with(
+                &["propose", path, "--to", "app.sealed.toml", "--pin", &pin],
+                CANARY.as_bytes(),
+            );
             assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{path}: {}", ran.err);
             silent(&ran);
         }
@@ -324,7 +346,13 @@ fn neither_the_past_nor_the_future_is_taken_in() {
     assert!(scene.refused("conflict", "an old one").contains("not newer"));
     scene.forged_at(&from_now(3600));
     assert!(scene.refused("conflict", "one from the future").contains("future"));
-    for time in ["1", "\"2026-01-01T00:00:00Z\"", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00Z"] {
+    for time in [
+        "1",
+        "\"2026-01-01T00:00:00Z\"",
+        "2026-01-01",
+        "2026-01-01T00:00:00",
+        "0001-01-01T00:00:00Z",
+    ] {
         scene.forged_at(time);
         scene.refused("malformed", time);
     }
@@ -336,7 +364,8 @@ fn a_note_cannot_play_with_the_terminal() {
     let note = "fine\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}txet\u{2066}\r\nbootseal: sealed\u{200b}";
     scene.propose("acme.\"pass\u{202e}word\"", &["--note", note], CANARY.as_bytes());
     let ran = scene.alice.run(&["accept", "proposal"]);
-    let hidden = |text: &str| text.chars().any(|next| bootseal_core::is_hidden(next) && next != '\n');
+    let hidden =
+        |text: &str| text.chars().any(|next| bootseal_core::is_hidden(next) && next != '\n');
     assert_eq!(ran.code, 2);
     assert!(!hidden(&ran.err), "{:?}", ran.err);
     assert!(
@@ -432,8 +461,11 @@ fn asked(home: &Home, answer: &str) -> String {
     let mut command = Command::new("script");
     let line = format!("'{}' accept proposal", env!("CARGO_BIN_EXE_bootseal"));
     command.args(["-qec", &line, "/dev/null"]).current_dir(home.path()).env("HOME", home.path());
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script; scripts/test installs it");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script; scripts/test installs it");
     child.stdin.as_mut().unwrap().write_all(format!("{answer}\n").as_bytes()).unwrap();
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }
@@ -445,11 +477,18 @@ fn without_a_yes_nothing_is_changed() {
     scene.forged_at(&from_now(60));
     let before = scene.alice.read("app.sealed.toml");
     let ran = scene.alice.run(&["accept", "proposal"]);
-    assert!(ran.code == 2 && ran.err.contains("--yes") && ran.err.contains("sealed since"), "{}", ran.err);
+    assert!(
+        ran.code == 2 && ran.err.contains("--yes") && ran.err.contains("sealed since"),
+        "{}",
+        ran.err
+    );
     silent(&ran);
     for answer in ["n", "", "maybe"] {
         let said = asked(&scene.alice, answer);
-        assert!(said.contains("its sender is not verified") && said.contains("nothing was changed"), "{said}");
+        assert!(
+            said.contains("its sender is not verified") && said.contains("nothing was changed"),
+            "{said}"
+        );
         assert!(!said.contains("canary"), "{said}");
     }
     assert_eq!(scene.alice.read("app.sealed.toml"), before);

@@ -17,7 +17,12 @@ fn seal_takes_what_is_marked_and_ends_with_two_lists_and_a_warning() {
         "bootseal: warning: app.toml still holds the values in clear; --shred removes it"
     );
     let text = home.read("app.sealed.toml");
-    assert!(text.starts_with("# Acme\ntitle = \"shop\"\n\n[acme]\nuser = \"bob\"\npassword = \"sealed:"), "{text}");
+    assert!(
+        text.starts_with(
+            "# Acme\ntitle = \"shop\"\n\n[acme]\nuser = \"bob\"\npassword = \"sealed:"
+        ),
+        "{text}"
+    );
     assert!(!text.contains("hunter2"));
     assert_eq!(home.ok(&["get", "acme.password"]), "hunter2");
     assert!(!home.read("app.sealed.toml").contains("secret:"));
@@ -48,7 +53,11 @@ fn seal_without_marks_takes_everything_or_what_the_patterns_choose() {
         let home = Home::new();
         home.write("app.toml", toml);
         let out = home.ok(&[&["seal", "app.toml"], patterns].concat());
-        assert_eq!(out, format!("sealed in app.sealed.toml: {sealed}\nreadable: {readable}\n"), "{patterns:?}");
+        assert_eq!(
+            out,
+            format!("sealed in app.sealed.toml: {sealed}\nreadable: {readable}\n"),
+            "{patterns:?}"
+        );
         assert_eq!(home.ok(&["get", "acme.password"]), "hunter2");
     }
 }
@@ -76,7 +85,8 @@ fn seal_keeps_the_kind_of_every_value_and_seals_an_array_whole() {
     assert!(all["properties"].as_array().unwrap().iter().all(|row| row["sealed"] == true), "{all}");
 }
 
-/// What `seal` takes for a profile is what the loader takes for one, also where its `url` is misspelt.
+/// What `seal` takes for a profile is what the loader takes for one, also where its `url` is
+/// misspelt.
 #[test]
 fn seal_knows_a_profile_by_the_rule_of_the_loader() {
     let toml = "[acme]\nusername = \"bob\"\npassword = \"hunter2\"\n[acme.login]\nulr = \"https://acme.example\"\njson.login = \"${username}\"\njson.p = \"${password}\"\n\
@@ -105,16 +115,26 @@ fn seal_knows_a_profile_by_the_rule_of_the_loader() {
         for path in ["acme.login.ulr", "basic.login.URL"] {
             let said = format!("{path} is sealed, and is not a key of a login profile");
             let line = ran.err.lines().find(|line| line.contains(&said));
-            assert!(line.is_some_and(|line| line.contains("Did you mean `url`?")), "{name}: {}", ran.err);
+            assert!(
+                line.is_some_and(|line| line.contains("Did you mean `url`?")),
+                "{name}: {}",
+                ran.err
+            );
         }
         assert!(!ran.err.contains("ui.login") && !ran.err.contains("${"), "{}", ran.err);
-        // The loader sees the same three, tells what is wrong with each, and passes over the fourth.
+        // The loader sees the same three, tells what is wrong with each, and passes over the
+        // fourth.
         let said = home.run(&["verify"]);
-        let told = |table: &str| said.err.lines().filter(|line| line.contains(&format!("{table}.login"))).count();
+        let told = |table: &str| {
+            said.err.lines().filter(|line| line.contains(&format!("{table}.login"))).count()
+        };
         assert_eq!(["acme", "basic", "sent", "ui"].map(told), [1, 1, 1, 0], "{name}: {}", said.err);
         // And so do those that leave profiles out.
         let exported = home.ok(&["export"]);
-        assert!(!exported.contains("acme.example") && exported.contains("[ui.login]"), "{exported}");
+        assert!(
+            !exported.contains("acme.example") && exported.contains("[ui.login]"),
+            "{exported}"
+        );
     }
 }
 
@@ -219,17 +239,67 @@ fn seal_says_where_an_input_is_wrong_and_never_what_stands_there() {
         (&["seal", "latin1.properties"], "", "malformed", "UTF-8"),
         (&["seal", "-"], "a=1", "usage", "--format"),
         (&["seal", "-", "--format", "toml"], "a=1", "usage", "-o FILE"),
-        (&["seal", "-", "--format", "toml", "-o", "o"], "a = \"hunter2", "malformed", "line 1, column"),
-        (&["seal", "-", "--format", "toml", "-o", "o"], "a=1\na=2", "malformed", "line 2, column 1"),
-        (&["seal", "-", "--format", "toml", "-o", "o"], "a=[\"secret:x\"]", "malformed", "an array is one property"),
+        (
+            &["seal", "-", "--format", "toml", "-o", "o"],
+            "a = \"hunter2",
+            "malformed",
+            "line 1, column",
+        ),
+        (
+            &["seal", "-", "--format", "toml", "-o", "o"],
+            "a=1\na=2",
+            "malformed",
+            "line 2, column 1",
+        ),
+        (
+            &["seal", "-", "--format", "toml", "-o", "o"],
+            "a=[\"secret:x\"]",
+            "malformed",
+            "an array is one property",
+        ),
         (&["seal", "-", "--format", "toml", "-o", "o"], "[[a]]\nb=1", "conflict", "[[blocks]]"),
-        (&["seal", "-", "--format", "toml", "-o", "o"], "[bootseal]", "malformed", "sealed already"),
-        (&["seal", "-", "--format", "toml", "-o", "o"], "a=\"sealed:x\"", "malformed", "sealed already"),
-        (&["seal", "-", "--format", "toml", "-o", "o", "--only", "b"], "a=1", "not-found", "`b` matches no property"),
-        (&["seal", "-", "--format", "toml", "-o", "o", "--plain", "["], "a=1", "usage", "not a pattern"),
-        (&["seal", "-", "--format", "properties", "-o", "o"], "a=hunter2\na.b=1", "conflict", "a.…"),
-        (&["seal", "-", "--format", "properties", "-o", "o"], "\na=hunter2\\u12", "malformed", "line 2"),
-        (&["seal", "-", "--format", "properties", "-o", "o"], "bootseal.a=1", "malformed", "`bootseal`"),
+        (
+            &["seal", "-", "--format", "toml", "-o", "o"],
+            "[bootseal]",
+            "malformed",
+            "sealed already",
+        ),
+        (
+            &["seal", "-", "--format", "toml", "-o", "o"],
+            "a=\"sealed:x\"",
+            "malformed",
+            "sealed already",
+        ),
+        (
+            &["seal", "-", "--format", "toml", "-o", "o", "--only", "b"],
+            "a=1",
+            "not-found",
+            "`b` matches no property",
+        ),
+        (
+            &["seal", "-", "--format", "toml", "-o", "o", "--plain", "["],
+            "a=1",
+            "usage",
+            "not a pattern",
+        ),
+        (
+            &["seal", "-", "--format", "properties", "-o", "o"],
+            "a=hunter2\na.b=1",
+            "conflict",
+            "a.…",
+        ),
+        (
+            &["seal", "-", "--format", "properties", "-o", "o"],
+            "\na=hunter2\\u12",
+            "malformed",
+            "line 2",
+        ),
+        (
+            &["seal", "-", "--format", "properties", "-o", "o"],
+            "bootseal.a=1",
+            "malformed",
+            "`bootseal`",
+        ),
         (&["seal", "-", "--format", "toml", "-o", "o", "-f", "p"], "a=1", "usage", "--output"),
     ] {
         let text = fails_with(&home, args, stdin.as_bytes(), kind);
@@ -250,7 +320,10 @@ fn seal_refuses_a_comment_that_holds_what_it_seals() {
     ] {
         home.write("app.toml", toml);
         let text = fails(&home, &["seal", "app.toml"], "conflict");
-        assert!(text.contains("comment in line 1 holds the value of p") && !text.contains("hunter2"), "{text}");
+        assert!(
+            text.contains("comment in line 1 holds the value of p") && !text.contains("hunter2"),
+            "{text}"
+        );
         assert!(!home.at("app.sealed.toml").exists());
     }
     home.write("app.toml", "# was hunter2\np = \"hunter2\"\nq = \"x\" # x\n");
@@ -261,7 +334,10 @@ fn seal_refuses_a_comment_that_holds_what_it_seals() {
 fn seal_from_stdin_needs_a_format_and_a_name_and_warns_of_nothing() {
     let home = Home::new();
     home.ok(&["keygen"]);
-    let ran = home.run_with(&["-q", "seal", "-", "--format", "properties", "-o", "app.sealed.toml"], b"a.b=1\n");
+    let ran = home.run_with(
+        &["-q", "seal", "-", "--format", "properties", "-o", "app.sealed.toml"],
+        b"a.b=1\n",
+    );
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, "sealed in app.sealed.toml: a.b\nreadable: nothing\n");
     // `-f` names a new file as well.
@@ -273,7 +349,10 @@ fn seal_from_stdin_needs_a_format_and_a_name_and_warns_of_nothing() {
 fn seal_never_replaces_a_file_and_f_adds_to_one() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
-    home.write("app.toml", "[acme]\nkey = \"secret:k\"\nurl = \"https://x\"\n[other]\npassword = \"secret:p\"\n");
+    home.write(
+        "app.toml",
+        "[acme]\nkey = \"secret:k\"\nurl = \"https://x\"\n[other]\npassword = \"secret:p\"\n",
+    );
     let text = fails(&home, &["seal", "app.toml"], "exists");
     assert!(text.contains("bootseal seal INPUT -f FILE"), "{text}");
     assert_eq!(home.read("app.sealed.toml"), before);
@@ -281,7 +360,10 @@ fn seal_never_replaces_a_file_and_f_adds_to_one() {
     let out = home.ok(&["seal", "app.toml", "-f", "app.sealed.toml"]);
     assert_eq!(out, "sealed in app.sealed.toml: acme.key, other.password\nreadable: acme.url\n");
     let after = home.read("app.sealed.toml");
-    for line in before.lines().filter(|line| !line.starts_with("generation") && !line.starts_with("signature")) {
+    for line in before
+        .lines()
+        .filter(|line| !line.starts_with("generation") && !line.starts_with("signature"))
+    {
         assert!(after.contains(line), "{line}");
     }
     let verified = document(&home, &["verify"]);
@@ -314,7 +396,11 @@ fn seal_shreds_the_input_when_all_is_sealed_and_not_before() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(!home.at("app.toml").exists());
     assert!(home.read("twin").bytes().all(|byte| byte == 0), "overwritten, not only unlinked");
-    assert!(ran.err.contains("app.toml was overwritten and removed") && !ran.err.contains("in clear"), "{}", ran.err);
+    assert!(
+        ran.err.contains("app.toml was overwritten and removed") && !ran.err.contains("in clear"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -326,7 +412,8 @@ fn seal_warns_of_a_credential_that_stands_in_a_profile_itself() {
     );
     let ran = home.run(&["seal", "app.properties"]);
     assert!(
-        ran.err.contains("acme.login.form.password") && ran.err.contains("acme.login.headers.X-Api-Key"),
+        ran.err.contains("acme.login.form.password")
+            && ran.err.contains("acme.login.headers.X-Api-Key"),
         "{}{}",
         ran.out,
         ran.err
@@ -340,7 +427,8 @@ fn seal_does_not_leave_readable_what_only_names_beside_marks() {
         home.write("app.toml", "password = \"secret:hunter2\"\nkey = \"hunter3\"\n");
         let ran = home.run(&["seal", "app.toml", option, name]);
         let refused = ran.code == 2;
-        let done = ran.code == 0 && (option == "--plain") == ran.out.lines().last().unwrap().contains(name);
+        let done = ran.code == 0
+            && (option == "--plain") == ran.out.lines().last().unwrap().contains(name);
         assert!(refused || done, "{option} {name}: {}{}", ran.out, ran.err);
     }
 }
@@ -350,7 +438,11 @@ fn seal_takes_no_byte_order_mark_for_a_part_of_a_name() {
     let home = Home::new();
     home.write("app.properties", "\u{feff}password=hunter2\n");
     let ran = home.run(&["seal", "app.properties"]);
-    assert!(ran.code == 1 || ran.out.starts_with("sealed in app.sealed.toml: password\n"), "{}", ran.out);
+    assert!(
+        ran.code == 1 || ran.out.starts_with("sealed in app.sealed.toml: password\n"),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]
@@ -358,13 +450,20 @@ fn seal_into_a_file_says_that_comments_were_left_out() {
     let home = Home::with_vault(ACME);
     home.write("more.toml", "# rotated yearly\np = \"secret:x\" # by ops\n");
     let ran = home.run(&["seal", "more.toml", "-f", "app.sealed.toml"]);
-    assert!(home.read("app.sealed.toml").contains("by ops") || ran.err.contains("comments"), "{}", ran.err);
+    assert!(
+        home.read("app.sealed.toml").contains("by ops") || ran.err.contains("comments"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
 fn what_seal_seals_set_can_set_anew() {
     let home = Home::new();
     home.write("app.properties", "app.login.token=hunter2\n");
-    assert!(home.ok(&["seal", "app.properties"]).starts_with("sealed in app.sealed.toml: app.login.token\n"));
+    assert!(
+        home.ok(&["seal", "app.properties"])
+            .starts_with("sealed in app.sealed.toml: app.login.token\n")
+    );
     home.ok_with(&["set", "app.login.token"], b"new");
 }

@@ -1,4 +1,5 @@
-//! `seal` takes the values of `.env`, `.json` and `.yaml` files literally: nothing is shown, expanded or run.
+//! `seal` takes the values of `.env`, `.json` and `.yaml` files literally: nothing is shown,
+//! expanded or run.
 
 use crate::support::{Home, Ran};
 use serde_json::{Value, json};
@@ -77,7 +78,10 @@ fn names_tell_the_format_and_the_new_file() {
     }
     let home = Home::new();
     for (format, text) in [("env", "A=1"), ("json", "{\"A\": \"1\"}"), ("yaml", "A: '1'")] {
-        home.ok_with(&["seal", "-", "--format", format, "-o", &format!("{format}.sealed.toml")], text.as_bytes());
+        home.ok_with(
+            &["seal", "-", "--format", format, "-o", &format!("{format}.sealed.toml")],
+            text.as_bytes(),
+        );
         assert_eq!(home.ok(&["get", "A", "-f", &format!("{format}.sealed.toml")]), "1");
     }
 }
@@ -119,10 +123,16 @@ fn json_and_yaml_become_tables_and_an_array_is_sealed_whole() {
                 ("\"\"", json!("empty name")),
             ],
         );
-        assert!(ran.err.contains("acme.none is empty, and so no property; it is left out"), "{}", ran.err);
+        assert!(
+            ran.err.contains("acme.none is empty, and so no property; it is left out"),
+            "{}",
+            ran.err
+        );
         let text = home.read("app.sealed.toml");
         assert!(
-            text.contains("title = \"shop\"\n") && text.contains("port = 8443\n") && !text.contains("canary"),
+            text.contains("title = \"shop\"\n")
+                && text.contains("port = 8443\n")
+                && !text.contains("canary"),
             "{text}"
         );
         let headers: Vec<&str> = text.lines().filter(|line| line.starts_with('[')).collect();
@@ -138,7 +148,16 @@ fn what_stays_readable_is_written_so_that_it_is_the_same() {
     // Into a file that is there, too.
     let home = Home::with_vault("x = \"1\"\n");
     home.write("app.yaml", YAML);
-    silent(&home.run(&["seal", "app.yaml", "-f", "app.sealed.toml", "--plain", "list", "--plain", "*.rate"]));
+    silent(&home.run(&[
+        "seal",
+        "app.yaml",
+        "-f",
+        "app.sealed.toml",
+        "--plain",
+        "list",
+        "--plain",
+        "*.rate",
+    ]));
     assert!(home.read("app.sealed.toml").contains("rate = 0.5\n"));
     assert_eq!(home.ok(&["get", "acme.password"]), "canaryä\n\"x\"");
     home.ok(&["verify"]);
@@ -161,7 +180,11 @@ fn a_login_profile_stays_readable_in_every_format() {
 
 #[test]
 fn what_older_yaml_reads_otherwise_is_text_and_said() {
-    let (home, ran) = sealed("app.yaml", "country: no\npin: 0123\nsure: 'no'\nflag: false\nspring: ${canary}\n", &[]);
+    let (home, ran) = sealed(
+        "app.yaml",
+        "country: no\npin: 0123\nsure: 'no'\nflag: false\nspring: ${canary}\n",
+        &[],
+    );
     let wanted = [
         ("country", json!("no")),
         ("pin", json!("0123")),
@@ -184,8 +207,9 @@ fn what_older_yaml_reads_otherwise_is_text_and_said() {
 fn what_is_wrong_is_said_with_its_place_and_never_with_its_text() {
     let home = Home::new();
     home.ok(&["keygen"]);
-    let bomb: String =
-        (0..30).fold("a0: &a0 [canary]\n".into(), |text, n| format!("{text}a{}: &a{0} [*a{n}, *a{n}]\n", n + 1));
+    let bomb: String = (0..30).fold("a0: &a0 [canary]\n".into(), |text, n| {
+        format!("{text}a{}: &a{0} [*a{n}, *a{n}]\n", n + 1)
+    });
     let nested = format!("{{\"a\": {}1{}}}", "[".repeat(70), "]".repeat(70));
     for (format, text, place, words) in [
         ("env", "A=1\ncanary\n", "line 2, column 7", "`=`"),
@@ -212,7 +236,12 @@ fn what_is_wrong_is_said_with_its_place_and_never_with_its_text() {
         assert!(ran.err.contains(&name), "{}", ran.err);
         silent(&ran);
         let ran = home.run(&["seal", &name, "-o", "o.sealed.toml", "--json"]);
-        assert_eq!(serde_json::from_str::<Value>(&ran.err).unwrap()["error"]["kind"], "malformed", "{}", ran.err);
+        assert_eq!(
+            serde_json::from_str::<Value>(&ran.err).unwrap()["error"]["kind"],
+            "malformed",
+            "{}",
+            ran.err
+        );
         silent(&ran);
         assert!(!home.at("o.sealed.toml").exists() && !home.at("canary").exists());
     }
@@ -233,7 +262,8 @@ fn no_more_than_16_mib_are_read_of_any_format() {
         let name = format!("in.{format}");
         home.write(&name, &text);
         let file = home.run(&["seal", &name, "-o", "o.sealed.toml"]);
-        let pipe = home.run_with(&["seal", "-", "--format", format, "-o", "o.sealed.toml"], text.as_bytes());
+        let pipe = home
+            .run_with(&["seal", "-", "--format", format, "-o", "o.sealed.toml"], text.as_bytes());
         for ran in [file, pipe] {
             assert!(ran.code == 1 && ran.err.contains("16 MiB"), "{format}: {}", ran.err);
         }
@@ -258,15 +288,20 @@ fn ten_thousand_names_take_no_time() {
 #[test]
 fn ten_thousand_values_with_comments_become_the_same_text_with_sealed_values() {
     let lines = |value: &dyn Fn(usize) -> String| -> String {
-        (0..10_000).map(|n| format!("# of the vendor number {n}\nname_{n} = \"{}\"\n", value(n))).collect()
+        (0..10_000)
+            .map(|n| format!("# of the vendor number {n}\nname_{n} = \"{}\"\n", value(n)))
+            .collect()
     };
     let text = lines(&|n| format!("canary of the vendor {n}"));
     let (home, _) = sealed("big.toml", &text, &["-q"]);
     let written = home.read("big.sealed.toml");
-    let emptied: String = written.split("\n[bootseal]").next().unwrap().lines().fold(String::new(), |text, line| {
-        let line = line.split_once("\"sealed:").map_or(line.to_owned(), |(name, _)| format!("{name}\"\""));
-        text + &line + "\n"
-    });
+    let emptied: String =
+        written.split("\n[bootseal]").next().unwrap().lines().fold(String::new(), |text, line| {
+            let line = line
+                .split_once("\"sealed:")
+                .map_or(line.to_owned(), |(name, _)| format!("{name}\"\""));
+            text + &line + "\n"
+        });
     assert_eq!(emptied, lines(&|_| String::new()));
     assert_eq!(home.ok(&["get", "name_9999"]), "canary of the vendor 9999");
     // One that tells is found among them, with its line.
@@ -274,6 +309,10 @@ fn ten_thousand_values_with_comments_become_the_same_text_with_sealed_values() {
     home.write("big.toml", format!("{text}# was: canary of the vendor 77, I think\n"));
     let ran = home.run(&["seal", "big.toml"]);
     silent(&ran);
-    assert!(ran.code == 1 && ran.err.contains("the comment in line 20001 holds the value of name_7"), "{}", ran.err);
+    assert!(
+        ran.code == 1 && ran.err.contains("the comment in line 20001 holds the value of name_7"),
+        "{}",
+        ran.err
+    );
     assert!(!home.at("big.sealed.toml").exists());
 }

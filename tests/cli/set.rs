@@ -1,4 +1,5 @@
-//! `set` changes one value: from a prompt, stdin, a file or generated, and nothing else in the file.
+//! `set` changes one value: from a prompt, stdin, a file or generated, and nothing else in the
+//! file.
 
 #[cfg(unix)]
 use crate::answers::mode;
@@ -10,16 +11,26 @@ use std::collections::BTreeSet;
 #[test]
 fn set_from_stdin_drops_exactly_one_newline() {
     let home = Home::with_vault(ACME);
-    for (stdin, value) in
-        [("v\n", "v"), ("v\n\n", "v\n"), ("v\r\n", "v"), ("v", "v"), ("\nv", "\nv"), ("a\nb\n", "a\nb"), ("v\r", "v\r")]
-    {
+    for (stdin, value) in [
+        ("v\n", "v"),
+        ("v\n\n", "v\n"),
+        ("v\r\n", "v"),
+        ("v", "v"),
+        ("\nv", "\nv"),
+        ("a\nb\n", "a\nb"),
+        ("v\r", "v\r"),
+    ] {
         assert_eq!(home.ok_with(&["set", "acme.password"], stdin.as_bytes()), "");
         assert_eq!(home.ok(&["get", "acme.password"]), value, "{stdin:?}");
         home.ok_with(&["set", "acme.password", "-"], stdin.as_bytes());
         assert_eq!(home.ok(&["get", "acme.password"]), value, "{stdin:?} with -");
     }
-    assert_eq!(document(&home, &["get", "acme.password"]), json!({ "name": "acme.password", "value": "v\r" }));
-    let set: Value = serde_json::from_str(&home.ok_with(&["set", "acme.password", "--json"], b"v")).unwrap();
+    assert_eq!(
+        document(&home, &["get", "acme.password"]),
+        json!({ "name": "acme.password", "value": "v\r" })
+    );
+    let set: Value =
+        serde_json::from_str(&home.ok_with(&["set", "acme.password", "--json"], b"v")).unwrap();
     assert_eq!(set, json!({ "name": "acme.password", "sealed": true }));
 }
 
@@ -57,8 +68,11 @@ fn set_from_a_file_keeps_every_byte() {
     }
     let document = document(&home, &["get", "tls.key"]);
     assert_eq!(keys(&document), ["base64", "name"], "bytes are no text");
-    let bytes =
-        base64::Engine::decode(&base64::prelude::BASE64_STANDARD, document["base64"].as_str().unwrap()).unwrap();
+    let bytes = base64::Engine::decode(
+        &base64::prelude::BASE64_STANDARD,
+        document["base64"].as_str().unwrap(),
+    )
+    .unwrap();
     assert_eq!(bytes, every);
     fails(&home, &["set", "tls.key", "--from-file", "."], "io");
 }
@@ -85,14 +99,20 @@ fn set_plain_never_goes_over_a_sealed_value_without_force() {
 fn set_generates_letters_and_digits_of_the_length_asked_for() {
     let home = Home::with_vault(ACME);
     let mut seen = BTreeSet::new();
-    for (option, length) in [("--generate", 32), ("--generate", 32), ("--generate=8", 8), ("--generate=4096", 4096)] {
+    for (option, length) in
+        [("--generate", 32), ("--generate", 32), ("--generate=8", 8), ("--generate=4096", 4096)]
+    {
         assert_eq!(home.ok(&["set", "acme.password", option]), "", "never printed");
         let value = home.ok(&["get", "acme.password"]);
         assert_eq!(value.len(), length);
         assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{value}");
         assert!(seen.insert(value.clone()));
         let kinds: BTreeSet<u8> = value.bytes().collect();
-        assert!(length < 4096 || kinds.len() == 62, "every letter and digit turns up: {}", kinds.len());
+        assert!(
+            length < 4096 || kinds.len() == 62,
+            "every letter and digit turns up: {}",
+            kinds.len()
+        );
     }
     for option in ["--generate=7", "--generate=4097", "--generate=x", "--generate=-1"] {
         fails(&home, &["set", "acme.password", option], "usage");
@@ -105,7 +125,10 @@ fn set_refuses_a_value_in_argv_and_does_not_repeat_it() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     let text = fails(&home, &["set", "acme.password", "hunter3"], "usage");
-    assert!(text.contains("must not be on the command line") && !text.contains("hunter3"), "{text}");
+    assert!(
+        text.contains("must not be on the command line") && !text.contains("hunter3"),
+        "{text}"
+    );
     let text = fails(&home, &["set", "acme.password", "hunter3", "--from-file", "x"], "usage");
     assert!(!text.contains("hunter3"), "{text}");
     assert_eq!(home.read("app.sealed.toml"), before);
@@ -158,7 +181,8 @@ fn after_one_set_only_the_value_the_generation_and_the_signature_differ() {
 
 #[test]
 fn set_adds_a_new_name_in_one_line_where_its_table_is() {
-    let home = Home::with_vault("top = \"1\"\n\n[acme]\nuser = \"secret:bob\"\n\n[zoo]\nape = \"1\"\n");
+    let home =
+        Home::with_vault("top = \"1\"\n\n[acme]\nuser = \"secret:bob\"\n\n[zoo]\nape = \"1\"\n");
     for (name, line) in [
         ("acme.password", "password = \"sealed:"),
         ("top2", "top2 = \"sealed:"),
@@ -196,8 +220,13 @@ fn set_leaves_a_login_profile_readable() {
     home.ok(&["set", "acme.login.url", "--plain", "https://acme.example/login"]);
     // Each change that keeps the profile from working, for whatever reason, says which.
     for (path, what) in [("token", "token"), ("form", "form"), ("url", "is not https")] {
-        let ran = home.run(&["set", &format!("acme.login.{path}"), "--plain", "http://acme.example/"]);
-        assert!(ran.code == 0 && ran.err.contains("warning") && ran.err.contains(what), "{path}: {}", ran.err);
+        let ran =
+            home.run(&["set", &format!("acme.login.{path}"), "--plain", "http://acme.example/"]);
+        assert!(
+            ran.code == 0 && ran.err.contains("warning") && ran.err.contains(what),
+            "{path}: {}",
+            ran.err
+        );
     }
     let text = fails_with(&home, &["set", "acme.login.url"], b"v", "conflict");
     assert!(text.contains("bootseal set acme.login.url --plain VALUE"), "{text}");
@@ -209,7 +238,10 @@ fn set_takes_what_fits_into_a_file_and_refuses_more() {
     home.ok_with(&["set", "large"], "x".repeat(1 << 20).as_bytes());
     assert_eq!(home.ok(&["get", "large"]).len(), 1 << 20);
     let before = home.read("app.sealed.toml");
-    assert!(fails_with(&home, &["set", "larger"], "x".repeat(13 << 20).as_bytes(), "usage").contains("12 MiB"));
+    assert!(
+        fails_with(&home, &["set", "larger"], "x".repeat(13 << 20).as_bytes(), "usage")
+            .contains("12 MiB")
+    );
     let ran = home.run_with(&["set", "larger"], "x".repeat(12 << 20).as_bytes());
     assert!(ran.code == 1 && ran.err.contains("16 MiB"), "{}", ran.err);
     assert_eq!(home.read("app.sealed.toml"), before);
@@ -225,7 +257,10 @@ fn two_who_set_at_the_same_time_both_succeed() {
             let home = &home;
             scope.spawn(move || {
                 for number in 0..EACH {
-                    let ran = home.run_with(&["set", &format!("{who}.n{number}")], format!("{who}{number}").as_bytes());
+                    let ran = home.run_with(
+                        &["set", &format!("{who}.n{number}")],
+                        format!("{who}{number}").as_bytes(),
+                    );
                     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
                 }
             });
@@ -250,7 +285,8 @@ fn two_who_set_at_the_same_time_both_succeed() {
 fn set_asks_twice_and_what_is_typed_is_never_seen() {
     let home = Home::with_vault(ACME);
     let typed = "typed-hunter4\n";
-    let Some((code, seen, _)) = at_a_terminal(&home, &["set", "acme.password"], &[(": ", typed), ("again: ", typed)])
+    let Some((code, seen, _)) =
+        at_a_terminal(&home, &["set", "acme.password"], &[(": ", typed), ("again: ", typed)])
     else {
         return;
     };
@@ -264,7 +300,8 @@ fn set_asks_twice_and_what_is_typed_is_never_seen() {
         let (code, seen, _) = at_a_terminal(&home, &["set", "acme.password"], &answers).unwrap();
         assert!(code == 2 && seen.contains(words) && !seen.contains("hunter4"), "{code}: {seen}");
     }
-    let (code, seen, _) = at_a_terminal(&home, &["set", "acme.password"], &[(": ", "\u{4}")]).unwrap();
+    let (code, seen, _) =
+        at_a_terminal(&home, &["set", "acme.password"], &[(": ", "\u{4}")]).unwrap();
     assert!(code == 2 && seen.contains("no answer from the terminal"), "{code}: {seen}");
     assert_eq!(home.read("app.sealed.toml"), before);
 }
@@ -289,9 +326,11 @@ fn a_reader_who_would_write_is_told_the_writers() {
 #[test]
 fn a_secret_typed_after_a_dash_is_not_shown() {
     let home = Home::with_vault(ACME);
-    let Some((_, seen, _)) =
-        at_a_terminal(&home, &["set", "acme.password", "-"], &[(": ", "typed-hunter4\n"), (": ", "\u{4}")])
-    else {
+    let Some((_, seen, _)) = at_a_terminal(
+        &home,
+        &["set", "acme.password", "-"],
+        &[(": ", "typed-hunter4\n"), (": ", "\u{4}")],
+    ) else {
         return;
     };
     assert!(!seen.contains("hunter4"), "{seen}");

@@ -1,5 +1,5 @@
-//! Tab completion in the real bash, zsh and fish: verbs, options, files with blanks, and names from the sealed file.
-//! `man` and `mandoc` find no fault in the manual pages.
+//! Tab completion in the real bash, zsh and fish: verbs, options, files with blanks, and names from
+//! the sealed file. `man` and `mandoc` find no fault in the manual pages.
 
 use crate::support;
 use crate::support::{Home, Ran};
@@ -18,7 +18,16 @@ fn home() -> Home {
     );
     home.ok(&["seal", "my app.toml"]);
     std::fs::remove_file(home.at("my app.toml")).unwrap();
-    home.ok(&["access", "add", "web1@corp", "--new-key", "web1.key", "--yes", "-f", "my app.sealed.toml"]);
+    home.ok(&[
+        "access",
+        "add",
+        "web1@corp",
+        "--new-key",
+        "web1.key",
+        "--yes",
+        "-f",
+        "my app.sealed.toml",
+    ]);
     for shell in ["bash", "zsh", "fish", "powershell"] {
         home.write(shell, home.ok(&["completions", shell]));
     }
@@ -27,10 +36,14 @@ fn home() -> Home {
 
 /// PATH on which `bootseal` is ours.
 fn path() -> String {
-    format!("{}:/usr/bin:/bin", Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display())
+    format!(
+        "{}:/usr/bin:/bin",
+        Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display()
+    )
 }
 
-/// Types into a shell on a terminal of its own: each part once the words before it have appeared. Returns what the terminal showed.
+/// Types into a shell on a terminal of its own: each part once the words before it have appeared.
+/// Returns what the terminal showed.
 fn typed(home: &Home, shell: &[&str], parts: &[(&str, &str)]) -> String {
     const DRIVER: &str = r#"
 import json, os, pty, select, sys, time
@@ -53,7 +66,12 @@ os.close(terminal)
 sys.stdout.buffer.write(seen)
 "#;
     let mut command = Command::new("python3");
-    command.args(["-c", DRIVER]).arg(home.path()).arg(path()).arg(serde_json::json!(parts).to_string()).args(shell);
+    command
+        .args(["-c", DRIVER])
+        .arg(home.path())
+        .arg(path())
+        .arg(serde_json::json!(parts).to_string())
+        .args(shell);
     let ran: Ran = command.output().unwrap().into();
     assert_eq!(ran.code, 0, "{}", ran.err);
     ran.out
@@ -108,7 +126,8 @@ fn fish_completes() {
     let home = home();
     let complete = |line: &str| {
         let mut fish = Command::new("fish");
-        fish.args(["--no-config", "-c", &format!("source ./fish; complete -C {line:?}")]).current_dir(home.path());
+        fish.args(["--no-config", "-c", &format!("source ./fish; complete -C {line:?}")])
+            .current_dir(home.path());
         fish.env_clear().env("HOME", home.path()).env("PATH", path()).env("LC_ALL", "C.UTF-8");
         let ran: Ran = fish.output().unwrap().into();
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line}");
@@ -116,13 +135,28 @@ fn fish_completes() {
     };
     assert_eq!(complete("bootseal get acme.pas"), "acme.password\tsealed\n");
     assert_eq!(complete("bootseal get acme.url"), "acme.url\treadable\n");
-    assert!(complete("bootseal list ac").starts_with("acme\ttable\n"), "{}", complete("bootseal list ac"));
+    assert!(
+        complete("bootseal list ac").starts_with("acme\ttable\n"),
+        "{}",
+        complete("bootseal list ac")
+    );
     assert_eq!(complete("bootseal access remove we"), "web1@corp\tin access\n");
-    assert_eq!(complete("bootseal login "), "acme\tprofile\n".to_owned() + &options_of(&complete("bootseal login ")));
+    assert_eq!(
+        complete("bootseal login "),
+        "acme\tprofile\n".to_owned() + &options_of(&complete("bootseal login "))
+    );
     assert_eq!(complete("bootseal verify my"), "my app.sealed.toml\n");
     assert_eq!(complete("bootseal verify my\\ a"), "my app.sealed.toml\n");
-    assert!(complete("bootseal acces").starts_with("access\tWho may"), "{}", complete("bootseal acces"));
-    assert!(complete("bootseal list --js").starts_with("--json\t"), "{}", complete("bootseal list --js"));
+    assert!(
+        complete("bootseal acces").starts_with("access\tWho may"),
+        "{}",
+        complete("bootseal acces")
+    );
+    assert!(
+        complete("bootseal list --js").starts_with("--json\t"),
+        "{}",
+        complete("bootseal list --js")
+    );
     assert_eq!(complete("bootseal completions z"), "zsh\n");
     // Another vault than the one that lies here.
     let other = Home::with_vault("[other]\ntoken = \"secret:x\"\n");
@@ -162,9 +196,13 @@ fn nothing_is_said_where_nothing_can_be_completed() {
 fn the_script_for_powershell_asks_the_same_way() {
     let home = home();
     let script = home.read("powershell");
-    assert!(script.contains("Register-ArgumentCompleter -Native -CommandName bootseal"), "{script}");
     assert!(
-        script.contains("$env:BOOTSEAL_COMPLETE = \"powershell\"") && script.contains("& bootseal -- $args"),
+        script.contains("Register-ArgumentCompleter -Native -CommandName bootseal"),
+        "{script}"
+    );
+    assert!(
+        script.contains("$env:BOOTSEAL_COMPLETE = \"powershell\"")
+            && script.contains("& bootseal -- $args"),
         "{script}"
     );
     let mut command = home.command(&["--", "bootseal", "get", "acme.pas"]);
@@ -176,7 +214,8 @@ fn the_script_for_powershell_asks_the_same_way() {
 fn every_verb_has_a_manual_page_that_man_shows_and_mandoc_accepts() {
     let home = Home::new();
     home.ok(&["man", "--out", "pages"]);
-    let mut pages: Vec<_> = std::fs::read_dir(home.at("pages")).unwrap().map(|page| page.unwrap().path()).collect();
+    let mut pages: Vec<_> =
+        std::fs::read_dir(home.at("pages")).unwrap().map(|page| page.unwrap().path()).collect();
     pages.sort();
     let names: Vec<String> =
         pages.iter().map(|page| page.file_stem().unwrap().to_string_lossy().into_owned()).collect();
@@ -188,13 +227,26 @@ fn every_verb_has_a_manual_page_that_man_shows_and_mandoc_accepts() {
     sorted.sort();
     assert_eq!(sorted, wanted);
     for page in &pages {
-        let lint: Ran = Command::new("mandoc").args(["-T", "lint", "-W", "error"]).arg(page).output().unwrap().into();
+        let lint: Ran = Command::new("mandoc")
+            .args(["-T", "lint", "-W", "error"])
+            .arg(page)
+            .output()
+            .unwrap()
+            .into();
         assert_eq!((lint.code, lint.out.as_str()), (0, ""), "{}", lint.err);
         let mut man = Command::new("man");
-        man.args(["--warnings", "-l"]).arg(page).env("MANWIDTH", "200").env("LC_ALL", "C.UTF-8").env("PAGER", "cat");
+        man.args(["--warnings", "-l"])
+            .arg(page)
+            .env("MANWIDTH", "200")
+            .env("LC_ALL", "C.UTF-8")
+            .env("PAGER", "cat");
         let shown: Ran = man.output().unwrap().into();
         assert_eq!((shown.code, shown.err.as_str()), (0, ""), "{}", page.display());
-        assert!(shown.out.contains("DESCRIPTION") && shown.out.contains("bootseal"), "{}", shown.out);
+        assert!(
+            shown.out.contains("DESCRIPTION") && shown.out.contains("bootseal"),
+            "{}",
+            shown.out
+        );
     }
     let set = Command::new("man")
         .arg("-l")

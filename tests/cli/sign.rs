@@ -1,9 +1,11 @@
-//! `sign` accepts exactly what was edited by hand and shows all of it; a branch from someone without a key gains nothing.
+//! `sign` accepts exactly what was edited by hand and shows all of it; a branch from someone
+//! without a key gains nothing.
 
 use crate::support::repo::{FILE, GIVEN, Repo, read};
 use crate::support::{Home, Ran, at_a_terminal};
 
-/// What `sign` says without a terminal and without `--yes`: all of it, then 2, and nothing is written.
+/// What `sign` says without a terminal and without `--yes`: all of it, then 2, and nothing is
+/// written.
 fn shown(repo: &Repo) -> String {
     let before = repo.text();
     let ran = repo.run(&["sign"]);
@@ -19,10 +21,17 @@ fn a_hand_edit_is_shown_and_signed() {
     repo.edit("\"10s\"", "\"20s\"");
     repo.fails(&["verify"], 3);
     let said = shown(&repo);
-    assert!(said.contains("against generation 3\nacme.timeout: changed, \"10s\" → \"20s\"\n"), "{said}");
+    assert!(
+        said.contains("against generation 3\nacme.timeout: changed, \"10s\" → \"20s\"\n"),
+        "{said}"
+    );
     let ran = repo.run(&["sign", "--yes"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
-    assert!(ran.err.contains("acme.timeout: changed") && ran.err.contains("signed as generation 4"), "{}", ran.err);
+    assert!(
+        ran.err.contains("acme.timeout: changed") && ran.err.contains("signed as generation 4"),
+        "{}",
+        ran.err
+    );
     repo.ok(&["verify", "--since", "HEAD"]);
     assert_eq!(repo.get("acme.password"), "first-password");
 }
@@ -94,7 +103,8 @@ fn keyless(repo: &Repo) -> String {
     eve
 }
 
-/// A vault whose password was changed after it leaked, with the text of the leaked one; the branch `eve` of hers.
+/// A vault whose password was changed after it leaked, with the text of the leaked one; the branch
+/// `eve` of hers.
 fn with_keyless_branch() -> (Repo, String) {
     let repo = Repo::new();
     std::fs::create_dir(repo.home.at("eve")).unwrap();
@@ -112,7 +122,10 @@ fn with_keyless_branch() -> (Repo, String) {
 
 fn gained_nothing(repo: &Repo, eve: &str) {
     let file = repo.file();
-    assert_eq!(file.access().iter().map(|access| access.name.as_str()).collect::<Vec<_>>(), ["alice", "app"]);
+    assert_eq!(
+        file.access().iter().map(|access| access.name.as_str()).collect::<Vec<_>>(),
+        ["alice", "app"]
+    );
     assert!(file.generation() < 100, "{}", file.generation());
     assert!(!repo.text().contains(eve));
     let ran = repo.run(&["get", "acme.token", "-i", "eve/eve.key"]);
@@ -131,7 +144,9 @@ fn a_keyless_branch_is_shown_whole_and_gains_nothing_from_a_writer_who_signs() {
     let ran = repo.run(&["sign", "--yes"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(
-        ran.err.contains("acme.password (given 2020-09-13T12:26:40Z, what it replaces 2020-09-13T12:43:20Z)"),
+        ran.err.contains(
+            "acme.password (given 2020-09-13T12:26:40Z, what it replaces 2020-09-13T12:43:20Z)"
+        ),
         "{}",
         ran.err
     );
@@ -158,7 +173,9 @@ fn a_keyless_branch_is_shown_whole_and_gains_nothing_from_a_writer_who_signs() {
     gained_nothing(&repo, &eve);
     assert_eq!(repo.file().generation(), read(&before).generation() + 1);
     // Both key blocks are those of the basis, to the byte.
-    let blocks = |text: &str| text[text.find("read_key = ").unwrap()..text.find("vault = \"").unwrap()].to_owned();
+    let blocks = |text: &str| {
+        text[text.find("read_key = ").unwrap()..text.find("vault = \"").unwrap()].to_owned()
+    };
     assert_eq!(blocks(&repo.text()), blocks(&before));
 }
 
@@ -168,10 +185,13 @@ fn at_a_terminal_a_no_changes_nothing_and_a_yes_signs_what_was_shown() {
     std::fs::create_dir(repo.home.at("eve")).unwrap();
     let eve = keyless(&repo);
     let edited = repo.text();
-    let Some((code, seen, _)) = at_a_terminal(&repo.home, &["sign"], &[("[y/N] ", "n\n")]) else { return };
+    let Some((code, seen, _)) = at_a_terminal(&repo.home, &["sign"], &[("[y/N] ", "n\n")]) else {
+        return;
+    };
     assert_eq!((code, repo.text() == edited), (2, true), "{seen}");
     assert!(
-        seen.contains("! acme.login.url: changed") && seen.contains("comment new: # log in at eve.example"),
+        seen.contains("! acme.login.url: changed")
+            && seen.contains("comment new: # log in at eve.example"),
         "{seen}"
     );
     assert!(seen.contains("Sign this? [y/N]"), "{seen}");
@@ -200,7 +220,8 @@ fn a_keyless_branch_is_a_conflict_for_the_merge_driver() {
 
 #[test]
 fn a_keyless_branch_that_git_takes_as_it_is_does_not_verify() {
-    // Where only their side changed git asks no driver: the hook, verify and every loader refuse it.
+    // Where only their side changed git asks no driver: the hook, verify and every loader refuse
+    // it.
     let (repo, _) = with_keyless_branch();
     let ran = repo.git(&["merge", "--no-ff", "--no-edit", "eve"]);
     assert_ne!(ran.code, 0, "the hook: {}{}", ran.out, ran.err);
@@ -214,10 +235,15 @@ fn a_property_after_the_own_table_is_refused_with_the_line() {
     let text = repo.text();
     repo.write(&format!("{text}\n[later]\nurl = \"https://eve.example\"\n"));
     let said = repo.fails(&["sign", "--yes"], 1);
-    assert!(said.contains("[bootseal]") && said.contains("last table") && said.contains("line"), "{said}");
+    assert!(
+        said.contains("[bootseal]") && said.contains("last table") && said.contains("line"),
+        "{said}"
+    );
     // As a key inside of [bootseal] it is simply not taken over.
     repo.write(
-        &text.replace("format = 1\n", "format = 1\nurl = \"https://eve.example\"\n").replace("\"10s\"", "\"20s\""),
+        &text
+            .replace("format = 1\n", "format = 1\nurl = \"https://eve.example\"\n")
+            .replace("\"10s\"", "\"20s\""),
     );
     repo.ok(&["sign", "--yes"]);
     assert!(!repo.text().contains("eve.example"));
@@ -265,7 +291,11 @@ fn sealed_becoming_readable_and_the_other_way_is_shown() {
     let said = shown(&repo);
     assert!(said.contains("acme.token: made readable, sealed → \"in the clear\""), "{said}");
     repo.edit("\"in the clear\"", "\"secret:in the clear\"");
-    assert_eq!(repo.run(&["sign", "--yes"]).code, 1, "a readable string may not begin with secret:");
+    assert_eq!(
+        repo.run(&["sign", "--yes"]).code,
+        1,
+        "a readable string may not begin with secret:"
+    );
     repo.edit("\"secret:in the clear\"", "\"sealed:AAAA\"");
     assert_eq!(repo.run(&["sign", "--yes"]).code, 1, "cut");
 }
@@ -276,7 +306,8 @@ fn sealed_becoming_readable_and_the_other_way_is_shown() {
 fn a_value_that_opens_nowhere_is_told_with_its_name() {
     let repo = Repo::new();
     let text = repo.text();
-    let (password, token) = (Repo::sealed(&text, "acme.password"), Repo::sealed(&text, "acme.token"));
+    let (password, token) =
+        (Repo::sealed(&text, "acme.password"), Repo::sealed(&text, "acme.token"));
     let foreign = Home::with_vault("[acme]\npassword = \"secret:x\"\n").read(FILE);
     let edits = [
         // Under another name, of another vault, and a property renamed by hand.
@@ -287,8 +318,13 @@ fn a_value_that_opens_nowhere_is_told_with_its_name() {
     for edit in edits {
         repo.write(&edit);
         let ran = repo.run(&["sign", "--yes", "--json"]);
-        let error: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
-        assert_eq!((ran.code, error["error"]["kind"].as_str()), (3, Some("moved-value")), "{error}");
+        let error: serde_json::Value =
+            serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+        assert_eq!(
+            (ran.code, error["error"]["kind"].as_str()),
+            (3, Some("moved-value")),
+            "{error}"
+        );
         let name = error["error"]["property"].as_str().unwrap();
         assert!(name == "acme.password" || name == "acme.passphrase", "{error}");
         assert!(error["error"]["help"].as_str().unwrap().contains("bootseal set"), "{error}");
@@ -308,11 +344,23 @@ fn after_new_keys_an_old_text_comes_back_by_history_with_its_dates() {
     let said = repo.run(&["sign", "--yes"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("what lies here was signed as generation 3"), "{}", said.err);
-    assert_eq!((repo.get("acme.password"), repo.get("acme.timeout")), ("first-password".into(), "10s".into()));
+    assert_eq!(
+        (repo.get("acme.password"), repo.get("acme.timeout")),
+        ("first-password".into(), "10s".into())
+    );
     assert_eq!((repo.file().epoch(), repo.file().generation()), (2, 6));
-    assert_ne!(Repo::sealed(&repo.text(), "acme.password"), Repo::sealed(&old, "acme.password"), "sealed anew");
+    assert_ne!(
+        Repo::sealed(&repo.text(), "acme.password"),
+        Repo::sealed(&old, "acme.password"),
+        "sealed anew"
+    );
     let list = repo.json(&["list"]);
-    let row = list["properties"].as_array().unwrap().iter().find(|row| row["name"] == "acme.password").unwrap();
+    let row = list["properties"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["name"] == "acme.password")
+        .unwrap();
     assert_eq!(row["set_at"], "2020-09-13T12:26:40Z");
 }
 
@@ -363,11 +411,18 @@ fn against_a_file_begins_from_it_and_it_must_verify() {
     // One that does not verify, a foreign one, none at all.
     repo.edit("\"20s\"", "\"30s\"");
     let edited = repo.text();
-    repo.home.write("out/broken.sealed.toml", repo.home.read("out/backup.sealed.toml").replace("\"10s\"", "\"1s\""));
+    repo.home.write(
+        "out/broken.sealed.toml",
+        repo.home.read("out/backup.sealed.toml").replace("\"10s\"", "\"1s\""),
+    );
     repo.home.write("out/foreign.sealed.toml", Home::with_vault("a = \"secret:x\"\n").read(FILE));
-    for (name, kind, code) in [("broken", "forged", 3), ("foreign", "wrong-vault", 3), ("missing", "not-found", 1)] {
-        let ran = repo.run(&["sign", "--against", &format!("out/{name}.sealed.toml"), "--yes", "--json"]);
-        let error: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+    for (name, kind, code) in
+        [("broken", "forged", 3), ("foreign", "wrong-vault", 3), ("missing", "not-found", 1)]
+    {
+        let ran =
+            repo.run(&["sign", "--against", &format!("out/{name}.sealed.toml"), "--yes", "--json"]);
+        let error: serde_json::Value =
+            serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
         assert_eq!((ran.code, error["error"]["kind"].as_str()), (code, Some(kind)), "{error}");
         assert_eq!(repo.text(), edited);
     }
@@ -386,13 +441,17 @@ fn without_a_basis_all_of_it_is_asked_and_yes_alone_does_not_do() {
         let ran = home.run(args);
         assert_eq!(ran.code, 2, "{}", ran.err);
         assert!(
-            ran.err.contains("no version of it that verifies") && ran.err.contains("--against FILE"),
+            ran.err.contains("no version of it that verifies")
+                && ran.err.contains("--against FILE"),
             "{}",
             ran.err
         );
         assert_eq!(home.read(FILE), text);
     }
-    let Some((code, seen, _)) = at_a_terminal(&home, &["sign", "--yes"], &[("[y/N] ", "n\n")]) else { return };
+    let Some((code, seen, _)) = at_a_terminal(&home, &["sign", "--yes"], &[("[y/N] ", "n\n")])
+    else {
+        return;
+    };
     assert_eq!((code, home.read(FILE) == text), (2, true), "{seen}");
     for words in ["acme.password: sealed", "acme.timeout: \"20s\"", "alice", "writer", "vault1"] {
         assert!(seen.contains(words), "{words}: {seen}");
@@ -413,7 +472,9 @@ fn without_a_basis_a_planted_key_block_opens_nothing_afterwards() {
     };
     let text = home.read(FILE);
     home.write(FILE, text.replace(&block(&text), &block(&eve)));
-    let Some((code, seen, _)) = at_a_terminal(&home, &["sign"], &[("[y/N] ", "y\n")]) else { return };
+    let Some((code, seen, _)) = at_a_terminal(&home, &["sign"], &[("[y/N] ", "y\n")]) else {
+        return;
+    };
     assert_eq!(code, 0, "{seen}");
     assert_ne!(block(&home.read(FILE)), block(&eve));
     home.ok(&["verify"]);
@@ -425,7 +486,8 @@ fn without_a_basis_another_vault_than_the_known_or_pinned_one_is_refused() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let other = Home::with_vault("[acme]\npassword = \"secret:x\"\n");
     // Hers, with alice let in as a writer, and then broken.
-    let alice = home.ok(&["keygen", "-y", home.at(".config/bootseal/identity.txt").to_str().unwrap()]);
+    let alice =
+        home.ok(&["keygen", "-y", home.at(".config/bootseal/identity.txt").to_str().unwrap()]);
     other.ok(&["access", "add", "her", alice.trim(), "--writer", "--yes"]);
     home.write(FILE, other.read(FILE).replace("[acme]", "[acme] # edited"));
     let ran = home.run(&["sign", "--yes"]);
@@ -457,7 +519,11 @@ fn an_unknown_vault_is_not_signed_without_a_pin() {
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     let ran = repo.run(&["sign", "--yes"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
-    assert!(ran.err.contains("neither pinned nor known") && ran.err.contains("--pin"), "{}", ran.err);
+    assert!(
+        ran.err.contains("neither pinned nor known") && ran.err.contains("--pin"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -477,13 +543,15 @@ fn a_reader_and_a_stranger_cannot_sign() {
 
 #[test]
 fn access_that_was_changed_and_not_committed_before_an_edit_is_said_to_be_lost() {
-    // `[bootseal]` comes from the basis, and that is git's: what lay here signed was overwritten by the edit.
+    // `[bootseal]` comes from the basis, and that is git's: what lay here signed was overwritten by
+    // the edit.
     let repo = Repo::new();
     repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     repo.edit("\"10s\"", "\"20s\"");
     let said = shown(&repo);
     assert!(
-        said.contains("against generation 3") && said.contains("generation 4 was signed here and is not in git"),
+        said.contains("against generation 3")
+            && said.contains("generation 4 was signed here and is not in git"),
         "{said}"
     );
     repo.ok(&["sign", "--yes"]);
@@ -526,7 +594,11 @@ fn the_number_is_above_all_that_git_has_on_any_branch() {
     repo.write(&repo.home.read("out/edited"));
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     repo.ok(&["sign", "--yes", "--pin", &pin, "--against", "out/basis.sealed.toml"]);
-    assert_eq!(repo.file().generation(), 8, "cli.md: above every generation in git's history of it");
+    assert_eq!(
+        repo.file().generation(),
+        8,
+        "cli.md: above every generation in git's history of it"
+    );
 }
 
 #[test]
@@ -551,7 +623,8 @@ fn the_number_is_above_what_is_remembered_and_what_is_named() {
 
 #[test]
 fn another_file_of_the_same_generation_is_made_new() {
-    // `git checkout BRANCH -- FILE`: signed, and as old as ours. Hosts that saw ours refuse it, verify --since says: bootseal sign.
+    // `git checkout BRANCH -- FILE`: signed, and as old as ours. Hosts that saw ours refuse it,
+    // verify --since says: bootseal sign.
     let repo = Repo::new();
     repo.branch("other", |repo| drop(repo.ok(&["set", "acme.timeout", "--plain", "30s"])));
     repo.set("acme.more", "ours");
@@ -610,10 +683,13 @@ fn a_former_writers_huge_number_does_not_use_up_the_generations() {
         repo.write(&before.replace("\"10s\"", "\"11s\""));
         std::fs::create_dir_all(repo.home.at("out")).unwrap();
         repo.home.write("out/bobs.sealed.toml", &before);
-        let args = ["sign", "--against", "out/bobs.sealed.toml", "--above", "9007199254740990", "--yes"];
+        let args =
+            ["sign", "--against", "out/bobs.sealed.toml", "--above", "9007199254740990", "--yes"];
         repo.ok_as("bob", &[&args[..], &["--pin", &old_pin]].concat(), b"");
     });
-    for (pinned, from, to) in [(&[][..], "\"10s\"", "\"20s\""), (&["--pin", &pin], "\"20s\"", "\"30s\"")] {
+    for (pinned, from, to) in
+        [(&[][..], "\"10s\"", "\"20s\""), (&["--pin", &pin], "\"20s\"", "\"30s\"")]
+    {
         if !pinned.is_empty() {
             std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
         }
@@ -635,7 +711,11 @@ fn a_roll_back_of_a_deployment_is_signed_as_new() {
     assert_eq!(repo.loader().load().unwrap_err().kind(), bootseal::Kind::OldGeneration);
     assert!(repo.fails(&["sign", "--yes"], 1).contains("--older"));
     let ran = repo.run(&["sign", "--older", "--yes"]);
-    assert!(ran.code == 0 && ran.err.contains("what lies here was signed as generation 3"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("what lies here was signed as generation 3"),
+        "{}",
+        ran.err
+    );
     repo.loader().load().unwrap();
     assert_eq!(repo.get("acme.password"), "first-password");
 }
@@ -666,7 +746,11 @@ fn a_name_with_a_pattern_in_it_is_only_that_file() {
         let text = repo.home.read(name);
         repo.home.write(name, text.replace("\"10s\"", "\"20s\""));
         let ran = repo.run(&["sign", "--yes", "-f", name]);
-        assert!(ran.code == 0 && ran.err.contains("against generation 2\ntimeout: changed"), "{}", ran.err);
+        assert!(
+            ran.code == 0 && ran.err.contains("against generation 2\ntimeout: changed"),
+            "{}",
+            ran.err
+        );
         assert!(repo.ok(&["diff", "HEAD", "-f", name]).contains("timeout: changed"));
         repo.ok(&["verify", "--since", "HEAD", name]);
     }
@@ -706,7 +790,8 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
     }
 }
 
-/// Found by review: a former writer hands the old id over to one of his own, and has it merged and put back again.
+/// Found by review: a former writer hands the old id over to one of his own, and has it merged and
+/// put back again.
 #[test]
 fn two_ways_on_from_what_is_known_are_an_error_that_names_both() {
     let repo = Repo::new();

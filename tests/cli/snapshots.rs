@@ -1,5 +1,5 @@
-//! Snapshots of every verb in tests/cmd: command, input, stdout, stderr and exit code in one file, for success and for failure.
-//! `TRYCMD=overwrite` rewrites them.
+//! Snapshots of every verb in tests/cmd: command, input, stdout, stderr and exit code in one file,
+//! for success and for failure. `TRYCMD=overwrite` rewrites them.
 
 use crate::running::Running;
 use crate::support::{Home, Ran, root, verbs};
@@ -9,7 +9,8 @@ use std::process::Command;
 
 const PIN: &str = "vault1tuawd74a8wze79cchvhygajj37vsq2hvzqtxyc8n6sncvv0vr5jsgl33j6";
 
-/// A new folder with the files that each case begins with. Git keeps no modes, and a key that others can read is refused.
+/// A new folder with the files that each case begins with. Git keeps no modes, and a key that
+/// others can read is refused.
 fn base(name: &str) -> PathBuf {
     let base = root().join("target").join(name);
     let _ = std::fs::remove_dir_all(&base);
@@ -19,7 +20,11 @@ fn base(name: &str) -> PathBuf {
         let copy = base.join(file.file_name());
         std::fs::copy(file.path(), &copy).unwrap();
         let script = file.path().extension().is_some_and(|extension| extension == "sh");
-        std::fs::set_permissions(copy, std::fs::Permissions::from_mode(if script { 0o700 } else { 0o600 })).unwrap();
+        std::fs::set_permissions(
+            copy,
+            std::fs::Permissions::from_mode(if script { 0o700 } else { 0o600 }),
+        )
+        .unwrap();
     }
     base
 }
@@ -27,14 +32,20 @@ fn base(name: &str) -> PathBuf {
 /// A program, run there by alice, whose own home has nothing to do with it.
 fn run(base: &Path, home: &Home, program: &str, args: &[&str]) -> Ran {
     let mut command = Command::new(program);
-    command.args(args).current_dir(base).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .args(args)
+        .current_dir(base)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.envs([
         ("HOME", home.path()),
         ("BOOTSEAL_IDENTITY", Path::new("alice.key")),
         ("BOOTSEAL_PIN", Path::new(PIN)),
     ]);
     for who in ["GIT_AUTHOR", "GIT_COMMITTER"] {
-        command.env(format!("{who}_NAME"), "alice").env(format!("{who}_EMAIL"), "alice@example.org");
+        command
+            .env(format!("{who}_NAME"), "alice")
+            .env(format!("{who}_EMAIL"), "alice@example.org");
     }
     command.env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap().into()
 }
@@ -92,13 +103,17 @@ fn every_verb_answers_as_written() {
     let cases = trycmd::TestCases::new();
     cases.register_bin("bootseal", Path::new(env!("CARGO_BIN_EXE_bootseal")));
     // Each case's own folder is its home: what one has made known must not be known to another.
-    cases.env("HOME", ".").env("GIT_CONFIG_NOSYSTEM", "1").env("NO_COLOR", "1").env("USER", "alice");
+    cases
+        .env("HOME", ".")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("NO_COLOR", "1")
+        .env("USER", "alice");
     cases.case(root().join("tests/cmd/*.toml"));
     cases.run();
 }
 
-/// Shown when they go well elsewhere: `vendor` runs until someone ends it (tests/cli/vendor.rs), and `doctor` has something to say of most
-/// machines, too (tests/cli/doctor.rs).
+/// Shown when they go well elsewhere: `vendor` runs until someone ends it (tests/cli/vendor.rs),
+/// and `doctor` has something to say of most machines, too (tests/cli/doctor.rs).
 const SHOWN_ELSEWHERE: [&str; 2] = ["vendor", "doctor"];
 
 #[test]
@@ -111,14 +126,17 @@ fn every_verb_is_shown_when_it_goes_well_and_when_it_fails() {
         .collect();
     let of = |verb: &[String], well: bool| {
         cases.iter().any(|case| {
-            let args: Vec<&str> = case["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+            let args: Vec<&str> =
+                case["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
             args.starts_with(&verb.iter().map(String::as_str).collect::<Vec<_>>())
                 && (case["status"].as_str() == Some("success")) == well
         })
     };
     let all = verbs(&Home::new());
     // `access`, `git` and `help` by themselves do nothing.
-    let leaves = all.iter().filter(|verb| !all.iter().any(|other| other.len() > verb.len() && other.starts_with(verb)));
+    let leaves = all.iter().filter(|verb| {
+        !all.iter().any(|other| other.len() > verb.len() && other.starts_with(verb))
+    });
     let leaves: Vec<_> = leaves.filter(|verb| verb.iter().all(|word| word != "help")).collect();
     assert!(leaves.len() > 30, "{leaves:?}");
     let mut missing = Vec::new();

@@ -1,4 +1,5 @@
-//! A vault that is unknown or that replaced another: no secret is sealed for it unless it is pinned or confirmed.
+//! A vault that is unknown or that replaced another: no secret is sealed for it unless it is pinned
+//! or confirmed.
 
 use crate::answers::{ACME, fails_with, rows, vector};
 use crate::support::{Home, Ran, at_a_terminal};
@@ -31,7 +32,10 @@ fn a_foreign_vault_in_the_files_place_gets_no_secret() {
         &["verify"],
     ] {
         let text = fails_with(&alice, args, b"hunter3", "wrong-vault");
-        assert!(text.contains("another vault is here") && !text.contains("hunter3"), "{args:?}: {text}");
+        assert!(
+            text.contains("another vault is here") && !text.contains("hunter3"),
+            "{args:?}: {text}"
+        );
         assert_eq!(alice.read("app.sealed.toml"), bytes, "{args:?}");
     }
     assert!(!alice.at("web.key").exists());
@@ -43,16 +47,31 @@ fn a_vault_that_nothing_vouches_for_takes_a_secret_only_under_a_pin_which_is_rem
     std::fs::create_dir(alice.at("clone")).unwrap();
     std::fs::copy(alice.at("app.sealed.toml"), alice.at("clone/app.sealed.toml")).unwrap();
     let (bytes, vault) = (alice.read("app.sealed.toml"), alice.vault_id());
-    for args in [&["set", "acme.password"][..], &["set", "acme.password", "--yes"], &["set", "acme.password", "-q"]] {
-        let text = fails_with(&alice, &[args, &["-f", "clone/app.sealed.toml"]].concat(), b"new", "wrong-vault");
+    for args in [
+        &["set", "acme.password"][..],
+        &["set", "acme.password", "--yes"],
+        &["set", "acme.password", "-q"],
+    ] {
+        let text = fails_with(
+            &alice,
+            &[args, &["-f", "clone/app.sealed.toml"]].concat(),
+            b"new",
+            "wrong-vault",
+        );
         assert!(text.contains(&format!("--pin {vault}")), "{text}");
     }
     assert_eq!(alice.read("clone/app.sealed.toml"), bytes);
     // Reading needs nobody who vouches, and never makes it known.
     assert_eq!(alice.ok(&["get", "acme.password", "-f", "clone/app.sealed.toml"]), "hunter2");
     alice.ok(&["verify", "clone/app.sealed.toml"]);
-    fails_with(&alice, &["set", "acme.password", "-f", "clone/app.sealed.toml"], b"new", "wrong-vault");
-    alice.ok_with(&["set", "acme.password", "-f", "clone/app.sealed.toml", "--pin", &vault], b"new");
+    fails_with(
+        &alice,
+        &["set", "acme.password", "-f", "clone/app.sealed.toml"],
+        b"new",
+        "wrong-vault",
+    );
+    alice
+        .ok_with(&["set", "acme.password", "-f", "clone/app.sealed.toml", "--pin", &vault], b"new");
     alice.ok_with(&["set", "acme.password", "-f", "clone/app.sealed.toml"], b"newer");
 }
 
@@ -62,7 +81,11 @@ fn a_vault_made_anew_in_the_same_place_replaces_what_was_remembered_and_says_so(
     let before = home.vault_id();
     std::fs::remove_file(home.at("app.sealed.toml")).unwrap();
     let ran = home.run(&["init"]);
-    assert!(ran.err.contains(&format!("was known as {before}; from now on it is {}", home.vault_id())), "{}", ran.err);
+    assert!(
+        ran.err.contains(&format!("was known as {before}; from now on it is {}", home.vault_id())),
+        "{}",
+        ran.err
+    );
     home.ok_with(&["set", "x"], b"v");
     home.write(".local/state/bootseal/known_vaults", "nonsense");
     assert!(fails_with(&home, &["set", "x"], b"v", "malformed").contains("known_vaults"));
@@ -73,7 +96,10 @@ fn a_pin_that_was_handed_over_is_accepted_with_a_warning() {
     let home = Home::new();
     let file = "good/removed-and-handover.sealed.toml";
     vector(&home, file);
-    let vault = rows().iter().find(|row| row["file"] == file).unwrap()["vault"].as_str().unwrap().to_owned();
+    let vault = rows().iter().find(|row| row["file"] == file).unwrap()["vault"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let old = rows()
         .iter()
         .filter(|row| row["file"] == file)
@@ -82,7 +108,9 @@ fn a_pin_that_was_handed_over_is_accepted_with_a_warning() {
     let ran = home.run(&["verify", "vector.sealed.toml", "-i", "alice.key", "--pin", &old]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(
-        ran.err.contains("warning") && ran.err.contains("renew the pin") && ran.err.contains(&vault),
+        ran.err.contains("warning")
+            && ran.err.contains("renew the pin")
+            && ran.err.contains(&vault),
         "{}",
         ran.err
     );
@@ -103,8 +131,12 @@ fn an_unknown_vault_is_asked_about_even_with_yes_and_a_yes_is_remembered() {
         "{seen}"
     );
     assert_eq!(home.read("moved.sealed.toml"), before);
-    let (code, seen, _) =
-        at_a_terminal(&home, &set, &[("[y/N] ", "yes\n"), ("password: ", "s3\n"), ("again: ", "s3\n")]).unwrap();
+    let (code, seen, _) = at_a_terminal(
+        &home,
+        &set,
+        &[("[y/N] ", "yes\n"), ("password: ", "s3\n"), ("again: ", "s3\n")],
+    )
+    .unwrap();
     assert_eq!(code, 0, "{seen}");
     home.ok_with(&set, b"now known");
 }
@@ -113,7 +145,16 @@ fn an_unknown_vault_is_asked_about_even_with_yes_and_a_yes_is_remembered() {
 #[test]
 fn a_pin_vouches_where_nothing_can_be_remembered() {
     let home = Home::with_vault(ACME);
-    let args = ["set", "acme.x", "--plain", "1", "-i", ".config/bootseal/identity.txt", "--pin", &home.vault_id()];
+    let args = [
+        "set",
+        "acme.x",
+        "--plain",
+        "1",
+        "-i",
+        ".config/bootseal/identity.txt",
+        "--pin",
+        &home.vault_id(),
+    ];
     let ran: Ran = home.command(&args).env_remove("HOME").output().unwrap().into();
     assert_eq!(ran.code, 0, "{}", ran.err);
     let nowhere = "/proc/nowhere"; // a folder in which root can make nothing either

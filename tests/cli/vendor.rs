@@ -24,13 +24,13 @@ fn ours(login: &str, vendor: &Running) -> Home {
 }
 
 fn login(home: &Home, vendor: &Running) -> Value {
-    let ran = home.run(&["login", "acme", "--json", "--call", &format!("{}/v1/orders", vendor.origin)]);
+    let ran =
+        home.run(&["login", "acme", "--json", "--call", &format!("{}/v1/orders", vendor.origin)]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.err, ran.out);
     serde_json::from_str(&ran.out).unwrap()
 }
 
-const JSON: &str =
-    "url = \"URL/v1/login\"\njson = { user = \"${username}\", password = \"${password}\", tenant = \"eu\", n = 1 }\n";
+const JSON: &str = "url = \"URL/v1/login\"\njson = { user = \"${username}\", password = \"${password}\", tenant = \"eu\", n = 1 }\n";
 
 #[test]
 fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
@@ -46,7 +46,12 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
     for (profile, more, from, lifetime) in [
         (JSON, "", "jwt", 900),
         (JSON, "expiry = { jwt = true }", "jwt", 900),
-        (form, "token = { json = \"/data/a~1b/token\" }\nexpiry = { json = \"/data/exp\" }", "json", 900),
+        (
+            form,
+            "token = { json = \"/data/a~1b/token\" }\nexpiry = { json = \"/data/exp\" }",
+            "json",
+            900,
+        ),
         (
             form,
             "expiry = { json = \"/exp\", unit = \"ms\" }\ninject = { header = \"X-Token\", value = \"${token}\" }",
@@ -74,7 +79,12 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
             "header",
             900,
         ),
-        (basic, "expiry = { cookie = \"session\" }\ntoken = { cookie = \"session\" }", "cookie", 900),
+        (
+            basic,
+            "expiry = { cookie = \"session\" }\ntoken = { cookie = \"session\" }",
+            "cookie",
+            900,
+        ),
         (
             basic,
             "expiry = { cookie = \"other\" }\ntoken = { cookie = \"session\" }\nrenew_from_answers = true",
@@ -89,7 +99,12 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
             "fixed",
             90,
         ),
-        ("url = \"URL/o/token\"\nbasic = \"oauth\"\nform = { grant_type = \"client_credentials\" }\n", "", "jwt", 900),
+        (
+            "url = \"URL/o/token\"\nbasic = \"oauth\"\nform = { grant_type = \"client_credentials\" }\n",
+            "",
+            "jwt",
+            900,
+        ),
         (
             "url = \"URL/a\"\njson = { a = [\"${username}\", { b = \"x-${password}-y\" }], code = \"${totp}\" }\n",
             "totp = { seed = \"otp_seed\" }",
@@ -103,7 +118,11 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
         let home = theirs(&profile);
         let vendor = Running::start(&home, &["acme"]);
         let answer = login(&ours(&profile, &vendor), &vendor);
-        let last = if profile.contains("logout") { " logout: token #1 ended\n" } else { "200 call: token #1\n" };
+        let last = if profile.contains("logout") {
+            " logout: token #1 ended\n"
+        } else {
+            "200 call: token #1\n"
+        };
         let log = log_with(&home, last);
         let seconds = answer["life_seconds"].as_u64().unwrap();
         assert_eq!(
@@ -124,12 +143,18 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
 fn it_misbehaves_as_it_is_told() {
     let home = theirs(JSON);
     for (options, code, class, says) in [
-        (["acme", "--refuse"].as_slice(), 5, "refused", "POST /v1/login 401 login: refused, as requested"),
+        (
+            ["acme", "--refuse"].as_slice(),
+            5,
+            "refused",
+            "POST /v1/login 401 login: refused, as requested",
+        ),
         (&["acme", "--down"], 6, "down", "POST /v1/login 503 down"),
         (&["acme", "--slow=1m"], 6, "down", ""),
     ] {
         let vendor = Running::start(&home, options);
-        let ran = ours(&format!("{JSON}login_timeout = \"3s\"\n"), &vendor).run(&["login", "acme", "--json"]);
+        let ran = ours(&format!("{JSON}login_timeout = \"3s\"\n"), &vendor)
+            .run(&["login", "acme", "--json"]);
         let answer: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!((ran.code, &answer["class"]), (code, &class.into()), "{options:?} {answer}");
         let log = log_with(&home, says);
@@ -161,7 +186,8 @@ fn what_is_not_as_the_profile_says_is_told_without_a_secret() {
         ),
         ("form = { user = \"${username}\", password = \"${password}\" }", "its body is not JSON"),
     ] {
-        let ran = ours(&format!("url = \"URL/v1/login\"\n{json}\n"), &vendor).run(&["login", "acme"]);
+        let ran =
+            ours(&format!("url = \"URL/v1/login\"\n{json}\n"), &vendor).run(&["login", "acme"]);
         assert_eq!(ran.code, 5, "{}", ran.err);
         let line = format!("POST /v1/login 400 not as the profile says: {says}\n");
         let log = log_with(&home, &line);
@@ -203,11 +229,17 @@ fn it_says_where_it_is_and_ends_on_an_interrupt() {
     // A profile whose address is this machine is answered there; a port that is taken is told.
     let mine = Home::with_vault(&format!("{VALUES}{}", JSON.replace("URL", &origin)));
     let ran = mine.run(&["vendor", "acme"]);
-    assert!(ran.code == 1 && ran.err.contains("cannot be had") && ran.err.contains("--port"), "{}", ran.err);
+    assert!(
+        ran.code == 1 && ran.err.contains("cannot be had") && ran.err.contains("--port"),
+        "{}",
+        ran.err
+    );
     drop(vendor);
     let again = Running::start(&mine, &["acme"]);
     assert_eq!(again.origin, origin);
-    assert!(mine.read("vendor.log").contains(&format!("bootseal login acme --call {origin}/orders")));
+    assert!(
+        mine.read("vendor.log").contains(&format!("bootseal login acme --call {origin}/orders"))
+    );
     mine.ok(&["login", "acme"]);
 }
 
@@ -238,11 +270,18 @@ fn a_refused_login_says_what_may_be_wrong_with_the_values() {
         (1, "acme.username", ["begins with a blank", "holds an invisible character"]),
     ] {
         let value = &answer["values"][index];
-        assert_eq!((&value["name"], &value["remarks"]), (&name.into(), &remarks.as_slice().into()), "{answer}");
+        assert_eq!(
+            (&value["name"], &value["remarks"]),
+            (&name.into(), &remarks.as_slice().into()),
+            "{answer}"
+        );
         assert!(value["set_at"].as_str().unwrap().ends_with('Z'));
     }
     let ran = ours.run(&["login", "acme"]);
-    for words in ["acme.password was set 20", ", just now; it ends with a blank; it holds a no-break space\n"] {
+    for words in [
+        "acme.password was set 20",
+        ", just now; it ends with a blank; it holds a no-break space\n",
+    ] {
         assert!(ran.err.contains(words), "{}", ran.err);
     }
     assert!(!ran.err.contains("zo") && !ran.err.contains("p\u{a0}w"), "{}", ran.err);

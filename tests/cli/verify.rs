@@ -9,17 +9,29 @@ fn verify_says_what_it_is_how_it_is_trusted_and_whether_the_values_open() {
     let home = Home::with_vault(ACME);
     let vault = home.vault_id();
     let good = |trust: &str, generation: u64, values: &str| {
-        format!("app.sealed.toml: good, {trust}. {vault}, generation {generation}, 3 properties, 1 sealed; {values}\n")
+        format!(
+            "app.sealed.toml: good, {trust}. {vault}, generation {generation}, 3 properties, 1 sealed; {values}\n"
+        )
     };
     assert_eq!(home.ok(&["verify"]), good("remembered", 1, "every value opens (writer)"));
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
-    assert_eq!(home.ok(&["verify", "-i", "web.key"]), good("pinned", 2, "every value opens (reader)"));
+    assert_eq!(
+        home.ok(&["verify", "-i", "web.key"]),
+        good("pinned", 2, "every value opens (reader)")
+    );
     let other = Home::new();
     std::fs::copy(home.at("app.sealed.toml"), other.at("app.sealed.toml")).unwrap();
     let ran = other.run(&["verify"]);
     assert_eq!(ran.code, 0);
-    assert_eq!(ran.out, good("not pinned", 2, "values not opened: no identity at hand is in access"));
-    assert!(ran.err.contains("warning: ") && ran.err.contains(&format!("--pin {vault}\n")), "{}", ran.err);
+    assert_eq!(
+        ran.out,
+        good("not pinned", 2, "values not opened: no identity at hand is in access")
+    );
+    assert!(
+        ran.err.contains("warning: ") && ran.err.contains(&format!("--pin {vault}\n")),
+        "{}",
+        ran.err
+    );
     let ran = other.run(&["verify", "--json"]);
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&document["role"], &document["trust"]), (&json!(null), &json!("not pinned")));
@@ -36,14 +48,18 @@ fn verify_holds_a_file_against_pins_with_and_without_a_floor() {
     let home = Home::with_vault(ACME);
     home.ok(&["set", "acme.x", "--plain", "1"]);
     home.ok(&["init", "-f", "other.sealed.toml"]);
-    let (vault, other) =
-        (home.vault_id(), document(&home, &["verify", "other.sealed.toml"])["vault"].as_str().unwrap().to_owned());
+    let (vault, other) = (
+        home.vault_id(),
+        document(&home, &["verify", "other.sealed.toml"])["vault"].as_str().unwrap().to_owned(),
+    );
     let verify = |pins: &[&str]| -> Vec<String> {
         let pins = pins.iter().flat_map(|pin| ["--pin", pin]);
         ["verify", "app.sealed.toml"].into_iter().chain(pins).map(str::to_owned).collect()
     };
     let (floor, high, padded) = (format!("{vault}@2"), format!("{vault}@3"), format!("{vault}@02"));
-    for pins in [&[vault.as_str()][..], &[&floor], &[&padded], &[&other, &vault], &[&format!("{vault}@0")]] {
+    for pins in
+        [&[vault.as_str()][..], &[&floor], &[&padded], &[&other, &vault], &[&format!("{vault}@0")]]
+    {
         let args = verify(pins);
         home.ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
     }
@@ -78,7 +94,12 @@ fn verify_of_several_files_goes_through_all_and_ends_with_the_worst() {
         let ran = home.run(&[&["verify"], files].concat());
         assert_eq!(ran.code, code, "{}", ran.err);
         assert_eq!(ran.out.lines().count(), 1, "the good one is said: {}", ran.out);
-        assert_eq!(ran.err.lines().filter(|line| line.starts_with("bootseal: ")).count(), 2, "{}", ran.err);
+        assert_eq!(
+            ran.err.lines().filter(|line| line.starts_with("bootseal: ")).count(),
+            2,
+            "{}",
+            ran.err
+        );
         let ran = home.run(&[&["--json", "verify"], files].concat());
         assert_eq!((ran.code, ran.err.as_str()), (code, ""));
         let document: Value = serde_json::from_str(&ran.out).unwrap();
@@ -86,7 +107,10 @@ fn verify_of_several_files_goes_through_all_and_ends_with_the_worst() {
         for (row, file) in document["files"].as_array().unwrap().iter().zip(files) {
             assert_eq!(row["file"], *file);
             if *file == "app.sealed.toml" {
-                assert_eq!((&row["signed"], &row["role"], &row["sealed"]), (&json!(true), &json!("writer"), &json!(1)));
+                assert_eq!(
+                    (&row["signed"], &row["role"], &row["sealed"]),
+                    (&json!(true), &json!("writer"), &json!(1))
+                );
             } else {
                 assert_eq!(keys(row), ["error", "file"]);
                 assert_eq!(keys(&row["error"]), ["file", "help", "kind", "message", "property"]);
@@ -97,11 +121,14 @@ fn verify_of_several_files_goes_through_all_and_ends_with_the_worst() {
 
 #[test]
 fn verify_names_a_profile_that_cannot_work() {
-    let home = Home::with_vault("[acme]\npassword = \"secret:x\"\n[acme.login]\nurl = \"http://acme.example/login\"\n");
+    let home = Home::with_vault(
+        "[acme]\npassword = \"secret:x\"\n[acme.login]\nurl = \"http://acme.example/login\"\n",
+    );
     let ran = home.run(&["verify"]);
     assert_eq!(ran.code, 0, "it may wait for a value that comes later");
     assert!(
-        ran.err.starts_with("bootseal: warning: app.sealed.toml: ") && ran.err.contains("acme.login"),
+        ran.err.starts_with("bootseal: warning: app.sealed.toml: ")
+            && ran.err.contains("acme.login"),
         "{}",
         ran.err
     );

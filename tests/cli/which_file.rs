@@ -14,8 +14,9 @@ fn the_file_is_named_by_option_by_variable_or_is_the_only_one() {
     home.ok(&["init", "-f", "b.sealed.toml"]);
     let text = fails(&home, &["list"], "usage");
     assert!(text.contains("a.sealed.toml, b.sealed.toml") && text.contains("-f FILE"), "{text}");
-    let list =
-        |file: &str, args: &[&str]| -> Ran { home.command(args).env("BOOTSEAL_FILE", file).output().unwrap().into() };
+    let list = |file: &str, args: &[&str]| -> Ran {
+        home.command(args).env("BOOTSEAL_FILE", file).output().unwrap().into()
+    };
     assert_eq!(list("a.sealed.toml", &["list"]).out, "x  readable\n");
     assert_eq!(list("a.sealed.toml", &["list", "-f", "b.sealed.toml"]).out, "", "the option wins");
     assert_eq!(list("", &["list"]).code, 2, "an empty variable is none");
@@ -34,9 +35,20 @@ fn the_identity_is_named_by_option_by_variable_or_comes_from_stdin() {
         home.command(args).env("BOOTSEAL_IDENTITY", identity).output().unwrap().into()
     };
     assert_eq!(get("web.key", &["get", "acme.password"]).out, "hunter2");
-    assert_eq!(get("stranger.key", &["get", "acme.password"]).code, 4, "named, so one's own is not tried");
-    assert_eq!(get("stranger.key", &["get", "acme.password", "-i", "web.key"]).out, "hunter2", "the option wins");
-    assert_eq!(home.ok(&["get", "acme.password", "-i", "stranger.key", "-i", "web.key"]), "hunter2");
+    assert_eq!(
+        get("stranger.key", &["get", "acme.password"]).code,
+        4,
+        "named, so one's own is not tried"
+    );
+    assert_eq!(
+        get("stranger.key", &["get", "acme.password", "-i", "web.key"]).out,
+        "hunter2",
+        "the option wins"
+    );
+    assert_eq!(
+        home.ok(&["get", "acme.password", "-i", "stranger.key", "-i", "web.key"]),
+        "hunter2"
+    );
     assert_eq!(home.ok_with(&["get", "acme.password", "-i", "-"], key.as_bytes()), "hunter2");
     let own = std::fs::read_to_string(home.at(".config/bootseal/identity.txt")).unwrap();
     let before = home.read("app.sealed.toml");
@@ -53,7 +65,8 @@ fn a_pin_comes_from_the_option_else_the_variable_else_the_key_file() {
     let home = Home::with_vault(ACME);
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     home.ok(&["init", "-f", "other.sealed.toml"]);
-    let other = document(&home, &["verify", "other.sealed.toml"])["vault"].as_str().unwrap().to_owned();
+    let other =
+        document(&home, &["verify", "other.sealed.toml"])["vault"].as_str().unwrap().to_owned();
     let vault = home.vault_id();
     let list = |pin: &str, args: &[&str]| -> i32 {
         home.command(&[&["list", "-f", "app.sealed.toml"], args].concat())
@@ -73,7 +86,8 @@ fn a_pin_comes_from_the_option_else_the_variable_else_the_key_file() {
     assert_eq!(list("nonsense", &[]), 2);
     home.write("web.key", home.read("web.key").replacen("# vault: ", "# vault: x", 1));
     assert!(
-        fails(&home, &["list", "-f", "app.sealed.toml", "-i", "web.key"], "malformed").contains("# vault: vault1…")
+        fails(&home, &["list", "-f", "app.sealed.toml", "-i", "web.key"], "malformed")
+            .contains("# vault: vault1…")
     );
 }
 
@@ -82,13 +96,20 @@ fn a_pin_comes_from_the_option_else_the_variable_else_the_key_file() {
 fn a_key_file_that_others_can_read_or_write_is_refused_with_the_command_that_mends_it() {
     let home = Home::with_vault(ACME);
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
-    for (bits, word) in
-        [(0o644, "read"), (0o640, "read"), (0o604, "read"), (0o620, "write"), (0o602, "write"), (0o666, "write")]
-    {
+    for (bits, word) in [
+        (0o644, "read"),
+        (0o640, "read"),
+        (0o604, "read"),
+        (0o620, "write"),
+        (0o602, "write"),
+        (0o666, "write"),
+    ] {
         chmod(&home.at("web.key"), bits);
-        for args in
-            [&["get", "acme.password", "-i", "web.key"][..], &["list", "-i", "web.key"], &["keygen", "-y", "web.key"]]
-        {
+        for args in [
+            &["get", "acme.password", "-i", "web.key"][..],
+            &["list", "-i", "web.key"],
+            &["keygen", "-y", "web.key"],
+        ] {
             let text = fails(&home, args, "unsafe-file");
             assert_eq!(
                 text,
@@ -119,7 +140,10 @@ fn what_is_no_identity_file_is_told_by_name_and_never_quoted() {
         #[cfg(unix)]
         chmod(&home.at("key"), 0o600);
         let said = fails(&home, &["get", "acme.password", "-i", "key"], "malformed");
-        assert!(said.contains(word) && !said.contains("hunter2") && !said.contains("HUNTER2"), "{said}");
+        assert!(
+            said.contains(word) && !said.contains("hunter2") && !said.contains("HUNTER2"),
+            "{said}"
+        );
     }
     home.write("key", vec![b'#'; 100_000]);
     #[cfg(unix)]

@@ -1,10 +1,13 @@
-//! The vectors: this implementation agrees, byte for byte, with one written from the specification alone.
+//! The vectors: this implementation agrees, byte for byte, with one written from the specification
+//! alone.
 //!
 //! The vectors come from the Python in `tests/vectors`, which never saw this code.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bootseal_core::{IdentityFile, Kind, OpenedValue, Pin, Property, SealedFile, Secret, ValueKind};
+use bootseal_core::{
+    IdentityFile, Kind, OpenedValue, Pin, Property, SealedFile, Secret, ValueKind,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,7 +27,9 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
     let facts = (file.generation(), file.epoch(), file.vault_id().to_string());
     let identities = match (row["identity"].as_str(), row["passphrase"].as_str()) {
         (Some(identity), _) => {
-            IdentityFile::from_reader(&mut std::fs::File::open(folder().join(identity)).unwrap()).unwrap().identities
+            IdentityFile::from_reader(&mut std::fs::File::open(folder().join(identity)).unwrap())
+                .unwrap()
+                .identities
         }
         (None, Some(passphrase)) => {
             let passphrase = Secret::copy_of(passphrase.as_bytes()).unwrap();
@@ -35,7 +40,10 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
     // A writer opens the writers' block, and checks both, as `verify` does.
     if file.role_of(&identities) == Some(bootseal_core::Role::Writer) {
         let again = SealedFile::read(&path).and_then(|file| file.verify(&pins)).map_err(fail)?;
-        again.open_for_writing(&identities).and_then(|vault| vault.check_key_blocks(&identities)).map_err(fail)?;
+        again
+            .open_for_writing(&identities)
+            .and_then(|vault| vault.check_key_blocks(&identities))
+            .map_err(fail)?;
     }
     let vault = file.open(&identities).map_err(fail)?;
     let mut values = Values::new();
@@ -66,7 +74,8 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
 #[test]
 fn every_vector_ends_as_its_row_says() {
     let rows: Vec<Value> =
-        serde_json::from_str(&std::fs::read_to_string(folder().join("vectors.json")).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(folder().join("vectors.json")).unwrap())
+            .unwrap();
     assert!(rows.len() > 200);
     let mut wrong = Vec::new();
     for row in &rows {

@@ -16,9 +16,10 @@ fn steps() -> Vec<Step> {
     for line in page.lines() {
         match (line.strip_prefix("$ bootseal "), inside) {
             _ if line.starts_with("```") => inside = line == "```console",
-            (Some(command), true) => {
-                steps.push(Step { command: command.split_whitespace().map(str::to_owned).collect(), shown: Vec::new() })
-            }
+            (Some(command), true) => steps.push(Step {
+                command: command.split_whitespace().map(str::to_owned).collect(),
+                shown: Vec::new(),
+            }),
             (None, true) => steps.last_mut().unwrap().shown.push(line.to_owned()),
             _ => {}
         }
@@ -41,8 +42,11 @@ fn the_page_works_as_it_is_printed() {
             continue;
         }
         // What ends in a colon is a question.
-        let asks: Vec<(&str, &str)> =
-            shown.iter().filter(|line| line.ends_with(':')).map(|line| (line.as_str(), "anything\n")).collect();
+        let asks: Vec<(&str, &str)> = shown
+            .iter()
+            .filter(|line| line.ends_with(':'))
+            .map(|line| (line.as_str(), "anything\n"))
+            .collect();
         let (code, seen, _) = at_a_terminal(&home, &args, &asks).unwrap();
         assert_eq!(code, 0, "{args:?}\n{seen}");
         for line in shown {
@@ -64,9 +68,13 @@ fn every_command_of_the_page_is_named_by_the_help_of_the_one_before() {
         assert!(help.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}\n{help}");
     }
     let help = home.ok(&["profile", "--help"]);
-    for words in
-        ["--preset simplejwt", "--url", "bootseal profile --list", "bootseal vendor NAME", "bootseal login NAME"]
-    {
+    for words in [
+        "--preset simplejwt",
+        "--url",
+        "bootseal profile --list",
+        "bootseal vendor NAME",
+        "bootseal login NAME",
+    ] {
         assert!(help.contains(words), "{words}\n{help}");
     }
 }

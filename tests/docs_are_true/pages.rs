@@ -1,6 +1,8 @@
-//! The pages match the program: docs/cli.md is its own help, and every command in docs/operations.md runs.
+//! The pages match the program: docs/cli.md is its own help, and every command in
+//! docs/operations.md runs.
 //!
-//! In operations.md each section is one script, in a folder and a home of its own: `<!-- before … -->` is what was there already.
+//! In operations.md each section is one script, in a folder and a home of its own: `<!-- before …
+//! -->` is what was there already.
 
 use crate::support::{Home, Ran, root, verbs};
 use crate::vendor::{Process, get};
@@ -14,7 +16,9 @@ use std::process::Command;
 #[test]
 fn the_page_of_the_command_line_is_the_help_of_the_program() {
     let home = Home::new();
-    let help = |verb: &[String]| home.ok(&verb.iter().map(String::as_str).chain(["--help"]).collect::<Vec<_>>());
+    let help = |verb: &[String]| {
+        home.ok(&verb.iter().map(String::as_str).chain(["--help"]).collect::<Vec<_>>())
+    };
     let mut page = String::from(
         "# The command line\n\nMade from the definitions of the program, as `--help` prints them. The documents of `--json` are described in\n[json-schema.json](json-schema.json); how it is lived with, day by day, in [operations.md](operations.md).\n",
     );
@@ -25,7 +29,10 @@ fn the_page_of_the_command_line_is_the_help_of_the_program() {
         let (before, after) = text.split_once(global).unwrap();
         // Said once, above. What follows it are the examples.
         let examples = after.split_once("\n\n").map_or("", |(_, examples)| examples);
-        page.push_str(&format!("\n## bootseal {}\n\n```text\n{before}\n{examples}```\n", verb.join(" ")));
+        page.push_str(&format!(
+            "\n## bootseal {}\n\n```text\n{before}\n{examples}```\n",
+            verb.join(" ")
+        ));
     }
     let path = root().join("docs/cli.md");
     if std::env::var_os("BOOTSEAL_WRITE_PAGES").is_some() {
@@ -74,10 +81,15 @@ export SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=$port
 "#;
 
 /// kubectl makes the objects, and asks no cluster.
-const NO_CLUSTER: &str = "kubectl() { command kubectl \"$@\" --dry-run=client -o json >> \"$HOME/objects.json\"; }\n";
+const NO_CLUSTER: &str =
+    "kubectl() { command kubectl \"$@\" --dry-run=client -o json >> \"$HOME/objects.json\"; }\n";
 
 fn typed(home: &Home, title: &str, script: &str) {
-    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_bootseal")).parent().unwrap().display().to_string();
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_bootseal"))
+        .parent()
+        .unwrap()
+        .display()
+        .to_string();
     let mut bash = Command::new("bash");
     bash.args(["-euo", "pipefail", "-c", script]).current_dir(home.path()).env_clear();
     bash.env("HOME", home.path()).env("USER", "alice");
@@ -108,18 +120,27 @@ fn every_command_of_operations_runs() {
         typed(&home, &title, &format!("{around}{script}"));
         if around == NO_CLUSTER {
             let objects = home.read("objects.json");
-            let objects: Vec<Value> =
-                serde_json::Deserializer::from_str(&objects).into_iter().collect::<Result<_, _>>().unwrap();
+            let objects: Vec<Value> = serde_json::Deserializer::from_str(&objects)
+                .into_iter()
+                .collect::<Result<_, _>>()
+                .unwrap();
             let [secret, map] = objects.as_slice() else { panic!("{objects:?}") };
             let key = secret["data"]["bootseal.key"].as_str().unwrap();
             let key = String::from_utf8(BASE64_STANDARD.decode(key).unwrap()).unwrap();
-            assert!(key.contains("# vault: vault1") && key.contains("\nAGE-SECRET-KEY-1"), "no key of this vault");
-            assert!(map["data"]["app.sealed.toml"].as_str().unwrap().contains("vault = \"vault1"), "{map}");
+            assert!(
+                key.contains("# vault: vault1") && key.contains("\nAGE-SECRET-KEY-1"),
+                "no key of this vault"
+            );
+            assert!(
+                map["data"]["app.sealed.toml"].as_str().unwrap().contains("vault = \"vault1"),
+                "{map}"
+            );
         }
     }
 }
 
-/// The page's own commands, while a service runs against a vendor that takes the new password between them.
+/// The page's own commands, while a service runs against a vendor that takes the new password
+/// between them.
 #[test]
 fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
     let mut acme = Process::python("simplejwt.py", ["svc", "old"], &[]);
@@ -136,7 +157,9 @@ fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
     typed(&home, "before", &before);
     let key = home.at(".config/bootseal/identity.txt");
     let start = || {
-        let loader = Loader::exactly(home.at("app.sealed.toml")).identity_file(&key).environment(HashMap::new());
+        let loader = Loader::exactly(home.at("app.sealed.toml"))
+            .identity_file(&key)
+            .environment(HashMap::new());
         loader.pin(&home.vault_id()).unwrap().load().unwrap()
     };
     let login = || home.run(&["login", "acme", "--json"]).code;
@@ -146,7 +169,11 @@ fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
 
     typed(&home, "Friday", script);
     service.reload().unwrap();
-    assert_eq!((get(&client, &url).unwrap(), login()), (200, 0), "nothing has changed at the vendor yet");
+    assert_eq!(
+        (get(&client, &url).unwrap(), login()),
+        (200, 0),
+        "nothing has changed at the vendor yet"
+    );
     assert_eq!(acme.counted(["refused"]), [0]);
 
     let new = home.ok(&["get", "acme.password_next"]);

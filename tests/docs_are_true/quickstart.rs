@@ -6,7 +6,8 @@ use std::process::Command;
 #[test]
 fn the_quickstart_lives_through_an_expiry_and_a_revocation() {
     // Cargo builds the examples with the tests, beside the binary.
-    let example = Path::new(env!("CARGO_BIN_EXE_bootseal")).with_file_name("examples").join("quickstart");
+    let example =
+        Path::new(env!("CARGO_BIN_EXE_bootseal")).with_file_name("examples").join("quickstart");
     let output = Command::new(example).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));

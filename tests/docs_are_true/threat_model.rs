@@ -7,7 +7,12 @@ fn every_test_that_the_threat_model_names_is_there() {
     let text = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
     let shown = text.as_str();
     let named = |text: &str| -> Vec<String> {
-        text.split('`').skip(1).step_by(2).filter(|word| word.contains(".rs::")).map(str::to_owned).collect()
+        text.split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| word.contains(".rs::"))
+            .map(str::to_owned)
+            .collect()
     };
     let missing: Vec<String> = named(shown)
         .into_iter()
@@ -24,7 +29,9 @@ fn every_test_that_the_threat_model_names_is_there() {
         .collect();
     assert!(missing.is_empty(), "no such tests: {missing:#?}");
     // A row without a test is a promise without proof.
-    let rows = shown.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| who, with what in hand"));
+    let rows = shown
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| who, with what in hand"));
     let bare: Vec<&str> = rows.filter(|row| named(row).is_empty()).collect();
     assert!(bare.is_empty() && named(shown).len() > 60, "{bare:#?}");
 }

@@ -1,4 +1,5 @@
-//! A passphrase opens what a key opens, for people and for services, and is never shown, guessed at or taken for a value.
+//! A passphrase opens what a key opens, for people and for services, and is never shown, guessed at
+//! or taken for a value.
 
 use crate::support;
 use crate::support::{Home, Ran, at_a_terminal, root};
@@ -54,7 +55,10 @@ fn unseen(ran: Ran) -> Ran {
 fn shell(home: &Home, line: &str) -> Ran {
     let mut command = Command::new("sh");
     command.args(["-c", line]).current_dir(home.path()).env_clear().env("HOME", home.path());
-    command.env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal")).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+        .env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"))
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null());
     unseen(command.output().unwrap().into())
 }
 
@@ -71,14 +75,21 @@ fn an_entry_has_the_profile_that_was_asked_for_and_a_salt_of_its_own() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     let salt = |name: &str, profile: &str| {
         let line = entry(&home, name);
-        let salt = line.split_once(&format!("passphrase = \"{profile}:")).unwrap_or_else(|| panic!("{line}")).1;
+        let salt = line
+            .split_once(&format!("passphrase = \"{profile}:"))
+            .unwrap_or_else(|| panic!("{line}"))
+            .1;
         salt.split_once('"').unwrap().0.to_owned()
     };
     // web1 and bob have the same passphrase.
     assert_ne!(salt("web1", "argon2id-1s"), salt("bob", "argon2id-1"));
     let listed = home.ok(&["access", "list"]);
-    assert!(listed.lines().find(|line| line.starts_with("bob")).unwrap().ends_with("  by passphrase"), "{listed}");
-    let listed: serde_json::Value = serde_json::from_str(&home.ok(&["access", "list", "--json"])).unwrap();
+    assert!(
+        listed.lines().find(|line| line.starts_with("bob")).unwrap().ends_with("  by passphrase"),
+        "{listed}"
+    );
+    let listed: serde_json::Value =
+        serde_json::from_str(&home.ok(&["access", "list", "--json"])).unwrap();
     let flags: Vec<&serde_json::Value> =
         listed["access"].as_array().unwrap().iter().map(|row| &row["passphrase"]).collect();
     assert_eq!(flags, [false, true, true, true]);
@@ -99,7 +110,11 @@ fn a_passphrase_opens_however_it_was_typed() {
     for other in ["grün wie sieben hügel", &format!("{GLASS}\n\n"), &format!("{GLASS} "), "x"] {
         let ran = with(&home, &["get", "acme.password"], other);
         assert_eq!((ran.code, ran.out.as_str()), (4, ""), "{other:?}");
-        assert!(ran.err.contains("app.sealed.toml: not the passphrase of break-glass, web1"), "{}", ran.err);
+        assert!(
+            ran.err.contains("app.sealed.toml: not the passphrase of break-glass, web1"),
+            "{}",
+            ran.err
+        );
     }
     let ran = with(&home, &["get", "acme.password", "--json"], "x");
     let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
@@ -121,9 +136,16 @@ fn a_writers_passphrase_writes_and_a_readers_does_not() {
     let ran = shell(&home, &format!("{set} 3< web"));
     assert!(ran.code == 4 && ran.err.contains("may read, not write"), "{}", ran.err);
     quiet(shell(&home, &format!("{set} 3< glass")));
-    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 7 7< web")), "hunter3");
-    // Who opens by passphrase lets others in: whose passphrase is new is the one on the descriptor, so one's own is a key's here.
-    quiet(shell(&home, "\"$BOOTSEAL\" access add bob --new-key bob.key --yes --passphrase-fd 3 3< glass"));
+    assert_eq!(
+        quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 7 7< web")),
+        "hunter3"
+    );
+    // Who opens by passphrase lets others in: whose passphrase is new is the one on the descriptor,
+    // so one's own is a key's here.
+    quiet(shell(
+        &home,
+        "\"$BOOTSEAL\" access add bob --new-key bob.key --yes --passphrase-fd 3 3< glass",
+    ));
     assert_eq!(home.ok(&["get", "acme.password", "-i", "bob.key"]), "hunter3");
 }
 
@@ -144,7 +166,11 @@ fn a_passphrase_on_stdin_is_never_taken_for_a_value() {
     }
     assert_eq!(none.ok(&["get", "acme.password"]), "hunter2");
     let ran = shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 9");
-    assert!(ran.code == 1 && ran.err.contains("descriptor 9 cannot be read") && ran.err.contains("9<"), "{}", ran.err);
+    assert!(
+        ran.code == 1 && ran.err.contains("descriptor 9 cannot be read") && ran.err.contains("9<"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -157,7 +183,11 @@ fn what_makes_no_good_passphrase_is_refused_or_remarked_on() {
         assert!(ran.code == 2 && ran.err.contains(words), "{passphrase:?}: {}", ran.err);
     }
     for (args, code, words) in [
-        (["access", "add", "web1", "--passphrase", "--yes"].as_slice(), 1, "web1 (reader) is in access already"),
+        (
+            ["access", "add", "web1", "--passphrase", "--yes"].as_slice(),
+            1,
+            "web1 (reader) is in access already",
+        ),
         (&["access", "add", "two words", "--passphrase", "--yes"], 2, "is not a name"),
         (&["access", "add", "bob", "--small", "--new-key", "x", "--yes"], 2, "cannot be used"),
         (&["access", "add", "bob", "--passphrase", "--new-key", "x", "--yes"], 2, "cannot be used"),
@@ -167,14 +197,31 @@ fn what_makes_no_good_passphrase_is_refused_or_remarked_on() {
         assert!(ran.code == code && ran.err.contains(words), "{args:?}: {} {}", ran.code, ran.err);
     }
     let ran = home.run(&args);
-    assert!(ran.code == 2 && ran.err.contains("no terminal") && ran.err.contains("--passphrase-fd"), "{}", ran.err);
+    assert!(
+        ran.code == 2 && ran.err.contains("no terminal") && ran.err.contains("--passphrase-fd"),
+        "{}",
+        ran.err
+    );
     assert_eq!(home.read("app.sealed.toml"), before);
     let ran = with(&home, &args, "elf letters");
-    assert!(ran.code == 0 && ran.err.contains("warning: the passphrase has fewer than 12 characters"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("warning: the passphrase has fewer than 12 characters"),
+        "{}",
+        ran.err
+    );
     assert!(
         !home
             .run_with(
-                &["access", "add", "eve", "--passphrase", "--small", "--yes", "--passphrase-fd", "0"],
+                &[
+                    "access",
+                    "add",
+                    "eve",
+                    "--passphrase",
+                    "--small",
+                    "--yes",
+                    "--passphrase-fd",
+                    "0"
+                ],
                 "zwölf Zeichen".as_bytes()
             )
             .err
@@ -204,7 +251,11 @@ fn nothing_is_asked_of_who_only_looks_and_a_given_passphrase_is_tried() {
     assert_eq!(with(&home, &["verify", "-i", "alice.key"], "not that one").code, 4);
     // Without a terminal and without a passphrase it is said who has one.
     let ran = home.run(&["get", "acme.password"]);
-    assert!(ran.code == 4 && ran.err.contains("By passphrase: break-glass, web1 (--passphrase-fd)"), "{}", ran.err);
+    assert!(
+        ran.code == 4 && ran.err.contains("By passphrase: break-glass, web1 (--passphrase-fd)"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -223,7 +274,10 @@ fn too_little_memory_is_an_error_that_says_what_helps() {
     quiet(home.run_with(&args, b"a passphrase of 256 MiB"));
     home.write("bob", "a passphrase of 256 MiB");
     std::fs::remove_file(home.at(".config/bootseal/identity.txt")).unwrap();
-    let ran = shell(&home, "ulimit -v 220000; exec \"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< bob");
+    let ran = shell(
+        &home,
+        "ulimit -v 220000; exec \"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< bob",
+    );
     assert!(ran.code == 1 && ran.err.contains("argon2id-1 needs 256 MiB of memory"), "{ran:?}");
     assert!(ran.err.contains("access add NAME --new-key"), "{}", ran.err);
 }
@@ -235,11 +289,18 @@ fn at_a_terminal_it_is_asked_for_unseen() {
     let add = ["access", "add", "break-glass", "--passphrase", "--small", "--writer"];
     let answers = [("Passphrase of break-glass: ", typed.as_str()), ("again: ", "another\n")];
     let Some((code, seen, echo)) = at_a_terminal(&home, &add, &answers) else { return };
-    assert!(code == 2 && seen.contains("the two inputs differ") && echo == "echo", "{code}: {seen}");
-    let answers = [("Passphrase of break-glass: ", typed.as_str()), ("again: ", &typed), ("[y/N] ", "y\n")];
+    assert!(
+        code == 2 && seen.contains("the two inputs differ") && echo == "echo",
+        "{code}: {seen}"
+    );
+    let answers =
+        [("Passphrase of break-glass: ", typed.as_str()), ("again: ", &typed), ("[y/N] ", "y\n")];
     let (code, seen, _) = at_a_terminal(&home, &add, &answers).unwrap();
     assert!(code == 0 && !seen.contains(GLASS), "{code}: {seen}");
-    assert!(seen.contains("break-glass  writer  age1") && seen.contains("  by passphrase\n"), "{seen}");
+    assert!(
+        seen.contains("break-glass  writer  age1") && seen.contains("  by passphrase\n"),
+        "{seen}"
+    );
     assert!(seen.contains("Add break-glass as a writer? [y/N]"), "{seen}");
 
     // Her own key opens: nothing is asked.
@@ -251,14 +312,26 @@ fn at_a_terminal_it_is_asked_for_unseen() {
         assert!(code == 0 && !seen.contains("Passphrase"), "{args:?}: {seen}");
     }
     let ask = "Passphrase of break-glass: ";
-    let (code, seen, echo) = at_a_terminal(&home, &["get", "acme.password"], &[(ask, &typed)]).unwrap();
+    let (code, seen, echo) =
+        at_a_terminal(&home, &["get", "acme.password"], &[(ask, &typed)]).unwrap();
     // On a busy machine the derivation is slow enough to show its progress, which is erased again.
-    let left: Vec<&str> = seen.lines().map(|line| line.rsplit("\r\u{1b}[K").next().unwrap()).collect();
-    assert_eq!((code, left, echo.as_str()), (0, vec!["Passphrase of break-glass: ", "hunter2"], "echo"));
+    let left: Vec<&str> =
+        seen.lines().map(|line| line.rsplit("\r\u{1b}[K").next().unwrap()).collect();
+    assert_eq!(
+        (code, left, echo.as_str()),
+        (0, vec!["Passphrase of break-glass: ", "hunter2"], "echo")
+    );
     assert!(!seen.contains(GLASS), "{seen:?}");
-    let (code, seen, _) = at_a_terminal(&home, &["get", "acme.password"], &[(ask, "a guess\n")]).unwrap();
-    assert!(code == 4 && seen.contains("not the passphrase of break-glass") && !seen.contains("a guess"), "{seen}");
-    let (code, seen, echo) = at_a_terminal(&home, &["get", "acme.password"], &[(ask, "\u{3}")]).unwrap();
+    let (code, seen, _) =
+        at_a_terminal(&home, &["get", "acme.password"], &[(ask, "a guess\n")]).unwrap();
+    assert!(
+        code == 4
+            && seen.contains("not the passphrase of break-glass")
+            && !seen.contains("a guess"),
+        "{seen}"
+    );
+    let (code, seen, echo) =
+        at_a_terminal(&home, &["get", "acme.password"], &[(ask, "\u{3}")]).unwrap();
     assert!(code == 2 && echo == "echo", "{code}: {seen}");
 }
 
@@ -268,13 +341,20 @@ fn at_a_terminal_one_of_several_is_asked_for_by_name_and_to_write_a_writers() {
     let whose = "Whose passphrase (break-glass, web1)? ";
     let web = format!("{WEB}\n");
     let answers = [(whose, "web1\n"), ("Passphrase of web1: ", web.as_str())];
-    let Some((code, seen, _)) = at_a_terminal(&home, &["get", "acme.password"], &answers) else { return };
+    let Some((code, seen, _)) = at_a_terminal(&home, &["get", "acme.password"], &answers) else {
+        return;
+    };
     assert!(code == 0 && seen.ends_with("\nhunter2\n"), "{code}: {seen}");
-    let (code, seen, _) = at_a_terminal(&home, &["get", "acme.password"], &[(whose, "alice\n")]).unwrap();
+    let (code, seen, _) =
+        at_a_terminal(&home, &["get", "acme.password"], &[(whose, "alice\n")]).unwrap();
     assert!(code == 2 && seen.contains("It can be: break-glass, web1"), "{code}: {seen}");
     // A reader's would not do.
     let glass = format!("{GLASS}\n");
-    let answers = [("Passphrase of break-glass: ", glass.as_str()), ("password: ", "s3\n"), ("again: ", "s3\n")];
+    let answers = [
+        ("Passphrase of break-glass: ", glass.as_str()),
+        ("password: ", "s3\n"),
+        ("again: ", "s3\n"),
+    ];
     let (code, seen, _) = at_a_terminal(&home, &["set", "acme.password"], &answers).unwrap();
     assert!(code == 0 && !seen.contains("Whose"), "{code}: {seen}");
     assert_eq!(home.ok(&["get", "acme.password", "-i", "alice.key"]), "s3");
@@ -283,8 +363,8 @@ fn at_a_terminal_one_of_several_is_asked_for_by_name_and_to_write_a_writers() {
 #[test]
 fn stock_age_opens_the_block_with_the_identity_that_another_program_derives() {
     let home = vault();
-    let python =
-        std::env::var_os("BOOTSEAL_TEST_PYTHON").map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
+    let python = std::env::var_os("BOOTSEAL_TEST_PYTHON")
+        .map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
     let entry = entry(&home, "break-glass");
     let how = entry.split_once("passphrase = \"").unwrap().1.split_once('"').unwrap().0;
     let derive = "import base64, sys\nsys.path.insert(0, sys.argv[1])\nimport format1\n\
@@ -302,11 +382,27 @@ fn stock_age_opens_the_block_with_the_identity_that_another_program_derives() {
     home.write("derived.key", child.wait_with_output().unwrap().stdout);
     let text = home.read("app.sealed.toml");
     for (key, bytes) in [("read_key", 32), ("write_key", 64)] {
-        let block = text.split_once(&format!("{key} = \"\"\"\n")).unwrap().1.split_once("\n\"\"\"").unwrap().0;
+        let block = text
+            .split_once(&format!("{key} = \"\"\"\n"))
+            .unwrap()
+            .1
+            .split_once("\n\"\"\"")
+            .unwrap()
+            .0;
         home.write("block", format!("{block}\n"));
-        let opened = Command::new("age").args(["-d", "-i", "derived.key", "block"]).current_dir(home.path()).output();
-        let opened = opened.unwrap_or_else(|error| panic!("age: {error}; scripts/test installs what the tests need"));
-        assert_eq!(opened.stdout.len(), bytes, "{key}: {}", String::from_utf8_lossy(&opened.stderr));
+        let opened = Command::new("age")
+            .args(["-d", "-i", "derived.key", "block"])
+            .current_dir(home.path())
+            .output();
+        let opened = opened.unwrap_or_else(|error| {
+            panic!("age: {error}; scripts/test installs what the tests need")
+        });
+        assert_eq!(
+            opened.stdout.len(),
+            bytes,
+            "{key}: {}",
+            String::from_utf8_lossy(&opened.stderr)
+        );
     }
 }
 
@@ -337,7 +433,8 @@ fn a_service_opens_with_the_passphrase_in_its_credentials() {
     host(&home, "not that one", 0o400).load().unwrap();
     // One that opens nothing is passed over.
     home.ok(&["keygen", "-o", "credentials/stranger.key"]);
-    std::fs::rename(home.at("credentials/stranger.key"), home.at("credentials/bootseal.key")).unwrap();
+    std::fs::rename(home.at("credentials/stranger.key"), home.at("credentials/bootseal.key"))
+        .unwrap();
     host(&home, WEB, 0o400).load().unwrap();
 }
 
@@ -354,13 +451,18 @@ fn what_is_wrong_with_the_passphrase_is_told_at_3_am() {
         let error = host(&home, passphrase, mode).load().unwrap_err();
         assert_eq!(error.kind(), Kind::NoIdentity);
         assert!(error.to_string().contains(&format!("{place} {words}")), "{error}");
-        assert!(error.to_string().contains("It opens for: alice, break-glass (writers), web1."), "{error}");
+        assert!(
+            error.to_string().contains("It opens for: alice, break-glass (writers), web1."),
+            "{error}"
+        );
         std::fs::remove_file(home.at("credentials/bootseal.passphrase")).unwrap();
     }
     let none = Home::with_vault("a = \"secret:b\"\n");
     let error = host(&none, WEB, 0o400).load().unwrap_err();
     assert!(
-        error.to_string().contains(&format!("{place} (a passphrase was given, and access has no entry")),
+        error
+            .to_string()
+            .contains(&format!("{place} (a passphrase was given, and access has no entry")),
         "{error}"
     );
 }
@@ -393,46 +495,85 @@ fn an_identity_that_a_passphrase_locks_is_one_all_the_way() {
     assert_eq!(made.code, 0, "{}", made.err);
     let (own, recipient) = (".config/bootseal/identity.txt", made.out.trim());
     let text = home.read(own);
-    assert!(text.starts_with(&format!("# public key: {recipient}\n-----BEGIN AGE ENCRYPTED FILE-----\n")), "{text}");
+    assert!(
+        text.starts_with(&format!(
+            "# public key: {recipient}\n-----BEGIN AGE ENCRYPTED FILE-----\n"
+        )),
+        "{text}"
+    );
     assert!(!text.contains("AGE-SECRET-KEY"));
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(home.at(own)).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    // Whose it is is known without the passphrase: a vault is made, and listed, and nobody is asked.
+    // Whose it is is known without the passphrase: a vault is made, and listed, and nobody is
+    // asked.
     assert_eq!(home.ok(&["keygen", "-y", own]).trim(), recipient);
     home.ok(&["init"]);
     assert_eq!(home.ok(&["list"]), "");
     // To write it takes the passphrase.
     let ran = home.run_with(&["set", "acme.password"], b"hunter2");
     assert!(ran.code == 2 && ran.err.contains("--passphrase-fd"), "{}", ran.err);
-    quiet(shell(&home, "printf hunter2 | \"$BOOTSEAL\" set acme.password --passphrase-fd 3 3< glass"));
-    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< glass")), "hunter2");
+    quiet(shell(
+        &home,
+        "printf hunter2 | \"$BOOTSEAL\" set acme.password --passphrase-fd 3 3< glass",
+    ));
+    assert_eq!(
+        quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< glass")),
+        "hunter2"
+    );
     home.write("wrong", "three words are worse\n");
     let ran = shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< wrong");
-    assert!(ran.code == 4 && ran.err.contains(&format!("not the passphrase of {recipient}")), "{}", ran.err);
+    assert!(
+        ran.code == 4 && ran.err.contains(&format!("not the passphrase of {recipient}")),
+        "{}",
+        ran.err
+    );
     // The pin goes above what is locked, and it still opens.
     home.ok(&["access", "pin", own]);
     assert!(home.read(own).starts_with("# vault: vault1"), "{}", home.read(own));
-    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< glass")), "hunter2");
+    assert_eq!(
+        quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< glass")),
+        "hunter2"
+    );
     // Asked for at a terminal, once; and when it is made, twice.
     let asked = [("Passphrase of the identity of alice: ", "four words are better\n")];
     let (code, seen, echo) = at_a_terminal(&home, &["get", "acme.password"], &asked).unwrap();
-    assert!(code == 0 && seen.contains("hunter2") && !seen.contains("four words") && echo == "echo", "{seen}");
-    let differ = [("Passphrase of other: ", "four words are better\n"), ("again: ", "four words are worse\n")];
-    let (code, seen, _) = at_a_terminal(&home, &["keygen", "--passphrase", "-o", "other"], &differ).unwrap();
+    assert!(
+        code == 0 && seen.contains("hunter2") && !seen.contains("four words") && echo == "echo",
+        "{seen}"
+    );
+    let differ = [
+        ("Passphrase of other: ", "four words are better\n"),
+        ("again: ", "four words are worse\n"),
+    ];
+    let (code, seen, _) =
+        at_a_terminal(&home, &["keygen", "--passphrase", "-o", "other"], &differ).unwrap();
     assert!(code == 2 && seen.contains("differ") && !home.at("other").exists(), "{seen}");
     let twice = [("Passphrase of other: ", "short one\n"), ("again: ", "short one\n")];
-    let (code, seen, _) = at_a_terminal(&home, &["keygen", "--passphrase", "-o", "other"], &twice).unwrap();
-    assert!(code == 0 && seen.contains("fewer than 12 characters") && home.at("other").exists(), "{seen}");
+    let (code, seen, _) =
+        at_a_terminal(&home, &["keygen", "--passphrase", "-o", "other"], &twice).unwrap();
+    assert!(
+        code == 0 && seen.contains("fewer than 12 characters") && home.at("other").exists(),
+        "{seen}"
+    );
     // Without a terminal nothing is made, nor set aside.
     let ran = home.run(&["keygen", "--passphrase", "--force"]);
-    assert!(ran.code == 2 && ran.err.contains("--passphrase-fd") && home.read(own).contains(recipient), "{}", ran.err);
+    assert!(
+        ran.code == 2 && ran.err.contains("--passphrase-fd") && home.read(own).contains(recipient),
+        "{}",
+        ran.err
+    );
     for empty in ["", "\n"] {
         home.write("nothing", empty);
-        let ran = shell(&home, "\"$BOOTSEAL\" keygen --passphrase --force --passphrase-fd 3 3< nothing");
-        assert!(ran.code == 2 && ran.err.contains("empty") && home.read(own).contains(recipient), "{}", ran.err);
+        let ran =
+            shell(&home, "\"$BOOTSEAL\" keygen --passphrase --force --passphrase-fd 3 3< nothing");
+        assert!(
+            ran.code == 2 && ran.err.contains("empty") && home.read(own).contains(recipient),
+            "{}",
+            ran.err
+        );
     }
 }
 
@@ -444,16 +585,40 @@ fn what_is_locked_is_the_identity_that_stands_above_it_or_an_error() {
     home.ok(&["keygen", "-o", "other"]);
     let (locked, other) = (home.read("locked"), home.ok(&["keygen", "-y", "other"]));
     let own = home.ok(&["keygen", "-y", "locked"]);
-    home.ok(&["init", "--writer", &format!("a={}", own.trim()), "--writer", &format!("b={}", other.trim())]);
+    home.ok(&[
+        "init",
+        "--writer",
+        &format!("a={}", own.trim()),
+        "--writer",
+        &format!("b={}", other.trim()),
+    ]);
     quiet(shell(&home, "printf x | \"$BOOTSEAL\" set a.b -i other"));
     // Beside entries that open by a passphrase themselves.
-    let add = ["access", "add", "c", "--passphrase", "--small", "--passphrase-fd", "0", "--yes", "-i", "other"];
+    let add = [
+        "access",
+        "add",
+        "c",
+        "--passphrase",
+        "--small",
+        "--passphrase-fd",
+        "0",
+        "--yes",
+        "-i",
+        "other",
+    ];
     home.ok_with(&add, WEB.as_bytes());
-    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get a.b -i locked --passphrase-fd 3 3< glass")), "x");
+    assert_eq!(
+        quiet(shell(&home, "\"$BOOTSEAL\" get a.b -i locked --passphrase-fd 3 3< glass")),
+        "x"
+    );
     let get = "\"$BOOTSEAL\" get a.b -i changed --passphrase-fd 3 3< glass";
     for (changed, code, said) in [
         (locked.replace(own.trim(), other.trim()), 1, "is not the identity of"),
-        (locked.lines().skip(1).map(|line| format!("{line}\n")).collect(), 1, "does not say whose it is"),
+        (
+            locked.lines().skip(1).map(|line| format!("{line}\n")).collect(),
+            1,
+            "does not say whose it is",
+        ),
         (locked.replace("-----END", "-----"), 1, "is cut"),
         (locked.replacen("\n", "\n# a word\n", 1).replace("\n", "\r\n"), 0, ""),
     ] {
@@ -498,15 +663,26 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         command.args(["-c", DRIVER, &answers.join("|"), "age"]).args(args).current_dir(home.path());
         assert!(command.status().unwrap().success(), "age {args:?}; scripts/test installs it");
     };
-    let armor = home.read("locked").lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
+    let armor =
+        home.read("locked").lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
     home.write("armor", armor);
     age(&["-d", "-o", "opened", "armor"], &["four words are better"]);
     assert!(home.read("opened").contains("AGE-SECRET-KEY-1"));
     home.ok(&["keygen", "-o", "plain"]);
     let recipient = home.ok(&["keygen", "-y", "plain"]);
-    age(&["-p", "-a", "-o", "by-age", "plain"], &["four words are better", "four words are better"]);
-    support::team::private(&home, "mine", format!("# public key: {recipient}\n{}", home.read("by-age")));
+    age(
+        &["-p", "-a", "-o", "by-age", "plain"],
+        &["four words are better", "four words are better"],
+    );
+    support::team::private(
+        &home,
+        "mine",
+        format!("# public key: {recipient}\n{}", home.read("by-age")),
+    );
     home.ok(&["init", "-i", "mine"]);
     quiet(shell(&home, "printf x | \"$BOOTSEAL\" set a.b -i mine --passphrase-fd 3 3< glass"));
-    assert_eq!(quiet(shell(&home, "\"$BOOTSEAL\" get a.b -i mine --passphrase-fd 3 3< glass")), "x");
+    assert_eq!(
+        quiet(shell(&home, "\"$BOOTSEAL\" get a.b -i mine --passphrase-fd 3 3< glass")),
+        "x"
+    );
 }

@@ -1,4 +1,5 @@
-//! SSH keys and plugins: what opens beside age's own keys, made by the real `ssh-keygen` and opened by the real `age`.
+//! SSH keys and plugins: what opens beside age's own keys, made by the real `ssh-keygen` and opened
+//! by the real `age`.
 
 use crate::support;
 use crate::support::{Home, Ran};
@@ -13,7 +14,11 @@ fn ssh_key(home: &Home, name: &str, kind: &[&str], passphrase: &str) -> String {
     let path = home.at(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut command = Command::new("ssh-keygen");
-    command.args(["-q", "-C", "alice at her laptop", "-N", passphrase, "-f"]).arg(&path).arg("-t").args(kind);
+    command
+        .args(["-q", "-C", "alice at her laptop", "-N", passphrase, "-f"])
+        .arg(&path)
+        .arg("-t")
+        .args(kind);
     let made = command.output().expect("ssh-keygen");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     home.read(&format!("{name}.pub")).trim().to_owned()
@@ -46,8 +51,16 @@ fn ssh_keys_open_here_and_in_age() {
     home.ok(&["access", "add", "ed", &ed, "--writer", "--yes"]);
     home.ok(&["access", "add", "rsa", &rsa, "--yes"]);
     let list = home.ok(&["access", "list"]);
-    assert!(list.contains(&without_comment(&ed)) && list.contains(&without_comment(&rsa)) && !list.contains("laptop"));
-    refused(&home.run(&["access", "add", "other", &without_comment(&ed), "--yes"]), 1, "in access already");
+    assert!(
+        list.contains(&without_comment(&ed))
+            && list.contains(&without_comment(&rsa))
+            && !list.contains("laptop")
+    );
+    refused(
+        &home.run(&["access", "add", "other", &without_comment(&ed), "--yes"]),
+        1,
+        "in access already",
+    );
     assert_eq!(home.ok(&["keygen", "-y", "ed"]).trim(), without_comment(&ed));
 
     forget_own(&home);
@@ -57,9 +70,15 @@ fn ssh_keys_open_here_and_in_age() {
     for (key, role) in [("ed", "writer"), ("rsa", "reader")] {
         assert!(home.ok(&["verify", "-i", key]).contains(role));
     }
-    for (key, block, length) in [("ed", "read_key", 32), ("ed", "write_key", 64), ("rsa", "read_key", 32)] {
+    for (key, block, length) in
+        [("ed", "read_key", 32), ("ed", "write_key", 64), ("rsa", "read_key", 32)]
+    {
         home.write("block", key_block(&home, block));
-        let opened = Command::new("age").args(["-d", "-i", key, "block"]).current_dir(home.path()).output().unwrap();
+        let opened = Command::new("age")
+            .args(["-d", "-i", key, "block"])
+            .current_dir(home.path())
+            .output()
+            .unwrap();
         assert!(opened.status.success(), "{key}: {}", String::from_utf8_lossy(&opened.stderr));
         assert_eq!(opened.stdout.len(), length);
     }
@@ -83,7 +102,9 @@ fn the_users_own_ssh_key_is_tried_last_and_makes_no_vault() {
 #[test]
 fn a_passphrase_is_asked_for_only_where_the_key_is_in_access_and_the_signature_holds() {
     let home = Home::with_vault(VALUE);
-    for (name, kind) in [("ed", &["ed25519", "-a", "2"][..]), ("rsa", &["rsa", "-b", "2048", "-a", "2"])] {
+    for (name, kind) in
+        [("ed", &["ed25519", "-a", "2"][..]), ("rsa", &["rsa", "-b", "2048", "-a", "2"])]
+    {
         let key = ssh_key(&home, name, kind, "open sesame");
         assert_eq!(home.ok(&["keygen", "-y", name]).trim(), without_comment(&key));
         let get = ["get", "db.password", "-i", name];
@@ -91,21 +112,33 @@ fn a_passphrase_is_asked_for_only_where_the_key_is_in_access_and_the_signature_h
         home.ok(&["access", "add", name, &key, "--writer", "--yes"]);
         let prompt = format!("*Passphrase of the SSH key of {name}: ");
         let ran = home.typed(&get, &[], &[(&prompt, "open sesame\n")]);
-        assert!(ran.code == 0 && ran.out.contains("hunter2") && !ran.out.contains("sesame"), "{}", ran.out);
+        assert!(
+            ran.code == 0 && ran.out.contains("hunter2") && !ran.out.contains("sesame"),
+            "{}",
+            ran.out
+        );
         let ran = home.typed(&get, &[], &[(&prompt, "wrong\n")]);
         assert!(ran.code == 4 && ran.out.contains("not the passphrase"), "{}", ran.out);
     }
     let ran = home.typed(
         &["set", "db.password", "-i", "ed"],
         &[],
-        &[("*Passphrase of", "open sesame\n"), ("*db.password", "hunter3\n"), ("*again", "hunter3\n")],
+        &[
+            ("*Passphrase of", "open sesame\n"),
+            ("*db.password", "hunter3\n"),
+            ("*again", "hunter3\n"),
+        ],
     );
     assert_eq!(ran.code, 0, "{}", ran.out);
     // One's own key is a writer's already.
     let own = ".config/bootseal/identity.txt";
     assert_eq!(home.ok(&["get", "db.password", "-i", own, "-i", "ed"]), "hunter3");
     home.write("forged.sealed.toml", home.read("app.sealed.toml").replace("[db]", "[dc]"));
-    refused(&home.run(&["get", "dc.password", "-f", "forged.sealed.toml", "-i", "ed"]), 3, "signature");
+    refused(
+        &home.run(&["get", "dc.password", "-f", "forged.sealed.toml", "-i", "ed"]),
+        3,
+        "signature",
+    );
 }
 
 #[test]
@@ -121,10 +154,12 @@ fn keys_that_cannot_open_say_so() {
     let open = ssh_key(&home, "open", &["rsa", "-b", "2048", "-m", "PEM"], "");
     home.ok(&["access", "add", "old", &open, "--yes"]);
     assert_eq!(home.ok(&["get", "db.password", "-i", "open"]), "hunter2");
-    std::fs::set_permissions(home.at("open"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(home.at("open"), std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .unwrap();
     refused(&home.run(&["get", "db.password", "-i", "open"]), 1, "chmod 600");
     home.write("cut", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----\n");
-    std::fs::set_permissions(home.at("cut"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(home.at("cut"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
     refused(&home.run(&["get", "db.password", "-i", "cut"]), 1, "not a whole SSH private key");
 }
 
@@ -135,23 +170,37 @@ fn plugin() -> &'static Path {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().unwrap().parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--package", "bootseal-cli", "--example", "age-plugin-testkey"]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "bootseal-cli",
+            "--example",
+            "age-plugin-testkey",
+        ]);
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
-        let built =
-            cargo.current_dir(support::root()).arg("--target-dir").arg(profile.parent().unwrap()).output().unwrap();
+        let built = cargo
+            .current_dir(support::root())
+            .arg("--target-dir")
+            .arg(profile.parent().unwrap())
+            .output()
+            .unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         profile.join("examples/age-plugin-testkey")
     })
 }
 
-/// A key of the plugin: its recipient, its recipient as a tag; the identity goes into the file `name`.
+/// A key of the plugin: its recipient, its recipient as a tag; the identity goes into the file
+/// `name`.
 fn plugin_key(home: &Home, name: &str) -> (String, String) {
     let made: Ran = Command::new(plugin()).output().unwrap().into();
     let [recipient, tag, identity] = made.out.lines().collect::<Vec<_>>().try_into().unwrap();
     home.write(name, format!("# a key on hardware\n{identity}\n"));
-    std::fs::set_permissions(home.at(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(home.at(name), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
     (recipient.to_owned(), tag.to_owned())
 }
 
@@ -162,7 +211,8 @@ fn install(folder: &Path) -> PathBuf {
     program
 }
 
-/// Runs with these variables; and what the plugin was run for meanwhile, as it wrote it down itself.
+/// Runs with these variables; and what the plugin was run for meanwhile, as it wrote it down
+/// itself.
 fn marked(home: &Home, args: &[&str], variables: &[(&str, &str)], stdin: &[u8]) -> (Ran, String) {
     let _ = std::fs::remove_file(home.at("mark"));
     home.write("stdin", stdin);
@@ -180,7 +230,11 @@ fn a_plugin_reads_and_writes() {
     let (reader, _) = plugin_key(&home, "reader.txt");
     let (writer, tag) = plugin_key(&home, "writer.txt");
     let ran = home.run(&["access", "add", "app", &reader, "--yes"]);
-    assert!(ran.code == 0 && ran.err.contains("every writer needs age-plugin-testkey"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("every writer needs age-plugin-testkey"),
+        "{}",
+        ran.err
+    );
     home.ok(&["access", "add", "hardware", &writer, "--writer", "--yes"]);
     refused(&home.run(&["access", "add", "x", &writer, "--yes"]), 1, "in access already");
     forget_own(&home);
@@ -189,14 +243,20 @@ fn a_plugin_reads_and_writes() {
     let (ran, mark) = marked(&home, &["get", "db.password"], &secret, b"");
     assert_eq!((ran.code, ran.out.as_str()), (0, "hunter2"), "{}", ran.err);
     assert!(
-        mark.starts_with("identity-v1 in /\n") && mark.contains("  OTHER\n") && !mark.contains("BOOTSEAL_"),
+        mark.starts_with("identity-v1 in /\n")
+            && mark.contains("  OTHER\n")
+            && !mark.contains("BOOTSEAL_"),
         "{mark}"
     );
 
     let (ran, mark) = marked(&home, &["set", "db.password", "-i", "writer.txt"], &[], b"hunter3\n");
     assert_eq!(ran.code, 0, "{}", ran.err);
     // A key on hardware is touched once.
-    assert_eq!((mark.matches("identity-v1").count(), mark.matches("recipient-v1").count()), (1, 0), "{mark}");
+    assert_eq!(
+        (mark.matches("identity-v1").count(), mark.matches("recipient-v1").count()),
+        (1, 0),
+        "{mark}"
+    );
     assert_eq!(home.ok(&["get", "db.password", "-i", "reader.txt"]), "hunter3");
     assert!(home.ok(&["verify", "-i", "writer.txt"]).contains("(writer)"));
     assert!(home.ok(&["verify", "-i", "reader.txt"]).contains("(reader)"));
@@ -207,7 +267,11 @@ fn a_plugin_reads_and_writes() {
     refused(&home.run(&["get", "db.password", "-i", "stranger.txt"]), 4, "Tried: age1testkey1…");
     let ran = home.run(&["keygen", "-y", "writer.txt"]);
     assert!(ran.code == 0 && ran.err.contains("only the plugin knows"), "{}", ran.err);
-    refused(&home.run(&["init", "-f", "b.sealed.toml", "-i", "writer.txt"]), 2, "does not tell its recipient");
+    refused(
+        &home.run(&["init", "-f", "b.sealed.toml", "-i", "writer.txt"]),
+        2,
+        "does not tell its recipient",
+    );
     home.ok(&["init", "-f", "b.sealed.toml", "--writer", &format!("me={writer}")]);
     home.ok_with(&["set", "a", "-f", "b.sealed.toml", "-i", "writer.txt"], b"x");
 
@@ -231,13 +295,19 @@ fn a_plugin_asks_at_the_terminal_and_fails_without_one() {
     let asks = |confirm, pin| [("plugged in?", confirm), ("Who: ", "alice\n"), ("*PIN: ", pin)];
     let ran = home.typed(&get, &named, &asks("y\n", "1234\n"));
     assert!(
-        ran.code == 0 && ran.out.contains("hunter2") && ran.out.contains("[y = yes, it is, n = no]"),
+        ran.code == 0
+            && ran.out.contains("hunter2")
+            && ran.out.contains("[y = yes, it is, n = no]"),
         "{}",
         ran.out
     );
     assert!(!ran.out.contains("1234") && ran.out.contains(r"hello \u{1b}[2Jthere"), "{}", ran.out);
     let ran = home.typed(&get, &named, &asks("y\n", "4321\n"));
-    assert!(ran.code == 4 && ran.out.contains("age-plugin-testkey failed: wrong PIN"), "{}", ran.out);
+    assert!(
+        ran.code == 4 && ran.out.contains("age-plugin-testkey failed: wrong PIN"),
+        "{}",
+        ran.out
+    );
     let ran = home.typed(&get, &named, &asks("n\n", "")[..1]);
     assert!(ran.code == 4 && ran.out.contains("not plugged in"), "{}", ran.out);
     // setsid: without a terminal that it could open by name.
@@ -272,16 +342,21 @@ fn no_plugin_runs_that_was_only_planted_or_before_the_signature_holds() {
     assert_eq!(mark, "");
 
     // Everyone else opens it as before, and no program is run for them.
-    let (ran, mark) =
-        marked(&home, &["get", "db.password", "-i", ".config/bootseal/identity.txt", "-i", "key.txt"], &named, b"");
+    let (ran, mark) = marked(
+        &home,
+        &["get", "db.password", "-i", ".config/bootseal/identity.txt", "-i", "key.txt"],
+        &named,
+        b"",
+    );
     assert_eq!((ran.code, ran.out.as_str(), mark.as_str()), (0, "hunter2", ""));
     let (ran, mark) = marked(&home, &["set", "db.password"], &on_path, b"hunter2");
     assert_eq!((ran.code, mark.as_str()), (0, ""), "{}", ran.err);
 
     let sealed = home.read("app.sealed.toml");
-    for (name, text) in
-        [("forged", sealed.replace("[db]", "[dc]")), ("renamed", sealed.replace("name = \"app\"", "name = \"apq\""))]
-    {
+    for (name, text) in [
+        ("forged", sealed.replace("[db]", "[dc]")),
+        ("renamed", sealed.replace("name = \"app\"", "name = \"apq\"")),
+    ] {
         let file = format!("{name}.sealed.toml");
         home.write(&file, text);
         let (ran, mark) = marked(&home, &[&get[..], &["-f", &file]].concat(), &named, b"");
@@ -291,16 +366,20 @@ fn no_plugin_runs_that_was_only_planted_or_before_the_signature_holds() {
     }
     let other = Home::with_vault(VALUE);
     home.write("other.sealed.toml", other.read("app.sealed.toml"));
-    let (ran, mark) = marked(&home, &[&get[..], &["-f", "other.sealed.toml"]].concat(), &named, b"");
+    let (ran, mark) =
+        marked(&home, &[&get[..], &["-f", "other.sealed.toml"]].concat(), &named, b"");
     refused(&ran, 4, "no key opens");
     assert_eq!(mark, "", "it has nobody of that plugin in access");
     std::fs::remove_file(home.at("other.sealed.toml")).unwrap();
 
-    for (wrong, code, words) in [("age-plugin-testkey", 2, "absolute path"), ("/bin/true", 2, "age-plugin-NAME")] {
+    for (wrong, code, words) in
+        [("age-plugin-testkey", 2, "absolute path"), ("/bin/true", 2, "age-plugin-NAME")]
+    {
         let (ran, _) = marked(&home, &get, &[("BOOTSEAL_PLUGIN", wrong)], b"");
         refused(&ran, code, words);
     }
-    std::fs::set_permissions(&planted, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(&planted, std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .unwrap();
     let (ran, mark) = marked(&home, &get, &named, b"");
     refused(&ran, 1, "everyone can replace");
     assert_eq!(mark, "");
@@ -330,7 +409,8 @@ fn a_plugin_that_misbehaves_is_told_by_name() {
         (wrong_key, "no key opens"),
     ] {
         home.write("age-plugin-testkey", format!("#!/bin/sh\n{script}\ncat > /dev/null\n"));
-        std::fs::set_permissions(&bad, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&bad, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         let (ran, _) = marked(&home, &["get", "db.password", "-i", "key.txt"], &named, b"");
         refused(&ran, 4, words);
     }
@@ -339,9 +419,15 @@ fn a_plugin_that_misbehaves_is_told_by_name() {
 #[test]
 fn what_names_a_path_names_no_plugin() {
     let home = Home::with_vault(VALUE);
-    let encode = |prefix: &str| age_core::primitives::bech32_encode(bech32::Hrp::parse_unchecked(prefix), &[7; 20]);
+    let encode = |prefix: &str| {
+        age_core::primitives::bech32_encode(bech32::Hrp::parse_unchecked(prefix), &[7; 20])
+    };
     for prefix in ["age1../../tmp/x", "age1a/b", "age1..", "age1a_b"] {
-        refused(&home.run(&["access", "add", "x", &encode(prefix), "--yes"]), 2, "is not a recipient");
+        refused(
+            &home.run(&["access", "add", "x", &encode(prefix), "--yes"]),
+            2,
+            "is not a recipient",
+        );
     }
     refused(
         &home.run(&["access", "add", "x", &encode("age1testkey").to_uppercase(), "--yes"]),
@@ -351,12 +437,17 @@ fn what_names_a_path_names_no_plugin() {
     refused(&home.run(&["access", "add", "x", &encode("age1tagpq"), "--yes"]), 2, "post-quantum");
     for prefix in ["age-plugin-../x-", "age-plugin-a/b-", "age-plugin--", "age-plugin-a.b-"] {
         home.write("key.txt", encode(prefix).to_uppercase());
-        std::fs::set_permissions(home.at("key.txt"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(
+            home.at("key.txt"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )
+        .unwrap();
         refused(&home.run(&["get", "db.password", "-i", "key.txt"]), 1, "not an age identity");
     }
 }
 
-/// In a process of its own, for it is about the environment: opens what `LOADER_TEST` names, and says how it went.
+/// In a process of its own, for it is about the environment: opens what `LOADER_TEST` names, and
+/// says how it went.
 #[test]
 fn loader_in_a_child() {
     let Some(folder) = std::env::var_os("LOADER_TEST").map(PathBuf::from) else { return };
@@ -365,7 +456,10 @@ fn loader_in_a_child() {
         loader = loader.plugin(program);
     }
     match loader.load() {
-        Ok(vault) => println!("opened {}", vault.secret("db.password").unwrap().expose_str(str::to_owned).unwrap()),
+        Ok(vault) => println!(
+            "opened {}",
+            vault.secret("db.password").unwrap().expose_str(str::to_owned).unwrap()
+        ),
         Err(error) => println!("failed {error}"),
     }
 }
@@ -386,7 +480,9 @@ fn the_loader_runs_only_the_plugin_it_was_told() {
     let load = |variables: &[(&str, &str)]| {
         let _ = std::fs::remove_file(home.at("mark"));
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "recipients::loader_in_a_child", "--nocapture"]).current_dir(home.at(".local/bin"));
+        child
+            .args(["--exact", "recipients::loader_in_a_child", "--nocapture"])
+            .current_dir(home.at(".local/bin"));
         child
             .env("HOME", home.path())
             .env("PATH", &path)
@@ -406,7 +502,9 @@ fn the_loader_runs_only_the_plugin_it_was_told() {
     for named in ["BOOTSEAL_PLUGIN", "LOADER_PLUGIN"] {
         let (out, mark) = load(&[key, (named, &program)]);
         assert!(
-            out.contains("opened hunter2") && mark.contains("identity-v1") && !mark.contains("BOOTSEAL_"),
+            out.contains("opened hunter2")
+                && mark.contains("identity-v1")
+                && !mark.contains("BOOTSEAL_"),
             "{out} {mark}"
         );
     }

@@ -1,4 +1,5 @@
-//! What a machine remembers of a vault, and what it refuses because of it: a writer's machine, and a host with a state folder.
+//! What a machine remembers of a vault, and what it refuses because of it: a writer's machine, and
+//! a host with a state folder.
 
 use crate::support::Home;
 use crate::support::team::{FILE, elsewhere, host, key_without_pin, private, team, told};
@@ -9,7 +10,8 @@ use std::ffi::OsString;
 const KEY: &str = ".config/bootseal/identity.txt";
 const MEMORY: &str = ".local/state/bootseal/known_vaults";
 
-/// Every verb that seals something for the readers of the file, or signs for them; `more.toml` and `p.proposal` lie there.
+/// Every verb that seals something for the readers of the file, or signs for them; `more.toml` and
+/// `p.proposal` lie there.
 const WRITES: &[&[&str]] = &[
     &["set", "acme.password"],
     &["set", "acme.url", "--plain", "x"],
@@ -46,15 +48,25 @@ fn nothing_goes_in(home: &Home, pin: &[&str], why: &str) {
         let ran = home.run_with(&args, b"canary");
         assert_eq!(ran.code, 3, "{args:?}: {}{}", ran.out, ran.err);
         assert!(ran.err.contains(why) && ran.err.contains("\n  "), "{args:?}: {}", ran.err);
-        assert!(ran.out.is_empty() && !ran.err.contains("canary"), "{args:?}: {}{}", ran.out, ran.err);
-        assert_eq!((home.read(FILE), home.read("bob.key")), (file.clone(), key.clone()), "{args:?}");
+        assert!(
+            ran.out.is_empty() && !ran.err.contains("canary"),
+            "{args:?}: {}{}",
+            ran.out,
+            ran.err
+        );
+        assert_eq!(
+            (home.read(FILE), home.read("bob.key")),
+            (file.clone(), key.clone()),
+            "{args:?}"
+        );
         assert_eq!(names(home), before, "{args:?}");
     }
     assert_eq!(home.read(MEMORY), memory);
 }
 
 fn names(home: &Home) -> Vec<OsString> {
-    let mut names: Vec<_> = home.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> =
+        home.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     names
 }
@@ -98,7 +110,11 @@ fn a_file_from_before_a_removal_takes_nothing_in_at_another_path_either() {
         std::fs::create_dir(home.at(folder)).unwrap();
         home.write(&place, &old);
         let ran = home.run_with(&["set", "acme.password", "-f", &place, "--pin", &id], b"canary");
-        assert!(ran.code == 3 && ran.err.contains("epoch 2 was seen as ") && home.read(&place) == old, "{}", ran.err);
+        assert!(
+            ran.code == 3 && ran.err.contains("epoch 2 was seen as ") && home.read(&place) == old,
+            "{}",
+            ran.err
+        );
         home.ok(&["get", "acme.password", "-f", &place, "--pin", &id]);
     }
 }
@@ -215,9 +231,10 @@ fn a_host_that_remembers_takes_no_older_file_and_says_what_to_do() {
     for key in ["app.key", "bare.key"] {
         assert_eq!(line.starts(&line.second, key).unwrap(), 4);
         assert_eq!(line.starts(&line.second, key).unwrap(), 4);
-        for (text, why) in
-            [(&line.first, "generation 4 was seen here"), (&line.also_second, "another text was seen here")]
-        {
+        for (text, why) in [
+            (&line.first, "generation 4 was seen here"),
+            (&line.also_second, "another text was seen here"),
+        ] {
             let error = line.starts(text, key).unwrap_err();
             assert_eq!(error.kind(), Kind::OldGeneration);
             let words = error.to_string();
@@ -241,7 +258,8 @@ fn a_host_knows_the_file_by_its_name_in_whatever_folder_it_is_deployed() {
     line.starts(&line.second, "app.key").unwrap();
     std::fs::create_dir(line.home.at("release-2")).unwrap();
     line.home.write("release-2/app.sealed.toml", &line.first);
-    let loader = Loader::exactly(line.home.at("release-2/app.sealed.toml")).identity_file(line.home.at("app.key"));
+    let loader = Loader::exactly(line.home.at("release-2/app.sealed.toml"))
+        .identity_file(line.home.at("app.key"));
     let error = loader.environment(HashMap::new()).state(line.home.at("state")).load().unwrap_err();
     assert_eq!(error.kind(), Kind::OldGeneration);
 }
@@ -256,16 +274,26 @@ fn the_folder_is_named_by_code_else_by_our_variable_else_by_systemd() {
     both.push(path("of-another-unit"));
     let all = [("BOOTSEAL_STATE", path("ours")), ("STATE_DIRECTORY", both)];
     let loader = |variables: &[(&str, OsString)]| {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         host(&line.home, "app.key").environment(variables)
     };
     loader(&all).state(line.home.at("code")).load().unwrap();
     let there = |name: &str| line.home.at(name).join("known_vaults").exists();
-    assert_eq!(["code", "ours", "systemd", "of-another-unit"].map(there), [true, false, false, false]);
+    assert_eq!(
+        ["code", "ours", "systemd", "of-another-unit"].map(there),
+        [true, false, false, false]
+    );
     loader(&all).load().unwrap();
-    assert_eq!(["code", "ours", "systemd", "of-another-unit"].map(there), [true, true, false, false]);
+    assert_eq!(
+        ["code", "ours", "systemd", "of-another-unit"].map(there),
+        [true, true, false, false]
+    );
     loader(&all[1..]).load().unwrap();
-    assert_eq!(["code", "ours", "systemd", "of-another-unit"].map(there), [true, true, true, false]);
+    assert_eq!(
+        ["code", "ours", "systemd", "of-another-unit"].map(there),
+        [true, true, true, false]
+    );
 }
 
 #[test]
@@ -308,8 +336,12 @@ fn a_memory_that_cannot_be_read_or_kept_is_no_empty_one() {
     line.starts(&line.second, "app.key").unwrap();
     line.home.write("state/known_vaults", "nonsense");
     let error = line.starts(&line.second, "app.key").unwrap_err();
-    assert!(error.kind() == Kind::Malformed && error.to_string().contains("known_vaults"), "{error}");
-    // A folder that nobody can write: with a pin each start is as good as the first, without one it would trust each time.
+    assert!(
+        error.kind() == Kind::Malformed && error.to_string().contains("known_vaults"),
+        "{error}"
+    );
+    // A folder that nobody can write: with a pin each start is as good as the first, without one it
+    // would trust each time.
     let nowhere = "/proc/nowhere";
     let (loaded, log) = told(|| host(&line.home, "app.key").state(nowhere).load());
     assert!(loaded.is_ok() && log.contains("WARN") && log.contains("not remembered"), "{log}");
@@ -319,7 +351,9 @@ fn a_memory_that_cannot_be_read_or_kept_is_no_empty_one() {
 #[test]
 fn a_check_says_what_is_remembered_and_remembers_nothing() {
     let line = Line::new();
-    let state = |check: bootseal::Check| check.sources.into_iter().find(|(what, _)| *what == "state").unwrap().1;
+    let state = |check: bootseal::Check| {
+        check.sources.into_iter().find(|(what, _)| *what == "state").unwrap().1
+    };
     line.home.write(FILE, &line.third);
     let check = || host(&line.home, "app.key").state(line.home.at("state")).check();
     assert!(state(check().unwrap()).contains("nothing seen yet"));
@@ -330,7 +364,8 @@ fn a_check_says_what_is_remembered_and_remembers_nothing() {
     let seen = check().unwrap();
     assert_eq!((seen.generation, seen.values), (5, 3));
     assert!(state(seen).contains("generation 4 was seen"));
-    // The older one still starts, for the newer was only looked at; what a start refuses, a check refuses.
+    // The older one still starts, for the newer was only looked at; what a start refuses, a check
+    // refuses.
     line.starts(&line.second, "app.key").unwrap();
     line.home.write(FILE, &line.first);
     assert_eq!(check().unwrap_err().kind(), Kind::OldGeneration);

@@ -1,4 +1,5 @@
-//! Someone who was removed keeps the past only: they cannot open what is sealed afterwards, and what they sign is refused.
+//! Someone who was removed keeps the past only: they cannot open what is sealed afterwards, and
+//! what they sign is refused.
 //!
 //! Files are made and changed by the real binary; hosts are the real loader.
 
@@ -6,7 +7,9 @@ use crate::support;
 use crate::support::team::{FILE, SEALED, elsewhere, host, key_without_pin, known_to, team, told};
 use crate::support::{Home, at_a_terminal};
 use bootseal::Kind;
-use bootseal_core::{Access, FileLock, Identity, IdentityFile, Role, SealedFile, Secret, ValueKind, Vault};
+use bootseal_core::{
+    Access, FileLock, Identity, IdentityFile, Role, SealedFile, Secret, ValueKind, Vault,
+};
 use serde_json::json;
 
 /// What a run that must be refused says; the file is as it was.
@@ -32,7 +35,8 @@ fn sealed_texts(text: &str) -> Vec<&str> {
     text.split('"').filter(|part| part.starts_with("sealed:")).collect()
 }
 
-/// What bob, who keeps his key and a copy from before his removal, makes of the file: generations beyond all others.
+/// What bob, who keeps his key and a copy from before his removal, makes of the file: generations
+/// beyond all others.
 fn by_bob(old: &str, home: &Home, first: &[&str]) -> String {
     let bob = elsewhere(home, &["bob.key"], old);
     bob.ok(&[first, &["-i", "bob.key"]].concat());
@@ -50,8 +54,13 @@ fn a_removed_readers_key_opens_neither_the_new_file_nor_any_value_in_it() {
     let known = home.ok(&["access", "remove", "app", "--yes"]);
     assert_eq!(known.lines().collect::<Vec<_>>(), SEALED);
     let new = home.read(FILE);
-    assert_eq!((line(&new, "vault = "), line(&new, "epoch = ")), (line(&old, "vault = "), "epoch = 2"));
-    assert!(!line(&new, "  { name = \"bob\"").contains("app") && !new.contains("name = \"app\", role"));
+    assert_eq!(
+        (line(&new, "vault = "), line(&new, "epoch = ")),
+        (line(&old, "vault = "), "epoch = 2")
+    );
+    assert!(
+        !line(&new, "  { name = \"bob\"").contains("app") && !new.contains("name = \"app\", role")
+    );
     for name in SEALED {
         assert_eq!(home.run(&["get", name, "-i", "app.key"]).code, 4, "{name}");
         home.ok(&["get", name, "-i", "bob.key"]);
@@ -61,10 +70,15 @@ fn a_removed_readers_key_opens_neither_the_new_file_nor_any_value_in_it() {
     // Nothing that the old data key opens is left.
     assert_eq!(sealed_texts(&new).len(), SEALED.len());
     assert!(sealed_texts(&old).iter().all(|sealed| !new.contains(sealed)));
-    // The block that opens for the old key, put back by someone without a key of a writer, is no part of what was signed.
+    // The block that opens for the old key, put back by someone without a key of a writer, is no
+    // part of what was signed.
     home.write(FILE, new.replace(block(&new, "read_key"), block(&old, "read_key")));
     let ran = home.run(&["get", "acme.password", "-i", "app.key", "--json"]);
-    assert!(ran.code == 3 && ran.err.contains("\"forged\"") && !ran.out.contains("hunter2"), "{}", ran.err);
+    assert!(
+        ran.code == 3 && ran.err.contains("\"forged\"") && !ran.out.contains("hunter2"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -73,7 +87,10 @@ fn what_a_removed_one_knew_stays_marked_until_each_is_given_anew() {
     let answer: serde_json::Value =
         serde_json::from_str(&home.ok(&["access", "remove", "app", "--yes", "--json"])).unwrap();
     assert_eq!(answer["exposed"], json!(SEALED));
-    assert!(home.ok(&["list"]).lines().filter(|line| line.ends_with("known to app")).count() == SEALED.len());
+    assert!(
+        home.ok(&["list"]).lines().filter(|line| line.ends_with("known to app")).count()
+            == SEALED.len()
+    );
     assert!(SEALED.iter().all(|name| known_to(&home, name) == ["app"]));
     // New keys, another name and other people do not make it unknown.
     home.ok(&["rotate"]);
@@ -86,7 +103,8 @@ fn what_a_removed_one_knew_stays_marked_until_each_is_given_anew() {
     for name in ["acme.account", "acme.password", "db.password"] {
         assert_eq!(known_to(&home, name), ["app", "web2"], "{name}");
     }
-    // Given anew in the same second even, it is known to nobody; one more stands for as long as one value is marked.
+    // Given anew in the same second even, it is known to nobody; one more stands for as long as one
+    // value is marked.
     home.ok_with(&["set", "acme.password"], b"new");
     assert!(known_to(&home, "acme.password").is_empty());
     home.ok_with(&["set", "later"], b"new");
@@ -119,12 +137,20 @@ fn a_removal_is_asked_about_and_shows_who_is_left() {
     assert!(text.contains("--yes"), "{text}");
     refused(&home, &["access", "remove", "nobody", "--yes"], b"", 1);
     let before = home.read(FILE);
-    let Some((code, seen, _)) = at_a_terminal(&home, &["access", "remove", "app"], &[("[y/N] ", "n\n")]) else {
+    let Some((code, seen, _)) =
+        at_a_terminal(&home, &["access", "remove", "app"], &[("[y/N] ", "n\n")])
+    else {
         return;
     };
-    assert!(code != 0 && seen.contains("access will be:\nalice  writer") && !seen.contains("app    reader"), "{seen}");
+    assert!(
+        code != 0
+            && seen.contains("access will be:\nalice  writer")
+            && !seen.contains("app    reader"),
+        "{seen}"
+    );
     assert_eq!(home.read(FILE), before);
-    let (code, seen, _) = at_a_terminal(&home, &["access", "remove", "app"], &[("[y/N] ", "y\n")]).unwrap();
+    let (code, seen, _) =
+        at_a_terminal(&home, &["access", "remove", "app"], &[("[y/N] ", "y\n")]).unwrap();
     assert!(code == 0 && seen.contains("acme.password"), "{seen}");
 }
 
@@ -135,10 +161,17 @@ fn a_loader_that_pins_the_old_id_takes_the_new_file_and_warns() {
     let ran = home.run(&["access", "remove", "bob", "--yes"]);
     let new = home.vault_id();
     assert_ne!(old, new);
-    assert!(ran.err.contains(&old) && ran.err.contains(&new) && ran.err.contains("access pin"), "{}", ran.err);
+    assert!(
+        ran.err.contains(&old) && ran.err.contains(&new) && ran.err.contains("access pin"),
+        "{}",
+        ran.err
+    );
     for _ in 0..2 {
         let (loaded, log) = told(|| host(&home, "app.key").load());
-        assert!(loaded.unwrap().vault_id().to_string() == new && log.contains("renew the pin"), "{log}");
+        assert!(
+            loaded.unwrap().vault_id().to_string() == new && log.contains("renew the pin"),
+            "{log}"
+        );
         assert!(log.contains(&old) && log.contains(&new), "{log}");
     }
     home.ok(&["access", "pin", "app.key"]);
@@ -167,7 +200,8 @@ fn a_loader_that_remembers_believes_no_former_writer_whatever_the_generation() {
         assert_eq!(error.kind(), Kind::WrongVault, "{key}: {error}");
         assert!(error.to_string().contains("former writer") && error.help().is_some(), "{error}");
     }
-    // Who only pins the old id is told by the removal what to do; once it is done, it holds there too.
+    // Who only pins the old id is told by the removal what to do; once it is done, it holds there
+    // too.
     host(&home, "app.key").load().unwrap();
     home.write(FILE, &ours);
     home.ok(&["access", "pin", "app.key"]);
@@ -216,9 +250,11 @@ fn two_removals_of_writers_before_the_pin_is_renewed_still_boot() {
 #[test]
 fn after_65_handovers_the_oldest_id_leads_here_no_more() {
     let home = team();
-    let (first, mine) = (home.vault_id(), IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap());
+    let (first, mine) =
+        (home.vault_id(), IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap());
     let lock = FileLock::acquire(&home.at(FILE)).unwrap();
-    let mut vault = lock.read().unwrap().verify(&[]).unwrap().open_for_writing(&mine.identities).unwrap();
+    let mut vault =
+        lock.read().unwrap().verify(&[]).unwrap().open_for_writing(&mine.identities).unwrap();
     vault.rotate(true).unwrap();
     let second = vault.file().vault_id().to_string();
     (0..64).for_each(|_| vault.rotate(true).unwrap());
@@ -238,7 +274,10 @@ fn after_65_handovers_the_oldest_id_leads_here_no_more() {
 fn a_reader_becomes_a_writer_without_new_keys() {
     let home = team();
     let (before, recipient) = (home.read(FILE), home.ok(&["keygen", "-y", "app.key"]));
-    assert_eq!(home.ok(&["access", "add", "app", recipient.trim(), "--writer", "--replace", "--yes"]), "");
+    assert_eq!(
+        home.ok(&["access", "add", "app", recipient.trim(), "--writer", "--replace", "--yes"]),
+        ""
+    );
     let after = home.read(FILE);
     assert_eq!(sealed_texts(&after), sealed_texts(&before));
     for start in ["vault = ", "epoch = "] {
@@ -251,7 +290,8 @@ fn a_reader_becomes_a_writer_without_new_keys() {
 #[test]
 fn a_writer_becomes_a_reader_and_can_sign_for_this_vault_no_more() {
     let home = team();
-    let (before, old, recipient) = (home.read(FILE), home.vault_id(), home.ok(&["keygen", "-y", "bob.key"]));
+    let (before, old, recipient) =
+        (home.read(FILE), home.vault_id(), home.ok(&["keygen", "-y", "bob.key"]));
     refused(&home, &["access", "add", "bob", recipient.trim(), "--yes"], b"", 1);
     let forged = by_bob(&before, &home, &["set", "x", "--plain", "y"]);
     home.ok(&["access", "add", "bob", recipient.trim(), "--replace", "--yes"]);
@@ -271,12 +311,27 @@ fn another_recipient_for_a_name_is_a_removal_of_the_old_one() {
     let recipient = home.ok(&["keygen", "-o", "app2.key"]);
     let known = home.ok(&["access", "add", "app", recipient.trim(), "--replace", "--yes"]);
     assert_eq!(known.lines().collect::<Vec<_>>(), SEALED);
-    assert_eq!((home.vault_id(), known_to(&home, "acme.password")), (old.clone(), vec!["app".to_owned()]));
+    assert_eq!(
+        (home.vault_id(), known_to(&home, "acme.password")),
+        (old.clone(), vec!["app".to_owned()])
+    );
     assert_eq!(home.run(&["get", "acme.password", "-i", "app.key"]).code, 4);
     assert_eq!(home.ok(&["get", "acme.password", "-i", "app2.key"]), "hunter2");
     let recipient = home.ok(&["keygen", "-o", "bob2.key"]);
-    let answer = home.ok(&["access", "add", "bob", recipient.trim(), "--writer", "--replace", "--yes", "--json"]);
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&answer).unwrap()["exposed"], json!(SEALED));
+    let answer = home.ok(&[
+        "access",
+        "add",
+        "bob",
+        recipient.trim(),
+        "--writer",
+        "--replace",
+        "--yes",
+        "--json",
+    ]);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&answer).unwrap()["exposed"],
+        json!(SEALED)
+    );
     assert_ne!(home.vault_id(), old);
     assert_eq!(known_to(&home, "acme.password"), ["app", "bob"]);
     // One recipient cannot have two names.
@@ -307,7 +362,10 @@ fn the_only_writer_replaces_her_own_key() {
     assert_ne!(home.vault_id(), old);
     assert_eq!(home.run(&["get", "a", "-i", ".config/bootseal/identity.txt"]).code, 4);
     // The pin that comes with the new key is not the one that the old key can sign for.
-    assert!(home.read("new.key").contains(&format!("# vault: {}\n", home.vault_id())), "made with the old id");
+    assert!(
+        home.read("new.key").contains(&format!("# vault: {}\n", home.vault_id())),
+        "made with the old id"
+    );
     let ran = home.run_with(&["set", "a", "-i", "new.key"], b"2");
     assert!(ran.code == 0 && !ran.err.contains("renew the pin"), "{}", ran.err);
     assert_eq!(home.ok(&["get", "a", "-i", "new.key"]), "2");
@@ -327,7 +385,8 @@ fn a_writer_can_remove_herself_while_another_one_stays() {
 #[test]
 fn a_new_key_that_goes_to_stdout_has_the_new_id_too() {
     let home = team();
-    let key = home.ok(&["access", "add", "bob", "--new-key", "-", "--writer", "--replace", "--yes"]);
+    let key =
+        home.ok(&["access", "add", "bob", "--new-key", "-", "--writer", "--replace", "--yes"]);
     assert!(key.contains(&format!("# vault: {}\n", home.vault_id())), "made with the old id");
 }
 
@@ -337,9 +396,12 @@ fn nobody_is_removed_while_64_who_were_still_know_values() {
     let me = Identity::generate().unwrap();
     me.to_file_text(&[]).unwrap().expose(|bytes| support::team::private(&home, "me.key", bytes));
     let readers: Vec<String> = (0..66).map(|at| format!("reader{at}")).collect();
-    let list = readers.iter().map(|name| (name.as_str(), Role::Reader, Identity::generate().unwrap().recipient()));
+    let list = readers
+        .iter()
+        .map(|name| (name.as_str(), Role::Reader, Identity::generate().unwrap().recipient()));
     let list = list.chain([("alice", Role::Writer, me.recipient())]);
-    let list = list.map(|(name, role, recipient)| Access::new(name, role, recipient).unwrap()).collect();
+    let list =
+        list.map(|(name, role, recipient)| Access::new(name, role, recipient).unwrap()).collect();
     let mut vault = Vault::create(list, "").unwrap();
     let value = Secret::copy_of(b"hunter2").unwrap();
     vault.set(&"password".parse().unwrap(), ValueKind::Text, &value, 1_700_000_000).unwrap();
@@ -348,7 +410,9 @@ fn nobody_is_removed_while_64_who_were_still_know_values() {
     }
     let pin = vault.file().vault_id().to_string();
     FileLock::acquire(&home.at(FILE)).unwrap().create(&vault.sign().unwrap()).unwrap();
-    let remove = |name| ["access", "remove", name, "--yes", "-i", "me.key", "--pin", &pin].map(str::to_owned);
+    let remove = |name| {
+        ["access", "remove", name, "--yes", "-i", "me.key", "--pin", &pin].map(str::to_owned)
+    };
     let args = remove("reader64");
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let text = refused(&home, &args, b"", 1);

@@ -1,4 +1,5 @@
-//! An application at start finds its file, its key and its vault, and its errors say what is wrong and what to do.
+//! An application at start finds its file, its key and its vault, and its errors say what is wrong
+//! and what to do.
 
 use crate::support::{Home, team};
 use bootseal::{Kind, Loader};
@@ -6,10 +7,10 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 
-const SETTINGS: &str =
-    "name = \"payments\"\n\n[acme]\nusername = \"secret:bob\"\npassword = \"secret:hunter2\"\nport = 8443\n";
+const SETTINGS: &str = "name = \"payments\"\n\n[acme]\nusername = \"secret:bob\"\npassword = \"secret:hunter2\"\nport = 8443\n";
 
-/// A home with a vault, a reader `app` with the key file `app.key` (pin inside), and a loader that sees only what it is told.
+/// A home with a vault, a reader `app` with the key file `app.key` (pin inside), and a loader that
+/// sees only what it is told.
 struct Host {
     home: Home,
 }
@@ -49,7 +50,10 @@ impl Host {
 }
 
 fn without_pin(key: &str) -> String {
-    key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n")).collect()
+    key.lines()
+        .filter(|line| !line.starts_with("# vault:"))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[test]
@@ -62,7 +66,11 @@ fn values_are_opened_once_and_asked_for_by_name() {
     let kinds = [
         (vault.secret("acme.port").unwrap_err(), Kind::Conflict, "readable, not sealed"),
         (vault.secret("name").unwrap_err(), Kind::Conflict, "readable, not sealed"),
-        (vault.text("acme.password").unwrap_err(), Kind::Conflict, "sealed; readable text was asked for"),
+        (
+            vault.text("acme.password").unwrap_err(),
+            Kind::Conflict,
+            "sealed; readable text was asked for",
+        ),
         (vault.secret("acme.passwort").unwrap_err(), Kind::NotFound, "Did you mean acme.password"),
         (vault.secret("acme").unwrap_err(), Kind::NotFound, "It is a table"),
         (vault.token_source("acme").unwrap_err(), Kind::NotFound, "[acme.login]"),
@@ -82,7 +90,9 @@ fn no_runtime_is_needed_and_threads_share_the_vault() {
     let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| assert!(vault.secret("acme.username").unwrap().expose(|bytes| bytes == b"bob")));
+            scope.spawn(|| {
+                assert!(vault.secret("acme.username").unwrap().expose(|bytes| bytes == b"bob"))
+            });
         }
     });
 }
@@ -91,10 +101,18 @@ fn no_runtime_is_needed_and_threads_share_the_vault() {
 fn the_file_of_the_environment_comes_before_the_path_in_code_unless_it_insists() {
     let host = Host::new();
     let other = Host::new();
-    let variables = [("BOOTSEAL_FILE", other.path("app.sealed.toml")), ("BOOTSEAL_IDENTITY", other.path("app.key"))];
-    assert_eq!(host.loader(&variables).load().unwrap().vault_id().to_string(), other.home.vault_id());
-    let error =
-        Loader::exactly(host.home.at("app.sealed.toml")).identity_file(other.home.at("app.key")).load().unwrap_err();
+    let variables = [
+        ("BOOTSEAL_FILE", other.path("app.sealed.toml")),
+        ("BOOTSEAL_IDENTITY", other.path("app.key")),
+    ];
+    assert_eq!(
+        host.loader(&variables).load().unwrap().vault_id().to_string(),
+        other.home.vault_id()
+    );
+    let error = Loader::exactly(host.home.at("app.sealed.toml"))
+        .identity_file(other.home.at("app.key"))
+        .load()
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault, "{error}");
 }
 
@@ -104,7 +122,8 @@ fn keys_are_looked_for_in_their_order() {
     let pin = ("BOOTSEAL_PIN", OsString::from(host.home.vault_id()));
     // The credential folder of systemd.
     let credentials = host.credentials();
-    let vault = host.loader(&[("CREDENTIALS_DIRECTORY", credentials.clone()), pin.clone()]).load().unwrap();
+    let vault =
+        host.loader(&[("CREDENTIALS_DIRECTORY", credentials.clone()), pin.clone()]).load().unwrap();
     assert_eq!(vault.generation(), 2);
     // The user's own, last.
     std::fs::create_dir_all(host.home.at("config/bootseal")).unwrap();
@@ -113,7 +132,11 @@ fn keys_are_looked_for_in_their_order() {
     // Named, and it is not the one: the search ends there.
     host.home.ok(&["keygen", "-o", "stranger.key"]);
     let error = host
-        .loader(&[("BOOTSEAL_IDENTITY", host.path("stranger.key")), ("CREDENTIALS_DIRECTORY", credentials), pin])
+        .loader(&[
+            ("BOOTSEAL_IDENTITY", host.path("stranger.key")),
+            ("CREDENTIALS_DIRECTORY", credentials),
+            pin,
+        ])
         .load()
         .unwrap_err();
     assert_eq!(error.kind(), Kind::NoIdentity, "{error}");
@@ -126,8 +149,10 @@ fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
     host.home.ok(&["keygen", "-o", "stranger.key"]);
     host.put_key("credentials/bootseal.key", &host.home.read("stranger.key"));
     let stranger = host.home.ok(&["keygen", "-y", "stranger.key"]);
-    let error =
-        host.loader(&[("CREDENTIALS_DIRECTORY", credentials), ("HOME", host.path("nowhere"))]).load().unwrap_err();
+    let error = host
+        .loader(&[("CREDENTIALS_DIRECTORY", credentials), ("HOME", host.path("nowhere"))])
+        .load()
+        .unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (Kind::NoIdentity, 4));
     let expected = format!(
         "no key opens {} ({}, generation 2). Tried: BOOTSEAL_IDENTITY (unset), $CREDENTIALS_DIRECTORY/bootseal.passphrase (absent), /run/secrets/bootseal.key (absent), \
@@ -146,8 +171,9 @@ fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
 fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     let host = Host::new();
     let credentials = host.credentials();
-    let with =
-        |more: &[(&str, OsString)]| host.loader(&[&[("CREDENTIALS_DIRECTORY", credentials.clone())], more].concat());
+    let with = |more: &[(&str, OsString)]| {
+        host.loader(&[&[("CREDENTIALS_DIRECTORY", credentials.clone())], more].concat())
+    };
     let error = with(&[]).load().unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault);
     assert!(
@@ -160,9 +186,19 @@ fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     with(&[]).pin(&host.home.vault_id()).unwrap().load().unwrap();
     let foreign = Host::new().home.vault_id();
     // Code decides before the environment, the environment before the folder.
-    with(&[("BOOTSEAL_PIN", foreign.clone().into())]).pin(&host.home.vault_id()).unwrap().load().unwrap();
-    assert_eq!(with(&[("BOOTSEAL_PIN", foreign.clone().into())]).load().unwrap_err().kind(), Kind::WrongVault);
-    host.home.write("credentials/bootseal.pin", format!("# payments\n{foreign}\n{}@2\n", host.home.vault_id()));
+    with(&[("BOOTSEAL_PIN", foreign.clone().into())])
+        .pin(&host.home.vault_id())
+        .unwrap()
+        .load()
+        .unwrap();
+    assert_eq!(
+        with(&[("BOOTSEAL_PIN", foreign.clone().into())]).load().unwrap_err().kind(),
+        Kind::WrongVault
+    );
+    host.home.write(
+        "credentials/bootseal.pin",
+        format!("# payments\n{foreign}\n{}@2\n", host.home.vault_id()),
+    );
     with(&[]).load().unwrap();
     host.home.write("credentials/bootseal.pin", format!("{}@3\n", host.home.vault_id()));
     let error = with(&[]).load().unwrap_err();
@@ -170,17 +206,24 @@ fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     host.home.write("credentials/bootseal.pin", "vault1typo\n");
     assert_eq!(with(&[]).load().unwrap_err().kind(), Kind::Usage);
     host.home.write("credentials/bootseal.pin", "\n");
-    assert_eq!(with(&[]).load().unwrap_err().kind(), Kind::Usage, "an empty pin is no pin, and no open door");
+    assert_eq!(
+        with(&[]).load().unwrap_err().kind(),
+        Kind::Usage,
+        "an empty pin is no pin, and no open door"
+    );
 }
 
 #[test]
 fn an_unpinned_vault_never_logs_in() {
     let host = Host::new();
-    for (path, value) in [("acme.login.url", "https://127.0.0.1:9/login"), ("acme.login.json.p", "${password}")] {
+    for (path, value) in
+        [("acme.login.url", "https://127.0.0.1:9/login"), ("acme.login.json.p", "${password}")]
+    {
         host.home.ok(&["set", path, "--plain", value]);
     }
     let credentials = host.credentials();
-    let vault = host.loader(&[("CREDENTIALS_DIRECTORY", credentials)]).allow_unpinned().load().unwrap();
+    let vault =
+        host.loader(&[("CREDENTIALS_DIRECTORY", credentials)]).allow_unpinned().load().unwrap();
     assert_eq!(vault.token_source("acme").unwrap_err().kind(), Kind::WrongVault);
 }
 
@@ -191,7 +234,10 @@ fn a_key_file_that_others_can_touch_is_refused_with_the_chmod() {
         std::fs::set_permissions(host.home.at("app.key"), PermissionsExt::from_mode(mode)).unwrap();
         let error = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap_err();
         assert_eq!(error.kind(), Kind::UnsafeFile);
-        assert!(error.to_string().contains(word) && error.help().unwrap().contains("chmod 600"), "{error}");
+        assert!(
+            error.to_string().contains(word) && error.help().unwrap().contains("chmod 600"),
+            "{error}"
+        );
     }
 }
 
@@ -216,15 +262,23 @@ fn a_profile_that_cannot_work_is_told_at_start() {
             "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\nhosts = [\"*.acme.example\"]",
             "without wildcards",
         ),
-        ("url = \"https://api.acme.example/${password}\"\njson = { p = \"${password}\" }", "${password} in its `url`"),
-        ("url = \"https://${host}/\"\njson = { p = \"${password}\" }", "scheme, host and port may hold no ${…}"),
+        (
+            "url = \"https://api.acme.example/${password}\"\njson = { p = \"${password}\" }",
+            "${password} in its `url`",
+        ),
+        (
+            "url = \"https://${host}/\"\njson = { p = \"${password}\" }",
+            "scheme, host and port may hold no ${…}",
+        ),
         ("url = \"https://api.acme.example/login\"", "carry the credentials"),
         (
             "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ninject = { value = \"Bearer\" }",
             "${token}",
         ),
     ] {
-        let home = Home::with_vault(&format!("[acme]\npassword = \"secret:hunter2\"\n\n[acme.login]\n{line}\n"));
+        let home = Home::with_vault(&format!(
+            "[acme]\npassword = \"secret:hunter2\"\n\n[acme.login]\n{line}\n"
+        ));
         let error = Loader::exactly(home.at("app.sealed.toml"))
             .identity_file(home.at(".config/bootseal/identity.txt"))
             .pin(&home.vault_id())
@@ -317,10 +371,16 @@ fn a_table_of_a_real_file_becomes_the_applications_own_struct() {
 fn a_refused_password_is_one_login_however_often_the_service_starts() {
     let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     vendor.refuse(true);
-    let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
+    let host = Host::with(&format!(
+        "{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n",
+        vendor.url("/login")
+    ));
     let start = || {
-        let vault =
-            host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).state(host.home.at("state")).load().unwrap();
+        let vault = host
+            .loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))])
+            .state(host.home.at("state"))
+            .load()
+            .unwrap();
         vault.token_source("acme").unwrap()
     };
     for _ in 0..5 {
@@ -339,18 +399,27 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
     start().token_blocking().unwrap_err();
     assert_eq!(vendor.refused_logins(), 3);
     let files: Vec<_> = std::fs::read_dir(host.home.at("state/logins")).unwrap().collect();
-    let kept: Vec<String> =
-        files.iter().map(|file| std::fs::read_to_string(file.as_ref().unwrap().path()).unwrap()).collect();
-    assert!(kept.iter().any(|kept| kept.contains(":acme")) && !kept.concat().contains("hunter"), "{kept:?}");
+    let kept: Vec<String> = files
+        .iter()
+        .map(|file| std::fs::read_to_string(file.as_ref().unwrap().path()).unwrap())
+        .collect();
+    assert!(
+        kept.iter().any(|kept| kept.contains(":acme")) && !kept.concat().contains("hunter"),
+        "{kept:?}"
+    );
 }
 
 #[test]
 fn logins_go_through_the_loaders_proxy_where_the_profile_names_none() {
     let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
-    let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
+    let host = Host::with(&format!(
+        "{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n",
+        vendor.url("/login")
+    ));
     let loader = || host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]);
     // Nothing listens there.
-    let source = loader().proxy("http://127.0.0.1:1").unwrap().load().unwrap().token_source("acme").unwrap();
+    let source =
+        loader().proxy("http://127.0.0.1:1").unwrap().load().unwrap().token_source("acme").unwrap();
     assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown);
     assert_eq!(vendor.logins() + vendor.refused_logins(), 0);
     for wrong in ["proxy:3128", "http://app:hunter2@proxy:3128", "http:"] {
@@ -363,9 +432,14 @@ fn logins_go_through_the_loaders_proxy_where_the_profile_names_none() {
 fn an_outage_before_a_start_is_not_told_as_a_refusal() {
     let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     vendor.down(true);
-    let host = Host::with(&format!("{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login")));
+    let host = Host::with(&format!(
+        "{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n",
+        vendor.url("/login")
+    ));
     for _ in 0..5 {
-        let loader = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).state(host.home.at("state"));
+        let loader = host
+            .loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))])
+            .state(host.home.at("state"));
         let source = loader.load().unwrap().token_source("acme").unwrap();
         assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown);
     }
@@ -424,7 +498,8 @@ fn starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time() {
     let name = "startup::starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time";
     for _ in 0..2 {
         let mut service = std::process::Command::new(std::env::current_exe().unwrap());
-        let mut service = service.args([name, "--exact"]).env(FOLDER, host.home.at(".")).spawn().unwrap();
+        let mut service =
+            service.args([name, "--exact"]).env(FOLDER, host.home.at(".")).spawn().unwrap();
         // It has sent its login, and gets no answer.
         let (mut connection, _) = listener.accept().unwrap();
         assert!(std::io::Read::read(&mut connection, &mut [0; 16]).unwrap() > 0);
@@ -433,7 +508,10 @@ fn starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time() {
     }
     let error = start(&host.home.at(".")).token_blocking().unwrap_err();
     assert_eq!(error.kind(), Kind::LoginDown);
-    assert!(error.to_string().contains("ended in the middle") && error.retry_after().is_some(), "{error}");
+    assert!(
+        error.to_string().contains("ended in the middle") && error.retry_after().is_some(),
+        "{error}"
+    );
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nothing was sent");
 }
@@ -448,7 +526,10 @@ fn a_one_time_code_is_not_sent_again_after_a_restart() {
     let start = || {
         let vault = open(&host.home.at("."));
         let transport = std::sync::Arc::new(bootseal::HttpTransport);
-        vault.token_source_with("acme", std::sync::Arc::new(clock.clone()), transport).unwrap().token_blocking()
+        vault
+            .token_source_with("acme", std::sync::Arc::new(clock.clone()), transport)
+            .unwrap()
+            .token_blocking()
     };
     start().unwrap();
     assert_eq!(start().unwrap_err().kind(), Kind::LoginThrottled);
@@ -474,7 +555,9 @@ impl Script {
     /// For each login, whether it was sent with the password of `next`.
     fn used_next(&self) -> Vec<bool> {
         let sent = self.sent.lock().unwrap();
-        let body = |request: &bootseal::LoginRequest| request.body.as_ref().unwrap().expose_str(str::to_owned).unwrap();
+        let body = |request: &bootseal::LoginRequest| {
+            request.body.as_ref().unwrap().expose_str(str::to_owned).unwrap()
+        };
         sent.iter().map(|request| body(request).contains("correct horse")).collect()
     }
 }
@@ -483,12 +566,19 @@ impl bootseal::Transport for Script {
     fn send(
         &self,
         request: bootseal::LoginRequest,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginResponse, bootseal::TransportError>> + Send>> {
+    ) -> std::pin::Pin<
+        Box<dyn Future<Output = Result<bootseal::LoginResponse, bootseal::TransportError>> + Send>,
+    > {
         self.sent.lock().unwrap().push(request);
         let status = self.answers.lock().unwrap().pop_front();
-        let body = if status.is_none() { &br#"{"access_token":"t","expires_in":600}"#[..] } else { b"{}" };
+        let body =
+            if status.is_none() { &br#"{"access_token":"t","expires_in":600}"#[..] } else { b"{}" };
         let body = bootseal::Secret::copy_of(body).unwrap();
-        let answer = bootseal::LoginResponse { status: status.unwrap_or(200), headers: Default::default(), body };
+        let answer = bootseal::LoginResponse {
+            status: status.unwrap_or(200),
+            headers: Default::default(),
+            body,
+        };
         Box::pin(async { Ok(answer) })
     }
 }
@@ -497,13 +587,15 @@ impl bootseal::Transport for Script {
 fn what_each_start_knows_of_the_starts_before_it() {
     let minute = std::time::Duration::from_secs(60);
     for (answers, expected) in [
-        // A vendor that says a wrong password with a 400: the second in a row is a refusal, and the last word.
+        // A vendor that says a wrong password with a 400: the second in a row is a refusal, and the
+        // last word.
         (vec![400, 400], vec![false, false, true]),
         // With a 200 and no token: the third.
         (vec![200, 200, 200], vec![false, false, false, true]),
         // The first is refused, and what the second one comes to is not known: it is its turn.
         (vec![401, 500, 500], vec![false, true, true, true]),
-        // Both are refused: one login with each, until it is asked again after a quarter of an hour.
+        // Both are refused: one login with each, until it is asked again after a quarter of an
+        // hour.
         (vec![401, 401], vec![false, true]),
         (vec![400, 400, 400], vec![false, false, true]),
     ] {
@@ -515,7 +607,10 @@ fn what_each_start_knows_of_the_starts_before_it() {
         let start = || {
             let vault = open(&host.home.at("."));
             let transport = std::sync::Arc::new(vendor.clone());
-            vault.token_source_with("acme", std::sync::Arc::new(clock.clone()), transport).unwrap().token_blocking()
+            vault
+                .token_source_with("acme", std::sync::Arc::new(clock.clone()), transport)
+                .unwrap()
+                .token_blocking()
         };
         for _ in 0..12 {
             let ended = start();
@@ -527,7 +622,11 @@ fn what_each_start_knows_of_the_starts_before_it() {
         assert_eq!(vendor.used_next(), expected, "{answers:?}");
         if !both_wrong {
             start().unwrap();
-            assert_eq!(vendor.used_next().last(), Some(&true), "{answers:?}: and it stays the first");
+            assert_eq!(
+                vendor.used_next().last(),
+                Some(&true),
+                "{answers:?}: and it stays the first"
+            );
         }
     }
 }
@@ -551,15 +650,23 @@ fn a_watched_file_whose_key_comes_later_is_taken_and_a_listener_may_do_what_it_l
         host.home.ok_with(&["set", "acme.password"], password);
         // It was looked at without its key.
         let mine = host.home.path().display().to_string();
-        let failures =
-            |log: &str| log.lines().filter(|line| line.contains("is not taken") && line.contains(&mine)).count();
+        let failures = |log: &str| {
+            log.lines().filter(|line| line.contains("is not taken") && line.contains(&mine)).count()
+        };
         drop(
-            team::PROCESS_LOG.1.wait_while(team::PROCESS_LOG.0.lock().unwrap(), |log| failures(log) <= round).unwrap(),
+            team::PROCESS_LOG
+                .1
+                .wait_while(team::PROCESS_LOG.0.lock().unwrap(), |log| failures(log) <= round)
+                .unwrap(),
         );
         std::fs::rename(host.home.at("away.key"), host.home.at("app.key")).unwrap();
         assert_eq!(next(), ["acme.password"]);
         assert!(vault.secret("acme.password").unwrap().expose(|bytes| bytes == password));
-        assert_eq!(failures(&team::PROCESS_LOG.0.lock().unwrap()), round + 1, "said once for each content");
+        assert_eq!(
+            failures(&team::PROCESS_LOG.0.lock().unwrap()),
+            round + 1,
+            "said once for each content"
+        );
     }
 }
 
@@ -571,7 +678,9 @@ fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
     let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
     let vendor = Script::new([401]);
     let clock = std::sync::Arc::new(bootseal::testing::Clock::new());
-    let source = vault.token_source_with("acme", clock.clone(), std::sync::Arc::new(vendor.clone())).unwrap();
+    let source = vault
+        .token_source_with("acme", clock.clone(), std::sync::Arc::new(vendor.clone()))
+        .unwrap();
     let sent = || {
         let sent = vendor.sent.lock().unwrap();
         sent.iter().map(|request| request.url.path().to_owned()).collect::<Vec<_>>()
@@ -599,11 +708,17 @@ fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
         std::thread::yield_now();
     }
     let logout = sent().iter().position(|path| path == "/logout").unwrap();
-    let body = vendor.sent.lock().unwrap()[logout].body.as_ref().unwrap().expose_str(str::to_owned).unwrap();
+    let body = vendor.sent.lock().unwrap()[logout]
+        .body
+        .as_ref()
+        .unwrap()
+        .expose_str(str::to_owned)
+        .unwrap();
     assert_eq!(body, r#"{"user":"bob"}"#, "the old session is ended as whose it was");
 }
 
-/// A clock that reloads the vault when it is read for the first time, which is while a source is made.
+/// A clock that reloads the vault when it is read for the first time, which is while a source is
+/// made.
 struct Reloads(bootseal::testing::Clock, std::sync::Mutex<Option<bootseal::Secrets>>);
 
 impl bootseal::Clock for Reloads {
@@ -619,7 +734,10 @@ impl bootseal::Clock for Reloads {
         self.0.unix_time()
     }
 
-    fn sleep(&self, time: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn sleep(
+        &self,
+        time: std::time::Duration,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
         self.0.sleep(time)
     }
 
@@ -635,9 +753,14 @@ fn a_source_that_is_made_during_a_reload_logs_in_with_what_the_file_says_now() {
     ));
     let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
     host.home.ok_with(&["set", "acme.password"], b"correct horse");
-    let clock = Reloads(bootseal::testing::Clock::new(), std::sync::Mutex::new(Some(vault.clone())));
+    let clock =
+        Reloads(bootseal::testing::Clock::new(), std::sync::Mutex::new(Some(vault.clone())));
     let vendor = Script::default();
-    let made = vault.token_source_with("acme", std::sync::Arc::new(clock), std::sync::Arc::new(vendor.clone()));
+    let made = vault.token_source_with(
+        "acme",
+        std::sync::Arc::new(clock),
+        std::sync::Arc::new(vendor.clone()),
+    );
     made.unwrap().token_blocking().unwrap();
     assert_eq!(vendor.used_next(), [true], "with the new password");
 }

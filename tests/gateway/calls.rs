@@ -1,7 +1,9 @@
-//! Calls through the gateway: the real binary, real sockets, and a vendor that rejects, is down, or is slow.
+//! Calls through the gateway: the real binary, real sockets, and a vendor that rejects, is down, or
+//! is slow.
 
 use crate::support::{
-    Answer, Client, Gateway, Sealed, TOKEN, Upstream, Usual, VALUES, ca, call, free_port, get, length_of, post, reply,
+    Answer, Client, Gateway, Sealed, TOKEN, Upstream, Usual, VALUES, ca, call, free_port, get,
+    length_of, post, reply,
 };
 use bootseal_vendor_sim::Vendor;
 use std::io::{Read, Write};
@@ -34,14 +36,22 @@ fn a_call_goes_with_the_token_and_comes_back_without() {
     assert!(head.contains(&format!("authorization: Bearer {TOKEN}0\r\n")), "{head}");
     assert!(head.contains(&format!("host: 127.0.0.1:{}\r\n", upstream.port)), "{head}");
     // What the upstream repeats is starred out.
-    assert!(answer.text().contains(&format!("Bearer {}", "*".repeat(TOKEN.len() + 1))), "{}", answer.text());
+    assert!(
+        answer.text().contains(&format!("Bearer {}", "*".repeat(TOKEN.len() + 1))),
+        "{}",
+        answer.text()
+    );
     assert!(!answer.text().contains(TOKEN));
 }
 
 #[test]
 fn a_token_that_is_revoked_is_replaced_and_the_call_sent_once_more() {
     let vendor = Vendor::start().unwrap();
-    let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "replay_body_limit = \"1KiB\"");
+    let usual = Usual::new(
+        vendor.url("").trim_end_matches('/'),
+        &ca(vendor.ca_pem()),
+        "replay_body_limit = \"1KiB\"",
+    );
     let _gateway = usual.start();
     let mut client = Client::connect(usual.port);
     assert_eq!(client.call(&get("/orders")).status, 200);
@@ -73,7 +83,8 @@ fn the_caller_cannot_shape_what_the_upstream_reads() {
         ("Keep-Alive: timeout=5", "keep-alive"),
         ("TE: gzip", "te: gzip"),
     ] {
-        let answer = client.call(&format!("GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n\r\n"));
+        let answer =
+            client.call(&format!("GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n\r\n"));
         if answer.status == 400 {
             client = Client::connect(usual.port);
             continue;
@@ -96,7 +107,11 @@ fn methods_hosts_pages_and_paths_that_are_refused_reach_nobody() {
         ("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n", 405, "method-refused"),
         ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "host-refused"),
         ("GET http://evil.example/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 421, "host-refused"),
-        ("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\n\r\n", 403, "origin-refused"),
+        (
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\n\r\n",
+            403,
+            "origin-refused",
+        ),
         (
             "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\nContent-Length: 0\r\n\r\n",
             403,
@@ -107,7 +122,11 @@ fn methods_hosts_pages_and_paths_that_are_refused_reach_nobody() {
         ("OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400, "target-refused"),
     ] {
         let answer = call(usual.port, request);
-        assert_eq!((answer.status, answer.header("x-bootseal-error")), (status, Some(name)), "{request}");
+        assert_eq!(
+            (answer.status, answer.header("x-bootseal-error")),
+            (status, Some(name)),
+            "{request}"
+        );
         assert!(problem(&answer)["title"].is_string());
     }
     assert_eq!(upstream.heads(), [""; 0]);
@@ -128,11 +147,17 @@ fn who_has_no_key_is_told_so_and_never_by_401() {
         let _gateway = usual.start();
         let before = upstream.heads().len();
         let with = |value: &str| {
-            call(usual.port, &format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {value}\r\n\r\n"))
+            call(
+                usual.port,
+                &format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {value}\r\n\r\n"),
+            )
         };
         assert_eq!(with(right).status, 200);
         let refused = with(wrong);
-        assert_eq!((refused.status, refused.header("x-bootseal-error")), (403, Some("caller-refused")));
+        assert_eq!(
+            (refused.status, refused.header("x-bootseal-error")),
+            (403, Some("caller-refused"))
+        );
         assert_eq!(call(usual.port, &get("/")).status, 403);
         let heads = upstream.heads();
         assert_eq!(heads.len(), before + 1);
@@ -156,7 +181,9 @@ fn a_unix_socket_knows_its_callers_by_their_user() {
         let sealed = Sealed::new(&VALUES, &readable);
         let mut gateway = Gateway::start(&sealed);
         let mut stream = UnixStream::connect(&socket).unwrap();
-        stream.write_all(b"GET /x HTTP/1.1\r\nHost: anything\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+            .write_all(b"GET /x HTTP/1.1\r\nHost: anything\r\nConnection: close\r\n\r\n")
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
@@ -181,8 +208,10 @@ fn two_routes_share_an_address_by_their_prefixes() {
             upstream.origin()
         )
     };
-    let values = [("a.username", "x"), ("a.password", "y"), ("b.username", "x"), ("b.password", "y")];
-    let sealed = Sealed::new(&values, &format!("{}{}", route("a", &one, "/base"), route("b", &other, "")));
+    let values =
+        [("a.username", "x"), ("a.password", "y"), ("b.username", "x"), ("b.password", "y")];
+    let sealed =
+        Sealed::new(&values, &format!("{}{}", route("a", &one, "/base"), route("b", &other, "")));
     let _gateway = Gateway::start(&sealed);
     assert_eq!(call(port, &get("/a/orders?q")).status, 200);
     assert_eq!(call(port, &get("/b")).status, 200);
@@ -208,7 +237,10 @@ fn a_client_that_follows_a_link_comes_back() {
     let text = format!("upstream = \"{}\"", upstream.origin());
     let sealed = usual.sealed.changed(|vault| {
         vault
-            .set_readable(&"acme.route.upstream".parse().unwrap(), &format!("{}/base", upstream.origin()).into())
+            .set_readable(
+                &"acme.route.upstream".parse().unwrap(),
+                &format!("{}/base", upstream.origin()).into(),
+            )
             .unwrap();
     });
     assert!(!sealed.contains(&text));
@@ -218,7 +250,10 @@ fn a_client_that_follows_a_link_comes_back() {
     assert_eq!(answer.status, 302);
     assert_eq!(answer.header("location"), Some(&*format!("http://localhost:{port}/orders/8")));
     assert_eq!(answer.header("content-location"), Some("/x"));
-    assert_eq!(answer.header("link"), Some(&*format!("<http://localhost:{port}/orders?page=2>; rel=\"next\"")));
+    assert_eq!(
+        answer.header("link"),
+        Some(&*format!("<http://localhost:{port}/orders?page=2>; rel=\"next\""))
+    );
     assert_eq!(answer.header("set-cookie"), Some("id=1; Path=/"));
     assert_eq!(answer.header("x-bootseal-error"), None, "that name is ours alone");
 }
@@ -236,11 +271,17 @@ fn a_wrong_password_is_sent_once_and_everybody_is_told() {
                 let mut client = Client::connect(port);
                 for _ in 0..25 {
                     let answer = client.call(&get("/orders"));
-                    assert_eq!((answer.status, answer.header("x-bootseal-error")), (503, Some("login-refused")));
+                    assert_eq!(
+                        (answer.status, answer.header("x-bootseal-error")),
+                        (503, Some("login-refused"))
+                    );
                     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 60);
                     let said = problem(&answer);
                     assert_eq!(said["route"], "acme");
-                    assert!(said["help"].as_str().unwrap().contains("bootseal login acme"), "{said}");
+                    assert!(
+                        said["help"].as_str().unwrap().contains("bootseal login acme"),
+                        "{said}"
+                    );
                     assert!(!answer.text().contains("open sesame"));
                 }
             })
@@ -290,7 +331,8 @@ fn an_upstream_that_cannot_be_reached_or_does_not_answer_is_told_apart() {
     });
     usual.sealed.replace(&sealed);
     let _gateway = usual.start();
-    let says = |answer: Answer| (answer.status, answer.header("x-bootseal-error").unwrap().to_owned());
+    let says =
+        |answer: Answer| (answer.status, answer.header("x-bootseal-error").unwrap().to_owned());
     assert_eq!(says(call(usual.port, &get("/slow"))), (504, "upstream-timeout".into()));
     assert_eq!(says(call(usual.port, &get("/broken"))), (502, "upstream-broken".into()));
     assert_eq!(says(call(usual.port, &get("/gone"))), (502, "upstream-broken".into()));

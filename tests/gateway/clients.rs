@@ -1,4 +1,5 @@
-//! Foreign clients through the gateway, with a vendor that revokes tokens: curl, Java, Python, Node, nghttp and h2load.
+//! Foreign clients through the gateway, with a vendor that revokes tokens: curl, Java, Python,
+//! Node, nghttp and h2load.
 
 use crate::support::{Gateway, Sealed, Usual, VALUES, ca, call, free_port, get};
 use bootseal_vendor_sim::Vendor;
@@ -8,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// A route to a vendor that has just revoked the token that the gateway holds: whatever a client sends first is sent twice.
+/// A route to a vendor that has just revoked the token that the gateway holds: whatever a client
+/// sends first is sent twice.
 struct Shop {
     vendor: Vendor,
     usual: Usual,
@@ -48,7 +50,10 @@ fn python() -> PathBuf {
 }
 
 fn run(command: &mut Command) -> Output {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         output.status.success(),
         "{command:?}: {}\n{}{}",
@@ -75,7 +80,10 @@ fn curl_calls_in_http_1_and_2() {
     let shop = Shop::open();
     assert_eq!(curl(&["-d", "a lamp", &shop.url("/orders")]), "{\"received\":6} 1.1 201");
     shop.vendor.revoke_all();
-    assert_eq!(curl(&["--http2-prior-knowledge", "-d", "a lamp", &shop.url("/orders")]), "{\"received\":6} 2 201");
+    assert_eq!(
+        curl(&["--http2-prior-knowledge", "-d", "a lamp", &shop.url("/orders")]),
+        "{\"received\":6} 2 201"
+    );
     shop.mended(2);
     // curl offers h2c with an upgrade: passed over, as by RFC 9110, 7.8.
     assert!(curl(&["--http2", &shop.url("/orders")]).ends_with(" 1.1 200"));
@@ -83,8 +91,13 @@ fn curl_calls_in_http_1_and_2() {
     // A body waits for the word to go on.
     let big = shop.usual.sealed.at("big");
     std::fs::write(&big, vec![b'x'; 60 << 10]).unwrap();
-    let upload =
-        curl(&["-H", "Expect: 100-continue", "--data-binary", &format!("@{}", big.display()), &shop.url("/orders")]);
+    let upload = curl(&[
+        "-H",
+        "Expect: 100-continue",
+        "--data-binary",
+        &format!("@{}", big.display()),
+        &shop.url("/orders"),
+    ]);
     assert_eq!(upload, "{\"received\":61440} 1.1 201");
     let refused = curl(&["-X", "TRACE", &shop.url("/orders")]);
     assert!(refused.ends_with(" 1.1 405"), "{refused}");
@@ -108,7 +121,10 @@ fn curl_calls_over_a_unix_socket() {
     );
     let _gateway = Gateway::start(&sealed);
     let through = ["--unix-socket", socket.to_str().unwrap()];
-    for more in [&["http://acme/orders"][..], &["--http2-prior-knowledge", "-d", "a lamp", "http://acme/orders"]] {
+    for more in [
+        &["http://acme/orders"][..],
+        &["--http2-prior-knowledge", "-d", "a lamp", "http://acme/orders"],
+    ] {
         let answer = curl(&[&through[..], more].concat());
         assert!(answer.ends_with(" 1.1 200") || answer.ends_with(" 2 201"), "{answer}");
         vendor.revoke_all();
@@ -121,8 +137,14 @@ fn the_example_in_java_knows_nothing_of_tokens() {
     let shop = Shop::open();
     let source = here("examples/java/Orders.java");
     let classes = tempfile::tempdir().unwrap();
-    run(Command::new("javac").args(["-Xlint:all", "-Werror", "-d"]).arg(classes.path()).arg(&source));
-    let answers = said(&run(Command::new("java").arg("-cp").arg(classes.path()).args(["Orders", &shop.url("")])));
+    run(Command::new("javac")
+        .args(["-Xlint:all", "-Werror", "-d"])
+        .arg(classes.path())
+        .arg(&source));
+    let answers = said(&run(Command::new("java")
+        .arg("-cp")
+        .arg(classes.path())
+        .args(["Orders", &shop.url("")])));
     assert!(answers.starts_with("{\"received\":6}\n{\"orders\":["), "{answers}");
     shop.mended(1);
     let code = std::fs::read_to_string(source).unwrap();
@@ -132,7 +154,12 @@ fn the_example_in_java_knows_nothing_of_tokens() {
     // What it tells when the vendor does not take the password any more.
     shop.vendor.refuse(true);
     shop.vendor.revoke_all();
-    let output = Command::new("java").arg("-cp").arg(classes.path()).args(["Orders", &shop.url("")]).output().unwrap();
+    let output = Command::new("java")
+        .arg("-cp")
+        .arg(classes.path())
+        .args(["Orders", &shop.url("")])
+        .output()
+        .unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && told.contains("503 (login-refused)"), "{told}");
 }
@@ -183,7 +210,8 @@ fn h2load_meets_a_revocation_and_no_call_fails() {
     assert!(shop.vendor.rejected_calls() >= revocations);
 }
 
-/// nghttpd, which speaks HTTP/2 over TLS, echoes bodies and ends with a trailer, and tells what it gets.
+/// nghttpd, which speaks HTTP/2 over TLS, echoes bodies and ends with a trailer, and tells what it
+/// gets.
 struct Nghttpd {
     child: std::process::Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -198,7 +226,14 @@ impl Nghttpd {
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         std::fs::write(&cert, made.cert.pem()).unwrap();
         let mut child = Command::new("nghttpd")
-            .args(["-v", "--echo-upload", "--trailer", "x-sum: 7", "--address=127.0.0.1", &port.to_string()])
+            .args([
+                "-v",
+                "--echo-upload",
+                "--trailer",
+                "x-sum: 7",
+                "--address=127.0.0.1",
+                &port.to_string(),
+            ])
             .args([&key, &cert])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -258,9 +293,12 @@ fn nghttp_speaks_http_2_to_an_upstream_that_does_with_trailers_both_ways() {
     }
     // What the upstream sees: HTTP/2, the token in place, the caller's trailer, its own host.
     let [token] = &vendor.tokens()[..] else { panic!() };
-    for wanted in
-        [":method: POST", &format!(":authority: 127.0.0.1:{}", upstream.port), &format!("Bearer {token}"), "x-part: 3"]
-    {
+    for wanted in [
+        ":method: POST",
+        &format!(":authority: 127.0.0.1:{}", upstream.port),
+        &format!("Bearer {token}"),
+        "x-part: 3",
+    ] {
         assert!(seen.contains(wanted), "{wanted}:\n{seen}");
     }
     assert!(!told.contains(token));

@@ -1,4 +1,5 @@
-//! HTTP through the gateway byte by byte: request smuggling, floods, endless streams, slow readers, and callers that disconnect.
+//! HTTP through the gateway byte by byte: request smuggling, floods, endless streams, slow readers,
+//! and callers that disconnect.
 
 use crate::support;
 use crate::support::{Client, Upstream, Usual, call, get, length_of, reply};
@@ -63,7 +64,9 @@ fn no_form_of_smuggling_reaches_the_upstream() {
     let gateway = usual.start();
     assert_eq!(call(usual.port, &get("/first")).status, 200);
     let second = "GET /smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
-    let post = |headers: &str, body: &str| format!("POST /outer HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n{body}");
+    let post = |headers: &str, body: &str| {
+        format!("POST /outer HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n{body}")
+    };
     let inner = second.len();
     let mut counted = 0;
     for (request, in_head) in [
@@ -72,11 +75,23 @@ fn no_form_of_smuggling_reaches_the_upstream() {
         (post(&format!("Content-Length: {inner}, 0\r\n"), second), true),
         (post(&format!("Content-Length: +{inner}\r\n"), second), true),
         (
-            post(&format!("Content-Length: {inner}\r\nTransfer-Encoding: chunked\r\n"), &format!("0\r\n\r\n{second}")),
+            post(
+                &format!("Content-Length: {inner}\r\nTransfer-Encoding: chunked\r\n"),
+                &format!("0\r\n\r\n{second}"),
+            ),
             true,
         ),
-        (post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", &format!("5c\r\n{second}")), true),
-        (post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", &format!("0\r\n\r\n{second}")), true),
+        (
+            post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", &format!("5c\r\n{second}")),
+            true,
+        ),
+        (
+            post(
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                &format!("0\r\n\r\n{second}"),
+            ),
+            true,
+        ),
         (post("Transfer-Encoding: xchunked\r\n", &format!("0\r\n\r\n{second}")), true),
         (post("Transfer-Encoding : chunked\r\n", &format!("0\r\n\r\n{second}")), true),
         (post("X: y\r\n Transfer-Encoding: chunked\r\n", &format!("0\r\n\r\n{second}")), true),
@@ -85,18 +100,35 @@ fn no_form_of_smuggling_reaches_the_upstream() {
         (post("Transfer-Encoding: \x0bchunked\r\n", &format!("0\r\n\r\n{second}")), true),
         (format!("POST /outer HTTP/1.1\nHost: 127.0.0.1\n\n{second}"), true),
         (
-            format!("POST /outer HTTP/1.0\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{second}"),
+            format!(
+                "POST /outer HTTP/1.0\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{second}"
+            ),
             true,
         ),
-        (format!("GET /outer HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n{second}"), true),
+        (
+            format!("GET /outer HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n{second}"),
+            true,
+        ),
         (format!("GET /outer HTTP/1.1 \r\nHost: 127.0.0.1\r\n\r\n{second}"), true),
         (post("Transfer-Encoding: chunked\r\n", &format!("0x0\r\n\r\n{second}")), false),
         (post("Transfer-Encoding: chunked\r\n", &format!("0;x=\"\n\r\n\r\n{second}")), false),
         (post("Transfer-Encoding: chunked\r\n", &format!("5\r\nhello0\r\n\r\n{second}")), false),
         (post("Transfer-Encoding: chunked\r\n", &format!("5\nhello\r\n0\r\n\r\n{second}")), false),
         (post("Transfer-Encoding: chunked\r\n", &format!("5\r\nhello\n0\r\n\r\n{second}")), false),
-        (post("Transfer-Encoding: chunked\r\n", &format!("0\r\nContent-Length: 5\r\n\r\n{second}")), false),
-        (post("Transfer-Encoding: chunked\r\n", &format!("00000000000000000000\r\n\r\n{second}")), false),
+        (
+            post(
+                "Transfer-Encoding: chunked\r\n",
+                &format!("0\r\nContent-Length: 5\r\n\r\n{second}"),
+            ),
+            false,
+        ),
+        (
+            post(
+                "Transfer-Encoding: chunked\r\n",
+                &format!("00000000000000000000\r\n\r\n{second}"),
+            ),
+            false,
+        ),
     ] {
         counted += 1;
         let before = upstream.heads().len();
@@ -104,7 +136,10 @@ fn no_form_of_smuggling_reaches_the_upstream() {
         client.send(&request);
         let answer = rest(&mut client);
         let heads = upstream.heads();
-        assert!(!heads[before..].iter().any(|head| head.contains("/smuggled")), "{request:?}\n{heads:?}");
+        assert!(
+            !heads[before..].iter().any(|head| head.contains("/smuggled")),
+            "{request:?}\n{heads:?}"
+        );
         assert!(!answer.contains("200 OK"), "{request:?}: {answer}");
         if in_head {
             assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
@@ -112,8 +147,11 @@ fn no_form_of_smuggling_reaches_the_upstream() {
         }
     }
     let metrics = call(usual.admin, &get("/metrics")).text();
-    let refused = metrics.lines().filter_map(|line| line.strip_prefix("bootseal_gateway_refused_connections_total"));
-    let refused: u64 = refused.filter_map(|line| line.split(' ').next_back()?.parse::<u64>().ok()).sum();
+    let refused = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("bootseal_gateway_refused_connections_total"));
+    let refused: u64 =
+        refused.filter_map(|line| line.split(' ').next_back()?.parse::<u64>().ok()).sum();
     assert_eq!(refused, counted);
     gateway.log().wait("the caller broke the rules of HTTP/1.1");
     // Who was refused disturbs nobody else.
@@ -127,7 +165,10 @@ fn floods_are_refused_or_bounded() {
     let _gateway = usual.start();
     for request in [
         format!("GET /{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "x".repeat(MIB)),
-        format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{}\r\n", "X-Header: value\r\n".repeat(100_000)),
+        format!(
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{}\r\n",
+            "X-Header: value\r\n".repeat(100_000)
+        ),
         format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: {}\r\n\r\n", "y".repeat(MIB)),
         format!(
             "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{}\r\n",
@@ -248,7 +289,10 @@ fn a_caller_that_goes_away_ends_its_call() {
         client.send(get(path));
         begins.recv_timeout(Duration::from_secs(30)).unwrap();
         drop(client);
-        assert!(ends.recv_timeout(Duration::from_secs(30)).unwrap(), "{path}: the upstream is told at once");
+        assert!(
+            ends.recv_timeout(Duration::from_secs(30)).unwrap(),
+            "{path}: the upstream is told at once"
+        );
     }
 }
 
@@ -269,7 +313,9 @@ fn a_body_is_asked_for_and_its_trailers_go_along() {
     let usual = Usual::new(&upstream.origin(), "", "");
     let _gateway = usual.start();
     let mut client = Client::connect(usual.port);
-    client.send("POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n");
+    client.send(
+        "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n",
+    );
     let mut interim = String::new();
     client.0.read_line(&mut interim).unwrap();
     assert_eq!(interim, "HTTP/1.1 100 Continue\r\n");

@@ -17,8 +17,11 @@ fn manifest() -> Value {
     let ours = here("target/python/bin/python");
     let python = if ours.exists() { ours } else { "python3".into() };
     let read = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
-    let output =
-        Command::new(python).args(["-c", read]).arg(here("examples/kubernetes/sidecar.yaml")).output().unwrap();
+    let output = Command::new(python)
+        .args(["-c", read])
+        .arg(here("examples/kubernetes/sidecar.yaml"))
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -29,7 +32,10 @@ fn the_manifest_gives_the_gateway_nothing_that_it_does_not_need() {
     let pod = &manifest["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], json!(false));
     let whole = &pod["securityContext"];
-    assert_eq!((&whole["runAsNonRoot"], &whole["seccompProfile"]["type"]), (&json!(true), &json!("RuntimeDefault")));
+    assert_eq!(
+        (&whole["runAsNonRoot"], &whole["seccompProfile"]["type"]),
+        (&json!(true), &json!("RuntimeDefault"))
+    );
     assert!(whole["runAsUser"].as_u64().unwrap() > 0);
     assert_eq!(whole["fsGroup"], whole["runAsGroup"]);
     let gateway = &pod["initContainers"][0];
@@ -39,7 +45,11 @@ fn the_manifest_gives_the_gateway_nothing_that_it_does_not_need() {
         json!({ "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": { "drop": ["ALL"] } })
     );
     let mounts = gateway["volumeMounts"].as_array().unwrap();
-    assert!(mounts.iter().all(|mount| mount["readOnly"] == json!(true) && mount.get("subPath").is_none()));
+    assert!(
+        mounts
+            .iter()
+            .all(|mount| mount["readOnly"] == json!(true) && mount.get("subPath").is_none())
+    );
     let file = &gateway["args"][0];
     assert!(file.as_str().unwrap().starts_with(mounts[0]["mountPath"].as_str().unwrap()));
     for probe in ["startupProbe", "readinessProbe"] {
@@ -50,12 +60,13 @@ fn the_manifest_gives_the_gateway_nothing_that_it_does_not_need() {
     let key = json!("key");
     assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
     assert!(pod["containers"][0].get("volumeMounts").is_none());
-    let volume = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == key).unwrap();
+    let volume =
+        pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == key).unwrap();
     assert_eq!(volume["secret"]["defaultMode"], json!(0o440));
 }
 
-/// Runs what comes behind it with everything read-only, as the user and group of the manifest where the test may choose; else as root of
-/// nothing but itself.
+/// Runs what comes behind it with everything read-only, as the user and group of the manifest where
+/// the test may choose; else as root of nothing but itself.
 fn confined(user: u32, group: u32, program: &Command) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private"]);
@@ -81,10 +92,12 @@ fn confined(user: u32, group: u32, program: &Command) -> Command {
 fn it_runs_as_the_manifest_says_with_nothing_that_it_could_write() {
     let manifest = manifest();
     let whole = &manifest["spec"]["template"]["spec"]["securityContext"];
-    let [user, group] = ["runAsUser", "runAsGroup"].map(|name| u32::try_from(whole[name].as_u64().unwrap()).unwrap());
+    let [user, group] = ["runAsUser", "runAsGroup"]
+        .map(|name| u32::try_from(whole[name].as_u64().unwrap()).unwrap());
     let vendor = Vendor::start().unwrap();
     let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "");
-    // As a volume of a Secret comes: root's own, readable for the pod's group, on a read-only mount.
+    // As a volume of a Secret comes: root's own, readable for the pod's group, on a read-only
+    // mount.
     let key = usual.sealed.at("app.key");
     set_permissions(usual.sealed.folder.path(), Permissions::from_mode(0o755)).unwrap();
     set_permissions(usual.sealed.path(), Permissions::from_mode(0o644)).unwrap();
@@ -96,10 +109,16 @@ fn it_runs_as_the_manifest_says_with_nothing_that_it_could_write() {
     let binary = usual.sealed.at("bootseal-gateway");
     std::fs::copy(support::program(), &binary).unwrap();
     let mut program = Command::new(&binary);
-    program.arg(usual.sealed.path()).env("BOOTSEAL_IDENTITY", &key).env("BOOTSEAL_PIN", &usual.sealed.vault);
+    program
+        .arg(usual.sealed.path())
+        .env("BOOTSEAL_IDENTITY", &key)
+        .env("BOOTSEAL_PIN", &usual.sealed.vault);
 
     let mut told = Command::new("sh");
-    told.args(["-c", &format!("! touch {}/x 2>/dev/null && id -u", usual.sealed.folder.path().display())]);
+    told.args([
+        "-c",
+        &format!("! touch {}/x 2>/dev/null && id -u", usual.sealed.folder.path().display()),
+    ]);
     let output = confined(user, group, &told).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
@@ -113,7 +132,9 @@ fn it_runs_as_the_manifest_says_with_nothing_that_it_could_write() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // `unshare` and `setpriv` replaced themselves: it is the gateway that is looked at.
     let status = read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
-    let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let line = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+    };
     assert_eq!((line("NoNewPrivs:"), line("CapEff:")), ("1".into(), "0000000000000000".into()));
     let mounts = read_to_string(format!("/proc/{}/mounts", gateway.pid())).unwrap();
     let root = mounts.lines().rfind(|line| line.split(' ').nth(1) == Some("/")).unwrap();

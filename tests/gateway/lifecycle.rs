@@ -1,7 +1,10 @@
-//! The gateway over time: files that change under load, tokens that expire or are revoked, a graceful end, and its status.
+//! The gateway over time: files that change under load, tokens that expire or are revoked, a
+//! graceful end, and its status.
 
 use crate::support;
-use crate::support::{Client, Gateway, Sealed, Upstream, Usual, VALUES, ca, call, free_port, get, post, reply};
+use crate::support::{
+    Client, Gateway, Sealed, Upstream, Usual, VALUES, ca, call, free_port, get, post, reply,
+};
 use bootseal_vendor_sim::Vendor;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
@@ -47,7 +50,8 @@ impl Load {
 
     /// Waits until so many more have gone well.
     fn goes_on(&self) {
-        let (from, until) = (self.calls.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(30));
+        let (from, until) =
+            (self.calls.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(30));
         while self.calls.load(Ordering::Relaxed) < from + 200 && Instant::now() < until {
             std::thread::park_timeout(Duration::from_millis(5));
         }
@@ -74,8 +78,8 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
     let gateway = usual.start();
     let load = Load::start(usual.port, 8);
     load.goes_on();
-    // The signal and the gateway's own check may each reload one text, so a line about the text before may come late: each line is waited
-    // for by what only this text makes the gateway say.
+    // The signal and the gateway's own check may each reload one text, so a line about the text
+    // before may come late: each line is waited for by what only this text makes the gateway say.
     let say = |text: &str, hears: &[&str]| {
         let from = gateway.log().lines().len();
         usual.sealed.replace(text);
@@ -100,20 +104,28 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
     say(&foreign, &["not accepted", &foreign_id]);
     say(&first, &["not accepted", "generation 1"]);
     let page = call(usual.admin, &get("/")).text();
-    assert!(page.contains("Loaded: generation 2.") && page.contains("On disk: generation 1"), "{page}");
+    assert!(
+        page.contains("Loaded: generation 2.") && page.contains("On disk: generation 1"),
+        "{page}"
+    );
     assert!(page.contains("was not accepted"), "{page}");
 
     // Signed, and with a route that cannot be.
     usual.sealed.replace(&second);
     let wrong = usual.sealed.changed(|vault| {
-        vault.set_readable(&"acme.route.upstream".parse().unwrap(), &"https://evil.example/".into()).unwrap();
+        vault
+            .set_readable(&"acme.route.upstream".parse().unwrap(), &"https://evil.example/".into())
+            .unwrap();
     });
     say(&wrong, &["not accepted", "may not go"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     usual.sealed.replace(&second);
     let elsewhere = usual.sealed.changed(|vault| {
         vault
-            .set_readable(&"acme.route.listen".parse().unwrap(), &taken.local_addr().unwrap().to_string().into())
+            .set_readable(
+                &"acme.route.listen".parse().unwrap(),
+                &taken.local_addr().unwrap().to_string().into(),
+            )
             .unwrap();
     });
     say(&elsewhere, &["not accepted", "cannot listen on"]);
@@ -171,7 +183,9 @@ fn routes_come_and_go_with_the_file() {
     let mut kept = Client::connect(old);
     assert_eq!(kept.call(&get("/")).status, 200);
     let moved = usual.sealed.changed(|vault| {
-        vault.set_readable(&"acme.route.listen".parse().unwrap(), &format!("127.0.0.1:{new}").into()).unwrap();
+        vault
+            .set_readable(&"acme.route.listen".parse().unwrap(), &format!("127.0.0.1:{new}").into())
+            .unwrap();
     });
     usual.sealed.replace(&moved);
     gateway.log().wait("reloaded");
@@ -206,8 +220,9 @@ fn round(port: u16, callers: usize) -> Duration {
     begun.elapsed()
 }
 
-/// 10,000 calls at 256 at a time, through a token that expires every 2 s and is revoked every 3 s; on a machine on which a call takes long, at
-/// longer intervals. A call is sent again once: it fails if its second token, too, dies under way.
+/// 10,000 calls at 256 at a time, through a token that expires every 2 s and is revoked every 3 s;
+/// on a machine on which a call takes long, at longer intervals. A call is sent again once: it
+/// fails if its second token, too, dies under way.
 #[test]
 fn no_call_fails_while_tokens_run_out_and_are_revoked() {
     const CALLS: usize = 10_000;
@@ -219,7 +234,9 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
         "",
     );
     let _gateway = usual.start();
-    let lifetime = Duration::from_secs((6.0 * round(usual.port, AT_A_TIME).as_secs_f64()).ceil().max(2.0) as u64);
+    let lifetime = Duration::from_secs(
+        (6.0 * round(usual.port, AT_A_TIME).as_secs_f64()).ceil().max(2.0) as u64,
+    );
     let between_revocations = lifetime.mul_f64(1.5);
     vendor.lifetime(lifetime);
     vendor.revoke_all();
@@ -245,17 +262,23 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
     };
     let callers: Vec<_> = (0..AT_A_TIME)
         .map(|_| {
-            let (left, posts, port, revoked) = (left.clone(), posts.clone(), usual.port, revoked.clone());
+            let (left, posts, port, revoked) =
+                (left.clone(), posts.clone(), usual.port, revoked.clone());
             std::thread::spawn(move || {
                 let mut client = Client::connect(port);
                 loop {
                     let number = left.load(Ordering::Relaxed);
                     if number == 0 {
                         // Past two revocations, however late the machine lets them come.
-                        if begun.elapsed() > lifetime.mul_f64(3.5) && revoked.load(Ordering::Relaxed) >= 2 {
+                        if begun.elapsed() > lifetime.mul_f64(3.5)
+                            && revoked.load(Ordering::Relaxed) >= 2
+                        {
                             return;
                         }
-                    } else if left.compare_exchange(number, number - 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+                    } else if left
+                        .compare_exchange(number, number - 1, Ordering::Relaxed, Ordering::Relaxed)
+                        .is_err()
+                    {
                         continue;
                     }
                     let answer = match number % 2 {
@@ -288,16 +311,22 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
         logins <= ahead.max(expiries) + revocations + 1,
         "{logins} logins, {expiries} expiries, {revocations} revocations"
     );
-    // What was taken was taken once: the vendor's count of calls that were let in is the callers' own.
-    let seen = metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"201\"}").unwrap();
+    // What was taken was taken once: the vendor's count of calls that were let in is the callers'
+    // own.
+    let seen =
+        metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"201\"}").unwrap();
     assert_eq!(seen as usize, posts.load(Ordering::Relaxed));
-    let gets = metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"200\"}").unwrap() as u64;
+    let gets = metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"200\"}")
+        .unwrap() as u64;
     assert_eq!(
         vendor.calls() - vendor.rejected_calls(),
         gets + seen as u64,
         "none was sent twice, but after a rejection"
     );
-    assert_eq!(metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"401\"}"), None);
+    assert_eq!(
+        metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"401\"}"),
+        None
+    );
 }
 
 #[test]
@@ -340,17 +369,22 @@ fn one_can_ask_how_it_is() {
     let vendor = Vendor::start_plain().unwrap();
     vendor.down(true);
     let usual = Usual::new(vendor.url("").trim_end_matches('/'), "", "");
-    let healthy = || Command::new(support::program()).arg("healthy").arg(usual.sealed.path()).output().unwrap();
+    let healthy = || {
+        Command::new(support::program()).arg("healthy").arg(usual.sealed.path()).output().unwrap()
+    };
     let before = healthy();
     assert_eq!(before.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&before.stderr).contains(&format!("127.0.0.1:{}", usual.admin)));
+    assert!(
+        String::from_utf8_lossy(&before.stderr).contains(&format!("127.0.0.1:{}", usual.admin))
+    );
     let gateway = usual.start();
     // Ready, though the vendor is down.
     assert_eq!(call(usual.port, &get("/orders")).status, 503);
     assert_eq!(call(usual.admin, &get("/ready")).status, 200);
     assert_eq!(call(usual.admin, &get("/live")).status, 200);
     assert_eq!(healthy().status.code(), Some(0));
-    // A file that is broken meanwhile is not taken, and ends nothing; asked by its address it is not even read.
+    // A file that is broken meanwhile is not taken, and ends nothing; asked by its address it is
+    // not even read.
     let good = std::fs::read_to_string(usual.sealed.path()).unwrap();
     usual.sealed.replace("broken");
     let after = healthy();
@@ -361,7 +395,11 @@ fn one_can_ask_how_it_is() {
     usual.sealed.replace(&good);
     let page = call(usual.admin, &get("/"));
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
-    assert!(page.text().contains("1 down") && page.text().contains("class=\"bad\""), "{}", page.text());
+    assert!(
+        page.text().contains("1 down") && page.text().contains("class=\"bad\""),
+        "{}",
+        page.text()
+    );
     assert!(page.text().contains("1 call, 1 error"), "{}", page.text());
     let metrics = call(usual.admin, &get("/metrics")).text();
     for name in [
@@ -395,15 +433,22 @@ fn it_gives_up_what_it_does_not_need_and_says_so() {
     ] {
         assert!(lines.contains(said), "{said} in\n{lines}");
     }
-    let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", gateway.pid())).unwrap();
+    let of =
+        |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", gateway.pid())).unwrap();
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(of("status").contains(line), "{line}");
     }
-    assert!(of("limits").lines().any(|line| line.starts_with("Max core file size") && line.contains(" 0 ")));
+    assert!(
+        of("limits")
+            .lines()
+            .any(|line| line.starts_with("Max core file size") && line.contains(" 0 "))
+    );
     // Each thread, too.
     for thread in std::fs::read_dir(format!("/proc/{}/task", gateway.pid())).unwrap() {
         // One that has ended meanwhile has none.
-        let Ok(status) = std::fs::read_to_string(thread.unwrap().path().join("status")) else { continue };
+        let Ok(status) = std::fs::read_to_string(thread.unwrap().path().join("status")) else {
+            continue;
+        };
         assert!(status.contains("Seccomp:\t2"), "{status}");
     }
     // A file that lies where it has no business cannot be read, even by a link.
@@ -448,7 +493,10 @@ fn systemd_hands_it_a_socket_and_is_told_how_it_is() {
     assert_eq!(call(usual.port, &get("/")).status, 200);
     gateway.signal("HUP");
     let reloading = hear();
-    assert!(reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert!(
+        reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="),
+        "{reloading}"
+    );
     assert!(hear().contains("READY=1"));
     gateway.signal("TERM");
     assert!(hear().contains("STOPPING=1"));
@@ -467,7 +515,11 @@ fn what_cannot_be_served_is_told_at_start() {
     let (code, text) = says(&usual.sealed, &["--check"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains(&format!("acme: 127.0.0.1:{} -> {}/, any caller that reaches it", usual.port, upstream.origin())),
+        text.contains(&format!(
+            "acme: 127.0.0.1:{} -> {}/, any caller that reaches it",
+            usual.port,
+            upstream.origin()
+        )),
         "{text}"
     );
     let taken = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
@@ -494,7 +546,10 @@ fn what_cannot_be_served_is_told_at_start() {
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains("`acme.caller_key` is empty"), "{text}");
     }
-    let none = Sealed::new(&VALUES, &format!("[acme.login]\nurl = \"{}/login\"\nbasic = true\n", upstream.origin()));
+    let none = Sealed::new(
+        &VALUES,
+        &format!("[acme.login]\nurl = \"{}/login\"\nbasic = true\n", upstream.origin()),
+    );
     let (code, text) = says(&none, &[]);
     assert_eq!(code, Some(1));
     assert!(text.contains("has no route") && text.contains("bootseal edit"), "{text}");
@@ -509,7 +564,8 @@ fn what_cannot_be_served_is_told_at_start() {
 /// The page's first file, as it stands there.
 #[test]
 fn what_the_docs_show_can_be_served() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gateway.md")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gateway.md"))
+        .unwrap();
     let toml = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let marked = |line: &&str| !line.contains("\"secret:");
     let readable: String = toml.lines().filter(marked).map(|line| format!("{line}\n")).collect();

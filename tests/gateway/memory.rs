@@ -1,4 +1,5 @@
-//! The gateway's memory holds none of its secrets, under load or idle; it is scanned as the applications of tests/memory are.
+//! The gateway's memory holds none of its secrets, under load or idle; it is scanned as the
+//! applications of tests/memory are.
 
 #[path = "../memory/scanner.rs"]
 mod scanner;
@@ -93,7 +94,9 @@ fn nothing_is_found_whatever_it_does() {
     vendor.keep_tokens();
     let mut vendor = Vendor(vendor);
     let upstream = vendor.0.url("");
-    let route = format!("[acme.route]\nlisten = '127.0.0.1:{port}'\nupstream = '{upstream}'\nanswer_timeout = '1h'\n");
+    let route = format!(
+        "[acme.route]\nlisten = '127.0.0.1:{port}'\nupstream = '{upstream}'\nanswer_timeout = '1h'\n"
+    );
     let sealed = Sealed::make(folder.path(), &mut vendor, &password, &route);
     let mut needles = Needles::from([("password", vec![password.into_bytes()])]);
     needles.extend(sealed.needles);

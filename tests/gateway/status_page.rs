@@ -1,4 +1,5 @@
-//! The status page as a browser shows it: a headless Chromium, spoken to in its DevTools protocol through a pipe.
+//! The status page as a browser shows it: a headless Chromium, spoken to in its DevTools protocol
+//! through a pipe.
 
 use crate::support::{Gateway, Usual, VALUES, call, get, post};
 use bootseal_vendor_sim::Vendor;
@@ -33,10 +34,19 @@ impl Page {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (commands, answers) = (browser.stdin.take().unwrap(), BufReader::new(browser.stdout.take().unwrap()));
-        let mut page =
-            Page { browser, commands, answers, _profile: profile, session: Value::Null, sent: 0, events: Vec::new() };
-        let target = page.does("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
+        let (commands, answers) =
+            (browser.stdin.take().unwrap(), BufReader::new(browser.stdout.take().unwrap()));
+        let mut page = Page {
+            browser,
+            commands,
+            answers,
+            _profile: profile,
+            session: Value::Null,
+            sent: 0,
+            events: Vec::new(),
+        };
+        let target =
+            page.does("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
         page.session =
             page.does("Target.attachToTarget", json!({ "targetId": target, "flatten": true }))["sessionId"].clone();
         for domain in ["Page", "Runtime", "Network", "Log"] {
@@ -55,7 +65,11 @@ impl Page {
     fn next(&mut self) -> Value {
         let mut message = Vec::new();
         self.answers.read_until(0, &mut message).unwrap();
-        assert_eq!(message.pop(), Some(0), "chromium ended; scripts/test installs what the tests need");
+        assert_eq!(
+            message.pop(),
+            Some(0),
+            "chromium ended; scripts/test installs what the tests need"
+        );
         let message: Value = serde_json::from_slice(&message).unwrap();
         if message.get("id").is_none() {
             self.events.push(message.clone());
@@ -80,7 +94,8 @@ impl Page {
     }
 
     fn asks(&mut self, expression: &str) -> Value {
-        let answer = self.does("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true }));
+        let answer = self
+            .does("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true }));
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
@@ -102,10 +117,12 @@ impl Page {
         }
     }
 
-    /// Nothing to complain of, nothing asked of anyone but the gateway, nothing to scroll sideways, in light and dark.
+    /// Nothing to complain of, nothing asked of anyone but the gateway, nothing to scroll sideways,
+    /// in light and dark.
     fn is_fine(&mut self, admin: u16) {
         for scheme in ["light", "dark"] {
-            let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+            let features =
+                json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
             self.does("Emulation.setEmulatedMedia", features);
             let width = self.asks("document.documentElement.scrollWidth").as_u64().unwrap();
             assert!(width <= 390, "{width}");
@@ -123,7 +140,10 @@ impl Page {
             .iter()
             .filter(|event| {
                 let method = event["method"].as_str().unwrap();
-                matches!(method, "Log.entryAdded" | "Runtime.exceptionThrown" | "Runtime.consoleAPICalled")
+                matches!(
+                    method,
+                    "Log.entryAdded" | "Runtime.exceptionThrown" | "Runtime.consoleAPICalled"
+                )
             })
             .collect();
         assert!(told.is_empty(), "{told:?}");
@@ -132,8 +152,10 @@ impl Page {
     /// For whoever wants to look at it: BOOTSEAL_SCREENSHOTS is a folder.
     fn is_seen(&mut self, name: &str) {
         if let Some(folder) = std::env::var_os("BOOTSEAL_SCREENSHOTS") {
-            let png = self.does("Page.captureScreenshot", json!({}))["data"].as_str().unwrap().to_owned();
-            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png.base64")), png).unwrap();
+            let png =
+                self.does("Page.captureScreenshot", json!({}))["data"].as_str().unwrap().to_owned();
+            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png.base64")), png)
+                .unwrap();
         }
     }
 }
@@ -206,7 +228,10 @@ fn without_a_script_all_of_it_is_there() {
     let part = page.asks(part).as_f64().unwrap();
     assert!(part > 0.9 && part <= 1.0, "{part}");
     assert!(
-        page.asks("document.querySelector('.hour .calls').getBoundingClientRect().height").as_f64().unwrap() > 20.0
+        page.asks("document.querySelector('.hour .calls').getBoundingClientRect().height")
+            .as_f64()
+            .unwrap()
+            > 20.0
     );
     page.is_fine(shop.usual.admin);
     page.is_seen("plain");
@@ -221,7 +246,10 @@ fn with_a_script_it_says_what_has_become_of_it() {
     shop.vendor.revoke_all();
     shop.orders();
     let text = page.waits_for("3 logins, 0 refreshes, 2 tokens rejected");
-    assert!(text.contains("4 calls, 0 errors") && text.contains("Refreshed every two seconds."), "{text}");
+    assert!(
+        text.contains("4 calls, 0 errors") && text.contains("Refreshed every two seconds."),
+        "{text}"
+    );
     page.is_seen("good");
 
     // The token is gone and the password changed.

@@ -1,4 +1,5 @@
-//! The units of examples/systemd, held against systemd's own judgement and against what the gateway really does.
+//! The units of examples/systemd, held against systemd's own judgement and against what the gateway
+//! really does.
 
 use crate::support;
 use crate::support::{Gateway, Usual, ca, call, get};
@@ -17,7 +18,11 @@ fn analyze(arguments: &[&str]) -> Output {
 }
 
 fn told(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -27,11 +32,19 @@ fn systemd_takes_the_units_without_a_word() {
     for name in ["bootseal-gateway.service", "bootseal-gateway.socket"] {
         let text = read_to_string(example(name)).unwrap();
         // Where a package would put it, there is none here.
-        write(unit(name), text.replace("/usr/bin/bootseal-gateway", support::program().to_str().unwrap())).unwrap();
+        write(
+            unit(name),
+            text.replace("/usr/bin/bootseal-gateway", support::program().to_str().unwrap()),
+        )
+        .unwrap();
     }
-    let output = analyze(&["verify", &unit("bootseal-gateway.service"), &unit("bootseal-gateway.socket")]);
-    let ours: Vec<String> =
-        told(&output).lines().filter(|line| line.contains("bootseal-gateway")).map(str::to_owned).collect();
+    let output =
+        analyze(&["verify", &unit("bootseal-gateway.service"), &unit("bootseal-gateway.socket")]);
+    let ours: Vec<String> = told(&output)
+        .lines()
+        .filter(|line| line.contains("bootseal-gateway"))
+        .map(str::to_owned)
+        .collect();
     assert!(output.status.success() && ours.is_empty(), "{}", told(&output));
 }
 
@@ -64,7 +77,11 @@ fn the_filter_of_the_service_lets_through_each_system_call_that_is_made() {
         let (names, take) = line.strip_prefix('~').map_or((line, true), |names| (names, false));
         let mut set = BTreeSet::new();
         for name in names.split(' ') {
-            if name.starts_with('@') { group(name, &mut set) } else { assert!(set.insert(name.to_owned())) }
+            if name.starts_with('@') {
+                group(name, &mut set)
+            } else {
+                assert!(set.insert(name.to_owned()))
+            }
         }
         if take { allowed.extend(set) } else { allowed.retain(|name| !set.contains(name)) }
     }
@@ -95,7 +112,9 @@ fn the_filter_of_the_service_lets_through_each_system_call_that_is_made() {
     let text = read_to_string(trace).unwrap();
     let made: BTreeSet<String> = text
         .lines()
-        .filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('(').map(|(name, _)| name.to_owned()))
+        .filter_map(|line| {
+            line.split_once(' ')?.1.trim_start().split_once('(').map(|(name, _)| name.to_owned())
+        })
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
         .collect();
     assert!(made.contains("connect") && made.contains("seccomp"), "{made:?}");

@@ -1,7 +1,10 @@
-//! HTTP at its edges: endless responses, hosts that do not answer, resets, redirects, certificates, proxies.
+//! HTTP at its edges: endless responses, hosts that do not answer, resets, redirects, certificates,
+//! proxies.
 
 use bootseal::testing::Clock;
-use bootseal::{Error, HttpTransport, Kind, LoginRequest, LoginResponse, TokenSource, Transport, TransportError};
+use bootseal::{
+    Error, HttpTransport, Kind, LoginRequest, LoginResponse, TokenSource, Transport, TransportError,
+};
 use bootseal_vendor_sim::Vendor;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,21 +12,25 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const VALUES: [(&str, &str); 2] = [("acme.username", "quickstart"), ("acme.password", "open sesame")];
+const VALUES: [(&str, &str); 2] =
+    [("acme.username", "quickstart"), ("acme.password", "open sesame")];
 
 fn source(url: &str, more: &str) -> TokenSource {
     let readable = format!("[acme.login]\nurl = \"{url}\"\nbasic = true\n{more}");
     bootseal::testing::vault(VALUES, &readable).unwrap().token_source("acme").unwrap()
 }
 
-/// Serves each connection of a port of this machine with `serve`, which has all heads that were read so far, the own one last.
+/// Serves each connection of a port of this machine with `serve`, which has all heads that were
+/// read so far, the own one last.
 struct Server {
     port: u16,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    fn start(serve: impl Fn(&str, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static) -> Server {
+    fn start(
+        serve: impl Fn(&str, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let server = Server { port: listener.local_addr().unwrap().port(), heads: Arc::default() };
         let (heads, serve) = (server.heads.clone(), Arc::new(serve));
@@ -31,7 +38,8 @@ impl Server {
             for stream in listener.incoming() {
                 let (mut stream, heads, serve) = (stream.unwrap(), heads.clone(), serve.clone());
                 std::thread::spawn(move || {
-                    // A request is read to the end of its head; what comes behind it is read by who wants it.
+                    // A request is read to the end of its head; what comes behind it is read by who
+                    // wants it.
                     while let Ok(Some(head)) = head(&mut stream) {
                         heads.lock().unwrap().push(head.clone());
                         if !serve(&head, &mut stream).is_ok_and(|goes_on| goes_on) {
@@ -50,7 +58,13 @@ impl Server {
 
     /// The heads of requests whose first line begins so.
     fn heard(&self, beginning: &str) -> Vec<String> {
-        self.heads.lock().unwrap().iter().filter(|head| head.starts_with(beginning)).cloned().collect()
+        self.heads
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|head| head.starts_with(beginning))
+            .cloned()
+            .collect()
     }
 }
 
@@ -70,7 +84,11 @@ const TOKEN: &str = r#"{"access_token":"t","expires_in":900}"#;
 
 /// An answer on a connection that stays open.
 fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> io::Result<bool> {
-    write!(stream, "HTTP/1.1 {status} Word\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 {status} Word\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
     Ok(true)
 }
 
@@ -119,7 +137,10 @@ fn an_answer_to_a_login_is_read_up_to_a_mebibyte_and_no_further() {
         let _ = let_go.send(sent);
         Ok(false)
     });
-    assert_eq!(source(&server.url("/login"), "").token_blocking().unwrap_err().kind(), Kind::LoginDown);
+    assert_eq!(
+        source(&server.url("/login"), "").token_blocking().unwrap_err().kind(),
+        Kind::LoginDown
+    );
     let sent = seen.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(sent < 64 * MOST, "{sent} bytes went out");
 }
@@ -142,9 +163,11 @@ impl Transport for Keeps {
 async fn a_host_that_takes_the_connection_and_says_nothing_has_3_seconds_of_the_login() {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("https://127.0.0.1:{}/login", silent.local_addr().unwrap().port());
-    let readable = format!("[acme.login]\nurl = \"{url}\"\nbasic = true\nlogin_timeout = \"60s\"\n");
+    let readable =
+        format!("[acme.login]\nurl = \"{url}\"\nbasic = true\nlogin_timeout = \"60s\"\n");
     let (vault, keeps) = (bootseal::testing::vault(VALUES, &readable).unwrap(), Keeps::default());
-    let source = vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(keeps.clone())).unwrap();
+    let source =
+        vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(keeps.clone())).unwrap();
     source.token().await.unwrap_err();
     let request = keeps.0.lock().unwrap().take().unwrap();
     let start = Instant::now();
@@ -155,13 +178,17 @@ async fn a_host_that_takes_the_connection_and_says_nothing_has_3_seconds_of_the_
 
 // ---- Certificates and proxies
 
-/// A vendor that lets in who shows a certificate of its authority; and that authority's, a client's certificate, and its key.
+/// A vendor that lets in who shows a certificate of its authority; and that authority's, a client's
+/// certificate, and its key.
 fn demanding() -> (u16, [String; 3]) {
-    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+    use rcgen::{
+        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    };
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
     let params = |names: &[&str]| {
         let mut params =
-            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+                .unwrap();
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2050, 1, 1);
         params
@@ -183,7 +210,9 @@ fn demanding() -> (u16, [String; 3]) {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(root.der().clone()).unwrap();
     let verifier =
-        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+            .build()
+            .unwrap();
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -200,7 +229,11 @@ fn demanding() -> (u16, [String; 3]) {
             let connection = rustls::ServerConnection::new(config.clone()).unwrap();
             let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
             if let Ok(Some(_)) = head(&mut stream) {
-                let _ = write!(stream, "HTTP/1.1 200 Yes\r\nContent-Length: {}\r\n\r\n{TOKEN}", TOKEN.len());
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 Yes\r\nContent-Length: {}\r\n\r\n{TOKEN}",
+                    TOKEN.len()
+                );
             }
             stream.conn.send_close_notify();
             let _ = stream.flush();
@@ -226,12 +259,18 @@ fn a_vendor_that_demands_a_certificate_is_shown_the_profiles() {
     // Calls show it too.
     let answer = source.client().get(format!("https://127.0.0.1:{port}/orders")).send();
     assert_eq!(runtime().block_on(answer).unwrap().status(), 200);
-    for (lines, cert, key) in
-        [("", &cert, &key), (BOTH, &other_cert, &other_key), (BOTH, &cert, &other_key), (BOTH, &key, &cert)]
-    {
+    for (lines, cert, key) in [
+        ("", &cert, &key),
+        (BOTH, &other_cert, &other_key),
+        (BOTH, &cert, &other_key),
+        (BOTH, &key, &cert),
+    ] {
         let error = login(lines, cert, key).token_blocking().unwrap_err();
         assert_eq!(error.kind(), Kind::LoginTls, "{error}");
-        assert!(!error.to_string().contains("PRIVATE") && !error.to_string().contains("BEGIN"), "{error}");
+        assert!(
+            !error.to_string().contains("PRIVATE") && !error.to_string().contains("BEGIN"),
+            "{error}"
+        );
     }
 }
 
@@ -257,7 +296,8 @@ fn the_proxy_of_a_profile_is_gone_through_by_logins_and_calls() {
         let _ = up.shutdown(Shutdown::Write);
         Ok(false)
     });
-    let lines = format!("ca = '''{}'''\nproxy = \"http://127.0.0.1:{}\"\n", vendor.ca_pem(), proxy.port);
+    let lines =
+        format!("ca = '''{}'''\nproxy = \"http://127.0.0.1:{}\"\n", vendor.ca_pem(), proxy.port);
     let acme = source(&vendor.url("/login"), &lines);
     acme.token_blocking().unwrap();
     let connect = format!("CONNECT {target} HTTP/1.1\r\n");
@@ -269,8 +309,12 @@ fn the_proxy_of_a_profile_is_gone_through_by_logins_and_calls() {
     // One that refuses, or is not there, is not gone around.
     let refuses = Server::start(|_, stream| answer(stream, 403, "", ""));
     for port in [refuses.port, crate::ports::free_port()] {
-        let lines = format!("ca = '''{}'''\nproxy = \"http://127.0.0.1:{port}\"\n", vendor.ca_pem());
-        assert_eq!(source(&vendor.url("/login"), &lines).token_blocking().unwrap_err().kind(), Kind::LoginDown);
+        let lines =
+            format!("ca = '''{}'''\nproxy = \"http://127.0.0.1:{port}\"\n", vendor.ca_pem());
+        assert_eq!(
+            source(&vendor.url("/login"), &lines).token_blocking().unwrap_err().kind(),
+            Kind::LoginDown
+        );
     }
     assert_eq!(vendor.logins(), 1);
 }
@@ -279,9 +323,13 @@ fn the_proxy_of_a_profile_is_gone_through_by_logins_and_calls() {
 
 #[tokio::test]
 async fn a_post_is_not_sent_again_after_a_timeout_or_a_reset() {
-    for (path, kept_open) in
-        [("/silent", false), ("/silent", true), ("/reset", false), ("/reset", true), ("/closed", true)]
-    {
+    for (path, kept_open) in [
+        ("/silent", false),
+        ("/silent", true),
+        ("/reset", false),
+        ("/reset", true),
+        ("/closed", true),
+    ] {
         let server = Server::start(|head, stream| match head.split(' ').nth(1).unwrap() {
             "/login" => answer(stream, 200, "", TOKEN),
             // To the end of the connection, and then without a word.
@@ -298,10 +346,12 @@ async fn a_post_is_not_sent_again_after_a_timeout_or_a_reset() {
         let source = source(&server.url("/login"), "");
         let client = source.client();
         if kept_open {
-            // Then the call goes over a connection that was used before, of which libraries like to think that it was just closed.
+            // Then the call goes over a connection that was used before, of which libraries like to
+            // think that it was just closed.
             client.get(server.url("/first")).send().await.unwrap().bytes().await.unwrap();
         }
-        // Only what is never answered is given up; the others must not be, on a machine with much else to do.
+        // Only what is never answered is given up; the others must not be, on a machine with much
+        // else to do.
         let patience = Duration::from_secs(if path == "/silent" { 2 } else { 60 });
         let call = client.post(server.url(path)).body(vec![7; 100_000]).timeout(patience);
         let error: Error = call.send().await.unwrap_err();
@@ -317,7 +367,8 @@ async fn a_post_is_not_sent_again_after_a_timeout_or_a_reset() {
 // ---- Redirects with a token that is not in `Authorization`
 
 #[tokio::test]
-async fn a_redirect_carries_every_header_of_the_token_within_its_origin_and_none_of_them_elsewhere() {
+async fn a_redirect_carries_every_header_of_the_token_within_its_origin_and_none_of_them_elsewhere()
+{
     let secure = Vendor::start().unwrap();
     for (inject, header) in [
         ("inject = { header = \"X-Auth-Token\", value = \"${token}\" }\n", "x-auth-token: t"),
@@ -332,16 +383,23 @@ async fn a_redirect_carries_every_header_of_the_token_within_its_origin_and_none
         let target = targets.clone();
         let here = Server::start(move |head, stream| match head.split(' ').nth(1).unwrap() {
             "/login" => answer(stream, 200, "", TOKEN),
-            "/moved" => answer(stream, 307, &format!("Location: {}\r\n", target.lock().unwrap()), ""),
+            "/moved" => {
+                answer(stream, 307, &format!("Location: {}\r\n", target.lock().unwrap()), "")
+            }
             _ => answer(stream, 200, "", ""),
         });
-        let hosts = format!("hosts = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n", here.port, there.port);
+        let hosts =
+            format!("hosts = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n", here.port, there.port);
         let client = source(&here.url("/login"), &format!("{inject}{hosts}")).client();
         for to in [here.url("/orders"), "/orders".into()] {
             targets.lock().unwrap().clone_from(&to);
             assert_eq!(client.get(here.url("/moved")).send().await.unwrap().status(), 200);
         }
-        assert!(here.heard("GET /orders").iter().all(|head| has(head, header)), "{:?}", here.heard("GET /orders"));
+        assert!(
+            here.heard("GET /orders").iter().all(|head| has(head, header)),
+            "{:?}",
+            here.heard("GET /orders")
+        );
         assert_eq!(here.heard("GET /orders").len(), 2);
         for to in [
             there.url("/orders"),
@@ -352,12 +410,17 @@ async fn a_redirect_carries_every_header_of_the_token_within_its_origin_and_none
             targets.lock().unwrap().clone_from(&to);
             assert_eq!(client.get(here.url("/moved")).send().await.unwrap().status(), 307, "{to}");
         }
-        assert_eq!((there.heads.lock().unwrap().len(), here.heard("GET /orders").len()), (0, 2), "{inject}");
+        assert_eq!(
+            (there.heads.lock().unwrap().len(), here.heard("GET /orders").len()),
+            (0, 2),
+            "{inject}"
+        );
     }
     // From https to http.
     for inject in ["inject = { header = \"X-Auth-Token\", value = \"${token}\" }\n"] {
         let clear = Server::start(|_, stream| answer(stream, 200, "", ""));
-        let acme = source(&secure.url("/login"), &format!("{inject}ca = '''{}'''\n", secure.ca_pem()));
+        let acme =
+            source(&secure.url("/login"), &format!("{inject}ca = '''{}'''\n", secure.ca_pem()));
         secure.redirect_calls_to(Some(clear.url("/orders")));
         assert_eq!(acme.client().get(secure.url("/redirect")).send().await.unwrap().status(), 307);
         assert_eq!(clear.heads.lock().unwrap().len(), 0);

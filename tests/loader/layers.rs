@@ -1,4 +1,5 @@
-//! The tower and middleware layers and blocking calls do what the client does, against the imitated vendor.
+//! The tower and middleware layers and blocking calls do what the client does, against the imitated
+//! vendor.
 
 use bootseal::{Kind, TokenSource};
 use bootseal_vendor_sim::Vendor;
@@ -12,7 +13,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 fn acme(vendor: &Vendor, more: &str) -> TokenSource {
-    let readable = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n{more}", vendor.url("/login"));
+    let readable =
+        format!("[acme.login]\nurl = \"{}\"\nbasic = true\n{more}", vendor.url("/login"));
     let values = [("acme.username", "quickstart"), ("acme.password", "open sesame")];
     bootseal::testing::vault(values, &readable).unwrap().token_source("acme").unwrap()
 }
@@ -61,12 +63,15 @@ async fn the_tower_layer_puts_the_token_on_and_replays_once() {
         let source = acme(&vendor, "");
         let below = Below { seen: Arc::default(), rejects, in_the_body: false };
         let mut service = source.layer().layer(below.clone());
-        let request =
-            Request::post(vendor.url("/orders")).header("authorization", "Bearer mine").body("lamp".to_owned());
+        let request = Request::post(vendor.url("/orders"))
+            .header("authorization", "Bearer mine")
+            .body("lamp".to_owned());
         let answer = service.call(request.unwrap()).await.unwrap();
         let seen = below.seen.lock().unwrap().clone();
         assert_eq!((answer.status().as_u16(), seen.len()), (status, sent));
-        assert!(seen.iter().all(|call| call.starts_with("POST") && call.ends_with("lamp") && !call.contains("mine")));
+        assert!(seen.iter().all(|call| call.starts_with("POST")
+            && call.ends_with("lamp")
+            && !call.contains("mine")));
         assert!(sent == 1 || seen[0] != seen[1], "the token is another one");
         assert_eq!(vendor.logins(), sent as u64);
     }
@@ -75,13 +80,16 @@ async fn the_tower_layer_puts_the_token_on_and_replays_once() {
 #[tokio::test]
 async fn the_tower_layer_reads_what_a_body_says_of_the_token_and_hands_it_on() {
     let when = "rejected_when = { json = \"/error/code\", equals = \"SESSION_EXPIRED\" }\n";
-    for (rejects, sent, body) in [(0, 1, r#"{"orders":[]}"#), (1, 2, r#"{"orders":[]}"#), (9, 2, "SESSION_EXPIRED")] {
+    for (rejects, sent, body) in
+        [(0, 1, r#"{"orders":[]}"#), (1, 2, r#"{"orders":[]}"#), (9, 2, "SESSION_EXPIRED")]
+    {
         let vendor = Vendor::start_plain().unwrap();
         let source = acme(&vendor, when);
         let below = Below { seen: Arc::default(), rejects, in_the_body: true };
         let mut service = source.layer().layer(below.clone());
         let request = Request::get(vendor.url("/orders")).body(String::new()).unwrap();
-        let whole = service.call(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        let whole =
+            service.call(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
         assert!(String::from_utf8_lossy(&whole).contains(body), "{whole:?}");
         assert_eq!((below.seen.lock().unwrap().len(), vendor.logins()), (sent, sent as u64));
     }
@@ -108,7 +116,9 @@ fn reqwest_client(source: &TokenSource) -> reqwest::Client {
 async fn the_middleware_renews_a_revoked_token_and_replays_the_call() {
     let vendor = Vendor::start_plain().unwrap();
     let source = acme(&vendor, "");
-    let client = reqwest_middleware::ClientBuilder::new(reqwest_client(&source)).with(source.middleware()).build();
+    let client = reqwest_middleware::ClientBuilder::new(reqwest_client(&source))
+        .with(source.middleware())
+        .build();
     assert_eq!(client.get(vendor.url("/orders")).send().await.unwrap().status(), 200);
     vendor.revoke_all();
     assert_eq!(client.post(vendor.url("/orders")).body("lamp").send().await.unwrap().status(), 201);
@@ -122,7 +132,9 @@ async fn the_middleware_renews_a_revoked_token_and_replays_the_call() {
 async fn the_middleware_refuses_a_header_that_a_redirect_could_carry_away() {
     let vendor = Vendor::start_plain().unwrap();
     let source = acme(&vendor, "inject = { header = \"X-Token\", value = \"${token}\" }\n");
-    let client = reqwest_middleware::ClientBuilder::new(reqwest_client(&source)).with(source.middleware()).build();
+    let client = reqwest_middleware::ClientBuilder::new(reqwest_client(&source))
+        .with(source.middleware())
+        .build();
     let error = client.get(vendor.url("/orders")).send().await.unwrap_err();
     assert!(format!("{error:?}").contains("redirect_policy"), "{error:?}");
     assert_eq!(vendor.logins(), 0);
@@ -145,6 +157,7 @@ fn blocking_calls_need_no_runtime_and_say_so_inside_one() {
     assert!(!read.is_empty() && read.len() == whole.len());
     assert_eq!(vendor.logins(), 2);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let error = runtime.block_on(async { client.get(vendor.url("/orders")).send_blocking() }).unwrap_err();
+    let error =
+        runtime.block_on(async { client.get(vendor.url("/orders")).send_blocking() }).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
 }

@@ -1,7 +1,11 @@
-//! The login procedure follows the profile, whatever the vendor does. The vendor is scripted, and the clock stands still.
+//! The login procedure follows the profile, whatever the vendor does. The vendor is scripted, and
+//! the clock stands still.
 
 use bootseal::testing::Clock;
-use bootseal::{ExpiryFrom, Kind, LoginRequest, LoginResponse, Secret, Token, TokenSource, Transport, TransportError};
+use bootseal::{
+    ExpiryFrom, Kind, LoginRequest, LoginResponse, Secret, Token, TokenSource, Transport,
+    TransportError,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -19,8 +23,16 @@ const BODY: &str = "json = { user = \"${username}\", password = \"${password}\" 
 #[test]
 fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
     for (profile, reply, expected) in [
-        ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "s=one; HttpOnly"), "one"),
-        ("token = { header = \"X-Subject-Token\" }", answer(201, "x").with("x-subject-token", "two"), "two"),
+        (
+            "token = { cookie = \"s\" }",
+            answer(200, "x").with("set-cookie", "s=one; HttpOnly"),
+            "one",
+        ),
+        (
+            "token = { header = \"X-Subject-Token\" }",
+            answer(201, "x").with("x-subject-token", "two"),
+            "two",
+        ),
         ("token = { body = \"text\" }", answer(200, " three\n"), "three"),
         ("token = { body = \"json-string\" }", answer(200, "\"fo\\u0075r\""), "four"),
         ("token = { json = \"/a/0/b\" }", answer(200, "{\"a\":[{\"b\":\"five\"}]}"), "five"),
@@ -42,14 +54,19 @@ fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
         ),
         (
             "token = { cookie = \"s\" }",
-            answer(200, "x").with("set-cookie", "s=canary").with("set-cookie", "s=canary; Max-Age=0"),
+            answer(200, "x")
+                .with("set-cookie", "s=canary")
+                .with("set-cookie", "s=canary; Max-Age=0"),
         ),
         ("token = { body = \"text\" }", answer(200, " \n")),
         ("token = { body = \"json-string\" }", answer(200, "canary")),
         ("token = { body = \"json-string\" }", answer(200, "{\"canary\":1}")),
     ] {
         let error = Acme::with(&format!("{BODY}{profile}\n"), &[], [reply]).error();
-        assert!(error.kind() == Kind::LoginProtocol && !error.to_string().contains("canary"), "{error}");
+        assert!(
+            error.kind() == Kind::LoginProtocol && !error.to_string().contains("canary"),
+            "{error}"
+        );
     }
 }
 
@@ -61,7 +78,8 @@ fn a_cookie_says_how_long_it_lives() {
         ("s=x; Max-Age=60; Expires=Thu, 01 Jan 2026 00:20:00 GMT", 60),
         ("s=x", 300), // nothing said: default_life
     ] {
-        let profile = format!("{BODY}token = {{ cookie = \"s\" }}\nexpiry = {{ cookie = \"s\" }}\n");
+        let profile =
+            format!("{BODY}token = {{ cookie = \"s\" }}\nexpiry = {{ cookie = \"s\" }}\n");
         let acme = Acme::with(&profile, &[], [answer(200, "").with("set-cookie", cookie)]);
         assert_eq!(acme.source.token_blocking().unwrap().lifetime(), seconds * SECOND, "{cookie}");
     }
@@ -75,7 +93,10 @@ fn a_jwt_that_is_none_gives_no_expiry_and_costs_nothing() {
     let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
     for (what, token) in [
         ("a thousand dots", ".".repeat(1_000)),
-        ("a mebibyte", jwt(format!("{{\"exp\":4102444800,\"x\":\"{}\"}}", "x".repeat(1 << 20)).as_bytes())),
+        (
+            "a mebibyte",
+            jwt(format!("{{\"exp\":4102444800,\"x\":\"{}\"}}", "x".repeat(1 << 20)).as_bytes()),
+        ),
         ("a mebibyte of dots", ".".repeat(1 << 20)),
         ("deep", jwt(format!("{{\"x\":{deep},\"exp\":4102444800}}").as_bytes())),
         ("not UTF-8", jwt(b"{\"exp\":4102444800,\"x\":\"\xff\"}")),
@@ -83,9 +104,17 @@ fn a_jwt_that_is_none_gives_no_expiry_and_costs_nothing() {
         ("no object", jwt(b"[4102444800]")),
     ] {
         for profile in [BODY.to_owned(), format!("{BODY}expiry = {{ jwt = true }}\n")] {
-            let acme = Acme::with(&profile, &[], [answer(200, &format!("{{\"access_token\":\"{token}\"}}"))]);
+            let acme = Acme::with(
+                &profile,
+                &[],
+                [answer(200, &format!("{{\"access_token\":\"{token}\"}}"))],
+            );
             let token = acme.source.token_blocking().unwrap();
-            assert_eq!((token.expiry_from(), token.lifetime()), (ExpiryFrom::Default, 300 * SECOND), "{what}");
+            assert_eq!(
+                (token.expiry_from(), token.lifetime()),
+                (ExpiryFrom::Default, 300 * SECOND),
+                "{what}"
+            );
         }
     }
 }
@@ -100,15 +129,20 @@ fn a_call_ahead_gives_its_crumb_and_its_cookies_to_the_login() {
     let acme = Acme::with(&format!("{BODY}{CSRF}"), &[], [ahead, token("t", 600)]);
     assert_eq!(acme.token(), "t");
     let sent = acme.sent();
-    assert_eq!((sent[0].method.as_str(), sent[0].url.path(), sent[0].body.is_none()), ("GET", "/csrf", true));
-    assert_eq!((header(&sent[1], "x-csrf-token"), header(&sent[1], "cookie")), ("crumb".into(), "sap=1".into()));
+    assert_eq!(
+        (sent[0].method.as_str(), sent[0].url.path(), sent[0].body.is_none()),
+        ("GET", "/csrf", true)
+    );
+    assert_eq!(
+        (header(&sent[1], "x-csrf-token"), header(&sent[1], "cookie")),
+        ("crumb".into(), "sap=1".into())
+    );
     assert_eq!(acme.source.counts().logins, 1);
 }
 
 #[test]
 fn of_the_cookies_of_a_call_ahead_the_last_word_on_each_goes_back() {
-    let profile =
-        "headers = { Cookie = \"own=${username}\" }\n[acme.login.before]\nurl = \"https://api.acme.example/page\"\n";
+    let profile = "headers = { Cookie = \"own=${username}\" }\n[acme.login.before]\nurl = \"https://api.acme.example/page\"\n";
     let ahead = [
         "a=1; Path=/",
         "b=2; HttpOnly",
@@ -120,7 +154,8 @@ fn of_the_cookies_of_a_call_ahead_the_last_word_on_each_goes_back() {
         "e=can not; Path=/",
         "f=\"quoted\"",
     ];
-    let ahead = ahead.into_iter().fold(answer(200, ""), |reply, line| reply.with("set-cookie", line));
+    let ahead =
+        ahead.into_iter().fold(answer(200, ""), |reply, line| reply.with("set-cookie", line));
     let acme = Acme::with(&format!("{BODY}{profile}"), &[], [ahead, token("t", 600)]);
     assert_eq!(acme.token(), "t");
     assert_eq!(header(&acme.sent()[1], "cookie"), "own=canary-user; b=2; a=3; f=\"quoted\"");
@@ -140,7 +175,8 @@ fn a_call_ahead_that_gives_no_crumb_or_is_refused_says_nothing_of_the_password()
 
 #[test]
 fn what_the_profile_lists_is_said_of_the_login_alone() {
-    // A page, then a form that is answered by a redirect; the next one is fetched by a refresh, which answers 200.
+    // A page, then a form that is answered by a redirect; the next one is fetched by a refresh,
+    // which answers 200.
     let lists = "ok_status = [302]\nrefused_status = [200, 401]\nrefused_when = { json = \"/error\" }\ntoken = { cookie = \"s\" }\ncapture = [ { header = \"X-Refresh\", as = \"refresh\" } ]\n";
     let steps = "[acme.login.before]\nurl = \"https://api.acme.example/page\"\n[acme.login.refresh]\nurl = \"https://api.acme.example/refresh\"\nform = { refresh = \"${refresh}\" }\n";
     let page = || answer(200, r#"{"error":"log in first"}"#).with("set-cookie", "page=1");
@@ -163,13 +199,15 @@ fn what_the_profile_lists_is_said_of_the_login_alone() {
 
 #[test]
 fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
-    let logout =
-        "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}?x=${id}\"\n";
+    let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}?x=${id}\"\n";
     let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
     for (id, path) in [
         ("a/../b", "/v1/session/a%2F..%2Fb?x=a%2F..%2Fb"),
         ("x?y=1#z", "/v1/session/x%3Fy%3D1%23z?x=x%3Fy%3D1%23z"),
-        ("a;b&c ${password}", "/v1/session/a%3Bb%26c%20%24%7Bpassword%7D?x=a%3Bb%26c%20%24%7Bpassword%7D"),
+        (
+            "a;b&c ${password}",
+            "/v1/session/a%3Bb%26c%20%24%7Bpassword%7D?x=a%3Bb%26c%20%24%7Bpassword%7D",
+        ),
         ("//evil.example", "/v1/session/%2F%2Fevil.example?x=%2F%2Fevil.example"),
     ] {
         let body = serde_json::json!({ "access_token": "t", "id": id }).to_string();
@@ -178,7 +216,10 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         acme.source.log_out_blocking().unwrap();
         let sent = acme.sent();
         assert_eq!(sent[1].url.as_str(), format!("https://api.acme.example{path}"));
-        assert_eq!((sent[1].method.as_str(), header(&sent[1], "authorization")), ("DELETE", "Bearer t".into()));
+        assert_eq!(
+            (sent[1].method.as_str(), header(&sent[1], "authorization")),
+            ("DELETE", "Bearer t".into())
+        );
     }
     for id in ["..", ".", "", "a\r\nb", "\u{0}"] {
         let body = serde_json::json!({ "access_token": "t", "id": id }).to_string();
@@ -187,7 +228,8 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         acme.source.log_out_blocking().unwrap_err();
         assert_eq!(acme.sent().len(), 1, "{id:?} went nowhere");
     }
-    // In a header of the login, where the call ahead gave it: refused before the password is sent, and that is no outage.
+    // In a header of the login, where the call ahead gave it: refused before the password is sent,
+    // and that is no outage.
     for crumb in ["a\r\nX-Evil: 1", "a\u{1b}b", "a\u{7f}", "a\u{0}"] {
         let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
         let before = CSRF.replace("{ header = \"X-CSRF-Token\", as", "{ json = \"/csrf\", as");
@@ -215,9 +257,14 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
     }
     // In a header and in a cookie of each call: refused at the login, so that no call fails for it.
     let inject = "capture = [ { json = \"/id\", as = \"id\" } ]\ninject = [ { header = \"Authorization\", value = \"Bearer ${token}\" }, { header = \"Cookie\", value = \"route=${id}\" } ]\n";
-    for (id, good) in
-        [("node-1", true), ("a;b", false), ("a\r\nX-Evil: 1", false), ("a b", false), ("ä", false), ("a\u{1b}", false)]
-    {
+    for (id, good) in [
+        ("node-1", true),
+        ("a;b", false),
+        ("a\r\nX-Evil: 1", false),
+        ("a b", false),
+        ("ä", false),
+        ("a\u{1b}", false),
+    ] {
         let body = serde_json::json!({ "access_token": "t", "id": id }).to_string();
         let acme = Acme::with(&format!("{BODY}{inject}"), &[], [answer(200, &body)]);
         assert_eq!(acme.source.token_blocking().is_ok(), good, "{id:?}");
@@ -228,7 +275,11 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
 fn a_number_is_kept_as_it_is_written() {
     let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
     let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
-    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":1234567890123456789}"#)]);
+    let acme = Acme::with(
+        &profile,
+        &[],
+        [answer(200, r#"{"access_token":"t","id":1234567890123456789}"#)],
+    );
     acme.token();
     acme.source.log_out_blocking().unwrap();
     assert_eq!(acme.sent()[1].url.path(), "/v1/session/1234567890123456789");
@@ -237,13 +288,20 @@ fn a_number_is_kept_as_it_is_written() {
 #[test]
 fn a_token_that_its_cookie_cannot_hold_is_refused() {
     let inject = "inject = { header = \"Cookie\", value = \"s=${token}\" }\n";
-    for (token, good) in [("t", true), ("t; admin=1", false), ("t, u", false), ("t t", false), ("\"t", false)] {
+    for (token, good) in
+        [("t", true), ("t; admin=1", false), ("t, u", false), ("t t", false), ("\"t", false)]
+    {
         let reply = answer(200, &serde_json::json!({ "access_token": token }).to_string());
         let acme = Acme::with(&format!("{BODY}{inject}"), &[], [reply]);
         match acme.source.token_blocking() {
             Ok(_) => assert!(good, "{token}"),
             Err(error) => {
-                assert!(!good && error.kind() == Kind::LoginProtocol && !error.to_string().contains("admin"), "{error}")
+                assert!(
+                    !good
+                        && error.kind() == Kind::LoginProtocol
+                        && !error.to_string().contains("admin"),
+                    "{error}"
+                )
             }
         }
     }
@@ -252,12 +310,18 @@ fn a_token_that_its_cookie_cannot_hold_is_refused() {
 #[test]
 fn an_answer_that_names_another_host_steers_nothing() {
     let body = r#"{"access_token":"t","api_url":"https://evil.example/","host":"evil.example"}"#;
-    let reply = answer(200, body).with("location", "https://evil.example/").with("host", "evil.example");
+    let reply =
+        answer(200, body).with("location", "https://evil.example/").with("host", "evil.example");
     let acme = Acme::with(BODY, &[], [reply]);
     acme.token();
     let client = acme.source.client();
     let call = client.get("https://evil.example/").send();
-    let error = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(call).unwrap_err();
+    let error = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(call)
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
 }
 
@@ -266,27 +330,42 @@ fn an_answer_that_names_another_host_steers_nothing() {
 const REFRESH: &str = "capture = [ { json = \"/refresh_token\", as = \"refresh_token\" } ]\n[acme.login.refresh]\nurl = \"https://api.acme.example/refresh\"\njson = { refresh_token = \"${refresh_token}\" }\n";
 
 fn with_refresh(token: &str, refresh: &str) -> Reply {
-    answer(200, &format!(r#"{{"access_token":"{token}","expires_in":600,"refresh_token":"{refresh}"}}"#))
+    answer(
+        200,
+        &format!(r#"{{"access_token":"{token}","expires_in":600,"refresh_token":"{refresh}"}}"#),
+    )
 }
 
 #[test]
 fn a_refresh_token_is_spent_before_the_password_and_kept_where_no_new_one_comes() {
-    let replies = [with_refresh("a", "r1"), with_refresh("b", "r2"), token("c", 600), token("d", 600)];
+    let replies =
+        [with_refresh("a", "r1"), with_refresh("b", "r2"), token("c", 600), token("d", 600)];
     let acme = Acme::with(&format!("{BODY}{REFRESH}"), &[], replies);
     for expected in ["a", "b", "c", "d"] {
         assert_eq!(acme.token(), expected);
         acme.clock.advance(600 * SECOND);
     }
     let bodies: Vec<String> = acme.sent()[1..].iter().map(body).collect();
-    assert_eq!(bodies, [r#"{"refresh_token":"r1"}"#, r#"{"refresh_token":"r2"}"#, r#"{"refresh_token":"r2"}"#]);
+    assert_eq!(
+        bodies,
+        [r#"{"refresh_token":"r1"}"#, r#"{"refresh_token":"r2"}"#, r#"{"refresh_token":"r2"}"#]
+    );
     assert_eq!((acme.source.counts().logins, acme.source.counts().refreshes), (1, 3));
 }
 
 #[test]
 fn where_the_refresh_token_is_dead_the_password_is_sent_in_the_same_login() {
-    for dead in [answer(400, r#"{"error":"invalid_grant"}"#), answer(401, ""), answer(403, ""), answer(200, "{}")] {
-        let acme =
-            Acme::with(&format!("{BODY}{REFRESH}"), &[], [with_refresh("a", "r1"), dead, with_refresh("b", "r2")]);
+    for dead in [
+        answer(400, r#"{"error":"invalid_grant"}"#),
+        answer(401, ""),
+        answer(403, ""),
+        answer(200, "{}"),
+    ] {
+        let acme = Acme::with(
+            &format!("{BODY}{REFRESH}"),
+            &[],
+            [with_refresh("a", "r1"), dead, with_refresh("b", "r2")],
+        );
         acme.token();
         acme.clock.advance(600 * SECOND);
         assert_eq!(acme.token(), "b");
@@ -330,14 +409,18 @@ fn a_refused_password_makes_one_login_and_with_next_exactly_one_more() {
 #[test]
 fn next_goes_first_once_it_worked() {
     let next = format!("{BODY}next = {{ password = \"password_next\" }}\n");
-    let acme =
-        Acme::with(&next, NEXT, [answer(401, ""), token("a", 600), token("b", 600), answer(401, ""), token("c", 600)]);
+    let acme = Acme::with(
+        &next,
+        NEXT,
+        [answer(401, ""), token("a", 600), token("b", 600), answer(401, ""), token("c", 600)],
+    );
     assert_eq!(acme.token(), "a");
     acme.clock.advance(600 * SECOND);
     assert_eq!(acme.token(), "b");
     acme.clock.advance(600 * SECOND);
     assert_eq!(acme.token(), "c", "and where it is refused, the other one is tried");
-    let used: Vec<bool> = acme.sent().iter().map(|request| body(request).contains("canary-next")).collect();
+    let used: Vec<bool> =
+        acme.sent().iter().map(|request| body(request).contains("canary-next")).collect();
     assert_eq!(used, [false, true, true, true, false]);
 }
 
@@ -358,8 +441,7 @@ fn no_one_time_code_is_used_twice() {
 }
 
 /// The profile with two passwords, and which of them each login was sent with.
-const TWO: &str =
-    "json = { user = \"${username}\", password = \"${password}\" }\nnext = { password = \"password_next\" }\n";
+const TWO: &str = "json = { user = \"${username}\", password = \"${password}\" }\nnext = { password = \"password_next\" }\n";
 const CODE: &str = "headers = { X-Code = \"${totp}\" }\ntotp = { seed = \"otp_seed\" }\n";
 const NEXT_AND_SEED: &[(&str, &str)] =
     &[("acme.password_next", "canary-next"), ("acme.otp_seed", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")];
@@ -381,13 +463,19 @@ fn after_a_refusal_the_next_login_begins_with_the_password_that_was_not_tried() 
 
 #[test]
 fn two_passwords_and_a_one_time_code_are_one_login_with_each() {
-    let acme = Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), answer(401, "")]);
+    let acme =
+        Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), answer(401, "")]);
     for _ in 0..20 {
         acme.error();
         acme.clock.advance(40 * SECOND);
     }
-    assert_eq!(acme.used_next(), [false, true], "the code of the first is used up, so the second waits for the next");
-    let acme = Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), token("a", 600)]);
+    assert_eq!(
+        acme.used_next(),
+        [false, true],
+        "the code of the first is used up, so the second waits for the next"
+    );
+    let acme =
+        Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), token("a", 600)]);
     assert_eq!(acme.error().kind(), Kind::LoginThrottled);
     acme.clock.advance(40 * SECOND);
     assert_eq!(acme.token(), "a");
@@ -440,7 +528,10 @@ fn a_wall_clock_that_was_ahead_when_a_code_was_sent_does_not_block_the_codes_aft
         // It is told when the first code that is free begins, and a tenth more.
         if !free {
             let wait = acme.error().retry_after().unwrap();
-            assert!(wait >= (ahead + 30) * SECOND && wait <= (ahead + 30) * SECOND * 11 / 10, "{wait:?}");
+            assert!(
+                wait >= (ahead + 30) * SECOND && wait <= (ahead + 30) * SECOND * 11 / 10,
+                "{wait:?}"
+            );
             acme.clock.advance(wait);
             acme.token();
         }
@@ -484,7 +575,8 @@ fn login_timeout_is_for_all_requests_of_a_login_together() {
     // Each answer takes three seconds.
     *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 3 * SECOND));
     assert_eq!(acme.token(), "b");
-    let timeouts: Vec<u64> = acme.sent()[1..].iter().map(|request| request.timeout.as_secs()).collect();
+    let timeouts: Vec<u64> =
+        acme.sent()[1..].iter().map(|request| request.timeout.as_secs()).collect();
     assert_eq!(timeouts, [10, 7, 4]);
     // Where nothing is left, nothing is sent.
     let acme = Acme::with(&profile, NEXT, [answer(401, ""), token("b", 600)]);
@@ -508,7 +600,10 @@ fn a_200_that_says_refused_is_a_refusal() {
     ] {
         let acme = Acme::with(&format!("{BODY}refused_when = {when}\n"), &[], [answer(200, reply)]);
         let error = acme.error();
-        assert!(error.kind() == Kind::LoginRefused && !error.to_string().contains("canary"), "{when} {error}");
+        assert!(
+            error.kind() == Kind::LoginRefused && !error.to_string().contains("canary"),
+            "{when} {error}"
+        );
         assert_eq!(acme.error().kind(), Kind::LoginRefused);
         assert_eq!(acme.sent().len(), 1);
     }
@@ -517,7 +612,11 @@ fn a_200_that_says_refused_is_a_refusal() {
         r#"{"access_token":"t","error":""}"#,
         r#"{"access_token":"t","error":false}"#,
     ] {
-        let acme = Acme::with(&format!("{BODY}refused_when = {{ json = \"/error\" }}\n"), &[], [answer(200, body)]);
+        let acme = Acme::with(
+            &format!("{BODY}refused_when = {{ json = \"/error\" }}\n"),
+            &[],
+            [answer(200, body)],
+        );
         assert_eq!(acme.token(), "t", "{body}");
     }
 }
@@ -530,18 +629,26 @@ fn the_body_says_when_to_come_again() {
         ("{ json = \"/at\", unit = \"iso8601\" }", r#"{"at":"2026-01-01T01:00:11+01:00"}"#, 11),
     ] {
         for status in [429, 503] {
-            let acme = Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [answer(status, body)]);
+            let acme =
+                Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [answer(status, body)]);
             acme.clock.set_jitter(0.0);
             assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {status}");
             assert_eq!(acme.error().retry_after(), Some(seconds * SECOND), "{rule} {status}");
         }
     }
-    // In a header of the vendor's own; the usual one, where it is there, comes first, as seconds and as a date.
+    // In a header of the vendor's own; the usual one, where it is there, comes first, as seconds
+    // and as a date.
     for (rule, name, value, usual, seconds) in [
         ("{ header = \"X-Rate-Reset\", unit = \"epoch\" }", "x-rate-reset", "1767225660", None, 60),
         ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2500", None, 2),
         ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("8"), 8),
-        ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2000", Some("Thu, 01 Jan 2026 00:00:20 GMT"), 20),
+        (
+            "{ header = \"X-Retry-Ms\", unit = \"ms\" }",
+            "x-retry-ms",
+            "2000",
+            Some("Thu, 01 Jan 2026 00:00:20 GMT"),
+            20,
+        ),
         ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "1e300", None, 900),
         ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "-5", None, 1),
     ] {
@@ -550,7 +657,11 @@ fn the_body_says_when_to_come_again() {
         let acme = Acme::with(&format!("{BODY}retry_after = {rule}\n"), &[], [reply]);
         acme.clock.set_jitter(0.0);
         assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{rule} {value}");
-        assert_eq!(acme.error().retry_after().map(|wait| wait.as_secs()), Some(seconds), "{rule} {value} {usual:?}");
+        assert_eq!(
+            acme.error().retry_after().map(|wait| wait.as_secs()),
+            Some(seconds),
+            "{rule} {value} {usual:?}"
+        );
         // And the source comes again then.
         acme.clock.advance(acme.error().retry_after().unwrap());
         assert_eq!(acme.token(), "more");
@@ -575,12 +686,15 @@ fn a_source_that_is_kept_warm_has_its_next_token_before_anybody_asks() {
 
 // ---- Logging out
 
-const LOGOUT: &str =
-    "[acme.login.logout]\nurl = \"https://api.acme.example/logout\"\nform = { token = \"${token}\" }\n";
+const LOGOUT: &str = "[acme.login.logout]\nurl = \"https://api.acme.example/logout\"\nform = { token = \"${token}\" }\n";
 
 #[test]
 fn the_old_token_is_logged_out_once_a_newer_one_is_in_place() {
-    let acme = Acme::with(&format!("{BODY}{LOGOUT}"), &[], [token("a", 600), token("b", 600), answer(200, "")]);
+    let acme = Acme::with(
+        &format!("{BODY}{LOGOUT}"),
+        &[],
+        [token("a", 600), token("b", 600), answer(200, "")],
+    );
     assert_eq!(acme.token(), "a");
     acme.clock.advance(520 * SECOND);
     let stale = acme.source.token_blocking().unwrap();
@@ -602,7 +716,8 @@ fn where_only_one_session_may_be_the_old_one_ends_before_the_login() {
     acme.clock.advance(520 * SECOND);
     let _ = acme.source.token_blocking();
     acme.vendor.wait_for(3);
-    let paths: Vec<String> = acme.sent().iter().map(|request| request.url.path().to_owned()).collect();
+    let paths: Vec<String> =
+        acme.sent().iter().map(|request| request.url.path().to_owned()).collect();
     assert_eq!(paths, ["/login", "/logout", "/login"]);
 }
 
@@ -620,7 +735,11 @@ fn who_logs_out_has_no_token_and_a_dead_one_is_not_logged_out() {
     let token = acme.source.token_blocking().unwrap();
     acme.source.reject(&token);
     assert_eq!(acme.token(), "c");
-    assert_eq!(acme.sent().len(), 4, "two logins, one logout, one login: the rejected token is dead already");
+    assert_eq!(
+        acme.sent().len(),
+        4,
+        "two logins, one logout, one login: the rejected token is dead already"
+    );
 }
 
 // ---- A second account like the first
@@ -630,10 +749,17 @@ fn like_takes_over_all_that_is_not_said() {
     let readable = format!(
         "[acme.login]\nurl = \"https://api.acme.example/login\"\n{BODY}max_age = \"1h\"\n[orders.login]\nlike = \"acme\"\nmax_age = \"30m\"\n"
     );
-    let values = [("acme.username", "a"), ("acme.password", "a"), ("orders.username", "b"), ("orders.password", "b")];
+    let values = [
+        ("acme.username", "a"),
+        ("acme.password", "a"),
+        ("orders.username", "b"),
+        ("orders.password", "b"),
+    ];
     let vault = bootseal::testing::vault(values, &readable).unwrap();
     let vendor = Vendor::default();
-    let source = vault.token_source_with("orders", Arc::new(Clock::new()), Arc::new(vendor.clone())).unwrap();
+    let source = vault
+        .token_source_with("orders", Arc::new(Clock::new()), Arc::new(vendor.clone()))
+        .unwrap();
     source.token_blocking().unwrap();
     assert_eq!(body(&vendor.sent.lock().unwrap()[0]), r#"{"user":"b","password":"b"}"#);
     assert_eq!(source.profile().max_age, Duration::from_secs(1800));
@@ -647,7 +773,10 @@ fn nothing_that_is_shown_holds_a_secret() {
     let acme = Acme::with(
         &profile,
         &[],
-        [with_refresh("canary-token", "canary-refresh"), answer(500, "canary-body").with("x-canary", "canary-header")],
+        [
+            with_refresh("canary-token", "canary-refresh"),
+            answer(500, "canary-body").with("x-canary", "canary-header"),
+        ],
     );
     let token = acme.source.token_blocking().unwrap();
     acme.clock.advance(600 * SECOND);
@@ -657,7 +786,11 @@ fn nothing_that_is_shown_holds_a_secret() {
     // A session's id in the URL of its logout.
     let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
     let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
-    let acme = Acme::with(&profile, &[], [answer(200, r#"{"access_token":"t","id":"canary"}"#), answer(500, "")]);
+    let acme = Acme::with(
+        &profile,
+        &[],
+        [answer(200, r#"{"access_token":"t","id":"canary"}"#), answer(500, "")],
+    );
     acme.token();
     let error = acme.source.log_out_blocking().unwrap_err();
     let shown = format!("{error} {error:?} {:?}", acme.sent());
@@ -673,13 +806,21 @@ struct Acme {
 }
 
 impl Acme {
-    fn with(profile: &str, values: &[(&str, &str)], replies: impl IntoIterator<Item = Reply>) -> Acme {
+    fn with(
+        profile: &str,
+        values: &[(&str, &str)],
+        replies: impl IntoIterator<Item = Reply>,
+    ) -> Acme {
         let (clock, vendor) = (Clock::new(), Vendor::default());
         *vendor.replies.lock().unwrap() = replies.into_iter().collect();
         let readable = format!("[acme.login]\nurl = \"https://api.acme.example/login\"\n{profile}");
         let own = [("acme.username", "canary-user"), ("acme.password", "canary-password")];
-        let vault = bootseal::testing::vault(own.into_iter().chain(values.iter().copied()), &readable).unwrap();
-        let source = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(vendor.clone())).unwrap();
+        let vault =
+            bootseal::testing::vault(own.into_iter().chain(values.iter().copied()), &readable)
+                .unwrap();
+        let source = vault
+            .token_source_with("acme", Arc::new(clock.clone()), Arc::new(vendor.clone()))
+            .unwrap();
         Acme { source, clock, vendor }
     }
 

@@ -1,4 +1,5 @@
-//! The loader by itself: token source, login, client and layers against an imitated vendor. No file is sealed by the command line here.
+//! The loader by itself: token source, login, client and layers against an imitated vendor. No file
+//! is sealed by the command line here.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // tests
 

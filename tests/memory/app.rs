@@ -1,4 +1,5 @@
-//! The program whose memory is scanned. Each line on its standard input is an order, and it answers each with one line:
+//! The program whose memory is scanned. Each line on its standard input is an order, and it answers
+//! each with one line:
 //!
 //! | line | does | answer |
 //! |---|---|---|
@@ -27,7 +28,8 @@ pub(crate) trait Account: Clone + Send + Sync + 'static {
 }
 
 pub(crate) fn serve<A: Account>(hello: &str, open: impl FnOnce() -> A) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
     let account = open();
     let mut pending = Vec::new();
@@ -35,14 +37,21 @@ pub(crate) fn serve<A: Account>(hello: &str, open: impl FnOnce() -> A) {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let words: Vec<_> = line.split(' ').collect();
         let number = |at: usize| -> u64 {
-            words.get(at).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no number in {line:?}"))
+            words
+                .get(at)
+                .and_then(|word| word.parse().ok())
+                .unwrap_or_else(|| panic!("no number in {line:?}"))
         };
         let answer = match words[0] {
             "call" => runtime.block_on(calls(&account, number(1), number(2))),
             "renew" => u64::from(runtime.block_on(account.renew())),
-            "renew-under-load" => runtime.block_on(renew_under_load(&account, number(1), number(2))),
+            "renew-under-load" => {
+                runtime.block_on(renew_under_load(&account, number(1), number(2)))
+            }
             "begin-calls" => {
-                pending.extend((0..number(1)).map(|number| runtime.spawn(one_call(account.clone(), number))));
+                pending.extend(
+                    (0..number(1)).map(|number| runtime.spawn(one_call(account.clone(), number))),
+                );
                 0
             }
             "begin-login" => {
@@ -67,7 +76,9 @@ pub(crate) fn serve<A: Account>(hello: &str, open: impl FnOnce() -> A) {
 
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).unwrap_or_else(|error| panic!("stdout: {error}"));
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .unwrap_or_else(|error| panic!("stdout: {error}"));
 }
 
 async fn one_call<A: Account>(account: A, number: u64) -> bool {
@@ -96,10 +107,14 @@ async fn calls<A: Account>(account: &A, count: u64, at_a_time: u64) -> u64 {
 }
 
 async fn renew_under_load<A: Account>(account: &A, times: u64, at_a_time: u64) -> u64 {
-    let (stop, made, failed) =
-        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (stop, made, failed) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let caller = || {
-        let (account, stop, made, failed) = (account.clone(), stop.clone(), made.clone(), failed.clone());
+        let (account, stop, made, failed) =
+            (account.clone(), stop.clone(), made.clone(), failed.clone());
         tokio::spawn(async move {
             while !stop.load(SeqCst) {
                 let good = account.call(made.fetch_add(1, SeqCst)).await;

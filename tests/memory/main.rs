@@ -1,10 +1,13 @@
-//! The memory of an application holds none of its secrets, whatever it does at the time. An application that is
-//! written the usual way holds all of them, which proves that the scan would find them.
+//! The memory of an application holds none of its secrets, whatever it does at the time. An
+//! application that is written the usual way holds all of them, which proves that the scan would
+//! find them.
 //!
-//! On its own: `cargo build -p bootseal --all-features --examples && cargo test -p bootseal --all-features --test memory`.
+//! On its own: `cargo build -p bootseal --all-features --examples && cargo test -p bootseal
+//! --all-features --test memory`.
 //!
-//! Each program goes through the same states, and is scanned in each (see memory/scan.py). `BOOTSEAL_MEMORY_TABLE=path` writes the table
-//! for docs/memory.md. It needs gcore, age and the right to trace: without them it fails, and says so.
+//! Each program goes through the same states, and is scanned in each (see memory/scan.py).
+//! `BOOTSEAL_MEMORY_TABLE=path` writes the table for docs/memory.md. It needs gcore, age and the
+//! right to trace: without them it fails, and says so.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)] // a test
@@ -82,13 +85,23 @@ fn the_usual_way_everything_is_found() {
     for row in &measured.rows {
         let begun = row.state != "after start";
         for (image, found) in &row.images {
-            assert!(found["password"].full > 0, "{}, {image}: the scan does not see the password", row.state);
-            assert_eq!(found["token"].full > 0, begun, "{}, {image}: the scan does not see the token", row.state);
+            assert!(
+                found["password"].full > 0,
+                "{}, {image}: the scan does not see the password",
+                row.state
+            );
+            assert_eq!(
+                found["token"].full > 0,
+                begun,
+                "{}, {image}: the scan does not see the token",
+                row.state
+            );
         }
     }
 }
 
-/// Calls past the writer that puts the token in below HTTP: the scan sees what that writer is good for.
+/// Calls past the writer that puts the token in below HTTP: the scan sees what that writer is good
+/// for.
 #[cfg(feature = "middleware")]
 #[test]
 fn through_a_client_of_ones_own_the_token_is_found_and_nothing_else() {
@@ -103,7 +116,10 @@ fn through_a_client_of_ones_own_the_token_is_found_and_nothing_else() {
             let others = ["password", "data key", "identity"].map(|needle| found[needle].total());
             assert_eq!(others, [0; 3], "{}, {image}:\n{}", row.state, places(found));
             if row.state == "8 calls in flight" {
-                assert!(found["token"].full > 0, "{image}: the scan does not see a token in a request");
+                assert!(
+                    found["token"].full > 0,
+                    "{image}: the scan does not see a token in a request"
+                );
             }
         }
     }
@@ -231,7 +247,8 @@ impl Measured {
         for row in &self.rows {
             for (image, found) in &row.images {
                 if found.values().any(|finding| finding.total() > 0) {
-                    report += &format!("{}, {}, {image}:\n{}", self.program, row.state, places(found));
+                    report +=
+                        &format!("{}, {}, {image}:\n{}", self.program, row.state, places(found));
                 }
             }
         }
@@ -255,15 +272,19 @@ impl Measured {
 
 /// Prints the table of what was measured so far, and writes it where it is asked for.
 fn tabulate(measured: &Measured) {
-    static TABLES: Mutex<[String; PROGRAMS.len()]> = Mutex::new([const { String::new() }; PROGRAMS.len()]);
+    static TABLES: Mutex<[String; PROGRAMS.len()]> =
+        Mutex::new([const { String::new() }; PROGRAMS.len()]);
     let lines = measured.lines();
     eprintln!("{lines}");
     let mut tables = TABLES.lock().unwrap();
     let place = PROGRAMS.iter().position(|program| *program == measured.program).unwrap();
     tables[place] = lines;
     if let Some(path) = std::env::var_os("BOOTSEAL_MEMORY_TABLE") {
-        let head =
-            format!("| program | state | {} |\n|---|---|{}\n", NEEDLES.join(" | "), "---|".repeat(NEEDLES.len()));
+        let head = format!(
+            "| program | state | {} |\n|---|---|{}\n",
+            NEEDLES.join(" | "),
+            "---|".repeat(NEEDLES.len())
+        );
         std::fs::write(path, head + &tables.concat()).unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! An application that keeps its own `reqwest::Client`, under our layer: what no writer below HTTP puts in is in clear above it.
+//! An application that keeps its own `reqwest::Client`, under our layer: what no writer below HTTP
+//! puts in is in clear above it.
 
 #![allow(clippy::panic)] // its exit status and stderr are for a test
 
@@ -23,9 +24,16 @@ impl Acme {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let ca = source.profile().ca.unwrap_or_default();
         let roots = reqwest::Certificate::from_pem_bundle(ca.as_bytes())?;
-        let builder = reqwest::Client::builder().tls_certs_only(roots).no_proxy().redirect(source.redirect_policy());
+        let builder = reqwest::Client::builder()
+            .tls_certs_only(roots)
+            .no_proxy()
+            .redirect(source.redirect_policy());
         let layer = source.middleware().with_redirect_policy();
-        Ok(Acme { client: ClientBuilder::new(builder.build()?).with(layer).build(), source, orders })
+        Ok(Acme {
+            client: ClientBuilder::new(builder.build()?).with(layer).build(),
+            source,
+            orders,
+        })
     }
 }
 

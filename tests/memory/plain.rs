@@ -1,4 +1,5 @@
-//! The application written the usual way: settings in clear, `secrecy` for secrets, reqwest for the calls.
+//! The application written the usual way: settings in clear, `secrecy` for secrets, reqwest for the
+//! calls.
 
 #![allow(clippy::panic)] // its exit status and stderr are for a test
 
@@ -50,10 +51,20 @@ impl Acme {
     }
 
     async fn log_in(&self) -> reqwest::Result<Token> {
-        let login = Login { username: &self.settings.username, password: self.settings.password.expose_secret() };
+        let login = Login {
+            username: &self.settings.username,
+            password: self.settings.password.expose_secret(),
+        };
         let mut held = self.token.write().await;
-        let token: Token =
-            self.client.post(&self.settings.login).json(&login).send().await?.error_for_status()?.json().await?;
+        let token: Token = self
+            .client
+            .post(&self.settings.login)
+            .json(&login)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
         *held = Some(token.clone());
         Ok(token)
     }

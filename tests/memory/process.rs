@@ -23,7 +23,9 @@ impl Process {
         let mut child = started.unwrap_or_else(|error| panic!("{name}: {error}"));
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         Process { input: child.stdin.take(), child, lines, name }
     }
 
@@ -32,11 +34,14 @@ impl Process {
     }
 
     pub(crate) fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{} answered nothing: {error}", self.name))
+        self.lines
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|error| panic!("{} answered nothing: {error}", self.name))
     }
 
     pub(crate) fn ask(&mut self, line: &str) -> String {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        writeln!(self.input.as_mut().unwrap(), "{line}")
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         self.line()
     }
 
@@ -57,7 +62,11 @@ impl Drop for Process {
 /// An example of this package, without any variable of ours; or run by a script in Python.
 pub(crate) fn example(name: &str, under: Option<&str>) -> Command {
     let program = examples().join(name);
-    assert!(program.exists(), "{} is not built: cargo build -p bootseal --all-features --examples", program.display());
+    assert!(
+        program.exists(),
+        "{} is not built: cargo build -p bootseal --all-features --examples",
+        program.display()
+    );
     let mut command = match under {
         None => Command::new(program),
         Some(script) => {

@@ -51,19 +51,30 @@ pub(crate) fn prove() {
 }
 
 /// What is found in each of `images`.
-pub(crate) fn scan(process: u32, images: &[&'static str], needles: &Needles) -> BTreeMap<&'static str, Found> {
-    let in_hex = |value: &Vec<u8>| value.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+pub(crate) fn scan(
+    process: u32,
+    images: &[&'static str],
+    needles: &Needles,
+) -> BTreeMap<&'static str, Found> {
+    let in_hex = |value: &Vec<u8>| {
+        value.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    };
     let needles: BTreeMap<_, Vec<_>> =
         needles.iter().map(|(name, values)| (name, values.iter().map(in_hex).collect())).collect();
     let asked = json!({ "pid": process, "images": images, "needles": needles });
-    let mut answer: BTreeMap<String, Image> = serde_json::from_str(&run("scan", &asked.to_string())).unwrap();
+    let mut answer: BTreeMap<String, Image> =
+        serde_json::from_str(&run("scan", &asked.to_string())).unwrap();
     let mut found = BTreeMap::new();
     for &name in images {
         let image = answer.remove(name).unwrap();
         assert!(image.bytes > 1 << 20, "only {} bytes of {name} were read", image.bytes);
-        // Secret pages, and what belongs to the kernel: of anything else it would have to be said that it was not searched.
+        // Secret pages, and what belongs to the kernel: of anything else it would have to be said
+        // that it was not searched.
         let excused = ["/secretmem", "[vvar", "[vdso"];
-        let missed = image.unreadable.iter().find(|missed| !excused.iter().any(|kind| missed.place.starts_with(kind)));
+        let missed = image
+            .unreadable
+            .iter()
+            .find(|missed| !excused.iter().any(|kind| missed.place.starts_with(kind)));
         assert!(missed.is_none(), "{missed:?} could not be read");
         found.insert(name, image.found);
     }
@@ -76,7 +87,10 @@ pub(crate) fn places(found: &Found) -> String {
     for (needle, finding) in found {
         for Hit { full, spelling, bytes, place } in &finding.hits {
             let what = if *full { "all" } else { "a piece" };
-            kinds.entry(format!("{what} of the {needle}, {spelling}, in {place}")).or_default().push(*bytes);
+            kinds
+                .entry(format!("{what} of the {needle}, {spelling}, in {place}"))
+                .or_default()
+                .push(*bytes);
         }
     }
     kinds.iter().fold(String::new(), |mut text, (kind, sizes)| {
@@ -89,7 +103,8 @@ pub(crate) fn places(found: &Found) -> String {
 fn run(verb: &str, input: &str) -> String {
     let mut python = Command::new("python3");
     python.arg(beside("scan.py")).arg(verb);
-    let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let ended = child.wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));

@@ -1,4 +1,5 @@
-//! The secrets that are searched for: a password and a sealed file with it, made as an application's would be.
+//! The secrets that are searched for: a password and a sealed file with it, made as an
+//! application's would be.
 
 use super::vendor_process::Vendor;
 use bootseal_core::{Access, FileLock, Identity, Pin, Role, Secret, ValueKind, Vault};
@@ -14,7 +15,8 @@ pub(crate) type Needles = BTreeMap<&'static str, Vec<Vec<u8>>>;
 
 pub(crate) const USER: &str = "acme-user";
 
-/// As `age-keygen` writes it. The prefix is no secret, and has sixteen bytes: it would be a fragment.
+/// As `age-keygen` writes it. The prefix is no secret, and has sixteen bytes: it would be a
+/// fragment.
 const IDENTITY: &str = "AGE-SECRET-KEY-1";
 
 /// A password of 38 bytes, some of which are written otherwise in JSON, forms and URLs.
@@ -63,7 +65,14 @@ impl Sealed {
         let (file, key) = (folder.join("app.sealed.toml"), folder.join("app.key"));
         FileLock::acquire(&file).unwrap().create(&vault.sign().unwrap()).unwrap();
         let text = app.to_file_text(&[pin]).unwrap().expose(<[u8]>::to_vec);
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key).unwrap().write_all(&text).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&key)
+            .unwrap()
+            .write_all(&text)
+            .unwrap();
         let needles = [("identity", identity(&text)), ("data key", vec![data_key(&file, &key)])];
         Sealed { file, key, needles: needles.into() }
     }
@@ -82,10 +91,20 @@ fn data_key(file: &Path, key: &Path) -> Vec<u8> {
     let file: toml::Table = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let block = file["bootseal"]["read_key"].as_str().unwrap();
     let mut age = Command::new("age");
-    let age = age.arg("--decrypt").arg("--identity").arg(key).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut age = age.unwrap_or_else(|error| panic!("age: {error}; run `scripts/test`, which installs it"));
+    let age = age
+        .arg("--decrypt")
+        .arg("--identity")
+        .arg(key)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut age =
+        age.unwrap_or_else(|error| panic!("age: {error}; run `scripts/test`, which installs it"));
     age.stdin.take().unwrap().write_all(block.as_bytes()).unwrap();
     let opened = age.wait_with_output().unwrap();
-    assert!(opened.status.success() && opened.stdout.len() == 32, "age could not open the key block");
+    assert!(
+        opened.status.success() && opened.stdout.len() == 32,
+        "age could not open the key block"
+    );
     opened.stdout
 }

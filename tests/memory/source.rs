@@ -1,4 +1,5 @@
-//! The token source of an application, opened as the README shows: a loader, the sealed file and the key.
+//! The token source of an application, opened as the README shows: a loader, the sealed file and
+//! the key.
 
 use bootseal::{Loader, TokenSource};
 use std::error::Error;

@@ -1,5 +1,6 @@
-//! The vendor, in a process of its own, so that what a client sends it is not in the memory that is scanned. It does what it is told on
-//! standard input, a line each, and answers each with a line of JSON; it ends with its input.
+//! The vendor, in a process of its own, so that what a client sends it is not in the memory that is
+//! scanned. It does what it is told on standard input, a line each, and answers each with a line of
+//! JSON; it ends with its input.
 
 #![allow(clippy::panic)] // its exit status and stderr are for a test
 
@@ -15,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let told: Value = serde_json::from_str(&line?)?;
-        let milliseconds = || told["ms"].as_u64().map(Duration::from_millis).ok_or("ms is no number");
+        let milliseconds =
+            || told["ms"].as_u64().map(Duration::from_millis).ok_or("ms is no number");
         match told["do"].as_str() {
             Some("user") => {
                 let (name, password) = (told["name"].as_str(), told["password"].as_str());

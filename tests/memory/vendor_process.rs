@@ -50,7 +50,10 @@ impl Vendor {
     pub(crate) fn wait_for(&mut self, name: &str, count: u64) {
         let begin = Instant::now();
         while self.count(name) < count {
-            assert!(begin.elapsed() < Duration::from_secs(120), "the vendor has not seen {count} {name}");
+            assert!(
+                begin.elapsed() < Duration::from_secs(120),
+                "the vendor has not seen {count} {name}"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -58,6 +61,11 @@ impl Vendor {
     /// All that were ever issued.
     pub(crate) fn tokens(&mut self) -> Vec<Vec<u8>> {
         let state = self.state();
-        state["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap().as_bytes().to_vec()).collect()
+        state["tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|token| token.as_str().unwrap().as_bytes().to_vec())
+            .collect()
     }
 }

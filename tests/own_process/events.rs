@@ -1,4 +1,5 @@
-//! Each event that an operator needs is logged once and under its name. The log belongs to the whole process, hence one test.
+//! Each event that an operator needs is logged once and under its name. The log belongs to the
+//! whole process, hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 
@@ -27,7 +28,8 @@ impl Write for Log {
 }
 
 impl Log {
-    /// What was said since the last time: of each line of ours its level and the word that it begins with.
+    /// What was said since the last time: of each line of ours its level and the word that it
+    /// begins with.
     fn events(&self) -> Vec<String> {
         let said = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
         let ours = said.lines().filter_map(|line| {
@@ -43,7 +45,10 @@ impl Log {
 struct Vendor(Arc<Mutex<VecDeque<(u16, &'static str)>>>);
 
 impl Transport for Vendor {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+    fn send(
+        &self,
+        _: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let (status, body) = self.0.lock().unwrap().pop_front().unwrap();
         let body = Secret::copy_of(body.as_bytes()).unwrap();
         Box::pin(async move { Ok(LoginResponse { status, headers: Default::default(), body }) })
@@ -95,7 +100,10 @@ fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
     let (source, clock) = acme("next = { password = \"password_next\" }\n", &[REFUSED, GOOD, GOOD]);
     forget(&log);
     source.token_blocking().unwrap();
-    assert_eq!(log.events(), ["WARN these credentials were refused", "WARN next_in_use", "INFO refreshed"]);
+    assert_eq!(
+        log.events(),
+        ["WARN these credentials were refused", "WARN next_in_use", "INFO refreshed"]
+    );
     clock.advance(600 * SECOND);
     source.token_blocking().unwrap();
     assert_eq!(log.events(), ["INFO refreshed"]);
@@ -110,7 +118,11 @@ fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
     (0..5).for_each(|_| assert!(!source.reject(&third)));
     let events = log.events();
     let count = |event: &str| events.iter().filter(|said| said.ends_with(event)).count();
-    assert_eq!((count("fresh_token_rejected"), count("INFO rejected"), count("refreshed")), (1, 2, 3), "{events:?}");
+    assert_eq!(
+        (count("fresh_token_rejected"), count("INFO rejected"), count("refreshed")),
+        (1, 2, 3),
+        "{events:?}"
+    );
     assert_eq!(events.len(), 6);
 
     // Nothing says how long it lives; or that it was over before it came.

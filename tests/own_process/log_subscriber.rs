@@ -1,4 +1,5 @@
-//! A log subscriber may ask for a token while it handles an event. It hears the whole process, hence one test.
+//! A log subscriber may ask for a token while it handles an event. It hears the whole process,
+//! hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 
@@ -59,7 +60,10 @@ impl Subscriber for Asks {
 struct Script(Mutex<VecDeque<u16>>);
 
 impl Transport for Script {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+    fn send(
+        &self,
+        _: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let status = self.0.lock().unwrap().pop_front().unwrap_or(200);
         let body = Secret::copy_of(br#"{"access_token":"t","expires_in":600}"#).unwrap();
         Box::pin(async move { Ok(LoginResponse { status, headers: Default::default(), body }) })
@@ -70,9 +74,12 @@ impl Transport for Script {
 fn who_hears_an_event_may_ask_for_a_token() {
     tracing::subscriber::set_global_default(Asks).unwrap();
     let login = "[acme.login]\nurl = \"https://api.acme.example\"\nbasic = true\n";
-    let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login).unwrap();
+    let vault =
+        bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)
+            .unwrap();
     let (clock, script) = (Clock::new(), Script(Mutex::new([503, 401].into())));
-    let source = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(script)).unwrap();
+    let source =
+        vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(script)).unwrap();
     *SOURCE.lock().unwrap() = Some(source.clone());
     source.token_blocking().unwrap_err();
     clock.advance(Duration::from_secs(1));

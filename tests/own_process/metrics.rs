@@ -1,13 +1,18 @@
-//! Metrics reach the recorder that the application installed. It counts for the whole process, hence one test.
+//! Metrics reach the recorder that the application installed. It counts for the whole process,
+//! hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 
 use bootseal_vendor_sim::Vendor;
-use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit};
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata,
+    SharedString, Unit,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// The last value of each gauge, the sum of each counter, how often each histogram was fed; by name and labels.
+/// The last value of each gauge, the sum of each counter, how often each histogram was fed; by name
+/// and labels.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<BTreeMap<String, f64>>>);
 
@@ -50,7 +55,8 @@ impl HistogramFn for One {
 
 impl Heard {
     fn one(&self, key: &Key) -> Arc<One> {
-        let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let labels: Vec<String> =
+            key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
         Arc::new(One(self.clone(), format!("{} {}", key.name(), labels.join(" "))))
     }
 }
@@ -88,11 +94,20 @@ fn logins_rejections_and_replays_are_counted() {
     vendor.revoke_all();
     call().unwrap_err();
     // The first of two passwords is wrong.
-    let readable = readable.replace("[acme.", "[orders.") + "next = { password = \"password_next\" }\n";
-    let values =
-        [("orders.username", "quickstart"), ("orders.password", "old"), ("orders.password_next", "open sesame")];
+    let readable =
+        readable.replace("[acme.", "[orders.") + "next = { password = \"password_next\" }\n";
+    let values = [
+        ("orders.username", "quickstart"),
+        ("orders.password", "old"),
+        ("orders.password_next", "open sesame"),
+    ];
     vendor.refuse(false);
-    bootseal::testing::vault(values, &readable).unwrap().token_source("orders").unwrap().token_blocking().unwrap();
+    bootseal::testing::vault(values, &readable)
+        .unwrap()
+        .token_source("orders")
+        .unwrap()
+        .token_blocking()
+        .unwrap();
     let all = heard.0.lock().unwrap().clone();
     let is = |name: &str, value: f64| assert_eq!(all.get(name), Some(&value), "{name} in {all:?}");
     is("bootseal_login_total profile=acme class=ok", 2.0);

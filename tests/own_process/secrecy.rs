@@ -1,4 +1,5 @@
-//! Passwords, tokens and keys never appear where they should not: everything printed and logged, at every level, is searched.
+//! Passwords, tokens and keys never appear where they should not: everything printed and logged, at
+//! every level, is searched.
 
 #![allow(clippy::unwrap_used)] // a test
 
@@ -17,7 +18,8 @@ use support::Home;
 const PASSWORD: &str = "can4ry/pässwörd \"of ten\" bytes+more";
 const USER: &str = "can4ry-user@acme";
 
-/// The secret as it is and as it might be written: base64 at each alignment, percent-encoded, as a form, as JSON, in hex.
+/// The secret as it is and as it might be written: base64 at each alignment, percent-encoded, as a
+/// form, as JSON, in hex.
 fn disguises(secret: &str) -> Vec<String> {
     let percent = |keep: &[u8]| {
         let bytes = secret.bytes();
@@ -82,14 +84,23 @@ fn the_search_itself_finds_what_is_planted() {
 fn no_verb_shows_a_value_that_was_not_asked_for_by_name() {
     let home = Home::new();
     let quoted = PASSWORD.replace('"', "\\\"");
-    home.write("app.toml", format!("[acme]\nusername = \"{USER}\"\npassword = \"{quoted}\"\ntimeout = 10\n"));
-    home.write("broken.toml", format!("password = \"{quoted}\"\npassword2 = \"{quoted}\" {quoted}\n"));
+    home.write(
+        "app.toml",
+        format!("[acme]\nusername = \"{USER}\"\npassword = \"{quoted}\"\ntimeout = 10\n"),
+    );
+    home.write(
+        "broken.toml",
+        format!("password = \"{quoted}\"\npassword2 = \"{quoted}\" {quoted}\n"),
+    );
     home.write("broken.properties", format!("a = {PASSWORD}\nb = {PASSWORD}\\u12\n"));
     home.write("conflict.properties", format!("a = {PASSWORD}\na.b = {PASSWORD}\n"));
     home.write("comment.toml", format!("# was {PASSWORD}\npassword = \"{quoted}\"\n"));
     home.write("key-with-password", format!("{PASSWORD}\n"));
-    std::fs::set_permissions(home.at("key-with-password"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .unwrap();
+    std::fs::set_permissions(
+        home.at("key-with-password"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
     let stranger = Home::with_vault("x = \"1\"\n");
     let runs: &[&[&str]] = &[
         &["keygen"],
@@ -116,8 +127,17 @@ fn no_verb_shows_a_value_that_was_not_asked_for_by_name() {
         &["verify", "--pin", &stranger.vault_id()],
     ];
     for args in runs {
-        let ran = home.command(args).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1").output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        let ran = home
+            .command(args)
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "1")
+            .output()
+            .unwrap();
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr)
+        );
         assert_absent(&said, PASSWORD, &args.join(" "));
         if *args != ["list", "-v"] {
             assert_absent(&said, USER, &args.join(" "));
@@ -158,7 +178,10 @@ fn log() -> &'static Log {
     LOG.get_or_init(|| {
         let log = Log::default();
         let writer = log.clone();
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).init();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .init();
         log
     })
 }
@@ -205,7 +228,10 @@ async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
             shown.push_str(&format!("{token:?}"));
             tokens.push(token.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap()));
         }
-        shown.push_str(&format!("{:?} {0}", client.get("https://elsewhere.example/?q=1").send().await.unwrap_err()));
+        shown.push_str(&format!(
+            "{:?} {0}",
+            client.get("https://elsewhere.example/?q=1").send().await.unwrap_err()
+        ));
     }
     let error = vault.token_source("wrong").unwrap().token().await.unwrap_err();
     shown.push_str(&format!("{error:?} {error} {:?}", error.help()));
@@ -222,10 +248,14 @@ async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
     }
 }
 
-/// Answers requests on loopback, in clear, with what `answer` says to their path: head lines, and a body.
-fn vendor_of(answer: impl Fn(&str) -> (String, String) + Send + 'static) -> (u16, Arc<Mutex<Vec<String>>>) {
+/// Answers requests on loopback, in clear, with what `answer` says to their path: head lines, and a
+/// body.
+fn vendor_of(
+    answer: impl Fn(&str) -> (String, String) + Send + 'static,
+) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let (port, heard) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<String>>>::default());
+    let (port, heard) =
+        (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<String>>>::default());
     let told = heard.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -236,15 +266,19 @@ fn vendor_of(answer: impl Fn(&str) -> (String, String) + Send + 'static) -> (u16
                 request.push(byte[0]);
             }
             let text = String::from_utf8(request).unwrap();
-            let length =
-                text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length = text.lines().find_map(|line| {
+                line.to_lowercase().strip_prefix("content-length: ")?.parse().ok()
+            });
             let mut body = vec![0; length.unwrap_or(0)];
             stream.read_exact(&mut body).unwrap();
             let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
             told.lock().unwrap().push(format!("{text}{}", String::from_utf8(body).unwrap()));
             let (head, body) = answer(&path);
-            let _ =
-                write!(stream, "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
         }
     });
     (port, heard)
@@ -254,18 +288,37 @@ fn vendor_of(answer: impl Fn(&str) -> (String, String) + Send + 'static) -> (u16
 async fn what_comes_with_a_login_is_neither_logged_nor_shown_by_debug() {
     let log = log();
     const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-    let secrets =
-        ["crumb", "cookie", "token-1", "token-2", "refresh-1", "refresh-2", "session", "slide", "body", "said"]
-            .map(|name| format!("can4ry-{name}-0f3a9c"));
-    let [crumb, cookie, first, second, refresh, refreshed, session, slide, body, said] = secrets.clone();
+    let secrets = [
+        "crumb",
+        "cookie",
+        "token-1",
+        "token-2",
+        "refresh-1",
+        "refresh-2",
+        "session",
+        "slide",
+        "body",
+        "said",
+    ]
+    .map(|name| format!("can4ry-{name}-0f3a9c"));
+    let [crumb, cookie, first, second, refresh, refreshed, session, slide, body, said] =
+        secrets.clone();
     let (port, heard) = vendor_of(move |path| match path {
-        "/csrf" => (format!("200 Yes\r\nX-Csrf: {crumb}\r\nSet-Cookie: c={cookie}; HttpOnly"), String::new()),
+        "/csrf" => (
+            format!("200 Yes\r\nX-Csrf: {crumb}\r\nSet-Cookie: c={cookie}; HttpOnly"),
+            String::new(),
+        ),
         "/login" => (
             format!("200 Yes\r\nSet-Cookie: s={first}"),
             format!(r#"{{"refresh":"{refresh}","id":"{session}","note":"{said}"}}"#),
         ),
-        "/refresh" => (format!("200 Yes\r\nSet-Cookie: s={second}"), format!(r#"{{"refresh":"{refreshed}"}}"#)),
-        "/wrong" => (format!("401 No\r\nSet-Cookie: s={slide}"), format!(r#"{{"error":"{body}"}}"#)),
+        "/refresh" => (
+            format!("200 Yes\r\nSet-Cookie: s={second}"),
+            format!(r#"{{"refresh":"{refreshed}"}}"#),
+        ),
+        "/wrong" => {
+            (format!("401 No\r\nSet-Cookie: s={slide}"), format!(r#"{{"error":"{body}"}}"#))
+        }
         "/odd" => (format!("200 Yes\r\nX-Odd: {slide}"), format!(r#"{{"error":"{body}"}}"#)),
         "/slide" => (format!("200 Yes\r\nSet-Cookie: s={slide}; Max-Age=60"), body.clone()),
         _ => ("500 No".into(), body.clone()),
@@ -293,9 +346,13 @@ async fn what_comes_with_a_login_is_neither_logged_nor_shown_by_debug() {
             (format!("{table}.otp_seed"), SEED),
         ]
     });
-    let vault = vault(values.iter().flatten().map(|(name, value)| (name.as_str(), *value)), &readable).unwrap();
+    let vault =
+        vault(values.iter().flatten().map(|(name, value)| (name.as_str(), *value)), &readable)
+            .unwrap();
     let clock = Clock::new();
-    let source = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport)).unwrap();
+    let source = vault
+        .token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport))
+        .unwrap();
     let client = source.client();
     let mut shown = String::new();
     for _ in 0..2 {
@@ -314,7 +371,15 @@ async fn what_comes_with_a_login_is_neither_logged_nor_shown_by_debug() {
         shown.push_str(&format!("{error} {error:?} {:?}", error.help()));
     }
     let heard = heard.lock().unwrap().join("\n");
-    for path in ["/csrf", "/login", "/refresh", "/slide", "DELETE /sessions/can4ry-session-0f3a9c", "/wrong", "/odd"] {
+    for path in [
+        "/csrf",
+        "/login",
+        "/refresh",
+        "/slide",
+        "DELETE /sessions/can4ry-session-0f3a9c",
+        "/wrong",
+        "/odd",
+    ] {
         assert!(heard.contains(path), "{path} was asked for: {heard}");
     }
     let code = heard.split("otp=").nth(1).unwrap()[..6].to_owned();
@@ -324,7 +389,9 @@ async fn what_comes_with_a_login_is_neither_logged_nor_shown_by_debug() {
         for secret in secrets.iter().map(String::as_str).chain([PASSWORD, USER, SEED]) {
             assert_absent(said, secret, where_);
         }
-        let shows = |code: &str| said.match_indices(code).any(|(at, _)| said[..at].ends_with(['=', '"', ' ', '%']));
+        let shows = |code: &str| {
+            said.match_indices(code).any(|(at, _)| said[..at].ends_with(['=', '"', ' ', '%']))
+        };
         assert!(!shows(&code), "{where_} shows the one-time code {code}");
     }
 }

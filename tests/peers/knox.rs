@@ -1,4 +1,5 @@
-//! django-rest-knox, in a process of its own: tokens that slide and are limited in number work by configuration alone.
+//! django-rest-knox, in a process of its own: tokens that slide and are limited in number work by
+//! configuration alone.
 
 use crate::vendor;
 use crate::vendor::{Process, get, twenty_refused};
@@ -56,7 +57,8 @@ fn where_only_one_token_may_be_the_old_one_makes_room_or_the_login_is_refused_on
 #[test]
 fn a_wrong_password_makes_one_login() {
     let mut process = knox(&[]);
-    let source = process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
+    let source =
+        process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
     vendor::is_refused_once(&mut process, &source, 401);
 }
 

@@ -1,4 +1,5 @@
-//! Programs that others wrote, beside ours: sops, age, Python, and the vendors django-rest-framework, django-oauth-toolkit, knox and pouchdb.
+//! Programs that others wrote, beside ours: sops, age, Python, and the vendors
+//! django-rest-framework, django-oauth-toolkit, knox and pouchdb.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // tests
 

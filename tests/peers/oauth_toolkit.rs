@@ -9,7 +9,8 @@ use std::time::Duration;
 /// What serving.py gives a token that is not told otherwise.
 const LIFE: Duration = Duration::from_secs(300);
 const USER: [&str; 2] = ["zoë", "p/ä \"s"];
-const CLIENT: [(&str, &str); 2] = [("acme.client_id", "people"), ("acme.client_secret", "cl1ent:s%c+ret")];
+const CLIENT: [(&str, &str); 2] =
+    [("acme.client_id", "people"), ("acme.client_secret", "cl1ent:s%c+ret")];
 const PASSWORD: &str = r#"
 url = "URL/o/token/"
 basic = "oauth"
@@ -95,8 +96,7 @@ fn a_token_that_ran_out_is_replaced_by_a_login_where_nothing_refreshes_it() {
 #[test]
 fn who_logs_out_has_the_token_revoked() {
     let mut process = oauth_toolkit();
-    let logout =
-        "[acme.login.logout]\nurl = \"URL/o/revoke_token/\"\nbasic = \"oauth\"\nform = { token = \"${token}\" }\n";
+    let logout = "[acme.login.logout]\nurl = \"URL/o/revoke_token/\"\nbasic = \"oauth\"\nform = { token = \"${token}\" }\n";
     let source = process.source(&format!("{PASSWORD}{logout}"), &CLIENT);
     let token = source.token_blocking().unwrap();
     let bearer = token.expose(|token| format!("Bearer {}", String::from_utf8_lossy(token)));
@@ -105,8 +105,11 @@ fn who_logs_out_has_the_token_revoked() {
     let url = process.url("/api/whoami/");
     // Not through our client, which would renew it.
     let bare_call = || {
-        let bare = reqwest::Client::builder().tls_certs_only([roots.clone()]).no_proxy().build().unwrap();
-        run(async { bare.get(&url).header("authorization", &bearer).send().await.unwrap().status().as_u16() })
+        let bare =
+            reqwest::Client::builder().tls_certs_only([roots.clone()]).no_proxy().build().unwrap();
+        run(async {
+            bare.get(&url).header("authorization", &bearer).send().await.unwrap().status().as_u16()
+        })
     };
     assert_eq!(bare_call(), 200);
     source.log_out_blocking().unwrap();
@@ -117,9 +120,10 @@ fn who_logs_out_has_the_token_revoked() {
 #[test]
 fn a_wrong_password_and_a_wrong_client_make_one_login_each() {
     let mut process = oauth_toolkit();
-    for (values, status) in
-        [([USER[0], "wrong", "people", "cl1ent:s%c+ret"], 400), ([USER[0], USER[1], "people", "wrong"], 401)]
-    {
+    for (values, status) in [
+        ([USER[0], "wrong", "people", "cl1ent:s%c+ret"], 400),
+        ([USER[0], USER[1], "people", "wrong"], 401),
+    ] {
         let names = ["acme.username", "acme.password", "acme.client_id", "acme.client_secret"];
         let values: Vec<_> = names.into_iter().zip(values).collect();
         let source = process.source_of(PASSWORD, &values);
@@ -138,7 +142,11 @@ fn a_user_who_was_switched_off_is_refused_once_and_again_after_each_revocation()
     for _ in 0..5 {
         assert_eq!(get(&client, &url).unwrap_err().kind(), Kind::LoginRefused);
     }
-    assert_eq!(process.counted(["logins", "refused", "refused_refreshes"]), [1, 1, 1], "neither one nor the other");
+    assert_eq!(
+        process.counted(["logins", "refused", "refused_refreshes"]),
+        [1, 1, 1],
+        "neither one nor the other"
+    );
     process.order("activate");
     source.reset_backoff();
     assert_eq!(get(&client, &url).unwrap(), 200);

@@ -1,4 +1,5 @@
-//! pouchdb-server, in a process of its own: a session cookie that each response renews works by configuration alone.
+//! pouchdb-server, in a process of its own: a session cookie that each response renews works by
+//! configuration alone.
 
 use crate::vendor;
 use crate::vendor::Process;
@@ -33,7 +34,8 @@ fn a_session_goes_on_for_longer_than_its_first_cookie_lives() {
 #[test]
 fn a_wrong_password_makes_one_login() {
     let mut process = pouchdb(&[]);
-    let source = process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
+    let source =
+        process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
     vendor::is_refused_once(&mut process, &source, 401);
 }
 

@@ -1,5 +1,6 @@
-//! A writer made from docs/format.md alone works beside ours. tests/support/writer.py makes files that the CLI opens and
-//! changes, and changes files that the CLI made; what either wrote, tests/support/reader.py reads.
+//! A writer made from docs/format.md alone works beside ours. tests/support/writer.py makes files
+//! that the CLI opens and changes, and changes files that the CLI made; what either wrote,
+//! tests/support/reader.py reads.
 
 use crate::support::{Home, Ran, root};
 use serde_json::{Value, json};
@@ -10,14 +11,15 @@ use std::process::{Child, Command, Stdio};
 const OWN: &str = ".config/bootseal/identity.txt";
 
 fn python(home: &Home, script: &str, args: &[&str], stdin: &[u8]) -> Child {
-    let python =
-        std::env::var_os("BOOTSEAL_TEST_PYTHON").map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
+    let python = std::env::var_os("BOOTSEAL_TEST_PYTHON")
+        .map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
     let mut command = Command::new(&python);
     command.arg(root().join("tests/support").join(script)).args(args).current_dir(home.path());
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child =
-        command.spawn().unwrap_or_else(|error| panic!("{}: {error}; scripts/test makes it", python.display()));
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; scripts/test makes it", python.display()));
     child.stdin.take().unwrap().write_all(stdin).unwrap();
     child
 }
@@ -30,16 +32,22 @@ fn write(home: &Home, args: &[&str], stdin: &[u8]) -> String {
 
 /// What the second reader finds, every value opened.
 fn read(home: &Home, pin: &str, identity: &str) -> Value {
-    let child = python(home, "reader.py", &["app.sealed.toml", "--pin", pin, "--identity", identity], b"");
+    let child =
+        python(home, "reader.py", &["app.sealed.toml", "--pin", pin, "--identity", identity], b"");
     let read: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!(read["ok"], true, "{read}");
     read
 }
 
-/// A file that the second writer made for our identity, and for a reader whose key `age-keygen` made.
+/// A file that the second writer made for our identity, and for a reader whose key `age-keygen`
+/// made.
 fn made_elsewhere(home: &Home) -> String {
     let own = home.ok(&["keygen"]);
-    let made = Command::new("age-keygen").args(["-o", "app.key"]).current_dir(home.path()).output().unwrap();
+    let made = Command::new("age-keygen")
+        .args(["-o", "app.key"])
+        .current_dir(home.path())
+        .output()
+        .unwrap();
     assert!(made.status.success());
     let app = home.ok(&["keygen", "-y", "app.key"]);
     let value = |path: &[&str], kind: &str, value: &str| json!({ "path": path, "kind": kind, "value": value, "set_at": 1_700_000_000 });
@@ -67,7 +75,8 @@ fn what_it_makes_the_cli_opens_changes_and_hands_back() {
     let home = Home::new();
     let pin = made_elsewhere(&home);
     assert_eq!(home.vault_id(), pin);
-    let verified: Value = serde_json::from_str(&home.ok(&["verify", "--pin", &pin, "--json"])).unwrap();
+    let verified: Value =
+        serde_json::from_str(&home.ok(&["verify", "--pin", &pin, "--json"])).unwrap();
     assert_eq!(
         (&verified["role"], &verified["generation"], &verified["sealed"]),
         (&json!("writer"), &json!(1), &json!(6))
@@ -88,9 +97,9 @@ fn what_it_makes_the_cli_opens_changes_and_hands_back() {
     home.ok_with(&["set", "acme.new"], b"n");
     home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     let after = home.read("app.sealed.toml");
-    for line in
-        before.lines().filter(|line| line.starts_with('#') || line.contains("# kept") || line.starts_with("ports"))
-    {
+    for line in before.lines().filter(|line| {
+        line.starts_with('#') || line.contains("# kept") || line.starts_with("ports")
+    }) {
         assert!(after.contains(line), "{line}");
     }
     for identity in [OWN, "app.key", "web1.key"] {
@@ -113,7 +122,11 @@ fn what_the_cli_makes_it_changes_and_hands_back() {
     let pin = home.vault_id();
     let set = |path: Value, kind: &str, value: &[u8]| {
         home.write("path.json", json!({ "path": path, "kind": kind }).to_string());
-        write(&home, &["set", "app.sealed.toml", "path.json", "--pin", &pin, "--identity", OWN], value);
+        write(
+            &home,
+            &["set", "app.sealed.toml", "path.json", "--pin", &pin, "--identity", OWN],
+            value,
+        );
     };
     let before = home.read("app.sealed.toml");
     set(json!(["acme", "password"]), "text", b"hunter3");
@@ -124,7 +137,10 @@ fn what_the_cli_makes_it_changes_and_hands_back() {
         .filter(|(new, old)| new != old)
         .map(|(new, _)| new.split(' ').next().unwrap())
         .collect();
-    assert_eq!((changed, after.lines().count()), (vec!["password", "generation", "signature"], before.lines().count()));
+    assert_eq!(
+        (changed, after.lines().count()),
+        (vec!["password", "generation", "signature"], before.lines().count())
+    );
     assert_eq!(home.ok(&["get", "acme.password"]), "hunter3");
     set(json!(["acme", "a.b"]), "text", b"dotted");
     set(json!(["new", "table", "x"]), "toml", b"[1, 2]");
@@ -136,7 +152,17 @@ fn what_the_cli_makes_it_changes_and_hands_back() {
     for (name, role) in [("bob", "writer"), ("app", "reader")] {
         let key = format!("{name}.key");
         let recipient = home.ok(&["keygen", "-o", &key]);
-        let args = ["add", "app.sealed.toml", name, role, recipient.trim(), "--pin", &pin, "--identity", OWN];
+        let args = [
+            "add",
+            "app.sealed.toml",
+            name,
+            role,
+            recipient.trim(),
+            "--pin",
+            &pin,
+            "--identity",
+            OWN,
+        ];
         write(&home, &args, b"");
         assert_eq!(home.ok(&["get", "acme.password", "-i", &key]), "hunter3");
         let set = home.run_with(&["set", "acme.password", "-i", &key], b"hunter3");
@@ -156,11 +182,20 @@ fn both_write_at_once_and_nothing_is_lost() {
     let pin = home.vault_id();
     let mut children = Vec::new();
     for n in 0..4 {
-        home.write(&format!("{n}.json"), json!({ "path": ["a", format!("python{n}")], "kind": "text" }).to_string());
-        let args = ["set", "app.sealed.toml", &format!("{n}.json"), "--pin", &pin, "--identity", OWN];
+        home.write(
+            &format!("{n}.json"),
+            json!({ "path": ["a", format!("python{n}")], "kind": "text" }).to_string(),
+        );
+        let args =
+            ["set", "app.sealed.toml", &format!("{n}.json"), "--pin", &pin, "--identity", OWN];
         children.push(python(&home, "writer.py", &args, b"v"));
         let mut command = home.command(&["set", &format!("a.rust{n}")]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(b"v").unwrap();
         children.push(child);
     }
@@ -177,17 +212,32 @@ fn what_it_proposes_is_accepted() {
     let home = Home::with_vault("title = \"shop\"\n");
     let pin = home.vault_id();
     for (path, kind, value, name, wanted) in [
-        (json!(["acme", "user.name"]), "text", &b"b\xc3\xbc\n\"\\ \x7f"[..], "acme.\"user.name\"", "bü\n\"\\ \u{7f}"),
+        (
+            json!(["acme", "user.name"]),
+            "text",
+            &b"b\xc3\xbc\n\"\\ \x7f"[..],
+            "acme.\"user.name\"",
+            "bü\n\"\\ \u{7f}",
+        ),
         (json!(["acme", "port"]), "toml", b"8443", "acme.port", "8443"),
     ] {
-        home.write("path.json", json!({ "path": path, "kind": kind, "note": "from \"python\"" }).to_string());
-        home.write("proposal", write(&home, &["propose", "app.sealed.toml", "path.json", "--pin", &pin], value));
+        home.write(
+            "path.json",
+            json!({ "path": path, "kind": kind, "note": "from \"python\"" }).to_string(),
+        );
+        home.write(
+            "proposal",
+            write(&home, &["propose", "app.sealed.toml", "path.json", "--pin", &pin], value),
+        );
         let ran = home.run(&["accept", "proposal", "--yes"]);
         assert!(ran.code == 0 && ran.err.contains("from \"python\""), "{}", ran.err);
         assert_eq!(home.ok(&["get", name]), wanted);
     }
     home.write("path.json", json!({ "path": ["key"], "kind": "bytes" }).to_string());
-    home.write("proposal", write(&home, &["propose", "app.sealed.toml", "path.json", "--pin", &pin], &[0, 255, 10]));
+    home.write(
+        "proposal",
+        write(&home, &["propose", "app.sealed.toml", "path.json", "--pin", &pin], &[0, 255, 10]),
+    );
     home.ok(&["accept", "proposal", "--yes"]);
     assert!(home.ok(&["get", "key", "--json"]).contains("AP8K"));
 }

@@ -1,4 +1,5 @@
-//! Foreign readers open our files, and we open theirs: stock `age`, and a reader written from docs/format.md alone.
+//! Foreign readers open our files, and we open theirs: stock `age`, and a reader written from
+//! docs/format.md alone.
 
 use crate::support::{Home, Ran, root};
 use std::path::PathBuf;
@@ -8,9 +9,15 @@ use std::process::{Command, Stdio};
 fn program(home: &Home, name: &str, args: &[&str], stdin: &str) -> Ran {
     use std::io::Write;
     let mut command = Command::new(name);
-    command.args(args).current_dir(home.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child =
-        command.spawn().unwrap_or_else(|error| panic!("{name}: {error}; scripts/test installs what the tests need"));
+    command
+        .args(args)
+        .current_dir(home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| {
+        panic!("{name}: {error}; scripts/test installs what the tests need")
+    });
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     // What comes out are keys: only how many bytes there are matters here.
@@ -19,7 +26,14 @@ fn program(home: &Home, name: &str, args: &[&str], stdin: &str) -> Ran {
 }
 
 fn block(text: &str, key: &str) -> String {
-    text.split_once(&format!("{key} = \"\"\"\n")).unwrap().1.split_once("\n\"\"\"").unwrap().0.to_owned() + "\n"
+    text.split_once(&format!("{key} = \"\"\"\n"))
+        .unwrap()
+        .1
+        .split_once("\n\"\"\"")
+        .unwrap()
+        .0
+        .to_owned()
+        + "\n"
 }
 
 #[test]
@@ -41,14 +55,22 @@ fn stock_age_opens_both_key_blocks_with_the_key_file_that_we_made() {
         0,
         "a reader opens no signing seed"
     );
-    let recipient = Command::new("age-keygen").args(["-y", "app.key"]).current_dir(home.path()).output().unwrap();
+    let recipient = Command::new("age-keygen")
+        .args(["-y", "app.key"])
+        .current_dir(home.path())
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8(recipient.stdout).unwrap(), home.ok(&["keygen", "-y", "app.key"]));
 }
 
 #[test]
 fn an_identity_of_age_keygen_opens_ours() {
     let home = Home::with_vault("password = \"hunter2\"\n");
-    let made = Command::new("age-keygen").args(["-o", "bob.key"]).current_dir(home.path()).output().unwrap();
+    let made = Command::new("age-keygen")
+        .args(["-o", "bob.key"])
+        .current_dir(home.path())
+        .output()
+        .unwrap();
     assert!(made.status.success());
     let recipient = home.ok(&["keygen", "-y", "bob.key"]);
     home.ok(&["access", "add", "bob", recipient.trim(), "--writer", "--yes"]);
@@ -66,8 +88,8 @@ fn a_second_reader_written_from_the_document_alone_opens_what_the_cli_wrote() {
     home.ok(&["set", "acme.bytes", "--from-file", "bytes"]);
     home.ok(&["set", "acme.timeout", "--plain", "10s"]);
     home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
-    let python =
-        std::env::var_os("BOOTSEAL_TEST_PYTHON").map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
+    let python = std::env::var_os("BOOTSEAL_TEST_PYTHON")
+        .map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
     for identity in [".config/bootseal/identity.txt", "app.key"] {
         let output = Command::new(&python)
             .arg(root().join("tests/support/reader.py"))

@@ -1,4 +1,5 @@
-//! Django REST framework with simplejwt, in a process of its own: a vendor that nobody of this project wrote.
+//! Django REST framework with simplejwt, in a process of its own: a vendor that nobody of this
+//! project wrote.
 
 use crate::support::Home;
 use crate::vendor::{Process, python, run};
@@ -38,7 +39,8 @@ struct Vendor {
 
 impl Vendor {
     fn shared() -> Vendor {
-        // Starting takes a second, so that it lives as long as some test waits for it; no longer, or nobody would end it.
+        // Starting takes a second, so that it lives as long as some test waits for it; no longer,
+        // or nobody would end it.
         static SHARED: Mutex<Weak<Mutex<Process>>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let process = shared.upgrade().unwrap_or_else(|| {
@@ -91,8 +93,12 @@ fn a_login_by_json_or_by_form_opens_its_calls() {
                 (200, json!({ "user": USER })),
                 "{lines}"
             );
-            let answer =
-                client.post(turn.process.url("/api/echo/")).json(&json!({ "item": "lämp" })).send().await.unwrap();
+            let answer = client
+                .post(turn.process.url("/api/echo/"))
+                .json(&json!({ "item": "lämp" }))
+                .send()
+                .await
+                .unwrap();
             assert_eq!(
                 answer.json::<Value>().await.unwrap(),
                 json!({ "length": "{\"item\":\"lämp\"}".len() }),
@@ -136,12 +142,19 @@ fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
                 .collect();
             for caller in callers {
                 let error = caller.await.unwrap().unwrap_err();
-                assert_eq!((error.kind(), error.status()), (Kind::LoginRefused, Some(401)), "{error}");
+                assert_eq!(
+                    (error.kind(), error.status()),
+                    (Kind::LoginRefused, Some(401)),
+                    "{error}"
+                );
                 assert!(!error.to_string().contains("Straße"));
             }
         }
         let error = source.client().get(turn.process.url("/api/whoami/")).send().await.unwrap_err();
-        assert!(error.retry_after().is_some_and(|wait| wait > Duration::from_secs(14 * 60)), "{error}");
+        assert!(
+            error.retry_after().is_some_and(|wait| wait > Duration::from_secs(14 * 60)),
+            "{error}"
+        );
     });
     assert_eq!(turn.counts(), [0, 1, 0, 0]);
     turn.tell("activate");
@@ -192,7 +205,10 @@ fn tokens_that_became_worthless_are_replaced_by_one_login_and_all_are_answered()
             for call in calls {
                 let answer = call.await.unwrap().unwrap();
                 assert_eq!(
-                    (answer.status().as_u16(), answer.json::<Value>().await.unwrap()["length"].clone()),
+                    (
+                        answer.status().as_u16(),
+                        answer.json::<Value>().await.unwrap()["length"].clone()
+                    ),
                     (200, json!(5000))
                 );
             }
@@ -255,7 +271,8 @@ fn the_command_line_says_what_came_back() {
         (&claims["token_type"], claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap()),
         (&json!("access"), 300)
     );
-    let secret = |text: &str| text.contains("eyJ") || text.contains("Straße") || text.contains("stra");
+    let secret =
+        |text: &str| text.contains("eyJ") || text.contains("Straße") || text.contains("stra");
     assert!(!secret(&ran.out) && !secret(&ran.err), "{}{}", ran.out, ran.err);
     assert_eq!(turn.counts(), [1, 0, 1, 0]);
 
@@ -264,13 +281,16 @@ fn the_command_line_says_what_came_back() {
     assert_eq!(token["token"].as_str().unwrap().split('.').count(), 3);
     let text = home.ok(&["login", "acme", "--call", &url]);
     assert!(
-        text.contains("acme: logged in, status 200") && text.contains("jwt") && text.contains("answered 200"),
+        text.contains("acme: logged in, status 200")
+            && text.contains("jwt")
+            && text.contains("answered 200"),
         "{text}"
     );
     assert!(!secret(&text), "{text}");
     assert_eq!(turn.counts(), [3, 0, 2, 0]);
     // Where the token may not go is no place for a call.
-    let ran = home.run(&["login", "acme", "--json", "--call", &url.replace("127.0.0.1", "localhost")]);
+    let ran =
+        home.run(&["login", "acme", "--json", "--call", &url.replace("127.0.0.1", "localhost")]);
     assert_eq!((ran.code, turn.counts()[2]), (2, 2), "{}", ran.err);
 }
 
@@ -284,21 +304,27 @@ fn the_command_line_says_that_a_login_was_refused() {
     let ran = home.run(&["login", "acme", "--json", "--call", &url]);
     assert_eq!(ran.code, 5, "{}", ran.err);
     let said: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((&said["class"], &said["status"], &said["profile"]), (&json!("refused"), &json!(401), &json!("acme")));
+    assert_eq!(
+        (&said["class"], &said["status"], &said["profile"]),
+        (&json!("refused"), &json!(401), &json!("acme"))
+    );
     for name in ["claims", "call", "life_seconds", "expiry_from", "token"] {
         assert_eq!(said[name], Value::Null, "{name}");
     }
     let ran = home.run(&["login", "acme"]);
     assert_eq!((ran.code, ran.out.as_str()), (5, ""));
     assert!(
-        ran.err.contains("401") && ran.err.contains("it ends with a blank") && !ran.err.contains("wrong \n"),
+        ran.err.contains("401")
+            && ran.err.contains("it ends with a blank")
+            && !ran.err.contains("wrong \n"),
         "{}",
         ran.err
     );
     assert_eq!(turn.counts(), [0, 2, 0, 0]);
 }
 
-/// Says its port, then what was agreed on, then the first HEADERS frame in hexadecimal; answers nothing.
+/// Says its port, then what was agreed on, then the first HEADERS frame in hexadecimal; answers
+/// nothing.
 const HTTP2_SERVER: &str = r"
 import socket, ssl, sys
 tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -345,13 +371,15 @@ fn a_login_does_not_agree_on_what_it_does_not_speak() {
     let vendor = Vendor::shared();
     let turn = vendor.turn();
     let (_server, port, mut said) = http2_server(&turn.process);
-    let profile = profile(&turn.process, JSON).replace(&turn.process.url("/"), &format!("https://127.0.0.1:{port}/"));
+    let profile = profile(&turn.process, JSON)
+        .replace(&turn.process.url("/"), &format!("https://127.0.0.1:{port}/"));
     let source = source(&profile);
     assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown, "it answers nothing");
     assert_ne!(said.next().unwrap(), "h2", "a login is HTTP/1.1");
 }
 
-/// HTTP/2 shows the mark: such a header never enters the tables of the compression (RFC 7541 §7.1.3).
+/// HTTP/2 shows the mark: such a header never enters the tables of the compression (RFC 7541
+/// §7.1.3).
 #[test]
 fn a_vendor_that_speaks_http_2_is_spoken_to_in_it_and_the_token_is_marked_sensitive() {
     let vendor = Vendor::shared();
@@ -367,10 +395,15 @@ fn a_vendor_that_speaks_http_2_is_spoken_to_in_it_and_the_token_is_marked_sensit
         let client = source_at(&turn.process, &lines).client();
         let sent = run(client.get(format!("https://127.0.0.1:{port}/")).send());
         assert!(sent.is_err(), "it answers nothing");
-        assert_eq!(said.next().unwrap(), "h2", "the server offers it, and the client does not ask for it (ALPN)");
+        assert_eq!(
+            said.next().unwrap(),
+            "h2",
+            "the server offers it, and the client does not ask for it (ALPN)"
+        );
         let headers = said.next().unwrap();
-        let bytes: Vec<u8> =
-            (0..headers.len() / 2).map(|at| u8::from_str_radix(&headers[2 * at..][..2], 16).unwrap()).collect();
+        let bytes: Vec<u8> = (0..headers.len() / 2)
+            .map(|at| u8::from_str_radix(&headers[2 * at..][..2], 16).unwrap())
+            .collect();
         assert!(bytes.windows(2).any(|pair| pair == name), "{more}");
     }
 }

@@ -1,4 +1,5 @@
-//! Edits without a key: what sops accepts and what Bootseal accepts. Both are run; docs/comparison.md shows the result.
+//! Edits without a key: what sops accepts and what Bootseal accepts. Both are run;
+//! docs/comparison.md shows the result.
 
 use crate::other_tools::{python, said};
 use crate::support::{Home, root};
@@ -21,7 +22,11 @@ const EDITS: &[Edit] = &[
         &[("url_", "swap_"), ("port_", "url_"), ("swap_", "port_")],
         &[("url = ", "swap = "), ("port = ", "url = "), ("swap = ", "port = ")],
     ),
-    (3, &[("/login\n", "/login8\n"), ("\"8443\"", "\"443\"")], &[("/login\"", "/login8\""), ("\"8443\"", "\"443\"")]),
+    (
+        3,
+        &[("/login\n", "/login8\n"), ("\"8443\"", "\"443\"")],
+        &[("/login\"", "/login8\""), ("\"8443\"", "\"443\"")],
+    ),
     (4, &[("rate:", "more_unencrypted: \"\"\nrate:")], &[("rate =", "more = \"\"\nrate =")]),
     (5, &[("empty_unencrypted: \"\"\n", "")], &[("empty = \"\"\n", "")]),
     (6, &[("acme.example", "evil.example")], &[("acme.example", "evil.example")]),
@@ -75,8 +80,10 @@ fn we_refuse(home: &Home, text: &str) {
 /// What docs/comparison.md says of a row: sops, and Bootseal.
 fn documented(row: u32) -> (String, String) {
     let document = std::fs::read_to_string(root().join("docs/comparison.md")).unwrap();
-    let line =
-        document.lines().find(|line| line.starts_with(&format!("| {row} |"))).unwrap_or_else(|| panic!("row {row}"));
+    let line = document
+        .lines()
+        .find(|line| line.starts_with(&format!("| {row} |")))
+        .unwrap_or_else(|| panic!("row {row}"));
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
     (cells[3].to_owned(), cells[4].to_owned())
 }
@@ -134,12 +141,18 @@ fn a_recipient_of_the_attackers_choice() {
     let theirs = of_sops(&home, "");
     let attacker = key(&home, "attacker.key");
     // Someone without a key adds a line; whoever has one rotates later.
-    let block =
-        theirs.lines().skip_while(|line| !line.contains("enc: |")).take_while(|line| !line.contains("lastmodified"));
+    let block = theirs
+        .lines()
+        .skip_while(|line| !line.contains("enc: |"))
+        .take_while(|line| !line.contains("lastmodified"));
     let block: String = block.map(|line| format!("{line}\n")).collect();
     home.write(
         "e.yaml",
-        theirs.replacen("    lastmodified", &format!("        - recipient: {attacker}\n{block}    lastmodified"), 1),
+        theirs.replacen(
+            "    lastmodified",
+            &format!("        - recipient: {attacker}\n{block}    lastmodified"),
+            1,
+        ),
     );
     let rotated = sops(&home, "age.key", &["rotate", "-i", "e.yaml"]);
     assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
@@ -149,7 +162,8 @@ fn a_recipient_of_the_attackers_choice() {
     let ours = home.read("app.sealed.toml");
     let line = ours.lines().find(|line| line.contains("recipient = \"age1")).unwrap();
     let own = line.split('"').find(|part| part.starts_with("age1")).unwrap();
-    let added = line.replace(own, &attacker).replace("alice", "mallory").replace("writer", "reader");
+    let added =
+        line.replace(own, &attacker).replace("alice", "mallory").replace("writer", "reader");
     we_refuse(&home, &ours.replacen(line, &format!("{line}\n{added}"), 1));
     let rotated = home.run(&["rotate"]);
     assert_eq!(rotated.code, 3, "{rotated:?}");
@@ -167,8 +181,18 @@ fn the_whole_file_made_anew_by_someone_who_knows_the_recipient() {
     other.write("evil.toml", OURS.replace("acme.example", "evil.example"));
     other.ok(&["keygen"]);
     let mallory = other.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]);
-    let (writer, reader) = (format!("mallory={}", mallory.trim()), format!("alice={}", recipient.trim()));
-    other.ok(&["seal", "evil.toml", "-o", "evil.sealed.toml", "--writer", &writer, "--reader", &reader]);
+    let (writer, reader) =
+        (format!("mallory={}", mallory.trim()), format!("alice={}", recipient.trim()));
+    other.ok(&[
+        "seal",
+        "evil.toml",
+        "-o",
+        "evil.sealed.toml",
+        "--writer",
+        &writer,
+        "--reader",
+        &reader,
+    ]);
     we_refuse(&home, &other.read("evil.sealed.toml"));
 }
 
@@ -182,11 +206,15 @@ fn someone_who_was_removed_and_kept_a_copy() {
     let old = home.read("e.yaml");
     home.write(".sops.yaml", format!("creation_rules:\n  - age: {alice}\n"));
     assert!(sops(&home, "age.key", &["updatekeys", "-y", "e.yaml"]).status.success());
-    assert!(sops(&home, "age.key", &["set", "e.yaml", "[\"pw\"]", "\"new-can4ry\""]).status.success());
+    assert!(
+        sops(&home, "age.key", &["set", "e.yaml", "[\"pw\"]", "\"new-can4ry\""]).status.success()
+    );
     // Bob has no line any more; the one of his old copy still fits.
     let new = home.read("e.yaml");
     assert!(!new.contains(&bob));
-    let age = |text: &str| text[text.find("    age:\n").unwrap()..text.find("    lastmodified").unwrap()].to_owned();
+    let age = |text: &str| {
+        text[text.find("    age:\n").unwrap()..text.find("    lastmodified").unwrap()].to_owned()
+    };
     home.write("e.yaml", new.replace(&age(&new), &age(&old)));
     let read = sops(&home, "bob.key", &["decrypt", "e.yaml"]);
     check(13, String::from_utf8_lossy(&read.stdout).contains("new-can4ry"));
@@ -211,13 +239,18 @@ fn check_left(row: u32, left_by_sops: bool) {
     assert!(ours.starts_with("nothing"), "row {row} of docs/comparison.md: Bootseal");
 }
 
-/// Starts an edit, kills it with -9 while the editor is open, and returns the file that the editor was given.
+/// Starts an edit, kills it with -9 while the editor is open, and returns the file that the editor
+/// was given.
 fn killed_in_an_edit(mut edit: Command, home: &Home) -> PathBuf {
     home.write(
         "editor",
         "#!/bin/sh\ngrep -q can4ry \"$1\" && echo $$ \"$1\"\nexec tail -f /dev/null > /dev/null 2>&1\n",
     );
-    std::fs::set_permissions(home.at("editor"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::set_permissions(
+        home.at("editor"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
     std::fs::create_dir_all(home.at("tmp")).unwrap();
     edit.env("EDITOR", home.at("editor")).env("TMPDIR", home.at("tmp"));
     let mut child = edit.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -239,7 +272,9 @@ fn in_clear(folder: &Path) -> Vec<PathBuf> {
         true => in_clear(&path),
         false => vec![path],
     });
-    found.filter(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains("can4ry")).collect()
+    found
+        .filter(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains("can4ry"))
+        .collect()
 }
 
 #[test]
@@ -271,19 +306,27 @@ fn the_key_in_what_a_program_inherits() {
     let home = Home::with_vault("pw = \"secret:can4ry-s3cret\"\n");
     let recipient = key(&home, "age.key");
     home.write("in.yaml", "pw: can4ry-s3cret\n");
-    home.write("e.yaml", said(python(&home, "sops").args(["encrypt", "--age", &recipient, "in.yaml"])));
+    home.write(
+        "e.yaml",
+        said(python(&home, "sops").args(["encrypt", "--age", &recipient, "in.yaml"])),
+    );
     let text = home.read("age.key");
     let secret = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).unwrap();
-    let seen = said(python(&home, "sops").env("SOPS_AGE_KEY", secret).args(["exec-env", "e.yaml", "env"]));
+    let seen =
+        said(python(&home, "sops").env("SOPS_AGE_KEY", secret).args(["exec-env", "e.yaml", "env"]));
     assert!(seen.contains("pw=can4ry-s3cret"), "{seen}");
     check_left(15, seen.contains(secret));
 
-    // Ours takes no key from a variable, only the name of a file; even that name, and a passphrase, are gone.
+    // Ours takes no key from a variable, only the name of a file; even that name, and a passphrase,
+    // are gone.
     home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     let mut exec = home.command(&["exec", "--", "env"]);
     exec.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    let exec =
-        exec.envs([("BOOTSEAL_IDENTITY", "web1.key"), ("BOOTSEAL_PASSPHRASE", "pa55"), ("BOOTSEAL_KEY", secret)]);
+    let exec = exec.envs([
+        ("BOOTSEAL_IDENTITY", "web1.key"),
+        ("BOOTSEAL_PASSPHRASE", "pa55"),
+        ("BOOTSEAL_KEY", secret),
+    ]);
     let seen = said(exec);
     assert!(seen.contains("PW=can4ry-s3cret"), "{seen}");
     for key in ["web1.key", "pa55", "AGE-SECRET-KEY", "BOOTSEAL_IDENTITY"] {

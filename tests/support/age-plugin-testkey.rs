@@ -1,7 +1,9 @@
-//! A plugin for the tests, written with the crate that age's authors made for it: a P-256 and an X25519 key in software, from one secret.
+//! A plugin for the tests, written with the crate that age's authors made for it: a P-256 and an
+//! X25519 key in software, from one secret.
 //!
-//! Run by hand it prints a new key: its recipient, its recipient as `age1tag1…`, its identity. `TESTKEY_MARK` names a file to which each run adds what
-//! it was run for, then its environment; with `TESTKEY_PIN` set, it asks for that PIN before it opens.
+//! Run by hand it prints a new key: its recipient, its recipient as `age1tag1…`, its identity.
+//! `TESTKEY_MARK` names a file to which each run adds what it was run for, then its environment;
+//! with `TESTKEY_PIN` set, it asks for that PIN before it opens.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -22,17 +24,26 @@ use std::io::Write;
 type P256 = hpke::kem::DhP256HkdfSha256;
 
 fn main() -> std::io::Result<()> {
-    if let Some(machine) = std::env::args().find_map(|arg| Some(arg.strip_prefix("--age-plugin=")?.to_owned())) {
+    if let Some(machine) =
+        std::env::args().find_map(|arg| Some(arg.strip_prefix("--age-plugin=")?.to_owned()))
+    {
         mark(&machine);
         return run_state_machine(&machine, Handler);
     }
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).unwrap();
-    let public = bech32_encode(Hrp::parse("age1testkey").unwrap(), x25519(&secret).to_public().to_string().as_bytes());
-    let identity = bech32_encode(Hrp::parse("AGE-PLUGIN-TESTKEY-").unwrap(), &secret).to_uppercase();
+    let public = bech32_encode(
+        Hrp::parse("age1testkey").unwrap(),
+        x25519(&secret).to_public().to_string().as_bytes(),
+    );
+    let identity =
+        bech32_encode(Hrp::parse("AGE-PLUGIN-TESTKEY-").unwrap(), &secret).to_uppercase();
     let point = P256::sk_to_pk(&p256(&secret)).to_bytes();
     let compressed = [&[2 + (point[64] & 1)], &point[1..33]].concat();
-    println!("{public}\n{}\n{identity}", bech32_encode(Hrp::parse("age1tag").unwrap(), &compressed));
+    println!(
+        "{public}\n{}\n{identity}",
+        bech32_encode(Hrp::parse("age1tag").unwrap(), &compressed)
+    );
     Ok(())
 }
 
@@ -72,9 +83,16 @@ impl PluginHandler for Handler {
 struct Wrapper(Vec<age::x25519::Recipient>);
 
 impl RecipientPluginV1 for Wrapper {
-    fn add_recipient(&mut self, index: usize, _: &str, bytes: &[u8]) -> Result<(), recipient::Error> {
+    fn add_recipient(
+        &mut self,
+        index: usize,
+        _: &str,
+        bytes: &[u8],
+    ) -> Result<(), recipient::Error> {
         let text = String::from_utf8_lossy(bytes);
-        let parsed = text.parse().map_err(|_| recipient::Error::Recipient { index, message: "none of mine".into() })?;
+        let parsed = text
+            .parse()
+            .map_err(|_| recipient::Error::Recipient { index, message: "none of mine".into() })?;
         self.0.push(parsed);
         Ok(())
     }
@@ -106,13 +124,23 @@ impl Opener {
     fn open(&self, stanza: &Stanza) -> Option<FileKey> {
         self.0.iter().find_map(|secret| match (stanza.tag.as_str(), stanza.args.as_slice()) {
             ("testkey", _) => {
-                let plain = Stanza { tag: "X25519".into(), args: stanza.args.clone(), body: stanza.body.clone() };
+                let plain = Stanza {
+                    tag: "X25519".into(),
+                    args: stanza.args.clone(),
+                    body: stanza.body.clone(),
+                };
                 x25519(secret).unwrap_stanza(&plain)?.ok()
             }
             ("p256tag", [_, share]) => {
                 let share = BASE64_STANDARD_NO_PAD.decode(share).ok()?;
                 let share = <P256 as Kem>::EncappedKey::from_bytes(&share).ok()?;
-                let key = hpke_open::<P256>(&share, &p256(secret), b"age-encryption.org/p256tag", &stanza.body).ok()?;
+                let key = hpke_open::<P256>(
+                    &share,
+                    &p256(secret),
+                    b"age-encryption.org/p256tag",
+                    &stanza.body,
+                )
+                .ok()?;
                 Some(FileKey::init_with_mut(|to| to.copy_from_slice(&key)))
             }
             _ => None,
@@ -131,13 +159,16 @@ impl IdentityPluginV1 for Opener {
         files: Vec<Vec<Stanza>>,
         mut callbacks: impl Callbacks<identity::Error>,
     ) -> std::io::Result<HashMap<usize, Result<FileKey, Vec<identity::Error>>>> {
-        let refused = |message: &str| vec![identity::Error::Identity { index: 0, message: message.into() }];
+        let refused =
+            |message: &str| vec![identity::Error::Identity { index: 0, message: message.into() }];
         let mut found = HashMap::new();
         for (index, stanzas) in files.iter().enumerate() {
             let Some(key) = stanzas.iter().find_map(|stanza| self.open(stanza)) else { continue };
             if let Ok(pin) = std::env::var("TESTKEY_PIN") {
                 let _ = callbacks.message("hello \u{1b}[2Jthere")?;
-                if callbacks.confirm("Is the key plugged in?", "yes, it is", Some("no"))?.ok() != Some(true) {
+                if callbacks.confirm("Is the key plugged in?", "yes, it is", Some("no"))?.ok()
+                    != Some(true)
+                {
                     found.insert(index, Err(refused("not plugged in")));
                     continue;
                 }

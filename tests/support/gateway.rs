@@ -19,7 +19,8 @@ pub use ports::free_port;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// The gateway under test: the one that cargo has just built, or, as for a release, the one that BOOTSEAL_TEST_GATEWAY names.
+/// The gateway under test: the one that cargo has just built, or, as for a release, the one that
+/// BOOTSEAL_TEST_GATEWAY names.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("BOOTSEAL_TEST_GATEWAY");
     named.map_or_else(|| env!("CARGO_BIN_EXE_bootseal-gateway").into(), PathBuf::from)
@@ -38,7 +39,12 @@ impl Sealed {
         let identity = Identity::generate().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut key = std::fs::OpenOptions::new();
-        let mut key = key.write(true).create_new(true).mode(0o600).open(folder.path().join("app.key")).unwrap();
+        let mut key = key
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.path().join("app.key"))
+            .unwrap();
         identity.to_file_text(&[]).unwrap().expose(|text| key.write_all(text)).unwrap();
         let mut sealed = Sealed { folder, identity, vault: String::new() };
         let (text, vault) = sealed.text(values, readable);
@@ -120,7 +126,8 @@ impl Log {
         let lines = self.0.0.lock().unwrap();
         let has_all = |line: &&String| texts.iter().all(|text| line.contains(text));
         let found = |lines: &Vec<String>| lines.iter().skip(from).find(has_all).cloned();
-        let (lines, _) = self.0.1.wait_timeout_while(lines, LONG, |lines| found(lines).is_none()).unwrap();
+        let (lines, _) =
+            self.0.1.wait_timeout_while(lines, LONG, |lines| found(lines).is_none()).unwrap();
         found(&lines).unwrap_or_else(|| panic!("no line with {texts:?} in:\n{}", lines.join("\n")))
     }
 
@@ -159,7 +166,13 @@ impl Gateway {
     }
 
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([&format!("-{name}"), &self.pid().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for its end.
@@ -221,7 +234,10 @@ impl Client {
         let mut head = String::new();
         loop {
             if self.0.read_line(&mut head)? == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the end, after {head:?}")));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!("the end, after {head:?}"),
+                ));
             }
             if head.ends_with("\r\n\r\n") {
                 // An interim answer stands ahead of the one that counts.
@@ -241,7 +257,8 @@ impl Client {
             loop {
                 let mut line = String::new();
                 self.0.read_line(&mut line)?;
-                let length = usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
+                let length =
+                    usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
                 if length == 0 {
                     while self.0.read_line(&mut line)? > 2 {}
                     break;
@@ -261,7 +278,10 @@ pub fn get(path: &str) -> String {
 }
 
 pub fn post(path: &str, body: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// One call on a connection of its own.
@@ -276,8 +296,11 @@ pub struct Usual {
     pub admin: u16,
 }
 
-pub const VALUES: [(&str, &str); 3] =
-    [("acme.username", "quickstart"), ("acme.password", "open sesame"), ("acme.caller_key", "k3y of the caller")];
+pub const VALUES: [(&str, &str); 3] = [
+    ("acme.username", "quickstart"),
+    ("acme.password", "open sesame"),
+    ("acme.caller_key", "k3y of the caller"),
+];
 
 impl Usual {
     /// `login` are further lines of [acme.login], `route` of [acme.route].
@@ -294,8 +317,9 @@ impl Usual {
     }
 }
 
-/// An upstream that a test answers for itself: each connection is served by `serve`, which gets a head and the stream behind it, and says whether
-/// it goes on. Logins are answered with `t0k3n-…` and a number.
+/// An upstream that a test answers for itself: each connection is served by `serve`, which gets a
+/// head and the stream behind it, and says whether it goes on. Logins are answered with `t0k3n-…`
+/// and a number.
 pub struct Upstream {
     pub port: u16,
     pub heads: Arc<Mutex<Vec<String>>>,
@@ -308,7 +332,8 @@ impl Upstream {
         serve: impl Fn(&str, &mut BufReader<TcpStream>) -> io::Result<bool> + Send + Sync + 'static,
     ) -> Upstream {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let upstream = Upstream { port: listener.local_addr().unwrap().port(), heads: Arc::default() };
+        let upstream =
+            Upstream { port: listener.local_addr().unwrap().port(), heads: Arc::default() };
         let (heads, serve) = (upstream.heads.clone(), Arc::new(serve));
         let logins = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         std::thread::spawn(move || {
@@ -322,7 +347,9 @@ impl Upstream {
                             reply(
                                 &mut stream,
                                 "200 OK",
-                                &format!("{{\"access_token\":\"{TOKEN}{number}\",\"expires_in\":3600}}"),
+                                &format!(
+                                    "{{\"access_token\":\"{TOKEN}{number}\",\"expires_in\":3600}}"
+                                ),
                             )?;
                             continue;
                         }
@@ -354,8 +381,9 @@ pub fn reply(stream: &mut BufReader<TcpStream>, status: &str, body: &str) -> io:
 
 /// The length that a head says.
 pub fn length_of(head: &str) -> usize {
-    let line =
-        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
+    let line = head.lines().find_map(|line| {
+        line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned)
+    });
     line.map_or(0, |length| length.trim().parse().unwrap())
 }
 

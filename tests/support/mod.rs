@@ -71,7 +71,12 @@ impl Home {
 
     pub fn run_with(&self, args: &[&str], stdin: &[u8]) -> Ran {
         let mut command = self.command(args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // A verb that reads nothing may have ended before it is fed.
         let _ = child.stdin.take().unwrap().write_all(stdin);
         child.wait_with_output().unwrap().into()
@@ -90,8 +95,14 @@ impl Home {
         ran.out
     }
 
-    /// Runs the binary on a terminal of its own, with these variables, and types `answers`: see [`person`].
-    pub fn typed(&self, args: &[&str], variables: &[(&str, &str)], answers: &[(&str, &str)]) -> Ran {
+    /// Runs the binary on a terminal of its own, with these variables, and types `answers`: see
+    /// [`person`].
+    pub fn typed(
+        &self,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        answers: &[(&str, &str)],
+    ) -> Ran {
         let command = [&[env!("CARGO_BIN_EXE_bootseal")], args].concat();
         let (code, out, _) = person(self, &command, variables, answers).unwrap();
         Ran { code, out, err: String::new() }
@@ -113,7 +124,10 @@ pub fn verbs(home: &Home) -> Vec<Vec<String>> {
         let Some((_, list)) = help.split_once("\nCommands:\n") else { return };
         let names = list.lines().take_while(|line| !line.is_empty());
         // What goes on on the next line stands further in.
-        for name in names.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next()) {
+        for name in names
+            .filter(|line| !line.starts_with("   "))
+            .filter_map(|line| line.split_whitespace().next())
+        {
             let verb: Vec<String> = verb.iter().cloned().chain([name.to_owned()]).collect();
             found.push(verb.clone());
             below(home, &verb, found);
@@ -142,29 +156,39 @@ impl From<Output> for Ran {
     }
 }
 
-/// Runs the binary on a terminal of its own, with no variables but HOME and USER, and types `answers`: see [`person`].
-pub fn at_a_terminal(home: &Home, args: &[&str], answers: &[(&str, &str)]) -> Option<(i32, String, String)> {
+/// Runs the binary on a terminal of its own, with no variables but HOME and USER, and types
+/// `answers`: see [`person`].
+pub fn at_a_terminal(
+    home: &Home,
+    args: &[&str],
+    answers: &[(&str, &str)],
+) -> Option<(i32, String, String)> {
     let folder = format!("HOME={}", home.path().display());
-    let command = [&["env", "-i", &folder, "USER=alice", env!("CARGO_BIN_EXE_bootseal")], args].concat();
+    let command =
+        [&["env", "-i", &folder, "USER=alice", env!("CARGO_BIN_EXE_bootseal")], args].concat();
     let (code, seen, echo) = person(home, &command, &[], answers)?;
     Some((code, without_progress(&seen).replace("\r\n", "\n"), echo))
 }
 
-/// What a terminal showed, without the progress line, which appears on a slow machine only and erases itself.
+/// What a terminal showed, without the progress line, which appears on a slow machine only and
+/// erases itself.
 fn without_progress(seen: &str) -> String {
-    let progress = |part: &&str| part.starts_with("bootseal: ") && part.contains(" … ") && part.ends_with(" s");
+    let progress = |part: &&str| {
+        part.starts_with("bootseal: ") && part.contains(" … ") && part.ends_with(" s")
+    };
     seen.split("\r\x1b[K").filter(|part| !progress(part)).collect()
 }
 
 #[test]
 fn a_progress_line_is_taken_off_what_a_terminal_showed() {
-    let seen =
-        "Passphrase: \r\n\r\x1b[Kbootseal: making a key … 0 s\r\x1b[Kbootseal: making a key … 1 s\r\x1b[Khunter2\r\n";
+    let seen = "Passphrase: \r\n\r\x1b[Kbootseal: making a key … 0 s\r\x1b[Kbootseal: making a key … 1 s\r\x1b[Khunter2\r\n";
     assert_eq!(without_progress(seen), "Passphrase: \r\nhunter2\r\n");
 }
 
-/// Runs `command` on a terminal of its own, and types each answer once its words have appeared; what has to be asked without echo begins with
-/// `*`. Returns the exit code, what the terminal showed, and `echo` or `mute` as it was left. Python's `pty` is the person: `None` where it is not.
+/// Runs `command` on a terminal of its own, and types each answer once its words have appeared;
+/// what has to be asked without echo begins with `*`. Returns the exit code, what the terminal
+/// showed, and `echo` or `mute` as it was left. Python's `pty` is the person: `None` where it is
+/// not.
 fn person(
     home: &Home,
     command: &[&str],
@@ -201,17 +225,24 @@ sys.stdout.buffer.write(seen)
 "#;
     let mut driver = Command::new("python3");
     driver.args(["-c", DRIVER, &answers.len().to_string()]);
-    driver.args(answers.iter().flat_map(|(words, answer)| [words, answer])).args(command).current_dir(home.path());
+    driver
+        .args(answers.iter().flat_map(|(words, answer)| [words, answer]))
+        .args(command)
+        .current_dir(home.path());
     driver.env("HOME", home.path()).env("USER", "alice").envs(variables.iter().copied());
     let run = driver.output().ok()?;
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
-    let (end, seen) = text.split_once('\n').unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&run.stderr)));
+    let (end, seen) =
+        text.split_once('\n').unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&run.stderr)));
     let (code, echo) = end.split_once(' ').unwrap();
     Some((code.parse().unwrap(), seen.to_owned(), echo.to_owned()))
 }
 
-/// Whether a line of strace's writes what strace could not read: memory that is not even for a debugger holds secrets.
+/// Whether a line of strace's writes what strace could not read: memory that is not even for a
+/// debugger holds secrets.
 pub fn unseen(call: &str) -> bool {
-    ["write", "send"].iter().any(|name| call.split(['(', '<']).next().is_some_and(|start| start.contains(name)))
+    ["write", "send"]
+        .iter()
+        .any(|name| call.split(['(', '<']).next().is_some_and(|start| start.contains(name)))
         && (call.contains(", 0x") || call.contains("iov_base=0x"))
 }

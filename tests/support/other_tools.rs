@@ -1,4 +1,5 @@
-//! The real tools whose files are imported, as `scripts/test` installs them, and values that are hard to carry.
+//! The real tools whose files are imported, as `scripts/test` installs them, and values that are
+//! hard to carry.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 
@@ -12,7 +13,10 @@ use std::process::{Command, Stdio};
 /// Text that some format or tool stumbles over; one of them is 1 MiB long.
 pub fn hard_values() -> Vec<(&'static str, String)> {
     vec![
-        ("unicode", "gr\u{fc}n \u{1f511} \u{65e5}\u{672c} \u{202e}x\u{200b}\u{feff}\u{85}\u{2028}".into()),
+        (
+            "unicode",
+            "gr\u{fc}n \u{1f511} \u{65e5}\u{672c} \u{202e}x\u{200b}\u{feff}\u{85}\u{2028}".into(),
+        ),
         ("lines", "one\ntwo\n\n  three\n".into()),
         ("tabs", "\ta\tb".into()),
         ("quotes", "\"d\" 's' `b` \\ \\n \\\" \\' end\\".into()),
@@ -32,13 +36,19 @@ pub fn python(home: &Home, tool: &str) -> Command {
 }
 
 pub fn dotenvx(home: &Home, args: &[&str]) -> String {
-    let mut command = clean(Command::new(root().join("target/dotenvx/node_modules/.bin/dotenvx")), home);
+    let mut command =
+        clean(Command::new(root().join("target/dotenvx/node_modules/.bin/dotenvx")), home);
     said(command.args(args))
 }
 
 fn clean(mut command: Command, home: &Home) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    command.current_dir(home.path()).env_clear().env("HOME", home.path()).env("PATH", path).env("LC_ALL", "C.UTF-8");
+    command
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", path)
+        .env("LC_ALL", "C.UTF-8");
     command
 }
 
@@ -49,8 +59,10 @@ pub fn said(command: &mut Command) -> String {
 
 /// The same, with this on its stdin.
 pub fn fed(command: &mut Command, input: &[u8]) -> String {
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}; scripts/test installs it"));
+    let spawned =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child =
+        spawned.unwrap_or_else(|error| panic!("{command:?}: {error}; scripts/test installs it"));
     let mut stdin = child.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
         scope.spawn(move || drop(stdin.write_all(input)));

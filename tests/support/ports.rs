@@ -6,20 +6,24 @@ use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::Mutex;
 
-/// Below the ports that the kernel gives to `bind` with port 0 and to outgoing connections (from 32768 on Linux, from 49152 elsewhere).
+/// Below the ports that the kernel gives to `bind` with port 0 and to outgoing connections (from
+/// 32768 on Linux, from 49152 elsewhere).
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 22_000;
 
 /// The UDP socket of each port that this process was given.
 static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
 
-/// A port on which nothing listens, and on which no other test will: for a server that is started later, or for none.
+/// A port on which nothing listens, and on which no other test will: for a server that is started
+/// later, or for none.
 ///
-/// Binding port 0 and releasing it would not do: until the server binds that port, the kernel may give it to anyone. A UDP socket with the same
-/// number, kept to the end of the process, says to the tests of all processes that the port is taken.
+/// Binding port 0 and releasing it would not do: until the server binds that port, the kernel may
+/// give it to anyone. A UDP socket with the same number, kept to the end of the process, says to
+/// the tests of all processes that the port is taken.
 pub fn free_port() -> u16 {
     let start = std::hash::RandomState::new().hash_one(std::process::id()) % u64::from(COUNT);
-    let ports = (FIRST..FIRST + COUNT).cycle().skip(usize::try_from(start).unwrap()).take(COUNT.into());
+    let ports =
+        (FIRST..FIRST + COUNT).cycle().skip(usize::try_from(start).unwrap()).take(COUNT.into());
     let mut taken = TAKEN.lock().unwrap();
     for port in ports {
         let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) else { continue };

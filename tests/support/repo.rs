@@ -1,7 +1,9 @@
 //! A git repository with a vault in it: real git, real drivers and hooks, no settings but its own.
 
 use super::{Home, Ran};
-use bootseal_core::{CanWrite, IdentityFile, PropertyPath, SealedFile, Secret, ValueKind, Vault, VerifiedFile};
+use bootseal_core::{
+    CanWrite, IdentityFile, PropertyPath, SealedFile, Secret, ValueKind, Vault, VerifiedFile,
+};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -25,8 +27,9 @@ url = "https://api.acme.example/login"
 json = { p = "${password}" }
 "#;
 
-/// A home whose folder is a repository too: `app.sealed.toml` with [`SETTINGS`], its reader `app` with `app.key`, set up and committed
-/// on `main`. Homes of others, as `bob/`, lie in it and are not git's.
+/// A home whose folder is a repository too: `app.sealed.toml` with [`SETTINGS`], its reader `app`
+/// with `app.key`, set up and committed on `main`. Homes of others, as `bob/`, lie in it and are
+/// not git's.
 pub struct Repo {
     pub home: Home,
 }
@@ -50,7 +53,10 @@ impl Repo {
             }
         });
         repo.git_ok(&["init", "-q", "-b", "main"]);
-        repo.home.write(".git/info/exclude", "/.config/\n/.local/\n/bob/\n/carol/\n/eve/\n*.key\n/state/\n/out/\n");
+        repo.home.write(
+            ".git/info/exclude",
+            "/.config/\n/.local/\n/bob/\n/carol/\n/eve/\n*.key\n/state/\n/out/\n",
+        );
         repo.commit("vault");
         repo
     }
@@ -117,7 +123,12 @@ impl Repo {
 
     pub fn run_as(&self, who: &str, args: &[&str], stdin: &[u8]) -> Ran {
         let mut command = self.command(who, args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let _ = child.stdin.take().unwrap().write_all(stdin);
         let ran: Ran = child.wait_with_output().unwrap().into();
         assert!(!ran.err.contains("panicked"), "{args:?}: {}", ran.err);
@@ -143,7 +154,8 @@ impl Repo {
 
     pub fn json(&self, args: &[&str]) -> serde_json::Value {
         let ran = self.run(&[args, &["--json"]].concat());
-        serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{args:?}: no JSON: {}{}", ran.out, ran.err))
+        serde_json::from_str(&ran.out)
+            .unwrap_or_else(|_| panic!("{args:?}: no JSON: {}{}", ran.out, ran.err))
     }
 
     pub fn set(&self, name: &str, value: &str) {
@@ -154,7 +166,8 @@ impl Repo {
         self.ok(&["get", name])
     }
 
-    /// Another home with an identity, which trusts the vault by pin; `role` is `--writer`, or nothing for a reader.
+    /// Another home with an identity, which trusts the vault by pin; `role` is `--writer`, or
+    /// nothing for a reader.
     pub fn invite(&self, who: &str, role: &[&str]) {
         std::fs::create_dir_all(self.home.at(who)).unwrap();
         let recipient = self.ok_as(who, &["keygen"], b"");
@@ -166,7 +179,8 @@ impl Repo {
         self.home.vault_id()
     }
 
-    /// The pin of the vault that lies at `main`'s first parent: where the file itself is full of markers.
+    /// The pin of the vault that lies at `main`'s first parent: where the file itself is full of
+    /// markers.
     pub fn file_pin(&self) -> String {
         read(&self.git_ok(&["show", &format!("HEAD^1:{FILE}")])).vault_id().to_string()
     }

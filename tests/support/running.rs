@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The log of the vendor that runs in this home, as soon as it holds `text`: the vendor writes each line after its response.
+/// The log of the vendor that runs in this home, as soon as it holds `text`: the vendor writes each
+/// line after its response.
 pub fn log_with(home: &Home, text: &str) -> String {
     log_with_times(home, text, 1)
 }

@@ -1,4 +1,5 @@
-//! The team in the tests of removal and memory: Alice and Bob, who write, an application, and its host.
+//! The team in the tests of removal and memory: Alice and Bob, who write, an application, and its
+//! host.
 
 use super::Home;
 use bootseal::Loader;
@@ -12,7 +13,8 @@ pub const FILE: &str = "app.sealed.toml";
 /// The sealed names of the team's vault.
 pub const SEALED: [&str; 3] = ["acme.user", "acme.password", "db.password"];
 
-/// Alice's home with a vault in [`FILE`]; bob, a writer too, has `bob.key`, and the reader `app` has `app.key`, both with the pin.
+/// Alice's home with a vault in [`FILE`]; bob, a writer too, has `bob.key`, and the reader `app`
+/// has `app.key`, both with the pin.
 pub fn team() -> Home {
     let home = Home::with_vault(
         "[acme]\nurl = \"https://acme.example\"\nuser = \"secret:svc\"\npassword = \"secret:hunter2\"\n\n[db]\npassword = \"secret:db-canary\"\n",
@@ -35,21 +37,29 @@ pub fn elsewhere(home: &Home, keys: &[&str], file: &str) -> Home {
 pub fn private(home: &Home, name: &str, text: impl AsRef<[u8]>) {
     home.write(name, text);
     #[cfg(unix)]
-    std::fs::set_permissions(home.at(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(home.at(name), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
 }
 
 /// The key file `to`: that of `from` without its pins.
 pub fn key_without_pin(home: &Home, from: &str, to: &str) {
     let key = home.read(from);
-    let lines = key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n"));
+    let lines =
+        key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n"));
     private(home, to, lines.collect::<String>());
 }
 
 /// To whom of those who were removed the value is known.
 pub fn known_to(home: &Home, name: &str) -> Vec<String> {
     let list: serde_json::Value = serde_json::from_str(&home.ok(&["list", "--json"])).unwrap();
-    let row = list["properties"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
-    row["known_to"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    let row =
+        list["properties"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+    row["known_to"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// A loader on the file of `home`, with this key file, and nothing in its environment.
@@ -61,7 +71,8 @@ thread_local! {
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Everything that this process has logged, on any thread. Each test searches it for the path of its own folder.
+/// Everything that this process has logged, on any thread. Each test searches it for the path of
+/// its own folder.
 pub static PROCESS_LOG: (Mutex<String>, Condvar) = (Mutex::new(String::new()), Condvar::new());
 
 struct ToLog;
@@ -79,7 +90,8 @@ impl Write for ToLog {
     }
 }
 
-/// Installs the log's subscriber. There is one for the whole process: scoped ones miss lines while tests run side by side.
+/// Installs the log's subscriber. There is one for the whole process: scoped ones miss lines while
+/// tests run side by side.
 pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| ToLog).init());

@@ -1,4 +1,5 @@
-//! The real servers that the tests log in to, written by others. Each is a process of its own; see vendors/serving.py.
+//! The real servers that the tests log in to, written by others. Each is a process of its own; see
+//! vendors/serving.py.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 
@@ -49,7 +50,8 @@ impl Process {
     }
 
     pub fn pouchdb(user: [&'static str; 2], options: &[&str]) -> Process {
-        let modules = made_by_scripts_test("BOOTSEAL_TEST_NODE_MODULES", "target/node/node_modules");
+        let modules =
+            made_by_scripts_test("BOOTSEAL_TEST_NODE_MODULES", "target/node/node_modules");
         let mut command = Command::new("node");
         command.arg("--no-deprecation").arg(root().join("tests/support/vendors/pouchdb/server.js"));
         command.env("NODE_PATH", modules);
@@ -63,7 +65,8 @@ impl Process {
         std::fs::write(folder.path().join("user.json"), known.to_string()).unwrap();
         command.arg("--dir").arg(folder.path()).args(options);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; run `scripts/test`"));
+        let mut child =
+            child.unwrap_or_else(|error| panic!("{command:?}: {error}; run `scripts/test`"));
         let mut process = Process {
             input: child.stdin.take(),
             output: BufReader::new(child.stdout.take().unwrap()),
@@ -85,7 +88,10 @@ impl Process {
     fn line(&mut self) -> Value {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "the vendor ended; is all there that it needs? Run `scripts/test`");
+        assert!(
+            !line.is_empty(),
+            "the vendor ended; is all there that it needs? Run `scripts/test`"
+        );
         serde_json::from_str(&line).unwrap()
     }
 
@@ -120,7 +126,8 @@ impl Process {
         if self.ca.is_empty() { String::new() } else { format!("ca = '''{}'''\n", self.ca) }
     }
 
-    /// The account `acme` with this profile, whose `URL` is the vendor's origin and which begins within `[acme.login]`.
+    /// The account `acme` with this profile, whose `URL` is the vendor's origin and which begins
+    /// within `[acme.login]`.
     pub fn source(&self, profile: &str, more: &[(&str, &str)]) -> TokenSource {
         self.source_of(profile, &self.values(more))
     }
@@ -142,7 +149,8 @@ impl Process {
     }
 
     fn vault_of(&self, profile: &str, values: &[(&str, &str)]) -> Secrets {
-        let readable = format!("[acme.login]\n{}{}", self.ca_line(), profile.replace("URL", &self.origin));
+        let readable =
+            format!("[acme.login]\n{}{}", self.ca_line(), profile.replace("URL", &self.origin));
         bootseal::testing::vault(values.to_vec(), &readable).unwrap()
     }
 }
@@ -155,7 +163,12 @@ impl Drop for Process {
 }
 
 pub fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 /// The status of a call.
@@ -194,7 +207,8 @@ pub fn twenty_refused(source: &TokenSource) -> Vec<bootseal::Error> {
 
 // ---- What holds at every vendor
 
-/// Twenty calls are let in with one login, and after the token was revoked twenty more with a second one.
+/// Twenty calls are let in with one login, and after the token was revoked twenty more with a
+/// second one.
 pub fn opens_calls_until_revoked(process: &mut Process, source: &TokenSource, path: &str) {
     let (client, url) = (source.client(), process.url(path));
     assert_eq!(twenty(&client, &url), [200; 20]);
@@ -211,13 +225,18 @@ pub fn is_refused_once(process: &mut Process, source: &TokenSource, status: u16)
     let before = process.counts();
     for _ in 0..2 {
         for error in twenty_refused(source) {
-            assert_eq!((error.kind(), error.status()), (Kind::LoginRefused, Some(status)), "{error}");
+            assert_eq!(
+                (error.kind(), error.status()),
+                (Kind::LoginRefused, Some(status)),
+                "{error}"
+            );
         }
     }
     assert_eq!(process.counts(), [before[0], before[1] + 1, before[2], before[3]]);
 }
 
-/// A user who is switched off while a token is in use: one rejected call, one refused login, and in again once it is mended.
+/// A user who is switched off while a token is in use: one rejected call, one refused login, and in
+/// again once it is mended.
 pub fn is_switched_off_and_on(process: &mut Process, source: &TokenSource, path: &str) {
     let (client, url) = (source.client(), process.url(path));
     assert_eq!(get(&client, &url).unwrap(), 200);
@@ -232,7 +251,8 @@ pub fn is_switched_off_and_on(process: &mut Process, source: &TokenSource, path:
     assert_eq!(process.counts()[..2], [2, 1]);
 }
 
-/// A token that slides lives on while each second brings a call, and dies once for longer than its life none comes.
+/// A token that slides lives on while each second brings a call, and dies once for longer than its
+/// life none comes.
 pub fn slides(process: &mut Process, source: &TokenSource, path: &str, lifetime: u64) {
     let (client, url) = (source.client(), process.url(path));
     for _ in 0..8 {

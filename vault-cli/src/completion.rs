@@ -1,14 +1,18 @@
-//! Shell completion: verbs, options and files, and the names in the sealed file that the line is about.
+//! Shell completion: verbs, options and files, and the names in the sealed file that the line is
+//! about.
 //!
-//! The scripts of `bootseal completions` call the program with [`VARIABLE`] set to the name of the shell, and the line so far
-//! after `--`. Errors are silent: they would disturb the line that is being typed.
+//! The scripts of `bootseal completions` call the program with [`VARIABLE`] set to the name of the
+//! shell, and the line so far after `--`. Errors are silent: they would disturb the line that is
+//! being typed.
 
 use crate::cli::{Cli, GlobalOptions, Shell};
 use crate::context::{Context, World};
 use crate::trust::locate::{expand, sealed_file};
 use bootseal_core::{Profile, Property, SealedFile, VerifiedFile};
 use clap::{Arg, Command, CommandFactory, ValueEnum};
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, complete};
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, complete,
+};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Powershell, Zsh};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -20,7 +24,13 @@ const VARIABLE: &str = "BOOTSEAL_COMPLETE";
 /// Returns the completion script for a shell.
 pub(crate) fn script(shell: Shell) -> std::io::Result<String> {
     let mut script = Vec::new();
-    completer(shell).write_registration(VARIABLE, "bootseal", "bootseal", "bootseal", &mut script)?;
+    completer(shell).write_registration(
+        VARIABLE,
+        "bootseal",
+        "bootseal",
+        "bootseal",
+        &mut script,
+    )?;
     Ok(String::from_utf8_lossy(&script).trim().to_owned())
 }
 
@@ -28,7 +38,9 @@ pub(crate) fn script(shell: Shell) -> std::io::Result<String> {
 pub(crate) fn answer(args: &[OsString], world: &mut World<'_>) -> Option<u8> {
     let options = GlobalOptions::default();
     let context = Context::new(&options, world);
-    let (Some(shell), [_, separator, line @ ..]) = (context.var(VARIABLE), args) else { return None };
+    let (Some(shell), [_, separator, line @ ..]) = (context.var(VARIABLE), args) else {
+        return None;
+    };
     let shell = shell.to_str().and_then(|name| Shell::from_str(name, false).ok())?;
     if separator != "--" {
         return None;
@@ -40,11 +52,14 @@ pub(crate) fn answer(args: &[OsString], world: &mut World<'_>) -> Option<u8> {
         Shell::Bash => bash(&mut command, line, here.as_deref(), &context),
         other => {
             let mut text = Vec::new();
-            completer(other).write_complete(&mut command, line, here.as_deref(), &mut text).map(|()| text)
+            completer(other)
+                .write_complete(&mut command, line, here.as_deref(), &mut text)
+                .map(|()| text)
         }
     };
-    let written =
-        candidates.and_then(|text| context.ui.stdout.write_all(&text).and_then(|()| context.ui.stdout.flush()));
+    let written = candidates.and_then(|text| {
+        context.ui.stdout.write_all(&text).and_then(|()| context.ui.stdout.flush())
+    });
     Some(u8::from(written.is_err()))
 }
 
@@ -57,7 +72,8 @@ fn completer(shell: Shell) -> &'static dyn EnvCompleter {
     }
 }
 
-/// Removes quoting: bash and zsh pass all words as typed, with backslashes; fish only the last one; PowerShell none.
+/// Removes quoting: bash and zsh pass all words as typed, with backslashes; fish only the last one;
+/// PowerShell none.
 fn as_meant(shell: Shell, line: &[OsString]) -> Vec<OsString> {
     let first = match shell {
         Shell::Bash | Shell::Zsh => 0,
@@ -68,18 +84,23 @@ fn as_meant(shell: Shell, line: &[OsString]) -> Vec<OsString> {
     meant.iter().cloned().chain(typed.iter().map(unquoted)).collect()
 }
 
-/// Completes for bash, which inserts candidates unquoted: `acme."user.name"` would lose its quotes, and a name with a space would
-/// become two words. The other shells quote by themselves.
+/// Completes for bash, which inserts candidates unquoted: `acme."user.name"` would lose its quotes,
+/// and a name with a space would become two words. The other shells quote by themselves.
 fn bash(
     command: &mut Command,
     line: Vec<OsString>,
     here: Option<&Path>,
     context: &Context<'_>,
 ) -> std::io::Result<Vec<u8>> {
-    let at = context.var("_CLAP_COMPLETE_INDEX").and_then(|index| index.to_str()?.parse().ok()).unwrap_or_default();
+    let at = context
+        .var("_CLAP_COMPLETE_INDEX")
+        .and_then(|index| index.to_str()?.parse().ok())
+        .unwrap_or_default();
     let candidates = complete(command, line, at, here)?;
-    let quoted: Vec<String> =
-        candidates.iter().map(|candidate| quoted(&candidate.get_value().to_string_lossy())).collect();
+    let quoted: Vec<String> = candidates
+        .iter()
+        .map(|candidate| quoted(&candidate.get_value().to_string_lossy()))
+        .collect();
     Ok(quoted.join("\u{b}").into_bytes())
 }
 
@@ -93,11 +114,16 @@ fn unquoted(word: &OsString) -> OsString {
 }
 
 fn quoted(text: &str) -> String {
-    let plain = |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || "_./-=,+%".contains(letter);
-    text.chars().flat_map(|letter| (!plain(letter)).then_some('\\').into_iter().chain([letter])).collect()
+    let plain = |letter: char| {
+        !letter.is_ascii() || letter.is_ascii_alphanumeric() || "_./-=,+%".contains(letter)
+    };
+    text.chars()
+        .flat_map(|letter| (!plain(letter)).then_some('\\').into_iter().chain([letter]))
+        .collect()
 }
 
-/// The names in the files that the line is about. Their signatures are verified; pins are not checked just for names.
+/// The names in the files that the line is about. Their signatures are verified; pins are not
+/// checked just for names.
 #[derive(Default)]
 struct Names {
     /// Each with "sealed" or "readable".
@@ -133,8 +159,12 @@ impl Names {
         }
         self.access.extend(file.access().iter().map(|access| access.name.clone()));
         let profiles = file.profiles();
-        self.profiles
-            .extend(profiles.iter().filter(|table| Profile::read(file, table).is_ok()).map(ToString::to_string));
+        self.profiles.extend(
+            profiles
+                .iter()
+                .filter(|table| Profile::read(file, table).is_ok())
+                .map(ToString::to_string),
+        );
     }
 }
 
@@ -148,7 +178,9 @@ fn named_files(line: &[OsString], context: &Context<'_>) -> Vec<PathBuf> {
         };
         let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
         // Not every shell has expanded `~` at this point.
-        let home = value.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(context.var("HOME")?).join(rest)));
+        let home = value
+            .strip_prefix("~/")
+            .and_then(|rest| Some(PathBuf::from(context.var("HOME")?).join(rest)));
         named.push(home.unwrap_or_else(|| value.into()));
     }
     named
@@ -166,11 +198,14 @@ fn with_names(names: &Names) -> Command {
 
 fn fill_arg(verb: &str, arg: Arg, names: &Names) -> Arg {
     let one_of = |words: Vec<(String, &'static str)>| {
-        let candidate =
-            |(word, kind): &(String, &'static str)| CompletionCandidate::new(word).help(Some((*kind).into()));
+        let candidate = |(word, kind): &(String, &'static str)| {
+            CompletionCandidate::new(word).help(Some((*kind).into()))
+        };
         ArgValueCandidates::new(move || words.iter().map(candidate).collect())
     };
-    let all = |words: &BTreeSet<String>, kind| words.iter().map(|word| (word.clone(), kind)).collect::<Vec<_>>();
+    let all = |words: &BTreeSet<String>, kind| {
+        words.iter().map(|word| (word.clone(), kind)).collect::<Vec<_>>()
+    };
     match (verb, arg.get_id().as_str()) {
         ("set" | "unset" | "get" | "propose", "path") | ("rename", "old" | "new") => {
             arg.add(one_of(names.properties.clone()))
@@ -182,7 +217,11 @@ fn fill_arg(verb: &str, arg: Arg, names: &Names) -> Arg {
         ("login" | "vendor", "profile" | "name") | ("profile", "name") => {
             arg.add(one_of(all(&names.profiles, "profile")))
         }
-        (_, "file") | ("verify", "files") | ("sign", "edited") | ("propose", "to") | ("init", "like") => {
+        (_, "file")
+        | ("verify", "files")
+        | ("sign", "edited")
+        | ("propose", "to")
+        | ("init", "like") => {
             arg.add(ArgValueCompleter::new(PathCompleter::any().filter(is_sealed)))
         }
         (_, "identity") => arg.add(ArgValueCompleter::new(PathCompleter::any().stdio())),
@@ -191,7 +230,8 @@ fn fill_arg(verb: &str, arg: Arg, names: &Names) -> Arg {
 }
 
 fn is_sealed(path: &Path) -> bool {
-    path.is_dir() || path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".sealed.toml"))
+    path.is_dir()
+        || path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".sealed.toml"))
 }
 
 #[cfg(test)]
@@ -200,8 +240,14 @@ mod tests {
 
     #[test]
     fn what_bash_is_given_comes_back_as_it_was() {
-        for name in ["acme.password", "acme.\"user.name\"", "my file.sealed.toml", "a$b`c\\d;e", "grün", "alice@corp"]
-        {
+        for name in [
+            "acme.password",
+            "acme.\"user.name\"",
+            "my file.sealed.toml",
+            "a$b`c\\d;e",
+            "grün",
+            "alice@corp",
+        ] {
             assert_eq!(unquoted(&quoted(name).into()), OsString::from(name));
         }
         assert_eq!(quoted("acme.\"user.name\""), "acme.\\\"user.name\\\"");

@@ -1,7 +1,8 @@
 //! The surroundings of a command: what the process gives it, and what each verb is handed.
 //!
-//! [`World`] is the input of [`run`](crate::run): streams, environment, clock and terminal, so that the same code runs in the
-//! binary, in tests and in the quickstart. With the parsed global options it becomes the `Context` that each verb receives.
+//! [`World`] is the input of [`run`](crate::run): streams, environment, clock and terminal, so that
+//! the same code runs in the binary, in tests and in the quickstart. With the parsed global options
+//! it becomes the `Context` that each verb receives.
 
 use crate::cli::{GlobalOptions, When};
 use crate::ui::terminal::Terminal;
@@ -46,7 +47,11 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     /// Creates a world without a terminal and with an empty environment, at the system's time.
-    pub fn new(stdin: &'a mut dyn Read, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> World<'a> {
+    pub fn new(
+        stdin: &'a mut dyn Read,
+        stdout: &'a mut dyn Write,
+        stderr: &'a mut dyn Write,
+    ) -> World<'a> {
         World {
             stdin,
             stdout,
@@ -62,7 +67,8 @@ impl<'a> World<'a> {
     }
 }
 
-/// Returns the system's time in seconds since 1970-01-01 UTC, or 0 if its clock is set to an earlier time.
+/// Returns the system's time in seconds since 1970-01-01 UTC, or 0 if its clock is set to an
+/// earlier time.
 pub fn system_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
@@ -71,7 +77,8 @@ pub fn system_time() -> u64 {
 pub(crate) struct Context<'a> {
     /// The options that every verb takes.
     pub(crate) options: &'a GlobalOptions,
-    /// The descriptor with the passphrase that opens files: `--passphrase-fd`, unless a verb has taken it for another passphrase.
+    /// The descriptor with the passphrase that opens files: `--passphrase-fd`, unless a verb has
+    /// taken it for another passphrase.
     pub(crate) passphrase_fd: Option<u32>,
     pub(crate) ui: Ui<'a>,
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -98,7 +105,13 @@ impl<'a> Context<'a> {
             },
             stdin_taken: false,
         };
-        Context { options, passphrase_fd: options.passphrase_fd, ui, env: world.env, now: world.now }
+        Context {
+            options,
+            passphrase_fd: options.passphrase_fd,
+            ui,
+            env: world.env,
+            now: world.now,
+        }
     }
 
     /// Returns an environment variable, if it is set and not empty.
@@ -116,9 +129,14 @@ impl<'a> Context<'a> {
         self.var("HOME").or_else(|| self.var("USERPROFILE")).map(PathBuf::from)
     }
 
-    /// Returns a folder of the user's, named by a variable or below the home. A relative path in an XDG variable is ignored, as the
-    /// XDG specification demands.
-    pub(crate) fn user_folder(&self, windows: &str, xdg: &str, below_home: &str) -> Option<PathBuf> {
+    /// Returns a folder of the user's, named by a variable or below the home. A relative path in an
+    /// XDG variable is ignored, as the XDG specification demands.
+    pub(crate) fn user_folder(
+        &self,
+        windows: &str,
+        xdg: &str,
+        below_home: &str,
+    ) -> Option<PathBuf> {
         if cfg!(windows) {
             return self.var(windows).map(PathBuf::from);
         }

@@ -46,7 +46,9 @@ pub(crate) fn properties(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     for (path, name, value) in flat(values, name)? {
         if name.is_empty() {
-            return Err(Error::new(Kind::Conflict, "has a name that is empty in a flat file").at(path).into());
+            return Err(Error::new(Kind::Conflict, "has a name that is empty in a flat file")
+                .at(path)
+                .into());
         }
         escape_java(&name, true, &mut text);
         text.push('=');
@@ -66,7 +68,10 @@ fn escape_java(text: &str, key: bool, to: &mut Text) {
             '\u{c}' => to.push_str("\\f"),
             '=' | ':' | '#' | '!' | '\\' => to.extend(['\\', next]),
             ' '..='~' => to.push(next),
-            _ => next.encode_utf16(&mut [0; 2]).iter().for_each(|unit| to.push_str(&format!("\\u{unit:04X}"))),
+            _ => next
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| to.push_str(&format!("\\u{unit:04X}"))),
         }
     }
 }
@@ -79,8 +84,11 @@ pub(crate) fn env(values: &[Clear]) -> Result<Text> {
         let _ = match value.contains(['\'', '\\', '\r']) {
             false => writeln!(text, "{name}='{}'", *value),
             true => {
-                let escaped =
-                    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
+                let escaped = value
+                    .replace('\\', "\\\\")
+                    .replace('"', "\\\"")
+                    .replace('\n', "\\n")
+                    .replace('\r', "\\r");
                 let escaped = Text::new(escaped);
                 writeln!(text, "{name}=\"{}\"", *escaped)
             }
@@ -102,14 +110,18 @@ pub(crate) fn sh(values: &[Clear]) -> Result<Text> {
 
 fn refuse_nul(path: &PropertyPath, value: &str) -> Result<()> {
     match value.contains('\0') {
-        true => Err(Error::new(Kind::Conflict, "holds a NUL, which no variable can").at(path).into()),
+        true => {
+            Err(Error::new(Kind::Conflict, "holds a NUL, which no variable can").at(path).into())
+        }
         false => Ok(()),
     }
 }
 
-/// The same variable as in `exec`: the path in capitals, with `_` for everything but letters and digits.
+/// The same variable as in `exec`: the path in capitals, with `_` for everything but letters and
+/// digits.
 fn variable(path: &PropertyPath) -> Result<String> {
-    let plain = |next: char| if next.is_ascii_alphanumeric() { next.to_ascii_uppercase() } else { '_' };
+    let plain =
+        |next: char| if next.is_ascii_alphanumeric() { next.to_ascii_uppercase() } else { '_' };
     let name: String = path.segments().join("_").chars().map(plain).collect();
     let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV" | "ENV")
         || ["LD_", "DYLD_", "BOOTSEAL_"].iter().any(|start| name.starts_with(start));
@@ -170,7 +182,8 @@ fn json_table(tree: &Tree<'_>, depth: usize, text: &mut Text) -> Result<()> {
     Ok(())
 }
 
-/// Mappings by indentation; every text in double quotes, so that YAML of any version takes it for text.
+/// Mappings by indentation; every text in double quotes, so that YAML of any version takes it for
+/// text.
 pub(crate) fn yaml(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     match values.is_empty() {
@@ -227,7 +240,9 @@ fn yaml_value(value: &Value, text: &mut Text) {
         Value::Integer(integer) => write!(text, "{integer}"),
         Value::Boolean(boolean) => write!(text, "{boolean}"),
         Value::Float(float) if float.is_nan() => write!(text, ".nan"),
-        Value::Float(float) if float.is_infinite() => write!(text, "{}.inf", if *float < 0.0 { "-" } else { "" }),
+        Value::Float(float) if float.is_infinite() => {
+            write!(text, "{}.inf", if *float < 0.0 { "-" } else { "" })
+        }
         Value::Float(float) => {
             // YAML 1.1 wants a point and a sign in the exponent.
             let written = format!("{float:?}");
@@ -275,10 +290,14 @@ fn yaml_text(inner: &str, text: &mut Text) {
             '\n' => write!(text, "\\n"),
             '\t' => write!(text, "\\t"),
             '\r' => write!(text, "\\r"),
-            // Also what YAML does not allow in a text as it is: U+FEFF, U+FFFE, U+FFFF, U+0085, U+2028.
+            // Also what YAML does not allow in a text as it is: U+FEFF, U+FFFE, U+FFFF, U+0085,
+            // U+2028.
             other
                 if is_hidden(other)
-                    || matches!(other, '\u{7f}'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}') =>
+                    || matches!(
+                        other,
+                        '\u{7f}'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}'
+                    ) =>
             {
                 match u32::from(other) {
                     code @ 0..=0xFFFF => write!(text, "\\u{code:04X}"),
@@ -301,7 +320,8 @@ enum Node<'a> {
 
 impl<'a> Tree<'a> {
     fn of(values: &'a [Clear]) -> Tree<'a> {
-        let all: Vec<(&[String], &Value)> = values.iter().map(|(path, value)| (path.segments(), value)).collect();
+        let all: Vec<(&[String], &Value)> =
+            values.iter().map(|(path, value)| (path.segments(), value)).collect();
         Tree::below(&all)
     }
 

@@ -1,13 +1,15 @@
 //! The command line: seals credentials into a file that can be kept in git.
 //!
 //! # Flow
-//! [`run`] parses the arguments (`cli`) and calls one function for each verb (`commands`), with a `Context`: the global options, the
-//! terminal and streams (`ui`), environment and clock. `trust` finds the file and the keys, and decides whether it is the right
-//! vault. Streams, environment, clock and terminal come in as [`World`], so that the same code runs in the binary, in tests and in
-//! the quickstart.
+//! [`run`] parses the arguments (`cli`) and calls one function for each verb (`commands`), with a
+//! `Context`: the global options, the terminal and streams (`ui`), environment and clock. `trust`
+//! finds the file and the keys, and decides whether it is the right vault. Streams, environment,
+//! clock and terminal come in as [`World`], so that the same code runs in the binary, in tests and
+//! in the quickstart.
 //!
 //! # What this crate does not do
-//! No cryptography and no format: those are `bootseal-core`'s. No login: that is the loader's, and `bootseal login` calls it.
+//! No cryptography and no format: those are `bootseal-core`'s. No login: that is the loader's, and
+//! `bootseal login` calls it.
 //!
 //! ```
 //! use bootseal_cli::{World, run};

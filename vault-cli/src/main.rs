@@ -1,4 +1,5 @@
-//! The binary `bootseal`: it passes the streams, the terminal and the environment of the process to `bootseal_cli`.
+//! The binary `bootseal`: it passes the streams, the terminal and the environment of the process to
+//! `bootseal_cli`.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 static ALLOCATOR: WipingAllocator = WipingAllocator::new();
 
 fn main() -> ExitCode {
-    // No core files of this process, nor of an editor that it starts. `doctor` first reads the settings it was started with.
+    // No core files of this process, nor of an editor that it starts. `doctor` first reads the
+    // settings it was started with.
     if !std::env::args_os().any(|arg| arg == "doctor") {
         harden();
     }

@@ -2,8 +2,9 @@
 
 use crate::cli::{Access, Cli, Git, GlobalOptions, Verb};
 use crate::commands::{
-    accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git, import, init, keygen,
-    list, login, man, profile, propose, rename, resolve, rotate, seal, set, sign, sweep, unset, vendor, verify,
+    accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git,
+    import, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, seal, set,
+    sign, sweep, unset, vendor, verify,
 };
 use crate::context::{Context, World};
 use crate::ui::failure::{Exit, Failure};
@@ -11,7 +12,8 @@ use bootseal_core::Kind;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 
-/// Runs one command line, the program's name first, and returns the exit code: 0, or that of [`bootseal_core::Kind::exit_code`].
+/// Runs one command line, the program's name first, and returns the exit code: 0, or that of
+/// [`bootseal_core::Kind::exit_code`].
 ///
 /// ```
 /// use bootseal_cli::{World, run};
@@ -93,11 +95,15 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
         let _ = write!(world.stdout, "{error}");
         return 0;
     }
-    let known =
-        choices(error).or_else(|| near_verb(error)).or_else(|| wrong_value(error)).or_else(|| no_recipient(error));
+    let known = choices(error)
+        .or_else(|| near_verb(error))
+        .or_else(|| wrong_value(error))
+        .or_else(|| no_recipient(error));
     let text = match (known, names_only_options(error)) {
         (Some(known), _) => known,
-        _ if args.get(1).is_some_and(|verb| verb == "exec") && !args.iter().any(|arg| arg == "--") => {
+        _ if args.get(1).is_some_and(|verb| verb == "exec")
+            && !args.iter().any(|arg| arg == "--") =>
+        {
             NO_PROGRAM.to_owned()
         }
         (None, true) => error.to_string(),
@@ -134,10 +140,13 @@ fn glued_to_help(arg: &OsString) -> bool {
     arg.to_str().is_some_and(|text| text.starts_with("-h") && text.len() > 2)
 }
 
-/// Suggests verbs for a word that is not one. The word itself is not repeated: it could be a password.
+/// Suggests verbs for a word that is not one. The word itself is not repeated: it could be a
+/// password.
 fn near_verb(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
-    let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else { return None };
+    let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else {
+        return None;
+    };
     let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(near)) => near.clone(),
         // Two swapped letters, which clap's measure misses in a short word.
@@ -149,8 +158,14 @@ fn near_verb(error: &clap::Error) -> Option<String> {
         }
     };
     let near: Vec<String> = near.iter().map(|verb| format!("'{verb}'")).collect();
-    let meant = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
-    Some(format!("error: there is no such command.{meant}\n\nFor more information, try '--help'.\n"))
+    let meant = if near.is_empty() {
+        String::new()
+    } else {
+        format!(" Did you mean {}?", near.join(" or "))
+    };
+    Some(format!(
+        "error: there is no such command.{meant}\n\nFor more information, try '--help'.\n"
+    ))
 }
 
 /// Lists the values that an option accepts, if it was given another one.
@@ -164,7 +179,10 @@ fn choices(error: &clap::Error) -> Option<String> {
     if choices.is_empty() {
         return None;
     }
-    Some(format!("error: {option} takes one of: {}\n\nFor more information, try '--help'.\n", choices.join(", ")))
+    Some(format!(
+        "error: {option} takes one of: {}\n\nFor more information, try '--help'.\n",
+        choices.join(", ")
+    ))
 }
 
 /// Names the option or argument that was given an invalid value.
@@ -188,7 +206,9 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
 /// Explains `access add` with a name alone.
 fn no_recipient(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
-    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return None };
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
     if missing.as_slice() != ["<RECIPIENT>"] {
         return None;
     }
@@ -201,12 +221,18 @@ fn names_only_options(error: &clap::Error) -> bool {
     use clap::error::{ContextKind, ContextValue};
     // Options that exclude each other are all defined here.
     let conflict = error.kind() == clap::error::ErrorKind::ArgumentConflict;
-    // An option's description, such as `--file <FILE>`, comes from us; a word after dashes is repeated only if it is close to an option.
+    // An option's description, such as `--file <FILE>`, comes from us; a word after dashes is
+    // repeated only if it is close to an option.
     let ours = |text: &str| {
-        conflict || text.is_empty() || text.ends_with(['>', ']']) || error.get(ContextKind::SuggestedArg).is_some()
+        conflict
+            || text.is_empty()
+            || text.ends_with(['>', ']'])
+            || error.get(ContextKind::SuggestedArg).is_some()
     };
     error.context().all(|(kind, value)| match (kind, value) {
-        (ContextKind::InvalidArg | ContextKind::InvalidValue, ContextValue::String(text)) => ours(text),
+        (ContextKind::InvalidArg | ContextKind::InvalidValue, ContextValue::String(text)) => {
+            ours(text)
+        }
         (ContextKind::TrailingArg, _) => false,
         _ => true,
     })

@@ -88,7 +88,12 @@ impl Kind {
     /// The exit code of a program that ends because of this.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Io | Kind::Malformed | Kind::NotFound | Kind::Exists | Kind::UnsafeFile | Kind::Conflict => 1,
+            Kind::Io
+            | Kind::Malformed
+            | Kind::NotFound
+            | Kind::Exists
+            | Kind::UnsafeFile
+            | Kind::Conflict => 1,
             Kind::Usage | Kind::NoTerminal => 2,
             Kind::Forged | Kind::WrongVault | Kind::OldGeneration | Kind::MovedValue => 3,
             Kind::NoIdentity | Kind::WrongPassphrase => 4,
@@ -144,7 +149,14 @@ impl Error {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn new(kind: Kind, what: impl Into<String>) -> Error {
-        Error(Box::new(Facts { kind, what: what.into(), file: None, line: None, property: None, help: None }))
+        Error(Box::new(Facts {
+            kind,
+            what: what.into(),
+            file: None,
+            line: None,
+            property: None,
+            help: None,
+        }))
     }
 
     pub(crate) fn malformed(what: impl Into<String>) -> Error {

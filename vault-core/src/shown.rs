@@ -81,7 +81,11 @@ impl Typed<'_> {
 
 impl fmt::Display for Typed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_private() { f.write_str("a private key") } else { write!(f, "`{}`", Brief(self.0)) }
+        if self.is_private() {
+            f.write_str("a private key")
+        } else {
+            write!(f, "`{}`", Brief(self.0))
+        }
     }
 }
 

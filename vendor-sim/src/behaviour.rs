@@ -30,7 +30,10 @@ pub struct Behaviour {
 impl std::fmt::Debug for Behaviour {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Behaviour { lifetime, revoke_every, refuse, down, slow, listener: _ } = self;
-        write!(f, "Behaviour {{ {lifetime:?}, {revoke_every:?}, refuse: {refuse}, down: {down}, slow: {slow:?} }}")
+        write!(
+            f,
+            "Behaviour {{ {lifetime:?}, {revoke_every:?}, refuse: {refuse}, down: {down}, slow: {slow:?} }}"
+        )
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 
 /// A CA, a certificate signed by it, and the CA again as PEM.
-pub(crate) fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send + Sync>>
+{
     use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
     let dated = |names: &[&str], title: &str| {
-        let mut params =
-            rcgen::CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        let mut params = rcgen::CertificateParams::new(
+            names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
+        )?;
         params.distinguished_name.push(DnType::CommonName, title);
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2050, 1, 1);
@@ -30,10 +32,12 @@ pub(crate) fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::E
     let leaf = leaf.signed_by(&leaf_key, &rcgen::Issuer::new(ca, ca_key))?;
 
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
-    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key.into())?;
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()?
+    .with_no_client_auth()
+    .with_single_cert(vec![leaf.der().clone()], key.into())?;
     config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
     Ok((TlsAcceptor::from(Arc::new(config)), ca_pem))
 }

@@ -36,20 +36,31 @@ impl Draft {
         Ok(given)
     }
 
-    pub(crate) fn place(&mut self, place: &ResponsePlace, value: Value, max_age: Option<u64>) -> Result<(), Refusal> {
+    pub(crate) fn place(
+        &mut self,
+        place: &ResponsePlace,
+        value: Value,
+        max_age: Option<u64>,
+    ) -> Result<(), Refusal> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         match place {
             ResponsePlace::Json(pointer) => put(&mut self.json, pointer, value),
             ResponsePlace::Header(name) => {
                 let name = HeaderName::try_from(name.as_str());
-                let name = name.map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "a header's name"))?;
+                let name =
+                    name.map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "a header's name"))?;
                 self.headers.push((name, header_value(&text)?));
             }
             ResponsePlace::Cookie(name) => {
                 let age = max_age.map_or(String::new(), |age| format!("; Max-Age={age}"));
-                self.headers.push((SET_COOKIE, header_value(&format!("{name}={text}; Path=/; HttpOnly{age}"))?));
+                self.headers.push((
+                    SET_COOKIE,
+                    header_value(&format!("{name}={text}; Path=/; HttpOnly{age}"))?,
+                ));
             }
-            ResponsePlace::BodyJsonString => self.whole = Some((json!(text).to_string(), "application/json")),
+            ResponsePlace::BodyJsonString => {
+                self.whole = Some((json!(text).to_string(), "application/json"))
+            }
             _ => self.whole = Some((text, "text/plain")),
         }
         Ok(())
@@ -108,7 +119,8 @@ pub(crate) fn say(json: &mut Value, when: &When) {
 
 pub(crate) fn random() -> Result<String, Refusal> {
     let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "no random numbers"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "no random numbers"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -119,7 +131,8 @@ pub(crate) fn written_path(call: &Call) -> String {
         Part::Name(name) => format!("${{{name}}}"),
     };
     let text: String = call.url.parts().iter().map(piece).collect();
-    let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
+    let path =
+        text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
     path.unwrap_or_else(|| "/".into()).split('?').next().unwrap_or("/").to_owned()
 }
 

@@ -36,8 +36,13 @@ impl Imitation {
     ///
     /// # Errors
     /// When the system gives no port, thread or random bytes.
-    pub fn start(profile: &Profile, address: SocketAddr, behaviour: Behaviour) -> io::Result<Imitation> {
-        let (server, _) = Server::start(address, None, |origin| Role::new(profile.clone(), origin, behaviour))?;
+    pub fn start(
+        profile: &Profile,
+        address: SocketAddr,
+        behaviour: Behaviour,
+    ) -> io::Result<Imitation> {
+        let (server, _) =
+            Server::start(address, None, |origin| Role::new(profile.clone(), origin, behaviour))?;
         Ok(Imitation { server })
     }
 

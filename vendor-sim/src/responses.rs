@@ -25,10 +25,11 @@ pub(crate) trait Responses: Send + Sync + 'static {
 }
 
 pub(crate) fn jwt(mac: &Hmac<Sha256>, payload: &Value) -> String {
-    let [header, payload] =
-        [&json!({ "alg": "HS256", "typ": "JWT" }), payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+    let [header, payload] = [&json!({ "alg": "HS256", "typ": "JWT" }), payload]
+        .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
     let signed = format!("{header}.{payload}");
-    let tag = BASE64_URL_SAFE_NO_PAD.encode(mac.clone().chain_update(&signed).finalize().into_bytes());
+    let tag =
+        BASE64_URL_SAFE_NO_PAD.encode(mac.clone().chain_update(&signed).finalize().into_bytes());
     format!("{signed}.{tag}")
 }
 

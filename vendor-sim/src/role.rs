@@ -66,9 +66,15 @@ impl Responses for Role {
 
     fn response(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> VendorResponse {
         let (path, outcome) = self.decide(head, body);
-        let (response, what) = outcome.unwrap_or_else(|(status, error)| (error_response(status, error), error.into()));
+        let (response, what) =
+            outcome.unwrap_or_else(|(status, error)| (error_response(status, error), error.into()));
         if let Some(listener) = &self.behaviour.listener {
-            listener(Served { method: head.method.to_string(), path, status: response.status().as_u16(), what });
+            listener(Served {
+                method: head.method.to_string(),
+                path,
+                status: response.status().as_u16(),
+                what,
+            });
         }
         response
     }
@@ -79,7 +85,14 @@ impl Role {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let mac = Hmac::new_from_slice(&key).map_err(io::Error::other)?;
-        Ok(Role { profile, origin, behaviour, mac, started: Instant::now(), book: Mutex::default() })
+        Ok(Role {
+            profile,
+            origin,
+            behaviour,
+            mac,
+            started: Instant::now(),
+            book: Mutex::default(),
+        })
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -100,7 +113,11 @@ impl Role {
         }
     }
 
-    fn decide(&self, head: &Parts, body: Result<Vec<u8>, Refusal>) -> (String, Result<Outcome, Refusal>) {
+    fn decide(
+        &self,
+        head: &Parts,
+        body: Result<Vec<u8>, Refusal>,
+    ) -> (String, Result<Outcome, Refusal>) {
         let profile = &self.profile;
         let calls = [
             (Step::Before, profile.before.as_ref()),
@@ -108,9 +125,12 @@ impl Role {
             (Step::Refresh, profile.refresh.as_ref()),
             (Step::Logout, profile.logout.as_ref()),
         ];
-        let meant = calls.into_iter().filter_map(|(step, call)| Some((step, call?, goes_to(call?, head)?)));
+        let meant =
+            calls.into_iter().filter_map(|(step, call)| Some((step, call?, goes_to(call?, head)?)));
         let meant: Vec<_> = meant.collect();
-        let path = meant.first().map_or_else(|| head.uri.path().to_owned(), |(_, call, _)| written_path(call));
+        let path = meant
+            .first()
+            .map_or_else(|| head.uri.path().to_owned(), |(_, call, _)| written_path(call));
         if self.behaviour.down {
             return (path, Err((StatusCode::SERVICE_UNAVAILABLE, "down, as requested")));
         }
@@ -137,8 +157,10 @@ impl Role {
             };
             return (path, outcome.map(|(response, what)| (response, format!("{name}: {what}"))));
         }
-        let response =
-            json_response(StatusCode::BAD_REQUEST, &json!({ "error": "not_as_in_profile", "detail": wrong }));
+        let response = json_response(
+            StatusCode::BAD_REQUEST,
+            &json!({ "error": "not_as_in_profile", "detail": wrong }),
+        );
         (path, Ok((response, format!("not as the profile says: {wrong}"))))
     }
 
@@ -167,11 +189,18 @@ impl Role {
     fn refresh(&self, call: &Call, filled: &Filled) -> Result<Outcome, Refusal> {
         let book = &mut *self.book();
         let same = |session: &&mut Session| {
-            let mut spent = filled.iter().filter(|(name, _)| session.captured.contains_key(*name)).peekable();
-            spent.peek().is_some() && spent.all(|(name, value)| session.captured.get(name) == Some(value))
+            let mut spent =
+                filled.iter().filter(|(name, _)| session.captured.contains_key(*name)).peekable();
+            spent.peek().is_some()
+                && spent.all(|(name, value)| session.captured.get(name) == Some(value))
         };
-        let Some(session) = book.sessions.iter_mut().find(same).filter(|session| !session.logged_out) else {
-            return Ok((self.refusal()?, "refused: what it spends was never given out, or is spent".into()));
+        let Some(session) =
+            book.sessions.iter_mut().find(same).filter(|session| !session.logged_out)
+        else {
+            return Ok((
+                self.refusal()?,
+                "refused: what it spends was never given out, or is spent".into(),
+            ));
         };
         // A value that is issued again is spent. The old token stays valid until it expires.
         let kept = session.captured.clone();
@@ -187,8 +216,12 @@ impl Role {
         let same = |session: &&mut Session| match token {
             Some(token) => session.tokens.contains(token),
             None => {
-                let mut known = filled.iter().filter(|(name, _)| session.captured.contains_key(*name)).peekable();
-                known.peek().is_some() && known.all(|(name, value)| session.captured.get(name) == Some(value))
+                let mut known = filled
+                    .iter()
+                    .filter(|(name, _)| session.captured.contains_key(*name))
+                    .peekable();
+                known.peek().is_some()
+                    && known.all(|(name, value)| session.captured.get(name) == Some(value))
             }
         };
         let Some(session) = book.sessions.iter_mut().find(same) else {
@@ -203,7 +236,8 @@ impl Role {
     /// A name that a step of the profile captures, but with a value that was never issued.
     fn unknown<'a>(&self, book: &Book, filled: &'a Filled) -> Option<&'a str> {
         let captures = |call: &Option<Call>, name: &str| {
-            call.as_ref().is_some_and(|call| call.capture.iter().any(|capture| capture.name == name))
+            call.as_ref()
+                .is_some_and(|call| call.capture.iter().any(|capture| capture.name == name))
         };
         let wrong = |(name, value): &(&String, &String)| {
             captures(&self.profile.before, name)
@@ -212,7 +246,12 @@ impl Role {
         filled.iter().find(wrong).map(|(name, _)| name.as_str())
     }
 
-    fn issue(&self, book: &mut Book, captures: &[Capture], kept: Filled) -> Result<Outcome, Refusal> {
+    fn issue(
+        &self,
+        book: &mut Book,
+        captures: &[Capture],
+        kept: Filled,
+    ) -> Result<Outcome, Refusal> {
         let profile = &self.profile;
         book.issued += 1;
         let (number, lifetime) = (book.issued, self.lifetime());
@@ -223,7 +262,9 @@ impl Role {
         let max_age = self.expire(&mut draft, lifetime)?;
         match &profile.token {
             ResponsePlace::Body => draft.whole = Some((token.clone(), "text/plain")),
-            ResponsePlace::BodyJsonString => draft.whole = Some((json!(token).to_string(), "application/json")),
+            ResponsePlace::BodyJsonString => {
+                draft.whole = Some((json!(token).to_string(), "application/json"))
+            }
             place => draft.place(place, json!(token), max_age)?,
         }
         if profile.token == ResponsePlace::Json("/access_token".into()) {
@@ -232,7 +273,8 @@ impl Role {
                 put(&mut draft.json, "/expires_in", json!(lifetime.as_secs()));
             }
         }
-        let status = profile.ok_status.as_ref().and_then(|list| list.first().copied()).unwrap_or(200);
+        let status =
+            profile.ok_status.as_ref().and_then(|list| list.first().copied()).unwrap_or(200);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let end = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
         book.sessions.push_back(Session {
@@ -246,8 +288,9 @@ impl Role {
         while book.sessions.len() > REMEMBERED {
             book.sessions.pop_front();
         }
-        let lifetimes =
-            lifetime.map_or("lives until it is revoked".into(), |lifetime| format!("lives {}", words(lifetime)));
+        let lifetimes = lifetime.map_or("lives until it is revoked".into(), |lifetime| {
+            format!("lives {}", words(lifetime))
+        });
         Ok((draft.response(status), format!("token #{number} {lifetimes}")))
     }
 
@@ -263,12 +306,21 @@ impl Role {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let exp = now.saturating_add(lifetime.as_secs().max(1));
         let (iss, sub) = (&self.origin, self.profile.table.to_string());
-        Ok(jwt(&self.mac, &json!({ "iss": iss, "sub": sub, "iat": now, "exp": exp, "jti": number.to_string() })))
+        Ok(jwt(
+            &self.mac,
+            &json!({ "iss": iss, "sub": sub, "iat": now, "exp": exp, "jti": number.to_string() }),
+        ))
     }
 
     /// Writes the lifetime where the profile looks for it. For a cookie it returns the Max-Age.
-    fn expire(&self, draft: &mut Draft, lifetime: Option<Duration>) -> Result<Option<u64>, Refusal> {
-        let (Some(Expiry::Field(Field { place, unit })), Some(lifetime)) = (&self.profile.expiry, lifetime) else {
+    fn expire(
+        &self,
+        draft: &mut Draft,
+        lifetime: Option<Duration>,
+    ) -> Result<Option<u64>, Refusal> {
+        let (Some(Expiry::Field(Field { place, unit })), Some(lifetime)) =
+            (&self.profile.expiry, lifetime)
+        else {
             return Ok(None);
         };
         if let ResponsePlace::Cookie(name) = place {
@@ -288,7 +340,11 @@ impl Role {
             Unit::EpochMilliseconds => json!(u64::try_from(end.as_millis()).unwrap_or(u64::MAX)),
             Unit::Iso8601 => {
                 let milliseconds = i64::try_from(end.as_millis()).unwrap_or(i64::MAX);
-                json!(jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::MAX).to_string())
+                json!(
+                    jiff::Timestamp::from_millisecond(milliseconds)
+                        .unwrap_or(jiff::Timestamp::MAX)
+                        .to_string()
+                )
             }
         };
         draft.place(place, value, None)?;
@@ -328,7 +384,13 @@ impl Role {
     }
 
     /// The session whose token a call carries.
-    fn look_up(&self, book: &Book, filled: &Filled, span: u128, now: Instant) -> Result<usize, String> {
+    fn look_up(
+        &self,
+        book: &Book,
+        filled: &Filled,
+        span: u128,
+        now: Instant,
+    ) -> Result<usize, String> {
         let token = filled.get("token").ok_or("it has no token")?;
         let found = book.sessions.iter().position(|session| session.tokens.contains(token));
         let index = found.ok_or("its token was never given out")?;
@@ -345,7 +407,9 @@ impl Role {
         }
         let given = |name: &String| session.captured.get(name);
         match filled.iter().find(|(name, value)| given(name).is_some_and(|given| given != *value)) {
-            Some((name, _)) => Err(format!("its `{name}` is not the one that came with token #{number}")),
+            Some((name, _)) => {
+                Err(format!("its `{name}` is not the one that came with token #{number}"))
+            }
             None => Ok(index),
         }
     }
@@ -388,10 +452,14 @@ impl Role {
         if let Some(when) = &profile.rejected_when {
             say(&mut draft.json, when);
         }
-        let status = profile.rejected_status.first().and_then(|status| StatusCode::from_u16(*status).ok());
+        let status =
+            profile.rejected_status.first().and_then(|status| StatusCode::from_u16(*status).ok());
         let status = status.unwrap_or(StatusCode::OK);
         if status == StatusCode::UNAUTHORIZED {
-            draft.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")));
+            draft.headers.push((
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer error=\"invalid_token\""),
+            ));
         }
         Ok(draft.response(status))
     }

@@ -36,25 +36,30 @@ impl Server {
     ) -> io::Result<(Server, Arc<A>)> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        let origin = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
+        let origin = format!(
+            "{}://{}",
+            if tls.is_some() { "https" } else { "http" },
+            listener.local_addr()?
+        );
         let responses = Arc::new(responses(origin.clone())?);
         let (served, (stop, stopped)) = (responses.clone(), tokio::sync::oneshot::channel());
         let (report, started) = std::sync::mpsc::channel();
         // The runtime is made on its own thread: the caller may be an async test, where no runtime
         // may be dropped.
-        let thread = std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
-            match runtime_with(listener, |listener| accept(listener, tls, served)) {
-                Ok(runtime) => {
-                    let _ = report.send(Ok(()));
-                    let _ = runtime.block_on(stopped);
+        let thread =
+            std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
+                match runtime_with(listener, |listener| accept(listener, tls, served)) {
+                    Ok(runtime) => {
+                        let _ = report.send(Ok(()));
+                        let _ = runtime.block_on(stopped);
+                    }
+                    Err(error) => {
+                        let _ = report.send(Err(error));
+                    }
                 }
-                Err(error) => {
-                    let _ = report.send(Err(error));
-                }
-            }
-            // Here the runtime ends, and with it every open connection, even one with a delayed
-            // response.
-        })?;
+                // Here the runtime ends, and with it every open connection, even one with a delayed
+                // response.
+            })?;
         started.recv().map_err(io::Error::other)??;
         Ok((Server { origin, stop: Some(stop), thread: Some(thread) }, responses))
     }
@@ -124,12 +129,19 @@ async fn serve(
     let stream = TokioIo::new(stream);
     // The client reports a broken connection; the vendor never prints.
     let _ = match http2 {
-        true => hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await,
+        true => {
+            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(stream, service)
+                .await
+        }
         false => hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await,
     };
 }
 
-async fn response(responses: Arc<dyn Responses>, request: Request<Incoming>) -> Result<VendorResponse, Infallible> {
+async fn response(
+    responses: Arc<dyn Responses>,
+    request: Request<Incoming>,
+) -> Result<VendorResponse, Infallible> {
     let (head, body) = request.into_parts();
     let (body, length) = read(body).await;
     let delay = responses.arrived(&head, length);
@@ -144,7 +156,9 @@ async fn response(responses: Arc<dyn Responses>, request: Request<Incoming>) -> 
 async fn read(mut body: Incoming) -> (Result<Vec<u8>, Refusal>, usize) {
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return (Err((StatusCode::BAD_REQUEST, "broken_body")), length) };
+        let Ok(frame) = frame else {
+            return (Err((StatusCode::BAD_REQUEST, "broken_body")), length);
+        };
         let data = frame.into_data().unwrap_or_default();
         length += data.len();
         if length <= BODY_LIMIT {

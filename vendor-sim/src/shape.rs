@@ -47,9 +47,13 @@ pub(crate) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
             _ => return None,
         }
     }
-    let query: Vec<_> = url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).collect();
+    let query: Vec<_> =
+        url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).collect();
     for (key, value) in meant.query_pairs() {
-        let found = query.iter().find(|(other, _)| *other == key).map(|(_, found)| found.clone().into_owned())?;
+        let found = query
+            .iter()
+            .find(|(other, _)| *other == key)
+            .map(|(_, found)| found.clone().into_owned())?;
         match value.strip_prefix(NAME) {
             Some(name) => drop(filled.insert(name.to_owned(), found)),
             None if value == found => {}
@@ -63,7 +67,12 @@ pub(crate) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
 ///
 /// # Errors
 /// The difference to the profile, in words without any value.
-pub(crate) fn read(call: &Call, head: &Parts, body: &[u8], mut filled: Filled) -> Result<Filled, String> {
+pub(crate) fn read(
+    call: &Call,
+    head: &Parts,
+    body: &[u8],
+    mut filled: Filled,
+) -> Result<Filled, String> {
     match &call.body {
         Body::Json(json) => {
             let found: Value = serde_json::from_slice(body).map_err(|_| "its body is not JSON")?;
@@ -81,8 +90,10 @@ pub(crate) fn read(call: &Call, head: &Parts, body: &[u8], mut filled: Filled) -
         _ => {}
     }
     if let Some(basic) = call.basic {
-        let both = authorization(&head.headers, "Basic").and_then(|text| BASE64_STANDARD.decode(text).ok());
-        let both = both.and_then(|both| String::from_utf8(both).ok()).ok_or("it has no HTTP Basic")?;
+        let both = authorization(&head.headers, "Basic")
+            .and_then(|text| BASE64_STANDARD.decode(text).ok());
+        let both =
+            both.and_then(|both| String::from_utf8(both).ok()).ok_or("it has no HTTP Basic")?;
         let (who, proof) = both.split_once(':').ok_or("its HTTP Basic has no colon")?;
         for (name, value) in basic.names().into_iter().zip([who, proof]) {
             let value = match basic {
@@ -107,8 +118,10 @@ pub(crate) fn read_headers(
 ) -> Result<(), String> {
     for (name, template) in templates {
         let missing = || format!("it has no header `{name}`");
-        let mut found =
-            headers.get_all(name.as_str()).iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+        let mut found = headers
+            .get_all(name.as_str())
+            .iter()
+            .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
         if *name.to_ascii_lowercase() != *COOKIE.as_str() {
             let found = found.next().ok_or_else(missing)?;
             read_template(template, found, filled)
@@ -139,7 +152,10 @@ fn cookies(template: &Template) -> Vec<Vec<Part>> {
             }
             let piece = if index > 0 { piece.trim_start() } else { piece };
             if !piece.is_empty() {
-                all.iter_mut().next_back().into_iter().for_each(|last| last.push(Part::Text(piece.to_owned())));
+                all.iter_mut()
+                    .next_back()
+                    .into_iter()
+                    .for_each(|last| last.push(Part::Text(piece.to_owned())));
             }
         }
     }
@@ -147,23 +163,32 @@ fn cookies(template: &Template) -> Vec<Vec<Part>> {
     all
 }
 
-fn read_json(template: &JsonTemplate, found: &Value, at: &str, filled: &mut Filled) -> Result<(), String> {
+fn read_json(
+    template: &JsonTemplate,
+    found: &Value,
+    at: &str,
+    filled: &mut Filled,
+) -> Result<(), String> {
     let other = || format!("its JSON has another value at `{at}` than the profile");
     match (template, found) {
-        (JsonTemplate::Text(template), Value::String(text)) => read_template(template, text, filled).ok_or_else(other),
+        (JsonTemplate::Text(template), Value::String(text)) => {
+            read_template(template, text, filled).ok_or_else(other)
+        }
         (JsonTemplate::Raw(raw), found) => match serde_json::from_str::<Value>(raw) {
             Ok(meant) if meant == *found => Ok(()),
             _ => Err(other()),
         },
         (JsonTemplate::Array(templates), Value::Array(list)) if templates.len() == list.len() => {
             let mut pairs = templates.iter().zip(list).enumerate();
-            pairs
-                .try_for_each(|(index, (template, found))| read_json(template, found, &format!("{at}/{index}"), filled))
+            pairs.try_for_each(|(index, (template, found))| {
+                read_json(template, found, &format!("{at}/{index}"), filled)
+            })
         }
         (JsonTemplate::Object(members), Value::Object(object)) => {
             for (name, template) in members {
                 let inner = format!("{at}/{name}");
-                let found = object.get(name).ok_or_else(|| format!("its JSON has nothing at `{inner}`"))?;
+                let found =
+                    object.get(name).ok_or_else(|| format!("its JSON has nothing at `{inner}`"))?;
                 read_json(template, found, &inner, filled)?;
             }
             Ok(())
@@ -189,12 +214,20 @@ fn matches(parts: &[Part], text: &str, filled: &Filled) -> Option<Filled> {
                 if before.is_some_and(|before| before != value) {
                     return None;
                 }
-                Some(filled.iter().map(|(k, v)| (k.clone(), v.clone())).chain([(name.clone(), value.into())]).collect())
+                Some(
+                    filled
+                        .iter()
+                        .map(|(k, v)| (k.clone(), v.clone()))
+                        .chain([(name.clone(), value.into())])
+                        .collect(),
+                )
             };
             let there = |end: usize| matches(rest, &text[end..], &with(&text[..end])?);
             match rest {
                 [] => with(text),
-                [Part::Text(next), ..] => text.match_indices(next.as_str()).find_map(|(end, _)| there(end)),
+                [Part::Text(next), ..] => {
+                    text.match_indices(next.as_str()).find_map(|(end, _)| there(end))
+                }
                 [Part::Name(_), ..] => text.char_indices().map(|(end, _)| end).find_map(there),
             }
         }

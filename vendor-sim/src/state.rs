@@ -1,6 +1,8 @@
 //! The embedded vendor's users, tokens and counts, and what a test asked it to do.
 
-use crate::responses::{Refusal, Responses, VendorResponse, authorization, header_value, json_response, jwt, text};
+use crate::responses::{
+    Refusal, Responses, VendorResponse, authorization, header_value, json_response, jwt, text,
+};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -91,7 +93,11 @@ impl State {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let mac = Hmac::new_from_slice(&key).map_err(io::Error::other)?;
-        Ok(State { mac, issuer, book: Mutex::new(Book { lifetime: Duration::from_secs(15 * 60), ..Book::default() }) })
+        Ok(State {
+            mac,
+            issuer,
+            book: Mutex::new(Book { lifetime: Duration::from_secs(15 * 60), ..Book::default() }),
+        })
     }
 
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
@@ -151,8 +157,15 @@ impl Responses for State {
 }
 
 impl State {
-    fn login(&self, book: &mut Book, head: &Parts, body: &[u8], now: Duration) -> Result<VendorResponse, Refusal> {
-        let (name, password) = credentials(&head.headers, body).ok_or((StatusCode::BAD_REQUEST, "invalid_request"))?;
+    fn login(
+        &self,
+        book: &mut Book,
+        head: &Parts,
+        body: &[u8],
+        now: Duration,
+    ) -> Result<VendorResponse, Refusal> {
+        let (name, password) =
+            credentials(&head.headers, body).ok_or((StatusCode::BAD_REQUEST, "invalid_request"))?;
         let right = |tag: &Vec<u8>| self.password_mac(&password).verify_slice(tag).is_ok();
         if book.refuse || !book.users.get(&name).is_some_and(right) {
             return Err((StatusCode::UNAUTHORIZED, "invalid_credentials"));
@@ -167,14 +180,21 @@ impl State {
             response.headers_mut().insert("x-subject-token", header_value(&token)?);
             response
         } else {
-            let body = json!({ "access_token": token, "token_type": "Bearer", "expires_in": expires_in });
+            let body =
+                json!({ "access_token": token, "token_type": "Bearer", "expires_in": expires_in });
             json_response(StatusCode::OK, &body)
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store")); // RFC 6749, 5.1
         Ok(response)
     }
 
-    fn call(&self, book: &mut Book, head: &Parts, received: usize, now: Duration) -> Result<VendorResponse, Refusal> {
+    fn call(
+        &self,
+        book: &mut Book,
+        head: &Parts,
+        received: usize,
+        now: Duration,
+    ) -> Result<VendorResponse, Refusal> {
         if let Some(status) = book.reject {
             return Err((status, "rejected"));
         }
@@ -213,8 +233,7 @@ impl State {
     fn issue(&self, user: &str, serial: u64, lifetime: Duration, now: Duration) -> (String, u64) {
         let end = now.saturating_add(lifetime);
         let exp = end.as_secs().saturating_add(u64::from(end.subsec_nanos() > 0));
-        let payload =
-            json!({ "iss": self.issuer, "sub": user, "iat": now.as_secs(), "exp": exp, "jti": serial.to_string() });
+        let payload = json!({ "iss": self.issuer, "sub": user, "iat": now.as_secs(), "exp": exp, "jti": serial.to_string() });
         (jwt(&self.mac, &payload), Duration::from_secs(exp).saturating_sub(now).as_secs())
     }
 
@@ -232,7 +251,8 @@ impl State {
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
-    authorization(headers, "Bearer").or_else(|| text(headers, &HeaderName::from_static("x-auth-token")))
+    authorization(headers, "Bearer")
+        .or_else(|| text(headers, &HeaderName::from_static("x-auth-token")))
 }
 
 fn credentials(headers: &HeaderMap, body: &[u8]) -> Option<(String, String)> {
@@ -240,7 +260,9 @@ fn credentials(headers: &HeaderMap, body: &[u8]) -> Option<(String, String)> {
         let both = String::from_utf8(BASE64_STANDARD.decode(basic).ok()?).ok()?;
         return both.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()));
     }
-    if text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+    if text(headers, &CONTENT_TYPE)
+        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+    {
         let form: BTreeMap<_, _> = url::form_urlencoded::parse(body).collect();
         return Some((form.get("username")?.to_string(), form.get("password")?.to_string()));
     }
@@ -255,7 +277,8 @@ mod tests {
     #[test]
     fn a_token_expires_with_its_last_second() {
         let state = State::new("https://vendor".to_owned()).unwrap();
-        let (token, expires_in) = state.issue("acme", 7, Duration::from_secs(2), Duration::from_millis(1_000_250));
+        let (token, expires_in) =
+            state.issue("acme", 7, Duration::from_secs(2), Duration::from_millis(1_000_250));
         assert_eq!(expires_in, 2);
         assert_eq!(state.serial(&token, Duration::from_millis(1_002_999)), Some(7));
         assert_eq!(state.serial(&token, Duration::from_millis(1_003_000)), None);

@@ -144,8 +144,10 @@ impl Vendor {
     /// A number that is not a final status (below 200 or above 999) becomes 500.
     pub fn reject_calls_with(&self, status: Option<u16>) {
         // 101 would end HTTP on the connection.
-        let last = |code| StatusCode::from_u16(code).ok().filter(|status| !status.is_informational());
-        self.state.book().reject = status.map(|code| last(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        let last =
+            |code| StatusCode::from_u16(code).ok().filter(|status| !status.is_informational());
+        self.state.book().reject =
+            status.map(|code| last(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     }
 
     /// Responds to `GET /redirect` with 307 and this `Location`; with `None`, as at the start, with
@@ -216,11 +218,13 @@ mod tests {
         for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
             roots.add(certificate.unwrap()).unwrap();
         }
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
         let client = Client::builder().tls_backend_preconfigured(tls).no_proxy();
         client.redirect(reqwest::redirect::Policy::none()).user_agent("tests").build().unwrap()
     }
@@ -241,12 +245,18 @@ mod tests {
         vendor.lifetime(Duration::from_secs(60));
         let login = || client.post(vendor.url("/login"));
         let json = json!({ "username": "acme", "password": "päss:word" });
-        for request in [login().json(&json), login().form(&RIGHT), login().basic_auth("acme", Some("päss:word"))] {
+        for request in [
+            login().json(&json),
+            login().form(&RIGHT),
+            login().basic_auth("acme", Some("päss:word")),
+        ] {
             let response = request.send().await.unwrap();
             assert!(response.headers().contains_key("date"));
             let body: Value = response.json().await.unwrap();
             assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(60)));
-            let orders = client.get(vendor.url("/orders")).bearer_auth(body["access_token"].as_str().unwrap());
+            let orders = client
+                .get(vendor.url("/orders"))
+                .bearer_auth(body["access_token"].as_str().unwrap());
             let orders: Value = orders.send().await.unwrap().json().await.unwrap();
             assert_eq!(orders["orders"][0]["id"], 1);
         }
@@ -255,8 +265,14 @@ mod tests {
         assert_eq!(response.text().await.unwrap(), "{}");
         let order = client.post(vendor.url("/orders")).header("X-Auth-Token", token).body("a lamp");
         let response = order.send().await.unwrap();
-        assert_eq!((response.status().as_u16(), response.text().await.unwrap()), (201, r#"{"received":6}"#.to_owned()));
-        assert_eq!((vendor.logins(), vendor.refused_logins(), vendor.calls(), vendor.rejected_calls()), (4, 0, 4, 0));
+        assert_eq!(
+            (response.status().as_u16(), response.text().await.unwrap()),
+            (201, r#"{"received":6}"#.to_owned())
+        );
+        assert_eq!(
+            (vendor.logins(), vendor.refused_logins(), vendor.calls(), vendor.rejected_calls()),
+            (4, 0, 4, 0)
+        );
     }
 
     #[tokio::test]
@@ -284,7 +300,9 @@ mod tests {
         assert_eq!(orders(&log_in(&client, &other).await).await, 401);
         let (signed, tag) = second.rsplit_once('.').unwrap();
         let (header, payload) = signed.split_once('.').unwrap();
-        for forged in [format!("{header}.{payload}."), format!("{header}.{header}.{tag}"), String::new()] {
+        for forged in
+            [format!("{header}.{payload}."), format!("{header}.{header}.{tag}"), String::new()]
+        {
             assert_eq!(orders(&forged).await, 401);
         }
         assert_eq!(status(client.post(vendor.url("/revoke")).bearer_auth(&second)).await, 204);
@@ -300,11 +318,19 @@ mod tests {
         let token = log_in(&client, &vendor).await;
         let login = || client.post(vendor.url("/login"));
         let orders = || client.get(vendor.url("/orders")).bearer_auth(&token);
-        assert_eq!(status(login().form(&[("username", "quickstart"), ("password", "close sesame")])).await, 401);
+        assert_eq!(
+            status(login().form(&[("username", "quickstart"), ("password", "close sesame")])).await,
+            401
+        );
         vendor.refuse(true);
         assert_eq!((status(login().form(&RIGHT)).await, status(orders()).await), (401, 200));
         vendor.refuse(false);
-        for broken in [login(), login().body("{"), login().json(&json!({ "username": 1 })), login().form(&RIGHT[..1])] {
+        for broken in [
+            login(),
+            login().body("{"),
+            login().json(&json!({ "username": 1 })),
+            login().form(&RIGHT[..1]),
+        ] {
             assert_eq!(status(broken).await, 400);
         }
         assert_eq!(status(login().body(vec![b' '; 3 * BODY_LIMIT])).await, 413);
@@ -317,7 +343,10 @@ mod tests {
         vendor.reject_calls_with(None);
         vendor.down(true);
         let response = orders().send().await.unwrap();
-        assert_eq!((response.status().as_u16(), response.headers().get("retry-after")), (503, None));
+        assert_eq!(
+            (response.status().as_u16(), response.headers().get("retry-after")),
+            (503, None)
+        );
         assert_eq!(status(login().form(&RIGHT)).await, 503);
         vendor.down(false);
         let redirect = || client.get(vendor.url("/redirect"));
@@ -335,17 +364,34 @@ mod tests {
     #[tokio::test]
     async fn what_was_seen_holds_no_secret() {
         let vendor = Vendor::start_plain().unwrap();
-        let login = client("").post(vendor.url("/login?as=canary")).header("X-Api-Key", "canary").bearer_auth("canary");
-        assert_eq!(status(login.json(&json!({ "username": "canary", "password": "canary" }))).await, 401);
+        let login = client("")
+            .post(vendor.url("/login?as=canary"))
+            .header("X-Api-Key", "canary")
+            .bearer_auth("canary");
+        assert_eq!(
+            status(login.json(&json!({ "username": "canary", "password": "canary" }))).await,
+            401
+        );
         let seen = vendor.seen();
         assert!(!format!("{seen:?}{vendor:?}").contains("canary"));
         assert_eq!(
             seen[0].headers,
-            ["accept", "authorization", "content-length", "content-type", "host", "user-agent", "x-api-key"]
+            [
+                "accept",
+                "authorization",
+                "content-length",
+                "content-type",
+                "host",
+                "user-agent",
+                "x-api-key"
+            ]
         );
         let (kind, agent) = (seen[0].content_type.as_deref(), seen[0].user_agent.as_deref());
         assert_eq!((kind, agent), (Some("application/json"), Some("tests")));
-        assert_eq!((seen[0].method.as_str(), seen[0].path.as_str(), seen[0].body_len), ("POST", "/login", 41));
+        assert_eq!(
+            (seen[0].method.as_str(), seen[0].path.as_str(), seen[0].body_len),
+            ("POST", "/login", 41)
+        );
     }
 
     #[tokio::test]

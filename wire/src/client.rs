@@ -67,7 +67,8 @@ impl SecretClient {
         allowed: impl Fn(&Url) -> Result<(), Boxed> + Send + Sync + 'static,
     ) -> Result<SecretClient> {
         let placeholders = Arc::new(Placeholders::new()?);
-        let connector = Connector::new(endpoint, &options.connect, placeholders.clone(), Arc::new(allowed))?;
+        let connector =
+            Connector::new(endpoint, &options.connect, placeholders.clone(), Arc::new(allowed))?;
         Ok(SecretClient {
             pool: Pool::new(connector, options.idle_per_host, options.idle_for),
             placeholders,
@@ -109,9 +110,9 @@ impl SecretClient {
     ) -> Result<Response<Incoming>> {
         match (self.response_timeout, pace) {
             (None, _) => self.send(request, headers).await,
-            (Some(limit), None) => {
-                tokio::time::timeout(limit, self.send(request, headers)).await.map_err(|_| Error::Timeout(limit))?
-            }
+            (Some(limit), None) => tokio::time::timeout(limit, self.send(request, headers))
+                .await
+                .map_err(|_| Error::Timeout(limit))?,
             (Some(limit), Some(pace)) => {
                 let sent = Box::pin(self.send(request, headers));
                 pace.within(limit, sent).await.ok_or(Error::Timeout(limit))?
@@ -135,16 +136,23 @@ mod tests {
     async fn no_connection_is_made_to_a_host_that_the_secret_may_not_go_to() {
         let allowed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = |listener: &std::net::TcpListener| format!("http://{}/", listener.local_addr().unwrap());
+        let url = |listener: &std::net::TcpListener| {
+            format!("http://{}/", listener.local_addr().unwrap())
+        };
         let host = Url::parse(&url(&allowed)).unwrap().origin();
-        let check = move |url: &Url| if url.origin() == host { Ok(()) } else { Err("not there".into()) };
+        let check =
+            move |url: &Url| if url.origin() == host { Ok(()) } else { Err("not there".into()) };
         let client = SecretClient::new(&Endpoint::default(), &Options::default(), check).unwrap();
         // As if a caller had checked nothing.
         let mut request = Request::new(reqwest::Body::default());
         *request.uri_mut() = url(&other).parse().unwrap();
         let secret = Secret::copy_of(b"token").unwrap();
-        let failed = client.send(&mut request, &[(http::header::AUTHORIZATION, secret)]).await.unwrap_err();
-        assert!(matches!(&failed, Error::NotAllowed(error) if error.to_string() == "not there"), "{failed:?}");
+        let failed =
+            client.send(&mut request, &[(http::header::AUTHORIZATION, secret)]).await.unwrap_err();
+        assert!(
+            matches!(&failed, Error::NotAllowed(error) if error.to_string() == "not there"),
+            "{failed:?}"
+        );
         other.set_nonblocking(true).unwrap();
         assert!(other.accept().is_err(), "nobody connected");
     }

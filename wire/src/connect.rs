@@ -86,7 +86,13 @@ impl Connector {
         tcp.set_connect_timeout(options.connect_timeout);
         let tcp = Tcp { connector: tcp, placeholders };
         let tls = TlsConnector::from(Arc::new(tls));
-        Ok(Connector(Parts { tcp, proxy: proxy(endpoint)?, options: options.clone(), tls, allowed }))
+        Ok(Connector(Parts {
+            tcp,
+            proxy: proxy(endpoint)?,
+            options: options.clone(),
+            tls,
+            allowed,
+        }))
     }
 
     /// Connects to the origin of `uri`.
@@ -98,7 +104,8 @@ impl Connector {
         let connecting = self.0.clone().connect(uri);
         let Some(limit) = self.0.options.connect_timeout else { return connecting.await };
         tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
-            let late = io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"));
+            let late =
+                io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"));
             Err(Error::Connect(late.into()))
         })
     }
@@ -138,7 +145,8 @@ impl Parts {
             tunnel = tunnel.with_auth(stands.header()?);
             stand_in = Some(stands);
         }
-        let tunnelled = tunnel.call(uri.clone()).await.map_err(|error| Error::Connect(error.into()))?;
+        let tunnelled =
+            tunnel.call(uri.clone()).await.map_err(|error| Error::Connect(error.into()))?;
         drop(stand_in);
         Ok(tunnelled.into_inner())
     }

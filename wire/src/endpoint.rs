@@ -21,7 +21,9 @@ impl Endpoint {
     /// Whether connections made for `other` can be used for this endpoint.
     pub fn same_as(&self, other: &Endpoint) -> bool {
         let certificates = match (&self.client_cert, &other.client_cert) {
-            (Some((cert, key)), Some((other_cert, other_key))) => cert.same_as(other_cert) && key.same_as(other_key),
+            (Some((cert, key)), Some((other_cert, other_key))) => {
+                cert.same_as(other_cert) && key.same_as(other_key)
+            }
             (one, other) => one.is_none() && other.is_none(),
         };
         certificates && self.ca == other.ca && self.proxy == other.proxy
@@ -31,6 +33,11 @@ impl Endpoint {
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Endpoint { ca, client_cert, proxy } = self;
-        write!(f, "Endpoint {{ ca: {}, client_cert: {}, {proxy:?} }}", ca.is_some(), client_cert.is_some())
+        write!(
+            f,
+            "Endpoint {{ ca: {}, client_cert: {}, {proxy:?} }}",
+            ca.is_some(),
+            client_cert.is_some()
+        )
     }
 }

@@ -41,7 +41,9 @@ impl Error {
     /// Whether time ran out, and nothing else went wrong.
     pub fn is_timeout(&self) -> bool {
         let timed_out = |cause: &(dyn std::error::Error + 'static)| {
-            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+            cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
         };
         match self {
             Error::Timeout(_) => true,

@@ -88,7 +88,10 @@ impl<T> H1SecretWriter<T> {
 
     /// Whether `byte` can be at this position of a placeholder.
     fn may_follow(&self, at: usize, byte: u8) -> bool {
-        self.placeholders.prefix.get(at).map_or_else(|| DIGITS.contains(&byte), |expected| *expected == byte)
+        self.placeholders
+            .prefix
+            .get(at)
+            .map_or_else(|| DIGITS.contains(&byte), |expected| *expected == byte)
     }
 
     /// Divides the given bytes into pieces.
@@ -143,8 +146,11 @@ impl<T> H1SecretWriter<T> {
         let taken = std::mem::take(&mut plan.taken);
         let number = (held.len == LENGTH).then(|| number(&held.bytes[PREFIX..])).flatten();
         // Within one plan nothing is marked as written yet.
-        let again =
-            |number| plan.pieces.iter().any(|piece| matches!(piece.what, What::Secret(other, _) if other == number));
+        let again = |number| {
+            plan.pieces
+                .iter()
+                .any(|piece| matches!(piece.what, What::Secret(other, _) if other == number))
+        };
         let number = number.filter(|number| !again(*number));
         let secret = number.and_then(|number| Some((number, self.placeholders.secret(number)?)));
         let what = secret.map_or(What::Held(held), |(number, secret)| What::Secret(number, secret));
@@ -176,7 +182,8 @@ impl<T> H1SecretWriter<T> {
                 What::Secret(number, secret) => {
                     taken += piece.taken;
                     self.placeholders.written(number);
-                    self.rest = (!whole).then_some(Rest { what: Unwritten::Secret(secret), at: out });
+                    self.rest =
+                        (!whole).then_some(Rest { what: Unwritten::Secret(secret), at: out });
                 }
             }
             if !whole {
@@ -239,7 +246,11 @@ impl<T: AsyncWrite + Unpin> H1SecretWriter<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for H1SecretWriter<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
@@ -250,7 +261,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H1SecretWriter<T> {
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.write_rest(cx))?;
-            if self.held.len == 0 && !self.placeholders.any() || given.iter().all(|slice| slice.is_empty()) {
+            if self.held.len == 0 && !self.placeholders.any()
+                || given.iter().all(|slice| slice.is_empty())
+            {
                 return Pin::new(&mut self.below).poll_write_vectored(cx, given);
             }
             let plan = self.plan(given);

@@ -30,8 +30,10 @@ const MAX_FRAME: usize = 16_384;
 /// each other.
 const CODE: usize = (10 + 5 * (LENGTH - 1)) / 8;
 const PREFIX_CODE: usize = (10 + 5 * (PREFIX - 1)) / 8;
-const _: () =
-    assert!(8 * PREFIX_CODE == 10 + 5 * (PREFIX - 1) && 8 * CODE == 10 + 5 * (LENGTH - 1), "codes end at whole bytes");
+const _: () = assert!(
+    8 * PREFIX_CODE == 10 + 5 * (PREFIX - 1) && 8 * CODE == 10 + 5 * (LENGTH - 1),
+    "codes end at whole bytes"
+);
 /// The byte before it: the flag for a Huffman-coded string, and its length (RFC 7541 §5.2).
 const LENGTH_BYTE: u8 = 0x80 | CODE as u8;
 
@@ -114,7 +116,8 @@ impl<T> H2SecretWriter<T> {
                     At::Through(_) => return taken,
                     At::Frame(frame) => frame,
                 };
-                let whole = if frame.len() < FRAME_HEAD { FRAME_HEAD } else { FRAME_HEAD + payload(frame) };
+                let whole =
+                    if frame.len() < FRAME_HEAD { FRAME_HEAD } else { FRAME_HEAD + payload(frame) };
                 let (now, rest) = bytes.split_at(bytes.len().min(whole - frame.len()));
                 frame.extend_from_slice(now);
                 (bytes, taken) = (rest, taken + now.len());
@@ -155,8 +158,11 @@ impl<T> H2SecretWriter<T> {
         while let Some(found) = self.find.find(&block[at..]).map(|found| found + at) {
             at = found + 1;
             let number = block.get(found + PREFIX_CODE..found + CODE).and_then(huffman_number);
-            let secret = number.and_then(|number| Some((number, self.placeholders.secret(number)?)));
-            let Some((number, secret)) = secret.filter(|_| block[found - 1] == LENGTH_BYTE) else { continue };
+            let secret =
+                number.and_then(|number| Some((number, self.placeholders.secret(number)?)));
+            let Some((number, secret)) = secret.filter(|_| block[found - 1] == LENGTH_BYTE) else {
+                continue;
+            };
             let length = secret.as_ref().len();
             let mut plain = block[from..found - 1].to_vec();
             push_length(&mut plain, length);
@@ -218,7 +224,12 @@ impl<T> H2SecretWriter<T> {
 impl<T: AsyncWrite + Unpin> H2SecretWriter<T> {
     /// Writes the queue, and behind it the bytes of `given` that pass through. The first `taken`
     /// bytes of `given` are in the queue. Returns how many of the others went out.
-    fn write(&mut self, cx: &mut Context<'_>, given: &[IoSlice<'_>], taken: usize) -> Poll<io::Result<usize>> {
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        given: &[IoSlice<'_>],
+        taken: usize,
+    ) -> Poll<io::Result<usize>> {
         let mut out: Vec<IoSlice<'_>> = Vec::with_capacity(self.queue.len() + given.len());
         let mut skip = self.done;
         for piece in &self.queue {
@@ -267,7 +278,11 @@ fn push_length(into: &mut Vec<u8>, length: usize) {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 

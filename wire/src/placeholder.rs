@@ -41,7 +41,8 @@ impl Placeholders {
     /// [`Error::System`] when the system gives no random bytes.
     pub(crate) fn new() -> Result<Placeholders> {
         let mut prefix = [0; PREFIX];
-        getrandom::fill(&mut prefix).map_err(|error| Error::System(format!("no random bytes: {error}")))?;
+        getrandom::fill(&mut prefix)
+            .map_err(|error| Error::System(format!("no random bytes: {error}")))?;
         // About 99 bits.
         prefix = prefix.map(|byte| DIGITS[usize::from(byte) % DIGITS.len()]);
         prefix[0] = FIRST;
@@ -111,7 +112,8 @@ impl StandIn {
 
     pub(crate) fn header(&self) -> Result<HeaderValue> {
         let value = HeaderValue::from_bytes(&self.text());
-        let mut value = value.map_err(|_| Error::Unusable("a placeholder is not valid in a header".into()))?;
+        let mut value =
+            value.map_err(|_| Error::Unusable("a placeholder is not valid in a header".into()))?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -134,7 +136,8 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
 /// The prefix as HTTP/2 compresses it (RFC 7541, appendix B): ten bits for [`FIRST`], five for each
 /// digit.
 pub(crate) fn huffman_prefix(prefix: &[u8; PREFIX]) -> Vec<u8> {
-    let values = prefix[1..].iter().map(|byte| DIGITS.iter().position(|digit| digit == byte).unwrap_or(0));
+    let values =
+        prefix[1..].iter().map(|byte| DIGITS.iter().position(|digit| digit == byte).unwrap_or(0));
     let mut code = Vec::new();
     // `held` has `bits` bits of the code that do not fill a byte yet. It begins with the ten bits
     // of `!`.

@@ -72,9 +72,13 @@ impl Pool {
     /// Sends `request` and takes it out of its place: what is passed on by value would be copied at
     /// each step. When a connection turns out to have been closed before a byte of the request was
     /// written, the request goes on another.
-    pub(crate) async fn send(&self, request: &mut Request<reqwest::Body>) -> Result<Response<Incoming>> {
+    pub(crate) async fn send(
+        &self,
+        request: &mut Request<reqwest::Body>,
+    ) -> Result<Response<Incoming>> {
         let uri = request.uri();
-        let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
+        let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned())
+        else {
             return Err(Error::Unusable("the request's URL has no scheme and host".into()));
         };
         let origin = Origin { scheme, authority };
@@ -90,7 +94,9 @@ impl Pool {
             };
             let mut refused = match connection {
                 Connection::Http1 { mut sender, host, name } => {
-                    if let (Entry::Vacant(place), Some(name)) = (request.headers_mut().entry(HOST), name) {
+                    if let (Entry::Vacant(place), Some(name)) =
+                        (request.headers_mut().entry(HOST), name)
+                    {
                         place.insert(name);
                     }
                     match sender.try_send_request(std::mem::take(request)).await {
@@ -103,7 +109,11 @@ impl Pool {
                 }
                 Connection::Http2(mut sender) => {
                     // HTTP/2 has scheme and host in the URI again.
-                    if let Some(path) = request.uri().path_and_query().filter(|_| request.uri().authority().is_none()) {
+                    if let Some(path) = request
+                        .uri()
+                        .path_and_query()
+                        .filter(|_| request.uri().authority().is_none())
+                    {
                         *request.uri_mut() = origin.with_path(path.clone())?;
                     }
                     match sender.try_send_request(std::mem::take(request)).await {
@@ -135,7 +145,8 @@ impl Pool {
             return Ok((Connection::Http1 { sender, host, name }, false));
         }
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        let (sender, driver) = builder.timer(TokioTimer::new()).handshake(stream).await.map_err(failed)?;
+        let (sender, driver) =
+            builder.timer(TokioTimer::new()).handshake(stream).await.map_err(failed)?;
         let mut idle = self.0.idle();
         self.keep_reaping(&mut idle);
         let host = idle.host(origin);
@@ -178,7 +189,12 @@ impl IdleConnections {
             Some(at) => at,
             None => {
                 let name = origin.host_header();
-                self.hosts.push(Host { origin: origin.clone(), name, http1: VecDeque::new(), http2: None });
+                self.hosts.push(Host {
+                    origin: origin.clone(),
+                    name,
+                    http1: VecDeque::new(),
+                    http2: None,
+                });
                 self.hosts.len() - 1
             }
         }
@@ -193,8 +209,12 @@ impl IdleConnections {
             let closed = host.http1.iter().take_while(|(_, idle)| old(*idle)).count();
             host.http1.drain(..closed);
             host.http2.take_if(|(_, idle)| old(*idle));
-            let left =
-                host.http1.front().map(|(_, idle)| *idle).into_iter().chain(host.http2.as_ref().map(|(_, idle)| *idle));
+            let left = host
+                .http1
+                .front()
+                .map(|(_, idle)| *idle)
+                .into_iter()
+                .chain(host.http2.as_ref().map(|(_, idle)| *idle));
             oldest = oldest.into_iter().chain(left).min();
         }
         oldest
@@ -210,7 +230,9 @@ impl Inner {
     /// been read.
     fn keep(&self, sender: http1::SendRequest<reqwest::Body>, host: usize) {
         let mut idle = self.idle();
-        if let Some(host) = idle.hosts.get_mut(host).filter(|host| host.http1.len() < self.idle_per_host) {
+        if let Some(host) =
+            idle.hosts.get_mut(host).filter(|host| host.http1.len() < self.idle_per_host)
+        {
             host.http1.push_back((sender, Instant::now()));
         }
     }
@@ -219,7 +241,8 @@ impl Inner {
     /// responses sink below it.
     fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle();
-        let (index, host) = idle.hosts.iter_mut().enumerate().find(|(_, host)| host.origin == *origin)?;
+        let (index, host) =
+            idle.hosts.iter_mut().enumerate().find(|(_, host)| host.origin == *origin)?;
         if let Some((sender, asked)) = &mut host.http2 {
             if !sender.is_closed() {
                 *asked = Instant::now();
@@ -398,7 +421,10 @@ mod tests {
             ("http://[::1]:8080", "[::1]:8080"),
         ] {
             let uri: Uri = url.parse().unwrap();
-            let origin = Origin { scheme: uri.scheme().unwrap().clone(), authority: uri.authority().unwrap().clone() };
+            let origin = Origin {
+                scheme: uri.scheme().unwrap().clone(),
+                authority: uri.authority().unwrap().clone(),
+            };
             assert_eq!(origin.host_header().unwrap(), name, "{url}");
         }
     }

@@ -28,9 +28,11 @@ pub(crate) fn config(endpoint: &Endpoint, http1_only: bool) -> Result<ClientConf
 
 fn with_certificates(endpoint: &Endpoint) -> Result<ClientConfig, String> {
     // The process's default provider if there is one; a library installs none.
-    let provider =
-        CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let provider = CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     let builder = match &endpoint.ca {
         None => builder
@@ -40,18 +42,26 @@ fn with_certificates(endpoint: &Endpoint) -> Result<ClientConfig, String> {
     };
     let Some((cert, key)) = &endpoint.client_cert else { return Ok(builder.with_no_client_auth()) };
     let chain: Result<Vec<_>, _> = cert.expose(|pem| CertificateDer::pem_slice_iter(pem).collect());
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or("the value of `client_cert` is not PEM")?;
-    let key = key.expose(PrivateKeyDer::from_pem_slice).map_err(|_| "the value of `client_key` is not a key in PEM")?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|_| "the values of `client_cert` and `client_key` do not belong together, or cannot be used".into())
+    let chain = chain
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or("the value of `client_cert` is not PEM")?;
+    let key = key
+        .expose(PrivateKeyDer::from_pem_slice)
+        .map_err(|_| "the value of `client_key` is not a key in PEM")?;
+    builder.with_client_auth_cert(chain, key).map_err(|_| {
+        "the values of `client_cert` and `client_key` do not belong together, or cannot be used"
+            .into()
+    })
 }
 
 fn roots(pem: &str) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|_| "the CA certificate (`ca`) is not PEM")?;
-        roots.add(certificate).map_err(|error| format!("a CA certificate (`ca`) cannot be used: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("a CA certificate (`ca`) cannot be used: {error}"))?;
     }
     Ok(roots)
 }

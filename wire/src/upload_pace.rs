@@ -27,7 +27,11 @@ impl UploadPace {
     }
 
     /// The output of `response`, or `None` once the upstream alone has kept us waiting for `limit`.
-    pub(crate) async fn within<T>(&self, limit: Duration, response: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        response: impl Future<Output = T>,
+    ) -> Option<T> {
         let mut response = std::pin::pin!(response);
         let mut until = Instant::now() + limit;
         loop {
@@ -67,7 +71,11 @@ impl Body for PacedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, reqwest::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.pace.set(if frame.is_pending() { Turn::Client } else { Turn::Upstream(Instant::now()) });
+        self.pace.set(if frame.is_pending() {
+            Turn::Client
+        } else {
+            Turn::Upstream(Instant::now())
+        });
         frame
     }
 

@@ -1,8 +1,8 @@
-//! How long does it take to have a token that is there? Ours beside the caches of google-cloud-auth, aws-smithy-runtime and azure_identity
-//! and a plain `RwLock`, in turn in one run: `scripts/bench-peers`. What counts are the ratios.
+//! Benchmark of a token that is present: our token source beside the caches of google-cloud-auth, aws-smithy-runtime and azure_identity and a plain `RwLock`, in turn in one
+//! run: `scripts/bench-peers`. What counts are the ratios.
 //!
-//! Each peer is asked as its users ask it, through its public API, with a provider that answers once from this machine; what it gives out is
-//! dropped.
+//! Each peer is asked as its users ask it, through its public API, with a provider that answers
+//! once from this machine; what it returns is dropped.
 
 use async_trait::async_trait;
 use aws_smithy_async::rt::sleep::TokioSleep;

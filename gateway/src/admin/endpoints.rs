@@ -31,7 +31,8 @@ const SECURITY: [(HeaderName, &str); 3] = [
 /// If a route cannot be made; then nothing changes.
 pub(crate) fn apply(running: &Arc<Running>, metrics: &PrometheusHandle) -> Result<()> {
     running.apply()?;
-    running.serve_admin(Arc::new(Admin { running: Arc::downgrade(running), metrics: metrics.clone() }))
+    running
+        .serve_admin(Arc::new(Admin { running: Arc::downgrade(running), metrics: metrics.clone() }))
 }
 
 /// The handler of the admin address.
@@ -42,7 +43,11 @@ struct Admin {
 }
 
 impl Handler for Admin {
-    async fn handle(self: Arc<Self>, caller: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
+    async fn handle(
+        self: Arc<Self>,
+        caller: Arc<CallerInfo>,
+        request: Box<Request<Incoming>>,
+    ) -> Response<ToCaller> {
         if caller.loopback
             && let Err(problem) = refuse_foreign_page(request.uri(), request.headers(), false)
         {
@@ -62,7 +67,10 @@ impl Handler for Admin {
             ("/", Some(running)) => typed("text/html; charset=utf-8", page::render(&running)),
             ("/status.css", _) => typed("text/css; charset=utf-8", page::STYLE),
             ("/status.js", _) => typed("text/javascript; charset=utf-8", page::SCRIPT),
-            _ => text(StatusCode::NOT_FOUND, "not found; this address serves /live, /ready, /metrics and /\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "not found; this address serves /live, /ready, /metrics and /\n",
+            ),
         };
         ToCaller::own(response)
     }

@@ -15,7 +15,10 @@ pub(crate) fn render(running: &Running) -> String {
     let (loaded, disk) = (running.vault.generation(), running.disk());
     let routes = running.active_routes();
     let statuses: Vec<Status> = routes.iter().map(|route| route.source.status()).collect();
-    let down = statuses.iter().filter(|status| status.lifetime.is_none() && status.error.is_some()).count();
+    let down = statuses
+        .iter()
+        .filter(|status| status.lifetime.is_none() && status.error.is_some())
+        .count();
     let title = match down {
         0 => "bootseal-gateway".to_owned(),
         count => format!("{count} down: bootseal-gateway"),
@@ -54,7 +57,8 @@ fn route(page: &mut String, route: &ActiveRoute, status: &Status) {
         (Some(_), Some(_)) => "old",
         (None, Some(_)) => "bad",
     };
-    let _ = writeln!(page, "<article class=\"{class}\" id=\"{0}\">\n<h2>{0}</h2>", escape(&route.name));
+    let _ =
+        writeln!(page, "<article class=\"{class}\" id=\"{0}\">\n<h2>{0}</h2>", escape(&route.name));
     let _ = writeln!(
         page,
         "<p>{}{} → {}</p>",
@@ -113,7 +117,9 @@ fn row(page: &mut String, name: &str, value: &str) {
 /// A bar that shrinks with the token's remaining lifetime.
 fn lifetime(page: &mut String, status: &Status) {
     let part = match status.lifetime {
-        Some((lifetime, left)) if !lifetime.is_zero() => left.as_secs_f64() / lifetime.as_secs_f64(),
+        Some((lifetime, left)) if !lifetime.is_zero() => {
+            left.as_secs_f64() / lifetime.as_secs_f64()
+        }
         _ => 0.0,
     };
     let percent = (part.clamp(0.0, 1.0) * 1000.0).round() / 10.0;

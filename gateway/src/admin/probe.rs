@@ -27,7 +27,9 @@ pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
 /// Reads the admin address from the file. The signature must be valid, but nobody needs to trust
 /// the signer: the address is only asked a question.
 fn admin_of(file: &Path) -> Result<Listen, String> {
-    let gateway = SealedFile::read(file).and_then(|file| file.verify(&[])).and_then(|file| Gateway::read(&file));
+    let gateway = SealedFile::read(file)
+        .and_then(|file| file.verify(&[]))
+        .and_then(|file| Gateway::read(&file));
     let help = "give the admin address, so that no file is read: --admin 127.0.0.1:9300";
     let admin = gateway.map_err(|error| format!("{error}\nOr {help}"))?.admin;
     admin.ok_or_else(|| format!("{} has no gateway.admin; {help}", file.display()))
@@ -59,7 +61,12 @@ fn get(admin: &Listen) -> io::Result<String> {
             Box::new(stream)
         }
         #[cfg(not(unix))]
-        Listen::Unix(_) => return Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
+        Listen::Unix(_) => {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this system has no Unix sockets",
+            ));
+        }
     };
     stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut response = [0; 64];

@@ -44,7 +44,11 @@ pub(crate) struct ToUpstream {
 }
 
 impl ToUpstream {
-    pub(crate) fn of(body: Incoming, route: &Arc<ActiveRoute>, failure: &UploadFailure) -> ToUpstream {
+    pub(crate) fn of(
+        body: Incoming,
+        route: &Arc<ActiveRoute>,
+        failure: &UploadFailure,
+    ) -> ToUpstream {
         ToUpstream { body, route: route.clone(), failure: failure.clone(), idle: None }
     }
 
@@ -59,7 +63,10 @@ impl Body for ToUpstream {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE_TIMEOUT)));
             ready!(idle.as_mut().poll(cx));
@@ -158,7 +165,10 @@ impl Body for ToCaller {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut *self {
             ToCaller::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             ToCaller::Relayed(relayed) => relayed.poll(cx),
@@ -169,14 +179,18 @@ impl Body for ToCaller {
         match self {
             ToCaller::Own(text) => text.is_none(),
             ToCaller::Relayed(relayed) => {
-                relayed.body.is_end_stream() && relayed.redactor.held() == 0 && relayed.after.is_none()
+                relayed.body.is_end_stream()
+                    && relayed.redactor.held() == 0
+                    && relayed.after.is_none()
             }
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            ToCaller::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            ToCaller::Own(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
             ToCaller::Relayed(relayed) => {
                 let hint = relayed.body.size_hint();
                 // Bytes that the redactor holds back are still to come.

@@ -63,7 +63,10 @@ pub(crate) async fn response(
 }
 
 /// Finds the route with the longest prefix that matches.
-fn find<'a>(routes: &'a [Arc<ActiveRoute>], request: &Request<Incoming>) -> Result<&'a Arc<ActiveRoute>, Problem> {
+fn find<'a>(
+    routes: &'a [Arc<ActiveRoute>],
+    request: &Request<Incoming>,
+) -> Result<&'a Arc<ActiveRoute>, Problem> {
     // TRACK is another name for TRACE; and some servers ignore the case of a method.
     let refused = ["TRACE", "TRACK", "CONNECT"];
     if refused.iter().any(|method| request.method().as_str().eq_ignore_ascii_case(method)) {
@@ -91,21 +94,25 @@ async fn forward(
     route.check.authorize(caller.peer, request.headers())?;
     let uri = route.target.uri(request.uri()).map_err(Problem::target)?;
     let in_flight = InFlight::of(&route.stats, &caller.connection);
-    let (host, authority) = (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
+    let (host, authority) =
+        (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
     let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
     let upgraded = upgrade.then(|| hyper::upgrade::on(&mut *request));
     let client = if upgrade { &route.upgrade_client } else { &route.client };
     let (parts, body) = request.into_parts();
     let (payload, upload_failure) = payload(route, body).await?;
-    let (mut response, token) =
-        client.forward(to_upstream(route, parts, payload, &uri, upgrade)).await.map_err(|error| {
+    let (mut response, token) = client
+        .forward(to_upstream(route, parts, payload, &uri, upgrade))
+        .await
+        .map_err(|error| {
             // If the caller's body broke off, the upstream is not to blame.
             match upload_failure.as_ref().and_then(UploadFailure::why) {
                 Some(why) => incomplete_body(why),
                 None => Problem::from_error(&error, || route.source.status().held_for),
             }
         })?;
-    let theirs = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
+    let theirs = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
+        .then(|| hyper::upgrade::on(&mut response));
     if theirs.is_some() && !(upgrade && is_websocket(response.headers())) {
         return Err(Problem::unexpected_upgrade());
     }
@@ -136,7 +143,13 @@ async fn forward(
     Ok(response)
 }
 
-fn to_upstream(route: &ActiveRoute, parts: Parts, payload: Payload, uri: &Uri, upgrade: bool) -> Request<Payload> {
+fn to_upstream(
+    route: &ActiveRoute,
+    parts: Parts,
+    payload: Payload,
+    uri: &Uri,
+    upgrade: bool,
+) -> Request<Payload> {
     let mut out = Request::new(payload);
     *out.method_mut() = parts.method;
     *out.uri_mut() = uri.clone();
@@ -147,12 +160,17 @@ fn to_upstream(route: &ActiveRoute, parts: Parts, payload: Payload, uri: &Uri, u
 
 /// Buffers a body up to the route's limit, so that it can be sent again after a rejected token; a
 /// longer one, or one of unknown length, is streamed.
-async fn payload(route: &Arc<ActiveRoute>, body: Incoming) -> Result<(Payload, Option<UploadFailure>), Problem> {
+async fn payload(
+    route: &Arc<ActiveRoute>,
+    body: Incoming,
+) -> Result<(Payload, Option<UploadFailure>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
         Some(length) if length <= route.config.replay_body_limit as u64 => {
             let whole = Box::pin(tokio::time::timeout(BUFFER_TIMEOUT, body.collect())).await;
-            let whole = whole.map_err(|_| incomplete_body(&format!("did not arrive within {BUFFER_TIMEOUT:?}")))?;
+            let whole = whole.map_err(|_| {
+                incomplete_body(&format!("did not arrive within {BUFFER_TIMEOUT:?}"))
+            })?;
             let whole = whole.map_err(|error| incomplete_body(&broke_off(&error)))?;
             let trailers = whole.trailers().cloned();
             match trailers {
@@ -185,7 +203,13 @@ fn origin(host: Option<HeaderValue>, authority: Option<Authority>) -> String {
 
 /// Relays between two upgraded connections until one of them ends, or the address is closed. Only
 /// what the upstream sends is redacted.
-fn relay_upgraded(caller: &CallerInfo, ours: OnUpgrade, theirs: OnUpgrade, redactor: Redactor, in_flight: InFlight) {
+fn relay_upgraded(
+    caller: &CallerInfo,
+    ours: OnUpgrade,
+    theirs: OnUpgrade,
+    redactor: Redactor,
+    in_flight: InFlight,
+) {
     caller.connection.set_upgraded();
     let mut until = caller.until.clone();
     tokio::spawn(async move {

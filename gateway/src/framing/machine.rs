@@ -104,7 +104,10 @@ impl Framing {
             State::Preface(0) => Phase::Idle,
             State::Line { .. } if self.head.bytes == 0 => Phase::Idle,
             State::Preface(_) | State::Line { trailers: false } => Phase::Head,
-            State::Line { trailers: true } | State::Size | State::Data { .. } | State::DataEnd { .. } => Phase::Body,
+            State::Line { trailers: true }
+            | State::Size
+            | State::Data { .. }
+            | State::DataEnd { .. } => Phase::Body,
             State::Opaque => Phase::Opaque,
             State::Refused => Phase::Refused,
         }
@@ -136,7 +139,11 @@ impl Framing {
     fn advance(&mut self, bytes: &[u8]) -> Result<(), (usize, Violation)> {
         let mut from = 0;
         if let State::Preface(matched) = self.state {
-            let same = PREFACE[matched..].iter().zip(bytes).take_while(|(one, other)| one == other).count();
+            let same = PREFACE[matched..]
+                .iter()
+                .zip(bytes)
+                .take_while(|(one, other)| one == other)
+                .count();
             let matched = matched + same;
             if matched == PREFACE.len() {
                 self.state = State::Opaque;
@@ -174,7 +181,8 @@ impl Framing {
                     if rest[0] != wanted {
                         return Err((from, "chunk data longer than its size"));
                     }
-                    self.state = if returned { State::Size } else { State::DataEnd { returned: true } };
+                    self.state =
+                        if returned { State::Size } else { State::DataEnd { returned: true } };
                     Ok(1)
                 }
                 State::Preface(_) | State::Opaque | State::Refused => return Ok(()),
@@ -244,7 +252,9 @@ impl Framing {
             Some(b'\r') => 0,
             _ => match memchr2(b'\r', b'\n', bytes) {
                 None => return Ok(None),
-                Some(at) if bytes[at] == b'\n' => return Err((at, "line feed without a carriage return")),
+                Some(at) if bytes[at] == b'\n' => {
+                    return Err((at, "line feed without a carriage return"));
+                }
                 Some(at) => at + 1,
             },
         };
@@ -294,7 +304,9 @@ impl Framing {
         // not. `fold` instead of `any`: without an early exit the compiler checks 16 bytes at a
         // time.
         if target.is_empty()
-            || target.iter().fold(false, |found, byte| found | !byte.is_ascii_graphic() | (*byte == b'#'))
+            || target
+                .iter()
+                .fold(false, |found, byte| found | !byte.is_ascii_graphic() | (*byte == b'#'))
         {
             return Err("invalid request target");
         }
@@ -319,7 +331,10 @@ impl Framing {
             return Err("invalid header name");
         }
         // `fold` as above.
-        if value.iter().fold(false, |found, byte| found | (*byte < b' ' && *byte != b'\t') | (*byte == 0x7f)) {
+        if value
+            .iter()
+            .fold(false, |found, byte| found | (*byte < b' ' && *byte != b'\t') | (*byte == 0x7f))
+        {
             return Err("control character in a header");
         }
         Ok((name, value))
@@ -344,7 +359,9 @@ impl Framing {
                 if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
                     return Err("invalid Content-Length");
                 }
-                head.length = Some(value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')));
+                head.length = Some(
+                    value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')),
+                );
             }
             17 if is(b"transfer-encoding") => {
                 if head.chunked {

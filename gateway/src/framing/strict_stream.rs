@@ -132,9 +132,14 @@ impl<S> StrictStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.framing.phase() == Phase::Refused {
-            let (now, later) = self.unread_break.split_at(self.unread_break.len().min(into.remaining()));
+            let (now, later) =
+                self.unread_break.split_at(self.unread_break.len().min(into.remaining()));
             into.put_slice(now);
             self.unread_break = later;
             return Poll::Ready(Ok(()));
@@ -172,7 +177,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
 
 /// Plain delegation: what goes back to the caller is not framed here.
 impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -206,10 +215,15 @@ mod tests {
 
     fn pair(
         timeouts: Timeouts,
-    ) -> (tokio::io::DuplexStream, StrictStream<tokio::io::DuplexStream>, Arc<ConnectionState>) {
+    ) -> (tokio::io::DuplexStream, StrictStream<tokio::io::DuplexStream>, Arc<ConnectionState>)
+    {
         let (caller, stream) = tokio::io::duplex(64 * 1024);
         let connection = Arc::new(ConnectionState::default());
-        (caller, StrictStream::new(stream, Limits::default(), timeouts, connection.clone()), connection)
+        (
+            caller,
+            StrictStream::new(stream, Limits::default(), timeouts, connection.clone()),
+            connection,
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -236,7 +250,10 @@ mod tests {
     async fn a_body_may_be_slow_but_not_stall() {
         let (mut caller, mut strict, connection) = pair(Timeouts::default());
         tokio::spawn(async move {
-            caller.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+            caller
+                .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+                .await
+                .unwrap();
             for _ in 0..5 {
                 tokio::time::sleep(Duration::from_secs(50)).await;
                 caller.write_all(b"x").await.unwrap();
@@ -245,8 +262,15 @@ mod tests {
         });
         let start = Instant::now();
         let mut read = Vec::new();
-        assert_eq!(strict.read_to_end(&mut read).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert!((250 + 60..250 + 121).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        assert_eq!(
+            strict.read_to_end(&mut read).await.unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
+        assert!(
+            (250 + 60..250 + 121).contains(&start.elapsed().as_secs()),
+            "{:?}",
+            start.elapsed()
+        );
         assert_eq!(connection.refused(), Some("body stalled"));
     }
 
@@ -275,7 +299,8 @@ mod tests {
             if !first.is_empty() {
                 assert_eq!(strict.read(&mut bytes).await.unwrap(), first.len());
                 connection.begin_call();
-                let hours = tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
+                let hours =
+                    tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
                 assert!(hours.is_err(), "an answer may take hours");
                 connection.end_call();
             }
@@ -289,7 +314,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_an_upgrade_every_byte_passes() {
         let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n").await.unwrap();
+        caller
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+            .await
+            .unwrap();
         let mut bytes = [0; 100];
         assert!(strict.read(&mut bytes).await.unwrap() > 0);
         connection.set_upgraded();
@@ -315,7 +343,10 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_read_behind_the_offending_byte() {
         let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\nGET /2 HTTP/1.1\r\n").await.unwrap();
+        caller
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\nGET /2 HTTP/1.1\r\n")
+            .await
+            .unwrap();
         let mut read = Vec::new();
         strict.read_to_end(&mut read).await.unwrap();
         assert_eq!(read, b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0\r\n\r\n");

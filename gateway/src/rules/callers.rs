@@ -41,7 +41,9 @@ impl CallerCheck {
                     format!("`{path}` is empty: every caller would be let in"),
                 );
                 return Err(error
-                    .with_help(format!("Generate a key for the callers: bootseal set {path} --generate"))
+                    .with_help(format!(
+                        "Generate a key for the callers: bootseal set {path} --generate"
+                    ))
                     .into());
             }
             Ok(key)
@@ -60,9 +62,10 @@ impl CallerCheck {
         match (self, other) {
             (CallerCheck::Open, CallerCheck::Open) => true,
             (CallerCheck::Bearer(one), CallerCheck::Bearer(other)) => one.same_as(other),
-            (CallerCheck::Basic { user, password }, CallerCheck::Basic { user: other, password: others }) => {
-                user == other && password.same_as(others)
-            }
+            (
+                CallerCheck::Basic { user, password },
+                CallerCheck::Basic { user: other, password: others },
+            ) => user == other && password.same_as(others),
             (CallerCheck::Uid(one), CallerCheck::Uid(other)) => one == other,
             _ => false,
         }
@@ -100,7 +103,10 @@ impl CallerCheck {
                     let password_matches = password.matches(rest.get(1..).unwrap_or_default());
                     name == user.as_bytes() && password_matches
                 });
-                (authorized, "The route requires the header Authorization: Basic with its user and password.")
+                (
+                    authorized,
+                    "The route requires the header Authorization: Basic with its user and password.",
+                )
             }
             CallerCheck::Uid(uids) => (
                 matches!(peer, Peer::Unix(Some(uid)) if uids.contains(&uid)),
@@ -123,7 +129,11 @@ fn credentials<'a>(given: Option<&'a [u8]>, scheme: &[u8]) -> Option<&'a [u8]> {
 ///
 /// # Errors
 /// 421 if the call names another host than this machine; 403 if a page of another site sent it.
-pub(crate) fn refuse_foreign_page(uri: &Uri, headers: &HeaderMap, with_key: bool) -> Result<(), Problem> {
+pub(crate) fn refuse_foreign_page(
+    uri: &Uri,
+    headers: &HeaderMap,
+    with_key: bool,
+) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next().map(HeaderValue::as_bytes);
     if hosts.next().is_some() {
@@ -138,10 +148,14 @@ pub(crate) fn refuse_foreign_page(uri: &Uri, headers: &HeaderMap, with_key: bool
     }
     let own = |origin: &HeaderValue| {
         let origin = origin.as_bytes().strip_prefix(b"http://");
-        origin.is_some_and(|origin| host.or(authority).is_some_and(|host| host.eq_ignore_ascii_case(origin)))
+        origin.is_some_and(|origin| {
+            host.or(authority).is_some_and(|host| host.eq_ignore_ascii_case(origin))
+        })
     };
     let same_site = |site: &HeaderValue| [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
-    if headers.get_all(ORIGIN).iter().all(own) && headers.get_all(SEC_FETCH_SITE).iter().all(same_site) {
+    if headers.get_all(ORIGIN).iter().all(own)
+        && headers.get_all(SEC_FETCH_SITE).iter().all(same_site)
+    {
         Ok(())
     } else {
         Err(Problem::browser())
@@ -156,7 +170,8 @@ fn is_this_machine(authority: &[u8]) -> bool {
     }
     let host = authority.host();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -165,7 +180,10 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     fn secret(text: &str) -> Secret {
@@ -189,7 +207,11 @@ mod tests {
             (&basic, "Basic c2hvcA==", false),
             (&basic, "Basic ***", false),
         ] {
-            assert_eq!(check.authorize(Peer::Tcp, &map(&[("authorization", value)])).is_ok(), lets, "{value}");
+            assert_eq!(
+                check.authorize(Peer::Tcp, &map(&[("authorization", value)])).is_ok(),
+                lets,
+                "{value}"
+            );
         }
         let twice = map(&[("authorization", "Bearer k3y"), ("authorization", "Bearer other")]);
         assert_eq!(bearer.authorize(Peer::Tcp, &twice).unwrap_err().status, 403);
@@ -212,7 +234,8 @@ mod tests {
     #[test]
     fn a_page_that_was_led_here_is_refused() {
         let call = |headers: &[(&str, &str)], key| {
-            refuse_foreign_page(&"/x".parse().unwrap(), &map(headers), key).map_err(|problem| problem.status.as_u16())
+            refuse_foreign_page(&"/x".parse().unwrap(), &map(headers), key)
+                .map_err(|problem| problem.status.as_u16())
         };
         for (host, expected) in [
             ("127.0.0.1:9301", Ok(())),
@@ -237,11 +260,19 @@ mod tests {
         assert_eq!(call(&[host, ("sec-fetch-site", "cross-site")], false), Err(403));
         assert_eq!(call(&[host, ("sec-fetch-site", "same-site")], false), Err(403));
         assert_eq!(
-            call(&[host, ("origin", "http://127.0.0.1:9301"), ("sec-fetch-site", "same-origin")], false),
+            call(
+                &[host, ("origin", "http://127.0.0.1:9301"), ("sec-fetch-site", "same-origin")],
+                false
+            ),
             Ok(())
         );
-        assert_eq!(call(&[host, ("origin", "https://shop.example")], true), Ok(()), "it shows a key");
-        let absolute = refuse_foreign_page(&"http://evil.example/x".parse().unwrap(), &map(&[host]), false);
+        assert_eq!(
+            call(&[host, ("origin", "https://shop.example")], true),
+            Ok(()),
+            "it shows a key"
+        );
+        let absolute =
+            refuse_foreign_page(&"http://evil.example/x".parse().unwrap(), &map(&[host]), false);
         assert_eq!(absolute.unwrap_err().status, 421);
     }
 }

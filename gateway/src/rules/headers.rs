@@ -5,8 +5,8 @@ use crate::rules::problem::ERROR;
 use bootseal::Profile;
 use bootseal_core::ResponsePlace;
 use http::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -28,8 +28,10 @@ pub(crate) struct HeaderRules {
 
 impl HeaderRules {
     pub(crate) fn of(profile: &Profile, callers_key: bool) -> HeaderRules {
-        let names =
-            profile.inject.iter().filter_map(|(name, _)| name.to_ascii_lowercase().replace('_', "-").parse().ok());
+        let names = profile
+            .inject
+            .iter()
+            .filter_map(|(name, _)| name.to_ascii_lowercase().replace('_', "-").parse().ok());
         HeaderRules {
             inject: names.collect(),
             callers_key,
@@ -48,7 +50,8 @@ impl HeaderRules {
     /// upgrade that is passed on.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, upgrade: bool) {
         let protocol = if upgrade { headers.get(UPGRADE).cloned() } else { None };
-        let trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        let trailers =
+            headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
         hop_by_hop(headers);
         remove_all(headers, &[HOST, EXPECT, TE, ERROR]);
         self.remove_token_headers(headers);
@@ -79,7 +82,8 @@ impl HeaderRules {
         }
         let twin = |name: &HeaderName| {
             let name = name.as_str();
-            name.contains('_') && self.inject.iter().any(|inject| name.replace('_', "-") == inject.as_str())
+            name.contains('_')
+                && self.inject.iter().any(|inject| name.replace('_', "-") == inject.as_str())
         };
         let twins: Vec<HeaderName> = headers.keys().filter(|name| twin(name)).cloned().collect();
         for name in twins {
@@ -103,8 +107,12 @@ impl HeaderRules {
                 name.trim_ascii() == cookie.as_bytes()
             };
             if headers.get_all(SET_COOKIE).iter().any(is_token) {
-                let others: Vec<HeaderValue> =
-                    headers.get_all(SET_COOKIE).iter().filter(|value| !is_token(value)).cloned().collect();
+                let others: Vec<HeaderValue> = headers
+                    .get_all(SET_COOKIE)
+                    .iter()
+                    .filter(|value| !is_token(value))
+                    .cloned()
+                    .collect();
                 headers.remove(SET_COOKIE);
                 for other in others {
                     headers.append(SET_COOKIE, other);
@@ -148,7 +156,14 @@ fn hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    let rest = [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE];
+    let rest = [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
     remove_all(headers, &rest);
 }
 
@@ -156,14 +171,18 @@ fn hop_by_hop(headers: &mut HeaderMap) {
 /// or TLS would hide further calls in a connection that has the token.
 pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(UPGRADE).iter();
-    let websocket = named.next().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let websocket =
+        named.next().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
     websocket && named.next().is_none()
 }
 
 /// Whether a call asks for an upgrade that is passed on.
 pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
     let says = |value: &HeaderValue| {
-        value.as_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
     };
     is_websocket(headers) && headers.get_all(CONNECTION).iter().any(says)
 }
@@ -174,7 +193,10 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     fn headers() -> HeaderRules {
@@ -200,8 +222,12 @@ mod tests {
         ]);
         headers().to_upstream(&mut given, false);
         assert_eq!(given, map(&[("x-other", "stays")]));
-        let mut trailers =
-            map(&[("x-token", "mine"), ("x_token", "mine"), ("authorization", "a"), ("grpc-status", "0")]);
+        let mut trailers = map(&[
+            ("x-token", "mine"),
+            ("x_token", "mine"),
+            ("authorization", "a"),
+            ("grpc-status", "0"),
+        ]);
         headers().trailers_to_upstream(&mut trailers);
         assert_eq!(trailers, map(&[("grpc-status", "0")]));
     }
@@ -227,7 +253,10 @@ mod tests {
         assert!(asks_for_upgrade(&given));
         assert!(!asks_for_upgrade(&map(&[("upgrade", "websocket")])));
         for other in ["h2c", "TLS/1.0", "websocket, h2c", "connect-ip"] {
-            assert!(!asks_for_upgrade(&map(&[("connection", "upgrade"), ("upgrade", other)])), "{other}");
+            assert!(
+                !asks_for_upgrade(&map(&[("connection", "upgrade"), ("upgrade", other)])),
+                "{other}"
+            );
         }
         headers().to_upstream(&mut given, true);
         assert_eq!(given, map(&[("connection", "upgrade"), ("upgrade", "websocket")]));

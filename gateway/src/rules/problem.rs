@@ -23,8 +23,20 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, name: &'static str, title: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, name, title, detail: detail.into(), help: String::new(), retry_after: None }
+    fn new(
+        status: StatusCode,
+        name: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            status,
+            name,
+            title,
+            detail: detail.into(),
+            help: String::new(),
+            retry_after: None,
+        }
     }
 
     fn help(mut self, help: impl Into<String>) -> Problem {
@@ -34,7 +46,12 @@ impl Problem {
 
     pub(crate) fn method() -> Problem {
         let text = "TRACE would echo the request, token included; CONNECT would open a tunnel to another host.";
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-refused", "This method is not forwarded", text)
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-refused",
+            "This method is not forwarded",
+            text,
+        )
     }
 
     pub(crate) fn misdirected() -> Problem {
@@ -51,7 +68,10 @@ impl Problem {
     }
 
     pub(crate) fn no_route(path: &str, prefixes: &[&str]) -> Problem {
-        let text = format!("The path {path} matches no route of this address.", path = serde_json::Value::from(path));
+        let text = format!(
+            "The path {path} matches no route of this address.",
+            path = serde_json::Value::from(path)
+        );
         Problem::new(StatusCode::NOT_FOUND, "no-route", "No such route", text)
             .help(format!("The prefixes of its routes: {}", prefixes.join(", ")))
     }
@@ -62,57 +82,94 @@ impl Problem {
     }
 
     pub(crate) fn target(what: &str) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "target-refused", "The request target is ambiguous", what)
-            .help("Send the final path, without `.` and `..` segments, encoded or not.")
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "target-refused",
+            "The request target is ambiguous",
+            what,
+        )
+        .help("Send the final path, without `.` and `..` segments, encoded or not.")
     }
 
     pub(crate) fn body(what: String) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "body-incomplete", "The body of the call is incomplete", what)
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "body-incomplete",
+            "The body of the call is incomplete",
+            what,
+        )
     }
 
     pub(crate) fn unexpected_upgrade() -> Problem {
-        let text = "It answered 101 (Switching Protocols) to a call that did not ask for a WebSocket.";
-        Problem::new(StatusCode::BAD_GATEWAY, "upstream-broken", "The upstream gave no usable response", text)
+        let text =
+            "It answered 101 (Switching Protocols) to a call that did not ask for a WebSocket.";
+        Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream-broken",
+            "The upstream gave no usable response",
+            text,
+        )
     }
 
     /// Describes why a call failed. `held`: how long no login is attempted; the error of a caller
     /// that only waited for a failed login does not carry it.
     pub(crate) fn from_error(error: &Error, held: impl FnOnce() -> Option<Duration>) -> Problem {
         let (status, name, title) = match error.kind() {
-            Kind::LoginRefused => {
-                (StatusCode::SERVICE_UNAVAILABLE, "login-refused", "The vendor refuses the credentials")
-            }
-            Kind::LoginThrottled => {
-                (StatusCode::SERVICE_UNAVAILABLE, "login-throttled", "The vendor limits the rate of logins")
-            }
-            Kind::LoginDown => (StatusCode::SERVICE_UNAVAILABLE, "login-down", "The vendor's login cannot be reached"),
-            Kind::LoginTls => {
-                (StatusCode::SERVICE_UNAVAILABLE, "login-tls", "The TLS connection to the vendor is not trusted")
-            }
+            Kind::LoginRefused => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "login-refused",
+                "The vendor refuses the credentials",
+            ),
+            Kind::LoginThrottled => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "login-throttled",
+                "The vendor limits the rate of logins",
+            ),
+            Kind::LoginDown => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "login-down",
+                "The vendor's login cannot be reached",
+            ),
+            Kind::LoginTls => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "login-tls",
+                "The TLS connection to the vendor is not trusted",
+            ),
             Kind::LoginProtocol => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "login-protocol",
                 "The vendor's login response does not match the profile",
             ),
-            Kind::NotFound => (StatusCode::SERVICE_UNAVAILABLE, "no-route", "The route is no longer in the file"),
-            _ if error.is_timeout() && error.is_connect() => {
-                (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout", "Connecting to the upstream timed out")
+            Kind::NotFound => {
+                (StatusCode::SERVICE_UNAVAILABLE, "no-route", "The route is no longer in the file")
             }
-            _ if error.is_timeout() => {
-                (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout", "The upstream did not respond in time")
-            }
+            _ if error.is_timeout() && error.is_connect() => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream-timeout",
+                "Connecting to the upstream timed out",
+            ),
+            _ if error.is_timeout() => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream-timeout",
+                "The upstream did not respond in time",
+            ),
             _ if error.is_connect() => {
                 (StatusCode::BAD_GATEWAY, "upstream-unreachable", "The upstream cannot be reached")
             }
-            _ => (StatusCode::BAD_GATEWAY, "upstream-broken", "The upstream gave no usable response"),
+            _ => {
+                (StatusCode::BAD_GATEWAY, "upstream-broken", "The upstream gave no usable response")
+            }
         };
         let mut problem = Problem::new(status, name, title, error.to_string());
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            problem.retry_after = error.retry_after().or_else(held).or(Some(Duration::from_secs(1)));
+            problem.retry_after =
+                error.retry_after().or_else(held).or(Some(Duration::from_secs(1)));
         }
         problem.help = error.help().unwrap_or_default().to_owned();
         // The text of an error ends with its help, which has a field of its own here.
-        if let Some(detail) = problem.detail.strip_suffix(problem.help.as_str()).filter(|_| !problem.help.is_empty()) {
+        if let Some(detail) =
+            problem.detail.strip_suffix(problem.help.as_str()).filter(|_| !problem.help.is_empty())
+        {
             problem.detail = detail.trim_end().to_owned();
         }
         problem
@@ -139,10 +196,16 @@ impl Problem {
         headers.insert(ERROR, HeaderValue::from_static(self.name));
         if let Some(wait) = self.retry_after {
             // Rounded up, so that no call comes too early.
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+            headers.insert(
+                RETRY_AFTER,
+                HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+            );
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            headers.insert(
+                ALLOW,
+                HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            );
         }
         response
     }

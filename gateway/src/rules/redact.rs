@@ -49,7 +49,8 @@ impl Redactor {
                 if value.len() >= token.len() && find(value.as_bytes(), token).is_some() {
                     let mut bytes = BytesMut::from(value.as_bytes());
                     star(&mut bytes, token);
-                    *value = HeaderValue::from_maybe_shared(bytes.freeze()).unwrap_or(HeaderValue::from_static("***"));
+                    *value = HeaderValue::from_maybe_shared(bytes.freeze())
+                        .unwrap_or(HeaderValue::from_static("***"));
                 }
             }
         });
@@ -167,10 +168,16 @@ mod tests {
 
     fn token(text: &str) -> Token {
         let vendor = "[acme.login]\nurl = \"https://a.example/\"\nbasic = true\nexpiry = { fixed = \"5m\" }\ntoken = { body = \"text\" }\n";
-        let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "one")], vendor).unwrap();
+        let vault =
+            bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "one")], vendor)
+                .unwrap();
         let says = Says(text.to_owned());
         let clock = std::sync::Arc::new(bootseal::SystemClock);
-        vault.token_source_with("acme", clock, std::sync::Arc::new(says)).unwrap().token_blocking().unwrap()
+        vault
+            .token_source_with("acme", clock, std::sync::Arc::new(says))
+            .unwrap()
+            .token_blocking()
+            .unwrap()
     }
 
     struct Says(String);
@@ -179,10 +186,16 @@ mod tests {
         fn send(
             &self,
             _: bootseal::LoginRequest,
-        ) -> std::pin::Pin<Box<dyn Future<Output = Result<bootseal::LoginResponse, bootseal::TransportError>> + Send>>
-        {
+        ) -> std::pin::Pin<
+            Box<
+                dyn Future<Output = Result<bootseal::LoginResponse, bootseal::TransportError>>
+                    + Send,
+            >,
+        > {
             let body = bootseal::Secret::copy_of(self.0.as_bytes()).unwrap();
-            Box::pin(async move { Ok(bootseal::LoginResponse { status: 200, headers: HeaderMap::new(), body }) })
+            Box::pin(async move {
+                Ok(bootseal::LoginResponse { status: 200, headers: HeaderMap::new(), body })
+            })
         }
     }
 
@@ -213,7 +226,10 @@ mod tests {
         assert_eq!(redactor.piece(Bytes::from_static(b"\n\n"), false), "\n\n");
         // A beginning of this length does not stand there by chance.
         assert_eq!(redactor.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[..20]), false), "");
-        assert_eq!(redactor.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[20..]), false), "*".repeat(TOKEN.len()));
+        assert_eq!(
+            redactor.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[20..]), false),
+            "*".repeat(TOKEN.len())
+        );
     }
 
     proptest! {

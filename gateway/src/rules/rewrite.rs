@@ -17,7 +17,8 @@ pub(crate) fn has_links(headers: &HeaderMap) -> bool {
 pub(crate) fn rewrite(target: &Target, origin: &str, requested: &Uri, headers: &mut HeaderMap) {
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some(value) = headers.get(&name)
-            && let Some(link) = value.to_str().ok().and_then(|link| through_route(target, origin, requested, link))
+            && let Some(link) =
+                value.to_str().ok().and_then(|link| through_route(target, origin, requested, link))
         {
             insert(headers, name, &link);
         }
@@ -32,7 +33,11 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
-fn rewrite_each(headers: &mut HeaderMap, name: HeaderName, change: impl Fn(&str) -> Option<String>) {
+fn rewrite_each(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    change: impl Fn(&str) -> Option<String>,
+) {
     if !headers.contains_key(&name) {
         return;
     }
@@ -57,7 +62,10 @@ fn through_route(target: &Target, origin: &str, requested: &Uri, link: &str) -> 
     if to.origin() != target.url().origin() {
         return None;
     }
-    let rest = to.path().strip_prefix(target.base()).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+    let rest = to
+        .path()
+        .strip_prefix(target.base())
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
     let after = &to[url::Position::AfterPath..];
     let path = format!("{}{rest}", target.prefix());
     let path = if path.is_empty() { "/" } else { &path };
@@ -91,8 +99,9 @@ fn cookie(target: &Target, value: &str) -> String {
     let host = target.url().host_str().unwrap_or_default();
     let mut parts = value.split(';');
     let mut text = parts.next().unwrap_or_default().to_owned();
-    let starts_with =
-        |prefix: &str| text.trim_start().get(..prefix.len()).is_some_and(|name| name.eq_ignore_ascii_case(prefix));
+    let starts_with = |prefix: &str| {
+        text.trim_start().get(..prefix.len()).is_some_and(|name| name.eq_ignore_ascii_case(prefix))
+    };
     let to_any_site = value.split(';').any(|part| {
         let (name, rest) = part.split_once('=').unwrap_or((part, ""));
         name.trim().eq_ignore_ascii_case("samesite") && rest.trim().eq_ignore_ascii_case("none")
@@ -108,7 +117,9 @@ fn cookie(target: &Target, value: &str) -> String {
         if name.eq_ignore_ascii_case("domain") {
             let domain = rest.trim_start_matches('.');
             let ours = host.eq_ignore_ascii_case(domain)
-                || host.to_ascii_lowercase().ends_with(&format!(".{}", domain.to_ascii_lowercase()));
+                || host
+                    .to_ascii_lowercase()
+                    .ends_with(&format!(".{}", domain.to_ascii_lowercase()));
             if ours {
                 continue;
             }
@@ -130,14 +141,17 @@ fn cookie(target: &Target, value: &str) -> String {
 /// route does not reach it.
 fn cookie_path(target: &Target, path: &str) -> Option<String> {
     let is_within = |inner: &str, outer: &str| {
-        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || outer.ends_with('/'))
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || outer.ends_with('/'))
     };
     let base = if target.base().is_empty() { "/" } else { target.base() };
     if is_within(base, path) {
         return Some(target.prefix().to_owned());
     }
-    is_within(path, base)
-        .then(|| format!("{}{}", target.prefix(), path.strip_prefix(target.base()).unwrap_or_default()))
+    is_within(path, base).then(|| {
+        format!("{}{}", target.prefix(), path.strip_prefix(target.base()).unwrap_or_default())
+    })
 }
 
 #[cfg(test)]
@@ -147,7 +161,8 @@ mod tests {
 
     fn rewritten(name: HeaderName, value: &str, upstream: &str, prefix: &str) -> String {
         let target = Target::of(&upstream.parse().unwrap(), prefix).unwrap();
-        let requested: Uri = format!("{}/orders/7?q=1", upstream.trim_end_matches('/')).parse().unwrap();
+        let requested: Uri =
+            format!("{}/orders/7?q=1", upstream.trim_end_matches('/')).parse().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(name.clone(), value.parse().unwrap());
         rewrite(&target, "http://127.0.0.1:9301", &requested, &mut headers);
@@ -178,8 +193,15 @@ mod tests {
             ("", "http://a.example/base/x", "http://a.example/base/x"),
             ("", "https://a.example:8443/base/x", "https://a.example:8443/base/x"),
         ] {
-            assert_eq!(rewritten(LOCATION, link, "https://a.example/base", prefix), expected, "{link}");
-            assert_eq!(rewritten(CONTENT_LOCATION, link, "https://a.example/base", prefix), expected);
+            assert_eq!(
+                rewritten(LOCATION, link, "https://a.example/base", prefix),
+                expected,
+                "{link}"
+            );
+            assert_eq!(
+                rewritten(CONTENT_LOCATION, link, "https://a.example/base", prefix),
+                expected
+            );
         }
     }
 
@@ -188,13 +210,20 @@ mod tests {
         let value = "<https://a.example/base/orders?page=2>; rel=\"next\", <https://b.example/>; rel=\"other\", </base/orders?page=9>; rel=last";
         let expected = "<http://127.0.0.1:9301/acme/orders?page=2>; rel=\"next\", <https://b.example/>; rel=\"other\", </acme/orders?page=9>; rel=last";
         assert_eq!(rewritten(LINK, value, "https://a.example/base", "/acme"), expected);
-        assert_eq!(rewritten(LINK, "<https://a.example/base", "https://a.example/base", ""), "<https://a.example/base");
+        assert_eq!(
+            rewritten(LINK, "<https://a.example/base", "https://a.example/base", ""),
+            "<https://a.example/base"
+        );
     }
 
     #[test]
     fn cookies_become_the_routes() {
         for (prefix, value, expected) in [
-            ("", "id=1; Domain=a.example; Path=/base/x; Secure; HttpOnly", "id=1; Path=/x; HttpOnly"),
+            (
+                "",
+                "id=1; Domain=a.example; Path=/base/x; Secure; HttpOnly",
+                "id=1; Path=/x; HttpOnly",
+            ),
             ("/acme", "id=1; domain=.example; path=/base", "id=1; Path=/acme"),
             ("", "id=1; Path=/base", "id=1; Path=/"),
             ("", "id=1; Path=/; SameSite=Lax", "id=1; Path=/; SameSite=Lax"),
@@ -207,7 +236,11 @@ mod tests {
             ("", "id=1; Domain=b.example", "id=1; Domain=b.example"),
             ("", "id=a=b", "id=a=b"),
         ] {
-            assert_eq!(rewritten(SET_COOKIE, value, "https://a.example/base", prefix), expected, "{value}");
+            assert_eq!(
+                rewritten(SET_COOKIE, value, "https://a.example/base", prefix),
+                expected,
+                "{value}"
+            );
         }
     }
 }

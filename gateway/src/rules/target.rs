@@ -42,7 +42,8 @@ impl Target {
 
     /// Whether a call to this path is for this route. The prefix matches whole segments only.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(self.prefix.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Returns where a call goes.
@@ -87,7 +88,9 @@ fn has_dot_segment(path: &str) -> bool {
     while let [first, after @ ..] = rest {
         let (byte, next) = match (first, after) {
             (b'%', [b'2', b'e' | b'E', next @ ..]) => (b'.', next),
-            (b'%', [b'2', b'f' | b'F', next @ ..]) | (b'%', [b'5', b'c' | b'C', next @ ..]) => (b'/', next),
+            (b'%', [b'2', b'f' | b'F', next @ ..]) | (b'%', [b'5', b'c' | b'C', next @ ..]) => {
+                (b'/', next)
+            }
             (b'\\', next) => (b'/', next),
             (byte, next) => (*byte, next),
         };
@@ -95,8 +98,9 @@ fn has_dot_segment(path: &str) -> bool {
         rest = next;
     }
     // Some servers treat what follows a `;` as a parameter of the segment.
-    let name =
-        |segment: &[u8]| segment.split(|byte| *byte == b';').next().is_some_and(|name| name == b"." || name == b"..");
+    let name = |segment: &[u8]| {
+        segment.split(|byte| *byte == b';').next().is_some_and(|name| name == b"." || name == b"..")
+    };
     plain.split(|byte| *byte == b'/').any(name)
 }
 
@@ -120,7 +124,12 @@ mod tests {
             ("https://a.example", "", "/v1/orders?x=%2F&y", "https://a.example/v1/orders?x=%2F&y"),
             ("https://a.example/base", "", "/orders", "https://a.example/base/orders"),
             ("https://a.example/base/", "", "/orders", "https://a.example/base/orders"),
-            ("https://a.example:8443/base", "/acme", "/acme/orders?q", "https://a.example:8443/base/orders?q"),
+            (
+                "https://a.example:8443/base",
+                "/acme",
+                "/acme/orders?q",
+                "https://a.example:8443/base/orders?q",
+            ),
             ("https://a.example/base", "/acme", "/acme", "https://a.example/base/"),
             ("https://a.example", "/acme", "/acme?q=1", "https://a.example/?q=1"),
             ("https://a.example", "", "http://evil.example/x", "https://a.example/x"),

@@ -22,8 +22,9 @@ impl Addresses {
     }
 
     pub(crate) fn is_busy(&self, listen: &Listen) -> bool {
-        let contains =
-            |busy: &Mutex<HashSet<Listen>>| busy.lock().unwrap_or_else(PoisonError::into_inner).contains(listen);
+        let contains = |busy: &Mutex<HashSet<Listen>>| {
+            busy.lock().unwrap_or_else(PoisonError::into_inner).contains(listen)
+        };
         self.busy.as_ref().is_some_and(contains)
     }
 
@@ -45,7 +46,10 @@ impl Addresses {
         }
         let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
         for listen in named_in(&gateway).iter().filter(|listen| !in_force.contains(listen)) {
-            let has_callers = gateway.routes.iter().any(|route| route.listen == *listen && route.callers.is_some());
+            let has_callers = gateway
+                .routes
+                .iter()
+                .any(|route| route.listen == *listen && route.callers.is_some());
             let Err(error) = self.sockets.open(listen, has_callers) else { continue };
             let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
             if in_use && let Some(busy) = &self.busy {

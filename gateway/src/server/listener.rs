@@ -45,7 +45,11 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<ActiveRoute>>>);
 
 impl Handler for Routes {
-    async fn handle(self: Arc<Self>, caller: Arc<CallerInfo>, request: Box<Request<Incoming>>) -> Response<ToCaller> {
+    async fn handle(
+        self: Arc<Self>,
+        caller: Arc<CallerInfo>,
+        request: Box<Request<Incoming>>,
+    ) -> Response<ToCaller> {
         let routes = self.0.load_full();
         forward::response(&caller, &routes, request).await
     }
@@ -156,7 +160,8 @@ async fn acquire_slot(
     match slots.clone().try_acquire_owned() {
         Ok(permit) => return Some(permit),
         Err(TryAcquireError::Closed) => return None,
-        Err(TryAcquireError::NoPermits) if logged.is_some_and(|last| last.elapsed() < LOG_INTERVAL) => {}
+        Err(TryAcquireError::NoPermits)
+            if logged.is_some_and(|last| last.elapsed() < LOG_INTERVAL) => {}
         Err(TryAcquireError::NoPermits) => {
             *logged = Some(Instant::now());
             tracing::warn!(%listen, "all connection slots are in use, further connections wait; the limit on open files (ulimit -n, LimitNOFILE=) sets their number");
@@ -202,7 +207,11 @@ struct Server<H> {
 }
 
 impl<H: Handler> Server<H> {
-    fn accepted(&mut self, accepted: Accepted, permit: Option<OwnedSemaphorePermit>) -> io::Result<()> {
+    fn accepted(
+        &mut self,
+        accepted: Accepted,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> io::Result<()> {
         match accepted {
             Accepted::Tcp(stream) => {
                 stream.set_nodelay(true)?;
@@ -228,7 +237,8 @@ impl<H: Handler> Server<H> {
             connection: state.clone(),
             until: self.until.clone(),
         });
-        let stream = StrictStream::new(stream, Limits::default(), Timeouts::default(), state.clone());
+        let stream =
+            StrictStream::new(stream, Limits::default(), Timeouts::default(), state.clone());
         let handler = self.handler.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let (handler, caller) = (handler.clone(), caller.clone());
@@ -245,8 +255,12 @@ impl<H: Handler> Server<H> {
                 tracing::debug!(%error, "a connection ended");
             }
             if let Some(why) = state.refused() {
-                metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why).increment(1);
-                tracing::info!(why, "a connection was closed: the caller broke the rules of HTTP/1.1");
+                metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why)
+                    .increment(1);
+                tracing::info!(
+                    why,
+                    "a connection was closed: the caller broke the rules of HTTP/1.1"
+                );
             }
         });
     }

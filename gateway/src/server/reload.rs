@@ -22,7 +22,8 @@ pub(crate) fn watch(
     let (weak, runtime) = (Arc::downgrade(running), tokio::runtime::Handle::current());
     let Some(path) = running.vault.path() else { return Ok(request) };
     let stamp = FileStamp::of(&path);
-    // If the file was replaced after it was loaded, its stamp says nothing about what is loaded: the first check reloads.
+    // If the file was replaced after it was loaded, its stamp says nothing about what is loaded:
+    // the first check reloads.
     let loaded = stamp.filter(|_| generation_on_disk(&path) == Some(running.vault.generation()));
     std::thread::Builder::new().name("bootseal-reload".into()).spawn(move || {
         let _runtime = runtime.enter();
@@ -54,7 +55,12 @@ fn run(
     }
 }
 
-fn reload(running: &Arc<Running>, path: &Path, requested: bool, apply: &impl Fn(&Arc<Running>) -> Result<()>) {
+fn reload(
+    running: &Arc<Running>,
+    path: &Path,
+    requested: bool,
+    apply: &impl Fn(&Arc<Running>) -> Result<()>,
+) {
     systemd::reloading();
     let before = running.vault.generation();
     let result = match running.vault.reload() {
@@ -62,7 +68,8 @@ fn reload(running: &Arc<Running>, path: &Path, requested: bool, apply: &impl Fn(
             let applied = apply(running);
             let after = running.vault.generation();
             let refused = applied.as_ref().err().map(ToString::to_string);
-            // Before the log line, so that whoever reads the line finds the status page in agreement.
+            // Before the log line, so that whoever reads the line finds the status page in
+            // agreement.
             running.set_disk(DiskState { generation: Some(after), refused });
             match (&applied, after == before) {
                 (Err(error), _) => {
@@ -77,7 +84,12 @@ fn reload(running: &Arc<Running>, path: &Path, requested: bool, apply: &impl Fn(
                     }
                 }
                 (Ok(()), false) => {
-                    tracing::info!(generation = after, before, changed = names.join(", "), "reloaded")
+                    tracing::info!(
+                        generation = after,
+                        before,
+                        changed = names.join(", "),
+                        "reloaded"
+                    )
                 }
             }
             if after == before { "same" } else { "taken" }
@@ -93,8 +105,8 @@ fn reload(running: &Arc<Running>, path: &Path, requested: bool, apply: &impl Fn(
     systemd::ready(running.vault.generation());
 }
 
-/// The generation of the file on disk, whoever signed it; `None` if the file cannot be read or its signature is
-/// invalid. Nothing else of that file is used.
+/// The generation of the file on disk, whoever signed it; `None` if the file cannot be read or its
+/// signature is invalid. Nothing else of that file is used.
 fn generation_on_disk(path: &Path) -> Option<u64> {
     SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok()
 }

@@ -57,7 +57,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Running {
     /// `connections`: how many connections callers may have at once.
-    pub(crate) fn new(vault: Secrets, addresses: Arc<Addresses>, connections: usize) -> Arc<Running> {
+    pub(crate) fn new(
+        vault: Secrets,
+        addresses: Arc<Addresses>,
+        connections: usize,
+    ) -> Arc<Running> {
         Arc::new(Running {
             vault,
             addresses,
@@ -93,14 +97,17 @@ impl Running {
                     let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
                     tracing::info!(%listen, routes = names.join(", "), "listening");
                     let routes = Arc::new(Routes(ArcSwap::from_pointee(routes)));
-                    if let Some(address) = self.serve(&listen, routes.clone(), self.connection_slots.clone()) {
+                    if let Some(address) =
+                        self.serve(&listen, routes.clone(), self.connection_slots.clone())
+                    {
                         served.routes.insert(listen, (routes, address));
                     }
                 }
             }
         }
         self.addresses.put_in_force(&gateway);
-        metrics::gauge!("bootseal_gateway_generation", "which" => "loaded").set(self.vault.generation() as f64);
+        metrics::gauge!("bootseal_gateway_generation", "which" => "loaded")
+            .set(self.vault.generation() as f64);
         Ok(())
     }
 
@@ -121,7 +128,12 @@ impl Running {
         Ok(())
     }
 
-    fn serve<H: Handler>(&self, listen: &Listen, handler: Arc<H>, slots: Arc<Semaphore>) -> Option<ServedAddress> {
+    fn serve<H: Handler>(
+        &self,
+        listen: &Listen,
+        handler: Arc<H>,
+        slots: Arc<Semaphore>,
+    ) -> Option<ServedAddress> {
         // Opened when the file was vetted.
         let Some(socket) = self.addresses.take(listen) else {
             tracing::error!(%listen, "this address is not served: its socket is missing");
@@ -143,7 +155,8 @@ impl Running {
     /// count: the outage of one vendor must not take every instance out of service.
     pub(crate) fn is_ready(&self) -> bool {
         let served = lock(&self.served);
-        let all = served.routes.values().all(|(_, address)| !address.task.is_finished()) && !served.routes.is_empty();
+        let all = served.routes.values().all(|(_, address)| !address.task.is_finished())
+            && !served.routes.is_empty();
         all && !self.stopping.load(Ordering::Relaxed)
     }
 
@@ -165,7 +178,8 @@ impl Running {
             (std::mem::take(&mut served.routes), served.admin.take(), served.drain)
         };
         tracing::info!("stopping: calls in flight have {drain:?} to end");
-        let tasks: Vec<JoinHandle<()>> = routes.into_values().map(|(_, address)| address.close(drain)).collect();
+        let tasks: Vec<JoinHandle<()>> =
+            routes.into_values().map(|(_, address)| address.close(drain)).collect();
         for task in tasks {
             let _ = task.await;
         }
@@ -182,7 +196,8 @@ impl Served {
     }
 
     fn close_routes_but(&mut self, named: &BTreeMap<Listen, Vec<Arc<ActiveRoute>>>) {
-        let gone: Vec<Listen> = self.routes.keys().filter(|listen| !named.contains_key(listen)).cloned().collect();
+        let gone: Vec<Listen> =
+            self.routes.keys().filter(|listen| !named.contains_key(listen)).cloned().collect();
         for listen in gone {
             if let Some((_, address)) = self.routes.remove(&listen) {
                 address.close(self.drain);

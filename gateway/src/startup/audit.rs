@@ -14,7 +14,8 @@ pub(crate) fn start(interval: Duration) -> io::Result<()> {
             std::thread::sleep(interval);
             match bootseal::audit() {
                 Ok(found) => {
-                    metrics::gauge!("bootseal_gateway_audit_copies").set((found.full + found.fragments) as f64);
+                    metrics::gauge!("bootseal_gateway_audit_copies")
+                        .set((found.full + found.fragments) as f64);
                     if found.is_clean() {
                         tracing::info!(secrets = found.secrets, bytes = found.bytes, took = ?found.took, "audit: no secret outside its pages");
                     } else {
@@ -36,5 +37,8 @@ pub(crate) fn start(interval: Duration) -> io::Result<()> {
 /// Always: only Linux lets a process read its own memory as a file.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn start(_: Duration) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not let a process read its own memory as a file"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system does not let a process read its own memory as a file",
+    ))
 }

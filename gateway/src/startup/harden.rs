@@ -44,8 +44,17 @@ impl FileAccess {
         // Root certificates, host names and the time zone in /etc; libraries for name lookup in
         // /usr and /lib; the process's own memory, for an audit, in /proc.
         read.extend(
-            ["/etc", "/usr", "/lib", "/lib64", "/proc", "/sys/kernel", "/run/systemd/resolve", "/run/nscd"]
-                .map(PathBuf::from),
+            [
+                "/etc",
+                "/usr",
+                "/lib",
+                "/lib64",
+                "/proc",
+                "/sys/kernel",
+                "/run/systemd/resolve",
+                "/run/nscd",
+            ]
+            .map(PathBuf::from),
         );
         let mut write: Vec<PathBuf> = state.into_iter().collect();
         for listen in listens {
@@ -68,14 +77,17 @@ pub(crate) fn seal_off(access: &FileAccess) -> Vec<(&'static str, String)> {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn seal_off(_: &FileAccess) -> Vec<(&'static str, String)> {
-    vec![("landlock", "not available on this system".into()), ("seccomp", "not available on this system".into())]
+    vec![
+        ("landlock", "not available on this system".into()),
+        ("seccomp", "not available on this system".into()),
+    ]
 }
 
 #[cfg(target_os = "linux")]
 fn landlock(needed: &FileAccess) -> String {
     use landlock::{
-        ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
-        RulesetStatus,
+        ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+        RulesetError, RulesetStatus,
     };
     let newest = ABI::V5;
     let restrict = || -> Result<_, RulesetError> {
@@ -98,7 +110,8 @@ fn landlock(needed: &FileAccess) -> String {
         }
         for device in ["/dev/null", "/dev/urandom"] {
             if let Ok(device) = PathFd::new(device) {
-                rules = rules.add_rule(PathBeneath::new(device, AccessFs::ReadFile | AccessFs::WriteFile))?;
+                rules = rules
+                    .add_rule(PathBeneath::new(device, AccessFs::ReadFile | AccessFs::WriteFile))?;
             }
         }
         rules.restrict_self()
@@ -109,9 +122,12 @@ fn landlock(needed: &FileAccess) -> String {
                 "only the needed files can be read and written, and no program can be run".into()
             }
             RulesetStatus::PartiallyEnforced => {
-                "only the needed files can be read and written, as far as this kernel supports it".into()
+                "only the needed files can be read and written, as far as this kernel supports it"
+                    .into()
             }
-            RulesetStatus::NotEnforced => "not supported by this kernel: all files stay accessible".into(),
+            RulesetStatus::NotEnforced => {
+                "not supported by this kernel: all files stay accessible".into()
+            }
         },
         Err(error) => format!("not enforced: {error}"),
     }
@@ -193,7 +209,8 @@ fn seccomp() -> String {
         let arch: TargetArch = std::env::consts::ARCH.try_into()?;
         let rules = REFUSED_CALLS.into_iter().map(|call| (call, Vec::new())).collect();
         let not_permitted = SeccompAction::Errno(libc::EPERM as u32);
-        let filter: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, not_permitted, arch)?.try_into()?;
+        let filter: BpfProgram =
+            SeccompFilter::new(rules, SeccompAction::Allow, not_permitted, arch)?.try_into()?;
         Ok(seccompiler::apply_filter(&filter)?)
     };
     match install() {

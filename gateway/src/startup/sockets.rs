@@ -30,9 +30,9 @@ impl Sockets {
                     open.insert(Listen::Tcp(socket.local_addr()?), Socket::Tcp(socket));
                 } else if let Ok(Some(socket)) = handed.take_unix_listener(index) {
                     let address = socket.local_addr()?;
-                    let path = address
-                        .as_pathname()
-                        .ok_or_else(|| io::Error::other("a Unix socket was handed over that has no path"))?;
+                    let path = address.as_pathname().ok_or_else(|| {
+                        io::Error::other("a Unix socket was handed over that has no path")
+                    })?;
                     open.insert(Listen::Unix(path.to_owned()), Socket::Unix(socket));
                 }
             }
@@ -48,8 +48,8 @@ impl Sockets {
     pub(crate) fn open(&self, listen: &Listen, all_users: bool) -> io::Result<()> {
         let mut open = self.lock();
         if !open.contains_key(listen) {
-            let socket =
-                bind(listen, all_users).map_err(|error| io::Error::new(error.kind(), format!("{listen}: {error}")))?;
+            let socket = bind(listen, all_users)
+                .map_err(|error| io::Error::new(error.kind(), format!("{listen}: {error}")))?;
             open.insert(listen.clone(), socket);
         }
         Ok(())

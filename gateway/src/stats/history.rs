@@ -28,7 +28,10 @@ struct Ring {
 
 impl History {
     pub(crate) fn new(now: Instant) -> History {
-        History { since: now, ring: Mutex::new(Ring { minutes: [Minute::default(); MINUTES], newest: 0 }) }
+        History {
+            since: now,
+            ring: Mutex::new(Ring { minutes: [Minute::default(); MINUTES], newest: 0 }),
+        }
     }
 
     pub(crate) fn count(&self, now: Instant, error: bool) {
@@ -42,7 +45,9 @@ impl History {
     /// Returns the 60 minutes up to `now`, the oldest first.
     pub(crate) fn hour(&self, now: Instant) -> Vec<Minute> {
         let ring = self.advanced_to(now);
-        (1..=MINUTES as u64).map(|step| ring.minutes[((ring.newest + step) % MINUTES as u64) as usize]).collect()
+        (1..=MINUTES as u64)
+            .map(|step| ring.minutes[((ring.newest + step) % MINUTES as u64) as usize])
+            .collect()
     }
 
     fn advanced_to(&self, now: Instant) -> MutexGuard<'_, Ring> {

@@ -13,11 +13,14 @@ use std::time::Duration;
 /// The name of the metric.
 const NAME: &str = "bootseal_gateway_call_seconds";
 /// Upper limits in seconds: from a call within one machine to a very slow response.
-pub(crate) const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+pub(crate) const BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Returns the lines that precede those of all routes.
 pub(crate) fn heading() -> String {
-    format!("# HELP {NAME} Seconds from the head of a call to the head of its response\n# TYPE {NAME} histogram\n")
+    format!(
+        "# HELP {NAME} Seconds from the head of a call to the head of its response\n# TYPE {NAME} histogram\n"
+    )
 }
 
 /// Counts per bucket, and the sum of all durations.

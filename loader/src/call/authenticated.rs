@@ -24,7 +24,11 @@ pub(crate) trait Incoming: Sized {
     /// Whether the body matches `when`, and the response as it was. `None` when the answer would
     /// mean waiting for a body that may never end: then `verdict` gets it, once the caller has read
     /// that far.
-    fn matches(self, when: &When, verdict: DeferredVerdict) -> impl Future<Output = (Self, Option<bool>)> + Send;
+    fn matches(
+        self,
+        when: &When,
+        verdict: DeferredVerdict,
+    ) -> impl Future<Output = (Self, Option<bool>)> + Send;
     /// Gives the response up: nobody reads it.
     fn discard(self) -> impl Future<Output = ()> + Send;
 }
@@ -154,7 +158,11 @@ pub(crate) fn allow(profile: &Profile, url: &Url) -> Result<()> {
     if profile.allows(url) {
         return Ok(());
     }
-    let text = format!("the token of `{}` may not go to {}", profile.table, url.origin().ascii_serialization());
+    let text = format!(
+        "the token of `{}` may not go to {}",
+        profile.table,
+        url.origin().ascii_serialization()
+    );
     Err(Error::new(Kind::Usage, text).with_help(format!(
         "It goes to {} over TLS. Add another host in the profile: [{}.login] hosts = [\"…\"]",
         profile.hosts_display(),
@@ -174,9 +182,12 @@ fn may_replay(profile: &Profile, method: &Method) -> bool {
 /// token.
 pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
     for (name, text) in &token.0.headers {
-        let mut value: HeaderValue = text
-            .expose(HeaderValue::from_bytes)
-            .map_err(|_| Error::new(Kind::LoginProtocol, format!("the token is not valid in the header `{name}`")))?;
+        let mut value: HeaderValue = text.expose(HeaderValue::from_bytes).map_err(|_| {
+            Error::new(
+                Kind::LoginProtocol,
+                format!("the token is not valid in the header `{name}`"),
+            )
+        })?;
         value.set_sensitive(true);
         headers.insert(name.clone(), value);
     }
@@ -185,7 +196,11 @@ pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
 
 /// The response, and whether it rejects the token; `None` when only its body, which still streams,
 /// can say.
-async fn judge<A: Incoming>(profile: &Profile, response: A, mut verdict: DeferredVerdict) -> (A, Option<bool>) {
+async fn judge<A: Incoming>(
+    profile: &Profile,
+    response: A,
+    mut verdict: DeferredVerdict,
+) -> (A, Option<bool>) {
     if is_rejection(profile, response.status(), response.headers()) {
         return (response, Some(true));
     }
@@ -205,7 +220,9 @@ fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> b
     }
     // A valid token whose owner may not do this (RFC 6750 §3.1): another token would not help.
     let challenges = headers.get_all(WWW_AUTHENTICATE);
-    !challenges.iter().any(|challenge| String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope"))
+    !challenges.iter().any(|challenge| {
+        String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope")
+    })
 }
 
 /// A response from a proxy or an overloaded host does not mean that the token was accepted.
@@ -229,15 +246,21 @@ impl TokenSource {
         {
             let (clock, empty) = (self.clock(), SecretBuf::with_capacity(1).map(SecretBuf::freeze));
             let Ok(body) = empty else { return };
-            let response = LoginResponse { status: status.as_u16(), headers: headers.clone(), body };
-            let lifetime = Lifetime::of(profile, &evidence(profile, &secret, &response, clock.unix_time()));
+            let response =
+                LoginResponse { status: status.as_u16(), headers: headers.clone(), body };
+            let lifetime =
+                Lifetime::of(profile, &evidence(profile, &secret, &response, clock.unix_time()));
             self.renewed(token, secret, lifetime, sent);
         }
     }
 }
 
 /// A newer token in an ordinary response.
-fn newer(place: &ResponsePlace, headers: &HeaderMap, unix_time: std::time::Duration) -> Option<Secret> {
+fn newer(
+    place: &ResponsePlace,
+    headers: &HeaderMap,
+    unix_time: std::time::Duration,
+) -> Option<Secret> {
     let found = match place {
         ResponsePlace::Cookie(name) => {
             let cookie = cookie::named(headers, name, unix_time.as_secs_f64()).ok()??;
@@ -246,5 +269,7 @@ fn newer(place: &ResponsePlace, headers: &HeaderMap, unix_time: std::time::Durat
         ResponsePlace::Header(name) => Secret::copy_of(headers.get(name.as_str())?.as_bytes()).ok(),
         _ => None,
     };
-    found.filter(|value| !value.is_empty() && !value.expose(|value| value.iter().any(u8::is_ascii_control)))
+    found.filter(|value| {
+        !value.is_empty() && !value.expose(|value| value.iter().any(u8::is_ascii_control))
+    })
 }

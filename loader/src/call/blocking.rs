@@ -91,9 +91,8 @@ fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     // One for the process: connections that are kept for the next call live on it.
     static RUNTIME: OnceLock<std::result::Result<Runtime, String>> = OnceLock::new();
     if Handle::try_current().is_ok() {
-        return Err(
-            Error::new(Kind::Usage, "a blocking call inside an async runtime").with_help("Use send().await there.")
-        );
+        return Err(Error::new(Kind::Usage, "a blocking call inside an async runtime")
+            .with_help("Use send().await there."));
     }
     let runtime = RUNTIME.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();

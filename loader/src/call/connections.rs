@@ -86,9 +86,11 @@ fn make(options: &ClientOptions, account: &Arc<Account>) -> Result<Arc<Redirecti
     }
     endpoint.ca = options.roots.clone().or(endpoint.ca);
     let mut wire = options.wire.clone();
-    wire.connect.proxy_authorization = options.proxy_login.as_ref().map(proxy_authorization).transpose()?;
+    wire.connect.proxy_authorization =
+        options.proxy_login.as_ref().map(proxy_authorization).transpose()?;
     let user_agent = options.user_agent.as_deref().map(HeaderValue::from_str).transpose();
-    let user_agent = user_agent.map_err(|_| Error::new(Kind::Usage, "the user agent is not valid in a header"))?;
+    let user_agent = user_agent
+        .map_err(|_| Error::new(Kind::Usage, "the user agent is not valid in a header"))?;
     let owner = account.clone();
     let allowed = move |url: &Url| authenticated::allow(&owner.profile, url).map_err(Into::into);
     let wire = SecretClient::new(&endpoint, &wire, allowed)?;
@@ -99,7 +101,8 @@ fn make(options: &ClientOptions, account: &Arc<Account>) -> Result<Arc<Redirecti
 fn endpoint_of(account: &Account) -> Endpoint {
     let profile = &account.profile;
     let named = |name: &str| account.values.get(name).cloned();
-    let client_cert = profile.client_cert.as_ref().and_then(|names| named(&names.cert).zip(named(&names.key)));
+    let client_cert =
+        profile.client_cert.as_ref().and_then(|names| named(&names.cert).zip(named(&names.key)));
     Endpoint { ca: profile.ca.clone(), client_cert, proxy: profile.proxy.clone() }
 }
 
@@ -107,8 +110,11 @@ fn proxy_url(text: &str) -> Result<Url> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
     let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
     url.ok_or_else(|| {
-        Error::new(Kind::Usage, "the proxy must be of the form \"http://proxy.example:3128\", without credentials")
-            .with_help("Set proxy credentials with ClientBuilder::proxy_login.")
+        Error::new(
+            Kind::Usage,
+            "the proxy must be of the form \"http://proxy.example:3128\", without credentials",
+        )
+        .with_help("Set proxy credentials with ClientBuilder::proxy_login.")
     })
 }
 

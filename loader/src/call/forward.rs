@@ -72,7 +72,10 @@ impl Client {
         self.forward_boxed(request)
     }
 
-    async fn forward_boxed(&self, request: Box<Request<Payload>>) -> Result<(Response<ResponseBody<Arriving>>, Token)> {
+    async fn forward_boxed(
+        &self,
+        request: Box<Request<Payload>>,
+    ) -> Result<(Response<ResponseBody<Arriving>>, Token)> {
         let Backend::Wire(connections) = &self.backend else {
             return Err(Error::new(
                 Kind::Usage,
@@ -86,8 +89,12 @@ impl Client {
             ));
         };
         let call = Forwarded { request, origin };
-        let returned =
-            authenticated::call(&self.source, &mut ForwardSender(connections.get(&self.source)?), call).await?;
+        let returned = authenticated::call(
+            &self.source,
+            &mut ForwardSender(connections.get(&self.source)?),
+            call,
+        )
+        .await?;
         Ok((returned.response, returned.token))
     }
 }
@@ -131,7 +138,8 @@ impl Sender for ForwardSender {
 
     async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Response> {
         let (mut request, pace) = call.into_request();
-        let response = self.0.wire.send_in_time(&mut request, &token.0.headers, pace.as_deref()).await?;
+        let response =
+            self.0.wire.send_in_time(&mut request, &token.0.headers, pace.as_deref()).await?;
         Ok(Returned { response: response.map(ResponseBody::new), token: token.clone() })
     }
 }
@@ -148,7 +156,9 @@ impl Forwarded {
             }
             Payload::Streamed(body) => {
                 // hyper assumes that these methods have no body unless a header says so.
-                if [Method::GET, Method::HEAD].contains(&parts.method) && body.size_hint().exact().is_none() {
+                if [Method::GET, Method::HEAD].contains(&parts.method)
+                    && body.size_hint().exact().is_none()
+                {
                     parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
                 }
                 let (body, pace) = PacedBody::of(body);

@@ -23,7 +23,14 @@ pub(crate) struct JsonProbe {
 
 impl JsonProbe {
     pub(crate) fn new(when: &When) -> JsonProbe {
-        JsonProbe { when: when.clone(), read: BytesMut::new(), at: 0, depth: 0, in_string: false, escaped: false }
+        JsonProbe {
+            when: when.clone(),
+            read: BytesMut::new(),
+            at: 0,
+            depth: 0,
+            in_string: false,
+            escaped: false,
+        }
     }
 
     /// Takes more of the body. Returns whether the condition holds, once that is known: at the end

@@ -46,7 +46,12 @@ impl TokenMiddleware {
         self
     }
 
-    async fn send(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Failed> {
+    async fn send(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, Failed> {
         let source = &self.source;
         stays_on_redirects(source, self.own_redirects)?;
         authenticated::call(source, &mut Backend { next, extensions }, request).await

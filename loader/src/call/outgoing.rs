@@ -76,7 +76,11 @@ impl Outgoing for Call {
     }
 
     fn copy(&self) -> Option<Call> {
-        let request = if self.make_body.is_some() { self.without_body() } else { self.request.try_clone()? };
+        let request = if self.make_body.is_some() {
+            self.without_body()
+        } else {
+            self.request.try_clone()?
+        };
         Some(Call { request, make_body: self.make_body.clone() })
     }
 }

@@ -8,7 +8,9 @@ use crate::token::token::Token;
 use bootseal_core::Kind;
 use bootseal_wire::SecretClient;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, USER_AGENT,
+};
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -63,7 +65,8 @@ impl RedirectingClient {
                 None => sent.await,
             }?;
             // Some vendors redirect a call without a session to their login page.
-            let rejected = token.0.account.profile.rejected_status.contains(&response.status().as_u16());
+            let rejected =
+                token.0.account.profile.rejected_status.contains(&response.status().as_u16());
             match redirected(again, whole, &response).filter(|_| !rejected) {
                 None => return Ok(to_reqwest(response, url, until)),
                 Some(next) => call = next,
@@ -88,10 +91,13 @@ impl RedirectingClient {
 fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>) -> Option<Call> {
     let request = &mut again.request;
     let status = response.status();
-    let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && whole;
-    let changes = matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
+    let keeps =
+        matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && whole;
+    let changes =
+        matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
     let to_get = changes
-        && (*request.method() == Method::POST || status == StatusCode::SEE_OTHER && *request.method() != Method::HEAD);
+        && (*request.method() == Method::POST
+            || status == StatusCode::SEE_OTHER && *request.method() != Method::HEAD);
     if !keeps && !(changes && (whole || to_get)) {
         return None;
     }
@@ -119,7 +125,10 @@ fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>)
 fn to_reqwest(response: http::Response<Incoming>, url: Url, until: Option<Instant>) -> Response {
     let (parts, body) = response.into_parts();
     let body = match until {
-        Some(until) => reqwest::Body::wrap(TimedBody { body, until: Box::pin(tokio::time::sleep_until(until)) }),
+        Some(until) => reqwest::Body::wrap(TimedBody {
+            body,
+            until: Box::pin(tokio::time::sleep_until(until)),
+        }),
         None => reqwest::Body::wrap(body),
     };
     with_url(parts, url, body)
@@ -181,7 +190,8 @@ impl TokenSource {
         let source = self.clone();
         reqwest::redirect::Policy::custom(move |attempt| {
             let here = attempt.previous().last().map(|url| url.origin());
-            let rejects = source.account().profile.rejected_status.contains(&attempt.status().as_u16());
+            let rejects =
+                source.account().profile.rejected_status.contains(&attempt.status().as_u16());
             if rejects || here.as_ref() != Some(&attempt.url().origin()) {
                 attempt.stop()
             } else if attempt.previous().len() > MAX_REDIRECTS {
@@ -201,13 +211,16 @@ impl TokenSource {
 /// [`Kind::Usage`] when the profile's header is one that reqwest keeps.
 pub(crate) fn stays_on_redirects(source: &TokenSource, ours: bool) -> Result<()> {
     let account = source.account();
-    let removed = |(name, _): &(String, _)| ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
+    let removed = |(name, _): &(String, _)| {
+        ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str())
+    };
     if ours || account.profile.inject.iter().all(removed) {
         return Ok(());
     }
     let table = &account.profile.table;
-    let text =
-        format!("a redirect could take the token of `{table}` to another host, because reqwest keeps its header");
+    let text = format!(
+        "a redirect could take the token of `{table}` to another host, because reqwest keeps its header"
+    );
     Err(Error::new(Kind::Usage, text).with_help(
         "Build the reqwest::Client with .redirect(source.redirect_policy()), and confirm it with .with_redirect_policy()",
     ))

@@ -63,7 +63,9 @@ impl Client {
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
         let request = Url::parse(url.as_ref()).map(|url| Request::new(method, url));
         // Without the text itself: a query may hold what no log should.
-        let request = request.map_err(|error| Error::new(Kind::Usage, format!("the call's URL is invalid: {error}")));
+        let request = request.map_err(|error| {
+            Error::new(Kind::Usage, format!("the call's URL is invalid: {error}"))
+        });
         RequestBuilder { client: self.clone(), call: request.map(Call::of) }
     }
 }
@@ -78,8 +80,10 @@ impl RequestBuilder {
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
         self.map(|call| {
-            let (name, value) = (HeaderName::try_from(name).map_err(Into::into), HeaderValue::try_from(value));
-            let (name, value) = (name.map_err(invalid_header)?, value.map_err(Into::into).map_err(invalid_header)?);
+            let (name, value) =
+                (HeaderName::try_from(name).map_err(Into::into), HeaderValue::try_from(value));
+            let (name, value) =
+                (name.map_err(invalid_header)?, value.map_err(Into::into).map_err(invalid_header)?);
             call.request.headers_mut().append(name, value);
             Ok(())
         })
@@ -109,7 +113,8 @@ impl RequestBuilder {
     /// Appends to the URL's query.
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> RequestBuilder {
         self.map(|call| {
-            let query = serde_urlencoded::to_string(query).map_err(|error| not_serializable("a query", &error))?;
+            let query = serde_urlencoded::to_string(query)
+                .map_err(|error| not_serializable("a query", &error))?;
             if !query.is_empty() {
                 let before = call.request.url().query().filter(|before| !before.is_empty());
                 let whole = before.map_or(query.clone(), |before| format!("{before}&{query}"));
@@ -122,8 +127,12 @@ impl RequestBuilder {
     /// Sends `json` as the body, `application/json`.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> RequestBuilder {
         self.map(|call| {
-            let json = serde_json::to_vec(json).map_err(|error| not_serializable("JSON", &error))?;
-            call.request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            let json =
+                serde_json::to_vec(json).map_err(|error| not_serializable("JSON", &error))?;
+            call.request
+                .headers_mut()
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
             call.set_body(json);
             Ok(())
         })
@@ -132,7 +141,8 @@ impl RequestBuilder {
     /// Sends `form` as the body, `application/x-www-form-urlencoded`.
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> RequestBuilder {
         self.map(|call| {
-            let form = serde_urlencoded::to_string(form).map_err(|error| not_serializable("a form", &error))?;
+            let form = serde_urlencoded::to_string(form)
+                .map_err(|error| not_serializable("a form", &error))?;
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
             call.request.headers_mut().entry(CONTENT_TYPE).or_insert(kind);
             call.set_body(form);
@@ -158,7 +168,10 @@ impl RequestBuilder {
     ///     call.send().await.map(drop)
     /// }
     /// ```
-    pub fn body_from(mut self, make: impl Fn() -> reqwest::Body + Send + Sync + 'static) -> RequestBuilder {
+    pub fn body_from(
+        mut self,
+        make: impl Fn() -> reqwest::Body + Send + Sync + 'static,
+    ) -> RequestBuilder {
         if let Ok(call) = &mut self.call {
             call.make_body = Some(Arc::new(make));
         }
@@ -229,18 +242,39 @@ mod tests {
     #[test]
     fn each_part_is_in_its_place_and_the_token_is_not_in_it() {
         let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
-        let vault = crate::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login).unwrap();
+        let vault =
+            crate::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)
+                .unwrap();
         let client = vault.token_source("acme").unwrap().client();
         let url = "https://api.acme.example/v1/orders";
-        let methods = [client.get(url), client.post(url), client.put(url), client.delete(url), client.head(url)];
+        let methods = [
+            client.get(url),
+            client.post(url),
+            client.put(url),
+            client.delete(url),
+            client.head(url),
+        ];
         let methods = methods.map(|call| call.build().unwrap().method().to_string());
         assert_eq!(methods, ["GET", "POST", "PUT", "DELETE", "HEAD"]);
 
-        let request = client.request(Method::OPTIONS, url).query(&[("page", 2)]).header("accept", "text/plain");
-        let request = request.timeout(Duration::from_secs(5)).version(http::Version::HTTP_11).build().unwrap();
+        let request = client
+            .request(Method::OPTIONS, url)
+            .query(&[("page", 2)])
+            .header("accept", "text/plain");
+        let request = request
+            .timeout(Duration::from_secs(5))
+            .version(http::Version::HTTP_11)
+            .build()
+            .unwrap();
         assert_eq!((request.method(), request.url().query()), (&Method::OPTIONS, Some("page=2")));
-        assert_eq!((request.timeout(), request.version()), (Some(&Duration::from_secs(5)), http::Version::HTTP_11));
-        assert!(!request.headers().contains_key("authorization") && request.headers()["accept"] == "text/plain");
+        assert_eq!(
+            (request.timeout(), request.version()),
+            (Some(&Duration::from_secs(5)), http::Version::HTTP_11)
+        );
+        assert!(
+            !request.headers().contains_key("authorization")
+                && request.headers()["accept"] == "text/plain"
+        );
 
         let mut headers = HeaderMap::new();
         headers.append("accept", HeaderValue::from_static("a"));
@@ -255,7 +289,10 @@ mod tests {
         assert!(client.put(url).body("a lamp").build().unwrap().try_clone().is_some());
         for invalid in [client.get("not a URL?secret"), client.get(url).header("no name", "x")] {
             let error = invalid.build().unwrap_err();
-            assert!(error.kind() == Kind::Usage && !error.to_string().contains("secret"), "{error}");
+            assert!(
+                error.kind() == Kind::Usage && !error.to_string().contains("secret"),
+                "{error}"
+            );
         }
     }
 }

@@ -59,7 +59,9 @@ impl<B: Body + Unpin> ResponseBody<B> {
                 Some(Ok(Ok(data))) => matches = probe.more(&to_bytes(data)),
                 end => {
                     self.after = match end {
-                        Some(Ok(Err(frame))) => frame.into_trailers().map_or(After::End, After::Trailers),
+                        Some(Ok(Err(frame))) => {
+                            frame.into_trailers().map_or(After::End, After::Trailers)
+                        }
                         Some(Err(error)) => After::Error(error),
                         _ => After::End,
                     };
@@ -103,12 +105,16 @@ impl<B: Body + Unpin> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if !self.read.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))));
         }
         if let After::Rest(rest) = &mut self.after {
-            let frame = ready!(Pin::new(&mut *rest).poll_frame(cx)).map(|frame| Ok(frame?.map_data(to_bytes)));
+            let frame = ready!(Pin::new(&mut *rest).poll_frame(cx))
+                .map(|frame| Ok(frame?.map_data(to_bytes)));
             if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
                 self.probe(data);
             }
@@ -212,7 +218,10 @@ fn may_hold_a_verdict(length: Option<u64>, headers: &HeaderMap) -> bool {
     if length.is_some_and(|length| length == 0 || length > LONGEST as u64) {
         return false;
     }
-    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     ![
         "text/event-stream",
         "application/x-ndjson",

@@ -107,7 +107,11 @@ where
     type Response = Response<ResponseBody<Pin<Box<A>>>>;
     type Error = Boxed;
 
-    async fn send(&mut self, mut request: Request<B>, token: &Token) -> Result<Self::Response, Boxed> {
+    async fn send(
+        &mut self,
+        mut request: Request<B>,
+        token: &Token,
+    ) -> Result<Self::Response, Boxed> {
         authenticated::put_on(token, request.headers_mut())?;
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
         let response = self.0.call(request).await.map_err(Into::into)?;

@@ -29,13 +29,17 @@ impl From<bootseal_wire::Error> for Error {
         use bootseal_wire::Error as Wire;
         match error {
             // Our own rule on hosts was asked, so the error is one of ours.
-            Wire::NotAllowed(own) => {
-                own.downcast().map_or_else(|other| Error::new(Kind::Usage, other.to_string()), |own| *own)
-            }
+            Wire::NotAllowed(own) => own
+                .downcast()
+                .map_or_else(|other| Error::new(Kind::Usage, other.to_string()), |own| *own),
             Wire::Unusable(text) => Error::new(Kind::Usage, text),
             Wire::Setup(text) => Error::new(Kind::LoginTls, text),
             Wire::System(text) => Error::new(Kind::Io, text),
-            unanswered => Error::unanswered(unanswered.to_string(), unanswered.is_connect(), unanswered.is_timeout()),
+            unanswered => Error::unanswered(
+                unanswered.to_string(),
+                unanswered.is_connect(),
+                unanswered.is_timeout(),
+            ),
         }
     }
 }

@@ -11,11 +11,7 @@ use crate::token::source::TokenSource;
 use bootseal_core::{Kind, Profile, Property, PropertyPath, Secret, Trust};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-
-/// The token sources that were asked for, by their profile's table.
-#[derive(Default)]
-pub(crate) struct Accounts(Mutex<HashMap<PropertyPath, TokenSource>>);
+use std::sync::Arc;
 
 /// A profile, the values that it uses, and where its failed logins outlive the process.
 type Account = (Profile, BTreeMap<String, Secret>, Option<LoginHistory>);
@@ -71,21 +67,23 @@ impl Secrets {
         let table: PropertyPath = profile.parse()?;
         loop {
             let now = self.now();
-            let Some((profile, values, attempts)) = self.account(&now, &table)? else {
+            let Some((profile, values, history)) = self.account(&now, &table)? else {
                 // This error names the profiles that there are.
                 let missing = Profile::read(&now.file, &table).err();
                 return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());
             };
             if now.file.trust() == Trust::Unverified {
-                let text = format!("no login with `{table}`: nothing says which vault this must be");
+                let text =
+                    format!("no login with `{table}`: nothing says which vault this must be");
                 return Err(Error::new(Kind::WrongVault, text)
                     .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault_id())));
             }
-            if let Some(source) = lock(&self.0.accounts.0).get(&table) {
+            if let Some(source) = lock(&self.0.sources.0).get(&table) {
                 return Ok(source.clone());
             }
-            let source = TokenSource::new(profile, values, clock.clone(), transport.clone(), attempts);
-            let mut sources = lock(&self.0.accounts.0);
+            let source =
+                TokenSource::new(profile, values, clock.clone(), transport.clone(), history);
+            let mut sources = lock(&self.0.sources.0);
             // A reload in between did not reach this new source: then once more.
             if Arc::ptr_eq(&now, &self.now()) {
                 return Ok(sources.entry(table).or_insert(source).clone());
@@ -99,28 +97,35 @@ impl Secrets {
         let loader = self.0.loader.as_ref();
         profile.proxy = profile.proxy.take().or(loader.and_then(|loader| loader.proxy.clone()));
         let folder = loader.and_then(|loader| loader.state_folder());
-        let attempts = match folder {
+        let history = match folder {
             Some((folder, _)) => Some(file.login_history(&folder, &profile, &values)?),
             None => None,
         };
-        Ok(Some((profile, values, attempts)))
+        Ok(Some((profile, values, history)))
     }
 
     /// # Errors
     /// When a value that a profile names is missing in the newer file.
     pub(crate) fn prepare(&self, newer: &Snapshot) -> Result<Prepared> {
-        let one = |table: &PropertyPath| Ok(self.account(newer, table)?.map(|account| (table.clone(), account)));
-        newer.profiles.keys().filter_map(|table| one(table).transpose()).collect::<Result<_>>().map(Prepared)
+        let one = |table: &PropertyPath| {
+            Ok(self.account(newer, table)?.map(|account| (table.clone(), account)))
+        };
+        newer
+            .profiles
+            .keys()
+            .filter_map(|table| one(table).transpose())
+            .collect::<Result<_>>()
+            .map(Prepared)
     }
 
     /// Puts `newer` in place, and lets each token source follow it.
     pub(crate) fn install(&self, newer: Snapshot, Prepared(mut accounts): Prepared) {
         // Held across both steps: a source that is made meanwhile is made of the newer file, or
         // follows it here.
-        let sources = lock(&self.0.accounts.0);
+        let sources = lock(&self.0.sources.0);
         *lock(&self.0.now) = Arc::new(newer);
         let followed = sources.iter().filter_map(|(table, source)| match accounts.remove(table) {
-            Some((profile, values, attempts)) => source.follow(profile, values, attempts),
+            Some((profile, values, history)) => source.follow(profile, values, history),
             None => source.retire(),
         });
         let afterwards: Vec<_> = followed.collect();
@@ -131,11 +136,16 @@ impl Secrets {
 
 impl Snapshot {
     /// The profile of `table`, and the values that it uses.
-    pub(crate) fn account(&self, table: &PropertyPath) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
+    pub(crate) fn account(
+        &self,
+        table: &PropertyPath,
+    ) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
         let Some(profile) = self.profiles.get(table) else { return Ok(None) };
-        let is_there = |name: &&str| table.child(name).is_ok_and(|path| self.file.property(&path).is_some());
+        let is_there =
+            |name: &&str| table.child(name).is_ok_and(|path| self.file.property(&path).is_some());
         let names = profile.value_names().into_iter().chain(profile.spare_names().filter(is_there));
-        let values = names.map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
+        let values =
+            names.map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));
         Ok(Some((profile.clone(), values.collect::<Result<_>>()?)))
     }
 
@@ -143,8 +153,12 @@ impl Snapshot {
     fn login_value(&self, path: &PropertyPath) -> Result<Secret> {
         match (self.values.get(path), self.file.property(path)) {
             (Some(value), _) => Ok(value.secret.clone()),
-            (None, Some(Property::Readable(toml::Value::String(text)))) => Ok(Secret::of_public(text.as_bytes())?),
-            (None, Some(Property::Readable(other))) => Ok(Secret::of_public(other.to_string().as_bytes())?),
+            (None, Some(Property::Readable(toml::Value::String(text)))) => {
+                Ok(Secret::of_public(text.as_bytes())?)
+            }
+            (None, Some(Property::Readable(other))) => {
+                Ok(Secret::of_public(other.to_string().as_bytes())?)
+            }
             (None, _) => Err(self.placed(self.file.not_found(path))),
         }
     }

@@ -56,7 +56,8 @@ impl Loader {
             }
         };
         let tables = file.profiles().into_iter();
-        let profiles = tables.map(|table| (table.to_string(), Profile::read(file, &table).err().map(Error::from)));
+        let profiles = tables
+            .map(|table| (table.to_string(), Profile::read(file, &table).err().map(Error::from)));
         Ok(Check {
             path: opened.place.path.clone(),
             vault: file.vault_id(),

@@ -39,10 +39,13 @@ pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
 ) -> Result<T, Wrong> {
     let mut whole: BTreeMap<&str, Node<'_>> = BTreeMap::new();
     for (path, property) in properties {
-        let Some((last, above)) = path.segments().strip_prefix(table).and_then(<[String]>::split_last) else {
+        let Some((last, above)) =
+            path.segments().strip_prefix(table).and_then(<[String]>::split_last)
+        else {
             continue;
         };
-        // How to log in and what the gateway does is no configuration of the application, unless it asks for that table.
+        // How to log in and what the gateway does is no configuration of the application, unless it
+        // asks for that table.
         if path.settings_table().is_some_and(|settings| settings.len() > table.len()) {
             continue;
         }
@@ -53,7 +56,9 @@ pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
         };
         let mut at = &mut whole;
         for segment in above {
-            let Node::Table(inner) = at.entry(segment).or_insert_with(|| Node::Table(BTreeMap::new())) else {
+            let Node::Table(inner) =
+                at.entry(segment).or_insert_with(|| Node::Table(BTreeMap::new()))
+            else {
                 return Err(Wrong::custom("a value and a table at once").at(&path.to_string()));
             };
             at = inner;
@@ -90,7 +95,9 @@ impl<'a> At<'a> {
         let field = self.path.rsplit('.').next().unwrap_or_default();
         Wrong {
             kind: Kind::Conflict,
-            text: format!("this property is sealed, but the field `{field}` is not a `bootseal::Secret`"),
+            text: format!(
+                "this property is sealed, but the field `{field}` is not a `bootseal::Secret`"
+            ),
             path: Some(self.path.clone()),
             help: Some(format!(
                 "Make `{field}` a Secret, or allow a copy in ordinary memory: #[serde(with = \"bootseal::exposed\")]"
@@ -104,10 +111,13 @@ impl<'de> Deserializer<'de> for At<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.node {
-            Node::Table(table) => visitor.visit_map(Members { rest: table.into_iter(), next: None, path: self.path }),
-            Node::Readable(value) => {
-                value.clone().deserialize_any(visitor).map_err(|error| Wrong::custom(error.message()).at(&self.path))
+            Node::Table(table) => {
+                visitor.visit_map(Members { rest: table.into_iter(), next: None, path: self.path })
             }
+            Node::Readable(value) => value
+                .clone()
+                .deserialize_any(visitor)
+                .map_err(|error| Wrong::custom(error.message()).at(&self.path)),
             Node::Sealed(_) => Err(self.sealed_but_not_a_secret()),
         }
     }
@@ -116,7 +126,11 @@ impl<'de> Deserializer<'de> for At<'_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
         match (name, &self.node) {
             (bootseal_memory::SECRET_NAME, Node::Sealed(value)) => {
                 value.secret.expose(|bytes| visitor.visit_bytes(bytes))
@@ -170,20 +184,26 @@ struct Members<'a> {
 impl<'de> MapAccess<'de> for Members<'_> {
     type Error = Wrong;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Wrong> {
         self.next = self.rest.next();
         match &self.next {
-            Some((name, _)) => {
-                seed.deserialize((*name).into_deserializer()).map(Some).map_err(|error: Wrong| error.at(&self.path))
-            }
+            Some((name, _)) => seed
+                .deserialize((*name).into_deserializer())
+                .map(Some)
+                .map_err(|error: Wrong| error.at(&self.path)),
             None => Ok(None),
         }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
-        let Some((name, node)) = self.next.take() else { return Err(Wrong::custom("a value without a name")) };
-        let own =
-            PropertyPath::new([name.to_owned()].to_vec()).map_or_else(|_| name.to_owned(), |path| path.to_string());
+        let Some((name, node)) = self.next.take() else {
+            return Err(Wrong::custom("a value without a name"));
+        };
+        let own = PropertyPath::new([name.to_owned()].to_vec())
+            .map_or_else(|_| name.to_owned(), |path| path.to_string());
         let path = if self.path.is_empty() { own } else { format!("{}.{own}", self.path) };
         seed.deserialize(At { node, path: path.clone() }).map_err(|error| error.at(&path))
     }
@@ -208,19 +228,22 @@ impl<'de> Deserializer<'de> for Exposed<'_> {
             return self.0.deserialize_any(visitor);
         };
         let path = &self.0.path;
-        let text = |secret: &Secret| secret.expose_str(str::to_owned).map_err(|_| Exposed::unfit(path));
+        let text =
+            |secret: &Secret| secret.expose_str(str::to_owned).map_err(|_| Exposed::unfit(path));
         match kind {
-            ValueKind::Bytes => {
-                secret.expose(|bytes| visitor.visit_bytes(bytes)).map_err(|_: Wrong| Exposed::unfit(path))
-            }
+            ValueKind::Bytes => secret
+                .expose(|bytes| visitor.visit_bytes(bytes))
+                .map_err(|_: Wrong| Exposed::unfit(path)),
             ValueKind::Text => {
-                let read = secret.expose_str(|text| visitor.visit_str(text)).map_err(|_| Exposed::unfit(path))?;
+                let read = secret
+                    .expose_str(|text| visitor.visit_str(text))
+                    .map_err(|_| Exposed::unfit(path))?;
                 read.map_err(|_: Wrong| Exposed::unfit(path))
             }
             // A kind that is added later has TOML text.
             _ => {
-                let mut table: toml::Table =
-                    toml::from_str(&format!("value = {}", text(secret)?)).map_err(|_| Exposed::unfit(path))?;
+                let mut table: toml::Table = toml::from_str(&format!("value = {}", text(secret)?))
+                    .map_err(|_| Exposed::unfit(path))?;
                 let value = table.remove("value").ok_or_else(|| Exposed::unfit(path))?;
                 value.deserialize_any(visitor).map_err(|_| Exposed::unfit(path))
             }
@@ -231,7 +254,11 @@ impl<'de> Deserializer<'de> for Exposed<'_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -246,7 +273,9 @@ impl<'de> Deserializer<'de> for Exposed<'_> {
         };
         let unfit = |_: Wrong| Exposed::unfit(&self.0.path);
         let text = secret.expose_str(str::to_owned).map_err(|_| Exposed::unfit(&self.0.path))?;
-        IntoDeserializer::<Wrong>::into_deserializer(text).deserialize_enum(name, variants, visitor).map_err(unfit)
+        IntoDeserializer::<Wrong>::into_deserializer(text)
+            .deserialize_enum(name, variants, visitor)
+            .map_err(unfit)
     }
 
     forward_to_deserialize_any! {
@@ -265,7 +294,8 @@ mod tests {
     const READABLE: &str = "name = \"shop\"\n[acme]\nurl = \"https://acme.example\"\nport = 8443\nmode = \"fast\"\ntags = [\"a\", \"b\"]\n[acme.pool]\nsize = 5\n[acme.login]\nurl = \"https://acme.example/\"\nbasic = true\n";
 
     fn vault() -> crate::Secrets {
-        crate::testing::vault([("acme.username", "bob"), ("acme.password", "canary-1")], READABLE).unwrap()
+        crate::testing::vault([("acme.username", "bob"), ("acme.password", "canary-1")], READABLE)
+            .unwrap()
     }
 
     fn error<T: for<'de> Deserialize<'de>>(table: &str) -> Error {
@@ -301,7 +331,10 @@ mod tests {
     #[test]
     fn a_table_becomes_a_struct_and_login_is_left_out() {
         let acme: Acme = vault().deserialize("acme").unwrap();
-        assert_eq!((acme.url.as_str(), acme.port, acme.mode), ("https://acme.example", 8443, Mode::Fast));
+        assert_eq!(
+            (acme.url.as_str(), acme.port, acme.mode),
+            ("https://acme.example", 8443, Mode::Fast)
+        );
         assert_eq!((acme.tags.len(), acme.pool.size, acme.username.as_str()), (2, 5, "bob"));
         assert!(acme.password.expose(|password| password == b"canary-1") && acme.absent.is_none());
         #[derive(Deserialize)]
@@ -321,14 +354,18 @@ mod tests {
             url: Secret,
         }
         let wrong = error::<ReadableSecret>("acme");
-        assert!(wrong.kind() == Kind::Conflict && wrong.to_string().contains("acme.url"), "{wrong}");
+        assert!(
+            wrong.kind() == Kind::Conflict && wrong.to_string().contains("acme.url"),
+            "{wrong}"
+        );
         #[derive(Deserialize, Debug)]
         #[allow(dead_code)]
         struct Copied {
             password: String,
         }
         let wrong = error::<Copied>("acme").to_string();
-        for part in ["acme.password", "field `password`", "#[serde(with = \"bootseal::exposed\")]"] {
+        for part in ["acme.password", "field `password`", "#[serde(with = \"bootseal::exposed\")]"]
+        {
             assert!(wrong.contains(part), "{wrong}");
         }
     }

@@ -22,7 +22,8 @@ pub(crate) const PLUGIN: &str = "BOOTSEAL_PLUGIN";
 pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Keys that container platforms mount.
-pub(crate) const KEY_FILES: [&str; 2] = ["/run/secrets/bootseal.key", "/run/secrets/bootseal/bootseal.key"];
+pub(crate) const KEY_FILES: [&str; 2] =
+    ["/run/secrets/bootseal.key", "/run/secrets/bootseal/bootseal.key"];
 /// The user's key, in the folder of settings.
 pub(crate) const USER_KEY_FILE: &str = "identity.txt";
 /// Names in the folder of a unit's credentials.
@@ -55,7 +56,10 @@ impl Env {
             self.get("APPDATA").map(PathBuf::from)
         } else {
             // The XDG specification says to ignore a relative path.
-            let xdg = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+            let xdg = self
+                .get("XDG_CONFIG_HOME")
+                .map(PathBuf::from)
+                .filter(|folder| folder.is_absolute());
             xdg.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(".config")))
         };
         folder.map(|folder| folder.join("bootseal"))

@@ -26,21 +26,36 @@ impl Candidate {
     }
 
     fn of_passphrase(name: impl Into<String>, passphrase: Secret, insisted: bool) -> Candidate {
-        Candidate { name: name.into(), file: IdentityFile::default(), passphrase: Some(passphrase), insisted }
+        Candidate {
+            name: name.into(),
+            file: IdentityFile::default(),
+            passphrase: Some(passphrase),
+            insisted,
+        }
     }
 
     /// The identities to open with. `None` for a wrong passphrase, which is noted in `tried`.
     ///
     /// # Errors
     /// [`Kind::WrongPassphrase`] when code gave the passphrase.
-    pub(crate) fn identities(&self, file: &VerifiedFile, tried: &mut Tried) -> Result<Option<Vec<Identity>>> {
-        let Some(passphrase) = &self.passphrase else { return Ok(Some(self.file.identities.clone())) };
+    pub(crate) fn identities(
+        &self,
+        file: &VerifiedFile,
+        tried: &mut Tried,
+    ) -> Result<Option<Vec<Identity>>> {
+        let Some(passphrase) = &self.passphrase else {
+            return Ok(Some(self.file.identities.clone()));
+        };
         match file.identity_by_any_passphrase(passphrase) {
             Ok(identity) => Ok(Some(vec![identity])),
             Err(error) if self.insisted => Err(error.into()),
             Err(error) => {
-                let help = error.help().filter(|_| error.kind() == Kind::Io).map(|help| format!("; {help}"));
-                tried.note(&self.name, format_args!("{}{}", error.what(), help.unwrap_or_default()));
+                let help = error
+                    .help()
+                    .filter(|_| error.kind() == Kind::Io)
+                    .map(|help| format!("; {help}"));
+                tried
+                    .note(&self.name, format_args!("{}{}", error.what(), help.unwrap_or_default()));
                 Ok(None)
             }
         }
@@ -66,7 +81,10 @@ impl Candidate {
     pub(crate) fn shown(&self) -> String {
         let ready = self.file.identities.iter().map(Identity::to_string);
         let ready = ready.chain(self.file.locked.iter().map(|key| {
-            format!("{}, which is locked by a passphrase that the loader does not ask for", key.recipient())
+            format!(
+                "{}, which is locked by a passphrase that the loader does not ask for",
+                key.recipient()
+            )
         }));
         ready.collect::<Vec<_>>().join(", ")
     }
@@ -80,7 +98,10 @@ impl Candidate {
             return Ok(self);
         }
         let named = if given.is_empty() { env.get(env::PLUGIN).map(PathBuf::from) } else { None };
-        let plugins = given.iter().chain(&named).try_fold(Plugins::default(), |plugins, path| plugins.program(path))?;
+        let plugins = given
+            .iter()
+            .chain(&named)
+            .try_fold(Plugins::default(), |plugins, path| plugins.program(path))?;
         self.file.identities = std::mem::take(&mut self.file.identities)
             .into_iter()
             .map(|identity| identity.with_plugins(&plugins))
@@ -117,13 +138,20 @@ fn named(loader: &Loader) -> Result<Option<Vec<Candidate>>> {
         in_code.push(Candidate::of("identities given in code", file));
     }
     if let Some(passphrase) = given_passphrase {
-        in_code.push(Candidate::of_passphrase("the passphrase given in code", passphrase.clone(), true));
+        in_code.push(Candidate::of_passphrase(
+            "the passphrase given in code",
+            passphrase.clone(),
+            true,
+        ));
     }
     if !in_code.is_empty() {
         return Ok(Some(in_code));
     }
     if let Some(path) = &loader.identity_file {
-        return Ok(Some(vec![Candidate::of(path.display().to_string(), IdentityFile::read(path)?)]));
+        return Ok(Some(vec![Candidate::of(
+            path.display().to_string(),
+            IdentityFile::read(path)?,
+        )]));
     }
     if let Some(path) = env.get(env::IDENTITY) {
         // The only one: another key that happens to be there would hide a mistake in this variable.
@@ -140,7 +168,10 @@ fn well_known(env: &Env, tried: &mut Tried) -> Result<Vec<Candidate>> {
     match env.get(env::CREDENTIALS) {
         Some(folder) => {
             for file in [env::CREDENTIAL_KEY, env::CREDENTIAL_PASSPHRASE] {
-                places.push((format!("${}/{file}", env::CREDENTIALS), PathBuf::from(&folder).join(file)));
+                places.push((
+                    format!("${}/{file}", env::CREDENTIALS),
+                    PathBuf::from(&folder).join(file),
+                ));
             }
         }
         None => tried.note(&format!("${}", env::CREDENTIALS), "unset"),
@@ -155,7 +186,8 @@ fn well_known(env: &Env, tried: &mut Tried) -> Result<Vec<Candidate>> {
     let mut found = Vec::new();
     for (name, path) in places {
         let read = match path.ends_with(env::CREDENTIAL_PASSPHRASE) {
-            true => read_passphrase(&path).map(|passphrase| Candidate::of_passphrase(&name, passphrase, false)),
+            true => read_passphrase(&path)
+                .map(|passphrase| Candidate::of_passphrase(&name, passphrase, false)),
             false => IdentityFile::read(&path).map(|file| Candidate::of(&name, file)),
         };
         match read {
@@ -200,7 +232,9 @@ pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
         match std::fs::read_to_string(&path) {
             Ok(text) => return Ok((parse(&text, &name)?, name)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::new(Kind::Io, format!("{name}: cannot be read: {error}"))),
+            Err(error) => {
+                return Err(Error::new(Kind::Io, format!("{name}: cannot be read: {error}")));
+            }
         }
     }
     Ok((Vec::new(), String::new()))
@@ -208,13 +242,12 @@ pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
 
 fn parse(text: &str, source: &str) -> Result<Vec<Pin>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    let pins: std::result::Result<Vec<Pin>, _> = lines.flat_map(str::split_whitespace).map(str::parse).collect();
+    let pins: std::result::Result<Vec<Pin>, _> =
+        lines.flat_map(str::split_whitespace).map(str::parse).collect();
     match pins {
         Ok(pins) if !pins.is_empty() => Ok(pins),
         Ok(_) => Err(Error::new(Kind::Usage, format!("{source} is set, but has no pin"))),
-        Err(error) => {
-            Err(Error::new(Kind::Usage, format!("{source}: {}", error.what()))
-                .with_help(error.help().unwrap_or_default()))
-        }
+        Err(error) => Err(Error::new(Kind::Usage, format!("{source}: {}", error.what()))
+            .with_help(error.help().unwrap_or_default())),
     }
 }

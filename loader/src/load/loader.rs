@@ -144,9 +144,11 @@ impl Loader {
     /// [`ClientBuilder::proxy_login`](crate::ClientBuilder::proxy_login), for calls.
     #[cfg(feature = "client")]
     pub fn proxy(mut self, url: &str) -> Result<Loader> {
-        let parsed = url::Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.has_host());
+        let parsed =
+            url::Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let bare = parsed.filter(|url| url.username().is_empty() && url.password().is_none());
-        let text = "the proxy must be of the form \"http://proxy.example:3128\", without credentials";
+        let text =
+            "the proxy must be of the form \"http://proxy.example:3128\", without credentials";
         self.proxy = Some(bare.ok_or_else(|| Error::new(Kind::Usage, text))?);
         Ok(self)
     }
@@ -161,7 +163,10 @@ impl Loader {
     /// let loader = loader.validate_with(|file| Gateway::read(file).map(drop).map_err(Error::from));
     /// ```
     #[must_use]
-    pub fn validate_with(mut self, check: impl Fn(&VerifiedFile) -> Result<()> + Send + Sync + 'static) -> Loader {
+    pub fn validate_with(
+        mut self,
+        check: impl Fn(&VerifiedFile) -> Result<()> + Send + Sync + 'static,
+    ) -> Loader {
         self.validate = Some(Arc::new(check));
         self
     }
@@ -182,17 +187,20 @@ impl Loader {
     /// assert_eq!(write, Some("/var/lib/acme".into()));
     /// ```
     pub fn folders(&self) -> (Vec<PathBuf>, Option<PathBuf>) {
-        let key = self.identity_file.clone().or_else(|| self.env.get(env::IDENTITY).map(PathBuf::from));
+        let key =
+            self.identity_file.clone().or_else(|| self.env.get(env::IDENTITY).map(PathBuf::from));
         let mut files = vec![self.file().0];
         match key {
             Some(key) => files.push(key),
             None => {
                 files.extend(env::KEY_FILES.map(PathBuf::from));
-                files.extend(self.env.config_folder().map(|folder| folder.join(env::USER_KEY_FILE)));
+                files
+                    .extend(self.env.config_folder().map(|folder| folder.join(env::USER_KEY_FILE)));
             }
         }
         // A link leads elsewhere, and may lead elsewhere again later: the folders of both count.
-        let real: Vec<PathBuf> = files.iter().filter_map(|file| std::fs::canonicalize(file).ok()).collect();
+        let real: Vec<PathBuf> =
+            files.iter().filter_map(|file| std::fs::canonicalize(file).ok()).collect();
         let folder = |file: &PathBuf| match file.parent() {
             Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
             Some(folder) => folder.to_owned(),

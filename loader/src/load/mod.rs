@@ -15,6 +15,7 @@ mod accounts;
 pub(crate) mod secrets;
 
 pub(crate) mod snapshot;
+pub(crate) mod sources;
 
 mod key_sources;
 

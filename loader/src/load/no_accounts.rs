@@ -5,9 +5,6 @@ use crate::load::secrets::{Secrets, lock};
 use crate::load::snapshot::Snapshot;
 use std::sync::Arc;
 
-#[derive(Default)]
-pub(crate) struct Accounts;
-
 pub(crate) struct Prepared;
 
 impl Secrets {

@@ -8,7 +8,8 @@ use crate::load::loader::Loader;
 use crate::load::secrets::Secrets;
 use crate::load::snapshot::Snapshot;
 use bootseal_core::{
-    CanRead, Kind, KnownFile, KnownVaults, Pin, SealedFile, SignedFile, Trust, Vault, VaultId, VerifiedFile,
+    CanRead, Kind, KnownFile, KnownVaults, Pin, SealedFile, SignedFile, Trust, Vault, VaultId,
+    VerifiedFile,
 };
 use bootseal_memory::Report;
 use std::path::{Path, PathBuf};
@@ -184,7 +185,9 @@ impl Start<'_> {
             }
             other => other?,
         };
-        let Some(identities) = candidate.identities(&verified, tried)? else { return Ok(Verdict::NotListed) };
+        let Some(identities) = candidate.identities(&verified, tried)? else {
+            return Ok(Verdict::NotListed);
+        };
         if verified.role_of(&identities).is_none() {
             tried.note(&candidate.name, format_args!("{}: not in access", candidate.shown()));
             return Ok(Verdict::NotListed);
@@ -196,7 +199,11 @@ impl Start<'_> {
         }
         let (verified, old_id) = self.trust(verified, own, &candidate.name)?;
         let pin_source = self.pin_source(verified.trust(), own, candidate);
-        let seen = self.known.as_ref().map(|known| known.generation_of(&self.place.known_as)).unwrap_or_default();
+        let seen = self
+            .known
+            .as_ref()
+            .map(|known| known.generation_of(&self.place.known_as))
+            .unwrap_or_default();
         let vault = match verified.open(&identities) {
             // Only now is it known that the identity of a plugin does not open this file.
             Err(error) if error.kind() == Kind::NoIdentity => {
@@ -206,13 +213,26 @@ impl Start<'_> {
             other => other?,
         };
         let (place, key_source) = (self.place.clone(), candidate.name.clone());
-        let opened = Opened { place, key_source, pin_source, seen, old_id, report: self.report.clone(), vault };
+        let opened = Opened {
+            place,
+            key_source,
+            pin_source,
+            seen,
+            old_id,
+            report: self.report.clone(),
+            vault,
+        };
         Ok(Verdict::Opens(Box::new(opened)))
     }
 
     /// The file, if a pin or this host's memory vouches for its vault; and the id by which it was
     /// known before.
-    fn trust(&self, mut file: VerifiedFile, pins: &[Pin], key: &str) -> Result<(VerifiedFile, Option<VaultId>)> {
+    fn trust(
+        &self,
+        mut file: VerifiedFile,
+        pins: &[Pin],
+        key: &str,
+    ) -> Result<(VerifiedFile, Option<VaultId>)> {
         let place = &self.place;
         let mut old_id = file.handed_over_from();
         if let Some(known) = &self.known {
@@ -254,8 +274,10 @@ impl Start<'_> {
             verified.generation(),
             tried.text()
         );
-        let help =
-            format!("It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT", verified.who());
+        let help = format!(
+            "It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT",
+            verified.who()
+        );
         Ok(Error::new(Kind::NoIdentity, text).with_help(help))
     }
 }
@@ -272,7 +294,9 @@ impl Opening {
             }
             // A first start that is not remembered would be a first start each time.
             Err(error) if file.trust() == Trust::FirstUse => return Err(error.into()),
-            Err(error) => tracing::warn!(target: "bootseal", %error, "the opened vault is not remembered"),
+            Err(error) => {
+                tracing::warn!(target: "bootseal", %error, "the opened vault is not remembered")
+            }
         }
         Ok(())
     }

@@ -43,7 +43,10 @@ impl Secrets {
     /// ```
     pub fn reload(&self) -> Result<Vec<String>> {
         let Some(loader) = &self.0.loader else {
-            return Err(Error::new(Kind::Usage, "this vault was made in a test and has no file to read again"));
+            return Err(Error::new(
+                Kind::Usage,
+                "this vault was made in a test and has no file to read again",
+            ));
         };
         let one = lock(&self.0.reloading);
         let (newer, opening) = loader.snapshot()?;
@@ -56,19 +59,30 @@ impl Secrets {
     }
 
     /// Puts a newer generation in the place of the present one. Returns `None` if it is the same.
-    fn take(&self, newer: Snapshot, accept: impl FnOnce(&Snapshot) -> Result<()>) -> Result<Option<Vec<String>>> {
+    fn take(
+        &self,
+        newer: Snapshot,
+        accept: impl FnOnce(&Snapshot) -> Result<()>,
+    ) -> Result<Option<Vec<String>>> {
         let present = self.now();
         let (old, new) = (&present.file, &newer.file);
         if old.vault_id() != new.vault_id() && !new.former_ids().contains(&old.vault_id()) {
-            let text = format!("the file is now another vault, {}; {} stays in use", new.vault_id(), old.vault_id());
+            let text = format!(
+                "the file is now another vault, {}; {} stays in use",
+                new.vault_id(),
+                old.vault_id()
+            );
             return Err(newer.placed(Error::new(Kind::WrongVault, text)));
         }
         if old.text() == new.text() {
             return Ok(None);
         }
         if new.generation() <= old.generation() {
-            let text =
-                format!("the file has generation {}; generation {} stays in use", new.generation(), old.generation());
+            let text = format!(
+                "the file has generation {}; generation {} stays in use",
+                new.generation(),
+                old.generation()
+            );
             return Err(newer.placed(Error::new(Kind::OldGeneration, text)));
         }
         let names = present.changes(&newer);
@@ -116,10 +130,15 @@ impl Secrets {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn watch(&self, every: Duration) -> Result<()> {
-        let Some(path) = self.0.loader.as_ref().and(self.now().file.path().map(Path::to_owned)) else {
-            return Err(Error::new(Kind::Usage, "this vault was made in a test and has no file to watch"));
+        let Some(path) = self.0.loader.as_ref().and(self.now().file.path().map(Path::to_owned))
+        else {
+            return Err(Error::new(
+                Kind::Usage,
+                "this vault was made in a test and has no file to watch",
+            ));
         };
-        let (weak, every, mut watched) = (Arc::downgrade(&self.0), every.max(SHORTEST), Watched::default());
+        let (weak, every, mut watched) =
+            (Arc::downgrade(&self.0), every.max(SHORTEST), Watched::default());
         let watching = move || {
             loop {
                 std::thread::park_timeout(every);
@@ -128,7 +147,9 @@ impl Secrets {
             }
         };
         let thread = std::thread::Builder::new().name("bootseal-watch".into()).spawn(watching);
-        thread.map(drop).map_err(|error| Error::new(Kind::Io, format!("no thread to watch the file: {error}")))
+        thread
+            .map(drop)
+            .map_err(|error| Error::new(Kind::Io, format!("no thread to watch the file: {error}")))
     }
 
     /// Reloads if the file's content is not what was opened.

@@ -1,10 +1,10 @@
 //! The opened vault: its secrets and readable properties by name.
 
 use crate::error::{Error, Result};
-use crate::load::accounts::Accounts;
 use crate::load::deserialize;
 use crate::load::loader::Loader;
 use crate::load::snapshot::Snapshot;
+use crate::load::sources::Sources;
 use bootseal_core::{CanRead, Gateway, Kind, Property, PropertyPath, Secret, Vault, VaultId};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ pub(crate) struct Inner {
     /// Held while a reload is made.
     pub(crate) reloading: Mutex<()>,
     pub(crate) listeners: Mutex<Vec<Listener>>,
-    pub(crate) accounts: Accounts,
+    pub(crate) sources: Sources,
 }
 
 pub(crate) type Listener = Arc<dyn Fn(&[String]) + Send + Sync>;
@@ -45,7 +45,7 @@ impl Secrets {
             loader,
             reloading: Mutex::default(),
             listeners: Mutex::default(),
-            accounts: Accounts::default(),
+            sources: Sources::default(),
         }))
     }
 
@@ -95,7 +95,10 @@ impl Secrets {
         if now.file.property(&path).is_none() {
             return Err(now.placed(now.file.not_found(&path)));
         }
-        let error = Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for");
+        let error = Error::new(
+            Kind::Conflict,
+            "this property is readable, not sealed; a secret was asked for",
+        );
         let help = format!("Seal it: bootseal set {path}; or read it with text(\"{path}\")");
         Err(now.placed(error.at(&path).with_help(help)))
     }
@@ -125,7 +128,8 @@ impl Secrets {
                     .with_help(format!("Read it with secret(\"{path}\")"))
             }
             Some(Property::Readable(other)) => {
-                let text = format!("this property is of type {}; text was asked for", other.type_str());
+                let text =
+                    format!("this property is of type {}; text was asked for", other.type_str());
                 Error::new(Kind::Conflict, text).at(&path)
             }
             None => now.file.not_found(&path).into(),
@@ -156,7 +160,11 @@ impl Secrets {
     /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn deserialize<T: serde::de::DeserializeOwned>(&self, table: &str) -> Result<T> {
-        let segments = if table.is_empty() { Vec::new() } else { table.parse::<PropertyPath>()?.segments().to_vec() };
+        let segments = if table.is_empty() {
+            Vec::new()
+        } else {
+            table.parse::<PropertyPath>()?.segments().to_vec()
+        };
         let now = self.now();
         let read = deserialize::read(&segments, now.file.properties(), |path| now.values.get(path));
         read.map_err(|wrong| {
@@ -204,6 +212,12 @@ impl Secrets {
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secrets({}, generation {}, {} values)", self.vault_id(), self.generation(), self.now().values.len())
+        write!(
+            f,
+            "Secrets({}, generation {}, {} values)",
+            self.vault_id(),
+            self.generation(),
+            self.now().values.len()
+        )
     }
 }

@@ -49,7 +49,11 @@ impl Snapshot {
             _ => false,
         };
         let old = self.file.properties().map(|(path, _)| path);
-        let added = newer.file.properties().map(|(path, _)| path).filter(|path| self.file.property(path).is_none());
+        let added = newer
+            .file
+            .properties()
+            .map(|(path, _)| path)
+            .filter(|path| self.file.property(path).is_none());
         old.chain(added).filter(|path| !same(path)).map(ToString::to_string).collect()
     }
 

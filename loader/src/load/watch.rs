@@ -37,7 +37,10 @@ impl FileStamp {
         let path = std::fs::canonicalize(path).ok()?;
         let meta = std::fs::metadata(&path).ok()?;
         #[cfg(unix)]
-        let file = (std::os::unix::fs::MetadataExt::dev(&meta), std::os::unix::fs::MetadataExt::ino(&meta));
+        let file = (
+            std::os::unix::fs::MetadataExt::dev(&meta),
+            std::os::unix::fs::MetadataExt::ino(&meta),
+        );
         #[cfg(not(unix))]
         let file = (0, 0);
         Some(FileStamp { path, length: meta.len(), modified: meta.modified().ok(), file })
@@ -45,7 +48,8 @@ impl FileStamp {
 
     /// Whether any later write is sure to change the stamp: the last one is not too recent.
     pub(crate) fn is_settled(&self) -> bool {
-        let age = self.modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        let age =
+            self.modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
         age.is_some_and(|age| age > GRANULARITY)
     }
 }

@@ -61,7 +61,10 @@ impl Moment {
     /// The time since then, by the clock that shows more: this covers a suspended machine, a
     /// stopped virtual one, and a wall clock that was set forward or back.
     pub(crate) fn age(self, clock: &dyn Clock) -> Duration {
-        clock.monotonic().saturating_sub(self.monotonic).max(clock.unix_time().saturating_sub(self.unix_time))
+        clock
+            .monotonic()
+            .saturating_sub(self.monotonic)
+            .max(clock.unix_time().saturating_sub(self.unix_time))
     }
 }
 
@@ -83,7 +86,10 @@ impl Clock for SystemClock {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn monotonic(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+        Duration::new(
+            u64::try_from(time.tv_sec).unwrap_or(0),
+            u32::try_from(time.tv_nsec).unwrap_or(0),
+        )
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -102,7 +108,10 @@ impl Clock for SystemClock {
     fn tick(&self) -> Option<u64> {
         // The tick of the wall clock, which goes on while the machine is suspended.
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        u64::try_from(time.tv_sec).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec).ok()?)
+        u64::try_from(time.tv_sec)
+            .ok()?
+            .checked_mul(1_000_000_000)?
+            .checked_add(u64::try_from(time.tv_nsec).ok()?)
     }
 
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -113,11 +113,17 @@ impl Lifetime {
         });
         let found = match &profile.expiry {
             Some(Expiry::OnReject) => {
-                return Lifetime { lifetime: profile.max_age, from: ExpiryFrom::OnReject, born_expired: false };
+                return Lifetime {
+                    lifetime: profile.max_age,
+                    from: ExpiryFrom::OnReject,
+                    born_expired: false,
+                };
             }
             Some(Expiry::Fixed(lifetime)) => Some((lifetime.as_secs_f64(), ExpiryFrom::Fixed)),
             Some(Expiry::Jwt) => jwt,
-            Some(Expiry::Field(_)) => evidence.field.map(|field| (field.seconds_from(server_now), field.from)),
+            Some(Expiry::Field(_)) => {
+                evidence.field.map(|field| (field.seconds_from(server_now), field.from))
+            }
             _ => jwt.or(evidence.expires_in.map(|seconds| (seconds, ExpiryFrom::Json))),
         };
         let (seconds, from) = found
@@ -159,8 +165,14 @@ impl Deadlines {
         let total = lifetime.lifetime;
         let skew = profile.skew.min(total / 10).max(Duration::from_secs(1)).min(total / 2);
         let hard_at = total - skew;
-        let ahead = profile.refresh_ahead && lifetime.from != ExpiryFrom::OnReject && total >= Duration::from_secs(20);
-        let refresh_at = if ahead { total.mul_f64(0.75 + 0.10 * jitter.clamp(0.0, 1.0)).min(hard_at) } else { hard_at };
+        let ahead = profile.refresh_ahead
+            && lifetime.from != ExpiryFrom::OnReject
+            && total >= Duration::from_secs(20);
+        let refresh_at = if ahead {
+            total.mul_f64(0.75 + 0.10 * jitter.clamp(0.0, 1.0)).min(hard_at)
+        } else {
+            hard_at
+        };
         Deadlines { refresh_at, hard_at }
     }
 }
@@ -176,8 +188,9 @@ mod tests {
     const DAY: f64 = 86_400.0;
 
     fn profile(expiry: &str) -> Profile {
-        let readable =
-            format!("[acme.login]\nurl = \"https://api.acme.example\"\nform = {{ key = \"${{key}}\" }}\n{expiry}\n");
+        let readable = format!(
+            "[acme.login]\nurl = \"https://api.acme.example\"\nform = {{ key = \"${{key}}\" }}\n{expiry}\n"
+        );
         let vault = crate::testing::vault([("acme.key", "x")], &readable).unwrap();
         vault.token_source("acme").unwrap().profile().clone()
     }
@@ -254,11 +267,18 @@ mod tests {
                 "{exp} {date}"
             );
             let epoch = self::profile("expiry = { json = \"/exp\", unit = \"epoch\" }");
-            assert_eq!(seconds(&epoch, &Evidence { server_date: Some(date), ..field(Unit::Epoch, exp) }), expected);
+            assert_eq!(
+                seconds(&epoch, &Evidence { server_date: Some(date), ..field(Unit::Epoch, exp) }),
+                expected
+            );
         }
         // A lifetime in seconds does not depend on the clocks.
-        let evidence =
-            Evidence { server_date: Some(NOW + HOUR), expires_in: Some(600.0), unix_time: NOW, ..Evidence::default() };
+        let evidence = Evidence {
+            server_date: Some(NOW + HOUR),
+            expires_in: Some(600.0),
+            unix_time: NOW,
+            ..Evidence::default()
+        };
         assert_eq!(seconds(&profile, &evidence), Some(600.0));
     }
 
@@ -290,38 +310,63 @@ mod tests {
         let evidence = |jwt_seconds, field_seconds, expires_in| Evidence {
             expires_in,
             jwt: Option::map(jwt_seconds, |seconds: f64| Claims { exp: NOW + seconds, iat: None }),
-            ..Option::map_or(field_seconds, Evidence { unix_time: NOW, ..Evidence::default() }, |seconds| {
-                field(Unit::Seconds, seconds)
-            })
+            ..Option::map_or(
+                field_seconds,
+                Evidence { unix_time: NOW, ..Evidence::default() },
+                |seconds| field(Unit::Seconds, seconds),
+            )
         };
-        let (all, none) = (evidence(Some(100.0), Some(200.0), Some(400.0)), evidence(None, None, None));
+        let (all, none) =
+            (evidence(Some(100.0), Some(200.0), Some(400.0)), evidence(None, None, None));
         for (expiry, with_all, with_none) in [
             ("", (100.0, ExpiryFrom::Jwt), (300.0, ExpiryFrom::Default)),
             ("default_life = \"2m\"", (100.0, ExpiryFrom::Jwt), (120.0, ExpiryFrom::Default)),
             ("expiry = { idle = true }", (100.0, ExpiryFrom::Jwt), (300.0, ExpiryFrom::Default)),
             ("expiry = { jwt = true }", (100.0, ExpiryFrom::Jwt), (300.0, ExpiryFrom::Default)),
             ("expiry = { json = \"/x\" }", (200.0, ExpiryFrom::Json), (300.0, ExpiryFrom::Default)),
-            ("expiry = { fixed = \"15m\" }", (900.0, ExpiryFrom::Fixed), (900.0, ExpiryFrom::Fixed)),
+            (
+                "expiry = { fixed = \"15m\" }",
+                (900.0, ExpiryFrom::Fixed),
+                (900.0, ExpiryFrom::Fixed),
+            ),
             ("expiry = \"on-reject\"", (DAY, ExpiryFrom::OnReject), (DAY, ExpiryFrom::OnReject)),
             // Never longer than `max_age`, whatever the source.
             ("max_age = \"1m\"", (60.0, ExpiryFrom::Jwt), (60.0, ExpiryFrom::Default)),
-            ("max_age = \"1m\"\nexpiry = { fixed = \"15m\" }", (60.0, ExpiryFrom::Fixed), (60.0, ExpiryFrom::Fixed)),
-            ("max_age = \"1m\"\nexpiry = \"on-reject\"", (60.0, ExpiryFrom::OnReject), (60.0, ExpiryFrom::OnReject)),
+            (
+                "max_age = \"1m\"\nexpiry = { fixed = \"15m\" }",
+                (60.0, ExpiryFrom::Fixed),
+                (60.0, ExpiryFrom::Fixed),
+            ),
+            (
+                "max_age = \"1m\"\nexpiry = \"on-reject\"",
+                (60.0, ExpiryFrom::OnReject),
+                (60.0, ExpiryFrom::OnReject),
+            ),
         ] {
             let profile = profile(expiry);
             for (evidence, (seconds, from)) in [(&all, with_all), (&none, with_none)] {
-                let expected = Lifetime { lifetime: Duration::from_secs_f64(seconds), from, born_expired: false };
+                let expected = Lifetime {
+                    lifetime: Duration::from_secs_f64(seconds),
+                    from,
+                    born_expired: false,
+                };
                 assert_eq!(Lifetime::of(&profile, evidence), expected, "{expiry}");
             }
         }
         let only_expires_in = evidence(None, None, Some(400.0));
         assert_eq!(Lifetime::of(&profile(""), &only_expires_in).from, ExpiryFrom::Json);
-        assert_eq!(Lifetime::of(&profile("expiry = { jwt = true }"), &only_expires_in).from, ExpiryFrom::Default);
+        assert_eq!(
+            Lifetime::of(&profile("expiry = { jwt = true }"), &only_expires_in).from,
+            ExpiryFrom::Default
+        );
     }
 
     fn deadlines(profile: &Profile, seconds: f64, jitter: f64) -> (f64, f64) {
-        let lifetime =
-            Lifetime { lifetime: Duration::from_secs_f64(seconds), from: ExpiryFrom::Fixed, born_expired: false };
+        let lifetime = Lifetime {
+            lifetime: Duration::from_secs_f64(seconds),
+            from: ExpiryFrom::Fixed,
+            born_expired: false,
+        };
         let deadlines = Deadlines::of(profile, &lifetime, jitter);
         (deadlines.refresh_at.as_secs_f64(), deadlines.hard_at.as_secs_f64())
     }
@@ -329,7 +374,9 @@ mod tests {
     #[test]
     fn a_refresh_is_spread_over_a_tenth_of_the_lifetime() {
         let profile = profile("");
-        for (jitter, refresh_at) in [(0.0, 2700.0), (0.5, 2880.0), (1.0, 3060.0), (7.0, 3060.0), (-7.0, 2700.0)] {
+        for (jitter, refresh_at) in
+            [(0.0, 2700.0), (0.5, 2880.0), (1.0, 3060.0), (7.0, 3060.0), (-7.0, 2700.0)]
+        {
             assert_eq!(deadlines(&profile, HOUR, jitter), (refresh_at, 3540.0), "{jitter}");
         }
     }
@@ -363,7 +410,10 @@ mod tests {
         let on_reject = profile("expiry = \"on-reject\"");
         let lifetime = Lifetime::of(&on_reject, &Evidence::default());
         let end = Duration::from_secs(86_400 - 60);
-        assert_eq!(Deadlines::of(&on_reject, &lifetime, 0.5), Deadlines { refresh_at: end, hard_at: end });
+        assert_eq!(
+            Deadlines::of(&on_reject, &lifetime, 0.5),
+            Deadlines { refresh_at: end, hard_at: end }
+        );
         let dead = Lifetime::of(&profile(""), &jwt(NOW - 1.0, None));
         assert_eq!(
             Deadlines::of(&profile(""), &dead, 0.5),

@@ -33,20 +33,27 @@ pub(crate) fn extract(
             None => Ok(None),
         },
         ResponsePlace::Cookie(name) => {
-            let cookie =
-                cookie::named(&response.headers, name, unix_time.as_secs_f64()).map_err(|error| error.to_string())?;
+            let cookie = cookie::named(&response.headers, name, unix_time.as_secs_f64())
+                .map_err(|error| error.to_string())?;
             Ok(cookie.map(|cookie| Found::Text(cookie.value)))
         }
-        ResponsePlace::Body => text(response.body.expose(|body| Secret::copy_of(body.trim_ascii()))),
-        ResponsePlace::BodyJsonString => {
-            response.body.expose(|body| find(body, "")).map_err(|_| "its body is not one JSON string".into())
+        ResponsePlace::Body => {
+            text(response.body.expose(|body| Secret::copy_of(body.trim_ascii())))
         }
+        ResponsePlace::BodyJsonString => response
+            .body
+            .expose(|body| find(body, ""))
+            .map_err(|_| "its body is not one JSON string".into()),
         _ => Err("the profile names a kind of place that this version does not know".into()),
     }
 }
 
 /// The values that `call` captures from its response. A value that is not there is left out.
-pub(crate) fn captured(call: &Call, response: &LoginResponse, unix_time: Duration) -> Result<Values, String> {
+pub(crate) fn captured(
+    call: &Call,
+    response: &LoginResponse,
+    unix_time: Duration,
+) -> Result<Values, String> {
     let mut values = Values::new();
     for capture in &call.capture {
         let found = match extract(&capture.place, response, unix_time) {
@@ -73,16 +80,26 @@ pub(crate) fn matches(when: &When, body: &[u8]) -> bool {
 }
 
 /// The number of an expiry or retry field, with its unit.
-pub(crate) fn field_value(field: &Field, response: &LoginResponse, unix_time: Duration) -> Option<FieldValue> {
+pub(crate) fn field_value(
+    field: &Field,
+    response: &LoginResponse,
+    unix_time: Duration,
+) -> Option<FieldValue> {
     if let ResponsePlace::Cookie(name) = &field.place {
         let cookie = cookie::named(&response.headers, name, unix_time.as_secs_f64()).ok()??;
         // Max-Age has precedence (RFC 6265 §5.3).
-        let (unit, number) =
-            cookie.max_age.map(|lifetime| (Unit::Seconds, lifetime)).or(cookie.expires.map(|at| (Unit::Epoch, at)))?;
+        let (unit, number) = cookie
+            .max_age
+            .map(|lifetime| (Unit::Seconds, lifetime))
+            .or(cookie.expires.map(|at| (Unit::Epoch, at)))?;
         return Some(FieldValue { from: ExpiryFrom::Cookie, unit, number });
     }
     let found = extract(&field.place, response, unix_time).ok()??;
-    let from = if matches!(field.place, ResponsePlace::Header(_)) { ExpiryFrom::Header } else { ExpiryFrom::Json };
+    let from = if matches!(field.place, ResponsePlace::Header(_)) {
+        ExpiryFrom::Header
+    } else {
+        ExpiryFrom::Json
+    };
     let number = match (field.unit, &found) {
         (Unit::Iso8601, Found::Text(text)) => text.expose_str(iso8601).ok()??,
         (Unit::Iso8601, _) => return None,
@@ -108,11 +125,16 @@ pub(crate) fn describe(place: &ResponsePlace) -> String {
 
 /// The places of the same kind that the response has, by name, to say what is there instead of the
 /// token.
-pub(crate) fn alternatives(place: &ResponsePlace, response: &LoginResponse, unix_time: Duration) -> String {
+pub(crate) fn alternatives(
+    place: &ResponsePlace,
+    response: &LoginResponse,
+    unix_time: Duration,
+) -> String {
     let (what, names) = match place {
         ResponsePlace::Json(_) => ("field", response.body.expose(places)),
         ResponsePlace::Cookie(_) => {
-            let cookies = cookie::set_by(&response.headers, unix_time.as_secs_f64()).unwrap_or_default();
+            let cookies =
+                cookie::set_by(&response.headers, unix_time.as_secs_f64()).unwrap_or_default();
             ("cookie", cookies.into_iter().map(|cookie| cookie.name).collect())
         }
         _ => return String::new(),
@@ -125,7 +147,8 @@ pub(crate) fn alternatives(place: &ResponsePlace, response: &LoginResponse, unix
 
 /// The content type that the vendor gives for the body, as ` (text/html)`.
 fn content_type(response: &LoginResponse) -> String {
-    let label = response.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let label =
+        response.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = label.map_or("", |label| label.split(';').next().unwrap_or_default().trim());
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-.".contains(&byte);
     match !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(plain) {

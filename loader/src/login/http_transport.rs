@@ -57,12 +57,14 @@ async fn send(request: LoginRequest) -> Result<LoginResponse, TransportError> {
     let connect_timeout = Some(CONNECT_TIMEOUT.min(request.timeout));
     let connect = ConnectOptions { connect_timeout, http1_only: true, ..ConnectOptions::default() };
     let options = Options { connect, idle_per_host: 0, ..Options::default() };
-    let endpoint = Endpoint { ca: request.ca, client_cert: request.client_cert, proxy: request.proxy };
+    let endpoint =
+        Endpoint { ca: request.ca, client_cert: request.client_cert, proxy: request.proxy };
     let client = SecretClient::new(&endpoint, &options, allowed)?;
     let mut call = http::Request::new(reqwest::Body::default());
     *call.method_mut() = request.method;
     let uri = request.url.as_str().parse();
-    *call.uri_mut() = uri.map_err(|_| TransportError::Broken("the login's URL cannot be sent".into()))?;
+    *call.uri_mut() =
+        uri.map_err(|_| TransportError::Broken("the login's URL cannot be sent".into()))?;
     if let Some(body) = request.body {
         *call.body_mut() = Bytes::from_owner(body.exposed()).into();
     }

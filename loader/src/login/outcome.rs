@@ -40,7 +40,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure that no response caused: nothing was heard of the vendor.
     pub(crate) fn down(text: impl Into<String>) -> Failure {
-        Failure { class: Class::Down { unsent: false }, text: text.into(), status: None, retry_after: None }
+        Failure {
+            class: Class::Down { unsent: false },
+            text: text.into(),
+            status: None,
+            retry_after: None,
+        }
     }
 }
 
@@ -99,7 +104,8 @@ impl RefusalHints {
 
     /// The hints after one more failure, of this class.
     pub(crate) fn after(self, class: Class) -> RefusalHints {
-        let without_token = if class == Class::NoToken { self.without_token.saturating_add(1) } else { 0 };
+        let without_token =
+            if class == Class::NoToken { self.without_token.saturating_add(1) } else { 0 };
         RefusalHints { perhaps_refused: class == Class::PerhapsRefused, without_token }
     }
 }

@@ -1,7 +1,7 @@
 //! Procedure of a login: which requests are sent, in which order.
 //!
-//! First the refresh token if there is one; else the request before the login and the password; else
-//! the next password.
+//! First the refresh token if there is one; else the request before the login and the password;
+//! else the next password.
 
 use crate::error::Error;
 use crate::login::account::{Account, CredentialSlot, Values};
@@ -52,7 +52,9 @@ impl Login<'_> {
         if let Some(outcome) = self.refresh().await {
             return outcome;
         }
-        let Some(spare) = account.spare_values() else { return self.with_password(account.values.clone()).await };
+        let Some(spare) = account.spare_values() else {
+            return self.with_password(account.values.clone()).await;
+        };
         loop {
             let CredentialSlot { next_first, other_refused } = account.slot();
             let values = if next_first { &spare } else { &account.values };
@@ -68,7 +70,10 @@ impl Login<'_> {
                 // The other password is next: in this login, or in the next one if this one gets no
                 // further.
                 Outcome::Failed(failure) if self.hints.refuses(failure.class) => {
-                    account.set_slot(CredentialSlot { next_first: !next_first, other_refused: !other_refused });
+                    account.set_slot(CredentialSlot {
+                        next_first: !next_first,
+                        other_refused: !other_refused,
+                    });
                     if other_refused {
                         return outcome;
                     }
@@ -99,7 +104,11 @@ impl Login<'_> {
                 Some(self.complete(fresh, all))
             }
             Outcome::Failed(failure) => match failure.class {
-                Class::Refused | Class::PerhapsRefused | Class::Protocol | Class::NoToken | Class::Redirect => {
+                Class::Refused
+                | Class::PerhapsRefused
+                | Class::Protocol
+                | Class::NoToken
+                | Class::Redirect => {
                     tracing::info!(target: "bootseal", profile = %profile.table, "the vendor does not take the refresh token: {}; the password is next", failure.text);
                     None
                 }
@@ -176,18 +185,27 @@ impl Login<'_> {
 
     /// Sends the request before the login. Returns what it captured, and the cookies that the login
     /// sends back.
-    async fn send_before(&self, before: &Call, values: &Values) -> Result<(Values, Vec<Cookie>), Outcome> {
+    async fn send_before(
+        &self,
+        before: &Call,
+        values: &Values,
+    ) -> Result<(Values, Vec<Cookie>), Outcome> {
         let profile = &self.account.profile;
-        let request = LoginRequest::build(profile, before, values).map_err(|error| cannot(&error))?;
+        let request =
+            LoginRequest::build(profile, before, values).map_err(|error| cannot(&error))?;
         let response = self.send(request, None).await;
-        let response = check_status(profile, before, response, self.clock.unix_time()).map_err(|mut failure| {
-            // This says nothing about the credentials: they were not sent yet.
-            if matches!(failure.class, Class::Refused | Class::PerhapsRefused) && !carries_values(before) {
-                failure.class = Class::Protocol;
-            }
-            failure.text = format!("(asked before the login) {}", failure.text);
-            Outcome::Failed(failure)
-        })?;
+        let response = check_status(profile, before, response, self.clock.unix_time()).map_err(
+            |mut failure| {
+                // This says nothing about the credentials: they were not sent yet.
+                if matches!(failure.class, Class::Refused | Class::PerhapsRefused)
+                    && !carries_values(before)
+                {
+                    failure.class = Class::Protocol;
+                }
+                failure.text = format!("(asked before the login) {}", failure.text);
+                Outcome::Failed(failure)
+            },
+        )?;
         let unix_time = self.clock.unix_time();
         let kept = captured(before, &response, unix_time).map_err(|why| {
             let text = format!("answered before the login, but {why}");
@@ -219,7 +237,9 @@ impl Login<'_> {
         mut request: LoginRequest,
         counter: Option<&AtomicU64>,
     ) -> Result<LoginResponse, TransportError> {
-        let left = || Some(self.until.saturating_sub(self.clock.monotonic())).filter(|left| !left.is_zero());
+        let left = || {
+            Some(self.until.saturating_sub(self.clock.monotonic())).filter(|left| !left.is_zero())
+        };
         request.timeout = left().ok_or(TransportError::Timeout)?;
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);

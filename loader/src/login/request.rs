@@ -26,7 +26,11 @@ impl LoginRequest {
     ///
     /// # Errors
     /// If a value is missing, or does not fit the place that it is filled into.
-    pub(crate) fn build(profile: &Profile, call: &Call, values: &Values) -> Result<LoginRequest, Error> {
+    pub(crate) fn build(
+        profile: &Profile,
+        call: &Call,
+        values: &Values,
+    ) -> Result<LoginRequest, Error> {
         let mut headers = Vec::new();
         let content = content(&call.body, values)?;
         if let Some((content_type, _)) = &content {
@@ -38,15 +42,18 @@ impl LoginRequest {
         }
         for (name, template) in &call.headers {
             let text = header_text(profile, name, template, values)?;
-            let name = HeaderName::try_from(name.as_str())
-                .map_err(|_| Error::new(Kind::Malformed, format!("`{name}` is not the name of a header")))?;
+            let name = HeaderName::try_from(name.as_str()).map_err(|_| {
+                Error::new(Kind::Malformed, format!("`{name}` is not the name of a header"))
+            })?;
             headers.retain(|(other, _)| *other != name);
             headers.push((name, text));
         }
         let method = Method::from_bytes(call.method.as_bytes())
             .map_err(|_| Error::new(Kind::Malformed, "the login's method is not one of HTTP"))?;
         let client_cert = match &profile.client_cert {
-            Some(names) => Some((value(values, &names.cert)?.clone(), value(values, &names.key)?.clone())),
+            Some(names) => {
+                Some((value(values, &names.cert)?.clone(), value(values, &names.key)?.clone()))
+            }
             None => None,
         };
         Ok(LoginRequest {
@@ -66,7 +73,11 @@ impl LoginRequest {
     /// can hold is left out.
     pub(crate) fn add_cookies(&mut self, cookies: &[Cookie]) -> Result<(), Error> {
         let mut line = SecretBuf::with_capacity(256)?;
-        let own = self.headers.iter().position(|(name, _)| *name == COOKIE).map(|at| self.headers.swap_remove(at));
+        let own = self
+            .headers
+            .iter()
+            .position(|(name, _)| *name == COOKIE)
+            .map(|at| self.headers.swap_remove(at));
         if let Some((_, own)) = own {
             own.expose(|own| line.push(own))?;
         }
@@ -148,7 +159,11 @@ pub(crate) fn header_text(
 
 /// Passes each piece of the filled template to `write`. A filled-in value is not searched for
 /// `${names}` again.
-fn fill(template: &Template, values: &Values, mut write: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+fn fill(
+    template: &Template,
+    values: &Values,
+    mut write: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     for part in template.parts() {
         match part {
             Part::Text(text) => write(text.as_bytes())?,
@@ -159,7 +174,9 @@ fn fill(template: &Template, values: &Values, mut write: impl FnMut(&[u8]) -> Re
 }
 
 pub(crate) fn value<'a>(values: &'a Values, name: &str) -> Result<&'a Secret, Error> {
-    values.get(name).ok_or_else(|| Error::new(Kind::NotFound, format!("the value `{name}` is needed and not there")))
+    values.get(name).ok_or_else(|| {
+        Error::new(Kind::NotFound, format!("the value `{name}` is needed and not there"))
+    })
 }
 
 fn write_json(page: &mut SecretBuf, json: &JsonTemplate, values: &Values) -> Result<(), Error> {
@@ -210,7 +227,9 @@ fn push_form(page: &mut SecretBuf, bytes: &[u8]) -> Result<(), Error> {
     for byte in bytes {
         match byte {
             b' ' => page.push(b"+")?,
-            b'*' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => page.push(&[*byte])?,
+            b'*' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                page.push(&[*byte])?
+            }
             _ => page.push(format!("%{byte:02X}").as_bytes())?,
         }
     }
@@ -221,7 +240,10 @@ fn basic_header(profile: &Profile, basic: Basic, values: &Values) -> Result<Secr
     let [user, password] = basic.names();
     let (user, password) = (value(values, user)?, value(values, password)?);
     if basic == Basic::Plain && user.expose(|bytes| bytes.contains(&b':')) {
-        let text = format!("{}.username contains a colon, which HTTP Basic cannot carry (RFC 7617)", profile.table);
+        let text = format!(
+            "{}.username contains a colon, which HTTP Basic cannot carry (RFC 7617)",
+            profile.table
+        );
         return Err(Error::new(Kind::Malformed, text));
     }
     let mut pair = SecretBuf::with_capacity(128)?;
@@ -265,7 +287,10 @@ pub(crate) fn call_headers(
     let filled = profile.inject.iter().map(|(name, template)| {
         let text = header_text(profile, name, template, &values)?;
         let name = HeaderName::try_from(name.as_str()).map_err(|_| {
-            Error::new(Kind::Malformed, format!("`{}`: `{name}` is not the name of a header", profile.table))
+            Error::new(
+                Kind::Malformed,
+                format!("`{}`: `{name}` is not the name of a header", profile.table),
+            )
         })?;
         Ok((name, text))
     });

@@ -4,7 +4,9 @@
 mod tests;
 
 use crate::login::expiry::{Evidence, Lifetime};
-use crate::login::extract::{alternatives, captured, describe, extract, field_value, matches, server_now};
+use crate::login::extract::{
+    alternatives, captured, describe, extract, field_value, matches, server_now,
+};
 use crate::login::outcome::{Class, Failure, Fresh, Outcome, failed};
 use crate::login::parse::date::{date, http_date};
 use crate::login::parse::json::{Found, find};
@@ -39,12 +41,18 @@ pub(crate) fn check_status(
     let status = response.status;
     let retry_after = retry_after(profile, &response, unix_time);
     let failed = |class: Class, what: &str| {
-        Err(Failure { class, text: format!("answered {status}{what}"), status: Some(status), retry_after: None })
+        Err(Failure {
+            class,
+            text: format!("answered {status}{what}"),
+            status: Some(status),
+            retry_after: None,
+        })
     };
     // The profile's lists are about the login alone: the page of a form answers 200 where its login
     // answers 302.
     let login = std::ptr::eq(call, &profile.login).then_some(profile);
-    let listed = login.and_then(|login| login.refused_status.as_ref()).map(|list| list.contains(&status));
+    let listed =
+        login.and_then(|login| login.refused_status.as_ref()).map(|list| list.contains(&status));
     if listed == Some(true) {
         return failed(Class::Refused, " to the login, which the profile lists as refused");
     }
@@ -53,7 +61,10 @@ pub(crate) fn check_status(
     let refused_when = login.and_then(|login| login.refused_when.as_ref());
     let refused = refused_when.is_some_and(|when| response.body.expose(|body| matches(when, body)));
     if refused && (ok || listed.is_none() && (400..500).contains(&status) && status != 429) {
-        return failed(Class::Refused, " to the login, with what the profile calls refused (`refused_when`)");
+        return failed(
+            Class::Refused,
+            " to the login, with what the profile calls refused (`refused_when`)",
+        );
     }
     if ok {
         return Ok(response);
@@ -66,10 +77,14 @@ pub(crate) fn check_status(
         },
         300..400 => {
             let target = redirect_target(call, &response);
-            failed(Class::Redirect, &format!(" and would redirect{target}; a password is never sent on"))
+            failed(
+                Class::Redirect,
+                &format!(" and would redirect{target}; a password is never sent on"),
+            )
         }
         429 | 503 if status == 429 || retry_after.is_some() => {
-            failed(Class::Throttled, " to the login").map_err(|failure| Failure { retry_after, ..failure })
+            failed(Class::Throttled, " to the login")
+                .map_err(|failure| Failure { retry_after, ..failure })
         }
         // Request Timeout and Too Early mean: try again later.
         408 | 425 | 500..600 => failed(Class::Down { unsent: false }, " to the login"),
@@ -79,20 +94,25 @@ pub(crate) fn check_status(
 
 fn without_response(profile: &Profile, error: TransportError) -> Failure {
     match error {
-        TransportError::Connect(why) => {
-            Failure { class: Class::Down { unsent: true }, ..Failure::down(format!("cannot be reached: {why}")) }
+        TransportError::Connect(why) => Failure {
+            class: Class::Down { unsent: true },
+            ..Failure::down(format!("cannot be reached: {why}"))
+        },
+        TransportError::Tls(why) => Failure {
+            class: Class::Tls,
+            ..Failure::down(format!("offers no trustworthy connection: {why}"))
+        },
+        TransportError::Timeout => {
+            Failure::down(format!("gave no answer within {:?}", profile.login_timeout))
         }
-        TransportError::Tls(why) => {
-            Failure { class: Class::Tls, ..Failure::down(format!("offers no trustworthy connection: {why}")) }
-        }
-        TransportError::Timeout => Failure::down(format!("gave no answer within {:?}", profile.login_timeout)),
         TransportError::Broken(why) => Failure::down(format!("broke off its answer: {why}")),
     }
 }
 
 /// The origin that a redirect points to, as ` to https://…`.
 fn redirect_target(call: &Call, response: &LoginResponse) -> String {
-    let location = response.headers.get(http::header::LOCATION).and_then(|location| location.to_str().ok());
+    let location =
+        response.headers.get(http::header::LOCATION).and_then(|location| location.to_str().ok());
     let url = location.and_then(|location| call.url.base().join(location).ok());
     url.map_or(String::new(), |url| format!(" to {}", url.origin().ascii_serialization()))
 }
@@ -100,14 +120,20 @@ fn redirect_target(call: &Call, response: &LoginResponse) -> String {
 /// The vendor's own code for wrong credentials (RFC 6749 §5.2), which is not secret. Nothing else
 /// of a body is ever shown.
 fn oauth_code(response: &LoginResponse) -> Option<&'static str> {
-    let Ok(Some(Found::Text(code))) = response.body.expose(|body| find(body, "/error")) else { return None };
+    let Ok(Some(Found::Text(code))) = response.body.expose(|body| find(body, "/error")) else {
+        return None;
+    };
     ["invalid_grant", "invalid_client", "unauthorized_client"]
         .into_iter()
         .find(|known| code.expose(|bytes| bytes == known.as_bytes()))
 }
 
 /// How long the vendor asks to wait: in the header, else at the profile's place.
-fn retry_after(profile: &Profile, response: &LoginResponse, unix_time: Duration) -> Option<Duration> {
+fn retry_after(
+    profile: &Profile,
+    response: &LoginResponse,
+    unix_time: Duration,
+) -> Option<Duration> {
     let in_header = retry_after_header(&response.headers, unix_time);
     in_header.or_else(|| {
         let found = field_value(profile.retry_after.as_ref()?, response, unix_time)?;
@@ -122,27 +148,36 @@ fn retry_after_header(headers: &HeaderMap, unix_time: Duration) -> Option<Durati
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    Some(Duration::from_secs_f64((http_date(text)? - date(headers).unwrap_or(unix_time.as_secs_f64())).max(0.0)))
+    Some(Duration::from_secs_f64(
+        (http_date(text)? - date(headers).unwrap_or(unix_time.as_secs_f64())).max(0.0),
+    ))
 }
 
 /// Takes the token, and everything that the profile captures, out of a successful response.
 fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Duration) -> Outcome {
     let status = response.status;
-    let missing =
-        |what: &str| failed(Class::NoToken, Some(status), format!("answered {status} to the login, but {what}"));
+    let missing = |what: &str| {
+        failed(Class::NoToken, Some(status), format!("answered {status} to the login, but {what}"))
+    };
     let place = describe(&profile.token);
     let secret = match extract(&profile.token, response, unix_time) {
         Ok(Some(Found::Text(secret))) => secret,
         Ok(Some(_)) => {
-            return missing(&format!("the value {place}, where the profile expects the token, is not text"));
+            return missing(&format!(
+                "the value {place}, where the profile expects the token, is not text"
+            ));
         }
         Ok(None) => {
             let alternatives = alternatives(&profile.token, response, unix_time);
-            return missing(&format!("there is nothing {place}, where the profile expects the token{alternatives}"));
+            return missing(&format!(
+                "there is nothing {place}, where the profile expects the token{alternatives}"
+            ));
         }
         Err(why) => return missing(&why),
     };
-    if secret.is_empty() || secret.expose(|bytes| bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F)) {
+    if secret.is_empty()
+        || secret.expose(|bytes| bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F))
+    {
         return missing("the token is empty, or contains control characters");
     }
     let captured = match captured(call, response, unix_time) {
@@ -161,7 +196,12 @@ fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Du
 }
 
 /// What the response says about the lifetime of `token`.
-pub(crate) fn evidence(profile: &Profile, token: &Secret, response: &LoginResponse, unix_time: Duration) -> Evidence {
+pub(crate) fn evidence(
+    profile: &Profile,
+    token: &Secret,
+    response: &LoginResponse,
+    unix_time: Duration,
+) -> Evidence {
     let expires_in = response.body.expose(|body| find(body, "/expires_in"));
     Evidence {
         jwt: token.expose(jwt::peek),

@@ -24,7 +24,9 @@ pub(crate) fn code(totp: &Totp, seed: &Secret, step: u64) -> Result<Secret, Erro
         TotpHash::Sha256 => truncated::<Hmac<sha2::Sha256>>(key, step),
         TotpHash::Sha512 => truncated::<Hmac<sha2::Sha512>>(key, step),
     });
-    let number = number.ok_or_else(|| Error::new(Kind::Malformed, "the seed of the one-time code cannot be used"))?;
+    let number = number.ok_or_else(|| {
+        Error::new(Kind::Malformed, "the seed of the one-time code cannot be used")
+    })?;
     let mut code = SecretBuf::zeroed(totp.digits as usize)?;
     code.expose_mut(|code| {
         let mut rest = number;
@@ -79,7 +81,11 @@ mod tests {
     fn the_vectors_of_rfc_6238() {
         // base32 of "12345678901234567890" and its continuations, Appendix B.
         for (hash, seed, codes) in [
-            (TotpHash::Sha1, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", ["94287082", "07081804", "65353130"]),
+            (
+                TotpHash::Sha1,
+                "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+                ["94287082", "07081804", "65353130"],
+            ),
             (
                 TotpHash::Sha256,
                 "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZA====",
@@ -91,25 +97,39 @@ mod tests {
                 ["90693936", "25091201", "47863826"],
             ),
         ] {
-            let totp = Totp { seed: "seed".into(), digits: 8, period: Duration::from_secs(30), hash };
+            let totp =
+                Totp { seed: "seed".into(), digits: 8, period: Duration::from_secs(30), hash };
             let seed = Secret::copy_of(seed.as_bytes()).unwrap();
-            for (unix_time, expected) in [59, 1_111_111_109, 20_000_000_000].into_iter().zip(codes) {
+            for (unix_time, expected) in [59, 1_111_111_109, 20_000_000_000].into_iter().zip(codes)
+            {
                 let step = step(&totp, Duration::from_secs(unix_time));
                 let made = code(&totp, &seed, step).unwrap();
-                assert_eq!(made.expose_str(str::to_owned).unwrap(), expected, "{hash:?} {unix_time}");
+                assert_eq!(
+                    made.expose_str(str::to_owned).unwrap(),
+                    expected,
+                    "{hash:?} {unix_time}"
+                );
             }
         }
     }
 
     #[test]
     fn a_seed_is_read_as_people_copy_it_and_a_wrong_one_is_an_error() {
-        let totp = Totp { seed: "seed".into(), digits: 6, period: Duration::from_secs(30), hash: TotpHash::Sha1 };
+        let totp = Totp {
+            seed: "seed".into(),
+            digits: 6,
+            period: Duration::from_secs(30),
+            hash: TotpHash::Sha1,
+        };
         let code_of = |seed: &str| code(&totp, &Secret::copy_of(seed.as_bytes()).unwrap(), 1);
         let text = |code: Result<Secret, Error>| code.unwrap().expose_str(str::to_owned).unwrap();
         assert_eq!(text(code_of("gezd gnbv-gy3t")), text(code_of("GEZDGNBVGY3T")));
         for bad in ["", "====", "GEZ1", "GEZ!"] {
             let error = code_of(bad).unwrap_err();
-            assert!(error.to_string().contains("base32") && (bad.len() < 4 || !error.to_string().contains(bad)));
+            assert!(
+                error.to_string().contains("base32")
+                    && (bad.len() < 4 || !error.to_string().contains(bad))
+            );
         }
         assert_eq!(until(&totp, 2, Duration::from_secs(59)), Duration::from_secs(1));
     }

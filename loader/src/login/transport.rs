@@ -85,7 +85,10 @@ impl std::fmt::Debug for LoginResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A header may be the token.
         let headers: Vec<_> = self.headers.keys().collect();
-        f.debug_struct("LoginResponse").field("status", &self.status).field("headers", &headers).finish_non_exhaustive()
+        f.debug_struct("LoginResponse")
+            .field("status", &self.status)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
     }
 }
 

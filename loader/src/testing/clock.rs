@@ -59,8 +59,12 @@ impl Clock {
         state.monotonic += time;
         state.unix_time += time;
         let now = state.monotonic;
-        let due: Vec<Waker> =
-            state.sleepers.values().filter(|(until, _)| *until <= now).map(|(_, waker)| waker.clone()).collect();
+        let due: Vec<Waker> = state
+            .sleepers
+            .values()
+            .filter(|(until, _)| *until <= now)
+            .map(|(_, waker)| waker.clone())
+            .collect();
         drop(state);
         due.into_iter().for_each(Waker::wake);
     }
@@ -96,7 +100,7 @@ impl Clock {
     }
 }
 
-impl crate::Clock for Clock {
+impl crate::login::clock::Clock for Clock {
     fn monotonic(&self) -> Duration {
         self.state().monotonic
     }
@@ -108,7 +112,11 @@ impl crate::Clock for Clock {
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let mut state = self.state();
         state.last_sleep += 1;
-        Box::pin(Sleep { clock: self.clone(), number: state.last_sleep, until: state.monotonic + time })
+        Box::pin(Sleep {
+            clock: self.clone(),
+            number: state.last_sleep,
+            until: state.monotonic + time,
+        })
     }
 
     fn jitter(&self) -> f64 {

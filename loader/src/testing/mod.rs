@@ -34,13 +34,18 @@ use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, 
 /// assert!(vault.secret("db.password")?.expose(|bytes| bytes == b"hunter2"));
 /// # Ok::<(), bootseal::Error>(())
 /// ```
-pub fn vault<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, readable: &str) -> Result<Secrets> {
+pub fn vault<'a>(
+    values: impl IntoIterator<Item = (&'a str, &'a str)>,
+    readable: &str,
+) -> Result<Secrets> {
     let identity = Identity::generate()?;
-    let mut vault = Vault::create(vec![Access::new("test", Role::Writer, identity.recipient())?], readable)?;
+    let mut vault =
+        Vault::create(vec![Access::new("test", Role::Writer, identity.recipient())?], readable)?;
     for (path, value) in values {
         vault.set(&path.parse()?, ValueKind::Text, &Secret::copy_of(value.as_bytes())?, 0)?;
     }
     let pin = Pin::from(vault.file().vault_id());
-    let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[identity])?;
+    let opened =
+        SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[identity])?;
     Ok(Secrets::new(Snapshot::new(opened, &[])?, None))
 }

@@ -108,7 +108,10 @@ impl Core {
 
     pub(crate) fn lock(&self) -> StateGuard<'_> {
         // No code under the lock panics or leaves anything half done.
-        StateGuard { core: self, locked: self.locked.lock().unwrap_or_else(PoisonError::into_inner) }
+        StateGuard {
+            core: self,
+            locked: self.locked.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 
     /// The token that needs no refresh yet: no lock, no allocation, no system call.
@@ -133,7 +136,8 @@ impl Core {
     pub(crate) fn good(&self) -> Option<Arc<Published>> {
         let entry = self.cell.load();
         let entry = entry.as_ref()?;
-        (!self.is_revoked(entry.number) && entry.age(&*self.clock) < entry.deadlines.hard_at).then(|| entry.clone())
+        (!self.is_revoked(entry.number) && entry.age(&*self.clock) < entry.deadlines.hard_at)
+            .then(|| entry.clone())
     }
 
     /// Whether the token of this number must not be sent any more. Without the lock, it may become

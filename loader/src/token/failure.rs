@@ -37,22 +37,29 @@ impl Core {
 
     /// Logs and counts a failed login.
     pub(crate) fn report(&self, LoginFailure { failure, reason, .. }: &LoginFailure) {
-        let (event, backoff) = if *reason == BackoffReason::Refused { ("refused", 2) } else { ("login failed", 1) };
+        let (event, backoff) =
+            if *reason == BackoffReason::Refused { ("refused", 2) } else { ("login failed", 1) };
         tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
         metrics::backoff(&self.table(), backoff);
     }
 
     fn error(&self, failure: &Failure, reason: BackoffReason) -> Error {
         let account = self.account.load();
-        let (table, origin) = (&account.profile.table, account.profile.login.url.base().origin().ascii_serialization());
+        let (table, origin) = (
+            &account.profile.table,
+            account.profile.login.url.base().origin().ascii_serialization(),
+        );
         let text = format!("login of `{table}`: {origin} {}", failure.text);
         let help = match failure.class {
             Class::Refused | Class::PerhapsRefused => format!(
                 "The vendor says that these credentials are wrong. Set the right ones (bootseal set {table}.…) and try them: bootseal login {table}"
             ),
-            Class::Throttled => "The vendor asks for patience; the next attempt waits as long as it asks.".into(),
+            Class::Throttled => {
+                "The vendor asks for patience; the next attempt waits as long as it asks.".into()
+            }
             Class::Down { .. } => {
-                "The next attempt is made automatically. Is the vendor up, and reachable from here?".into()
+                "The next attempt is made automatically. Is the vendor up, and reachable from here?"
+                    .into()
             }
             Class::Tls => format!(
                 "Is {origin} the right address? A private certificate authority goes into the profile: [{table}.login] ca = \"\"\"…\"\"\""
@@ -71,7 +78,10 @@ impl Core {
     }
 
     pub(crate) fn profile_removed(&self) -> Error {
-        Error::new(Kind::NotFound, format!("the file no longer has a login profile `{}`", self.table()))
+        Error::new(
+            Kind::NotFound,
+            format!("the file no longer has a login profile `{}`", self.table()),
+        )
     }
 
     pub(crate) fn report_loop(&self, found: LoopKind) {
@@ -99,9 +109,11 @@ pub(crate) fn saved_failure(profile: &Profile, saved: &SavedLoginState) -> Error
         );
     }
     if !saved.backoff.is_refused() {
-        let text =
-            format!("login of `{table}`: {origin} issued no token before this start, and the next attempt has to wait");
-        return Error::new(Kind::LoginDown, text).with_help("The next attempt is made automatically.");
+        let text = format!(
+            "login of `{table}`: {origin} issued no token before this start, and the next attempt has to wait"
+        );
+        return Error::new(Kind::LoginDown, text)
+            .with_help("The next attempt is made automatically.");
     }
     let text = format!(
         "login of `{table}`: {origin} refused these credentials before this start, and the next attempt has to wait"

@@ -88,7 +88,12 @@ pub(crate) struct SavedLoginState {
 pub(crate) struct UnderWay(#[allow(dead_code, reason = "it holds a lock")] Option<File>);
 
 impl LoginHistory {
-    pub(crate) fn new(folder: &Path, vault: VaultId, table: &str, credentials: [u8; 8]) -> LoginHistory {
+    pub(crate) fn new(
+        folder: &Path,
+        vault: VaultId,
+        table: &str,
+        credentials: [u8; 8],
+    ) -> LoginHistory {
         let account = format!("{vault}:{table}");
         let name = hexadecimal(&Sha256::digest(&account)[..8]);
         LoginHistory {
@@ -114,13 +119,19 @@ impl LoginHistory {
             None => Backoff::default(),
         };
         // One may be chance: the process was stopped at a bad moment.
-        let cut_off = record.unfinished.filter(|unfinished| unfinished.in_a_row > 1 && !self.is_under_way());
+        let cut_off =
+            record.unfinished.filter(|unfinished| unfinished.in_a_row > 1 && !self.is_under_way());
         match cut_off {
             Some(Unfinished { since, in_a_row }) if backoff.remaining(monotonic).is_none() => {
                 let wait = CUT_OFF.saturating_mul(1 << (in_a_row - 2).min(8)).min(LONGEST);
                 let wait = (Duration::from_secs(since) + wait).saturating_sub(unix_time).min(wait);
                 let saved = SavedBackoff { refused: false, wait, in_a_row, hints: backoff.hints() };
-                SavedLoginState { backoff: Backoff::restored(saved, monotonic), cut_off: true, slot, last_code }
+                SavedLoginState {
+                    backoff: Backoff::restored(saved, monotonic),
+                    cut_off: true,
+                    slot,
+                    last_code,
+                }
             }
             _ => SavedLoginState { backoff, cut_off: false, slot, last_code },
         }
@@ -135,8 +146,9 @@ impl LoginHistory {
         let beside = self.is_under_way();
         let alive = self.open_alive().ok();
         #[cfg(unix)]
-        let alive =
-            alive.filter(|file| rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok());
+        let alive = alive.filter(|file| {
+            rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok()
+        });
         self.change(|record| {
             let before = record.unfinished.take().map_or(0, |unfinished| unfinished.in_a_row);
             let in_a_row = if beside { before.max(1) } else { before.saturating_add(1) };
@@ -146,7 +158,12 @@ impl LoginHistory {
     }
 
     /// Records how a login ended. Without a back-off, it worked or an operator reset the back-off.
-    pub(crate) fn login_ended(&self, backoff: Option<SavedBackoff>, slot: CredentialSlot, unix_time: Duration) {
+    pub(crate) fn login_ended(
+        &self,
+        backoff: Option<SavedBackoff>,
+        slot: CredentialSlot,
+        unix_time: Duration,
+    ) {
         self.patiently(move |history| {
             history.change(|record| {
                 (record.unfinished, record.slot) = (None, slot);
@@ -162,7 +179,10 @@ impl LoginHistory {
 
     /// Runs `work` on a thread of its own, and waits for it no longer than [`PATIENCE`]: the folder
     /// may be on a network.
-    fn patiently<T: Send + 'static>(&self, work: impl FnOnce(&LoginHistory) -> T + Send + 'static) -> Option<T> {
+    fn patiently<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&LoginHistory) -> T + Send + 'static,
+    ) -> Option<T> {
         let (done, result) = std::sync::mpsc::sync_channel(1);
         let history = self.clone();
         // The receiver may have given up.
@@ -220,8 +240,9 @@ impl LoginHistory {
         record.account.clone_from(&self.account);
         record.credentials.clone_from(&self.credentials);
         change(&mut record);
-        let text = toml::to_string(&record)
-            .map_err(|error| bootseal_core::Error::new(Kind::Io, format!("cannot be written: {error}")))?;
+        let text = toml::to_string(&record).map_err(|error| {
+            bootseal_core::Error::new(Kind::Io, format!("cannot be written: {error}"))
+        })?;
         file.replace(text.as_bytes())
     }
 
@@ -233,7 +254,8 @@ impl LoginHistory {
             }
             std::thread::sleep(BETWEEN_TRIES);
         }
-        let locked = || bootseal_core::Error::new(Kind::Io, "another process holds the lock of the folder");
+        let locked =
+            || bootseal_core::Error::new(Kind::Io, "another process holds the lock of the folder");
         PrivateFile::try_lock(&self.path)?.ok_or_else(locked)
     }
 
@@ -334,7 +356,10 @@ mod tests {
         old.code_used(56_666_666);
         old.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
         let left = old.load(BOOT, WALL + seconds(300));
-        assert_eq!((left.backoff.remaining(BOOT), left.backoff.is_refused()), (Some(seconds(601)), true));
+        assert_eq!(
+            (left.backoff.remaining(BOOT), left.backoff.is_refused()),
+            (Some(seconds(601)), true)
+        );
         assert_eq!(left.last_code, Some(56_666_666));
         let left = history(folder.path(), 2).load(BOOT, WALL);
         assert_eq!((left.backoff.remaining(BOOT), left.last_code), (None, Some(56_666_666)));
@@ -349,10 +374,17 @@ mod tests {
         let history = history(folder.path(), 1);
         let hints = RefusalHints { perhaps_refused: true, without_token: 2 };
         let slot = CredentialSlot { next_first: true, other_refused: true };
-        history.login_ended(Some(SavedBackoff { refused: false, wait: seconds(30), in_a_row: 1, hints }), slot, WALL);
+        history.login_ended(
+            Some(SavedBackoff { refused: false, wait: seconds(30), in_a_row: 1, hints }),
+            slot,
+            WALL,
+        );
         // Also when the wait is over.
         let left = history.load(BOOT, WALL + seconds(60));
-        assert_eq!((left.backoff.remaining(BOOT), left.backoff.hints(), left.slot), (None, hints, slot));
+        assert_eq!(
+            (left.backoff.remaining(BOOT), left.backoff.hints(), left.slot),
+            (None, hints, slot)
+        );
         history.login_ended(None, slot, WALL);
         let left = history.load(BOOT, WALL);
         assert_eq!((left.backoff.hints(), left.slot), (RefusalHints::default(), slot));
@@ -373,7 +405,8 @@ mod tests {
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some(), "the old record stays");
         // A pipe that nobody writes into: opening it to read does not end.
         let pipe = |path: &Path| {
-            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+                .unwrap();
         };
         pipe(&history.alive());
         drop(history.begin(WALL));
@@ -401,7 +434,11 @@ mod tests {
         // A crash before the rename leaves the old record, and a part of the new one under another
         // name.
         std::fs::rename(&old, &history.path).unwrap();
-        std::fs::write(history.path.with_file_name(".acme.toml.0.tmp"), &record[..record.len() / 2]).unwrap();
+        std::fs::write(
+            history.path.with_file_name(".acme.toml.0.tmp"),
+            &record[..record.len() / 2],
+        )
+        .unwrap();
         assert!(history.load(BOOT, WALL).backoff.is_refused());
     }
 

@@ -53,16 +53,25 @@ impl LoginRun {
             let (made_with, history) = {
                 let locked = core.lock();
                 let (account, version) = (core.account.load_full(), locked.state.profile());
-                (MadeWith { account, version, sent: Moment::now(&*core.clock) }, locked.history.clone())
+                (
+                    MadeWith { account, version, sent: Moment::now(&*core.clock) },
+                    locked.history.clone(),
+                )
             };
-            let _under_way = history.as_ref().map(|history| history.begin(made_with.sent.unix_time));
+            let _under_way =
+                history.as_ref().map(|history| history.begin(made_with.sent.unix_time));
             let outcome = match &runtime {
-                Err(error) => Outcome::Failed(Failure::down(format!("no runtime for the login: {error}"))),
+                Err(error) => {
+                    Outcome::Failed(Failure::down(format!("no runtime for the login: {error}")))
+                }
                 Ok(runtime) => runtime.block_on(async {
                     let longest = made_with.account.profile.login_timeout + HARD_STOP;
                     let stop = core.clock.sleep(longest);
-                    let outcome = first_of(core.log_in(&made_with.account, history.as_ref()), stop).await;
-                    let late = || Outcome::Failed(Failure::down(format!("gave no answer within {longest:?}")));
+                    let outcome =
+                        first_of(core.log_in(&made_with.account, history.as_ref()), stop).await;
+                    let late = || {
+                        Outcome::Failed(Failure::down(format!("gave no answer within {longest:?}")))
+                    };
                     outcome.unwrap_or_else(late)
                 }),
             };
@@ -122,9 +131,14 @@ impl LoginRun {
         let entry = core.entry(&made_with.account, fresh, made_with.sent);
         let before = core.latest();
         let age = before.as_ref().map(|old| old.age(&*core.clock));
-        let new = NewToken { deadlines: entry.deadlines, born_expired: lifetime.born_expired, status: entry.status };
+        let new = NewToken {
+            deadlines: entry.deadlines,
+            born_expired: lifetime.born_expired,
+            status: entry.status,
+        };
         let now = Moment::now(&*core.clock);
-        let decision = locked.state.login_succeeded(&self.flight, &new, age.unwrap_or_default(), now);
+        let decision =
+            locked.state.login_succeeded(&self.flight, &new, age.unwrap_or_default(), now);
         let (id, recovered) = match decision {
             Publish::ProfileRemoved => {
                 drop(locked);
@@ -216,16 +230,18 @@ impl Core {
         let mut login = {
             let locked = self.lock();
             // If the token was rejected before it ever worked, its refresh token is no better.
-            let kept = self
-                .latest()
-                .filter(|entry| entry.accepted.load(Ordering::Relaxed) || entry.number > locked.state.revoked());
+            let kept = self.latest().filter(|entry| {
+                entry.accepted.load(Ordering::Relaxed) || entry.number > locked.state.revoked()
+            });
             Login {
                 account,
                 transport: &*self.transport,
                 clock: &*self.clock,
                 logins: &self.counts.logins,
                 refreshes: &self.counts.refreshes,
-                kept: kept.filter(|_| !locked.state.is_profile_removed()).map(|entry| entry.captured.clone()),
+                kept: kept
+                    .filter(|_| !locked.state.is_profile_removed())
+                    .map(|entry| entry.captured.clone()),
                 hints: locked.state.refusal_hints(),
                 last_code: &self.last_code,
                 journal: history.map(|history| history as _),
@@ -247,7 +263,13 @@ impl Core {
 }
 
 /// Logs and counts a login that brought a token.
-fn report_success(account: &Account, lifetime: &Lifetime, status: u16, clock_skew: Option<f64>, recovered: bool) {
+fn report_success(
+    account: &Account,
+    lifetime: &Lifetime,
+    status: u16,
+    clock_skew: Option<f64>,
+    recovered: bool,
+) {
     let table = &account.profile.table;
     metrics::backoff(table, 0);
     if !account.profile.next.is_empty() {

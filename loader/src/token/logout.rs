@@ -47,7 +47,8 @@ impl TokenSource {
         let thread = Thread::new().name("bootseal-logout".into()).spawn(move || {
             ours.finish(core.end(&entry).map(|()| entry.token()));
         });
-        thread.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
+        thread
+            .map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
         flight.wait().await.map(drop)
     }
 
@@ -73,8 +74,11 @@ impl TokenSource {
         let Some(entry) = self.take_token() else { return Ok(()) };
         let core = self.0.clone();
         let ended = Thread::new().name("bootseal-logout".into()).spawn(move || core.end(&entry));
-        let ended = ended.map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
-        ended.join().unwrap_or_else(|_| Err(Error::new(Kind::LoginDown, "the logout stopped inside the program")))
+        let ended = ended
+            .map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
+        ended.join().unwrap_or_else(|_| {
+            Err(Error::new(Kind::LoginDown, "the logout stopped inside the program"))
+        })
     }
 
     fn take_token(&self) -> Option<Arc<Published>> {
@@ -91,8 +95,8 @@ impl Core {
         if entry.account.profile.logout.is_none() {
             return Ok(());
         }
-        let runtime =
-            Runtime::new().map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
+        let runtime = Runtime::new()
+            .map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
         let ended = runtime.block_on(self.send_logout(entry));
         runtime.end();
         ended
@@ -101,7 +105,10 @@ impl Core {
     /// Ends a token that was replaced, as soon as no call uses it any more.
     pub(crate) fn end_unused(&self, old: &Published) {
         let rejected = old.rejected.load(Ordering::Relaxed);
-        if old.account.profile.logout.is_none() || rejected || old.age(&*self.clock) >= old.deadlines.hard_at {
+        if old.account.profile.logout.is_none()
+            || rejected
+            || old.age(&*self.clock) >= old.deadlines.hard_at
+        {
             return;
         }
         if let Ok(runtime) = Runtime::new() {
@@ -122,7 +129,8 @@ impl Core {
     pub(crate) fn end_behind(self: &Arc<Core>, old: Arc<Published>) {
         if old.account.profile.logout.is_some() {
             let core = self.clone();
-            let _ = Thread::new().name("bootseal-logout".into()).spawn(move || core.end_unused(&old));
+            let _ =
+                Thread::new().name("bootseal-logout".into()).spawn(move || core.end_unused(&old));
         }
     }
 
@@ -137,9 +145,12 @@ impl Core {
         let origin = call.url.base().origin().ascii_serialization();
         match response {
             // A session that is gone already counts as ended.
-            Ok(response) if response.status < 400 || [401, 404, 410].contains(&response.status) => Ok(()),
+            Ok(response) if response.status < 400 || [401, 404, 410].contains(&response.status) => {
+                Ok(())
+            }
             Ok(response) => {
-                let text = format!("logout of `{}`: {origin} answered {}", profile.table, response.status);
+                let text =
+                    format!("logout of `{}`: {origin} answered {}", profile.table, response.status);
                 tracing::warn!(target: "bootseal", "{text}");
                 Err(Error::new(Kind::LoginProtocol, text).with_status(Some(response.status)))
             }

@@ -27,7 +27,12 @@ pub(crate) fn login(table: &PropertyPath, class: &'static str, took: Duration) {
 }
 
 /// A token was published; `before` is the age of the one that it replaces.
-pub(crate) fn token(table: &PropertyPath, lifetime: Duration, before: Option<Duration>, clock_skew: Option<f64>) {
+pub(crate) fn token(
+    table: &PropertyPath,
+    lifetime: Duration,
+    before: Option<Duration>,
+    clock_skew: Option<f64>,
+) {
     emit!(gauge, "expires_in_seconds", table; set(lifetime.as_secs_f64()));
     if let Some(age) = before {
         emit!(histogram, "token_age_seconds", table; record(age.as_secs_f64()));

@@ -19,7 +19,12 @@ pub(crate) type Afterwards = Box<dyn FnOnce() + Send>;
 
 impl TokenSource {
     /// Takes over what a newer file says. If that is a change, the back-off ends.
-    pub(crate) fn follow(&self, profile: Profile, values: Values, history: Option<LoginHistory>) -> Option<Afterwards> {
+    pub(crate) fn follow(
+        &self,
+        profile: Profile,
+        values: Values,
+        history: Option<LoginHistory>,
+    ) -> Option<Afterwards> {
         let core = self.0.clone();
         let mut locked = self.0.lock();
         locked.history = history;
@@ -68,18 +73,26 @@ fn changed<'a>(old: &'a Values, new: &'a Values) -> BTreeSet<&'a str> {
 /// are sent to log in, and how they are sent.
 fn is_same_session(old: &Profile, new: &Profile, changed: &BTreeSet<&str>) -> bool {
     let what = |profile: &Profile| {
-        let mut keys: serde_json::Map<_, _> = serde_json::from_str(profile.canonical()).unwrap_or_default();
+        let mut keys: serde_json::Map<_, _> =
+            serde_json::from_str(profile.canonical()).unwrap_or_default();
         let how = PROFILE_KEYS.iter().filter(|key| !key.session_identity);
         how.for_each(|key| drop(keys.remove(key.name)));
         keys
     };
-    let carried: BTreeSet<&str> = new.inject.iter().flat_map(|(_, template)| template.names()).collect();
+    let carried: BTreeSet<&str> =
+        new.inject.iter().flat_map(|(_, template)| template.names()).collect();
     let mut secrets = BTreeSet::from(["password", "client_secret"]);
     for profile in [old, new] {
         secrets.extend(profile.totp.iter().map(|totp| totp.seed.as_str()));
-        secrets.extend(profile.client_cert.iter().flat_map(|names| [names.cert.as_str(), names.key.as_str()]));
-        let spares = profile.next.iter().filter(|(name, _)| ["password", "client_secret"].contains(&name.as_str()));
+        secrets.extend(
+            profile.client_cert.iter().flat_map(|names| [names.cert.as_str(), names.key.as_str()]),
+        );
+        let spares = profile
+            .next
+            .iter()
+            .filter(|(name, _)| ["password", "client_secret"].contains(&name.as_str()));
         secrets.extend(spares.map(|(_, spare)| spare.as_str()));
     }
-    what(old) == what(new) && changed.iter().all(|name| secrets.contains(name) && !carried.contains(name))
+    what(old) == what(new)
+        && changed.iter().all(|name| secrets.contains(name) && !carried.contains(name))
 }

@@ -91,12 +91,21 @@ impl TokenSource {
         history: Option<LoginHistory>,
     ) -> TokenSource {
         let now = Moment::now(&*clock);
-        let saved = history.as_ref().map(|history| history.load(now.monotonic, now.unix_time)).unwrap_or_default();
+        let saved = history
+            .as_ref()
+            .map(|history| history.load(now.monotonic, now.unix_time))
+            .unwrap_or_default();
         let error = saved.backoff.remaining(now.monotonic).map(|_| saved_failure(&profile, &saved));
         let state = TokenState::restored(saved.backoff, error);
         let account = Account::new(profile, values, saved.slot);
         let locked = Locked { state, history };
-        TokenSource(Arc::new(Core::new(account, clock, transport, locked, saved.last_code.unwrap_or(0))))
+        TokenSource(Arc::new(Core::new(
+            account,
+            clock,
+            transport,
+            locked,
+            saved.last_code.unwrap_or(0),
+        )))
     }
 
     /// The present token; logs in if there is none.
@@ -337,7 +346,9 @@ impl TokenSource {
             }
         };
         let thread = Thread::new().name("bootseal-warm".into()).spawn(warming);
-        thread.map(drop).map_err(|error| Error::new(Kind::Io, format!("no thread to keep it warm: {error}")))
+        thread
+            .map(drop)
+            .map_err(|error| Error::new(Kind::Io, format!("no thread to keep it warm: {error}")))
     }
 
     /// The time in which the thread that keeps the token warm has nothing to do.
@@ -345,7 +356,8 @@ impl TokenSource {
         let core = &self.0;
         let backoff = core.lock().state.backoff_remaining(core.clock.monotonic());
         let entry = core.latest();
-        let fresh = entry.map(|entry| entry.deadlines.refresh_at.saturating_sub(entry.age(&*core.clock)));
+        let fresh =
+            entry.map(|entry| entry.deadlines.refresh_at.saturating_sub(entry.age(&*core.clock)));
         backoff.into_iter().chain(fresh).max().unwrap_or_default()
     }
 
@@ -367,13 +379,16 @@ impl TokenSource {
     pub(crate) fn renewed(&self, old: &Token, secret: Secret, lifetime: Lifetime, sent: Moment) {
         let core = &self.0;
         let mut locked = core.lock();
-        let is_old = |entry: &Arc<Published>| (entry.source, entry.number) == (old.0.source, old.0.number);
+        let is_old =
+            |entry: &Arc<Published>| (entry.source, entry.number) == (old.0.source, old.0.number);
         let Some(present) = core.latest().filter(is_old) else { return };
         if present.secret.same_as(&secret) || lifetime.born_expired {
             return;
         }
         // A token that no call could carry renews nothing.
-        let Ok(headers) = call_headers(&present.account, &secret, &present.captured) else { return };
+        let Ok(headers) = call_headers(&present.account, &secret, &present.captured) else {
+            return;
+        };
         let (status, captured) = (present.status, present.captured.clone());
         let fresh = Fresh { secret, lifetime, status, captured, headers, clock_skew: None };
         let entry = core.entry(&present.account, fresh, sent);

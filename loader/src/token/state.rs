@@ -163,7 +163,13 @@ impl<L: Clone + PartialEq> TokenState<L> {
     }
 
     /// `login` brought a token. `age` is the age of the present token.
-    pub(crate) fn login_succeeded(&mut self, login: &L, token: &NewToken, age: Duration, now: Moment) -> Publish {
+    pub(crate) fn login_succeeded(
+        &mut self,
+        login: &L,
+        token: &NewToken,
+        age: Duration,
+        now: Moment,
+    ) -> Publish {
         self.login.take_if(|running| running == login);
         if self.profile_removed {
             return Publish::ProfileRemoved;
@@ -201,7 +207,13 @@ impl<L: Clone + PartialEq> TokenState<L> {
 
     /// A call was rejected with the token `id`. `worked`: a call had been accepted with it before;
     /// `young`: it is younger than [`YOUNG`](loop_guard::YOUNG), or was at its first rejection.
-    pub(crate) fn rejected(&mut self, id: TokenId, worked: bool, young: bool, now: Duration) -> Rejection {
+    pub(crate) fn rejected(
+        &mut self,
+        id: TokenId,
+        worked: bool,
+        young: bool,
+        now: Duration,
+    ) -> Rejection {
         if id <= self.revoked {
             return Rejection::AlreadyRevoked;
         }

@@ -57,10 +57,10 @@ impl TokenSource {
             let left = entry.lifetime.checked_sub(entry.age(&*core.clock))?;
             Some((entry.lifetime, left))
         });
-        let last_login = locked
-            .state
-            .last_login()
-            .map(|end| LastLogin { at: SystemTime::UNIX_EPOCH + end.unix_time, said: end.result.clone() });
+        let last_login = locked.state.last_login().map(|end| LastLogin {
+            at: SystemTime::UNIX_EPOCH + end.unix_time,
+            said: end.result.clone(),
+        });
         Status {
             lifetime,
             logging_in: locked.state.login().is_some(),

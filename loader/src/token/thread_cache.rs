@@ -32,7 +32,8 @@ pub(crate) fn recall(source: u64, number: u64) -> Option<Token> {
 }
 
 pub(crate) fn remember(token: &Token) {
-    let seen = Seen { source: token.0.source, number: token.0.number, handle: Arc::downgrade(&token.0) };
+    let seen =
+        Seen { source: token.0.source, number: token.0.number, handle: Arc::downgrade(&token.0) };
     let _ = SEEN.try_with(|slots| slots[slot(seen.source)].replace(Some(seen)));
 }
 

@@ -144,7 +144,10 @@ impl Entry {
         }
         if let Some(moved) = &self.moved {
             let monotonic = sent.saturating_sub(self.sent.monotonic);
-            moved.fetch_max(u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            moved.fetch_max(
+                u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX),
+                Ordering::Relaxed,
+            );
         }
     }
 }

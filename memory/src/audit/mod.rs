@@ -70,14 +70,19 @@ impl Audit {
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mib, took) = (self.bytes as f64 / f64::from(1 << 20), self.took.as_secs_f64() * 1000.0);
+        let (mib, took) =
+            (self.bytes as f64 / f64::from(1 << 20), self.took.as_secs_f64() * 1000.0);
         write!(
             f,
             "{} full copies and {} fragments of {} secrets outside their pages; {mib:.1} MiB read in {took:.1} ms",
             self.full, self.fragments, self.secrets
         )?;
         if self.not_searched > 0 {
-            write!(f, "; {} secrets are too short or too uniform to be searched for", self.not_searched)?;
+            write!(
+                f,
+                "; {} secrets are too short or too uniform to be searched for",
+                self.not_searched
+            )?;
         }
         if self.unread > 0 {
             write!(f, "; {} bytes could not be read", self.unread)?;
@@ -111,7 +116,9 @@ impl fmt::Display for AuditError {
                 "this process may not read its own memory: {error}. An audit needs /proc/self/maps, and /proc/self/mem or \
                  process_vm_readv(2): Linux, /proc mounted, and no seccomp filter against both"
             ),
-            AuditError::Memory(error) => write!(f, "an audit needs 64 KiB of secret pages to read into: {error}"),
+            AuditError::Memory(error) => {
+                write!(f, "an audit needs 64 KiB of secret pages to read into: {error}")
+            }
         }
     }
 }
@@ -215,7 +222,8 @@ impl Table {
         let mut windows = 0_usize;
         live.each(|_, bytes| windows += bytes.len());
         let bits = |count: usize| count.max(1).next_power_of_two().trailing_zeros();
-        let (bucket_bits, seen_bits) = (bits(windows).clamp(8, 26), bits(windows.saturating_mul(64)).clamp(16, 29));
+        let (bucket_bits, seen_bits) =
+            (bits(windows).clamp(8, 26), bits(windows.saturating_mul(64)).clamp(16, 29));
         let mut table = Table {
             secrets: Vec::new(),
             not_searched: 0,
@@ -234,10 +242,16 @@ impl Table {
     fn add(&mut self, key: Key, bytes: &[u8]) {
         let Ok(secret) = u32::try_from(self.secrets.len()) else { return };
         let before = self.places.len();
-        for (offset, window) in bytes.windows(WINDOW).enumerate().filter(|(_, window)| varied(window)) {
+        for (offset, window) in
+            bytes.windows(WINDOW).enumerate().filter(|(_, window)| varied(window))
+        {
             let hash = self.hash(word(window));
             let bucket = (hash >> (64 - self.bucket_bits)) as usize;
-            let (Ok(offset), Ok(number)) = (u32::try_from(offset), u32::try_from(self.places.len() + 1)) else { break };
+            let (Ok(offset), Ok(number)) =
+                (u32::try_from(offset), u32::try_from(self.places.len() + 1))
+            else {
+                break;
+            };
             if self.chain(bucket).take(CHAIN).count() < CHAIN {
                 self.places.push(Place { secret, offset, next: self.buckets[bucket] });
                 self.buckets[bucket] = number;
@@ -319,7 +333,8 @@ impl Search {
             if got == 0 {
                 // A page that was unmapped or guarded meanwhile, or a device that cannot be read.
                 refused += 1;
-                let skipped = if refused < 16 { page_size() - address % page_size() } else { end - address };
+                let skipped =
+                    if refused < 16 { page_size() - address % page_size() } else { end - address };
                 self.found.unread += skipped.min(end - address);
                 address += skipped;
                 continue;
@@ -358,10 +373,19 @@ impl Search {
     }
 
     /// The longest match around `base + at` that is long enough to count; a full copy comes first.
-    fn longest(&mut self, live: &Live, hash: u64, base: usize, at: usize, len: usize) -> Option<Match> {
+    fn longest(
+        &mut self,
+        live: &Live,
+        hash: u64,
+        base: usize,
+        at: usize,
+        len: usize,
+    ) -> Option<Match> {
         let bucket = (hash >> (64 - self.table.bucket_bits)) as usize;
-        let places =
-            self.table.chain(bucket).map(|place| (self.table.secrets[place.secret as usize], place.offset as usize));
+        let places = self
+            .table
+            .chain(bucket)
+            .map(|place| (self.table.secrets[place.secret as usize], place.offset as usize));
         let mut best: Option<Match> = None;
         for (key, offset) in places.collect::<Vec<_>>() {
             let Some(secret) = live.get(key) else { continue };
@@ -370,7 +394,11 @@ impl Search {
             }
             let before = self.before(&secret[..offset], base, at);
             let after = self.after(&secret[offset..], base, at, len);
-            let copy = Match { len: before + after, end: base + at + after, full: before + after == secret.len() };
+            let copy = Match {
+                len: before + after,
+                end: base + at + after,
+                full: before + after == secret.len(),
+            };
             if (copy.full || copy.len >= FRAGMENT)
                 && best.is_none_or(|best| (copy.full, copy.len) > (best.full, best.len))
             {
@@ -382,8 +410,9 @@ impl Search {
 
     /// How many bytes before `base + at` match the end of `secret`.
     fn before(&mut self, secret: &[u8], base: usize, at: usize) -> usize {
-        let same =
-            |one: &[u8], other: &[u8]| one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+        let same = |one: &[u8], other: &[u8]| {
+            one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count()
+        };
         let mut matched = same(secret, &self.piece.bytes()[..at]);
         while matched >= at && matched < secret.len() {
             let wanted = (secret.len() - matched).min(self.aside.bytes().len());
@@ -402,7 +431,8 @@ impl Search {
 
     /// How many bytes from `base + at` on match the beginning of `secret`.
     fn after(&mut self, secret: &[u8], base: usize, at: usize, len: usize) -> usize {
-        let same = |one: &[u8], other: &[u8]| one.iter().zip(other).take_while(|(a, b)| a == b).count();
+        let same =
+            |one: &[u8], other: &[u8]| one.iter().zip(other).take_while(|(a, b)| a == b).count();
         let mut matched = same(secret, &self.piece.bytes()[at..len]);
         while at + matched >= len && matched < secret.len() {
             let wanted = (secret.len() - matched).min(self.aside.bytes().len());

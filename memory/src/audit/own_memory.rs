@@ -29,10 +29,12 @@ impl OwnMemory {
             OwnMemory::File(file) => file.read_at(into, address as u64).unwrap_or(0),
             OwnMemory::Call => {
                 let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
-                let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: into.len() };
+                let remote =
+                    libc::iovec { iov_base: address as *mut libc::c_void, iov_len: into.len() };
                 // SAFETY: the kernel writes into `into` alone, and answers with an error where the
                 // other address is not ours.
-                let got = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
+                let got =
+                    unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
                 usize::try_from(got).unwrap_or(0)
             }
         }
@@ -99,7 +101,8 @@ fn touched(pages: &File, mapping: Range<usize>, ranges: &mut Vec<Range<usize>>) 
     let mut address = mapping.start;
     while address < mapping.end {
         let wanted = ((mapping.end - address) / size * 8).min(entries.len());
-        let got = pages.read_at(&mut entries[..wanted], (address / size * 8) as u64).unwrap_or(0) / 8 * 8;
+        let got =
+            pages.read_at(&mut entries[..wanted], (address / size * 8) as u64).unwrap_or(0) / 8 * 8;
         if got == 0 {
             // Unknown: take the whole range.
             ranges.extend(open.take());
@@ -107,7 +110,9 @@ fn touched(pages: &File, mapping: Range<usize>, ranges: &mut Vec<Range<usize>>) 
             return;
         }
         for entry in entries[..got].chunks_exact(8) {
-            let there = entry.iter().rev().fold(0_u64, |entry, byte| entry << 8 | u64::from(*byte)) & THERE != 0;
+            let there = entry.iter().rev().fold(0_u64, |entry, byte| entry << 8 | u64::from(*byte))
+                & THERE
+                != 0;
             let there = if cfg!(target_endian = "big") { true } else { there };
             match &mut open {
                 Some(range) if there => range.end += size,

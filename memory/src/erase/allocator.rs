@@ -88,7 +88,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller promises that `new_size`, rounded up to the alignment, does not
         // overflow, and is not zero.
-        let moved = unsafe { self.0.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
+        let moved =
+            unsafe { self.0.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
         if !moved.is_null() {
             // SAFETY: two blocks, each at least as long as what is copied; then the old one is
             // given back, once.
@@ -164,9 +165,14 @@ mod tests {
 
     #[test]
     fn what_is_given_back_or_moved_from_is_zero_and_the_content_comes_along() {
-        for (old, new) in
-            [(1, 2), (38, 4000), (712, 40), (4096, 4097), (if cfg!(miri) { 3000 } else { 100_000 }, 2000), (64, 64)]
-        {
+        for (old, new) in [
+            (1, 2),
+            (38, 4000),
+            (712, 40),
+            (4096, 4097),
+            (if cfg!(miri) { 3000 } else { 100_000 }, 2000),
+            (64, 64),
+        ] {
             let allocator = WipingAllocator::over(Keeper::default());
             let layout = Layout::from_size_align(old, 16).unwrap();
             // SAFETY: blocks are used within their size, and given back under the layout they have.
@@ -182,7 +188,8 @@ mod tests {
                 allocator.dealloc(second, Layout::from_size_align(new, 16).unwrap());
                 assert!(bytes(second, new).iter().all(|byte| *byte == 0));
             }
-            let given_back = allocator.0.0.borrow().iter().map(|(_, layout)| layout.size()).collect::<Vec<_>>();
+            let given_back =
+                allocator.0.0.borrow().iter().map(|(_, layout)| layout.size()).collect::<Vec<_>>();
             assert_eq!(given_back, [old, new]);
         }
     }
@@ -200,7 +207,11 @@ mod tests {
         let mut held = [0xA5_u8; 32];
         // SAFETY: nothing is freed, since nothing was had.
         let moved = unsafe {
-            WipingAllocator::over(Full).realloc(held.as_mut_ptr(), Layout::from_size_align(32, 1).unwrap(), 64)
+            WipingAllocator::over(Full).realloc(
+                held.as_mut_ptr(),
+                Layout::from_size_align(32, 1).unwrap(),
+                64,
+            )
         };
         assert!(moved.is_null());
         assert_eq!(held, [0xA5; 32]);

@@ -142,16 +142,21 @@ fn possible() -> Erasure {
         }
         // glibc has no way to ask for the value. It reads these two, once, when the process starts.
         let variable = |name| std::env::var(name).unwrap_or_default();
-        if is_set(&variable("GLIBC_TUNABLES"), &variable("MALLOC_PERTURB_")) { Erasure::SetByUser } else { Erasure::On }
+        if is_set(&variable("GLIBC_TUNABLES"), &variable("MALLOC_PERTURB_")) {
+            Erasure::SetByUser
+        } else {
+            Erasure::On
+        }
     })
 }
 
 fn is_set(tunables: &str, older: &str) -> bool {
-    let of_malloc = tunables.split(':').filter_map(|tunable| tunable.strip_prefix("glibc.malloc.perturb="));
+    let of_malloc =
+        tunables.split(':').filter_map(|tunable| tunable.strip_prefix("glibc.malloc.perturb="));
     // 0 is "off", in any notation; what glibc cannot read, it leaves out.
-    of_malloc
-        .chain([older])
-        .any(|value| value.bytes().any(|byte| matches!(byte, b'1'..=b'9' | b'a'..=b'f' | b'A'..=b'F')))
+    of_malloc.chain([older]).any(|value| {
+        value.bytes().any(|byte| matches!(byte, b'1'..=b'9' | b'a'..=b'f' | b'A'..=b'F'))
+    })
 }
 
 #[cfg(test)]
@@ -164,9 +169,12 @@ mod tests {
         assert!(is_set("glibc.malloc.perturb=90", ""));
         assert!(is_set("glibc.malloc.check=3:glibc.malloc.perturb=0x5a", ""));
         assert!(is_set("", "165"));
-        for (tunables, older) in
-            [("", ""), ("glibc.malloc.perturb=0", ""), ("", "0x00"), ("glibc.malloc.arena_max=1", "")]
-        {
+        for (tunables, older) in [
+            ("", ""),
+            ("glibc.malloc.perturb=0", ""),
+            ("", "0x00"),
+            ("glibc.malloc.arena_max=1", ""),
+        ] {
             assert!(!is_set(tunables, older), "{tunables} {older}");
         }
     }
@@ -174,7 +182,9 @@ mod tests {
     #[test]
     fn a_panic_of_the_work_goes_on_and_the_result_comes_back() {
         assert_eq!(with_erased_frees(|| 7).unwrap(), 7);
-        let panic = std::panic::catch_unwind(|| with_erased_frees(|| std::panic::resume_unwind(Box::new("stop"))));
+        let panic = std::panic::catch_unwind(|| {
+            with_erased_frees(|| std::panic::resume_unwind(Box::new("stop")))
+        });
         assert_eq!(panic.map(|_: io::Result<()>| ()).unwrap_err().downcast_ref(), Some(&"stop"));
     }
 
@@ -221,8 +231,7 @@ mod tests {
 
         #[test]
         fn what_a_thread_freed_is_overwritten_when_it_has_ended() {
-            const NAME: &str =
-                "erase::freed_blocks::tests::glibc::what_a_thread_freed_is_overwritten_when_it_has_ended";
+            const NAME: &str = "erase::freed_blocks::tests::glibc::what_a_thread_freed_is_overwritten_when_it_has_ended";
             if !is("frees") {
                 again(NAME, "frees");
                 return;
@@ -248,8 +257,7 @@ mod tests {
         /// With 0x5A in place of ONES this fails within a second.
         #[test]
         fn switching_off_does_not_spoil_what_another_thread_takes_zeroed() {
-            const NAME: &str =
-                "erase::freed_blocks::tests::glibc::switching_off_does_not_spoil_what_another_thread_takes_zeroed";
+            const NAME: &str = "erase::freed_blocks::tests::glibc::switching_off_does_not_spoil_what_another_thread_takes_zeroed";
             if !is("calloc") {
                 again(NAME, "calloc");
                 return;
@@ -270,9 +278,15 @@ mod tests {
 
         #[test]
         fn a_value_that_the_user_set_is_left_alone() {
-            const NAME: &str = "erase::freed_blocks::tests::glibc::a_value_that_the_user_set_is_left_alone";
+            const NAME: &str =
+                "erase::freed_blocks::tests::glibc::a_value_that_the_user_set_is_left_alone";
             if !is("tunable") {
-                crate::tests::degraded::again_with(NAME, "tunable", "GLIBC_TUNABLES", "glibc.malloc.perturb=90");
+                crate::tests::degraded::again_with(
+                    NAME,
+                    "tunable",
+                    "GLIBC_TUNABLES",
+                    "glibc.malloc.perturb=90",
+                );
                 return;
             }
             let guard = ErasedFrees::begin();

@@ -61,7 +61,9 @@ fn x86_64() {
         }
     } else if std::arch::is_x86_feature_detected!("avx") {
         // SAFETY: the processor has the instruction; `clobber_abi` names every vector register.
-        unsafe { std::arch::asm!("vzeroall", clobber_abi("C"), options(nomem, nostack, preserves_flags)) }
+        unsafe {
+            std::arch::asm!("vzeroall", clobber_abi("C"), options(nomem, nostack, preserves_flags))
+        }
     } else {
         // SAFETY: SSE2 is part of x86-64; `clobber_abi` names every vector register.
         unsafe {

@@ -147,7 +147,9 @@ impl Region {
         let rounded = len.max(1).checked_next_multiple_of(page);
         rounded
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
-            .and_then(|rounded| sys::map(rounded, page).map(|(start, level)| Region { start, len: rounded, level }))
+            .and_then(|rounded| {
+                sys::map(rounded, page).map(|(start, level)| Region { start, len: rounded, level })
+            })
             .map_err(|source| MemoryError { wanted: len, locked: locked(), source })
     }
 
@@ -177,7 +179,8 @@ fn locked() -> Option<u64> {
         return None;
     }
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmLck:"))?.trim().strip_suffix("kB")?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmLck:"))?.trim().strip_suffix("kB")?;
     kib.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
@@ -216,16 +219,23 @@ mod tests {
     fn guards_stand_on_both_sides() {
         let region = Region::new(10_000).unwrap();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let (start, end) = (region.start().as_ptr() as usize, region.start().as_ptr() as usize + region.len());
+        let (start, end) =
+            (region.start().as_ptr() as usize, region.start().as_ptr() as usize + region.len());
         let spans: Vec<(usize, usize, &str)> = maps
             .lines()
             .map(|line| {
                 let (span, rest) = line.split_once(' ').unwrap();
                 let (from, to) = span.split_once('-').unwrap();
-                (usize::from_str_radix(from, 16).unwrap(), usize::from_str_radix(to, 16).unwrap(), &rest[..4])
+                (
+                    usize::from_str_radix(from, 16).unwrap(),
+                    usize::from_str_radix(to, 16).unwrap(),
+                    &rest[..4],
+                )
             })
             .collect();
-        let rights = |address: usize| spans.iter().find(|s| s.0 <= address && address < s.1).map(|s| &s.2[..3]);
+        let rights = |address: usize| {
+            spans.iter().find(|s| s.0 <= address && address < s.1).map(|s| &s.2[..3])
+        };
         assert_eq!(rights(start), Some("rw-"));
         assert_eq!(rights(end - 1), Some("rw-"));
         assert_eq!(rights(start - 1), Some("---"));

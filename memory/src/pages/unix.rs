@@ -25,8 +25,16 @@ pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
     let total = len.checked_add(2 * page).ok_or(io::ErrorKind::OutOfMemory)?;
     // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that
     // exists.
-    let base =
-        unsafe { libc::mmap(ptr::null_mut(), total, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANON, -1, 0) };
+    let base = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            total,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANON,
+            -1,
+            0,
+        )
+    };
     if base == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
@@ -34,7 +42,9 @@ pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
     let inner = unsafe { base.cast::<u8>().add(page) };
     // SAFETY: `inner` .. `inner + len` lies inside the reservation, which nobody else knows of.
     match unsafe { fill(inner, len) } {
-        Ok(level) => NonNull::new(inner).map(|start| (start, level)).ok_or_else(|| io::ErrorKind::OutOfMemory.into()),
+        Ok(level) => NonNull::new(inner)
+            .map(|start| (start, level))
+            .ok_or_else(|| io::ErrorKind::OutOfMemory.into()),
         Err(error) => {
             // SAFETY: exactly the reservation made above.
             unsafe { libc::munmap(base, total) };

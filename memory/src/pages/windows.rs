@@ -5,7 +5,8 @@ use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use windows_sys::Win32::System::Memory::{
-    MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_NOACCESS, PAGE_READWRITE, VirtualAlloc, VirtualFree, VirtualLock,
+    MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_NOACCESS, PAGE_READWRITE, VirtualAlloc, VirtualFree,
+    VirtualLock,
 };
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 
@@ -38,14 +39,17 @@ pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
     // SAFETY: commits and locks pages of our own reservation; on failure the whole of it is
     // given back.
     unsafe {
-        if VirtualAlloc(inner.cast(), len, MEM_COMMIT, PAGE_READWRITE).is_null() || VirtualLock(inner.cast(), len) == 0
+        if VirtualAlloc(inner.cast(), len, MEM_COMMIT, PAGE_READWRITE).is_null()
+            || VirtualLock(inner.cast(), len) == 0
         {
             let error = io::Error::last_os_error();
             VirtualFree(base, 0, MEM_RELEASE);
             return Err(error);
         }
     }
-    NonNull::new(inner).map(|start| (start, Level::Locked)).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    NonNull::new(inner)
+        .map(|start| (start, Level::Locked))
+        .ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
 /// # Safety

@@ -45,7 +45,8 @@ const V1: Names = Names {
     used: "memory.usage_in_bytes",
     cache: ["total_inactive_file", "total_active_file"],
 };
-const V2: Names = Names { limit: "memory.max", used: "memory.current", cache: ["inactive_file", "active_file"] };
+const V2: Names =
+    Names { limit: "memory.max", used: "memory.current", cache: ["inactive_file", "active_file"] };
 
 /// `root`: where cgroups are mounted; `membership`: what `/proc/self/cgroup` holds.
 fn room_in(root: &Path, membership: &str) -> Option<Room> {
@@ -65,7 +66,8 @@ fn room_in(root: &Path, membership: &str) -> Option<Room> {
 /// Every parent group counts too. In a container the path often exists on the host only: then the
 /// mount itself is the group.
 fn tightest(mount: &Path, path: &str, names: &Names) -> Option<Room> {
-    let mut parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    let mut parts: Vec<&str> =
+        path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
     let mut rooms = Vec::new();
     loop {
         let group = parts.iter().fold(mount.to_path_buf(), |folder, part| folder.join(part));
@@ -77,11 +79,15 @@ fn tightest(mount: &Path, path: &str, names: &Names) -> Option<Room> {
 }
 
 fn room_of(group: &Path, names: &Names) -> Option<Room> {
-    let number = |name: &str| std::fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
+    let number =
+        |name: &str| std::fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
     // `max` means no limit, and does not parse.
     let (limit, used) = (number(names.limit)?, number(names.used)?);
     let stat = std::fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
-    let cache = stat.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| names.cache.contains(name));
+    let cache = stat
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(name, _)| names.cache.contains(name));
     let cache: u64 = cache.filter_map(|(_, bytes)| bytes.trim().parse::<u64>().ok()).sum();
     Some(Room { free: limit.saturating_sub(used.saturating_sub(cache)), limit })
 }
@@ -106,13 +112,25 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         group(&at("app.slice/web"), &V2, "max", 50 * MIB, "");
-        group(&at("app.slice"), &V2, "134217728", 100 * MIB, "anon 1\ninactive_file 31457280\nactive_file 10485760\n");
+        group(
+            &at("app.slice"),
+            &V2,
+            "134217728",
+            100 * MIB,
+            "anon 1\ninactive_file 31457280\nactive_file 10485760\n",
+        );
         let room = Room { free: 68 * MIB, limit: 128 * MIB };
         assert_eq!(room_in(root.path(), "0::/app.slice/web\n"), Some(room));
         // As in a container that does not see its own path.
         group(root.path(), &V2, "67108864", 60 * MIB, "");
-        assert_eq!(room_in(root.path(), "0::/docker/abc\n"), Some(Room { free: 4 * MIB, limit: 64 * MIB }));
-        assert_eq!(room_in(root.path(), "0::/../../app.slice\n"), Some(Room { free: 4 * MIB, limit: 64 * MIB }));
+        assert_eq!(
+            room_in(root.path(), "0::/docker/abc\n"),
+            Some(Room { free: 4 * MIB, limit: 64 * MIB })
+        );
+        assert_eq!(
+            room_in(root.path(), "0::/../../app.slice\n"),
+            Some(Room { free: 4 * MIB, limit: 64 * MIB })
+        );
         // More is used than the limit allows: the limit was lowered.
         group(root.path(), &V2, "67108864", 90 * MIB, "");
         assert_eq!(room_in(root.path(), "0::/\n"), Some(Room { free: 0, limit: 64 * MIB }));
@@ -121,7 +139,13 @@ mod tests {
     #[test]
     fn version_1_is_read_where_memory_is_its_own() {
         let root = tempfile::tempdir().unwrap();
-        group(&root.path().join("memory/docker/abc"), &V1, "268435456", 100 * MIB, "total_inactive_file 1048576\n");
+        group(
+            &root.path().join("memory/docker/abc"),
+            &V1,
+            "268435456",
+            100 * MIB,
+            "total_inactive_file 1048576\n",
+        );
         let lines = "9:name=systemd:/\n4:cpu,memory:/docker/abc\n0::/\n";
         assert_eq!(room_in(root.path(), lines), Some(Room { free: 157 * MIB, limit: 256 * MIB }));
     }

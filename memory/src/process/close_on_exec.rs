@@ -68,19 +68,30 @@ mod tests {
         let plain = unsafe { libc::dup(writer.as_raw_fd()) };
         drop(writer);
         let seen = || {
-            let list = std::process::Command::new("/bin/ls").arg("-l").arg("/proc/self/fd").output().unwrap();
+            let list = std::process::Command::new("/bin/ls")
+                .arg("-l")
+                .arg("/proc/self/fd")
+                .output()
+                .unwrap();
             let number = plain.to_string();
-            String::from_utf8_lossy(&list.stdout).lines().any(|line| line.contains(&format!(" {number} ->")))
+            String::from_utf8_lossy(&list.stdout)
+                .lines()
+                .any(|line| line.contains(&format!(" {number} ->")))
         };
         assert!(!cfg!(target_os = "linux") || seen());
         keep_from_programs(plain.unsigned_abs()).unwrap();
         assert!(!cfg!(target_os = "linux") || !seen());
         // SAFETY: `plain` is open and ours; it is closed here and not used again.
-        unsafe { assert_eq!((libc::write(plain, b"x".as_ptr().cast(), 1), libc::close(plain)), (1, 0)) };
+        unsafe {
+            assert_eq!((libc::write(plain, b"x".as_ptr().cast(), 1), libc::close(plain)), (1, 0))
+        };
         let mut read = String::new();
         io::Read::read_to_string(&mut reader, &mut read).unwrap();
         assert_eq!(read, "x");
-        assert_eq!(keep_from_programs(plain.unsigned_abs()).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(
+            keep_from_programs(plain.unsigned_abs()).unwrap_err().raw_os_error(),
+            Some(libc::EBADF)
+        );
         assert_eq!(keep_from_programs(2).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert_eq!(keep_from_programs(u32::MAX).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }

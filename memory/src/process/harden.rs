@@ -80,7 +80,9 @@ impl fmt::Display for Hardened {
         write!(f, "; no new privileges: {}; ", self.no_new_privileges)?;
         match self.ptrace_scope {
             Some(3) => f.write_str("kernel.yama.ptrace_scope is 3: nobody may attach"),
-            Some(scope) => write!(f, "kernel.yama.ptrace_scope is {scope}: root may attach (3 stops that)"),
+            Some(scope) => {
+                write!(f, "kernel.yama.ptrace_scope is {scope}: root may attach (3 stops that)")
+            }
             None => f.write_str("no Yama: root may attach"),
         }?;
         f.write_str(match self.swap {
@@ -116,7 +118,8 @@ pub fn harden() -> Hardened {
         not_dumpable: sys::not_dumpable(),
         no_core_files: sys::no_core_files(),
         no_new_privileges: Setting::NotAsked,
-        ptrace_scope: file("/proc/sys/kernel/yama/ptrace_scope").and_then(|scope| scope.trim().parse().ok()),
+        ptrace_scope: file("/proc/sys/kernel/yama/ptrace_scope")
+            .and_then(|scope| scope.trim().parse().ok()),
         // One line for each setting.
         swap: file("/proc/swaps").map(|swaps| swaps.lines().count() > 1),
     }
@@ -124,7 +127,11 @@ pub fn harden() -> Hardened {
 
 #[cfg(unix)]
 fn outcome(returned: libc::c_int) -> Setting {
-    if returned == 0 { Setting::Done } else { Setting::Refused(std::io::Error::last_os_error().to_string()) }
+    if returned == 0 {
+        Setting::Done
+    } else {
+        Setting::Refused(std::io::Error::last_os_error().to_string())
+    }
 }
 
 #[cfg(unix)]
@@ -185,8 +192,7 @@ mod tests {
 
     #[test]
     fn a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself() {
-        const NAME: &str =
-            "process::harden::tests::a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself";
+        const NAME: &str = "process::harden::tests::a_hardened_process_is_closed_to_its_own_user_and_can_still_audit_itself";
         if !is("harden") {
             again(NAME, "harden");
             return;
@@ -208,7 +214,9 @@ mod tests {
             assert_eq!(libc::getrlimit(libc::RLIMIT_CORE, &mut limit), 0);
         }
         assert_eq!((limit.rlim_cur, limit.rlim_max), (0, 0));
-        let secret = crate::Secret::copy_of(&std::fs::read("/proc/sys/kernel/random/uuid").unwrap()).unwrap();
+        let secret =
+            crate::Secret::copy_of(&std::fs::read("/proc/sys/kernel/random/uuid").unwrap())
+                .unwrap();
         let planted = secret.expose(<[u8]>::to_vec);
         assert!(crate::audit().unwrap().full >= 1);
         drop(planted);

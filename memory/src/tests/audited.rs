@@ -15,7 +15,9 @@ use zeroize::Zeroize;
 /// A secret of random bytes that exist nowhere else.
 fn random(len: usize) -> Secret {
     let mut buffer = SecretBuf::zeroed(len).unwrap();
-    buffer.expose_mut(|bytes| std::fs::File::open("/dev/urandom").unwrap().read_exact(bytes)).unwrap();
+    buffer
+        .expose_mut(|bytes| std::fs::File::open("/dev/urandom").unwrap().read_exact(bytes))
+        .unwrap();
     buffer.freeze()
 }
 
@@ -100,7 +102,10 @@ fn what_everybody_may_know_is_not_searched_for() {
 #[test]
 fn secret_pages_are_not_counted_where_the_kernel_would_show_them() {
     if !is("fallback") {
-        again("tests::audited::secret_pages_are_not_counted_where_the_kernel_would_show_them", "fallback");
+        again(
+            "tests::audited::secret_pages_are_not_counted_where_the_kernel_would_show_them",
+            "fallback",
+        );
         return;
     }
     refuse_memfd_secret();
@@ -146,7 +151,9 @@ fn an_outside_scan_counts_the_same() {
     const NAME: &str = "tests::audited::an_outside_scan_counts_the_same";
     if is("outside") {
         let mut buffer = SecretBuf::zeroed(38).unwrap();
-        buffer.expose_mut(|bytes| std::fs::File::open("/dev/stdin").unwrap().read_exact(bytes)).unwrap();
+        buffer
+            .expose_mut(|bytes| std::fs::File::open("/dev/stdin").unwrap().read_exact(bytes))
+            .unwrap();
         let secret = buffer.freeze();
         let copies = secret.expose(|bytes| [bytes.to_vec(), bytes.to_vec(), bytes[5..30].to_vec()]);
         let found = audit().unwrap();
@@ -174,7 +181,8 @@ fn an_outside_scan_counts_the_same() {
     let (mut full, mut fragments) = (0, 0);
     for line in maps.lines().filter(|line| line.contains(" r")) {
         let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
-        let (start, end) = (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap());
+        let (start, end) =
+            (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap());
         let mut bytes = vec![0; (end - start) as usize];
         if memory.read_exact_at(&mut bytes, start).is_err() {
             continue;
@@ -182,7 +190,13 @@ fn an_outside_scan_counts_the_same() {
         let mut at = 0;
         while at + 16 <= bytes.len() {
             let longest = (0..=secret.len() - 16)
-                .map(|from| secret[from..].iter().zip(&bytes[at..]).take_while(|(one, other)| one == other).count())
+                .map(|from| {
+                    secret[from..]
+                        .iter()
+                        .zip(&bytes[at..])
+                        .take_while(|(one, other)| one == other)
+                        .count()
+                })
                 .max()
                 .unwrap();
             full += usize::from(longest == secret.len());

@@ -38,7 +38,12 @@ pub(crate) fn refuse_memfd_secret() {
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the system call's number
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, u32::try_from(libc::SYS_memfd_secret).unwrap()),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            1,
+            u32::try_from(libc::SYS_memfd_secret).unwrap(),
+        ),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
@@ -65,8 +70,14 @@ pub(crate) fn allow_locked_bytes(bytes: u64) {
 #[test]
 fn where_memfd_secret_is_refused_locked_pages_take_over_and_say_so() {
     if !is("seccomp") {
-        let said = again("tests::degraded::where_memfd_secret_is_refused_locked_pages_take_over_and_say_so", "seccomp");
-        assert!(said.contains("secrets lie in locked pages (memfd_secret: Operation not permitted"), "{said}");
+        let said = again(
+            "tests::degraded::where_memfd_secret_is_refused_locked_pages_take_over_and_say_so",
+            "seccomp",
+        );
+        assert!(
+            said.contains("secrets lie in locked pages (memfd_secret: Operation not permitted"),
+            "{said}"
+        );
         return;
     }
     refuse_memfd_secret();
@@ -97,8 +108,10 @@ fn where_memfd_secret_is_refused_locked_pages_take_over_and_say_so() {
 #[test]
 fn a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it() {
     if !is("limit") {
-        let said =
-            again("tests::degraded::a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it", "limit");
+        let said = again(
+            "tests::degraded::a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it",
+            "limit",
+        );
         assert!(said.contains("RLIMIT_MEMLOCK) is 65536 bytes"), "{said}");
         return;
     }
@@ -122,7 +135,10 @@ fn a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it() {
 #[test]
 fn with_no_locked_memory_at_all_nothing_falls_back_to_the_heap() {
     if !is("none") {
-        let said = again("tests::degraded::with_no_locked_memory_at_all_nothing_falls_back_to_the_heap", "none");
+        let said = again(
+            "tests::degraded::with_no_locked_memory_at_all_nothing_falls_back_to_the_heap",
+            "none",
+        );
         assert!(said.contains("no guarded memory"), "{said}");
         return;
     }

@@ -18,16 +18,27 @@ fn locked() -> usize {
 #[test]
 fn a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest() {
     if !is("many") {
-        again("tests::strained::a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest", "many");
+        again(
+            "tests::strained::a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest",
+            "many",
+        );
         return;
     }
-    let mut secrets: Vec<Secret> = (0..100_000_u32).map(|n| Secret::copy_of(&n.to_le_bytes()).unwrap()).collect();
-    assert!(secrets.iter().zip(0_u32..).all(|(secret, n)| secret.expose(|bytes| bytes == n.to_le_bytes())));
+    let mut secrets: Vec<Secret> =
+        (0..100_000_u32).map(|n| Secret::copy_of(&n.to_le_bytes()).unwrap()).collect();
+    assert!(
+        secrets
+            .iter()
+            .zip(0_u32..)
+            .all(|(secret, n)| secret.expose(|bytes| bytes == n.to_le_bytes()))
+    );
     assert!(locked() < 8 << 20, "64 bytes each, and little more: {}", locked());
     secrets.clear();
     for len in [1, 1 << 20] {
         let secret = Secret::copy_of(&vec![0xA5; len]).unwrap();
-        assert!(secret.expose(|bytes| bytes.len() == len && bytes.iter().all(|byte| *byte == 0xA5)));
+        assert!(
+            secret.expose(|bytes| bytes.len() == len && bytes.iter().all(|byte| *byte == 0xA5))
+        );
     }
     // One empty chunk is kept for each size that was in use.
     let floor = locked();
@@ -72,7 +83,9 @@ fn sixty_four_threads_read_one_secret() {
     let secret = Secret::copy_of(&[7; 712]).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..64 {
-            scope.spawn(|| (0..1000).for_each(|_| assert!(secret.expose(|bytes| bytes == [7; 712]))));
+            scope.spawn(|| {
+                (0..1000).for_each(|_| assert!(secret.expose(|bytes| bytes == [7; 712])))
+            });
         }
     });
 }

@@ -15,10 +15,15 @@ fn as_loader(repo: &Repo, variables: &[(&str, &str)], args: &[&str]) -> Ran {
 fn as_loader_prints_what_came_from_where_and_writes_nothing() {
     let repo = Repo::new();
     let (key, state) = (repo.home.at("app.key"), repo.home.at("state"));
-    let variables = [("BOOTSEAL_IDENTITY", key.to_str().unwrap()), ("BOOTSEAL_STATE", state.to_str().unwrap())];
+    let variables =
+        [("BOOTSEAL_IDENTITY", key.to_str().unwrap()), ("BOOTSEAL_STATE", state.to_str().unwrap())];
     let ran = as_loader(&repo, &variables, &[FILE]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.out.starts_with(&format!("{FILE}: {}, generation 3, 2 values open\n", repo.pin())), "{}", ran.out);
+    assert!(
+        ran.out.starts_with(&format!("{FILE}: {}, generation 3, 2 values open\n", repo.pin())),
+        "{}",
+        ran.out
+    );
     for words in [
         "file",
         "key",
@@ -56,7 +61,10 @@ fn as_loader_prints_what_came_from_where_and_writes_nothing() {
         (&json!(4), &json!(2), &json!(true))
     );
     assert_eq!(document["profiles"], json!([{ "name": "acme", "error": null }]));
-    assert!(["file", "key", "pin", "state"].iter().all(|name| document["sources"][name].is_string()), "{document}");
+    assert!(
+        ["file", "key", "pin", "state"].iter().all(|name| document["sources"][name].is_string()),
+        "{document}"
+    );
 }
 
 #[test]
@@ -91,9 +99,21 @@ fn as_loader_ends_as_the_loader_does() {
     repo.write(&old);
     let said = compare(&[("BOOTSEAL_IDENTITY", key), ("BOOTSEAL_STATE", state)], 3);
     let error = repo.loader().load().unwrap_err();
-    assert!(said.contains("this is generation 3 of the file, and generation 4 was seen here"), "{said}");
-    assert!(error.to_string().contains("this is generation 3 of the file, and generation 4 was seen here"), "{error}");
-    let ran = as_loader(&repo, &[("BOOTSEAL_IDENTITY", key), ("BOOTSEAL_STATE", state)], &[FILE, "--json"]);
+    assert!(
+        said.contains("this is generation 3 of the file, and generation 4 was seen here"),
+        "{said}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("this is generation 3 of the file, and generation 4 was seen here"),
+        "{error}"
+    );
+    let ran = as_loader(
+        &repo,
+        &[("BOOTSEAL_IDENTITY", key), ("BOOTSEAL_STATE", state)],
+        &[FILE, "--json"],
+    );
     assert_eq!(self::error(&ran)["kind"], "old-generation");
 }
 
@@ -117,7 +137,10 @@ fn as_loader_ends_with_1_where_a_profile_cannot_work_and_names_all_of_them() {
     let ran = as_loader(&repo, &[("BOOTSEAL_IDENTITY", key.to_str().unwrap())], &[FILE, "--json"]);
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(ran.code, 1);
-    assert!(document["profiles"][0]["error"].as_str().unwrap().contains("is not https"), "{document}");
+    assert!(
+        document["profiles"][0]["error"].as_str().unwrap().contains("is not https"),
+        "{document}"
+    );
 }
 
 #[test]

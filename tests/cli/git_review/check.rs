@@ -7,7 +7,8 @@ use super::*;
 fn check_does_not_pass_over_what_it_cannot_look_at() {
     use std::os::unix::ffi::OsStrExt;
     let repo = Repo::new();
-    std::fs::write(repo.home.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.txt")), "x").unwrap();
+    std::fs::write(repo.home.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.txt")), "x")
+        .unwrap();
     repo.git_ok(&["add", "-A"]);
     finding(&repo, &["git", "check", "--staged"], 1, "the name is not UTF-8");
     let repo = Repo::new();
@@ -32,7 +33,10 @@ fn finding(repo: &Repo, args: &[&str], code: i32, words: &str) {
     let document: Value = serde_json::from_str(&json.out).unwrap();
     let findings = document["findings"].as_array().unwrap();
     assert!(json.code == code && !findings.is_empty(), "{document}");
-    assert!(findings.iter().all(|row| row["file"].is_string() && row["error"]["kind"].is_string()), "{document}");
+    assert!(
+        findings.iter().all(|row| row["file"].is_string() && row["error"]["kind"].is_string()),
+        "{document}"
+    );
     for said in [&ran.err, &json.out, &json.err] {
         for secret in ["hunter2", "first-password", "AGE-SECRET-KEY-1"] {
             assert!(!said.contains(secret), "{said}");
@@ -57,10 +61,26 @@ fn check_finds_plain_secrets_of_every_kind() {
     let plain = [
         ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password is in clear"),
         ("alice.txt", "# created\n  AGE-SECRET-KEY-1QQQHUNTER\n", "an age identity in clear"),
-        ("app.properties", "acme.password=hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
-        ("app.yaml", "acme:\n  password: hunter2\n", "acme.password, which is sealed in app.sealed.toml"),
-        ("app.json", "{\"acme\": {\"password\": \"hunter2\"}}\n", "acme.password, which is sealed in app.sealed.toml"),
-        ("app.toml", "acme.password = \"hunter2\"\n", "acme.password, which is sealed in app.sealed.toml"),
+        (
+            "app.properties",
+            "acme.password=hunter2\n",
+            "acme.password, which is sealed in app.sealed.toml",
+        ),
+        (
+            "app.yaml",
+            "acme:\n  password: hunter2\n",
+            "acme.password, which is sealed in app.sealed.toml",
+        ),
+        (
+            "app.json",
+            "{\"acme\": {\"password\": \"hunter2\"}}\n",
+            "acme.password, which is sealed in app.sealed.toml",
+        ),
+        (
+            "app.toml",
+            "acme.password = \"hunter2\"\n",
+            "acme.password, which is sealed in app.sealed.toml",
+        ),
         ("app.yml", "acme: [\n", "may be what app.sealed.toml was sealed from"),
     ];
     for (name, text, words) in plain {
@@ -83,8 +103,12 @@ fn check_finds_what_seal_was_given_wherever_it_lies() {
     let repo = Repo::new();
     std::fs::create_dir(repo.home.at("deploy")).unwrap();
     repo.home.write("deploy/.env", "PASSWORD=hunter2\n");
-    let sealed: Ran =
-        repo.command("alice", &["seal", ".env"]).current_dir(repo.home.at("deploy")).output().unwrap().into();
+    let sealed: Ran = repo
+        .command("alice", &["seal", ".env"])
+        .current_dir(repo.home.at("deploy"))
+        .output()
+        .unwrap()
+        .into();
     assert_eq!(sealed.code, 0, "{}", sealed.err);
     repo.git_ok(&["add", "-A"]);
     finding(&repo, &["git", "check", "--staged"], 1, "deploy/.env");
@@ -104,7 +128,11 @@ fn check_leaves_ordinary_settings_beside_a_vault_alone() {
     repo.home.write("app.toml", "[acme]\ncolour = \"blue\"\npassword = \"hunter2\"\n");
     repo.git_ok(&["add", "-A"]);
     let ran = repo.run(&["git", "check", "--staged"]);
-    assert!(ran.code == 1 && ran.err.contains("acme.password, which is sealed in app.sealed.toml"), "{}", ran.err);
+    assert!(
+        ran.code == 1 && ran.err.contains("acme.password, which is sealed in app.sealed.toml"),
+        "{}",
+        ran.err
+    );
     assert!(!ran.err.contains("hunter2"));
 }
 
@@ -185,7 +213,11 @@ fn check_looks_at_odd_names_and_leaves_what_is_not_its_own() {
     for args in [&["git", "check"][..], &["git", "check", "--staged"]] {
         let ran = repo.run(args);
         assert_eq!(ran.code, 1, "{}", ran.err);
-        assert!(ran.err.lines().filter(|line| line.contains("in clear")).count() == 1, "{}", ran.err);
+        assert!(
+            ran.err.lines().filter(|line| line.contains("in clear")).count() == 1,
+            "{}",
+            ran.err
+        );
         assert!(!ran.err.contains(['\u{202e}', '\u{1b}']), "{}", ran.err);
         assert!(!ran.err.contains("endless") && !ran.err.contains("link"), "{}", ran.err);
     }
@@ -193,7 +225,9 @@ fn check_looks_at_odd_names_and_leaves_what_is_not_its_own() {
 
 #[test]
 fn check_takes_a_name_that_git_could_read_in_another_way_as_the_name() {
-    for name in ["2:leak.toml", ":leak.toml", "*.toml", "HEAD:leak.toml", "-leak.toml", "leak[1].toml"] {
+    for name in
+        ["2:leak.toml", ":leak.toml", "*.toml", "HEAD:leak.toml", "-leak.toml", "leak[1].toml"]
+    {
         let repo = Repo::new();
         repo.home.write(name, "a = \"secret:hunter2\"\n");
         repo.git_ok(&["add", "-A"]);

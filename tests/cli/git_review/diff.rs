@@ -18,14 +18,22 @@ fn diff_takes_revisions_files_and_both() {
         &["diff", FILE],
         &["diff", "old.sealed.toml", FILE],
     ] {
-        assert_eq!(repo.run(&[args, &["-f", FILE]].concat()[..args.len() + 2]).out, expected, "{args:?}");
+        assert_eq!(
+            repo.run(&[args, &["-f", FILE]].concat()[..args.len() + 2]).out,
+            expected,
+            "{args:?}"
+        );
     }
     let document = repo.json(&["diff", "HEAD", FILE]);
-    assert_eq!((document["old"].as_str(), document["new"].as_str()), (Some("HEAD:app.sealed.toml"), Some(FILE)));
+    assert_eq!(
+        (document["old"].as_str(), document["new"].as_str()),
+        (Some("HEAD:app.sealed.toml"), Some(FILE))
+    );
     assert_eq!(document["properties"][0]["name"], "acme.timeout");
-    for (args, words) in
-        [(&["diff", "nonsense", FILE][..], "no revision"), (&["diff", "HEAD:nothing.sealed.toml", FILE], "has no")]
-    {
+    for (args, words) in [
+        (&["diff", "nonsense", FILE][..], "no revision"),
+        (&["diff", "HEAD:nothing.sealed.toml", FILE], "has no"),
+    ] {
         assert!(repo.fails(args, 1).contains(words));
     }
 }
@@ -38,7 +46,10 @@ fn diff_names_ends_as_diff_does() {
     assert_eq!(repo.fails(&["diff", "--names", "HEAD", FILE], 0), "");
     repo.ok(&["rename", "acme.token", "acme.api"]);
     let said = repo.fails(&["diff", "--names", "HEAD", FILE], 1);
-    assert_eq!(said, "only in HEAD:app.sealed.toml: acme.token\nonly in app.sealed.toml: acme.api\n");
+    assert_eq!(
+        said,
+        "only in HEAD:app.sealed.toml: acme.token\nonly in app.sealed.toml: acme.api\n"
+    );
     let ran = repo.run(&["diff", "--names", "HEAD", FILE, "--json"]);
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(
@@ -60,14 +71,22 @@ fn diff_reveals_only_with_a_key_and_only_when_told() {
         "{plain}"
     );
     let shown = repo.ok(&["diff", "HEAD", "--reveal"]);
-    assert!(shown.contains("- acme.password = first-password\n+ acme.password = second-password\n"), "{shown}");
+    assert!(
+        shown.contains("- acme.password = first-password\n+ acme.password = second-password\n"),
+        "{shown}"
+    );
     assert!(!shown.contains("first-token"), "what did not change is not shown: {shown}");
     let document = repo.json(&["diff", "HEAD", "--reveal"]);
     assert_eq!(document["properties"][0]["revealed_after"], "second-password");
     assert!(repo.json(&["diff", "HEAD"])["properties"][0].get("revealed_after").is_none());
     std::fs::create_dir(repo.home.at("eve")).unwrap();
     let blind = repo.run_as("eve", &["diff", "HEAD"], b"");
-    assert_eq!((blind.code, blind.out.as_str()), (0, "acme.password: sealed value changed\n"), "{}", blind.err);
+    assert_eq!(
+        (blind.code, blind.out.as_str()),
+        (0, "acme.password: sealed value changed\n"),
+        "{}",
+        blind.err
+    );
     let refused = repo.run_as("eve", &["diff", "HEAD", "--reveal"], b"");
     assert_eq!((refused.code, refused.out.as_str()), (4, ""), "{}", refused.err);
 }
@@ -78,7 +97,10 @@ fn diff_after_new_keys_shows_only_what_really_changed() {
     repo.ok(&["rotate"]);
     repo.set("acme.token", "t2");
     let said = repo.ok(&["diff", "HEAD"]);
-    assert!(said.contains("keys: a new data key") && said.contains("acme.token: sealed value changed"), "{said}");
+    assert!(
+        said.contains("keys: a new data key") && said.contains("acme.token: sealed value changed"),
+        "{said}"
+    );
     assert!(!said.contains("acme.password"), "{said}");
     std::fs::create_dir(repo.home.at("eve")).unwrap();
     let blind = repo.ok_as("eve", &["diff", "HEAD"], b"");
@@ -112,7 +134,12 @@ fn diff_shows_a_broken_file_as_it_is_and_says_so() {
     let repo = Repo::new();
     repo.edit("\"10s\"", "\"20s\"");
     let ran = repo.run(&["diff", "HEAD"]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, "acme.timeout: changed, \"10s\" → \"20s\"\n"), "{}", ran.err);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "acme.timeout: changed, \"10s\" → \"20s\"\n"),
+        "{}",
+        ran.err
+    );
     assert!(ran.err.contains("does not verify"), "{}", ran.err);
 }
 

@@ -1,4 +1,5 @@
-//! Review in a repository: `verify --since`, `git check` and its hook, `diff`, `git textconv` and `verify --as-loader`.
+//! Review in a repository: `verify --since`, `git check` and its hook, `diff`, `git textconv` and
+//! `verify --as-loader`.
 
 mod as_loader;
 mod check;
@@ -10,12 +11,11 @@ use crate::support::repo::{FILE, Repo};
 use crate::support::{Home, Ran, at_a_terminal};
 use serde_json::{Value, json};
 
-const NASTY: &str =
-    "`` ` ``` | \\| @mention <img src=x onerror=alert(1)> [a](https://evil.example) \u{1b}[31m \u{202e}drawkcab";
+const NASTY: &str = "`` ` ``` | \\| @mention <img src=x onerror=alert(1)> [a](https://evil.example) \u{1b}[31m \u{202e}drawkcab";
 
 fn error(ran: &Ran) -> Value {
-    let document: Value =
-        serde_json::from_str(ran.err.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{}", ran.err));
+    let document: Value = serde_json::from_str(ran.err.lines().last().unwrap_or_default())
+        .unwrap_or_else(|_| panic!("{}", ran.err));
     document["error"].clone()
 }
 

@@ -26,7 +26,10 @@ fn since_says_what_did_not_change_and_what_did() {
     for word in words {
         assert!(said.contains(word), "{word}: {said}");
     }
-    assert!(said.find("! acme.login.url") < said.find("acme.password"), "where a secret goes comes first");
+    assert!(
+        said.find("! acme.login.url") < said.find("acme.password"),
+        "where a secret goes comes first"
+    );
 }
 
 #[test]
@@ -42,7 +45,10 @@ fn since_in_json() {
         "set_at_before": null, "set_at_after": null, "older": false, "says_where": false,
     });
     assert_eq!(changes["properties"], json!([row]));
-    assert_eq!((&changes["access"], &changes["rotated"], &changes["vault"]), (&json!([]), &json!(false), &Value::Null));
+    assert_eq!(
+        (&changes["access"], &changes["rotated"], &changes["vault"]),
+        (&json!([]), &json!(false), &Value::Null)
+    );
     assert_eq!(document["generation"], 4);
     assert_eq!(document["signed"], true);
 }
@@ -74,7 +80,13 @@ fn since_takes_all_files_of_the_repository_or_a_glob_and_says_new_and_gone_ones(
     let ran = repo.run(&["verify", "--since", "HEAD"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("deploy/old.sealed.toml is gone"), "{}", ran.err);
-    for words in ["unchanged since HEAD", "new since HEAD", "a: added, \"1\"", FILE, "deploy/dev.sealed.toml"] {
+    for words in [
+        "unchanged since HEAD",
+        "new since HEAD",
+        "a: added, \"1\"",
+        FILE,
+        "deploy/dev.sealed.toml",
+    ] {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
     let some = repo.ok(&["verify", "--since", "HEAD", "deploy/*.sealed.toml"]);
@@ -88,21 +100,35 @@ fn since_takes_all_files_of_the_repository_or_a_glob_and_says_new_and_gone_ones(
         .collect();
     assert_eq!(
         new,
-        [("deploy/dev.sealed.toml", false), ("deploy/new.sealed.toml", true), ("deploy/prod.sealed.toml", false)]
+        [
+            ("deploy/dev.sealed.toml", false),
+            ("deploy/new.sealed.toml", true),
+            ("deploy/prod.sealed.toml", false)
+        ]
     );
     // One bad file among good ones: all are looked at, and the end is 3.
     repo.write(&Home::with_vault("a = \"secret:x\"\n").read(FILE));
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     let ran = repo.run(&["verify", "--since", "HEAD"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
-    assert!(ran.err.contains("another vault is here") && ran.out.contains("deploy/prod"), "{}{}", ran.out, ran.err);
+    assert!(
+        ran.err.contains("another vault is here") && ran.out.contains("deploy/prod"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
     let from_below: Ran = repo
         .command("alice", &["verify", "--since", "HEAD", "prod.sealed.toml"])
         .current_dir(repo.home.at("deploy"))
         .output()
         .unwrap()
         .into();
-    assert!(from_below.code == 0 && from_below.out.contains("a: added"), "{}{}", from_below.out, from_below.err);
+    assert!(
+        from_below.code == 0 && from_below.out.contains("a: added"),
+        "{}{}",
+        from_below.out,
+        from_below.err
+    );
 }
 
 #[test]
@@ -135,19 +161,26 @@ fn since_finds_an_old_signed_file_that_git_brought_in_without_a_driver() {
         "an older or a different file was brought in",
     );
     repo.git_ok(&["checkout", "HEAD", "--", FILE]);
-    // A branch that only puts the old file back: git takes it in a merge as the one side that changed, and asks no driver.
+    // A branch that only puts the old file back: git takes it in a merge as the one side that
+    // changed, and asks no driver.
     repo.branch("evil", |repo| drop(repo.git_ok(&["checkout", old.trim(), "--", FILE])));
     repo.home.write("other.txt", "x");
     repo.commit("main goes on");
     let merge = repo.git(&["merge", "--no-edit", "--no-verify", "evil"]);
     assert_eq!(merge.code, 0, "{}{}", merge.out, merge.err);
     assert_eq!(repo.file().generation(), 3);
-    not_authentic(&repo, &["verify", "--since", "HEAD^1"], "old-generation", "generation 3, at HEAD^1 it was 4");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD^1"],
+        "old-generation",
+        "generation 3, at HEAD^1 it was 4",
+    );
 }
 
 #[test]
 fn the_hook_stops_a_merge_that_brings_an_old_signed_file_in() {
-    // format.md: "Git also takes an old signed file without calling any driver: `verify --since` in CI and in the hook."
+    // format.md: "Git also takes an old signed file without calling any driver: `verify --since` in
+    // CI and in the hook."
     let repo = Repo::new();
     let old = repo.git_ok(&["rev-parse", "HEAD"]);
     repo.set("acme.password", "changed after the leak");
@@ -167,7 +200,12 @@ fn since_refuses_another_text_of_the_same_generation() {
     repo.set("acme.password", "ours");
     repo.commit("ours");
     repo.git_ok(&["checkout", "other", "--", FILE]);
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "old-generation", "generation 4, at HEAD it was 4");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD"],
+        "old-generation",
+        "generation 4, at HEAD it was 4",
+    );
 }
 
 #[test]
@@ -188,7 +226,12 @@ fn since_takes_a_handover_and_refuses_a_former_id() {
     }
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     assert!(repo.file().generation() > 6);
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "a former writer may have made it");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD"],
+        "wrong-vault",
+        "a former writer may have made it",
+    );
 }
 
 #[test]
@@ -245,10 +288,16 @@ fn since_a_folder_that_became_a_link_leads_to_no_other_vault() {
     // The file itself, too.
     repo.git_ok(&["mv", FILE, "moved.sealed.toml"]);
     std::os::unix::fs::symlink("evil/prod.sealed.toml", repo.home.at(FILE)).unwrap();
-    not_authentic(&repo, &["verify", "--since", "HEAD", FILE], "wrong-vault", "another vault is here");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD", FILE],
+        "wrong-vault",
+        "another vault is here",
+    );
 }
 
-/// Found by review: a vault of anyone's in between must not be what a broken version is followed up by.
+/// Found by review: a vault of anyone's in between must not be what a broken version is followed up
+/// by.
 #[test]
 fn since_a_broken_version_is_followed_up_by_the_vault_that_it_names() {
     let repo = Repo::new();
@@ -279,7 +328,8 @@ fn since_a_renamed_file_is_still_to_be_newer() {
     repo.git_ok(&["mv", FILE, "prod.sealed.toml"]);
     repo.home.write("prod.sealed.toml", &old);
     repo.git_ok(&["add", "-A"]);
-    let pin = ["--pin", repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap()].map(str::to_owned);
+    let pin = ["--pin", repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap()]
+        .map(str::to_owned);
     let args = ["verify", "--since", "HEAD", "prod.sealed.toml", &pin[0], &pin[1]];
     not_authentic(&repo, &args, "old-generation", "an older or a different file was brought in");
     let check = repo.fails(&["git", "check", "--staged"], 3);
@@ -298,7 +348,10 @@ fn since_as_markdown_cannot_be_broken_out_of() {
     repo.edit("# who logs in", "# `` \\| </td><img src=x> @team \\");
     repo.ok(&["sign", "--yes"]);
     let text = repo.ok(&["verify", "--since", "HEAD", "--format", "markdown"]);
-    assert!(text.starts_with(&format!("### ` {FILE} `\n\ngeneration 3 → 6 since HEAD\n")), "{text}");
+    assert!(
+        text.starts_with(&format!("### ` {FILE} `\n\ngeneration 3 → 6 since HEAD\n")),
+        "{text}"
+    );
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
     // Whatever is outside of code spans is ours.
     let mut outside = String::new();
@@ -309,12 +362,14 @@ fn since_as_markdown_cannot_be_broken_out_of() {
     for word in ["<", ">", "@", "[", "evil", "onerror", "drawkcab", "team"] {
         assert!(!outside.contains(word), "{word}: {outside}\n{text}");
     }
-    // In a table, whether `\|` ends a cell where another backslash stands before it is answered in two ways by two renderers.
+    // In a table, whether `\|` ends a cell where another backslash stands before it is answered in
+    // two ways by two renderers.
     assert!(!text.lines().any(|line| line.starts_with('|')), "{text}");
     assert!(text.contains("onerror") && text.contains("@team"), "it is shown, though: {text}");
 }
 
-/// A line without its code spans, by CommonMark's rule: a run of backticks is closed by the next run of the same length.
+/// A line without its code spans, by CommonMark's rule: a run of backticks is closed by the next
+/// run of the same length.
 fn outside_of_code(line: &str) -> String {
     let mut rest = line;
     let mut outside = String::new();

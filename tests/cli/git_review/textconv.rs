@@ -14,14 +14,18 @@ fn git_diff_shows_names_and_people_and_no_ciphertext() {
         for version in [&before, &repo.text()] {
             for name in ["acme.password", "acme.token"] {
                 let sealed = Repo::sealed(version, name);
-                let longest = (0..sealed.len() - 12)
-                    .any(|at| text.contains(&sealed[at..at + 12].replacen("sealed:", "", 1)) && at > 7);
+                let longest = (0..sealed.len() - 12).any(|at| {
+                    text.contains(&sealed[at..at + 12].replacen("sealed:", "", 1)) && at > 7
+                });
                 assert!(!longest, "{text}");
             }
         }
         assert!(!text.contains("BEGIN AGE") && !text.contains("signature = "), "{text}");
     }
-    assert!(shown.contains("-password = \"sealed:…") && shown.contains("+password = \"sealed:…"), "{shown}");
+    assert!(
+        shown.contains("-password = \"sealed:…") && shown.contains("+password = \"sealed:…"),
+        "{shown}"
+    );
     assert!(shown.contains("web1") && shown.contains(", generation 5, epoch 1"), "{shown}");
     assert!(!shown.contains("-token") && !shown.contains("+token"), "{shown}");
     // Nothing of it asks for a key.

@@ -2,13 +2,14 @@
 
 use super::*;
 
-/// Crafted files, each signed so that nothing but the named fault is wrong: cut, moved, in arrays, twins, small orders.
-/// Every row of the vectors, once more, through the binary and the loader.
+/// Crafted files, each signed so that nothing but the named fault is wrong: cut, moved, in arrays,
+/// twins, small orders. Every row of the vectors, once more, through the binary and the loader.
 #[test]
 fn every_bad_vector_is_refused_by_the_binary_and_by_the_loader() {
     let vectors = root().join("tests/vectors");
     let rows: Vec<serde_json::Value> =
-        serde_json::from_str(&std::fs::read_to_string(vectors.join("vectors.json")).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(vectors.join("vectors.json")).unwrap())
+            .unwrap();
     let home = Home::new();
     let mut wrong = Vec::new();
     for row in rows.iter().filter(|row| row["identity"].is_string()) {
@@ -16,23 +17,36 @@ fn every_bad_vector_is_refused_by_the_binary_and_by_the_loader() {
         let (name, expect) = (text("file").unwrap(), text("expect").unwrap());
         let whole = format!("{name} ({}, pin {:?})", text("identity").unwrap(), text("pin"));
         let key = std::fs::read_to_string(vectors.join(text("identity").unwrap())).unwrap();
-        let key: String =
-            key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n")).collect();
+        let key: String = key
+            .lines()
+            .filter(|line| !line.starts_with("# vault:"))
+            .map(|line| format!("{line}\n"))
+            .collect();
         private(&home.at("key"), key.as_bytes());
         let file = vectors.join(name);
         let mut args = vec!["verify", "--json", "-i", "key", file.to_str().unwrap()];
         args.extend(text("pin").map(|pin| ["--pin", pin]).into_iter().flatten());
         let ran = home.run(&args);
-        let found = kind_of(&ran).unwrap_or_else(|| if ran.code == 0 { "ok".into() } else { "?".into() });
+        let found =
+            kind_of(&ran).unwrap_or_else(|| if ran.code == 0 { "ok".into() } else { "?".into() });
         let code = rows_code(expect);
-        if found != expect || ran.code != code || (code != 0 && !ran.out.is_empty()) || ran.err.contains("sealed:A") {
-            wrong.push(format!("verify {whole}: {found} ({}), not {expect}\n{}{}", ran.code, ran.out, ran.err));
+        if found != expect
+            || ran.code != code
+            || (code != 0 && !ran.out.is_empty())
+            || ran.err.contains("sealed:A")
+        {
+            wrong.push(format!(
+                "verify {whole}: {found} ({}), not {expect}\n{}{}",
+                ran.code, ran.out, ran.err
+            ));
         }
         if code == 3 && !has_help(&ran.err) {
             wrong.push(format!("verify {whole}: no next step\n{}", ran.err));
         }
         // The loader never opens the writers' block.
-        let Some(pin) = text("pin").filter(|_| !name.starts_with("bad/write-key-")) else { continue };
+        let Some(pin) = text("pin").filter(|_| !name.starts_with("bad/write-key-")) else {
+            continue;
+        };
         let loaded = load(&file, &pinned_key(&key, pin));
         if loaded.kind.as_deref().unwrap_or("ok") != expect {
             wrong.push(format!("loader {whole}: {:?}, not {expect}\n{}", loaded.kind, loaded.err));
@@ -90,19 +104,28 @@ fn a_reader_cannot_change_the_file() {
         0
     );
 
-    // In the library: a reader's identity opens no signing seed. `Vault<CanRead>` has nothing to sign with.
+    // In the library: a reader's identity opens no signing seed. `Vault<CanRead>` has nothing to
+    // sign with.
     let identities = IdentityFile::read(&web.at("app.key")).unwrap().identities;
-    let verified = || SealedFile::parse(scene.text.clone().into_bytes()).unwrap().verify(&[scene.pinned()]).unwrap();
+    let verified = || {
+        SealedFile::parse(scene.text.clone().into_bytes())
+            .unwrap()
+            .verify(&[scene.pinned()])
+            .unwrap()
+    };
     assert_eq!(verified().role_of(&identities), Some(Role::Reader));
     let error = verified().open_for_writing(&identities).unwrap_err();
     assert_eq!(error.kind(), Kind::NoIdentity);
 
-    // What a reader can make: all of it anew, every value and name and recipient, under a key of his own.
+    // What a reader can make: all of it anew, every value and name and recipient, under a key of
+    // his own.
     let opened = verified().open(&identities).unwrap();
     let user = scene.text.split("[bootseal]\n").next().unwrap();
-    let plain = opened.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
-    let values: Vec<(PropertyPath, ValueKind, Secret)> =
-        plain.map(|(path, _)| (path.clone(), ValueKind::Text, opened.open(path).unwrap().secret)).collect();
+    let plain =
+        opened.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
+    let values: Vec<(PropertyPath, ValueKind, Secret)> = plain
+        .map(|(path, _)| (path.clone(), ValueKind::Text, opened.open(path).unwrap().secret))
+        .collect();
     let cleared = values.iter().fold(user.to_owned(), |text, (path, ..)| {
         let Some(Property::Sealed(old)) = opened.file().property(path) else { panic!("{path}") };
         edit(&text, old, "")
@@ -111,7 +134,10 @@ fn a_reader_cannot_change_the_file() {
     copy.set_all(&values, 1).unwrap();
     let copy = copy.sign().unwrap();
     let unpinned = SealedFile::parse(copy.clone().into_bytes()).unwrap().verify(&[]).unwrap();
-    assert_eq!(unpinned.property(&"acme.url".parse().unwrap()), opened.file().property(&"acme.url".parse().unwrap()));
+    assert_eq!(
+        unpinned.property(&"acme.url".parse().unwrap()),
+        opened.file().property(&"acme.url".parse().unwrap())
+    );
     let wrong: Vec<String> = scene
         .readings(copy.as_bytes(), &scene.pin)
         .iter()
@@ -119,12 +145,18 @@ fn a_reader_cannot_change_the_file() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // The same with the old data key and blocks, only the last two lines new: computed outside this code, for it has no way to.
+    // The same with the old data key and blocks, only the last two lines new: computed outside this
+    // code, for it has no way to.
     let taken = root().join("tests/vectors/bad/taken-over.sealed.toml");
-    let pin = line(&std::fs::read_to_string(root().join("tests/vectors/good/acme.sealed.toml")).unwrap(), "vault = ")
-        [9..73]
+    let pin = line(
+        &std::fs::read_to_string(root().join("tests/vectors/good/acme.sealed.toml")).unwrap(),
+        "vault = ",
+    )[9..73]
         .to_owned();
-    assert_eq!(SealedFile::read(&taken).unwrap().verify(&[pin.parse().unwrap()]).unwrap_err().kind(), Kind::WrongVault);
+    assert_eq!(
+        SealedFile::read(&taken).unwrap().verify(&[pin.parse().unwrap()]).unwrap_err().kind(),
+        Kind::WrongVault
+    );
     let key = std::fs::read_to_string(root().join("tests/vectors/payments-app.key")).unwrap();
     assert_eq!(load(&taken, &key).kind.as_deref(), Some("wrong-vault"));
 }
@@ -148,7 +180,11 @@ fn ciphertext_is_never_handed_out_as_a_value() {
         "a = \"\\u0073ealed:words\"\n".into(),
         "a = [\"\"\"\nsealed:words\"\"\"]\n".into(),
     ] {
-        assert_eq!(Vault::create(access(), &text).err().map(|error| error.kind()), Some(Kind::Malformed), "{text}");
+        assert_eq!(
+            Vault::create(access(), &text).err().map(|error| error.kind()),
+            Some(Kind::Malformed),
+            "{text}"
+        );
     }
     // Signed by a writer all the same (crafted files): no verb and no loader gives it out.
     let vectors = root().join("tests/vectors");
@@ -182,18 +218,25 @@ fn ciphertext_is_never_handed_out_as_a_value() {
             Err(error) => (error.kind(), vec!["acme.password".to_owned(), "mirrors".into()]),
         };
         let file = file.to_str().unwrap();
-        assert_eq!(load(Path::new(file), &pinned_key(&key, pin)).kind.as_deref(), Some(kind.as_str()), "{name}");
+        assert_eq!(
+            load(Path::new(file), &pinned_key(&key, pin)).kind.as_deref(),
+            Some(kind.as_str()),
+            "{name}"
+        );
         let mut refused = 0;
         for property in names {
             for json in [&["--json"][..], &[]] {
-                let ran = home.run(&[&["get", &property, "-f", file, "-i", "key", "--pin", pin], json].concat());
+                let ran = home.run(
+                    &[&["get", &property, "-f", file, "-i", "key", "--pin", pin], json].concat(),
+                );
                 assert!(
                     !ran.out.contains("sealed:") && !ran.err.contains("sealed:A"),
                     "{name}: {property}: {}{}",
                     ran.out,
                     ran.err
                 );
-                refused += usize::from(ran.code == i32::from(kind.exit_code()) && ran.out.is_empty());
+                refused +=
+                    usize::from(ran.code == i32::from(kind.exit_code()) && ran.out.is_empty());
             }
         }
         assert!(refused > 0, "{name}");
@@ -204,7 +247,11 @@ fn ciphertext_is_never_handed_out_as_a_value() {
 fn what_is_readable_is_no_secret_and_the_reverse() {
     let scene = Scene::new();
     let key = scene.alice.at("app.key");
-    let secrets = Loader::exactly(scene.alice.at(FILE)).identity_file(key).environment(HashMap::new()).load().unwrap();
+    let secrets = Loader::exactly(scene.alice.at(FILE))
+        .identity_file(key)
+        .environment(HashMap::new())
+        .load()
+        .unwrap();
     for readable in ["acme.url", "acme.note", "acme.login.url", "release"] {
         let error = secrets.secret(readable).unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict, "{readable}");
@@ -217,7 +264,9 @@ fn what_is_readable_is_no_secret_and_the_reverse() {
         assert_eq!(error.kind(), Kind::Conflict, "{sealed}");
         assert!(!error.to_string().contains("sealed:"));
     }
-    for table in ["acme", "acme.login", "acme.password.x", "bootseal", "bootseal.read_key", "bootseal.vault"] {
+    for table in
+        ["acme", "acme.login", "acme.password.x", "bootseal", "bootseal.read_key", "bootseal.vault"]
+    {
         assert_eq!(secrets.secret(table).unwrap_err().kind(), Kind::NotFound, "{table}");
     }
 }
@@ -231,7 +280,8 @@ fn what_is_no_file_is_not_waited_for() {
     let key = pinned_key(&scene.alice.read("app.key"), &scene.pin);
     let refused = |what: &str, code: i32| {
         for args in [&["verify"][..], &["get", "acme.password"], &["set", "acme.password", "-"]] {
-            let ran = scene.alice.run_with(&[args, &["-f", FILE, "--pin", &scene.pin]].concat(), b"x");
+            let ran =
+                scene.alice.run_with(&[args, &["-f", FILE, "--pin", &scene.pin]].concat(), b"x");
             assert_eq!(ran.code, code, "{what}: {args:?}: {}", ran.err);
         }
         assert_eq!(load(&place, &key).code, code, "{what}");

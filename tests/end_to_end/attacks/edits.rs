@@ -12,8 +12,8 @@ fn other_nonce(sealed: &str) -> String {
 /// S + L: the same equation, in other bytes.
 fn s_plus_l(text: &str) -> Vec<u8> {
     const L: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(signature(text)).unwrap();
     let mut carry = 0;
@@ -146,7 +146,11 @@ fn every_edit_is_refused_by_every_reader() {
         let changed = change(&scene);
         assert_ne!(changed, scene.text, "{name} changes nothing");
         let problems = scene.readings(changed.as_bytes(), &scene.pin).into_iter();
-        wrong.extend(problems.filter_map(|reading| reading.problem(*kind)).map(|what| format!("{name}: {what}")));
+        wrong.extend(
+            problems
+                .filter_map(|reading| reading.problem(*kind))
+                .map(|what| format!("{name}: {what}")),
+        );
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -214,7 +218,8 @@ fn lines_deleted_doubled_or_moved_are_refused() {
     }
 }
 
-/// Every byte of a small file, each bit, and what a line end may become. Nothing is believed that was not signed.
+/// Every byte of a small file, each bit, and what a line end may become. Nothing is believed that
+/// was not signed.
 #[test]
 fn every_flipped_byte_is_refused() {
     let home = Home::with_vault("# a\n[acme]\nurl = \"x\"\nkey = \"secret:hunter2\"\n");
@@ -226,7 +231,10 @@ fn every_flipped_byte_is_refused() {
     let values = |bytes: Vec<u8>| -> bootseal_core::Result<Vec<(String, String)>> {
         let vault = SealedFile::parse(bytes)?.verify(&[pin])?.open(&identities)?;
         let key = vault.open(&"acme.key".parse()?)?.secret.expose_str(str::to_owned).unwrap();
-        let readable = vault.file().properties().map(|(path, property)| (path.to_string(), format!("{property:?}")));
+        let readable = vault
+            .file()
+            .properties()
+            .map(|(path, property)| (path.to_string(), format!("{property:?}")));
         Ok(readable.chain([("key".into(), key)]).collect())
     };
     let crlf = text.replace('\n', "\r\n");
@@ -237,7 +245,9 @@ fn every_flipped_byte_is_refused() {
             let old = text.as_bytes()[at];
             let mut patterns: Vec<u8> = (0..8).map(|bit| old ^ (1 << bit)).collect();
             patterns.extend(
-                [!old, 0, b'\n', b'\r', b' ', b'"', b'#', 0x7f, 0x85, 0xa0].into_iter().filter(|new| *new != old),
+                [!old, 0, b'\n', b'\r', b' ', b'"', b'#', 0x7f, 0x85, 0xa0]
+                    .into_iter()
+                    .filter(|new| *new != old),
             );
             for new in patterns {
                 let mut flipped = text.clone().into_bytes();
@@ -270,7 +280,11 @@ fn other_line_ends_change_no_value() {
     let good = scene.values(scene.text.as_bytes()).unwrap();
     let lines: Vec<&str> = scene.text.lines().collect();
     let mixed = |crlf: fn(usize) -> bool| -> String {
-        lines.iter().enumerate().map(|(at, line)| format!("{line}{}", if crlf(at) { "\r\n" } else { "\n" })).collect()
+        lines
+            .iter()
+            .enumerate()
+            .map(|(at, line)| format!("{line}{}", if crlf(at) { "\r\n" } else { "\n" }))
+            .collect()
     };
     let forms = [
         ("CR LF", mixed(|_| true)),
@@ -297,7 +311,10 @@ fn other_line_ends_change_no_value() {
         scene.alice.write(FILE, &form);
         scene.alice.ok_with(&["set", "db.password", "-"], b"renewed");
         let mended = scene.alice.read(FILE);
-        assert!(!mended.contains('\r') && mended.ends_with("\"\n") && !mended.ends_with("\n\n"), "{name}");
+        assert!(
+            !mended.contains('\r') && mended.ends_with("\"\n") && !mended.ends_with("\n\n"),
+            "{name}"
+        );
         // One value is its line, the generation and the signature.
         let changed = mended.lines().zip(&lines).filter(|(new, old)| new != *old).count();
         assert_eq!((changed, mended.lines().count()), (3, lines.len()), "{name}");

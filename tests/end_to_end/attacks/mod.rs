@@ -9,7 +9,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal::Loader;
 use bootseal_core::{
-    Access, IdentityFile, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, ValueKind, Vault,
+    Access, IdentityFile, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, ValueKind,
+    Vault,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -36,7 +37,8 @@ json = { user = "${username}", password = "${password}" }
 password = "secret:s3cret-canary"
 "#;
 
-/// A vault of alice's with a reader, and what an attacker may have besides: another vault, and an older copy.
+/// A vault of alice's with a reader, and what an attacker may have besides: another vault, and an
+/// older copy.
 struct Scene {
     alice: Home,
     text: String,
@@ -57,14 +59,27 @@ impl Scene {
         let writer = format!("alice={}", ours["alice"]);
         let reader = format!("payments-app={}", ours["payments-app"]);
         let own = format!("mallory={}", mallory.ok(&["keygen"]).trim());
-        mallory.ok(&["seal", "app.toml", "--writer", &own, "--writer", &writer, "--reader", &reader]);
-        Scene { text: alice.read(FILE), pin: alice.vault_id(), foreign: mallory.read(FILE), alice, older }
+        mallory
+            .ok(&["seal", "app.toml", "--writer", &own, "--writer", &writer, "--reader", &reader]);
+        Scene {
+            text: alice.read(FILE),
+            pin: alice.vault_id(),
+            foreign: mallory.read(FILE),
+            alice,
+            older,
+        }
     }
 
     /// How each reader takes `bytes` in the place of the file, under `pin`.
     fn readings(&self, bytes: &[u8], pin: &str) -> Vec<Reading> {
         self.alice.write(FILE, bytes);
-        let ran = |name, ran: Ran| Reading { name, kind: kind_of(&ran), code: ran.code, out: ran.out, err: ran.err };
+        let ran = |name, ran: Ran| Reading {
+            name,
+            kind: kind_of(&ran),
+            code: ran.code,
+            out: ran.out,
+            err: ran.err,
+        };
         let read = vec![
             ran("verify", self.alice.run(&["verify", "--pin", pin, "--json"])),
             ran("get", self.alice.run(&["get", "acme.password", "--pin", pin, "--json"])),
@@ -105,13 +120,18 @@ struct Reading {
 }
 
 impl Reading {
-    /// Refused as `kind`, with its exit code, with the next step, and without a word of what is sealed.
+    /// Refused as `kind`, with its exit code, with the next step, and without a word of what is
+    /// sealed.
     fn problem(&self, kind: Kind) -> Option<String> {
-        let told = if self.kind.as_deref() != Some(kind.as_str()) || self.code != i32::from(kind.exit_code()) {
+        let told = if self.kind.as_deref() != Some(kind.as_str())
+            || self.code != i32::from(kind.exit_code())
+        {
             format!("ended with {} ({:?}), not {} ({kind})", self.code, self.kind, kind.exit_code())
         } else if !self.out.is_empty() {
             "printed a result".into()
-        } else if SECRETS.iter().any(|secret| self.err.contains(secret)) || self.err.contains("sealed:") {
+        } else if SECRETS.iter().any(|secret| self.err.contains(secret))
+            || self.err.contains("sealed:")
+        {
             "told a value".into()
         } else if !has_help(&self.err) && kind.exit_code() == 3 {
             "said no next step".into()
@@ -130,7 +150,9 @@ fn kind_of(ran: &Ran) -> Option<String> {
 
 fn has_help(err: &str) -> bool {
     match err.lines().rev().find(|line| line.starts_with('{')) {
-        Some(line) => serde_json::from_str::<serde_json::Value>(line).unwrap()["error"]["help"].is_string(),
+        Some(line) => {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["error"]["help"].is_string()
+        }
         None => err.contains("\n  "),
     }
 }
@@ -143,7 +165,9 @@ fn load(file: &Path, key: &str) -> Reading {
     let loaded = Loader::exactly(file).identity_file(&key_file).environment(HashMap::new()).load();
     let (kind, code, err) = match &loaded {
         Ok(_) => (None, 0, String::new()),
-        Err(error) => (Some(error.kind().to_string()), i32::from(error.exit_code()), error.to_string()),
+        Err(error) => {
+            (Some(error.kind().to_string()), i32::from(error.exit_code()), error.to_string())
+        }
     };
     Reading { name: "loader", kind, code, out: String::new(), err }
 }
@@ -156,14 +180,21 @@ fn private(path: &Path, bytes: &[u8]) {
 
 /// The text of a key file with this pin and no other.
 fn pinned_key(key: &str, pin: &str) -> String {
-    let lines = key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n"));
+    let lines =
+        key.lines().filter(|line| !line.starts_with("# vault:")).map(|line| format!("{line}\n"));
     format!("# vault: {pin}\n{}", lines.collect::<String>())
 }
 
 fn access_of(home: &Home) -> BTreeMap<String, String> {
-    let list: serde_json::Value = serde_json::from_str(&home.ok(&["access", "list", "--json"])).unwrap();
+    let list: serde_json::Value =
+        serde_json::from_str(&home.ok(&["access", "list", "--json"])).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-    list["access"].as_array().unwrap().iter().map(|row| (text(&row["name"]), text(&row["recipient"]))).collect()
+    list["access"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (text(&row["name"]), text(&row["recipient"])))
+        .collect()
 }
 
 /// The text with `from`, which must stand there, replaced once.
@@ -174,7 +205,9 @@ fn edit(text: &str, from: &str, to: &str) -> String {
 
 /// The line of the file that begins with `start`.
 fn line<'a>(text: &'a str, start: &str) -> &'a str {
-    text.split_inclusive('\n').find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}"))
+    text.split_inclusive('\n')
+        .find(|line| line.starts_with(start))
+        .unwrap_or_else(|| panic!("{start}"))
 }
 
 /// What stands between `start` and the next `end`, both included.
@@ -192,7 +225,11 @@ fn sealed<'a>(text: &'a str, table: &str, key: &str) -> &'a str {
 }
 
 fn signature(text: &str) -> &str {
-    line(text, "signature = ").trim_end().strip_prefix("signature = \"").unwrap().trim_end_matches('"')
+    line(text, "signature = ")
+        .trim_end()
+        .strip_prefix("signature = \"")
+        .unwrap()
+        .trim_end_matches('"')
 }
 
 /// The same text under another signature.

@@ -9,7 +9,10 @@ fn an_older_copy_is_refused_where_the_pin_has_a_floor() {
     for (pin, code) in [(scene.pin.clone(), 0), (format!("{}@1", scene.pin), 0)] {
         let read = scene.alice.at(FILE);
         scene.alice.write(FILE, &scene.older);
-        assert_eq!(scene.alice.run(&["verify", "--pin", &pin, "-f", read.to_str().unwrap()]).code, code);
+        assert_eq!(
+            scene.alice.run(&["verify", "--pin", &pin, "-f", read.to_str().unwrap()]).code,
+            code
+        );
     }
     let floor = format!("{}@2", scene.pin);
     let wrong: Vec<String> = scene
@@ -19,7 +22,8 @@ fn an_older_copy_is_refused_where_the_pin_has_a_floor() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(scene.readings(scene.text.as_bytes(), &floor).iter().all(|reading| reading.code == 0));
-    // A lower floor for the same vault does not lower the higher one; nor does a pin for another vault stand in for it.
+    // A lower floor for the same vault does not lower the higher one; nor does a pin for another
+    // vault stand in for it.
     scene.alice.write(FILE, &scene.older);
     let foreign = line(&scene.foreign, "vault = ")[9..73].to_owned();
     for other in [scene.pin.clone(), foreign] {
@@ -28,11 +32,15 @@ fn an_older_copy_is_refused_where_the_pin_has_a_floor() {
     }
     // No verb that writes goes on from there either.
     let before = scene.alice.read(FILE);
-    assert_eq!(scene.alice.run_with(&["set", "acme.password", "-", "--pin", &floor], b"new").code, 3);
+    assert_eq!(
+        scene.alice.run_with(&["set", "acme.password", "-", "--pin", &floor], b"new").code,
+        3
+    );
     assert_eq!(scene.alice.read(FILE), before);
 }
 
-/// The attack that a pin or a memory is for: a whole vault of someone else's, made for our recipients, lies in the place.
+/// The attack that a pin or a memory is for: a whole vault of someone else's, made for our
+/// recipients, lies in the place.
 #[test]
 fn a_foreign_vault_in_place_is_given_nothing() {
     let scene = Scene::new();
@@ -58,7 +66,10 @@ fn a_foreign_vault_in_place_is_given_nothing() {
             assert_eq!(ran.code, 3, "{args:?}: {}", ran.err);
             assert!(ran.out.is_empty() && ran.err.contains("--pin"), "{args:?}: {}", ran.err);
             assert_eq!(home.read(FILE), scene.foreign, "{args:?}");
-            assert!(home.read("more.toml").contains("hunter2-canary"), "{args:?}: the input is gone");
+            assert!(
+                home.read("more.toml").contains("hunter2-canary"),
+                "{args:?}: the input is gone"
+            );
             assert!(!home.at("bob.key").exists(), "{args:?}");
         }
         // Nothing of this, and no reading, makes it known.
@@ -68,7 +79,8 @@ fn a_foreign_vault_in_place_is_given_nothing() {
         }
         assert_eq!(std::fs::read(home.at(".local/state/bootseal/known_vaults")).ok(), remembered);
     }
-    // A loader that nobody told which vault it must be does not start, and one that may start does not log in.
+    // A loader that nobody told which vault it must be does not start, and one that may start does
+    // not log in.
     let bare = clone.at("bare.key");
     let key: String = scene
         .alice
@@ -78,10 +90,14 @@ fn a_foreign_vault_in_place_is_given_nothing() {
         .map(|line| format!("{line}\n"))
         .collect();
     private(&bare, key.as_bytes());
-    let loader = || Loader::exactly(clone.at(FILE)).identity_file(&bare).environment(HashMap::new());
+    let loader =
+        || Loader::exactly(clone.at(FILE)).identity_file(&bare).environment(HashMap::new());
     assert_eq!(loader().load().unwrap_err().kind(), Kind::WrongVault);
     let secrets = loader().allow_unpinned().load().unwrap();
-    assert_eq!(secrets.token_source("acme").err().map(|error| error.kind()), Some(Kind::WrongVault));
+    assert_eq!(
+        secrets.token_source("acme").err().map(|error| error.kind()),
+        Some(Kind::WrongVault)
+    );
 }
 
 /// A home with `prod` and `staging`; in the second mallory is a reader.
@@ -111,7 +127,10 @@ fn a_link_to_another_known_vault_does_not_stand_in_for_it() {
     home.ok(&["init", "-f", "live/app.sealed.toml"]);
     std::fs::remove_dir_all(home.at("live")).unwrap();
     std::os::unix::fs::symlink("staging", home.at("live")).unwrap();
-    assert_eq!(home.run_with(&["set", "acme.password", "-f", "live/app.sealed.toml"], b"PROD-SECRET").code, 3);
+    assert_eq!(
+        home.run_with(&["set", "acme.password", "-f", "live/app.sealed.toml"], b"PROD-SECRET").code,
+        3
+    );
 }
 
 #[test]
@@ -119,7 +138,11 @@ fn an_empty_pin_does_not_switch_off_that_of_the_key_file() {
     let home = Home::with_vault("password = \"hunter2\"\n");
     home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
     for empty in [" ", "\t", "\n"] {
-        let ran = home.command(&["get", "password", "-i", "app.key"]).env("BOOTSEAL_PIN", empty).output().unwrap();
+        let ran = home
+            .command(&["get", "password", "-i", "app.key"])
+            .env("BOOTSEAL_PIN", empty)
+            .output()
+            .unwrap();
         assert_eq!(ran.status.code(), Some(2));
     }
 }
@@ -127,24 +150,39 @@ fn an_empty_pin_does_not_switch_off_that_of_the_key_file() {
 #[test]
 fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
     // The vault of this vector was handed over twice; `old` is its first id.
-    let rows: Vec<serde_json::Value> =
-        serde_json::from_str(&std::fs::read_to_string(root().join("tests/vectors/vectors.json")).unwrap()).unwrap();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(
+        &std::fs::read_to_string(root().join("tests/vectors/vectors.json")).unwrap(),
+    )
+    .unwrap();
     let handed_over = "good/removed-and-handover.sealed.toml";
-    let pins: Vec<&str> =
-        rows.iter().filter(|row| row["file"] == handed_over).map(|row| row["pin"].as_str().unwrap()).collect();
+    let pins: Vec<&str> = rows
+        .iter()
+        .filter(|row| row["file"] == handed_over)
+        .map(|row| row["pin"].as_str().unwrap())
+        .collect();
     let home = Home::new();
-    home.write("app.sealed.toml", std::fs::read(root().join("tests/vectors").join(handed_over)).unwrap());
+    home.write(
+        "app.sealed.toml",
+        std::fs::read(root().join("tests/vectors").join(handed_over)).unwrap(),
+    );
     home.write("alice.key", std::fs::read(root().join("tests/vectors/alice.key")).unwrap());
-    std::fs::set_permissions(home.at("alice.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(
+        home.at("alice.key"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
     let id = home.vault_id();
     let old = pins.iter().find(|pin| **pin != id).unwrap();
-    // The writer's machine knew the old id, took the handover, and now knows that the old one is dead.
+    // The writer's machine knew the old id, took the handover, and now knows that the old one is
+    // dead.
     let ran = home.run_with(&["set", "note", "-i", "alice.key", "--pin", old], b"x");
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("renew the pin"), "{}", ran.err);
     let memory = home.read(".local/state/bootseal/known_vaults");
     assert!(
-        memory.contains(&format!("vault = \"{id}\"")) && memory.contains("former = [") && memory.contains(*old),
+        memory.contains(&format!("vault = \"{id}\""))
+            && memory.contains("former = [")
+            && memory.contains(*old),
         "{memory}"
     );
 }
@@ -176,8 +214,12 @@ fn a_key_without_a_pin_does_not_outvote_one_whose_pin_refuses() {
     }
     std::fs::rename(ours.at("app.key"), ours.at("credentials/bootseal.key")).unwrap();
     std::fs::rename(ours.at("bare.key"), ours.at("config/bootseal/identity.txt")).unwrap();
-    let variables = [("CREDENTIALS_DIRECTORY", ours.at("credentials")), ("XDG_CONFIG_HOME", ours.at("config"))];
-    let variables = variables.map(|(name, path)| (name.to_owned(), path.into_os_string())).into_iter().collect();
+    let variables =
+        [("CREDENTIALS_DIRECTORY", ours.at("credentials")), ("XDG_CONFIG_HOME", ours.at("config"))];
+    let variables = variables
+        .map(|(name, path)| (name.to_owned(), path.into_os_string()))
+        .into_iter()
+        .collect();
     let error = bootseal::Loader::exactly(mallory.at("app.sealed.toml"))
         .environment(variables)
         .allow_unpinned()

@@ -6,15 +6,26 @@ use super::*;
 async fn a_client_is_shaped_by_its_builder() {
     let raw = Raw::vendor(|_| reply(200, &[], ""));
     let source = raw.source("");
-    source.client_builder().user_agent("orders/1.4").build().get(raw.url("/")).send().await.unwrap();
+    source
+        .client_builder()
+        .user_agent("orders/1.4")
+        .build()
+        .get(raw.url("/"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(raw.calls()[0].all("user-agent"), ["orders/1.4"]);
     // Through a proxy's tunnel, with credentials for it, and not for the vendor. This one refuses.
     let proxy = Raw::start(|_| reply(403, &[], ""));
     let password = bootseal::Secret::copy_of(b"hunter2").unwrap();
-    let through = source.client_builder().proxy(proxy.url("")).proxy_login("app", &password).build();
+    let through =
+        source.client_builder().proxy(proxy.url("")).proxy_login("app", &password).build();
     assert!(through.get(raw.url("/orders")).send().await.unwrap_err().is_connect());
     let heard = proxy.heard.lock().unwrap()[0].clone();
-    assert_eq!((heard.method.as_str(), heard.target.clone()), ("CONNECT", format!("127.0.0.1:{}", raw.port)));
+    assert_eq!(
+        (heard.method.as_str(), heard.target.clone()),
+        ("CONNECT", format!("127.0.0.1:{}", raw.port))
+    );
     assert_eq!(
         heard.headers,
         [
@@ -33,7 +44,8 @@ async fn a_client_is_shaped_by_its_builder() {
     assert_eq!(error.kind(), Kind::Usage, "that is still no host of the profile");
 }
 
-/// A proxy that makes tunnels; what went through them, either way, and the heads that asked for one.
+/// A proxy that makes tunnels; what went through them, either way, and the heads that asked for
+/// one.
 #[derive(Clone, Default)]
 struct Tunnels {
     heads: Arc<Mutex<Vec<String>>>,
@@ -91,7 +103,8 @@ async fn a_call_goes_through_a_proxys_tunnel_which_sees_its_own_password_and_no_
     let acme = acme("");
     let password = bootseal::Secret::copy_of(b"hunter2").unwrap();
     for http1_only in [false, true] {
-        let builder = acme.source.client_builder().proxy(tunnels.start()).proxy_login("app", &password);
+        let builder =
+            acme.source.client_builder().proxy(tunnels.start()).proxy_login("app", &password);
         let client = if http1_only { builder.http1_only() } else { builder }.build();
         let answer = client.post(acme.vendor.url("/orders")).body("a lamp").send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 201);
@@ -101,7 +114,10 @@ async fn a_call_goes_through_a_proxys_tunnel_which_sees_its_own_password_and_no_
     let heads = tunnels.heads.lock().unwrap().clone();
     assert_eq!(heads.len(), 2, "{heads:?}");
     for head in heads {
-        assert!(head.starts_with("CONNECT 127.0.0.1:") && head.contains("Basic YXBwOmh1bnRlcjI=\r\n"), "{head}");
+        assert!(
+            head.starts_with("CONNECT 127.0.0.1:") && head.contains("Basic YXBwOmh1bnRlcjI=\r\n"),
+            "{head}"
+        );
     }
     let token = acme.source.token().await.unwrap().expose(<[u8]>::to_vec);
     let bytes = tunnels.bytes.lock().unwrap();

@@ -17,7 +17,10 @@ async fn the_token_goes_along_and_nothing_printable_shows_it() {
     let tail = text.rsplit('.').next().unwrap();
     assert!(!printed.contains(tail) && !printed.contains("Bearer"), "{printed}");
     assert!(
-        acme.vendor.seen().iter().all(|seen| seen.path == "/login" || seen.headers.contains(&"authorization".into()))
+        acme.vendor
+            .seen()
+            .iter()
+            .all(|seen| seen.path == "/login" || seen.headers.contains(&"authorization".into()))
     );
 }
 
@@ -35,7 +38,10 @@ async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often()
     ] {
         let raw = Raw::vendor(|_| reply(200, &[], ""));
         let client = raw.source(more).client();
-        let call = client.get(raw.url("/")).header(header, "mine").header(header.to_uppercase(), "mine too");
+        let call = client
+            .get(raw.url("/"))
+            .header(header, "mine")
+            .header(header.to_uppercase(), "mine too");
         call.send().await.unwrap();
         let request = client.get(raw.url("/")).build().unwrap();
         client.execute(request).await.unwrap();
@@ -44,7 +50,8 @@ async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often()
         assert!(calls.iter().all(|heard| heard.all(header) == [expected]), "{calls:?}");
     }
     // Where the token has another header, theirs stays theirs.
-    let client = raw.source("inject = { header = \"X-Auth-Token\", value = \"${token}\" }").client();
+    let client =
+        raw.source("inject = { header = \"X-Auth-Token\", value = \"${token}\" }").client();
     client.get(raw.url("/")).header("authorization", "Basic bWluZQ==").send().await.unwrap();
     assert_eq!(raw.calls()[0].all("authorization"), ["Basic bWluZQ=="]);
 }
@@ -58,8 +65,19 @@ async fn the_builders_send_what_they_say() {
     let call = |method: Method, path: &str| client.request(method, raw.url(path));
     call(Method::PATCH, "/json").json(&json!({ "item": "lämp" })).send().await.unwrap();
     call(Method::PUT, "/form").form(&[("item", "a b&c=ä")]).send().await.unwrap();
-    call(Method::DELETE, "/query?a=1").query(&[("b", "x y&z")]).headers(headers).send().await.unwrap();
-    client.post(raw.url("/bytes")).header(CONTENT_TYPE, "text/csv").body(vec![0, 1, 255]).send().await.unwrap();
+    call(Method::DELETE, "/query?a=1")
+        .query(&[("b", "x y&z")])
+        .headers(headers)
+        .send()
+        .await
+        .unwrap();
+    client
+        .post(raw.url("/bytes"))
+        .header(CONTENT_TYPE, "text/csv")
+        .body(vec![0, 1, 255])
+        .send()
+        .await
+        .unwrap();
     client.head(raw.url("/head")).send().await.unwrap();
     client.get(raw.url("/old")).version(reqwest::Version::HTTP_10).send().await.unwrap();
     let calls = raw.calls();
@@ -72,8 +90,15 @@ async fn the_builders_send_what_they_say() {
         ("GET", "/old", "", b""),
     ];
     for (heard, (method, target, kind, body)) in calls.iter().zip(expected) {
-        assert_eq!((heard.method.as_str(), heard.target.as_str(), heard.body.as_slice()), (method, target, body));
-        assert_eq!(heard.all("content-type").first().copied().unwrap_or_default(), kind, "{target}");
+        assert_eq!(
+            (heard.method.as_str(), heard.target.as_str(), heard.body.as_slice()),
+            (method, target, body)
+        );
+        assert_eq!(
+            heard.all("content-type").first().copied().unwrap_or_default(),
+            kind,
+            "{target}"
+        );
         assert_eq!(heard.all("authorization"), ["Bearer token-1"], "{target}");
         assert_eq!(heard.all("referer"), [""; 0], "{target}");
     }
@@ -82,7 +107,9 @@ async fn the_builders_send_what_they_say() {
 
 #[tokio::test]
 async fn both_versions_of_http_carry_the_token_and_renew_it() {
-    for (http1_only, version) in [(false, reqwest::Version::HTTP_2), (true, reqwest::Version::HTTP_11)] {
+    for (http1_only, version) in
+        [(false, reqwest::Version::HTTP_2), (true, reqwest::Version::HTTP_11)]
+    {
         let acme = acme("");
         let builder = acme.source.client_builder();
         let client = if http1_only { builder.http1_only() } else { builder }.build();

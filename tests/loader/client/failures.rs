@@ -10,7 +10,10 @@ async fn a_call_that_times_out_is_the_clients_error_and_not_sent_again() {
     let call = source.client().get(raw.url("/slow?key=hidden")).timeout(Duration::from_secs(1));
     let error = soon("the timeout", call.send()).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
-    assert!(!error.to_string().contains("hidden") && !error.to_string().contains("token-1"), "{error}");
+    assert!(
+        !error.to_string().contains("hidden") && !error.to_string().contains("token-1"),
+        "{error}"
+    );
     assert_eq!((raw.calls().len(), raw.logins()), (1, 1));
 }
 
@@ -32,7 +35,10 @@ async fn an_error_of_the_vendor_is_the_callers_and_costs_no_login() {
     for status in [400, 403, 404, 409, 429, 500, 502, 503] {
         let raw = Raw::vendor(move |_| reply(status, &[], "sorry"));
         let answer = raw.source("").client().post(raw.url("/")).body("x").send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (status, "sorry"));
+        assert_eq!(
+            (answer.status().as_u16(), answer.text().await.unwrap().as_str()),
+            (status, "sorry")
+        );
         assert_eq!((raw.calls().len(), raw.logins()), (1, 1), "{status}");
     }
 }
@@ -62,12 +68,15 @@ async fn a_vendor_that_is_down_is_an_error_and_calls_go_on_with_a_living_token()
 
     let login = Vendor::start_plain().unwrap();
     let api = Raw::start(|_| reply(200, &[], ""));
-    let vault = vault(&login.url("/login"), "", &format!("{JSON}hosts = [\"127.0.0.1:{}\"]\n", api.port));
+    let vault =
+        vault(&login.url("/login"), "", &format!("{JSON}hosts = [\"127.0.0.1:{}\"]\n", api.port));
     let (clock, done) = (Clock::new(), Arc::default());
-    let source =
-        vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(Counted(Arc::clone(&done)))).unwrap();
+    let source = vault
+        .token_source_with("acme", Arc::new(clock.clone()), Arc::new(Counted(Arc::clone(&done))))
+        .unwrap();
     let client = source.client();
-    let call = || async { Ok::<_, Error>(client.get(api.url("/")).send().await?.status().as_u16()) };
+    let call =
+        || async { Ok::<_, Error>(client.get(api.url("/")).send().await?.status().as_u16()) };
     assert_eq!(call().await.unwrap(), 200);
     login.down(true);
     clock.advance(Duration::from_secs(800)); // of 900: a login starts behind the call
@@ -93,7 +102,8 @@ async fn where_nobody_listens_login_and_call_say_so() {
     assert!(error.help().is_some());
     let raw = Raw::vendor(|_| reply(200, &[], ""));
     let client = raw.source(&format!("hosts = [\"127.0.0.1:{port}\"]")).client();
-    let error = client.get(format!("http://127.0.0.1:{port}/?key=hidden")).send().await.unwrap_err();
+    let error =
+        client.get(format!("http://127.0.0.1:{port}/?key=hidden")).send().await.unwrap_err();
     assert!(error.is_connect() && !error.to_string().contains("hidden"), "{error}");
     assert_eq!(raw.logins(), 1);
 }
@@ -111,7 +121,9 @@ async fn a_certificate_that_nobody_vouches_for_ends_the_login_at_once_and_is_not
         for near in relay.incoming() {
             count.fetch_add(1, Ordering::SeqCst);
             let (near, far) = (near.unwrap(), TcpStream::connect(&target).unwrap());
-            for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+            for (mut from, mut to) in
+                [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)]
+            {
                 std::thread::spawn(move || {
                     let _ = io::copy(&mut from, &mut to);
                     let _ = to.shutdown(Shutdown::Write);
@@ -140,7 +152,9 @@ async fn a_certificate_that_nobody_vouches_for_ends_the_login_at_once_and_is_not
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_gets_no_password() {
     let raw = Raw::start(|_| reply(200, &[], ""));
-    let source = vault(&raw.url("/login").replacen("http", "https", 1), "", JSON).token_source("acme").unwrap();
+    let source = vault(&raw.url("/login").replacen("http", "https", 1), "", JSON)
+        .token_source("acme")
+        .unwrap();
     let error = soon("the handshake", source.token()).await.unwrap_err();
     assert!(matches!(error.kind(), Kind::LoginTls | Kind::LoginDown), "{error}");
     assert!(raw.heard.lock().unwrap().iter().all(|heard| heard.body.is_empty()));

@@ -13,7 +13,10 @@ async fn every_way_to_log_in_works_at_the_vendor() {
             "/login-header",
             "token = { header = \"x-subject-token\" }\njson = { username = \"${username}\", password = \"${password}\" }",
         ),
-        ("/login", "basic = true\ntoken = { json = \"/access_token\" }\nheaders = { X-Client = \"for ${username}\" }"),
+        (
+            "/login",
+            "basic = true\ntoken = { json = \"/access_token\" }\nheaders = { X-Client = \"for ${username}\" }",
+        ),
         ("/login", "basic = true\ninject = { header = \"X-Auth-Token\", value = \"${token}\" }"),
     ] {
         let vendor = Vendor::start().unwrap();
@@ -35,8 +38,18 @@ async fn the_answer_says_how_long_the_token_lives_in_every_unit() {
         ("expiry = { json = \"/ttl\", unit = \"ms\" }", json!(1_800_000), "", ExpiryFrom::Json),
         ("expiry = { json = \"/ttl\", unit = \"min\" }", json!(30), "", ExpiryFrom::Json),
         ("expiry = { json = \"/ttl\", unit = \"epoch\" }", json!(now + 1800), "", ExpiryFrom::Json),
-        ("expiry = { json = \"/ttl\", unit = \"epoch-ms\" }", json!((now + 1800) * 1000), "", ExpiryFrom::Json),
-        ("expiry = { json = \"/ttl\", unit = \"iso8601\" }", json!(iso(now + 1800, 0, "Z")), "", ExpiryFrom::Json),
+        (
+            "expiry = { json = \"/ttl\", unit = \"epoch-ms\" }",
+            json!((now + 1800) * 1000),
+            "",
+            ExpiryFrom::Json,
+        ),
+        (
+            "expiry = { json = \"/ttl\", unit = \"iso8601\" }",
+            json!(iso(now + 1800, 0, "Z")),
+            "",
+            ExpiryFrom::Json,
+        ),
         (
             "expiry = { json = \"/ttl\", unit = \"iso8601\" }",
             json!(iso(now + 1800, 3600, ".5+01:00")),
@@ -44,11 +57,26 @@ async fn the_answer_says_how_long_the_token_lives_in_every_unit() {
             ExpiryFrom::Json,
         ),
         ("expiry = { header = \"X-Ttl\" }", json!(null), "X-TTL: 1800", ExpiryFrom::Header),
-        ("expiry = { header = \"x-ttl\", unit = \"min\" }", json!(null), "X-TTL: 30", ExpiryFrom::Header),
+        (
+            "expiry = { header = \"x-ttl\", unit = \"min\" }",
+            json!(null),
+            "X-TTL: 30",
+            ExpiryFrom::Header,
+        ),
         ("expiry = { fixed = \"30m\" }", json!(7), "", ExpiryFrom::Fixed),
         ("expiry = { json = \"/ttl\" }\nmax_age = \"30m\"", json!(1e9), "", ExpiryFrom::Json),
-        ("expiry = { json = \"/absent\" }\ndefault_life = \"30m\"", json!(7), "", ExpiryFrom::Default),
-        ("expiry = { json = \"/ttl\" }\ndefault_life = \"30m\"", json!("soon"), "", ExpiryFrom::Default),
+        (
+            "expiry = { json = \"/absent\" }\ndefault_life = \"30m\"",
+            json!(7),
+            "",
+            ExpiryFrom::Default,
+        ),
+        (
+            "expiry = { json = \"/ttl\" }\ndefault_life = \"30m\"",
+            json!("soon"),
+            "",
+            ExpiryFrom::Default,
+        ),
         ("expiry = { jwt = true }\ndefault_life = \"30m\"", json!(7), "", ExpiryFrom::Default),
         ("expiry = \"on-reject\"\nmax_age = \"30m\"", json!(7), "", ExpiryFrom::OnReject),
     ] {
@@ -70,12 +98,19 @@ fn iso(at: u64, ahead: u64, end: &str) -> String {
     // Howard Hinnant's civil_from_days, for dates after 1970.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
-    let (day, month) = (day_of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let (day, month) =
+        (day_of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}{end}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}{end}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 #[tokio::test]

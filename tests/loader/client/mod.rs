@@ -1,4 +1,5 @@
-//! The client, over real sockets: it adds the token, renews it, replays a rejected call, and sends the token nowhere else.
+//! The client, over real sockets: it adds the token, renews it, replays a rejected call, and sends
+//! the token nowhere else.
 
 mod builder;
 mod calls;
@@ -11,8 +12,8 @@ mod response_body;
 
 use bootseal::testing::Clock;
 use bootseal::{
-    Client, Error, ExpiryFrom, HttpTransport, Kind, LoginRequest, LoginResponse, Secrets, TokenSource, Transport,
-    TransportError,
+    Client, Error, ExpiryFrom, HttpTransport, Kind, LoginRequest, LoginResponse, Secrets,
+    TokenSource, Transport, TransportError,
 };
 use bootseal_vendor_sim::Vendor;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION};
@@ -32,7 +33,8 @@ const PASSWORD: &str = "open sesame";
 fn vault(url: &str, ca: &str, lines: &str) -> Secrets {
     let ca = if ca.is_empty() { String::new() } else { format!("ca = '''{ca}'''\n") };
     let values = [("acme.username", "quickstart"), ("acme.password", PASSWORD)];
-    bootseal::testing::vault(values, &format!("[acme.login]\nurl = \"{url}\"\n{lines}\n{ca}")).unwrap()
+    bootseal::testing::vault(values, &format!("[acme.login]\nurl = \"{url}\"\n{lines}\n{ca}"))
+        .unwrap()
 }
 
 /// A vendor over TLS, and a client of it.
@@ -44,7 +46,9 @@ struct Acme {
 
 fn acme(more: &str) -> Acme {
     let vendor = Vendor::start().unwrap();
-    let source = vault(&vendor.url("/login"), vendor.ca_pem(), &format!("{JSON}{more}")).token_source("acme").unwrap();
+    let source = vault(&vendor.url("/login"), vendor.ca_pem(), &format!("{JSON}{more}"))
+        .token_source("acme")
+        .unwrap();
     Acme { client: source.client(), source, vendor }
 }
 
@@ -70,10 +74,13 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// The result of what must not take for ever.
 async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.unwrap_or_else(|_| panic!("hangs: {what}"))
+    tokio::time::timeout(Duration::from_secs(60), work)
+        .await
+        .unwrap_or_else(|_| panic!("hangs: {what}"))
 }
 
-/// A server in clear, of which the test says what it answers; it hears everything, and closes after each answer.
+/// A server in clear, of which the test says what it answers; it hears everything, and closes after
+/// each answer.
 struct Raw {
     port: u16,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -91,11 +98,18 @@ struct Heard {
 
 impl Heard {
     fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     fn token(&self) -> &str {
-        self.all("authorization").first().and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default()
+        self.all("authorization")
+            .first()
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .unwrap_or_default()
     }
 
     fn path(&self) -> &str {
@@ -112,8 +126,9 @@ struct Reply {
 fn reply(status: u16, headers: &[&str], body: &str) -> Reply {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let length = body.len();
-    let bytes =
-        format!("HTTP/1.1 {status} Word\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+    let bytes = format!(
+        "HTTP/1.1 {status} Word\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    );
     Reply { bytes: bytes.into_bytes(), held: false }
 }
 
@@ -147,11 +162,14 @@ impl Raw {
         raw
     }
 
-    /// One that logs in everybody, each with the next of the tokens `token-1`, `token-2`, …, and answers calls with `call`.
+    /// One that logs in everybody, each with the next of the tokens `token-1`, `token-2`, …, and
+    /// answers calls with `call`.
     fn vendor(call: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Raw {
         let logins = AtomicUsize::new(0);
         Raw::start(move |heard| match heard.path() {
-            "/login" => token_reply(&format!("token-{}", logins.fetch_add(1, Ordering::SeqCst) + 1)),
+            "/login" => {
+                token_reply(&format!("token-{}", logins.fetch_add(1, Ordering::SeqCst) + 1))
+            }
             _ => call(heard),
         })
     }
@@ -166,7 +184,13 @@ impl Raw {
 
     /// What was heard beside logins.
     fn calls(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap().iter().filter(|heard| heard.path() != "/login").cloned().collect()
+        self.heard
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|heard| heard.path() != "/login")
+            .cloned()
+            .collect()
     }
 
     fn logins(&self) -> usize {
@@ -181,7 +205,11 @@ impl Drop for Raw {
     }
 }
 
-fn serve(mut stream: TcpStream, heard: &Mutex<Vec<Heard>>, answer: &dyn Fn(&Heard) -> Reply) -> io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    heard: &Mutex<Vec<Heard>>,
+    answer: &dyn Fn(&Heard) -> Reply,
+) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = || -> io::Result<String> {
         let mut line = String::new();
@@ -190,7 +218,12 @@ fn serve(mut stream: TcpStream, heard: &Mutex<Vec<Heard>>, answer: &dyn Fn(&Hear
     };
     let first = line()?;
     let [method, target, _] = first.split(' ').collect::<Vec<_>>()[..] else { return Ok(()) };
-    let mut request = Heard { method: method.into(), target: target.into(), headers: Vec::new(), body: Vec::new() };
+    let mut request = Heard {
+        method: method.into(),
+        target: target.into(),
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
     loop {
         let line = line()?;
         let Some((name, value)) = line.split_once(": ") else { break };
@@ -208,7 +241,9 @@ fn serve(mut stream: TcpStream, heard: &Mutex<Vec<Heard>>, answer: &dyn Fn(&Hear
                 break;
             }
         }
-    } else if let Some(length) = request.all("content-length").first().and_then(|text| text.parse().ok()) {
+    } else if let Some(length) =
+        request.all("content-length").first().and_then(|text| text.parse().ok())
+    {
         request.body = vec![0; length];
         reader.read_exact(&mut request.body)?;
     }

@@ -8,9 +8,9 @@ async fn a_call_elsewhere_is_an_error_before_anything_is_sent() {
     let acme = acme("");
     let own = acme.vendor.url("").rsplit_once(':').unwrap().1.trim_end_matches('/').to_owned();
     for url in [
-        elsewhere.url("/orders?key=hidden"),                         // another port, in clear
+        elsewhere.url("/orders?key=hidden"), // another port, in clear
         format!("https://127.0.0.1:{}/?key=hidden", elsewhere.port), // another port
-        format!("https://localhost:{own}/orders?key=hidden"),        // another name of the same
+        format!("https://localhost:{own}/orders?key=hidden"), // another name of the same
         format!("http://localhost:{own}/orders?key=hidden"),
         format!("https://127.0.0.2:{own}/orders?key=hidden"),
         format!("https://127.0.0.1@localhost:{own}/orders?key=hidden"),
@@ -19,7 +19,11 @@ async fn a_call_elsewhere_is_an_error_before_anything_is_sent() {
     ] {
         let error = acme.client.get(&url).send().await.unwrap_err();
         assert_eq!(error.kind(), Kind::Usage, "{url}: {error}");
-        assert!(error.to_string().contains("may not go to http") && !error.to_string().contains("hidden"), "{error}");
+        assert!(
+            error.to_string().contains("may not go to http")
+                && !error.to_string().contains("hidden"),
+            "{error}"
+        );
         assert!(error.help().unwrap().contains(&format!("127.0.0.1:{own}")), "{error}");
     }
     let malformed = acme.client.get("not a URL").send().await.unwrap_err();
@@ -36,7 +40,8 @@ async fn a_host_of_the_profile_is_not_called_in_clear() {
     let clear = Raw::start(|_| reply(200, &[], ""));
     for (host, url) in [
         (format!("localhost:{}", clear.port), format!("http://localhost:{}/", clear.port)),
-        // `hosts` means https, also where the login's own URL would be let off for its loopback address.
+        // `hosts` means https, also where the login's own URL would be let off for its loopback
+        // address.
         (format!("127.0.0.1:{}", clear.port), format!("http://127.0.0.1:{}/", clear.port)),
     ] {
         let acme = acme(&format!("hosts = [\"{host}\"]"));

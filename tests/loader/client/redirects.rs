@@ -13,7 +13,10 @@ async fn a_redirect_within_the_origin_is_followed_with_the_token() {
     // Rejected behind a redirect is rejected: the call goes the whole way again.
     acme.vendor.revoke_all();
     assert_eq!(acme.get("/redirect").await.unwrap(), 200);
-    assert_eq!((acme.vendor.logins(), acme.asked("GET", "/redirect"), acme.asked("GET", "/orders")), (2, 5, 5));
+    assert_eq!(
+        (acme.vendor.logins(), acme.asked("GET", "/redirect"), acme.asked("GET", "/orders")),
+        (2, 5, 5)
+    );
     acme.vendor.redirect_calls_to(Some("/redirect".into()));
     let error = acme.get("/redirect").await.unwrap_err();
     assert!(error.to_string().contains("more than 10 redirects"), "{error}");
@@ -28,7 +31,10 @@ async fn a_redirect_that_the_profile_calls_a_rejection_is_one() {
     let source = raw.source("rejected_status = [302]\n");
     let answer = source.client().get(raw.url("/orders")).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), raw.logins()), (200, 2));
-    assert!(raw.calls().iter().all(|call| call.path() == "/orders"), "nobody went to the login page");
+    assert!(
+        raw.calls().iter().all(|call| call.path() == "/orders"),
+        "nobody went to the login page"
+    );
 }
 
 #[tokio::test]
@@ -43,8 +49,10 @@ async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_ther
                 "/near" => reply(307, &["Location: /far"], ""),
                 _ => reply(status, &[&format!("Location: {}", location.lock().unwrap())], "moved"),
             });
-            // Also where the profile would let the token go there: whoever answers here does not choose.
-            let hosts = format!("hosts = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n", here.port, there.port);
+            // Also where the profile would let the token go there: whoever answers here does not
+            // choose.
+            let hosts =
+                format!("hosts = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n", here.port, there.port);
             let client = here.source(&format!("{hosts}{inject}")).client();
             for to in [
                 there.url("/orders"),
@@ -56,7 +64,8 @@ async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_ther
                 target.lock().unwrap().clone_from(&to);
                 for path in ["/far", "/near"] {
                     let before = here.calls().len();
-                    let answer = client.post(here.url(path)).body("the order").send().await.unwrap();
+                    let answer =
+                        client.post(here.url(path)).body("the order").send().await.unwrap();
                     assert_eq!(answer.status().as_u16(), status, "{to}");
                     assert_eq!(answer.headers()[LOCATION].to_str().unwrap(), to);
                     assert_eq!(answer.text().await.unwrap(), "moved");
@@ -83,7 +92,10 @@ async fn a_redirect_from_https_to_http_or_to_another_vendor_is_returned_as_it_is
         ] {
             acme.vendor.redirect_calls_to(Some(to.clone()));
             let answer = acme.client.get(acme.vendor.url("/redirect")).send().await.unwrap();
-            assert_eq!((answer.status().as_u16(), answer.headers()[LOCATION].to_str().unwrap()), (307, to.as_str()));
+            assert_eq!(
+                (answer.status().as_u16(), answer.headers()[LOCATION].to_str().unwrap()),
+                (307, to.as_str())
+            );
         }
         assert_eq!(acme.asked("GET", "/orders"), 0);
     }
@@ -102,7 +114,10 @@ async fn a_login_that_is_redirected_is_an_error_that_names_the_origin_only() {
             assert_eq!((error.kind(), error.status()), (Kind::LoginProtocol, Some(status)));
             let text = error.to_string();
             assert!(text.contains(&format!("127.0.0.1:{}", there.port)), "{text}");
-            assert!(!text.contains("steal") && !text.contains("hidden") && !text.contains(PASSWORD), "{text}");
+            assert!(
+                !text.contains("steal") && !text.contains("hidden") && !text.contains(PASSWORD),
+                "{text}"
+            );
             assert_eq!(vendor.heard.lock().unwrap().len(), 1);
             let again = source.client().get(vendor.url("/orders")).send().await.unwrap_err();
             assert_eq!(again.kind(), Kind::LoginProtocol);

@@ -9,7 +9,10 @@ async fn a_rejected_call_is_answered_after_one_login_and_one_replay() {
     acme.vendor.revoke_all();
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
-    assert_eq!((acme.vendor.logins(), acme.vendor.rejected_calls(), acme.vendor.calls()), (2, 1, 4));
+    assert_eq!(
+        (acme.vendor.logins(), acme.vendor.rejected_calls(), acme.vendor.calls()),
+        (2, 1, 4)
+    );
     let counts = acme.source.counts();
     assert_eq!((counts.logins, counts.rejections, counts.replays), (2, 1, 1));
 }
@@ -60,10 +63,17 @@ async fn a_hundred_calls_after_a_revocation_are_answered_by_one_login() {
 
 #[tokio::test]
 async fn a_body_of_bytes_is_sent_again_whole() {
-    let raw = Raw::vendor(|heard| reply(if heard.token() == "token-1" { 401 } else { 201 }, &[], ""));
+    let raw =
+        Raw::vendor(|heard| reply(if heard.token() == "token-1" { 401 } else { 201 }, &[], ""));
     let client = raw.source("").client();
     let body: Vec<u8> = (0..300_000_u32).map(|index| index as u8).collect();
-    let answer = client.post(raw.url("/orders?a=1")).header("x-own", "kept").body(body.clone()).send().await.unwrap();
+    let answer = client
+        .post(raw.url("/orders?a=1"))
+        .header("x-own", "kept")
+        .body(body.clone())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status().as_u16(), 201);
     let calls = raw.calls();
     assert_eq!(calls.iter().map(Heard::token).collect::<Vec<_>>(), ["token-1", "token-2"]);
@@ -88,9 +98,14 @@ async fn a_stream_that_can_be_made_anew_is_sent_again_whole() {
     let answers = Mutex::new(answers);
     let stream = move || Body::from(answers.lock().unwrap().pop().unwrap());
     acme.vendor.revoke_all();
-    let answer = acme.client.post(acme.vendor.url("/orders")).body_from(stream).send().await.unwrap();
+    let answer =
+        acme.client.post(acme.vendor.url("/orders")).body_from(stream).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 201);
-    let sent = acme.vendor.seen().into_iter().filter(|seen| seen.method == "POST" && seen.path == "/orders");
+    let sent = acme
+        .vendor
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.method == "POST" && seen.path == "/orders");
     assert_eq!(sent.map(|seen| seen.body_len).collect::<Vec<_>>(), [length, length]);
 }
 
@@ -101,19 +116,27 @@ async fn a_streamed_body_is_not_sent_again_but_the_token_is_replaced() {
         // The answer to one call is streamed into the next.
         let stream = wrap(acme.client.get(acme.vendor.url("/orders")).send().await.unwrap());
         acme.vendor.revoke_all();
-        let answer = acme.client.post(acme.vendor.url("/orders")).body(stream).send().await.unwrap();
+        let answer =
+            acme.client.post(acme.vendor.url("/orders")).body(stream).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 401);
         assert_eq!(
             answer.json::<Value>().await.unwrap()["error"],
             "invalid_token",
             "the first answer is the caller's, whole"
         );
-        let sent = acme.vendor.seen().into_iter().filter(|seen| seen.method == "POST" && seen.path == "/orders");
+        let sent = acme
+            .vendor
+            .seen()
+            .into_iter()
+            .filter(|seen| seen.method == "POST" && seen.path == "/orders");
         let sent: Vec<usize> = sent.map(|seen| seen.body_len).collect();
         assert!(matches!(sent[..], [length] if length > 0), "{sent:?}");
         until("the login", || acme.vendor.logins() == 2).await;
         assert_eq!(acme.get("/orders").await.unwrap(), 200);
-        assert_eq!((acme.vendor.logins(), acme.vendor.rejected_calls(), acme.source.counts().replays), (2, 1, 0));
+        assert_eq!(
+            (acme.vendor.logins(), acme.vendor.rejected_calls(), acme.source.counts().replays),
+            (2, 1, 0)
+        );
     }
 }
 
@@ -129,22 +152,49 @@ async fn the_profile_says_which_calls_are_replayed() {
         ("none", Method::GET, false),
         ("none", Method::POST, false),
     ] {
-        let raw = Raw::vendor(|heard| reply(if heard.token() == "token-1" { 401 } else { 200 }, &[], ""));
+        let raw =
+            Raw::vendor(|heard| reply(if heard.token() == "token-1" { 401 } else { 200 }, &[], ""));
         let source = raw.source(&format!("replay = \"{replay}\""));
         let client = source.client();
-        let status = client.request(method.clone(), raw.url("/")).body("x").send().await.unwrap().status().as_u16();
-        assert_eq!((status, raw.calls().len()), if replayed { (200, 2) } else { (401, 1) }, "{replay} {method}");
+        let status = client
+            .request(method.clone(), raw.url("/"))
+            .body("x")
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16();
+        assert_eq!(
+            (status, raw.calls().len()),
+            if replayed { (200, 2) } else { (401, 1) },
+            "{replay} {method}"
+        );
         // Replaced in any case.
         assert_eq!(client.get(raw.url("/")).send().await.unwrap().status().as_u16(), 200);
-        assert_eq!((raw.logins(), source.counts().replays), (2, u64::from(replayed)), "{replay} {method}");
+        assert_eq!(
+            (raw.logins(), source.counts().replays),
+            (2, u64::from(replayed)),
+            "{replay} {method}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_lack_of_rights_is_no_rejection() {
     for (challenges, rejection) in [
-        (vec!["WWW-Authenticate: Bearer realm=\"acme\", error=\"insufficient_scope\", scope=\"orders\""], false),
-        (vec!["WWW-Authenticate: Basic realm=\"acme\"", "WWW-Authenticate: Bearer error=insufficient_scope"], false),
+        (
+            vec![
+                "WWW-Authenticate: Bearer realm=\"acme\", error=\"insufficient_scope\", scope=\"orders\"",
+            ],
+            false,
+        ),
+        (
+            vec![
+                "WWW-Authenticate: Basic realm=\"acme\"",
+                "WWW-Authenticate: Bearer error=insufficient_scope",
+            ],
+            false,
+        ),
         // Not all of a header is ASCII.
         (vec!["WWW-Authenticate: Bearer realm=\"Zürich\", error=\"insufficient_scope\""], false),
         (vec!["WWW-Authenticate: Bearer error=\"invalid_token\""], true),
@@ -156,24 +206,38 @@ async fn a_lack_of_rights_is_no_rejection() {
         let client = source.client();
         for _ in 0..3 {
             let answer = client.get(raw.url("/")).send().await.unwrap();
-            assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (401, "no"));
+            assert_eq!(
+                (answer.status().as_u16(), answer.text().await.unwrap().as_str()),
+                (401, "no")
+            );
         }
         let expected = if rejection { (4, 2, 1) } else { (3, 1, 0) };
-        assert_eq!((raw.calls().len(), raw.logins(), source.counts().rejections), expected, "{challenges:?}");
+        assert_eq!(
+            (raw.calls().len(), raw.logins(), source.counts().rejections),
+            expected,
+            "{challenges:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_profile_says_which_statuses_reject() {
     for (rejected, other) in [(403, 401), (419, 403), (401, 403)] {
-        let more = if rejected == 401 { String::new() } else { format!("rejected_status = [{rejected}]") };
+        let more =
+            if rejected == 401 { String::new() } else { format!("rejected_status = [{rejected}]") };
         let raw = Raw::vendor(move |heard| match heard.path() {
             "/denied" => reply(other, &[], ""),
             _ => reply(if heard.token() == "token-1" { rejected } else { 200 }, &[], ""),
         });
         let client = raw.source(&more).client();
-        for (path, status, sent, logins) in [("/denied", other, 1, 1), ("/", 200, 3, 2), ("/denied", other, 4, 2)] {
-            assert_eq!(client.get(raw.url(path)).send().await.unwrap().status().as_u16(), status, "{rejected}");
+        for (path, status, sent, logins) in
+            [("/denied", other, 1, 1), ("/", 200, 3, 2), ("/denied", other, 4, 2)]
+        {
+            assert_eq!(
+                client.get(raw.url(path)).send().await.unwrap().status().as_u16(),
+                status,
+                "{rejected}"
+            );
             assert_eq!((raw.calls().len(), raw.logins()), (sent, logins), "{rejected} {path}");
         }
     }
@@ -185,8 +249,9 @@ async fn a_vendor_that_rejects_each_fresh_token_is_asked_for_a_few_only() {
         let acme = acme("");
         acme.vendor.reject_calls_with(Some(401));
         for _ in 0..50 / at_once {
-            let calls: Vec<_> =
-                (0..at_once).map(|_| tokio::spawn(acme.client.get(acme.vendor.url("/orders")).send())).collect();
+            let calls: Vec<_> = (0..at_once)
+                .map(|_| tokio::spawn(acme.client.get(acme.vendor.url("/orders")).send()))
+                .collect();
             for call in calls {
                 assert_eq!(call.await.unwrap().unwrap().status().as_u16(), 401);
             }
@@ -233,7 +298,9 @@ async fn a_good_replay_does_not_lift_the_guard_for_a_call_that_is_always_rejecte
 async fn a_rejected_answer_whose_body_never_ends_does_not_hold_the_replay() {
     for body in ["Content-Length: 5\r\n\r\nab", "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"] {
         let raw = Raw::vendor(move |heard| match heard.token() {
-            "token-1" => Reply { bytes: format!("HTTP/1.1 401 No\r\n{body}").into_bytes(), held: true },
+            "token-1" => {
+                Reply { bytes: format!("HTTP/1.1 401 No\r\n{body}").into_bytes(), held: true }
+            }
             _ => reply(200, &[], ""),
         });
         let client = raw.source("").client();
@@ -263,7 +330,11 @@ async fn where_no_new_token_is_to_be_had_the_call_fails_with_the_logins_error_an
         let error = acme.get("/orders").await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (Kind::LoginRefused, Some(401)), "{error}");
     }
-    assert_eq!((acme.vendor.refused_logins(), acme.vendor.calls()), (1, 2), "nothing is sent without a token");
+    assert_eq!(
+        (acme.vendor.refused_logins(), acme.vendor.calls()),
+        (1, 2),
+        "nothing is sent without a token"
+    );
     acme.vendor.refuse(false);
     acme.source.reset_backoff();
     assert_eq!(acme.get("/orders").await.unwrap(), 200);

@@ -14,15 +14,19 @@ async fn a_200_that_says_expired_is_a_rejection_and_every_other_body_arrives_who
         ("/long", _) => reply(200, &["X-Own: 1"], &served),
         _ => reply(204, &[], ""),
     });
-    let source = raw.source("rejected_when = { json = \"/error/code\", equals = \"SESSION_EXPIRED\" }\n");
+    let source =
+        raw.source("rejected_when = { json = \"/error/code\", equals = \"SESSION_EXPIRED\" }\n");
     let client = source.client();
     let answer = client.get(raw.url("/orders")).send().await.unwrap();
     assert_eq!(answer.url().path(), "/orders");
     assert_eq!(answer.text().await.unwrap(), r#"{"orders":[1]}"#);
     assert_eq!((raw.logins(), source.counts().replays), (2, 1));
-    for (path, expected) in
-        [("/other", r#"{"error":{"code":"NOT_FOUND"}}"#), ("/text", "SESSION_EXPIRED"), ("/long", &long), ("/none", "")]
-    {
+    for (path, expected) in [
+        ("/other", r#"{"error":{"code":"NOT_FOUND"}}"#),
+        ("/text", "SESSION_EXPIRED"),
+        ("/long", &long),
+        ("/none", ""),
+    ] {
         let answer = client.get(raw.url(path)).send().await.unwrap();
         assert_eq!(answer.headers().contains_key("x-own"), path == "/long");
         assert_eq!(answer.text().await.unwrap(), expected);
@@ -34,7 +38,8 @@ async fn a_200_that_says_expired_is_a_rejection_and_every_other_body_arrives_who
 async fn a_stream_is_handed_on_at_once_and_what_it_says_of_the_token_still_counts() {
     const WHEN: &str = "rejected_when = { json = \"/error/code\", contains = \"EXPIRED\" }\n";
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
-    let head = "HTTP/1.1 200 Yes\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "HTTP/1.1 200 Yes\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     // Held open, as a watch is: nothing yet, the beginning of something, an event, and many.
     for body in [
         String::new(),
@@ -46,14 +51,23 @@ async fn a_stream_is_handed_on_at_once_and_what_it_says_of_the_token_still_count
         let served = format!("{head}{body}");
         let raw = Raw::vendor(move |_| Reply { bytes: served.clone().into_bytes(), held: true });
         let source = raw.source(WHEN);
-        let mut answer = soon("the head", source.client().get(raw.url("/watch")).send()).await.unwrap();
+        let mut answer =
+            soon("the head", source.client().get(raw.url("/watch")).send()).await.unwrap();
         if let Some(line) = body.lines().nth(1) {
-            assert!(soon("an event", answer.chunk()).await.unwrap().unwrap().starts_with(line.as_bytes()));
+            assert!(
+                soon("an event", answer.chunk())
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .starts_with(line.as_bytes())
+            );
         }
         assert_eq!((raw.logins(), source.counts().rejections), (1, 0), "{body}");
     }
-    // What comes after the head may be seen too late for a replay: then the caller has the answer, and the next call another token.
-    let rejection = format!("{head}{}0\r\n\r\n", chunk("{\"error\":{\"code\":\"SESSION_EXPIRED\"}}"));
+    // What comes after the head may be seen too late for a replay: then the caller has the answer,
+    // and the next call another token.
+    let rejection =
+        format!("{head}{}0\r\n\r\n", chunk("{\"error\":{\"code\":\"SESSION_EXPIRED\"}}"));
     let raw = Raw::vendor(move |heard| match heard.token() {
         "token-1" => Reply { bytes: rejection.clone().into_bytes(), held: false },
         _ => reply(200, &[], "{}"),
@@ -83,10 +97,17 @@ async fn a_newer_cookie_in_an_ordinary_answer_takes_the_place_of_the_token() {
     for path in ["/a", "/slide", "/b", "/end", "/c"] {
         client.get(raw.url(path)).send().await.unwrap();
     }
-    let cookies: Vec<String> = raw.calls().iter().map(|heard| heard.all("cookie").join("|")).collect();
+    let cookies: Vec<String> =
+        raw.calls().iter().map(|heard| heard.all("cookie").join("|")).collect();
     assert_eq!(
         cookies,
-        ["AuthSession=one", "AuthSession=one", "AuthSession=two", "AuthSession=two", "AuthSession=two"]
+        [
+            "AuthSession=one",
+            "AuthSession=one",
+            "AuthSession=two",
+            "AuthSession=two",
+            "AuthSession=two"
+        ]
     );
     assert!(source.reject(&late), "a late word about the old one");
     client.get(raw.url("/d")).send().await.unwrap();

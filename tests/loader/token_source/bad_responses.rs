@@ -41,7 +41,10 @@ fn three_answers_without_a_token_may_be_a_wrong_password_in_disguise() {
 #[test]
 fn a_redirect_is_not_followed_and_names_the_origin_only() {
     for (location, named) in [
-        ("https://evil.example:8443/canary-path?password=canary-query", " to https://evil.example:8443;"),
+        (
+            "https://evil.example:8443/canary-path?password=canary-query",
+            " to https://evil.example:8443;",
+        ),
         ("https://user:canary-user@evil.example/", " to https://evil.example;"),
         ("/canary-path?canary-query#canary-fragment", " to https://api.acme.example;"),
         ("http://api.acme.example/login", " to http://api.acme.example;"),
@@ -51,7 +54,10 @@ fn a_redirect_is_not_followed_and_names_the_origin_only() {
             let acme = Acme::new([answer(status, "canary-body").with("location", location)]);
             let error = acme.error();
             assert_eq!((error.kind(), error.status()), (Kind::LoginProtocol, Some(status)));
-            assert!(error.to_string().contains(named) && !error.to_string().contains("canary"), "{error}");
+            assert!(
+                error.to_string().contains(named) && !error.to_string().contains("canary"),
+                "{error}"
+            );
             assert_eq!(acme.sends(), 1);
             acme.stays_shut_for(MINUTE);
         }

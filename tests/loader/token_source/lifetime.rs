@@ -189,7 +189,11 @@ fn a_host_whose_clock_is_wrong_by_an_hour_neither_loops_nor_serves_dead_tokens()
         (NEW_YEAR + 60 * MINUTE, "Thu, 01 Jan 2026 01:00:00 GMT"),
     ] {
         let jwt = jwt(&format!(r#"{{"exp":{}}}"#, there.as_secs() + 600));
-        let acme = Acme::new(vec![answer(200, &format!(r#"{{"access_token":"{jwt}"}}"#)).with("date", date); 2]);
+        let acme = Acme::new(vec![
+            answer(200, &format!(r#"{{"access_token":"{jwt}"}}"#))
+                .with("date", date);
+            2
+        ]);
         let first = acme.source.token_blocking().unwrap();
         assert_eq!((first.lifetime(), first.expiry_from()), (10 * MINUTE, ExpiryFrom::Jwt));
         acme.clock.advance(7 * MINUTE);
@@ -236,6 +240,9 @@ fn a_token_that_ran_out_during_its_login_makes_no_loop() {
     acme.log_in_for(3 * SECOND);
     acme.vendor.hold();
     let mut asked = pin!(acme.source.token());
-    assert!(poll_once(asked.as_mut()).is_ready(), "kept for a moment, or an error for a moment: no login at each call");
+    assert!(
+        poll_once(asked.as_mut()).is_ready(),
+        "kept for a moment, or an error for a moment: no login at each call"
+    );
     acme.vendor.release();
 }

@@ -1,4 +1,5 @@
-//! The token source, against a scripted vendor and a clock that stands still: no test sleeps or opens a socket.
+//! The token source, against a scripted vendor and a clock that stands still: no test sleeps or
+//! opens a socket.
 
 mod bad_responses;
 mod lifetime;
@@ -10,7 +11,8 @@ mod wrong_password;
 
 use bootseal::testing::Clock;
 use bootseal::{
-    Error, ExpiryFrom, Kind, LoginRequest, LoginResponse, Secret, Token, TokenSource, Transport, TransportError,
+    Error, ExpiryFrom, Kind, LoginRequest, LoginResponse, Secret, Token, TokenSource, Transport,
+    TransportError,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::VecDeque;
@@ -20,7 +22,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-// A token lives an hour unless a test says otherwise: with the clock's draw of 0.5 it is stale after 2880 s and dead after 3540 s.
+// A token lives an hour unless a test says otherwise: with the clock's draw of 0.5 it is stale
+// after 2880 s and dead after 3540 s.
 const STALE: Duration = Duration::from_secs(2880);
 const DEAD: Duration = Duration::from_secs(3540);
 const SECOND: Duration = Duration::from_secs(1);
@@ -47,13 +50,17 @@ impl Acme {
         Acme::with("", replies)
     }
 
-    /// `profile` is added to `[acme.login]`; once the replies are used up, login n gives the token `token-n`, for an hour.
+    /// `profile` is added to `[acme.login]`; once the replies are used up, login n gives the token
+    /// `token-n`, for an hour.
     fn with(profile: &str, replies: impl IntoIterator<Item = Reply>) -> Acme {
         let (clock, vendor) = (Clock::new(), Vendor::default());
         *vendor.replies.lock().unwrap() = replies.into_iter().collect();
         let watched = Watched { clock: clock.clone(), ..Watched::default() };
-        let (landings, reads, time) = (watched.landings.clone(), watched.reads.clone(), watched.time.clone());
-        let source = vault(profile).token_source_with("acme", Arc::new(watched), Arc::new(vendor.clone())).unwrap();
+        let (landings, reads, time) =
+            (watched.landings.clone(), watched.reads.clone(), watched.time.clone());
+        let source = vault(profile)
+            .token_source_with("acme", Arc::new(watched), Arc::new(vendor.clone()))
+            .unwrap();
         Acme { source, clock, landings, reads, time, vendor }
     }
 
@@ -104,12 +111,17 @@ impl Acme {
 
 fn vault(profile: &str) -> bootseal::Secrets {
     let json = r#"json = { user = "${username}", password = "${password}" }"#;
-    let readable = format!("[acme.login]\nurl = \"https://api.acme.example/login\"\n{json}\n{profile}\n");
-    bootseal::testing::vault([("acme.username", "canary-user"), ("acme.password", "canary-password")], &readable)
-        .unwrap()
+    let readable =
+        format!("[acme.login]\nurl = \"https://api.acme.example/login\"\n{json}\n{profile}\n");
+    bootseal::testing::vault(
+        [("acme.username", "canary-user"), ("acme.password", "canary-password")],
+        &readable,
+    )
+    .unwrap()
 }
 
-/// The test's clock, watched: each login draws once, under the lock under which its result is published.
+/// The test's clock, watched: each login draws once, under the lock under which its result is
+/// published.
 #[derive(Default)]
 struct Watched {
     clock: Clock,
@@ -207,9 +219,11 @@ impl Transport for Vendor {
         assert!(!matches!(reply, Reply::PanicAtOnce), "canary: this panic belongs to a test");
         Box::pin(async move {
             match reply {
-                Reply::Answer { status, headers, body } => {
-                    Ok(LoginResponse { status, headers, body: Secret::copy_of(body.as_bytes()).unwrap() })
-                }
+                Reply::Answer { status, headers, body } => Ok(LoginResponse {
+                    status,
+                    headers,
+                    body: Secret::copy_of(body.as_bytes()).unwrap(),
+                }),
                 Reply::Error(error) => Err(error),
                 Reply::Hang => std::future::pending().await,
                 Reply::Panic | Reply::PanicAtOnce => panic!("canary: this panic belongs to a test"),

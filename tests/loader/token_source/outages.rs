@@ -44,7 +44,10 @@ async fn a_login_that_hangs_is_given_up_5_seconds_after_its_timeout() {
 fn only_a_failure_to_connect_is_tried_again_within_a_login_and_only_once() {
     let connect = || Reply::Error(TransportError::Connect("refused".into()));
     let acme = Acme::new([connect()]);
-    assert_eq!((acme.token().as_str(), acme.sends(), acme.source.counts().logins), ("token-2", 2, 1));
+    assert_eq!(
+        (acme.token().as_str(), acme.sends(), acme.source.counts().logins),
+        ("token-2", 2, 1)
+    );
 
     let acme = Acme::new([connect(), connect()]);
     assert_eq!(acme.error().kind(), Kind::LoginDown);
@@ -94,9 +97,12 @@ fn no_trustworthy_connection_waits_half_a_minute_at_least() {
 
 #[test]
 fn a_login_that_was_never_sent_is_not_counted() {
-    let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nheaders = { X-Key = \"${key}\" }\n";
+    let readable =
+        "[acme.login]\nurl = \"https://api.acme.example\"\nheaders = { X-Key = \"${key}\" }\n";
     let vault = bootseal::testing::vault([("acme.key", "a\r\nb")], readable).unwrap();
-    let source = vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(Vendor::default())).unwrap();
+    let source = vault
+        .token_source_with("acme", Arc::new(Clock::new()), Arc::new(Vendor::default()))
+        .unwrap();
     source.token_blocking().unwrap_err();
     assert_eq!(source.counts().logins, 0);
 }

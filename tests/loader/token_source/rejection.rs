@@ -36,7 +36,11 @@ fn a_rejected_token_is_never_returned_again() {
     let acme = Acme::new([token("first", 3600), answer(502, "")]);
     let dead = acme.source.token_blocking().unwrap();
     assert!(acme.source.reject(&dead));
-    assert_eq!(acme.error().kind(), Kind::LoginDown, "its login failed, and the rejected token is no way out");
+    assert_eq!(
+        acme.error().kind(),
+        Kind::LoginDown,
+        "its login failed, and the rejected token is no way out"
+    );
     assert!(acme.source.reject(&dead));
     assert_eq!((acme.error().kind(), acme.sends()), (Kind::LoginDown, 2));
 }
@@ -138,7 +142,10 @@ fn while_fresh_tokens_are_rejected_there_is_one_login_for_each_hold() {
     acme.clock.advance(30 * SECOND);
     assert!(acme.source.reject(&third));
     let fourth = acme.source.token_blocking().unwrap();
-    assert!(!acme.source.reject(&fourth), "rejected as young as the ones before: the next hold, a minute");
+    assert!(
+        !acme.source.reject(&fourth),
+        "rejected as young as the ones before: the next hold, a minute"
+    );
     acme.clock.advance(MINUTE);
     assert!(acme.source.reject(&fourth));
 }

@@ -16,7 +16,14 @@ fn what_is_sent_is_what_the_profile_says() {
     let body = request.body.as_ref().unwrap().expose_str(str::to_owned).unwrap();
     assert_eq!(body, r#"{"user":"canary-user","password":"canary-password"}"#);
     let header = |name: &str| {
-        request.headers.iter().find(|(other, _)| other == name).unwrap().1.expose_str(str::to_owned).unwrap()
+        request
+            .headers
+            .iter()
+            .find(|(other, _)| other == name)
+            .unwrap()
+            .1
+            .expose_str(str::to_owned)
+            .unwrap()
     };
     assert_eq!(
         (header("content-type").as_str(), header("x-client").as_str()),
@@ -32,18 +39,25 @@ fn a_password_that_cannot_be_put_into_a_header_is_never_sent() {
     )
     .unwrap();
     let vendor = Vendor::default();
-    let source = vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(vendor.clone())).unwrap();
+    let source =
+        vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(vendor.clone())).unwrap();
     let error = source.token_blocking().unwrap_err();
-    assert!(error.to_string().contains("line break") && !shown(&error).contains("canary"), "{error}");
+    assert!(
+        error.to_string().contains("line break") && !shown(&error).contains("canary"),
+        "{error}"
+    );
     assert_eq!(vendor.sent.get(), 0);
 }
 
 #[test]
 fn nothing_that_is_shown_holds_password_token_or_body() {
-    let body = r#"{"error":"canary-error","access_token":"canary-token","message":"canary-message"}"#;
+    let body =
+        r#"{"error":"canary-error","access_token":"canary-token","message":"canary-message"}"#;
     let cut = &body[..body.len() - 1];
     let replies = [401, 403, 400, 404, 418, 429, 500, 503, 302].map(|status| {
-        answer(status, body).with("location", "https://x.example/?canary-query").with("x-auth-token", "canary-header")
+        answer(status, body)
+            .with("location", "https://x.example/?canary-query")
+            .with("x-auth-token", "canary-header")
     });
     let no_token = [
         answer(200, cut),
@@ -58,7 +72,9 @@ fn nothing_that_is_shown_holds_password_token_or_body() {
         "token = { header = \"X-Other\" }",
         "headers = { X-Key = \"${password}\" }",
     ] {
-        for reply in replies.iter().chain(&no_token).cloned().chain([Reply::Panic, Reply::PanicAtOnce]) {
+        for reply in
+            replies.iter().chain(&no_token).cloned().chain([Reply::Panic, Reply::PanicAtOnce])
+        {
             let acme = Acme::with(profile, [reply]);
             let errors = [acme.error(), acme.error()];
             let requests = format!("{:?}", acme.vendor.requests());
@@ -70,7 +86,9 @@ fn nothing_that_is_shown_holds_password_token_or_body() {
     let acme = Acme::new([answer(200, r#"{"access_token":"canary-token"}"#)]);
     let token = acme.source.token_blocking().unwrap();
     assert_eq!(text(&token), "canary-token");
-    assert!(!format!("{token:?} {token:#?} {:?} {:#?}", acme.source, acme.source).contains("canary"));
+    assert!(
+        !format!("{token:?} {token:#?} {:?} {:#?}", acme.source, acme.source).contains("canary")
+    );
 }
 
 #[test]

@@ -89,7 +89,8 @@ fn the_future_of_a_token_needs_no_runtime_either() {
     assert!(poll_once(asked.as_mut()).is_pending());
     acme.vendor.release();
     acme.landings.wait_for(1);
-    // The cell is filled before the waiters are woken, so that whoever asks now is answered at once.
+    // The cell is filled before the waiters are woken, so that whoever asks now is answered at
+    // once.
     assert_eq!(acme.token(), "token-1");
     assert_eq!(acme.sends(), 1);
 }
@@ -98,8 +99,9 @@ fn the_future_of_a_token_needs_no_runtime_either() {
 fn clones_and_later_handles_share_one_state() {
     let (clock, vendor) = (Clock::new(), Vendor::default());
     let vault = vault("");
-    let source =
-        |vendor: &Vendor| vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(vendor.clone())).unwrap();
+    let source = |vendor: &Vendor| {
+        vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(vendor.clone())).unwrap()
+    };
     let first = source(&vendor);
     assert_eq!(text(&first.token_blocking().unwrap()), "token-1");
     assert_eq!(text(&first.clone().token_blocking().unwrap()), "token-1");

@@ -62,7 +62,8 @@ fn a_probe_that_works_opens_the_gate_and_forgets_the_refusals() {
 #[test]
 fn a_400_is_a_refusal_when_it_comes_again_after_30_seconds() {
     for status in [400, 422] {
-        let acme = Acme::new([answer(status, "{}"), answer(status, r#"{"error":"invalid_request"}"#)]);
+        let acme =
+            Acme::new([answer(status, "{}"), answer(status, r#"{"error":"invalid_request"}"#)]);
         assert_eq!(acme.error().kind(), Kind::LoginRefused);
         acme.stays_shut_for(30 * SECOND);
         assert_eq!(acme.error().kind(), Kind::LoginRefused);
@@ -96,10 +97,14 @@ fn these_answers_are_a_refusal_at_once() {
 
 #[test]
 fn where_the_profile_lists_what_is_refused_nothing_else_is() {
-    for (status, kind) in
-        [(401, Kind::LoginProtocol), (400, Kind::LoginProtocol), (500, Kind::LoginDown), (429, Kind::LoginThrottled)]
-    {
-        let acme = Acme::with("refused_status = [418]", [answer(status, r#"{"error":"invalid_grant"}"#)]);
+    for (status, kind) in [
+        (401, Kind::LoginProtocol),
+        (400, Kind::LoginProtocol),
+        (500, Kind::LoginDown),
+        (429, Kind::LoginThrottled),
+    ] {
+        let acme =
+            Acme::with("refused_status = [418]", [answer(status, r#"{"error":"invalid_grant"}"#)]);
         assert_eq!(acme.error().kind(), kind, "{status}");
     }
 }

@@ -28,7 +28,8 @@ pub(crate) struct AccessAdd {
     /// They use a passphrase: prompted for twice, or read from --passphrase-fd
     #[arg(long, conflicts_with = "new_key")]
     pub(crate) passphrase: bool,
-    /// With --passphrase: opening needs 64 MiB of memory instead of 256 MiB, for a service in a small container
+    /// With --passphrase: opening needs 64 MiB of memory instead of 256 MiB, for a service in a
+    /// small container
     #[arg(long, requires = "passphrase", conflicts_with_all = ["recipient", "new_key"])]
     pub(crate) small: bool,
     /// They may change the file as well
@@ -39,7 +40,8 @@ pub(crate) struct AccessAdd {
     pub(crate) replace: bool,
 }
 
-/// Remove someone: renews the keys for all others, and lists the values that the removed member knew
+/// Remove someone: renews the keys for all others, and lists the values that the removed member
+/// knew
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_remove.txt").trim_end())]
 pub(crate) struct AccessRemove {

@@ -13,16 +13,19 @@ pub(crate) struct Exec {
     /// Pass this property as the environment variable NAME; repeatable
     #[arg(long, value_name = "NAME=PATH")]
     pub(crate) env: Vec<String>,
-    /// Pass the variables of a .env file, in which NAME=bootseal:PATH refers to a property; nothing is expanded
+    /// Pass the variables of a .env file, in which NAME=bootseal:PATH refers to a property; nothing
+    /// is expanded
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// Write each value to a file in a memory file system; BOOTSEAL_FILES holds the folder [default: a new folder in $XDG_RUNTIME_DIR, else /dev/shm]
+    /// Write each value to a file in a memory file system; BOOTSEAL_FILES holds the folder
+    /// [default: a new folder in $XDG_RUNTIME_DIR, else /dev/shm]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub(crate) files: Option<Option<PathBuf>>,
     /// Put all files into one folder, as acme_password, instead of one folder for each table
     #[arg(long, requires = "files")]
     pub(crate) flat: bool,
-    /// When values in the sealed file change: restart the program, or rewrite the files and send it SIGHUP
+    /// When values in the sealed file change: restart the program, or rewrite the files and send it
+    /// SIGHUP
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_change: Option<OnChange>,
     /// The program and its arguments

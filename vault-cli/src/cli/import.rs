@@ -13,7 +13,8 @@ pub(crate) struct Import {
     /// The file of the other tool
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The new sealed file [default: FILE's name with .sealed.toml]; to add to an existing one, name it with -f
+    /// The new sealed file [default: FILE's name with .sealed.toml]; to add to an existing one,
+    /// name it with -f
     #[arg(short, long, value_name = "OUT", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
     /// Put all properties below this name
@@ -31,7 +32,8 @@ pub(crate) struct Import {
     /// Jasypt's key-obtention-iterations [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) iterations: Option<u32>,
-    /// Spring's encrypt.salt, in hexadecimal, or jasypt-spring-boot's gcm-secret-key-salt; not a secret
+    /// Spring's encrypt.salt, in hexadecimal, or jasypt-spring-boot's gcm-secret-key-salt; not a
+    /// secret
     #[arg(long, value_name = "SALT")]
     pub(crate) salt: Option<String>,
     /// A member who may change the new file; repeatable [default: you]

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/keygen.txt").trim_end())]
 pub(crate) struct Keygen {
-    /// The file for the identity [default: your own, bootseal/identity.txt in the configuration folder]
+    /// The file for the identity [default: your own, bootseal/identity.txt in the configuration
+    /// folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Protect it with a passphrase, which is asked for at each use

@@ -63,7 +63,8 @@ pub(crate) use verify::{SinceFormat, Verify};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Seals credentials into a file that can be kept in git: names stay readable, each value is encrypted, and the whole file is signed
+/// Seals credentials into a file that can be kept in git: names stay readable, each value is
+/// encrypted, and the whole file is signed
 #[derive(Debug, Parser)]
 #[command(
     name = "bootseal",
@@ -86,10 +87,12 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// The sealed file; some commands accept several files or a glob pattern [default: BOOTSEAL_FILE, else the only *.sealed.toml in this folder]
+    /// The sealed file; some commands accept several files or a glob pattern [default:
+    /// BOOTSEAL_FILE, else the only *.sealed.toml in this folder]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
-    /// A file with an age identity, a plugin identity or an SSH key; `-` for stdin; repeatable [default: BOOTSEAL_IDENTITY, else your own identity and ~/.ssh]
+    /// A file with an age identity, a plugin identity or an SSH key; `-` for stdin; repeatable
+    /// [default: BOOTSEAL_IDENTITY, else your own identity and ~/.ssh]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
     /// Read a passphrase from this file descriptor, to its end, instead of prompting; 0 is stdin

@@ -18,7 +18,8 @@ pub(crate) struct Resolve {
     /// The revision of their side
     #[arg(long, value_name = "REV", requires = "ours")]
     pub(crate) theirs: Option<String>,
-    /// Accept sealed values that are older than those they replace, from a side that does not verify
+    /// Accept sealed values that are older than those they replace, from a side that does not
+    /// verify
     #[arg(long)]
     pub(crate) older: bool,
 }

@@ -10,7 +10,8 @@ pub(crate) struct Seal {
     /// A .toml, .properties, .env, .json or .yaml file, or `-` for stdin with --format
     #[arg(value_name = "INPUT")]
     pub(crate) input: PathBuf,
-    /// The new sealed file [default: INPUT's name with .sealed.toml]; to add to an existing one, name it with -f
+    /// The new sealed file [default: INPUT's name with .sealed.toml]; to add to an existing one,
+    /// name it with -f
     #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
     /// Seal only the properties that match; repeatable

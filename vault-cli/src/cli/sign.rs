@@ -10,7 +10,8 @@ pub(crate) struct Sign {
     /// The edited file [default: the file that -f selects]
     #[arg(value_name = "FILE")]
     pub(crate) edited: Option<PathBuf>,
-    /// The version to compare with, a file or REV:FILE [default: the newest one in git that verifies]
+    /// The version to compare with, a file or REV:FILE [default: the newest one in git that
+    /// verifies]
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
     /// Give the file a generation above this one

@@ -8,7 +8,8 @@ use clap::Args;
 pub(crate) struct Vendor {
     /// The profile: `acme` for [acme.login]
     pub(crate) profile: String,
-    /// The port on 127.0.0.1 [default: the profile's own if it points to this machine, else a free one]
+    /// The port on 127.0.0.1 [default: the profile's own if it points to this machine, else a free
+    /// one]
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
     /// The lifetime of its tokens [default: as in the profile, else 15m]

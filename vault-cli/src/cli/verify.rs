@@ -13,13 +13,15 @@ pub(crate) struct Verify {
     /// Fail unless the file is at generation N or later
     #[arg(long, value_name = "N")]
     pub(crate) min_generation: Option<u64>,
-    /// Compare each file with this revision: it must be the same vault, or its successor, and newer; needs no key
+    /// Compare each file with this revision: it must be the same vault, or its successor, and
+    /// newer; needs no key
     #[arg(long, value_name = "REV", conflicts_with = "as_loader")]
     pub(crate) since: Option<String>,
     /// The output format of --since
     #[arg(long, value_name = "FORMAT", requires = "since")]
     pub(crate) format: Option<SinceFormat>,
-    /// Find file, key, pin and state as the loader does at startup, and report where each was found; makes no login
+    /// Find file, key, pin and state as the loader does at startup, and report where each was
+    /// found; makes no login
     #[arg(long)]
     pub(crate) as_loader: bool,
 }

@@ -34,15 +34,27 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
 
     let known_to = target.change(context, |vault| {
         if vault.consider(&proposal, now)? != before {
-            let text = format!("{} was changed while you were asked; nothing was changed", proposal.path());
+            let text = format!(
+                "{} was changed while you were asked; nothing was changed",
+                proposal.path()
+            );
             return Err(Failure::new(Kind::Conflict, text).with_help("Look again: bootseal accept"));
         }
         vault.accept(&proposal, now)?;
-        Ok(vault.file().known_to(proposal.proposed_at()).into_iter().map(str::to_owned).collect::<Vec<_>>())
+        Ok(vault
+            .file()
+            .known_to(proposal.proposed_at())
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>())
     })?;
     if !known_to.is_empty() {
         let text = "was proposed before a removal, and counts as known to";
-        context.ui.warn(format_args!("{} {text} {}; set it again", proposal.path(), known_to.join(", ")));
+        context.ui.warn(format_args!(
+            "{} {text} {}; set it again",
+            proposal.path(),
+            known_to.join(", ")
+        ));
     }
     context.ui.detail(format_args!("{}: {} is sealed", shown(target.path()), proposal.path()));
     if context.ui.style.json {
@@ -68,14 +80,19 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
     let done = if path != Path::new("-") {
         std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
     } else if context.ui.stdin_taken {
-        return Err(Failure::new(Kind::Usage, "stdin cannot be both the identity and the proposal"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "stdin cannot be both the identity and the proposal",
+        ));
     } else {
         (&mut context.ui.stdin).take(limit).read_to_string(&mut text)
     };
     match done {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(Error::new(Kind::Malformed, "is not text: this is not a proposal").in_file(path).into())
+            Err(Error::new(Kind::Malformed, "is not text: this is not a proposal")
+                .in_file(path)
+                .into())
         }
         Err(error) => Err(unreadable(&error).in_file(path).into()),
     }
@@ -83,7 +100,8 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
 
 /// Describes the proposal before it is accepted, without its value.
 fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
-    let there = before.map_or("nothing; it is new".into(), |at| format!("sealed since {}", timestamp(at)));
+    let there =
+        before.map_or("nothing; it is new".into(), |at| format!("sealed since {}", timestamp(at)));
     let note = match proposal.note() {
         "" => "none".to_owned(),
         note => format!("\"{}\"", Shown(note)),

@@ -1,4 +1,5 @@
-//! `bootseal completions`: prints the script through which a shell asks this program for completions.
+//! `bootseal completions`: prints the script through which a shell asks this program for
+//! completions.
 
 use crate::cli::Completions;
 use crate::completion::script;

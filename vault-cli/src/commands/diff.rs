@@ -9,8 +9,8 @@ use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::shown_value;
 use bootseal_core::{
-    Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, Shown, Typed, ValueKind,
-    VerifiedFile,
+    Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, Shown, Typed,
+    ValueKind, VerifiedFile,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -44,7 +44,9 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
         [one] if Path::new(one).exists() => (None, Some(one)),
         [one] => (Some(one), None),
         [old, new] => (Some(old), Some(new)),
-        _ => return Err(Failure::new(Kind::Usage, "diff takes an older and a newer version").into()),
+        _ => {
+            return Err(Failure::new(Kind::Usage, "diff takes an older and a newer version").into());
+        }
     };
     let path = match new {
         Some(new) => PathBuf::from(new),
@@ -53,19 +55,23 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut keys = Keys::find(context)?;
     let new = bytes_of(&path.to_string_lossy(), &path)?;
     let old = bytes_of(old.map_or("HEAD", String::as_str), &path)?;
-    let mut version = |(name, bytes): (String, Vec<u8>), context: &mut Context<'_>| -> Result<Version> {
-        let verified = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
-        if let Err(error) = &verified {
-            context.ui.warn(format_args!("{name} does not verify, and is shown unverified: {}", error.what()));
-        }
-        let edit = HandEdit::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
-        let verified = verified.ok();
-        let values = match &verified {
-            Some(file) => values(file, &mut keys, context)?,
-            None => None,
+    let mut version =
+        |(name, bytes): (String, Vec<u8>), context: &mut Context<'_>| -> Result<Version> {
+            let verified = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
+            if let Err(error) = &verified {
+                context.ui.warn(format_args!(
+                    "{name} does not verify, and is shown unverified: {}",
+                    error.what()
+                ));
+            }
+            let edit = HandEdit::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
+            let verified = verified.ok();
+            let values = match &verified {
+                Some(file) => values(file, &mut keys, context)?,
+                None => None,
+            };
+            Ok(Version { name, edit, verified, values })
         };
-        Ok(Version { name, edit, verified, values })
-    };
     let (old, new) = (version(old, context)?, version(new, context)?);
     if options.names {
         return names(&old, &new, context);
@@ -75,7 +81,9 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
             Version { verified: Some(one), values: Some(before), .. },
             Version { verified: Some(other), values: Some(after), .. },
         ) => Changes::between_opened((one, before), (other, after)),
-        (Version { verified: Some(one), .. }, Version { verified: Some(other), .. }) => Changes::between(one, other),
+        (Version { verified: Some(one), .. }, Version { verified: Some(other), .. }) => {
+            Changes::between(one, other)
+        }
         _ => old.edit.changes_to(&new.edit),
     };
     let mut document = change_report::document(&changes);
@@ -104,19 +112,25 @@ pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
         None => (named, path.to_path_buf()),
     };
     let repository = Repository::of(&path).map_err(|_| {
-        let text =
-            format!("{} is not a file, and there is no git repository of which it could be a revision", Typed(named));
+        let text = format!(
+            "{} is not a file, and there is no git repository of which it could be a revision",
+            Typed(named)
+        );
         Failure::new(Kind::NotFound, text)
     })?;
     let commit = repository.commit(revision)?;
     let name = repository.name_of(&path)?;
     match repository.blob(&commit, &name)? {
         Some(bytes) => Ok((format!("{}:{}", Shown(revision), Shown(&name)), bytes)),
-        None => Err(Failure::new(Kind::NotFound, format!("{} has no {}", Typed(revision), Shown(&name)))),
+        None => Err(Failure::new(
+            Kind::NotFound,
+            format!("{} has no {}", Typed(revision), Shown(&name)),
+        )),
     }
 }
 
-/// The sealed values, if an identity at hand opens them: they show which values really changed, and when.
+/// The sealed values, if an identity at hand opens them: they show which values really changed, and
+/// when.
 fn values(
     file: &VerifiedFile,
     keys: &mut Keys,
@@ -131,7 +145,9 @@ fn values(
 }
 
 fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), Exit> {
-    let all = |version: &Version| -> Vec<String> { version.edit.names().map(ToString::to_string).collect() };
+    let all = |version: &Version| -> Vec<String> {
+        version.edit.names().map(ToString::to_string).collect()
+    };
     let (before, after) = (all(old), all(new));
     let missing = |one: &[String], other: &[String]| -> Vec<String> {
         let there: HashSet<&String> = other.iter().collect();
@@ -139,7 +155,9 @@ fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), 
     };
     let (gone, came) = (missing(&before, &after), missing(&after, &before));
     if context.ui.style.json {
-        context.ui.document(&json!({ "old": old.name, "new": new.name, "only_old": gone, "only_new": came }))?;
+        context.ui.document(
+            &json!({ "old": old.name, "new": new.name, "only_old": gone, "only_new": came }),
+        )?;
     } else {
         for (file, list) in [(&old.name, &gone), (&new.name, &came)] {
             for name in list {
@@ -151,10 +169,19 @@ fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), 
 }
 
 /// Adds the changed sealed values in clear, for `--reveal`.
-fn reveal(changes: &Changes, old: &Version, new: &Version, document: &mut Value, text: &mut String) -> Result<()> {
+fn reveal(
+    changes: &Changes,
+    old: &Version,
+    new: &Version,
+    document: &mut Value,
+    text: &mut String,
+) -> Result<()> {
     let (Some(before), Some(after)) = (&old.values, &new.values) else {
-        return Err(Failure::new(Kind::NoIdentity, "--reveal takes an identity that opens both versions")
-            .with_help("Name it with -i FILE."));
+        return Err(Failure::new(
+            Kind::NoIdentity,
+            "--reveal takes an identity that opens both versions",
+        )
+        .with_help("Name it with -i FILE."));
     };
     let find = |values: &[(PropertyPath, OpenedValue)], path: &PropertyPath| {
         let found = values.iter().find(|(other, _)| other == path);

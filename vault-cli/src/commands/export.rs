@@ -15,18 +15,29 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         (Some(format), false) => format,
         (None, false) => ExportFormat::Toml,
         (None | Some(ExportFormat::Json), true) => ExportFormat::Json,
-        (Some(_), true) => return Err(Failure::new(Kind::Usage, "--json and another --format: one of both").into()),
+        (Some(_), true) => {
+            return Err(
+                Failure::new(Kind::Usage, "--json and another --format: one of both").into()
+            );
+        }
     };
     if !options.force && (context.ui.stdout_is_terminal || context.ui.stdout_is_file) {
-        let what =
-            if context.ui.stdout_is_terminal { "a terminal, which keeps what it shows" } else { "a file, in clear" };
+        let what = if context.ui.stdout_is_terminal {
+            "a terminal, which keeps what it shows"
+        } else {
+            "a file, in clear"
+        };
         return Err(Failure::new(Kind::Usage, format!("every value would go to {what}; nothing was printed"))
             .with_help(
                 "Into a pipe: bootseal export | PROGRAM. One value: bootseal get PATH. If that is what you want, add --force.",
             )
             .into());
     }
-    let only = options.only.iter().map(|path| path.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
+    let only = options
+        .only
+        .iter()
+        .map(|path| path.parse())
+        .collect::<Result<Vec<PropertyPath>, Error>>()?;
     let OpenedFile { mut keys, file, .. } = locate::find(context)?;
     keys.unlock(&file, context)?;
     let wanted = wanted(&file, &only)?;
@@ -65,13 +76,15 @@ fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
     let malformed = |what| Error::new(Kind::Malformed, what).at(path);
     match opened.kind {
         ValueKind::Text => {
-            let text = opened.secret.expose_str(str::to_owned).map_err(|_| malformed("is not text"))?;
+            let text =
+                opened.secret.expose_str(str::to_owned).map_err(|_| malformed("is not text"))?;
             Ok(Some(Value::String(text)))
         }
         ValueKind::Toml => {
             let text = opened.secret.expose_str(|text| Zeroizing::new(format!("v = {text}")));
             let text = text.map_err(|_| malformed("is not text"))?;
-            let mut table: toml::Table = toml::from_str(&text).map_err(|_| malformed("is not TOML"))?;
+            let mut table: toml::Table =
+                toml::from_str(&text).map_err(|_| malformed("is not TOML"))?;
             Ok(table.remove("v"))
         }
         _ => Ok(None),
@@ -79,18 +92,25 @@ fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
 }
 
 /// The properties that are printed, with the values of readable ones.
-fn wanted(file: &VerifiedFile, only: &[PropertyPath]) -> Result<Vec<(PropertyPath, Option<Value>)>> {
+fn wanted(
+    file: &VerifiedFile,
+    only: &[PropertyPath],
+) -> Result<Vec<(PropertyPath, Option<Value>)>> {
     let special = SpecialTables::of_file(file);
-    let nothing = only.iter().find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())));
+    let nothing = only
+        .iter()
+        .find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())));
     if let Some(nothing) = nothing {
         return Err(file.not_found(nothing).into());
     }
     let meant = |path: &PropertyPath| {
-        !special.hold(path) && (only.is_empty() || only.iter().any(|only| path.starts_with(only.segments())))
+        !special.hold(path)
+            && (only.is_empty() || only.iter().any(|only| path.starts_with(only.segments())))
     };
-    let each = file.properties().filter(|(path, _)| meant(path)).map(|(path, property)| match property {
-        Property::Readable(value) => (path.clone(), Some(value.clone())),
-        Property::Sealed(_) => (path.clone(), None),
-    });
+    let each =
+        file.properties().filter(|(path, _)| meant(path)).map(|(path, property)| match property {
+            Property::Readable(value) => (path.clone(), Some(value.clone())),
+            Property::Sealed(_) => (path.clone(), None),
+        });
     Ok(each.collect())
 }

@@ -13,12 +13,16 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
     let property: PropertyPath = options.path.parse()?;
     let OpenedFile { mut keys, file, .. } = locate::find(context)?;
     let value = match file.property(&property) {
-        Some(Property::Readable(toml::Value::String(text))) => {
-            OpenedValue { kind: ValueKind::Text, set_at: 0, secret: Secret::copy_of(text.as_bytes())? }
-        }
-        Some(Property::Readable(other)) => {
-            OpenedValue { kind: ValueKind::Toml, set_at: 0, secret: Secret::copy_of(other.to_string().as_bytes())? }
-        }
+        Some(Property::Readable(toml::Value::String(text))) => OpenedValue {
+            kind: ValueKind::Text,
+            set_at: 0,
+            secret: Secret::copy_of(text.as_bytes())?,
+        },
+        Some(Property::Readable(other)) => OpenedValue {
+            kind: ValueKind::Toml,
+            set_at: 0,
+            secret: Secret::copy_of(other.to_string().as_bytes())?,
+        },
         Some(Property::Sealed(_)) => {
             keys.unlock(&file, context)?;
             file.open(&keys.identities)?.open(&property)?
@@ -28,14 +32,18 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
     if let Some(out) = &options.out {
         value.secret.expose(|bytes| PrivateFile::create(out, bytes))?;
         if context.ui.style.json {
-            context.ui.document(&json!({ "name": property.to_string(), "file": out.to_string_lossy() }))?;
+            context.ui.document(
+                &json!({ "name": property.to_string(), "file": out.to_string_lossy() }),
+            )?;
         }
         return Ok(());
     }
     if options.clip {
         Clipboard::find(|name| context.var(name))?.fill(&value.secret)?;
         clear_later(&value.secret, options.clear_after)?;
-        context.ui.note(format_args!("{property} is in the clipboard for {} s", options.clear_after));
+        context
+            .ui
+            .note(format_args!("{property} is in the clipboard for {} s", options.clear_after));
         if context.ui.style.json {
             context
                 .ui
@@ -50,7 +58,9 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
         let text = value.secret.expose(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let shown = shown_value(&text);
         if shown != text || value.kind == ValueKind::Bytes {
-            context.ui.warn("invisible characters are escaped; a pipe or --out gives the exact bytes");
+            context
+                .ui
+                .warn("invisible characters are escaped; a pipe or --out gives the exact bytes");
         }
         writeln!(context.ui.stdout, "{shown}")
     } else {
@@ -65,7 +75,9 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
 fn document(property: &PropertyPath, value: &OpenedValue) -> Result<serde_json::Value> {
     let name = property.to_string();
     let text = |secret: &Secret| {
-        secret.expose_str(str::to_owned).map_err(|_| Failure::new(Kind::Malformed, "the value is not text"))
+        secret
+            .expose_str(str::to_owned)
+            .map_err(|_| Failure::new(Kind::Malformed, "the value is not text"))
     };
     Ok(match value.kind {
         ValueKind::Text => json!({ "name": name, "value": text(&value.secret)? }),

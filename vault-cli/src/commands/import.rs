@@ -16,7 +16,11 @@ const ADVICE: &str = "change these credentials at the vendor: anyone who ever ha
 
 pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exit> {
     if options.key_fd.is_some() && options.key_fd == context.passphrase_fd {
-        return Err(Failure::new(Kind::Usage, "one descriptor cannot be both a passphrase and a key").into());
+        return Err(Failure::new(
+            Kind::Usage,
+            "one descriptor cannot be both a passphrase and a key",
+        )
+        .into());
     }
     let prefix = options.below.as_deref().map(str::parse::<PropertyPath>).transpose()?;
     let out = out(options, context)?;
@@ -42,7 +46,9 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     let input = Input { properties, document: None, left_out_comments: false, remarks: Vec::new() };
     match &out {
         (path, true) => drop(add(path, &input, &sealed, context)?),
-        (path, false) => create(path, &input, &sealed, (&options.writer, &options.reader), context)?,
+        (path, false) => {
+            create(path, &input, &sealed, (&options.writer, &options.reader), context)?
+        }
     }
     let named = |wanted: bool| -> Vec<String> {
         let paths = input.properties.iter().map(|property| &property.path);
@@ -77,27 +83,30 @@ fn refuse_lists(options: &Import) -> Result<()> {
     match options.writer.is_empty() && options.reader.is_empty() {
         true => Ok(()),
         false => {
-            let text = "--writer and --reader set the access list of a new file, and this one exists";
+            let text =
+                "--writer and --reader set the access list of a new file, and this one exists";
             Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
         }
     }
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>> {
-    let read = std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
-        let length = file.metadata().map_or(0, |meta| meta.len());
-        whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
-    });
+    let read =
+        std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
+            let length = file.metadata().map_or(0, |meta| meta.len());
+            whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
+        });
     read.map_err(|error| error.in_file(path).into())
 }
 
 fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imported> {
     let path = options.input.as_path();
     let keys = KeySource { files: &options.key_file, descriptor: options.key_fd };
-    let only = |tools: &[Tool], given: bool, option: &str| match given && !tools.contains(&options.from) {
-        true => Err(Failure::new(Kind::Usage, format!("{option} does not apply to this tool"))),
-        false => Ok(()),
-    };
+    let only =
+        |tools: &[Tool], given: bool, option: &str| match given && !tools.contains(&options.from) {
+            true => Err(Failure::new(Kind::Usage, format!("{option} does not apply to this tool"))),
+            false => Ok(()),
+        };
     only(&[Tool::Jasypt], options.algorithm.is_some(), "--algorithm")?;
     only(&[Tool::Jasypt], options.iterations.is_some(), "--iterations")?;
     only(&[Tool::Jasypt, Tool::Spring], options.salt.is_some(), "--salt")?;
@@ -127,7 +136,8 @@ struct Table {
 
 impl Table {
     fn json(&self, out: &Path) -> serde_json::Value {
-        let weak = |weak: &Weak| json!({ "scheme": weak.scheme, "why": weak.why, "advice": ADVICE });
+        let weak =
+            |weak: &Weak| json!({ "scheme": weak.scheme, "why": weak.why, "advice": ADVICE });
         let left_out = |(name, why): &(String, String)| json!({ "name": name, "why": why });
         json!({
             "file": out.to_string_lossy(),
@@ -139,10 +149,16 @@ impl Table {
     }
 
     fn text(&self, out: &Path) -> String {
-        let names = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        let rows = |rows: Vec<String>| if rows.is_empty() { "nothing".to_owned() } else { rows.join("\n           ") };
-        let weak =
-            self.weak.iter().map(|Weak { scheme, why }| format!("{}: {why};\n           {ADVICE}", Shown(scheme)));
+        let names = |names: &[String]| {
+            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+        };
+        let rows = |rows: Vec<String>| {
+            if rows.is_empty() { "nothing".to_owned() } else { rows.join("\n           ") }
+        };
+        let weak = self
+            .weak
+            .iter()
+            .map(|Weak { scheme, why }| format!("{}: {why};\n           {ADVICE}", Shown(scheme)));
         let left_out = self.left_out.iter().map(|(name, why)| format!("{name}: {why}"));
         format!(
             "file       {}\nsealed     {}\nreadable   {}\nweak       {}\nleft out   {}",

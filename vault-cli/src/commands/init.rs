@@ -8,7 +8,9 @@ use crate::trust::memory::remember;
 use crate::trust::vouch::vouch;
 use crate::trust::{locate, pins, plugins};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, VerifiedFile};
+use bootseal_core::{
+    Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, VerifiedFile,
+};
 use serde_json::json;
 use std::path::Path;
 
@@ -35,7 +37,8 @@ pub(crate) fn run(options: &Init, context: &mut Context<'_>) -> Result<(), Exit>
     Ok(())
 }
 
-/// The user's role in the new vault; `None` also if their identity cannot be read, since nothing here needs it.
+/// The user's role in the new vault; `None` also if their identity cannot be read, since nothing
+/// here needs it.
 fn role_of(options: &Init, access: &[Access], context: &mut Context<'_>) -> Option<String> {
     if options.writer.is_empty() && options.like.is_none() {
         return Some(Role::Writer.to_string());
@@ -54,26 +57,35 @@ fn role_of(options: &Init, access: &[Access], context: &mut Context<'_>) -> Opti
 /// Refuses an existing file before anything is created, such as an identity.
 pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
     match path.exists() {
-        true => {
-            Err(exists(bootseal_core::Error::new(Kind::Exists, "exists already; nothing was changed").in_file(path))
-                .into())
-        }
+        true => Err(exists(
+            bootseal_core::Error::new(Kind::Exists, "exists already; nothing was changed")
+                .in_file(path),
+        )
+        .into()),
         false => Ok(()),
     }
 }
 
 pub(crate) fn exists(error: bootseal_core::Error) -> bootseal_core::Error {
     match error.kind() {
-        Kind::Exists => error.with_help("To change it: bootseal set PATH, or bootseal seal INPUT -f FILE"),
+        Kind::Exists => {
+            error.with_help("To change it: bootseal set PATH, or bootseal seal INPUT -f FILE")
+        }
         _ => error,
     }
 }
 
 /// The access list of a new vault: the named members, else the user.
-pub(crate) fn access_list(writers: &[String], readers: &[String], context: &mut Context<'_>) -> Result<Vec<Access>> {
+pub(crate) fn access_list(
+    writers: &[String],
+    readers: &[String],
+    context: &mut Context<'_>,
+) -> Result<Vec<Access>> {
     let mut list = Vec::new();
     for (given, role) in [(writers, Role::Writer), (readers, Role::Reader)] {
-        list.extend(given.iter().map(|pair| named(pair, role, context)).collect::<Result<Vec<_>>>()?);
+        list.extend(
+            given.iter().map(|pair| named(pair, role, context)).collect::<Result<Vec<_>>>()?,
+        );
     }
     if writers.is_empty() {
         let keys = Keys::find(context)?;
@@ -89,7 +101,8 @@ pub(crate) fn access_list(writers: &[String], readers: &[String], context: &mut 
                 Shown(&path.to_string_lossy())
             ));
         }
-        let recipient = own.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
+        let recipient =
+            own.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
         list.insert(0, Access::new(&login_name(context), Role::Writer, recipient)?);
     }
     Ok(list)
@@ -98,25 +111,41 @@ pub(crate) fn access_list(writers: &[String], readers: &[String], context: &mut 
 /// Refuses a name or a recipient that appears twice.
 pub(crate) fn refuse_twice(list: &[Access]) -> Result<()> {
     for (at, access) in list.iter().enumerate() {
-        let other = list[..at].iter().find(|other| other.name == access.name || other.recipient == access.recipient);
+        let other = list[..at]
+            .iter()
+            .find(|other| other.name == access.name || other.recipient == access.recipient);
         if let Some(other) = other {
-            let what = if other.name == access.name { "appears twice" } else { "has the same recipient as" };
-            let whom = if other.name == access.name { String::new() } else { format!(" {}", other.name) };
-            return Err(Failure::new(Kind::Usage, format!("{} {what}{whom} in access; nothing was made", access.name)));
+            let what = if other.name == access.name {
+                "appears twice"
+            } else {
+                "has the same recipient as"
+            };
+            let whom =
+                if other.name == access.name { String::new() } else { format!(" {}", other.name) };
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{} {what}{whom} in access; nothing was made", access.name),
+            ));
         }
     }
     Ok(())
 }
 
 fn named(pair: &str, role: Role, context: &Context<'_>) -> Result<Access> {
-    let (name, recipient) = pair
-        .split_once('=')
-        .ok_or_else(|| Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair))))?;
-    Ok(Access::new(name, role, recipient.parse::<Recipient>()?.with_plugins(&plugins::at_hand(context)?))?)
+    let (name, recipient) = pair.split_once('=').ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("{} is not NAME=RECIPIENT", Typed(pair)))
+    })?;
+    Ok(Access::new(
+        name,
+        role,
+        recipient.parse::<Recipient>()?.with_plugins(&plugins::at_hand(context)?),
+    )?)
 }
 
 fn login_name(context: &Context<'_>) -> String {
-    let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| context.var(name)?.into_string().ok());
+    let names = ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .filter_map(|name| context.var(name)?.into_string().ok());
     let plain = |name: &String| {
         (1..=64).contains(&name.len())
             && name
@@ -127,15 +156,17 @@ fn login_name(context: &Context<'_>) -> String {
     names.into_iter().find(plain).unwrap_or_else(|| "me".into())
 }
 
-/// Copies the access list of another vault, and adds the named members. The other vault must be vouched for: its list decides who
-/// will read what is sealed here.
+/// Copies the access list of another vault, and adds the named members. The other vault must be
+/// vouched for: its list decides who will read what is sealed here.
 fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<Access>> {
     let keys = Keys::find(context)?;
     let mut found = locate::find_at(like, keys.clone(), keys.pins, context)?;
     vouch(&mut found.file, &found.memory, like, context)?;
     let mut list = found.file.access().to_vec();
     for (given, role) in [(&options.writer, Role::Writer), (&options.reader, Role::Reader)] {
-        list.extend(given.iter().map(|pair| named(pair, role, context)).collect::<Result<Vec<_>>>()?);
+        list.extend(
+            given.iter().map(|pair| named(pair, role, context)).collect::<Result<Vec<_>>>()?,
+        );
     }
     Ok(list)
 }
@@ -144,8 +175,12 @@ fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<A
 pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     remember(path, file, context);
     let shown = Shown(&path.to_string_lossy()).to_string();
-    let writers: Vec<&str> =
-        file.access().iter().filter(|access| access.role == Role::Writer).map(|access| access.name.as_str()).collect();
+    let writers: Vec<&str> = file
+        .access()
+        .iter()
+        .filter(|access| access.role == Role::Writer)
+        .map(|access| access.name.as_str())
+        .collect();
     context.ui.note(format_args!("made {shown}; writers: {}", writers.join(", ")));
     if let [only] = writers.as_slice() {
         context.ui.note(format_args!("{only} is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer"));

@@ -17,8 +17,10 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
             IdentityFile::read(path)?
         };
         let known = file.identities.iter().filter_map(Identity::recipient);
-        let recipients: Vec<String> =
-            known.chain(file.locked.iter().map(|key| key.recipient().clone())).map(|known| known.to_string()).collect();
+        let recipients: Vec<String> = known
+            .chain(file.locked.iter().map(|key| key.recipient().clone()))
+            .map(|known| known.to_string())
+            .collect();
         for plugin in file.identities.iter().filter(|identity| identity.is_plugin()) {
             context.ui.warn(format_args!(
                 "of {plugin}, only the plugin knows the recipient; it prints it when it makes the identity"
@@ -42,11 +44,14 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
         set_aside(&path, context)?;
     }
     let identity = make(&path, passphrase.as_ref())?;
+    context.ui.note(format_args!(
+        "made {}; keep it: without it, nothing can be opened",
+        Shown(&path.to_string_lossy())
+    ));
+    let recipient = identity.to_string();
     context
         .ui
-        .note(format_args!("made {}; keep it: without it, nothing can be opened", Shown(&path.to_string_lossy())));
-    let recipient = identity.to_string();
-    context.ui.answer(&json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
+        .answer(&json!({ "file": path.to_string_lossy(), "recipient": recipient }), &recipient)?;
     Ok(())
 }
 
@@ -54,8 +59,9 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
 fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<()> {
     let mut old = path.as_os_str().to_owned();
     old.push(format!(".{}.old", context.now()));
-    std::fs::rename(path, &old)
-        .map_err(|error| bootseal_core::Error::new(Kind::Io, format!("cannot be set aside: {error}")).in_file(path))?;
+    std::fs::rename(path, &old).map_err(|error| {
+        bootseal_core::Error::new(Kind::Io, format!("cannot be set aside: {error}")).in_file(path)
+    })?;
     context.ui.note(format_args!("the previous identity is now {}", Shown(&old.to_string_lossy())));
     Ok(())
 }
@@ -69,13 +75,15 @@ fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
         }
         None => return Err(no_passphrase()),
     };
-    let characters =
-        passphrase.expose_str(|text| text.strip_suffix('\n').unwrap_or(text).chars().count()).unwrap_or(SHORT);
+    let characters = passphrase
+        .expose_str(|text| text.strip_suffix('\n').unwrap_or(text).chars().count())
+        .unwrap_or(SHORT);
     if characters == 0 {
         return Err(Failure::new(Kind::Usage, "the passphrase is empty; nothing was made"));
     }
     if characters < SHORT {
-        let text = "the passphrase has fewer than 12 characters: anyone who gets the file can try many";
+        let text =
+            "the passphrase has fewer than 12 characters: anyone who gets the file can try many";
         context.ui.warn(format_args!("{text}. Six random words make a good one"));
     }
     Ok(passphrase)
@@ -90,7 +98,10 @@ pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity>
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(|error| {
-            Failure::from(bootseal_core::Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder))
+            Failure::from(
+                bootseal_core::Error::new(Kind::Io, format!("cannot be made: {error}"))
+                    .in_file(folder),
+            )
         })?;
     }
     let text = match passphrase {

@@ -15,7 +15,11 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
     let several = found.len() > 1;
     each_file::each(found, context, |mut found, context| {
         found.keys.unlock_unasked(&found.file, context)?;
-        let heading = if several { format!("{}:\n", Shown(&found.path.to_string_lossy())) } else { String::new() };
+        let heading = if several {
+            format!("{}:\n", Shown(&found.path.to_string_lossy()))
+        } else {
+            String::new()
+        };
         let rows = rows(found, prefix.as_ref())?;
         let text = format!("{heading}{}", table(&rows));
         let rows: Vec<_> = rows.into_iter().map(document).collect();
@@ -33,7 +37,8 @@ struct Row {
 
 fn rows(found: OpenedFile, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
     let OpenedFile { keys, file, .. } = found;
-    let wanted = |path: &PropertyPath| prefix.is_none_or(|prefix| path.starts_with(prefix.segments()));
+    let wanted =
+        |path: &PropertyPath| prefix.is_none_or(|prefix| path.starts_with(prefix.segments()));
     let names: Vec<(PropertyPath, bool)> = file
         .properties()
         .filter(|(path, _)| wanted(path))
@@ -43,7 +48,11 @@ fn rows(found: OpenedFile, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
         return Err(file.not_found(prefix).into());
     }
     // The dates are sealed with the values, so they need an identity.
-    let vault = if file.role_of(&keys.identities).is_some() { Some(file.open(&keys.identities)?) } else { None };
+    let vault = if file.role_of(&keys.identities).is_some() {
+        Some(file.open(&keys.identities)?)
+    } else {
+        None
+    };
     let row = |(path, sealed): (PropertyPath, bool)| {
         let set_at = match &vault {
             Some(vault) if sealed => Some(vault.open(&path)?.set_at),

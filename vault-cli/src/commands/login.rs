@@ -25,9 +25,12 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
     // Before anything is opened: an unknown name is answered with the names that exist.
     Profile::read(&file, &options.profile.parse()?)?;
     keys.unlock(&file, context)?;
-    let loader =
-        keys.identities.iter().fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
-    let vault = loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
+    let loader = keys
+        .identities
+        .iter()
+        .fold(Loader::exactly(&path), |loader, identity| loader.identity(identity.clone()));
+    let vault =
+        loader.only_profile(&options.profile)?.pin(&pin_of(&file, &pins).to_string())?.load()?;
     let source = vault.token_source(&options.profile)?;
     // Checked before a login is made.
     let call = options.call.as_deref().map(|text| may_go(&source.profile(), text)).transpose()?;
@@ -55,7 +58,9 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
             });
             say(
                 document,
-                options.reveal.then(|| token.expose(|bytes| String::from_utf8_lossy(bytes).into_owned())),
+                options
+                    .reveal
+                    .then(|| token.expose(|bytes| String::from_utf8_lossy(bytes).into_owned())),
                 context,
             )
         }
@@ -65,9 +70,13 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
             let refused = error.kind() == Kind::LoginRefused;
             // The wait that the vendor asked for, else the back-off of the token source.
             let throttled = error.kind() == Kind::LoginThrottled;
-            let held = error.retry_after().or_else(|| source.status().held_for.filter(|_| throttled));
-            let values =
-                if refused { looked_at(&source, &file.open(&keys.identities)?, context.now()) } else { Vec::new() };
+            let held =
+                error.retry_after().or_else(|| source.status().held_for.filter(|_| throttled));
+            let values = if refused {
+                looked_at(&source, &file.open(&keys.identities)?, context.now())
+            } else {
+                Vec::new()
+            };
             if context.ui.style.json {
                 context.ui.document(&json!({
                     "profile": options.profile, "class": class, "status": error.status(), "life_seconds": null, "expiry_from": null,
@@ -80,18 +89,23 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
                 context.ui.note(value);
             }
             if let Some(wait) = held.filter(|_| throttled) {
-                context.ui.note(format_args!("it can be tried again in {} s", wait.as_secs_f64().ceil()));
+                context
+                    .ui
+                    .note(format_args!("it can be tried again in {} s", wait.as_secs_f64().ceil()));
             }
             Err(here(error, &options.profile).into())
         }
     }
 }
 
-/// The error with help for a prompt: nothing retries by itself here, and `login` is what was just run.
+/// The error with help for a prompt: nothing retries by itself here, and `login` is what was just
+/// run.
 fn here(error: bootseal::Error, profile: &str) -> Failure {
     let help = match error.kind() {
         Kind::LoginRefused => {
-            format!("The vendor says that these credentials are wrong. Set the right ones: bootseal set {profile}.…")
+            format!(
+                "The vendor says that these credentials are wrong. Set the right ones: bootseal set {profile}.…"
+            )
         }
         Kind::LoginDown => "Is the vendor up, and reachable from here?".into(),
         Kind::LoginProtocol => format!(
@@ -104,7 +118,8 @@ fn here(error: bootseal::Error, profile: &str) -> Failure {
 
 /// Checks that the token may be sent to the address of `--call`.
 fn may_go(profile: &Profile, text: &str) -> Result<Url> {
-    let wrong = |what: String| Failure::new(Kind::Usage, format!("--call {what}; nothing was sent"));
+    let wrong =
+        |what: String| Failure::new(Kind::Usage, format!("--call {what}; nothing was sent"));
     let url = Url::parse(text).map_err(|error| wrong(format!("is not a URL: {error}")))?;
     if profile.allows(&url) {
         return Ok(url);
@@ -129,7 +144,11 @@ fn say(mut document: Value, token: Option<String>, context: &mut Context<'_>) ->
         return Ok(context.ui.document(&document)?);
     }
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
-    context.ui.line(format_args!("{}: logged in, status {}", text("profile"), document["status"]))?;
+    context.ui.line(format_args!(
+        "{}: logged in, status {}",
+        text("profile"),
+        document["status"]
+    ))?;
     let seconds = document["life_seconds"].as_u64().unwrap_or_default();
     context.ui.line(format_args!(
         "  its lifetime is {} (from {}: {})",
@@ -181,7 +200,12 @@ fn looked_at(source: &TokenSource, opened: &Vault<CanRead>, now: u64) -> Vec<Loo
         }
         if let Ok(OpenedValue { set_at, secret, .. }) = opened.open(&path) {
             let remarks = secret.expose_str(remarks).unwrap_or_else(|_| vec!["is not text"]);
-            values.push(LookedAt { name: path.to_string(), set_at, age: now.saturating_sub(set_at), remarks });
+            values.push(LookedAt {
+                name: path.to_string(),
+                set_at,
+                age: now.saturating_sub(set_at),
+                remarks,
+            });
         }
     }
     values
@@ -229,8 +253,11 @@ fn ago(seconds: u64) -> String {
 /// `899` as `14 min 59 s`.
 fn spelled(seconds: u64) -> String {
     let parts = [(seconds / 3600, "h"), (seconds % 3600 / 60, "min"), (seconds % 60, "s")];
-    let parts: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count} {unit}")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count} {unit}"))
+        .collect();
     if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
 }
 

@@ -14,7 +14,9 @@ pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> 
         let page = page(&command)?;
         return Ok(context.ui.answer(&json!({ "page": page }), page.trim_end())?);
     };
-    let failed = |error: std::io::Error| Failure::from(Error::new(Kind::Io, error.to_string()).in_file(folder));
+    let failed = |error: std::io::Error| {
+        Failure::from(Error::new(Kind::Io, error.to_string()).in_file(folder))
+    };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut names = Vec::new();
     for command in with_verbs(&command) {
@@ -23,10 +25,15 @@ pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> 
         names.push(name);
     }
     if context.ui.style.json {
-        return Ok(context.ui.document(&json!({ "folder": folder.to_string_lossy(), "pages": names }))?);
+        return Ok(context
+            .ui
+            .document(&json!({ "folder": folder.to_string_lossy(), "pages": names }))?);
     }
     let shown = Shown(&folder.to_string_lossy()).to_string();
-    context.ui.note(format_args!("{} pages in {shown}; one is shown by: man -l {shown}/bootseal.1", names.len()));
+    context.ui.note(format_args!(
+        "{} pages in {shown}; one is shown by: man -l {shown}/bootseal.1",
+        names.len()
+    ));
     Ok(())
 }
 
@@ -54,8 +61,12 @@ fn page(command: &Command) -> Result<String> {
     if !examples.is_empty() {
         // Line by line, since clap_mangen would join the lines.
         page.push_str(".SH EXAMPLES\n.nf\n");
-        for line in examples.lines().filter(|line| !matches!(*line, "Examples:" | "Example:" | "")) {
-            page.push_str(&format!("\\&{}\n", line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")));
+        for line in examples.lines().filter(|line| !matches!(*line, "Examples:" | "Example:" | ""))
+        {
+            page.push_str(&format!(
+                "\\&{}\n",
+                line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")
+            ));
         }
         page.push_str(".fi\n");
     }

@@ -27,14 +27,16 @@ pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Ex
     vouch(&mut file, &memory, &options.to, context)?;
     file.may_be_proposed(&path).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = options.output.as_deref().filter(|out| out.exists()) {
-        let error = bootseal_core::Error::new(Kind::Exists, "exists already; nothing was changed").in_file(out);
+        let error = bootseal_core::Error::new(Kind::Exists, "exists already; nothing was changed")
+            .in_file(out);
         return Err(Failure::from(error).into());
     }
 
     let (kind, value) = source.read(&path, context)?;
     let note = options.note.as_deref().unwrap_or_default();
-    let proposal =
-        file.propose(&path, kind, &value, note, context.now()).map_err(|error| error.in_file(&options.to))?;
+    let proposal = file
+        .propose(&path, kind, &value, note, context.now())
+        .map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = &options.output {
         PrivateFile::create(out, proposal.as_bytes())?;
         context.ui.note(format_args!(
@@ -51,7 +53,9 @@ pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Ex
         let out = options.output.as_ref().map(|out| out.to_string_lossy());
         let text = if out.is_none() { Some(proposal) } else { None };
         let vault = file.vault_id().to_string();
-        context.ui.document(&json!({ "name": path.to_string(), "vault": vault, "file": out, "proposal": text }))?;
+        context.ui.document(
+            &json!({ "name": path.to_string(), "vault": vault, "file": out, "proposal": text }),
+        )?;
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ pub(crate) fn run(options: &Rename, context: &mut Context<'_>) -> Result<(), Exi
     let (target, _) = Target::find(context)?;
     target.change_and_tell(context, |vault| {
         vault.rename(&old, &new, options.force).map_err(|error| match error.kind() {
-            Kind::Exists => Failure::from(error.in_file(target.path()).with_help("To replace it, add --force.")),
+            Kind::Exists => {
+                Failure::from(error.in_file(target.path()).with_help("To replace it, add --force."))
+            }
             _ => error.in_file(target.path()).into(),
         })
     })?;

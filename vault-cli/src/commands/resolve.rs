@@ -1,4 +1,5 @@
-//! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git, never from the marked text.
+//! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git,
+//! never from the marked text.
 
 use crate::cli::{Resolve, Which};
 use crate::commands::sign::refuse_dates;
@@ -15,7 +16,8 @@ use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use bootseal_core::{
-    Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Property, SealedFile, Shown, Side, Taken,
+    Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Property, SealedFile, Shown,
+    Side, Taken,
 };
 use serde_json::json;
 use std::path::Path;
@@ -29,7 +31,10 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     let sides = Sides::of(&repository, &name, options)?;
     let before = HandEdit::read_bytes(path)?;
 
-    let common = sides.base.as_ref().and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
+    let common = sides
+        .base
+        .as_ref()
+        .and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
     let judged = |bytes: &[u8], context: &mut Context<'_>| -> Result<MergeSide> {
         Ok(match judge(bytes, path, &keys, &pins, context)? {
             // Nobody vouches for it yet; before it is gone on from, someone is asked to.
@@ -37,7 +42,8 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
             Judged::Refused(why) => MergeSide::Refused(why),
         })
     };
-    let plan = MergePlan::of(judged(&sides.ours, context)?, judged(&sides.theirs, context)?, common);
+    let plan =
+        MergePlan::of(judged(&sides.ours, context)?, judged(&sides.theirs, context)?, common);
     let MergePlan { mut into, side: gone_on_from, other, base: common, warnings, .. } =
         plan.map_err(|error| error.in_file(path))?;
     for warning in warnings {
@@ -71,7 +77,13 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     let (ours, theirs) = if into_theirs { (two, one) } else { (one, two) };
     let mut undecided = None;
     let now = context.now();
-    let merged = vault.merge(&base, &ours, &theirs, |clash| choose(clash, options, &mut undecided, context), now);
+    let merged = vault.merge(
+        &base,
+        &ours,
+        &theirs,
+        |clash| choose(clash, options, &mut undecided, context),
+        now,
+    );
     if let Some(failure) = undecided {
         return Err(Failure::into(failure));
     }
@@ -87,15 +99,24 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
     if HandEdit::read_bytes(path)? != before {
-        return Err(
-            Failure::new(Kind::Conflict, "the file was changed while you were asked; nothing was changed").into()
-        );
+        return Err(Failure::new(
+            Kind::Conflict,
+            "the file was changed while you were asked; nothing was changed",
+        )
+        .into());
     }
     lock.write(&text)?;
     remember(path, &file, context);
-    context.ui.note(format_args!("{}: signed as generation {}; now: git add {0}", shown(path), file.generation()));
+    context.ui.note(format_args!(
+        "{}: signed as generation {}; now: git add {0}",
+        shown(path),
+        file.generation()
+    ));
     if context.ui.style.json {
-        let took = merged.took.iter().map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
+        let took = merged
+            .took
+            .iter()
+            .map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
         context.ui.document(&json!({
             "file": path.to_string_lossy(), "vault": file.vault_id().to_string(), "generation": file.generation(), "signed": true,
             "took": took.collect::<Vec<_>>(), "changes": change_report::document(&changes),
@@ -112,14 +133,21 @@ struct Sides {
 }
 
 impl Sides {
-    /// From the index while a merge is under way; else from the parents of the commit that HEAD is; else as named.
+    /// From the index while a merge is under way; else from the parents of the commit that HEAD is;
+    /// else as named.
     fn of(repository: &Repository, name: &str, options: &Resolve) -> Result<Sides> {
         let missing = |which: &str| {
             Failure::new(Kind::NotFound, format!("{which} has no {}", Shown(name)))
                 .with_help("Name the two sides: bootseal resolve FILE --ours REV --theirs REV")
         };
         if let (Some(ours), Some(theirs)) = (&options.ours, &options.theirs) {
-            return Sides::at(repository, name, &repository.commit(ours)?, &repository.commit(theirs)?, missing);
+            return Sides::at(
+                repository,
+                name,
+                &repository.commit(ours)?,
+                &repository.commit(theirs)?,
+                missing,
+            );
         }
         let unmerged = repository.ask(&["ls-files", "-u", "-z", "--", name])?;
         if !unmerged.is_empty() {
@@ -173,7 +201,9 @@ fn choose(
     let described = |(property, at): &(Option<Property>, Option<u64>)| match property {
         None => "removed".to_owned(),
         Some(Property::Readable(value)) => change_report::readable(value),
-        Some(Property::Sealed(_)) => format!("sealed, given {}", at.map_or("some time".into(), timestamp)),
+        Some(Property::Sealed(_)) => {
+            format!("sealed, given {}", at.map_or("some time".into(), timestamp))
+        }
     };
     let text = format!(
         "{}: both sides changed it\n  ours:   {}\n  theirs: {}",
@@ -182,8 +212,8 @@ fn choose(
         described(&clash.theirs)
     );
     if !context.ui.can_ask() {
-        let failure =
-            Failure::new(Kind::NoTerminal, text).with_help("Say which for all of them: --take ours, or --take theirs");
+        let failure = Failure::new(Kind::NoTerminal, text)
+            .with_help("Say which for all of them: --take ours, or --take theirs");
         undecided.get_or_insert(failure);
         return None;
     }
@@ -193,8 +223,10 @@ fn choose(
             Ok("t" | "theirs") => return Some(Taken::Theirs),
             Ok(_) => {}
             Err(_) => {
-                undecided
-                    .get_or_insert(Failure::new(Kind::NoTerminal, "no answer from the terminal; nothing was changed"));
+                undecided.get_or_insert(Failure::new(
+                    Kind::NoTerminal,
+                    "no answer from the terminal; nothing was changed",
+                ));
                 return None;
             }
         }
@@ -211,7 +243,10 @@ fn described(path: &Path, merged: &bootseal_core::Merged, changes: &Changes) -> 
     }
     for access in &merged.not_let_in {
         let what = "on one side only, and the other has newer keys, or there is no common version; let them in again if you want that";
-        text.push_str(&format!("  not let in: {} ({}, {}), {what}\n", access.name, access.role, access.recipient));
+        text.push_str(&format!(
+            "  not let in: {} ({}, {}), {what}\n",
+            access.name, access.role, access.recipient
+        ));
     }
     match changes.is_empty() {
         true => text.push_str("nothing changes against the side that it goes on from"),

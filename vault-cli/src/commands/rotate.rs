@@ -16,16 +16,25 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
             Ok((vault.file().vault_id(), vault.file().epoch()))
         })?;
         let shown = Shown(&target.path().to_string_lossy()).to_string();
-        context.ui.note(format_args!("{shown}: new data key, epoch {epoch}; every value was re-encrypted"));
+        context.ui.note(format_args!(
+            "{shown}: new data key, epoch {epoch}; every value was re-encrypted"
+        ));
         if options.signing_key {
             say_new_id(&target, &vault, context);
         }
-        Ok(Answer { document: json!({ "vault": vault.to_string(), "epoch": epoch }), text: String::new() })
+        Ok(Answer {
+            document: json!({ "vault": vault.to_string(), "epoch": epoch }),
+            text: String::new(),
+        })
     })
 }
 
 /// Reports a new signing key: pins of the old id still hold by the handover, and should be renewed.
-pub(crate) fn say_new_id(target: &Target, vault: &bootseal_core::VaultId, context: &mut Context<'_>) {
+pub(crate) fn say_new_id(
+    target: &Target,
+    vault: &bootseal_core::VaultId,
+    context: &mut Context<'_>,
+) {
     context.ui.note(format_args!(
             "{}: the vault was {}, and is {vault} from now on. Pins of the old id still hold, with a warning, but whoever had the old \
              key can sign for them: renew them (bootseal access pin KEYFILE, BOOTSEAL_PIN, bootseal.pin)",

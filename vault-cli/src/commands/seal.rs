@@ -8,7 +8,9 @@ use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{CanWrite, FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault};
+use bootseal_core::{
+    CanWrite, FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault,
+};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -20,7 +22,9 @@ const TELLING: usize = 6;
 
 pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit> {
     if options.input == Path::new("-") && context.passphrase_fd == Some(0) {
-        return Err(Failure::new(Kind::Usage, "stdin cannot be both a passphrase and the input").into());
+        return Err(
+            Failure::new(Kind::Usage, "stdin cannot be both a passphrase and the input").into()
+        );
     }
     let input = read(&options.input, options.format, context)?;
     for remark in &input.remarks {
@@ -45,13 +49,19 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let path = match &named_file {
         Some(path) if added => {
             if !options.writer.is_empty() || !options.reader.is_empty() {
-                let text = "--writer and --reader set the access list of a new file, and this one exists";
-                return Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT").into());
+                let text =
+                    "--writer and --reader set the access list of a new file, and this one exists";
+                return Err(Failure::new(Kind::Usage, text)
+                    .with_help("bootseal access add NAME RECIPIENT")
+                    .into());
             }
             add(path, &input, &sealed, context)?
         }
         named => {
-            let path = named.clone().or_else(|| options.output.clone()).map_or_else(|| beside(&options.input), Ok)?;
+            let path = named
+                .clone()
+                .or_else(|| options.output.clone())
+                .map_or_else(|| beside(&options.input), Ok)?;
             create(&path, &input, &sealed, (&options.writer, &options.reader), context)?;
             path
         }
@@ -65,7 +75,9 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ));
     }
     if context.ui.style.json {
-        context.ui.document(&json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }))?;
+        context.ui.document(
+            &json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }),
+        )?;
     } else {
         context.ui.line(format_args!(
             "sealed in {}: {}",
@@ -78,22 +90,27 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ))?;
     }
     for property in literal_credentials(&input, &special, &sealed) {
-        let text = "looks like a credential, and stays readable, because it is in a login profile itself";
-        context.ui.warn(format_args!("{property} {text}. Make it a value of the table above, and use it as ${{name}}"));
+        let text =
+            "looks like a credential, and stays readable, because it is in a login profile itself";
+        context.ui.warn(format_args!(
+            "{property} {text}. Make it a value of the table above, and use it as ${{name}}"
+        ));
     }
     for (path, near) in unknown_to_profiles(&input, &special, &sealed) {
         let meant = near.map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
-        let text =
-            "is sealed, and is not a key of a login profile: nothing in a profile may be sealed, so it will not work";
+        let text = "is sealed, and is not a key of a login profile: nothing in a profile may be sealed, so it will not work";
         context.ui.warn(format_args!("{path} {text}.{meant}"));
     }
-    let into_another =
-        named_file.is_some() && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
+    let into_another = named_file.is_some()
+        && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
     if input.left_out_comments || into_another && added {
         context.ui.note("comments of the input were left out: they may hold old values");
     }
     if input_stays {
-        context.ui.warn(format_args!("{} still holds the values in clear; --shred removes it", shown(&options.input)));
+        context.ui.warn(format_args!(
+            "{} still holds the values in clear; --shred removes it",
+            shown(&options.input)
+        ));
     }
     Ok(())
 }
@@ -112,14 +129,17 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     };
     match stem {
         Some(stem) => Ok(input.with_file_name(format!("{stem}.sealed.toml"))),
-        None => Err(Failure::new(Kind::Usage, "the new file has no name").with_help("Name it with -o FILE.")),
+        None => Err(Failure::new(Kind::Usage, "the new file has no name")
+            .with_help("Name it with -o FILE.")),
     }
 }
 
-/// Properties with placeholders that another tool would expand; `${name}` in a profile is meant for the login.
+/// Properties with placeholders that another tool would expand; `${name}` in a profile is meant for
+/// the login.
 fn unexpanded<'a>(input: &'a Input, special: &SpecialTables) -> Vec<&'a PropertyPath> {
     let looks = |property: &&InputProperty| {
-        let holds = |what: &str| property.value.expose_str(|text| text.contains(what)).unwrap_or(false);
+        let holds =
+            |what: &str| property.value.expose_str(|text| text.contains(what)).unwrap_or(false);
         holds("$(") || holds("${") && !special.hold(&property.path)
     };
     match input.document {
@@ -140,16 +160,20 @@ fn special_tables(input: &Input) -> SpecialTables {
 fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<HashSet<PropertyPath>> {
     let globs = |patterns: &[String]| {
         let compile = |pattern: &String| {
-            glob::Pattern::new(pattern)
-                .map_err(|error| Failure::new(Kind::Usage, format!("`{}` is not a pattern: {error}", Shown(pattern))))
+            glob::Pattern::new(pattern).map_err(|error| {
+                Failure::new(Kind::Usage, format!("`{}` is not a pattern: {error}", Shown(pattern)))
+            })
         };
         patterns.iter().map(compile).collect::<Result<Vec<_>>>()
     };
     let (only, plain) = (globs(&options.only)?, globs(&options.plain)?);
     for (pattern, text) in only.iter().zip(&options.only).chain(plain.iter().zip(&options.plain)) {
         if !input.properties.iter().any(|property| pattern.matches(&property.path.to_string())) {
-            return Err(Failure::new(Kind::NotFound, format!("`{}` matches no property of the input", Shown(text)))
-                .with_help("Patterns must match whole names: '*.url', 'acme.*'"));
+            return Err(Failure::new(
+                Kind::NotFound,
+                format!("`{}` matches no property of the input", Shown(text)),
+            )
+            .with_help("Patterns must match whole names: '*.url', 'acme.*'"));
         }
     }
     let marks = input.properties.iter().any(|property| property.marked);
@@ -157,35 +181,48 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
         let name = property.path.to_string();
         let named = only.iter().any(|pattern| pattern.matches(&name)) || only.is_empty() && !marks;
         property.marked
-            || named && !special.keep_readable(&property.path) && !plain.iter().any(|pattern| pattern.matches(&name))
+            || named
+                && !special.keep_readable(&property.path)
+                && !plain.iter().any(|pattern| pattern.matches(&name))
     };
     let both = |property: &&InputProperty| {
         property.marked && plain.iter().any(|pattern| pattern.matches(&property.path.to_string()))
     };
     if let Some(property) = input.properties.iter().find(both) {
-        let text = format!("{} is marked secret: in the input, but named by --plain", property.path);
+        let text =
+            format!("{} is marked secret: in the input, but named by --plain", property.path);
         return Err(Failure::new(Kind::Usage, text).with_help("Remove the mark, or the option."));
     }
-    if let Some(property) =
-        input.properties.iter().find(|property| property.marked && special.keep_readable(&property.path))
+    if let Some(property) = input
+        .properties
+        .iter()
+        .find(|property| property.marked && special.keep_readable(&property.path))
     {
-        let text = format!("{} is marked secret:, and belongs to a login profile, which stays readable", property.path);
-        return Err(
-            Failure::new(Kind::Conflict, text).with_help("Make it a value of the table above, and use it as ${name}.")
+        let text = format!(
+            "{} is marked secret:, and belongs to a login profile, which stays readable",
+            property.path
         );
+        return Err(Failure::new(Kind::Conflict, text)
+            .with_help("Make it a value of the table above, and use it as ${name}."));
     }
     Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
 }
 
-/// Sealed properties that are unknown keys of a profile, which would not work, each with a similar key.
+/// Sealed properties that are unknown keys of a profile, which would not work, each with a similar
+/// key.
 fn unknown_to_profiles<'a>(
     input: &'a Input,
     special: &SpecialTables,
     sealed: &HashSet<PropertyPath>,
 ) -> Vec<(&'a PropertyPath, Option<&'static str>)> {
-    let sealed = input.properties.iter().map(|property| &property.path).filter(|path| sealed.contains(*path));
+    let sealed = input
+        .properties
+        .iter()
+        .map(|property| &property.path)
+        .filter(|path| sealed.contains(*path));
     let unknown = |path: &'a PropertyPath| {
-        let place = special.place(path).filter(|place| place.kind == "login" && !place.is_known())?;
+        let place =
+            special.place(path).filter(|place| place.kind == "login" && !place.is_known())?;
         Some((path, Profile::near_key(place.key)))
     };
     sealed.filter_map(unknown).collect()
@@ -198,13 +235,15 @@ fn literal_credentials<'a>(
     sealed: &HashSet<PropertyPath>,
 ) -> Vec<&'a PropertyPath> {
     let tells = |name: &str| {
-        ["pass", "pwd", "secret", "token", "key", "credential"].iter().any(|word| name.to_lowercase().contains(word))
+        ["pass", "pwd", "secret", "token", "key", "credential"]
+            .iter()
+            .any(|word| name.to_lowercase().contains(word))
     };
     let literal = |property: &&InputProperty| {
         let segments = property.path.segments();
-        let carried = special
-            .place(&property.path)
-            .is_some_and(|place| place.kind == "login" && matches!(place.key, "json" | "form" | "headers"));
+        let carried = special.place(&property.path).is_some_and(|place| {
+            place.kind == "login" && matches!(place.key, "json" | "form" | "headers")
+        });
         carried
             && !sealed.contains(&property.path)
             && property.kind == ValueKind::Text
@@ -242,7 +281,9 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
         let gap = if text.is_empty() { "" } else { "\n" };
         match table.is_empty() {
             true => text.push_str(&lines),
-            false => text.push_str(&format!("{gap}[{}]\n{lines}", PropertyPath::new(table.to_vec())?)),
+            false => {
+                text.push_str(&format!("{gap}[{}]\n{lines}", PropertyPath::new(table.to_vec())?))
+            }
         }
     }
     Ok(text)
@@ -251,10 +292,13 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
 /// Refuses a comment that contains a value to be sealed: it would get into git in clear.
 fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     let Some(document) = &input.document else { return Ok(()) };
-    // Values are indexed by a keyed hash of their first bytes, so that each comment is scanned once, however many values there are.
+    // Values are indexed by a keyed hash of their first bytes, so that each comment is scanned
+    // once, however many values there are.
     let hasher = RandomState::new();
     let mut by_beginning: HashMap<u64, Vec<&InputProperty>> = HashMap::new();
-    let telling = |property: &&InputProperty| sealed.contains(&property.path) && property.value.len() >= TELLING;
+    let telling = |property: &&InputProperty| {
+        sealed.contains(&property.path) && property.value.len() >= TELLING
+    };
     for property in input.properties.iter().filter(telling) {
         let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
         by_beginning.entry(beginning).or_default().push(property);
@@ -262,14 +306,19 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     let value_in = |comment: &[u8]| {
         comment.windows(TELLING).enumerate().find_map(|(at, beginning)| {
             let alike = by_beginning.get(&hasher.hash_one(beginning))?;
-            alike.iter().find(|property| property.value.expose(|value| comment[at..].starts_with(value)))
+            alike
+                .iter()
+                .find(|property| property.value.expose(|value| comment[at..].starts_with(value)))
         })
     };
     for (line, comment) in document.comments() {
         let Some(InputProperty { path, .. }) = value_in(comment.as_bytes()) else { continue };
-        let text = format!("the comment in line {line} holds the value of {path} in clear; nothing was written");
-        return Err(Failure::new(Kind::Conflict, text)
-            .with_help(format!("Remove it from the comment; or, if it is not a secret: --plain '{path}'")));
+        let text = format!(
+            "the comment in line {line} holds the value of {path} in clear; nothing was written"
+        );
+        return Err(Failure::new(Kind::Conflict, text).with_help(format!(
+            "Remove it from the comment; or, if it is not a secret: --plain '{path}'"
+        )));
     }
     Ok(())
 }
@@ -313,9 +362,14 @@ pub(crate) fn add(
     let (target, file) = Target::find(context)?;
     for property in input.properties.iter().filter(|property| !sealed.contains(&property.path)) {
         if matches!(file.property(&property.path), Some(Property::Sealed(_))) {
-            let text = format!("{} is sealed in {}, and would become readable", property.path, shown(path));
-            return Err(Failure::new(Kind::Conflict, text)
-                .with_help("Remove it from the input, or use --force: bootseal set PATH --plain VALUE --force"));
+            let text = format!(
+                "{} is sealed in {}, and would become readable",
+                property.path,
+                shown(path)
+            );
+            return Err(Failure::new(Kind::Conflict, text).with_help(
+                "Remove it from the input, or use --force: bootseal set PATH --plain VALUE --force",
+            ));
         }
     }
     let there = input.properties.iter().filter(|property| file.property(&property.path).is_some());
@@ -324,16 +378,22 @@ pub(crate) fn add(
     let now = context.now();
     target.change(context, |vault| {
         vault.set_all(&values(input, sealed), now)?;
-        for property in input.properties.iter().filter(|property| !sealed.contains(&property.path)) {
+        for property in input.properties.iter().filter(|property| !sealed.contains(&property.path))
+        {
             match property.kind {
                 ValueKind::Text => {
                     let text = property.value.expose_str(str::to_owned).unwrap_or_default();
                     vault.set_readable(&property.path, &toml::Value::String(text))?;
                 }
                 _ => {
-                    let text = property.value.expose_str(|text| format!("v = {text}")).unwrap_or_default();
-                    let parsed: toml::Table = toml::from_str(&text)
-                        .map_err(|_| Failure::new(Kind::Malformed, format!("{}: not a TOML value", property.path)))?;
+                    let text =
+                        property.value.expose_str(|text| format!("v = {text}")).unwrap_or_default();
+                    let parsed: toml::Table = toml::from_str(&text).map_err(|_| {
+                        Failure::new(
+                            Kind::Malformed,
+                            format!("{}: not a TOML value", property.path),
+                        )
+                    })?;
                     if let Some(value) = parsed.get("v") {
                         vault.set_readable(&property.path, value)?;
                     }
@@ -363,7 +423,8 @@ fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>)
     Ok(())
 }
 
-/// Overwrites and removes the input. Copies in journals and snapshots cannot be reached, which is reported.
+/// Overwrites and removes the input. Copies in journals and snapshots cannot be reached, which is
+/// reported.
 fn shred(path: &Path) -> Result<()> {
     use std::io::{Seek, Write};
     let overwrite = || -> std::io::Result<()> {

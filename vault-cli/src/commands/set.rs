@@ -21,7 +21,10 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
     // Everything that can be refused is refused before a person is asked for the value.
     let mut targets = Vec::new();
     for (file, found) in having(&path, Target::find_all(context)?, context)? {
-        targets.push((file, found.and_then(|(target, file)| Ok((check(options, &path, &target, file)?, target)))));
+        targets.push((
+            file,
+            found.and_then(|(target, file)| Ok((check(options, &path, &target, file)?, target))),
+        ));
     }
     let none_left = targets.iter().all(|(_, checked)| checked.is_err());
     let value = match &options.plain {
@@ -37,7 +40,8 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
                 target.change_and_tell(context, |vault| Ok(vault.set_readable(&path, &text)?))?;
             }
             (None, Some((kind, value))) => {
-                target.change_and_tell(context, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
+                target
+                    .change_and_tell(context, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
                 if matches!(before, Some(Property::Readable(_))) {
                     let text = "was readable until now: its old value is in git's history, so use a new one";
                     context.ui.note(format_args!("{path} {text}"));
@@ -47,42 +51,67 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
         }
         let sealed = value.is_some();
         let what = if sealed { "sealed" } else { "readable" };
-        context.ui.detail(format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
-        Ok(Answer { document: json!({ "name": path.to_string(), "sealed": sealed }), text: String::new() })
+        context
+            .ui
+            .detail(format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
+        Ok(Answer {
+            document: json!({ "name": path.to_string(), "sealed": sealed }),
+            text: String::new(),
+        })
     })
 }
 
 /// Keeps those of several files that have the property; a single file need not have it yet.
-pub(crate) fn having(path: &PropertyPath, targets: Targets, context: &mut Context<'_>) -> Result<Targets> {
+pub(crate) fn having(
+    path: &PropertyPath,
+    targets: Targets,
+    context: &mut Context<'_>,
+) -> Result<Targets> {
     if targets.len() < 2 {
         return Ok(targets);
     }
-    let (with, without): (Targets, Targets) =
-        targets.into_iter().partition(|(_, found)| !matches!(found, Ok((_, file)) if file.property(path).is_none()));
+    let (with, without): (Targets, Targets) = targets
+        .into_iter()
+        .partition(|(_, found)| !matches!(found, Ok((_, file)) if file.property(path).is_none()));
     if with.is_empty() {
-        let error = bootseal_core::Error::new(Kind::NotFound, "none of these files has this property").at(path);
+        let error =
+            bootseal_core::Error::new(Kind::NotFound, "none of these files has this property")
+                .at(path);
         return Err(error.with_help("Add a new property to one file at a time: -f FILE").into());
     }
     for (file, _) in without {
-        context.ui.note(format_args!("{} has no {path}, so nothing changes there", Shown(&file.to_string_lossy())));
+        context.ui.note(format_args!(
+            "{} has no {path}, so nothing changes there",
+            Shown(&file.to_string_lossy())
+        ));
     }
     Ok(with)
 }
 
 /// Returns the current property, after checking that the options may replace it.
-fn check(options: &Set, path: &PropertyPath, target: &Target, file: VerifiedFile) -> Result<Option<Property>> {
+fn check(
+    options: &Set,
+    path: &PropertyPath,
+    target: &Target,
+    file: VerifiedFile,
+) -> Result<Option<Property>> {
     let before = file.property(path).cloned();
-    let refuse = |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
+    let refuse =
+        |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
     if options.plain.is_some() {
         if matches!(before, Some(Property::Sealed(_))) && !options.force {
             let what = "is sealed; --plain would make it readable for anyone who has the file";
-            return Err(refuse(Kind::Conflict, what).with_help("If that is what you want, add --force.").into());
+            return Err(refuse(Kind::Conflict, what)
+                .with_help("If that is what you want, add --force.")
+                .into());
         }
         return Ok(before);
     }
     if in_profile(&file, path) {
         let what = "belongs to a login profile, which stays readable, so that a review sees where a password goes";
-        return Err(refuse(Kind::Conflict, what).with_help(format!("bootseal set {path} --plain VALUE")).into());
+        return Err(refuse(Kind::Conflict, what)
+            .with_help(format!("bootseal set {path} --plain VALUE"))
+            .into());
     }
     target.check_writer(file)?;
     Ok(before)
@@ -90,5 +119,7 @@ fn check(options: &Set, path: &PropertyPath, target: &Target, file: VerifiedFile
 
 /// Whether `path` is in a login profile: sealing it would break the profile.
 fn in_profile(file: &VerifiedFile, path: &PropertyPath) -> bool {
-    file.profiles().iter().any(|table| table.child("login").is_ok_and(|login| path.starts_with(login.segments())))
+    file.profiles()
+        .iter()
+        .any(|table| table.child("login").is_ok_and(|login| path.starts_with(login.segments())))
 }

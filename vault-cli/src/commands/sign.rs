@@ -1,4 +1,5 @@
-//! `bootseal sign`: accepts what was edited by hand, on the basis of the newest version that verifies.
+//! `bootseal sign`: accepts what was edited by hand, on the basis of the newest version that
+//! verifies.
 
 use crate::cli::Sign;
 use crate::context::Context;
@@ -12,7 +13,8 @@ use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use crate::ui::{change_report, tables};
 use bootseal_core::{
-    CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId, is_vouched_for,
+    CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId,
+    is_vouched_for,
 };
 use serde_json::json;
 use std::path::Path;
@@ -53,11 +55,25 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             vouch(&mut basis, &memory, &path, context)?;
             keys.unlock_to_write(&basis, context)?;
             if basis.text() == on_disk && basis.generation() >= above {
-                context.ui.note(format_args!("{} is signed already; there is nothing to accept", shown(&path)));
-                return said(&path, basis.vault_id(), basis.generation(), &Changes::default(), context);
+                context.ui.note(format_args!(
+                    "{} is signed already; there is nothing to accept",
+                    shown(&path)
+                ));
+                return said(
+                    &path,
+                    basis.vault_id(),
+                    basis.generation(),
+                    &Changes::default(),
+                    context,
+                );
             }
-            let mut headline = format!("{}: against generation {}", shown(&path), basis.generation());
-            if let Some(old) = basis.handed_over_from().or(memory.vault_id()).filter(|old| *old != basis.vault_id()) {
+            let mut headline =
+                format!("{}: against generation {}", shown(&path), basis.generation());
+            if let Some(old) = basis
+                .handed_over_from()
+                .or(memory.vault_id())
+                .filter(|old| *old != basis.vault_id())
+            {
                 let list = tables::access(basis.access());
                 headline.push_str(&format!(
                     " of {}, which {old} was handed over to, with access for\n{list}\n",
@@ -65,7 +81,8 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
                 ));
             }
             if let Some(generation) = versions.generation_of(&on_disk) {
-                headline.push_str(&format!("; what lies here was signed as generation {generation}"));
+                headline
+                    .push_str(&format!("; what lies here was signed as generation {generation}"));
             } else if edit.differs_in_own_table(&basis) {
                 headline.push_str(", whose access list and keys stay; what [bootseal] says here is not taken over");
             }
@@ -76,7 +93,8 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
                 headline.push_str(&missing);
             }
             let basis_text = basis.text();
-            let mut vault = basis.open_for_writing(&keys.identities).map_err(|error| error.in_file(&path))?;
+            let mut vault =
+                basis.open_for_writing(&keys.identities).map_err(|error| error.in_file(&path))?;
             let versions = versions.opened(&keys, &on_disk, &basis_text);
             let changes = vault.adopt(&edit, &versions).map_err(|error| error.in_file(&path))?;
             (vault, changes, headline, above)
@@ -97,12 +115,17 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     write(&path, &edit, vault, above, &changes, context)
 }
 
-/// A sealed value that is older than what it replaces may be one that leaked, pasted back in. One from the future is dated by
-/// someone who wants it to count as the newest.
+/// A sealed value that is older than what it replaces may be one that leaked, pasted back in. One
+/// from the future is dated by someone who wants it to count as the newest.
 pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Path) -> Result<()> {
     const AHEAD: u64 = 300;
-    if let Some(change) = changes.properties.iter().find(|change| change.set_at.1.is_some_and(|at| at > now + AHEAD)) {
-        let what = format!("is dated {}, which is yet to come", change.set_at.1.map_or(String::new(), timestamp));
+    if let Some(change) =
+        changes.properties.iter().find(|change| change.set_at.1.is_some_and(|at| at > now + AHEAD))
+    {
+        let what = format!(
+            "is dated {}, which is yet to come",
+            change.set_at.1.map_or(String::new(), timestamp)
+        );
         return Err(bootseal_core::Error::new(Kind::Conflict, what)
             .at(&change.path)
             .in_file(path)
@@ -113,7 +136,12 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
     let older: Vec<String> = older
         .map(|change| {
             let date = |at: Option<u64>| at.map_or(String::new(), timestamp);
-            format!("{} (given {}, what it replaces {})", change.path, date(change.set_at.1), date(change.set_at.0))
+            format!(
+                "{} (given {}, what it replaces {})",
+                change.path,
+                date(change.set_at.1),
+                date(change.set_at.0)
+            )
         })
         .collect();
     if allowed || older.is_empty() {
@@ -122,11 +150,14 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
     let what = format!("older than what they replace: {}", older.join(", "));
     Err(bootseal_core::Error::new(Kind::Conflict, what)
         .in_file(path)
-        .with_help("An old value may be known to someone. If you want it back nevertheless: --older")
+        .with_help(
+            "An old value may be known to someone. If you want it back nevertheless: --older",
+        )
         .into())
 }
 
-/// With no version to begin from, all of it is shown, as for a vault that is seen for the first time, and `--yes` does not do.
+/// With no version to begin from, all of it is shown, as for a vault that is seen for the first
+/// time, and `--yes` does not do.
 fn first(
     path: &Path,
     edit: &HandEdit,
@@ -135,16 +166,22 @@ fn first(
     memory: &Memory,
     context: &mut Context<'_>,
 ) -> Result<Vault<CanWrite>> {
-    let vouched = |id| is_vouched_for(id, pins, memory.vault_id()).map_err(|error| error.in_file(path));
+    let vouched =
+        |id| is_vouched_for(id, pins, memory.vault_id()).map_err(|error| error.in_file(path));
     let (vouched, epoch) = match edit.claimed_vault() {
         Some(id) => (vouched(id)?, memory.epoch(&id)),
         None => (false, 0),
     };
     // No program of a plugin is run for what nobody signed.
-    let own: Vec<_> = keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
-    let vault = Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
+    let own: Vec<_> =
+        keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
+    let vault =
+        Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
     let id = vault.file().vault_id();
-    let unknown = format!("{}: no version of it that verifies can be found, in git or with --against", shown(path));
+    let unknown = format!(
+        "{}: no version of it that verifies can be found, in git or with --against",
+        shown(path)
+    );
     if !context.ui.can_ask() {
         return Err(Failure::new(
             Kind::NoTerminal,
@@ -156,7 +193,9 @@ fn first(
         .file()
         .properties()
         .map(|(path, property)| match property {
-            bootseal_core::Property::Readable(value) => format!("{path}: {}", change_report::readable(value)),
+            bootseal_core::Property::Readable(value) => {
+                format!("{path}: {}", change_report::readable(value))
+            }
             bootseal_core::Property::Sealed(_) => format!("{path}: sealed"),
         })
         .collect();
@@ -186,9 +225,12 @@ fn write(
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
     if HandEdit::read(path)? != *edit {
-        return Err(Failure::new(Kind::Conflict, "the file was changed while you were asked; nothing was changed")
-            .with_help("Look again: bootseal sign")
-            .into());
+        return Err(Failure::new(
+            Kind::Conflict,
+            "the file was changed while you were asked; nothing was changed",
+        )
+        .with_help("Look again: bootseal sign")
+        .into());
     }
     lock.write(&text)?;
     remember(path, &file, context);

@@ -1,5 +1,5 @@
-//! The source of a value: a prompt without echo, a pipe, a file, or random generation. It goes straight onto a guarded page, and
-//! never comes from argv.
+//! The source of a value: a prompt without echo, a pipe, a file, or random generation. It goes
+//! straight onto a guarded page, and never comes from argv.
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -24,19 +24,26 @@ impl Source<'_> {
     /// Refuses a value on the command line of `bootseal VERB PATH`.
     pub(super) fn refuse_typed(&self, verb: &str, path: &str) -> Result<()> {
         if self.generate.is_some() && self.stdin.is_some() {
-            let text = "--generate takes its length with an equals sign, and no other word: --generate=40";
+            let text =
+                "--generate takes its length with an equals sign, and no other word: --generate=40";
             return Err(Failure::new(Kind::Usage, text));
         }
         if self.stdin.is_some_and(|word| word != "-") {
             let text = "a value must not be on the command line: others on this machine can see it there, and the shell keeps it";
-            return Err(Failure::new(Kind::Usage, text)
-                .with_help(format!("Type it at the prompt (bootseal {verb} {}), or use a pipe.", Shown(path))));
+            return Err(Failure::new(Kind::Usage, text).with_help(format!(
+                "Type it at the prompt (bootseal {verb} {}), or use a pipe.",
+                Shown(path)
+            )));
         }
         Ok(())
     }
 
     /// Reads the value for `path`, with warnings about what is easily overlooked.
-    pub(super) fn read(&self, path: &PropertyPath, context: &mut Context<'_>) -> Result<(ValueKind, Secret)> {
+    pub(super) fn read(
+        &self,
+        path: &PropertyPath,
+        context: &mut Context<'_>,
+    ) -> Result<(ValueKind, Secret)> {
         if let Some(length) = self.generate {
             return Ok((ValueKind::Text, generate(length)?));
         }
@@ -51,8 +58,11 @@ impl Source<'_> {
         } else if context.ui.can_ask() {
             context.ui.ask_secret(&path.to_string())?
         } else {
-            return Err(Failure::new(Kind::NoTerminal, "there is no terminal to ask for the value")
-                .with_help("Pipe it in, or name a file with --from-file."));
+            return Err(Failure::new(
+                Kind::NoTerminal,
+                "there is no terminal to ask for the value",
+            )
+            .with_help("Pipe it in, or name a file with --from-file."));
         };
         let text = secret.expose_str(|text| {
             let mut remarks = Vec::new();
@@ -65,7 +75,9 @@ impl Source<'_> {
             if text.ends_with(['\n', '\r']) {
                 remarks.push("ends with a line break");
             }
-            if text.chars().any(|character| bootseal_core::is_hidden(character) && !"\n\r\t".contains(character)) {
+            if text.chars().any(|character| {
+                bootseal_core::is_hidden(character) && !"\n\r\t".contains(character)
+            }) {
                 remarks.push("holds an invisible character");
             }
             remarks
@@ -87,7 +99,10 @@ fn read(source: &mut dyn Read) -> Result<SecretBuf> {
     let mut source = source;
     match page.read_to_end(&mut source, MAX_VALUE) {
         Ok(true) => Ok(page),
-        Ok(false) => Err(Failure::new(Kind::Usage, "the value is longer than 12 MiB; a sealed file may have 16")),
+        Ok(false) => Err(Failure::new(
+            Kind::Usage,
+            "the value is longer than 12 MiB; a sealed file may have 16",
+        )),
         Err(error) => Err(Failure::new(Kind::Io, format!("the value cannot be read: {error}"))),
     }
 }
@@ -103,7 +118,8 @@ fn from_file(path: &Path) -> Result<Secret> {
 
 /// Removes one trailing newline, which a pipe adds.
 fn without_newline(mut page: SecretBuf) -> Secret {
-    let cut = page.expose(|bytes| bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map(<[u8]>::len));
+    let cut = page
+        .expose(|bytes| bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map(<[u8]>::len));
     if let Some(length) = cut {
         page.truncate(length);
     }
@@ -117,11 +133,13 @@ fn generate(length: usize) -> Result<Secret> {
     let mut page = SecretBuf::zeroed(length)?;
     page.expose_mut(|bytes| {
         for byte in bytes {
-            // 248 is the greatest multiple of 62 below 256; larger bytes would favour some characters.
+            // 248 is the greatest multiple of 62 below 256; larger bytes would favour some
+            // characters.
             *byte = loop {
                 let mut draw = [0];
-                getrandom::fill(&mut draw)
-                    .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
+                getrandom::fill(&mut draw).map_err(|error| {
+                    Failure::new(Kind::Io, format!("no random numbers from the system: {error}"))
+                })?;
                 if draw[0] < 248 {
                     break ALPHABET[usize::from(draw[0] % 62)];
                 }

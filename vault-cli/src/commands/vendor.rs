@@ -100,7 +100,8 @@ fn say(served: &Served, context: &mut Context<'_>) {
     let _ = writeln!(context.ui.stderr, "{line}");
 }
 
-/// Handles Ctrl-C from the moment it returns, so that the vendor can be ended as soon as its address is printed.
+/// Handles Ctrl-C from the moment it returns, so that the vendor can be ended as soon as its
+/// address is printed.
 fn end_on_interrupt(sender: Sender<Event>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut interrupt = {

@@ -33,7 +33,8 @@ impl Entries {
     }
 }
 
-/// Parses the documents of a JSON or YAML text, which may contain nulls, with remarks on how YAML was read.
+/// Parses the documents of a JSON or YAML text, which may contain nulls, with remarks on how YAML
+/// was read.
 pub(crate) fn documents(text: &str, format: Format) -> Result<(Vec<Table>, Vec<String>), Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format {
@@ -51,8 +52,10 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
     })?;
     match format {
         Format::Json | Format::Yaml => {
-            let (documents, remarks) = documents(text, format).map_err(|error| error.in_file(path))?;
-            let comments = format == Format::Yaml && text.lines().any(|line| line.trim_start().starts_with('#'));
+            let (documents, remarks) =
+                documents(text, format).map_err(|error| error.in_file(path))?;
+            let comments = format == Format::Yaml
+                && text.lines().any(|line| line.trim_start().starts_with('#'));
             let mut found = Entries { remarks, comments, ..Entries::default() };
             documents.into_iter().for_each(|table| found.add(&mut Vec::new(), table));
             Ok(found)
@@ -65,7 +68,8 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
             };
             let values = properties.into_iter().map(|property| {
                 let node = property.value.expose_str(|text| value(text, property.kind));
-                let node = node.map_err(|_| Error::new(Kind::Malformed, "is not text").at(&property.path))?;
+                let node = node
+                    .map_err(|_| Error::new(Kind::Malformed, "is not text").at(&property.path))?;
                 Ok((property.path.segments().to_vec(), node))
             });
             let values = values.collect::<Result<Vec<_>, Error>>()?;
@@ -76,5 +80,6 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
 
 /// Shows a property's name in errors, even if it is not a valid one.
 pub(crate) fn shown(path: &[String]) -> String {
-    PropertyPath::new(path.to_vec()).map_or_else(|_| Shown(&path.join(".")).to_string(), |path| path.to_string())
+    PropertyPath::new(path.to_vec())
+        .map_or_else(|_| Shown(&path.join(".")).to_string(), |path| path.to_string())
 }

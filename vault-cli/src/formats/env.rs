@@ -1,7 +1,8 @@
 //! `.env` files, read as data: nothing is expanded or run, whatever a shell would do.
 //!
-//! Lines are `NAME=value`, optionally after `export`. `'…'` is literal; in `"…"` the escapes `\n \r \t \" \\ \$ \`` are replaced, and
-//! every other backslash is kept; both may span several lines. An unquoted value ends before ` #`, and is trimmed.
+//! Lines are `NAME=value`, optionally after `export`. `'…'` is literal; in `"…"` the escapes `\n \r
+//! \t \" \\ \$ \`` are replaced, and every other backslash is kept; both may span several lines. An
+//! unquoted value ends before ` #`, and is trimmed.
 
 use bootseal_core::{Error, Kind};
 use zeroize::Zeroizing;
@@ -16,7 +17,8 @@ pub(super) struct Pair {
     pub(super) comment_cut: bool,
 }
 
-/// Parses all pairs in order, including duplicate names. An error has line and column, and nothing of the text.
+/// Parses all pairs in order, including duplicate names. An error has line and column, and nothing
+/// of the text.
 pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
     let mut source = Source { text, at: 0, counted: (0, 1) };
     let mut pairs = Vec::new();
@@ -33,7 +35,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
 struct Source<'a> {
     text: &'a str,
     at: usize,
-    /// The position up to which lines were counted, and its line, so that each line is counted once.
+    /// The position up to which lines were counted, and its line, so that each line is counted
+    /// once.
     counted: (usize, usize),
 }
 
@@ -63,7 +66,8 @@ impl<'a> Source<'a> {
 
     /// An error at the current position.
     fn error(&self, what: &str) -> Error {
-        let column = self.text[..self.at].chars().rev().take_while(|before| *before != '\n').count() + 1;
+        let column =
+            self.text[..self.at].chars().rev().take_while(|before| *before != '\n').count() + 1;
         let line = self.text[..self.at].matches('\n').count() + 1;
         Error::new(Kind::Malformed, what).at_line(line, column)
     }
@@ -132,7 +136,8 @@ impl<'a> Source<'a> {
         };
         let raw = &rest[..end];
         self.at += end + 1;
-        let value = if quote == '"' { unescaped(raw) } else { Zeroizing::new(raw.replace("\r\n", "\n")) };
+        let value =
+            if quote == '"' { unescaped(raw) } else { Zeroizing::new(raw.replace("\r\n", "\n")) };
         self.skip(|next| is_blank(next) || next == '\r');
         match self.peek() {
             None | Some('\n') => {}
@@ -198,7 +203,9 @@ mod tests {
         }
         assert_eq!(pairs("# x\n\nA=1\n  # y\nB=2 \nA=3").len(), 3);
         let cut = |text: &str| parse(text).unwrap()[0].comment_cut;
-        assert!(cut("A=pass #word") && !cut("A=pass#word") && !cut("A= # none") && !cut("A='a' # b"));
+        assert!(
+            cut("A=pass #word") && !cut("A=pass#word") && !cut("A= # none") && !cut("A='a' # b")
+        );
         assert_eq!(parse("A=\"1\n2\n\"\nB=1").unwrap()[1].line, 4);
     }
 

@@ -25,7 +25,11 @@ pub(crate) struct Input {
 }
 
 /// Reads `path`, or stdin for `-`.
-pub(crate) fn read(path: &Path, format: Option<Format>, context: &mut Context<'_>) -> Result<Input> {
+pub(crate) fn read(
+    path: &Path,
+    format: Option<Format>,
+    context: &mut Context<'_>,
+) -> Result<Input> {
     let format = || match format.or_else(|| by_name(path)) {
         Some(format) => Ok(format),
         None => Err(Failure::new(
@@ -36,10 +40,12 @@ pub(crate) fn read(path: &Path, format: Option<Format>, context: &mut Context<'_
     };
     let text = match path == Path::new("-") {
         true => whole(&mut context.ui.stdin, 0),
-        false => std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
-            let length = file.metadata().map_or(0, |meta| meta.len());
-            whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))
-        }),
+        false => {
+            std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
+                let length = file.metadata().map_or(0, |meta| meta.len());
+                whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))
+            })
+        }
     };
     let text = text.map_err(|error| error.in_file(path))?;
     parse(&text, path, format()?)
@@ -58,9 +64,13 @@ pub(super) fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
         Format::Toml => from_toml(text, path),
         Format::Properties => from_properties(text, path),
         Format::Env => from_env(text).map_err(in_file),
-        Format::Json => json::parse(text).and_then(|root| from_tree(root, Vec::new())).map_err(in_file),
+        Format::Json => {
+            json::parse(text).and_then(|root| from_tree(root, Vec::new())).map_err(in_file)
+        }
         Format::Yaml => {
-            let read = yaml::parse(text).and_then(|(root, remarks)| from_tree(root, remarks)).map_err(in_file)?;
+            let read = yaml::parse(text)
+                .and_then(|(root, remarks)| from_tree(root, remarks))
+                .map_err(in_file)?;
             let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
             Ok(Input { left_out_comments: comments, ..read })
         }
@@ -86,7 +96,10 @@ pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing
     let mut length = 0;
     loop {
         if length > MAX_INPUT {
-            return Err(Error::new(Kind::Malformed, "larger than 16 MiB, the most that a sealed file may have"));
+            return Err(Error::new(
+                Kind::Malformed,
+                "larger than 16 MiB, the most that a sealed file may have",
+            ));
         }
         if length == bytes.len() {
             let mut larger = Zeroizing::new(vec![0; (2 * length).clamp(4096, MAX_INPUT + 1)]);
@@ -121,24 +134,41 @@ fn from_toml(text: &str, path: &Path) -> Result<Input> {
         Ok(InputProperty { path: property.path.clone(), kind, value, marked: property.marked })
     });
     let properties = properties.collect::<Result<_>>()?;
-    Ok(Input { properties, document: Some(document), left_out_comments: false, remarks: Vec::new() })
+    Ok(Input {
+        properties,
+        document: Some(document),
+        left_out_comments: false,
+        remarks: Vec::new(),
+    })
 }
 
 fn from_properties(text: &str, path: &Path) -> Result<Input> {
     let mut found = Found::default();
     for pair in properties::parse(text)? {
         let property = PropertyPath::new(pair.key.split('.').map(str::to_owned).collect())
-            .map_err(|error| Error::new(error.kind(), format!("line {}: {}", pair.line, error.what())).in_file(path))?;
+            .map_err(|error| {
+                Error::new(error.kind(), format!("line {}: {}", pair.line, error.what()))
+                    .in_file(path)
+            })?;
         found.add(property, &pair.value, pair.line, ", as in Java")?;
     }
     let tables: HashSet<&[String]> = found
         .properties
         .iter()
-        .flat_map(|property| (1..property.path.segments().len()).map(|length| &property.path.segments()[..length]))
+        .flat_map(|property| {
+            (1..property.path.segments().len()).map(|length| &property.path.segments()[..length])
+        })
         .collect();
-    if let Some(both) = found.properties.iter().find(|property| tables.contains(property.path.segments())) {
-        let text = format!("{} is a value and has others below it ({0}.…); TOML cannot have both", both.path);
-        return Err(Failure::new(Kind::Conflict, text).with_help("Rename one of them in the input."));
+    if let Some(both) =
+        found.properties.iter().find(|property| tables.contains(property.path.segments()))
+    {
+        let text = format!(
+            "{} is a value and has others below it ({0}.…); TOML cannot have both",
+            both.path
+        );
+        return Err(
+            Failure::new(Kind::Conflict, text).with_help("Rename one of them in the input.")
+        );
     }
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with(['#', '!']))))
 }
@@ -146,14 +176,16 @@ fn from_properties(text: &str, path: &Path) -> Result<Input> {
 fn from_env(text: &str) -> Result<Input, Error> {
     let (mut found, mut cut) = (Found::default(), Vec::new());
     for pair in env::parse(text)? {
-        let property = PropertyPath::new(vec![pair.name]).map_err(|error| error.at_line(pair.line, 1))?;
+        let property =
+            PropertyPath::new(vec![pair.name]).map_err(|error| error.at_line(pair.line, 1))?;
         if pair.comment_cut {
             cut.push(format!("{property} (line {})", pair.line));
         }
         found.add(property, &pair.value, pair.line, "")?;
     }
     if !cut.is_empty() {
-        let text = "what follows ` #` was taken as a comment; if it is part of the value, quote the value";
+        let text =
+            "what follows ` #` was taken as a comment; if it is part of the value, quote the value";
         found.remarks.push(format!("{}: {text}", cut.join(", ")));
     }
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with('#'))))
@@ -174,11 +206,19 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, path: PropertyPath, text: &str, line: usize, as_where: &str) -> Result<(), Error> {
+    fn add(
+        &mut self,
+        path: PropertyPath,
+        text: &str,
+        line: usize,
+        as_where: &str,
+    ) -> Result<(), Error> {
         let value = Secret::copy_of(text.as_bytes())?;
-        let property = InputProperty { path: path.clone(), kind: ValueKind::Text, value, marked: false };
+        let property =
+            InputProperty { path: path.clone(), kind: ValueKind::Text, value, marked: false };
         if let Some(index) = self.at.get(&path) {
-            let text = format!("{path} appears again in line {line}; the last one counts{as_where}");
+            let text =
+                format!("{path} appears again in line {line}; the last one counts{as_where}");
             self.remarks.push(text);
             self.properties[*index] = property;
         } else {
@@ -189,6 +229,11 @@ impl Found {
     }
 
     fn input(self, left_out_comments: bool) -> Input {
-        Input { properties: self.properties, document: None, left_out_comments, remarks: self.remarks }
+        Input {
+            properties: self.properties,
+            document: None,
+            left_out_comments,
+            remarks: self.remarks,
+        }
     }
 }

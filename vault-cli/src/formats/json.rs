@@ -1,4 +1,5 @@
-//! JSON files: objects become tables; duplicate names, null, and numbers that TOML cannot hold are errors.
+//! JSON files: objects become tables; duplicate names, null, and numbers that TOML cannot hold are
+//! errors.
 
 use crate::formats::tree::{Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
@@ -18,7 +19,8 @@ pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
     let read = Value(&mut place).deserialize(&mut json).and_then(|node| json.end().map(|()| node));
     match read {
         Ok(Node::Table(table)) => Ok(table),
-        Ok(_) => Err(Error::new(Kind::Malformed, "is not a JSON object: only an object has names").at_line(1, 1)),
+        Ok(_) => Err(Error::new(Kind::Malformed, "is not a JSON object: only an object has names")
+            .at_line(1, 1)),
         Err(error) => {
             let told = place.problem.take().unwrap_or_else(|| {
                 let what = error.to_string();
@@ -53,7 +55,8 @@ impl Place {
 
     /// Keeps the error, since `serde_json` carries only text; its own error adds line and column.
     fn wrong<E: serde::de::Error>(&mut self, what: &str) -> E {
-        let what = if self.arrays > 0 { format!("{what} (in this array)") } else { what.to_owned() };
+        let what =
+            if self.arrays > 0 { format!("{what} (in this array)") } else { what.to_owned() };
         self.problem = Some(self.told(Error::new(Kind::Malformed, what)));
         E::custom("")
     }
@@ -203,7 +206,9 @@ mod tests {
             let error = error(text);
             assert!(error.contains(words) && !error.contains("hunter2"), "{text}: {error}");
         }
-        let deep = |open: &str, close: &str| format!("{{\"a\":{}1{}}}", open.repeat(5000), close.repeat(5000));
+        let deep = |open: &str, close: &str| {
+            format!("{{\"a\":{}1{}}}", open.repeat(5000), close.repeat(5000))
+        };
         assert!(error(&deep("[", "]")).contains("recursion limit"));
         assert!(error(&deep("{\"a\":", "}")).contains("17 segments"));
     }

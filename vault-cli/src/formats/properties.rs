@@ -1,4 +1,5 @@
-//! Java `.properties` files, by the rules of `java.util.Properties.load`; nothing is expanded or run.
+//! Java `.properties` files, by the rules of `java.util.Properties.load`; nothing is expanded or
+//! run.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
@@ -43,7 +44,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Pair>> {
                 )
             })
         };
-        pairs.push(Pair { key: unescape(key)?.to_string(), value: unescape(value)?, line: index + 1 });
+        pairs.push(Pair {
+            key: unescape(key)?.to_string(),
+            value: unescape(value)?,
+            line: index + 1,
+        });
     }
     Ok(pairs)
 }
@@ -59,7 +64,8 @@ fn continues(line: &str) -> bool {
 fn split(line: &str) -> (&str, &str) {
     let mut escaped = false;
     let end = line.find(|character| {
-        let ends = !escaped && (BLANKS.contains(&character) || character == '=' || character == ':');
+        let ends =
+            !escaped && (BLANKS.contains(&character) || character == '=' || character == ':');
         escaped = character == '\\' && !escaped;
         ends
     });
@@ -78,7 +84,8 @@ fn unescape(text: &str) -> Option<Zeroizing<String>> {
             ('\\', _) => match characters.next() {
                 Some('u') => {
                     let digits: String = characters.by_ref().take(4).collect();
-                    let valid = digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                    let valid =
+                        digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
                     valid.then(|| u32::from_str_radix(&digits, 16).ok()).flatten()?
                 }
                 Some('t') => 9,
@@ -164,9 +171,18 @@ mod tests {
 
     #[test]
     fn a_broken_escape_names_its_line_and_not_the_value() {
-        for text in ["x=1\na=hunter2\\u12", "\na=hunter2\\uzzzz", "\na=hunter2\\ud83d", "\na=hunter2\\ude00x"] {
+        for text in [
+            "x=1\na=hunter2\\u12",
+            "\na=hunter2\\uzzzz",
+            "\na=hunter2\\ud83d",
+            "\na=hunter2\\ude00x",
+        ] {
             let error = parse(text).err().unwrap();
-            assert!(error.text().starts_with("line 2") && !error.text().contains("hunter2"), "{}", error.text());
+            assert!(
+                error.text().starts_with("line 2") && !error.text().contains("hunter2"),
+                "{}",
+                error.text()
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Nested objects as properties: an object is a table, an array is one property, written as one TOML value.
+//! Nested objects as properties: an object is a table, an array is one property, written as one
+//! TOML value.
 
 use crate::formats::input_property::InputProperty;
 use bootseal_core::{BasicString, Error, Kind, PropertyPath, ValueKind};
@@ -72,7 +73,9 @@ fn depth(node: &Node) -> usize {
     match node {
         Node::Text(_) | Node::Toml(_) | Node::Null | Node::Vault(_) => 0,
         Node::Array(array) => 1 + array.iter().map(depth).max().unwrap_or_default(),
-        Node::Table(table) => 1 + table.iter().map(|(_, node)| depth(node)).max().unwrap_or_default(),
+        Node::Table(table) => {
+            1 + table.iter().map(|(_, node)| depth(node)).max().unwrap_or_default()
+        }
     }
 }
 

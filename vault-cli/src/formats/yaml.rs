@@ -1,8 +1,10 @@
-//! YAML files, by the core schema of YAML 1.2. Anything that could expand, run or be ambiguous is an error or a remark.
+//! YAML files, by the core schema of YAML 1.2. Anything that could expand, run or be ambiguous is
+//! an error or a remark.
 //!
-//! `saphyr-parser` emits events with positions and interprets nothing. Aliases, merge keys, tags except `!!str`, a second document,
-//! duplicate names and null are errors. `yes`, `no`, `on`, `off`, `0123`, `1_000` and `12:30` without quotes are text, as in 1.2,
-//! with a remark, since older YAML takes them for booleans and numbers.
+//! `saphyr-parser` emits events with positions and interprets nothing. Aliases, merge keys, tags
+//! except `!!str`, a second document, duplicate names and null are errors. `yes`, `no`, `on`,
+//! `off`, `0123`, `1_000` and `12:30` without quotes are text, as in 1.2, with a remark, since
+//! older YAML takes them for booleans and numbers.
 
 use crate::formats::tree::{MAX_DEPTH, Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
@@ -11,7 +13,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// Parses a YAML mapping, with remarks for a person. An error contains a position and names, never a value.
+/// Parses a YAML mapping, with remarks for a person. An error contains a position and names, never
+/// a value.
 pub(super) fn parse(text: &str) -> Result<(Table, Vec<String>), Error> {
     let (mut documents, remarks) = parse_with(text, Lenience::default())?;
     Ok((documents.pop().unwrap_or_default(), remarks))
@@ -27,7 +30,10 @@ pub(super) struct Lenience {
 }
 
 /// As [`parse`], for a file of another tool: returns each document that is not empty.
-pub(super) fn parse_with(text: &str, lenience: Lenience) -> Result<(Vec<Table>, Vec<String>), Error> {
+pub(super) fn parse_with(
+    text: &str,
+    lenience: Lenience,
+) -> Result<(Vec<Table>, Vec<String>), Error> {
     let mut builder = Builder { lenience, ..Builder::default() };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
@@ -43,7 +49,8 @@ pub(super) fn parse_with(text: &str, lenience: Lenience) -> Result<(Vec<Table>, 
             builder.documents.push(table);
             Ok((builder.documents, builder.remarks))
         }
-        _ => Err(Error::new(Kind::Malformed, "is not a YAML mapping: only a mapping has names").at_line(1, 1)),
+        _ => Err(Error::new(Kind::Malformed, "is not a YAML mapping: only a mapping has names")
+            .at_line(1, 1)),
     }
 }
 
@@ -71,22 +78,32 @@ struct Builder {
 impl Builder {
     fn take(&mut self, event: Event<'_>, place: &Marker) -> Result<(), Error> {
         match event {
-            Event::DocumentStart(_) if self.root.is_some() && self.lenience.documents => {
-                match self.root.take() {
-                    Some(Node::Table(table)) => {
-                        self.documents.push(table);
-                        Ok(())
-                    }
-                    _ => Err(Error::new(Kind::Malformed, "contains a document that is not a mapping")
-                        .at_line(place.line(), 1)),
+            Event::DocumentStart(_) if self.root.is_some() && self.lenience.documents => match self
+                .root
+                .take()
+            {
+                Some(Node::Table(table)) => {
+                    self.documents.push(table);
+                    Ok(())
                 }
+                _ => Err(Error::new(Kind::Malformed, "contains a document that is not a mapping")
+                    .at_line(place.line(), 1)),
+            },
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(self.wrong("holds a second document", place))
             }
-            Event::DocumentStart(_) if self.root.is_some() => Err(self.wrong("holds a second document", place)),
-            Event::Alias(_) => Err(self.wrong("is an alias (`*name`), and nothing is expanded: write it out", place)),
+            Event::Alias(_) => {
+                Err(self
+                    .wrong("is an alias (`*name`), and nothing is expanded: write it out", place))
+            }
             Event::Scalar(text, style, _, tag) => {
                 // The parser's own copy, with escapes replaced, is dropped with this one.
                 let text = Zeroizing::new(text.into_owned());
-                if self.wants_key() { self.key(&text, style, place) } else { self.scalar(text, style, tag, place) }
+                if self.wants_key() {
+                    self.key(&text, style, place)
+                } else {
+                    self.scalar(text, style, tag, place)
+                }
             }
             Event::SequenceStart(_, tag) => {
                 self.refuse_tag(tag.as_deref(), "seq", place)?;
@@ -94,7 +111,10 @@ impl Builder {
             }
             Event::MappingStart(_, tag) => {
                 self.refuse_tag(tag.as_deref(), "map", place)?;
-                self.enter(Open::Table { table: Table::new(), seen: HashSet::new(), key: None }, place)
+                self.enter(
+                    Open::Table { table: Table::new(), seen: HashSet::new(), key: None },
+                    place,
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 match self.open.pop() {
@@ -125,7 +145,8 @@ impl Builder {
     }
 
     fn wrong(&self, what: &str, place: &Marker) -> Error {
-        let what = if self.in_array() { format!("{what} (in this array)") } else { what.to_owned() };
+        let what =
+            if self.in_array() { format!("{what} (in this array)") } else { what.to_owned() };
         self.told(Error::new(Kind::Malformed, what), place)
     }
 
@@ -143,7 +164,9 @@ impl Builder {
     fn key(&mut self, text: &str, style: ScalarStyle, place: &Marker) -> Result<(), Error> {
         let plain = style == ScalarStyle::Plain;
         if plain && text == "<<" {
-            return Err(self.wrong("has a merge key (`<<`), and nothing is expanded: write it out", place));
+            return Err(
+                self.wrong("has a merge key (`<<`), and nothing is expanded: write it out", place)
+            );
         }
         if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
             return Err(self.wrong("has a name that is null", place));
@@ -177,14 +200,21 @@ impl Builder {
             None => Node::Text(text),
             Some(Plain::Null) if self.lenience.nulls => Node::Null,
             Some(Plain::Null) => {
-                return Err(self.wrong("is null, which TOML does not have: remove it, or give it a value", place));
+                return Err(self.wrong(
+                    "is null, which TOML does not have: remove it, or give it a value",
+                    place,
+                ));
             }
             Some(Plain::Beyond) => {
-                return Err(self.wrong("is a number that TOML's 64 bits do not hold; put it in quotes", place));
+                return Err(self.wrong(
+                    "is a number that TOML's 64 bits do not hold; put it in quotes",
+                    place,
+                ));
             }
             Some(Plain::Toml(value)) => Node::Toml(value),
             Some(Plain::OlderYaml(otherwise)) => {
-                let path = PropertyPath::new(self.path.clone()).map_or_else(|_| String::new(), |path| path.to_string());
+                let path = PropertyPath::new(self.path.clone())
+                    .map_or_else(|_| String::new(), |path| path.to_string());
                 self.remarks.push(format!(
                     "{path}: the value in line {} is taken as text, as in YAML 1.2; older YAML takes it for {otherwise}. Quote it to be clear",
                     place.line()
@@ -277,16 +307,23 @@ fn plain(text: &str) -> Option<Plain> {
         return None;
     }
     let number = is_float(unsigned);
-    let leading_zero = unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
+    let leading_zero =
+        unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
     let loose = unsigned.contains(['_', ':'])
         && unsigned.split(['_', ':', '.']).all(|part| part.is_empty() || digits(part))
-        || unsigned.strip_prefix("0b").is_some_and(|bits| bits.bytes().all(|byte| b"01_".contains(&byte)));
+        || unsigned
+            .strip_prefix("0b")
+            .is_some_and(|bits| bits.bytes().all(|byte| b"01_".contains(&byte)));
     if leading_zero && number || loose {
         return Some(Plain::OlderYaml("a number"));
     }
     if digits(unsigned) {
         let literal = Zeroizing::new(format!("{sign}{unsigned}"));
-        return Some(if literal.parse::<i64>().is_ok() { Plain::Toml(literal) } else { Plain::Beyond });
+        return Some(if literal.parse::<i64>().is_ok() {
+            Plain::Toml(literal)
+        } else {
+            Plain::Beyond
+        });
     }
     if !number {
         return None;
@@ -302,13 +339,17 @@ fn plain(text: &str) -> Option<Plain> {
 /// `[0-9]+`, `1.5`, `.5`, `1.`, each with or without an exponent.
 fn is_float(text: &str) -> bool {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+        Some((mantissa, exponent)) => {
+            (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+        }
         None => (text, None),
     };
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let some = !whole.is_empty() || !fraction.is_empty();
-    some && digits(whole) && digits(fraction) && exponent.is_none_or(|digit| !digit.is_empty() && digits(digit))
+    some && digits(whole)
+        && digits(fraction)
+        && exponent.is_none_or(|digit| !digit.is_empty() && digits(digit))
 }
 
 #[cfg(test)]
@@ -321,7 +362,8 @@ mod tests {
     }
 
     fn value(text: &str) -> (String, bool) {
-        let (mut table, remarks) = parse(&format!("a: {text}\n")).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let (mut table, remarks) =
+            parse(&format!("a: {text}\n")).unwrap_or_else(|error| panic!("{text}: {error}"));
         let node = table.pop().unwrap().1;
         let said = match node {
             Node::Text(text) => format!("text {}", *text),
@@ -370,8 +412,10 @@ mod tests {
             }
             assert_eq!(value(yaml), (said.into(), false), "{yaml}");
         }
-        for yaml in ["yes", "No", "on", "OFF", "y", "n", "0123", "-007", "1_000", "12:30", "12:30:45", "0b101", "00.5"]
-        {
+        for yaml in [
+            "yes", "No", "on", "OFF", "y", "n", "0123", "-007", "1_000", "12:30", "12:30:45",
+            "0b101", "00.5",
+        ] {
             assert_eq!(value(yaml), (format!("text {yaml}"), true), "{yaml}");
         }
     }

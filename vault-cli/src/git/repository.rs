@@ -1,4 +1,5 @@
-//! A git repository, queried through the git binary with plumbing commands that run no filter, driver or hook.
+//! A git repository, queried through the git binary with plumbing commands that run no filter,
+//! driver or hook.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
@@ -9,7 +10,8 @@ use std::process::{Command, Stdio};
 
 /// The most versions of one file that are read, newest first.
 const MOST_VERSIONS: usize = 2000;
-/// The most bytes of all versions together: anyone who can push a branch decides how many there are.
+/// The most bytes of all versions together: anyone who can push a branch decides how many there
+/// are.
 const MOST_BYTES: u64 = 256 << 20;
 /// The most bytes of one version, which is the limit of a sealed file.
 const LARGEST: u64 = 16 << 20;
@@ -31,7 +33,10 @@ impl Repository {
     pub(crate) fn of(path: &Path) -> Result<Repository> {
         let folder = match path.is_dir() {
             true => path,
-            false => path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+            false => path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new(".")),
         };
         let output = Command::new("git")
             .arg("-C")
@@ -71,7 +76,8 @@ impl Repository {
     /// As [`Repository::ask`], but a failed command is an inner error with its message.
     pub(crate) fn try_ask(&self, args: &[&str]) -> Result<std::result::Result<Vec<u8>, Vec<u8>>> {
         let output = self.command(args).output();
-        let output = output.map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
+        let output = output
+            .map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
         Ok(if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) })
     }
 
@@ -86,15 +92,18 @@ impl Repository {
             Failure::new(Kind::Usage, text)
         };
         let name = path.file_name().ok_or_else(outside)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = folder.canonicalize().map_err(|_| outside())?;
         let top = self.top.canonicalize().map_err(|_| outside())?;
         let inside = folder.strip_prefix(&top).map_err(|_| outside())?.join(name);
-        let parts: Option<Vec<&str>> = inside.components().map(|part| part.as_os_str().to_str()).collect();
+        let parts: Option<Vec<&str>> =
+            inside.components().map(|part| part.as_os_str().to_str()).collect();
         Ok(parts.ok_or_else(outside)?.join("/"))
     }
 
-    /// As [`Repository::name_of`], without following links: the name of a file that a link may have replaced.
+    /// As [`Repository::name_of`], without following links: the name of a file that a link may have
+    /// replaced.
     pub(crate) fn name_as_written(&self, path: &Path) -> Option<String> {
         let mut written = PathBuf::new();
         for part in std::path::absolute(path).ok()?.components() {
@@ -104,16 +113,21 @@ impl Repository {
             }
         }
         let inside = written.strip_prefix(&self.top).ok()?;
-        let parts: Option<Vec<&str>> = inside.components().map(|part| part.as_os_str().to_str()).collect();
+        let parts: Option<Vec<&str>> =
+            inside.components().map(|part| part.as_os_str().to_str()).collect();
         Some(parts?.join("/"))
     }
 
     /// Returns the commit of a revision.
     pub(crate) fn commit(&self, revision: &str) -> Result<String> {
         let wanted = format!("{revision}^{{commit}}");
-        let answer = self.try_ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
+        let answer =
+            self.try_ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
         let text = answer.map_err(|_| {
-            Failure::new(Kind::NotFound, format!("git knows no revision {}", bootseal_core::Typed(revision)))
+            Failure::new(
+                Kind::NotFound,
+                format!("git knows no revision {}", bootseal_core::Typed(revision)),
+            )
         })?;
         Ok(String::from_utf8_lossy(&text).trim().to_owned())
     }
@@ -123,11 +137,22 @@ impl Repository {
         Ok(self.try_ask(&["cat-file", "blob", &format!("{place}:{name}")])?.ok())
     }
 
-    /// Returns every version of a file in the history of `commit` (with `None`, of all branches and tags), each once, newest first.
+    /// Returns every version of a file in the history of `commit` (with `None`, of all branches and
+    /// tags), each once, newest first.
     pub(crate) fn versions(&self, commit: Option<&str>, name: &str) -> Result<Vec<Vec<u8>>> {
         let from = commit.unwrap_or("--all");
-        let log =
-            ["log", "--full-history", "-m", "--raw", "--no-abbrev", "--no-renames", "--format=", from, "--", name];
+        let log = [
+            "log",
+            "--full-history",
+            "-m",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+            "--format=",
+            from,
+            "--",
+            name,
+        ];
         // A repository without a commit has no versions.
         let Ok(log) = self.try_ask(&log)? else { return Ok(Vec::new()) };
         let mut seen = HashSet::new();
@@ -146,7 +171,8 @@ impl Repository {
     }
 
     fn contents(&self, ids: &[String]) -> Result<Vec<Vec<u8>>> {
-        let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("git cat-file: {error}"));
+        let cannot =
+            |error: std::io::Error| Failure::new(Kind::Io, format!("git cat-file: {error}"));
         let mut child = self
             .command(&["cat-file", "--batch"])
             .stdin(Stdio::piped())
@@ -154,7 +180,9 @@ impl Repository {
             .stderr(Stdio::null())
             .spawn()
             .map_err(cannot)?;
-        let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else { return Ok(Vec::new()) };
+        let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Ok(Vec::new());
+        };
         let mut from = BufReader::new(from);
         let mut read = || -> std::io::Result<Vec<Vec<u8>>> {
             let (mut blobs, mut total) = (Vec::new(), 0);
@@ -164,7 +192,10 @@ impl Repository {
                 to.flush()?;
                 let mut header = String::new();
                 from.read_line(&mut header)?;
-                let Some(size) = header.split_ascii_whitespace().nth(2).and_then(|size| size.parse::<u64>().ok())
+                let Some(size) = header
+                    .split_ascii_whitespace()
+                    .nth(2)
+                    .and_then(|size| size.parse::<u64>().ok())
                 else {
                     continue;
                 };

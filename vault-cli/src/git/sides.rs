@@ -1,10 +1,13 @@
-//! The sides of a merge: which of them is trusted, and into which the other is merged, for git's driver and for `resolve`.
+//! The sides of a merge: which of them is trusted, and into which the other is merged, for git's
+//! driver and for `resolve`.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{CanRead, CanWrite, HandEdit, Kind, Pin, SealedFile, Side, Trust, Vault, VerifiedFile};
+use bootseal_core::{
+    CanRead, CanWrite, HandEdit, Kind, Pin, SealedFile, Side, Trust, Vault, VerifiedFile,
+};
 use std::path::Path;
 
 /// What one side of a merge is.
@@ -18,7 +21,13 @@ pub(crate) enum Judged {
 }
 
 /// Looks at one side of a merge of the file at `path`.
-pub(crate) fn judge(bytes: &[u8], path: &Path, keys: &Keys, pins: &[Pin], context: &Context<'_>) -> Result<Judged> {
+pub(crate) fn judge(
+    bytes: &[u8],
+    path: &Path,
+    keys: &Keys,
+    pins: &[Pin],
+    context: &Context<'_>,
+) -> Result<Judged> {
     let mut file = match SealedFile::parse(bytes.to_vec()).and_then(|file| file.verify(pins)) {
         Ok(file) => file.with_plugins(&keys.plugins),
         Err(error) => return Ok(Judged::Refused(error.what().to_owned())),
@@ -42,12 +51,18 @@ pub(crate) fn side(file: VerifiedFile, keys: &mut Keys, context: &mut Context<'_
     }
 }
 
-/// A side that does not verify, or that nothing vouches for: its user's part, by what signed versions know.
-pub(crate) fn edited(bytes: &[u8], vault: &Vault<CanWrite>, versions: &[Vault<CanRead>]) -> Result<Side> {
+/// A side that does not verify, or that nothing vouches for: its user's part, by what signed
+/// versions know.
+pub(crate) fn edited(
+    bytes: &[u8],
+    vault: &Vault<CanWrite>,
+    versions: &[Vault<CanRead>],
+) -> Result<Side> {
     let edit = HandEdit::parse(bytes.to_vec()).map_err(|error| match error.kind() {
-        Kind::Malformed => {
-            Failure::from(error.with_help("Take the other side as a whole: git checkout --ours FILE, or --theirs"))
-        }
+        Kind::Malformed => Failure::from(
+            error
+                .with_help("Take the other side as a whole: git checkout --ours FILE, or --theirs"),
+        ),
         _ => error.into(),
     })?;
     Ok(Side::of_edit(&edit, vault, versions)?)

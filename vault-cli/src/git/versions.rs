@@ -5,7 +5,9 @@ use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::ui::failure::Result;
-use bootseal_core::{CanRead, Kind, Pin, Property, PropertyPath, SealedFile, Vault, VaultId, VerifiedFile};
+use bootseal_core::{
+    CanRead, Kind, Pin, Property, PropertyPath, SealedFile, Vault, VaultId, VerifiedFile,
+};
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
@@ -18,9 +20,15 @@ pub(crate) type Texts = Vec<Vec<u8>>;
 pub(crate) struct Versions(Vec<VerifiedFile>);
 
 impl Versions {
-    /// Those of `texts` that verify under the pins, or by what this machine remembers of `path`; with neither, those that are of the
-    /// same vault as the first that verifies.
-    pub(crate) fn of(texts: Texts, path: &Path, keys: &Keys, pins: &[Pin], context: &Context<'_>) -> Result<Versions> {
+    /// Those of `texts` that verify under the pins, or by what this machine remembers of `path`;
+    /// with neither, those that are of the same vault as the first that verifies.
+    pub(crate) fn of(
+        texts: Texts,
+        path: &Path,
+        keys: &Keys,
+        pins: &[Pin],
+        context: &Context<'_>,
+    ) -> Result<Versions> {
         let plugins = &keys.plugins;
         let memory = Memory::of(path, context)?;
         let mut found: Vec<VerifiedFile> = Vec::new();
@@ -44,16 +52,20 @@ impl Versions {
 
     /// Those whose signature holds and that are this very vault's.
     pub(crate) fn signed_by(texts: Texts, vault: VaultId) -> Versions {
-        Versions::sorted(verified(texts, &[vault.into()]).filter(|file| file.vault_id() == vault).collect())
+        Versions::sorted(
+            verified(texts, &[vault.into()]).filter(|file| file.vault_id() == vault).collect(),
+        )
     }
 
-    /// Those whose signature holds, whoever made it: for a place that is trusted itself, as the branch that a change goes to.
+    /// Those whose signature holds, whoever made it: for a place that is trusted itself, as the
+    /// branch that a change goes to.
     pub(crate) fn signed(texts: Texts) -> Versions {
         Versions::sorted(verified(texts, &[]).collect())
     }
 
-    /// Those whose signature holds and that are `basis`, what it was, or what it became; ids that were handed over included, which
-    /// nothing vouches for any more: what they hold can be read, and nothing else goes by them.
+    /// Those whose signature holds and that are `basis`, what it was, or what it became; ids that
+    /// were handed over included, which nothing vouches for any more: what they hold can be read,
+    /// and nothing else goes by them.
     pub(crate) fn of_line(texts: Texts, basis: &VerifiedFile, keys: &Keys) -> Versions {
         let (vault, former) = (basis.vault_id(), basis.former_ids());
         let line = verified(texts, &[]).filter(|file| related(file, vault, &former));
@@ -64,15 +76,18 @@ impl Versions {
         let Some(first) = found.first() else { return Versions::default() };
         let (vault, former) = (first.vault_id(), first.former_ids());
         found.retain(|file| related(file, vault, &former));
-        // What was handed over counts as older whatever number it has: a former writer may go on counting. So does what is from before
-        // new keys, for a branch may go on counting too. Of two of the same number the first is the newer: they come newest first.
+        // What was handed over counts as older whatever number it has: a former writer may go on
+        // counting. So does what is from before new keys, for a branch may go on counting too. Of
+        // two of the same number the first is the newer: they come newest first.
         let dead = handed_over(&found);
-        found.sort_by_key(|file| Reverse((!dead.contains(&file.vault_id()), file.epoch(), file.generation())));
+        found.sort_by_key(|file| {
+            Reverse((!dead.contains(&file.vault_id()), file.epoch(), file.generation()))
+        });
         Versions(found)
     }
 
-    /// The highest generation among them; 0 with none. Ids that were handed over do not count: whoever still has the key could use up
-    /// the numbers.
+    /// The highest generation among them; 0 with none. Ids that were handed over do not count:
+    /// whoever still has the key could use up the numbers.
     pub(crate) fn highest(&self) -> u64 {
         let dead = handed_over(&self.0);
         let alive = self.0.iter().filter(|file| !dead.contains(&file.vault_id()));
@@ -89,8 +104,8 @@ impl Versions {
         if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
     }
 
-    /// Those of them, opened by the keys at hand, that know a sealed text which `edited` has and `basis` has not. No others: each
-    /// opening may be a touch of a hardware key.
+    /// Those of them, opened by the keys at hand, that know a sealed text which `edited` has and
+    /// `basis` has not. No others: each opening may be a touch of a hardware key.
     pub(crate) fn opened(self, keys: &Keys, edited: &str, basis: &str) -> Vec<Vault<CanRead>> {
         let mut found: HashSet<(PropertyPath, String)> = HashSet::new();
         let mut vaults = Vec::new();
@@ -99,8 +114,9 @@ impl Versions {
                 Property::Sealed(text) => Some((path.clone(), text.clone())),
                 Property::Readable(_) => None,
             });
-            let missing =
-                sealed.filter(|one| edited.contains(&one.1) && !basis.contains(&one.1) && !found.contains(one));
+            let missing = sealed.filter(|one| {
+                edited.contains(&one.1) && !basis.contains(&one.1) && !found.contains(one)
+            });
             let missing: Vec<_> = missing.collect();
             if !missing.is_empty()
                 && let Ok(vault) = file.open(&keys.identities)
@@ -123,13 +139,16 @@ fn handed_over(found: &[VerifiedFile]) -> HashSet<VaultId> {
     found.iter().flat_map(VerifiedFile::former_ids).collect()
 }
 
-/// Two ids that nothing was handed over from, and that both go on from one that was: of two handovers one was made by who had to go.
+/// Two ids that nothing was handed over from, and that both go on from one that was: of two
+/// handovers one was made by who had to go.
 fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
     let dead = handed_over(found);
-    let mut live: Vec<&VerifiedFile> = found.iter().filter(|file| !dead.contains(&file.vault_id())).collect();
+    let mut live: Vec<&VerifiedFile> =
+        found.iter().filter(|file| !dead.contains(&file.vault_id())).collect();
     live.dedup_by_key(|file| file.vault_id());
     let shares = |one: &VerifiedFile, other: &VerifiedFile| {
-        one.vault_id() != other.vault_id() && one.former_ids().iter().any(|id| other.former_ids().contains(id))
+        one.vault_id() != other.vault_id()
+            && one.former_ids().iter().any(|id| other.former_ids().contains(id))
     };
     live.iter().enumerate().find_map(|(at, one)| {
         let other = live[at + 1..].iter().find(|other| shares(one, other))?;
@@ -139,7 +158,9 @@ fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
 
 /// Whether a file is of one line with this vault: the same, one that it was, or one that it became.
 fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
-    file.vault_id() == vault || former.contains(&file.vault_id()) || file.former_ids().contains(&vault)
+    file.vault_id() == vault
+        || former.contains(&file.vault_id())
+        || file.former_ids().contains(&vault)
 }
 
 /// The versions of the file that git has: on the way to HEAD, and anywhere.
@@ -147,7 +168,8 @@ pub(crate) fn in_git(path: &Path) -> (Texts, Texts) {
     let ask = || -> Result<(Texts, Texts)> {
         let repository = Repository::of(path)?;
         let name = repository.name_of(path)?;
-        let mut here = repository.commit("HEAD").and_then(|head| repository.versions(Some(&head), &name))?;
+        let mut here =
+            repository.commit("HEAD").and_then(|head| repository.versions(Some(&head), &name))?;
         // What is staged may be newer than any commit.
         here.extend(repository.blob(":0", &name)?);
         Ok((here, repository.versions(None, &name)?))

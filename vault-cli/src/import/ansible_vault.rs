@@ -1,4 +1,5 @@
-//! ansible-vault: whole files, or single values after `!vault`, sealed with PBKDF2, AES-256-CTR and an HMAC of the ciphertext.
+//! ansible-vault: whole files, or single values after `!vault`, sealed with PBKDF2, AES-256-CTR and
+//! an HMAC of the ciphertext.
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
@@ -21,7 +22,12 @@ const MARK: &str = "$ANSIBLE_VAULT;";
 const MAX_PASSWORDS: usize = 16;
 const WEAK: &str = "10,000 rounds of SHA-256 make guessing the password cheap";
 
-pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Imported> {
+pub(crate) fn import(
+    text: &str,
+    path: &Path,
+    keys: &KeySource<'_>,
+    context: &mut Context<'_>,
+) -> Result<Imported> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut vault = match text.contains(MARK) {
         true => Passwords::find(keys, context)?,
@@ -47,18 +53,22 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
             let plain = vault.open(text, &[]).map_err(in_file)?;
             match tables(&plain, path)? {
                 Some(entries) => {
-                    Imported::of(entries, |names, node| vault.value(names, node, true)).map_err(in_file)?
+                    Imported::of(entries, |names, node| vault.value(names, node, true))
+                        .map_err(in_file)?
                 }
                 None => {
                     let name = name_of(path)?;
                     let mut plain = Some(plain);
                     let values = vec![(vec![name.clone()], Node::Vault(Zeroizing::default()))];
                     let entries = Entries { values, ..Entries::default() };
-                    let mut imported = Imported::of(entries, |_, _| Ok(Leaf::opened(plain.take().unwrap_or_default())))
-                        .map_err(in_file)?;
-                    imported
-                        .remarks
-                        .push(format!("the file is neither YAML nor JSON; it is one value, {}", Shown(&name)));
+                    let mut imported = Imported::of(entries, |_, _| {
+                        Ok(Leaf::opened(plain.take().unwrap_or_default()))
+                    })
+                    .map_err(in_file)?;
+                    imported.remarks.push(format!(
+                        "the file is neither YAML nor JSON; it is one value, {}",
+                        Shown(&name)
+                    ));
                     imported
                 }
             }
@@ -75,18 +85,22 @@ fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
     if !told && (format.is_some() || path.extension().is_some()) {
         return Ok(None);
     }
-    let parsed = std::str::from_utf8(plain).map_err(|_| Error::new(Kind::Malformed, "is not UTF-8")).and_then(|text| {
-        let (documents, remarks) = documents(text, format.unwrap_or(Format::Yaml))?;
-        let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
-        let mut entries = Entries { remarks, comments, ..Entries::default() };
-        documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
-        Ok(entries)
-    });
+    let parsed = std::str::from_utf8(plain)
+        .map_err(|_| Error::new(Kind::Malformed, "is not UTF-8"))
+        .and_then(|text| {
+            let (documents, remarks) = documents(text, format.unwrap_or(Format::Yaml))?;
+            let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
+            let mut entries = Entries { remarks, comments, ..Entries::default() };
+            documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
+            Ok(entries)
+        });
     match parsed {
         Ok(entries) => Ok(Some(entries)),
         // A file without an extension may be anything.
         Err(_) if !told => Ok(None),
-        Err(error) => Err(Error::new(error.kind(), format!("what it holds, opened: {error}")).in_file(path).into()),
+        Err(error) => Err(Error::new(error.kind(), format!("what it holds, opened: {error}"))
+            .in_file(path)
+            .into()),
     }
 }
 
@@ -117,7 +131,8 @@ impl Passwords {
         if passwords.len() > MAX_PASSWORDS {
             return Err(Failure::new(Kind::Usage, format!("more than {MAX_PASSWORDS} passwords")));
         }
-        let stripped = passwords.iter().map(|password| password.expose(|bytes| Secret::copy_of(strip(bytes))));
+        let stripped =
+            passwords.iter().map(|password| password.expose(|bytes| Secret::copy_of(strip(bytes))));
         Ok(Passwords { passwords: stripped.collect::<Result<_, _>>()?, keys: HashMap::new() })
     }
 
@@ -131,7 +146,8 @@ impl Passwords {
     }
 
     fn open(&mut self, envelope: &str, names: &[String]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let [salt, mac, text] = parts(envelope).map_err(|what| wrong(Kind::Malformed, what, names))?;
+        let [salt, mac, text] =
+            parts(envelope).map_err(|what| wrong(Kind::Malformed, what, names))?;
         for index in 0..self.passwords.len() {
             let key = self.key(index, &salt)?;
             let Ok(mut check) = Hmac::<Sha256>::new_from_slice(&key[32..64]) else { continue };
@@ -140,11 +156,16 @@ impl Passwords {
                 continue;
             }
             let mut plain = Zeroizing::new(text);
-            let Ok(mut cipher) = ctr::Ctr128BE::<aes::Aes256>::new_from_slices(&key[..32], &key[64..]) else { break };
+            let Ok(mut cipher) =
+                ctr::Ctr128BE::<aes::Aes256>::new_from_slices(&key[..32], &key[64..])
+            else {
+                break;
+            };
             cipher.apply_keystream(&mut plain);
             let padding = plain.last().map_or(0, |last| usize::from(*last));
             let length = plain.len().checked_sub(padding).filter(|_| (1..=16).contains(&padding));
-            let length = length.ok_or_else(|| wrong(Kind::Malformed, "opens to what has no padding", names))?;
+            let length = length
+                .ok_or_else(|| wrong(Kind::Malformed, "opens to what has no padding", names))?;
             plain.truncate(length);
             return Ok(plain);
         }
@@ -152,7 +173,8 @@ impl Passwords {
             1 => "the vault password does not open it, or it was changed",
             _ => "none of the vault passwords opens it, or it was changed",
         };
-        Err(wrong(Kind::WrongPassphrase, what, names).with_help("For another one: --key-file, which can be repeated"))
+        Err(wrong(Kind::WrongPassphrase, what, names)
+            .with_help("For another one: --key-file, which can be repeated"))
     }
 
     fn key(&mut self, index: usize, salt: &[u8]) -> Result<Zeroizing<[u8; 80]>, Error> {
@@ -161,13 +183,15 @@ impl Passwords {
             return Ok(key.clone());
         }
         if self.keys.len() >= MAX_DERIVATIONS {
-            let what = format!("the file asks for more than {MAX_DERIVATIONS} password derivations");
+            let what =
+                format!("the file asks for more than {MAX_DERIVATIONS} password derivations");
             return Err(Error::new(Kind::Malformed, what));
         }
         let mut key = Zeroizing::new([0; 80]);
-        let derived =
-            self.passwords[index].expose(|password| Hash::Sha256.pbkdf2(password, salt, ITERATIONS, &mut *key));
-        derived.ok_or_else(|| Error::new(Kind::Usage, "no key can be derived from this password"))?;
+        let derived = self.passwords[index]
+            .expose(|password| Hash::Sha256.pbkdf2(password, salt, ITERATIONS, &mut *key));
+        derived
+            .ok_or_else(|| Error::new(Kind::Usage, "no key can be derived from this password"))?;
         self.keys.insert(at, key.clone());
         Ok(key)
     }
@@ -189,20 +213,24 @@ fn parts(envelope: &str) -> Result<[Vec<u8>; 3], &'static str> {
     let broken = "is not a complete ansible-vault envelope";
     let digits: Vec<u8> = lines.flat_map(|line| line.trim().bytes()).collect();
     let inner = unhex(&digits).ok_or(broken)?;
-    let parts: Vec<Vec<u8>> = inner.split(|byte| *byte == b'\n').map(unhex).collect::<Option<_>>().ok_or(broken)?;
+    let parts: Vec<Vec<u8>> =
+        inner.split(|byte| *byte == b'\n').map(unhex).collect::<Option<_>>().ok_or(broken)?;
     parts.try_into().map_err(|_| broken)
 }
 
 /// Refuses a password file that is a program: Ansible would run it, but nothing is run here.
 fn refuse_program(path: &Path) -> Result<()> {
     #[cfg(unix)]
-    if std::fs::metadata(path)
-        .is_ok_and(|meta| meta.is_file() && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0)
-    {
-        return Err(Error::new(Kind::Usage, "is a program, as far as its mode tells, and nothing is run here")
-            .in_file(path)
-            .with_help("Run it yourself: FILE | bootseal import --from ansible-vault … --key-fd 0")
-            .into());
+    if std::fs::metadata(path).is_ok_and(|meta| {
+        meta.is_file() && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0
+    }) {
+        return Err(Error::new(
+            Kind::Usage,
+            "is a program, as far as its mode tells, and nothing is run here",
+        )
+        .in_file(path)
+        .with_help("Run it yourself: FILE | bootseal import --from ansible-vault … --key-fd 0")
+        .into());
     }
     Ok(())
 }

@@ -24,7 +24,11 @@ pub(super) fn gcm<N: ArraySize>(
 }
 
 /// Decrypts in CBC mode with PKCS#7 padding; `None` if the padding is invalid.
-pub(super) fn cbc<D: BlockModeDecrypt + KeyIvInit>(key: &[u8], iv: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn cbc<D: BlockModeDecrypt + KeyIvInit>(
+    key: &[u8],
+    iv: &[u8],
+    text: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
     let mut plain = Zeroizing::new(text.to_vec());
     let length = D::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(&mut plain).ok()?.len();
     plain.truncate(length);

@@ -1,8 +1,9 @@
-//! dotenvx: a `.env` file whose values are each sealed for a secp256k1 key (ECIES with AES-256-GCM).
+//! dotenvx: a `.env` file whose values are each sealed for a secp256k1 key (ECIES with
+//! AES-256-GCM).
 //!
-//! The dialect is dotenv's own, which differs from the one that `seal` reads: an unquoted value ends at the first `#`, `"…"` has the
-//! escapes `\n`, `\r` and `\t` only, and a name may be followed by a colon. `${…}` and `$(…)`, which dotenvx expands and runs, are
-//! taken literally.
+//! The dialect is dotenv's own, which differs from the one that `seal` reads: an unquoted value
+//! ends at the first `#`, `"…"` has the escapes `\n`, `\r` and `\t` only, and a name may be
+//! followed by a colon. `${…}` and `$(…)`, which dotenvx expands and runs, are taken literally.
 
 use super::{Imported, KeySource, Leaf, unhex, wrong};
 use crate::context::Context;
@@ -25,9 +26,16 @@ const MARK: &str = "encrypted:";
 const PUBLIC: &str = "DOTENV_PUBLIC_KEY";
 const PRIVATE: &str = "DOTENV_PRIVATE_KEY";
 
-pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Imported> {
-    let pairs = parse(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| error.in_file(path))?;
-    let (own, values): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|pair| is_own(&pair.name, PUBLIC));
+pub(crate) fn import(
+    text: &str,
+    path: &Path,
+    keys: &KeySource<'_>,
+    context: &mut Context<'_>,
+) -> Result<Imported> {
+    let pairs = parse(text.strip_prefix('\u{feff}').unwrap_or(text))
+        .map_err(|error| error.in_file(path))?;
+    let (own, values): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|pair| is_own(&pair.name, PUBLIC));
     if !values.iter().any(|pair| pair.value.starts_with(MARK)) {
         return Err(Error::new(Kind::Malformed, "holds nothing that dotenvx has sealed")
             .in_file(path)
@@ -37,20 +45,27 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
     let public: Vec<(&str, Option<PublicKey>)> = own
         .iter()
         .map(|pair| {
-            (pair.name.as_str(), unhex(pair.value.as_bytes()).and_then(|key| PublicKey::from_sec1_bytes(&key).ok()))
+            (
+                pair.name.as_str(),
+                unhex(pair.value.as_bytes()).and_then(|key| PublicKey::from_sec1_bytes(&key).ok()),
+            )
         })
         .collect();
     let private = private_keys(path, &public, keys, context)?;
     // The last of several values of one name counts, as in dotenvx.
-    let mut entries =
-        Entries { comments: text.lines().any(|line| line.trim_start().starts_with('#')), ..Entries::default() };
+    let mut entries = Entries {
+        comments: text.lines().any(|line| line.trim_start().starts_with('#')),
+        ..Entries::default()
+    };
     let mut at = HashMap::new();
     for pair in values {
         let node = Node::Text(pair.value);
         let path = vec![pair.name];
         match at.get(&path).and_then(|index: &usize| entries.values.get_mut(*index)) {
             Some((_, value)) => {
-                entries.remarks.push(format!("{} appears twice; the last one counts", super::shown(&path)));
+                entries
+                    .remarks
+                    .push(format!("{} appears twice; the last one counts", super::shown(&path)));
                 *value = node;
             }
             None => {
@@ -76,7 +91,9 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
         _ => Ok(Leaf::Readable(node)),
     })
     .map_err(|error| error.in_file(path))?;
-    let left_out = own.iter().map(|pair| (super::shown(std::slice::from_ref(&pair.name)), "dotenvx's own key".into()));
+    let left_out = own
+        .iter()
+        .map(|pair| (super::shown(std::slice::from_ref(&pair.name)), "dotenvx's own key".into()));
     imported.left_out.extend(left_out);
     imported.remarks.push(
         "dotenvx signs nothing: anyone who could write the file could add, swap and remove values. Review what was imported"
@@ -89,8 +106,8 @@ fn is_own(name: &str, own: &str) -> bool {
     name.strip_prefix(own).is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
 }
 
-/// The private keys: the named ones, else from `.env.keys` beside the file, else from the environment, else typed. If the file
-/// contains public keys, only the matching ones.
+/// The private keys: the named ones, else from `.env.keys` beside the file, else from the
+/// environment, else typed. If the file contains public keys, only the matching ones.
 fn private_keys(
     path: &Path,
     public: &[(&str, Option<PublicKey>)],
@@ -108,7 +125,10 @@ fn private_keys(
         let names = public.iter().map(|(name, _)| name.replacen(PUBLIC, PRIVATE, 1));
         let variables: Vec<_> = names.filter_map(|name| context.var(&name)).collect();
         tried = "DOTENV_PRIVATE_KEY in the environment";
-        found = variables.iter().map(|value| key_source::from_variable(value)).collect::<Result<_>>()?;
+        found = variables
+            .iter()
+            .map(|value| key_source::from_variable(value))
+            .collect::<Result<_>>()?;
     }
     if found.is_empty() {
         tried = "what was typed";
@@ -118,7 +138,9 @@ fn private_keys(
     for secret in &found {
         parsed.extend(keys_in(secret)?);
     }
-    let fits = |key: &SecretKey| public.is_empty() || public.iter().any(|(_, known)| *known == Some(key.public_key()));
+    let fits = |key: &SecretKey| {
+        public.is_empty() || public.iter().any(|(_, known)| *known == Some(key.public_key()))
+    };
     parsed.retain(fits);
     if parsed.is_empty() {
         let what = format!("no private key at hand matches this file's public key; tried {tried}");
@@ -131,19 +153,27 @@ fn private_keys(
 /// A `.env.keys`, or the bare digits; several keys are separated by commas.
 fn keys_in(secret: &Secret) -> Result<Vec<SecretKey>, Error> {
     secret.expose(|bytes| {
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::new(Kind::Malformed, "a key file is not UTF-8"))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Error::new(Kind::Malformed, "a key file is not UTF-8"))?;
         let lines = match text.contains('=') {
-            true => {
-                parse(text)?.into_iter().filter(|pair| is_own(&pair.name, PRIVATE)).map(|pair| pair.value).collect()
-            }
+            true => parse(text)?
+                .into_iter()
+                .filter(|pair| is_own(&pair.name, PRIVATE))
+                .map(|pair| pair.value)
+                .collect(),
             false => vec![Zeroizing::new(text.to_owned())],
         };
-        let digits = lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|digits| !digits.is_empty());
+        let digits = lines
+            .iter()
+            .flat_map(|line| line.split(','))
+            .map(str::trim)
+            .filter(|digits| !digits.is_empty());
         let key = |digits: &str| {
             let bytes = Zeroizing::new(unhex(digits.as_bytes())?);
             SecretKey::from_slice(&bytes).ok()
         };
-        let broken = || Error::new(Kind::Malformed, "a private key of dotenvx is 64 hexadecimal digits");
+        let broken =
+            || Error::new(Kind::Malformed, "a private key of dotenvx is 64 hexadecimal digits");
         digits.map(|digits| key(digits).ok_or_else(broken)).collect()
     })
 }
@@ -153,8 +183,10 @@ fn open(key: &SecretKey, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (ephemeral, rest) = blob.split_at_checked(65)?;
     let (nonce, rest) = rest.split_at_checked(16)?;
     let (tag, text) = rest.split_at_checked(16)?;
-    let point = PublicKey::from_sec1_bytes(ephemeral).ok()?.to_projective() * *key.to_nonzero_scalar();
-    let shared = Zeroizing::new(PublicKey::try_from(point).ok()?.to_sec1_point(false).as_bytes().to_vec());
+    let point =
+        PublicKey::from_sec1_bytes(ephemeral).ok()?.to_projective() * *key.to_nonzero_scalar();
+    let shared =
+        Zeroizing::new(PublicKey::try_from(point).ok()?.to_sec1_point(false).as_bytes().to_vec());
     let input = Zeroizing::new([ephemeral, &shared].concat());
     let mut key = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(None, &input).expand(b"", &mut *key).ok()?;
@@ -183,11 +215,14 @@ fn parse(text: &str) -> Result<Vec<Pair>, Error> {
         let begun = text.len() - rest.len();
         let exported = rest.strip_prefix("export").filter(|after| after.starts_with([' ', '\t']));
         rest = exported.unwrap_or(rest).trim_start();
-        let end = rest.find(|next: char| !(next.is_ascii_alphanumeric() || "_.-".contains(next))).unwrap_or(rest.len());
+        let end = rest
+            .find(|next: char| !(next.is_ascii_alphanumeric() || "_.-".contains(next)))
+            .unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
         let after = after.trim_start_matches([' ', '\t']);
-        let value =
-            after.strip_prefix('=').or_else(|| after.strip_prefix(':').filter(|after| after.starts_with([' ', '\t'])));
+        let value = after
+            .strip_prefix('=')
+            .or_else(|| after.strip_prefix(':').filter(|after| after.starts_with([' ', '\t'])));
         let Some(value) = value.filter(|_| !name.is_empty()) else {
             let line = text[..begun].matches('\n').count() + 1;
             return Err(Error::new(Kind::Malformed, "is not NAME=value").at_line(line, 1));
@@ -215,7 +250,9 @@ fn read_value(text: &str) -> (Zeroizing<String>, &str) {
         if let Some(end) = end {
             let inner = &text[1..=end];
             let value = match quote {
-                '"' => Zeroizing::new(inner.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t")),
+                '"' => Zeroizing::new(
+                    inner.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t"),
+                ),
                 _ => Zeroizing::new(inner.to_owned()),
             };
             return (value, &text[end + 2..]);
@@ -235,11 +272,22 @@ mod tests {
     fn the_dialect_is_that_of_dotenv() {
         let text = "A=1 # c\nexport B = x y#z\nC: 'l1\nl2 #'\nD=\"a\\\"b\\n\"\r\nE=\n# F=1\nG=`\"'`\nH='open\n";
         let pairs = parse(text).unwrap();
-        let pairs: Vec<(&str, &str)> = pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())).collect();
-        let wanted =
-            [("A", "1"), ("B", "x y"), ("C", "l1\nl2 #"), ("D", "a\\\"b\n"), ("E", ""), ("G", "\"'"), ("H", "'open")];
+        let pairs: Vec<(&str, &str)> =
+            pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())).collect();
+        let wanted = [
+            ("A", "1"),
+            ("B", "x y"),
+            ("C", "l1\nl2 #"),
+            ("D", "a\\\"b\n"),
+            ("E", ""),
+            ("G", "\"'"),
+            ("H", "'open"),
+        ];
         assert_eq!(pairs, wanted);
-        assert_eq!(parse("A=1\nnothing\n").err().unwrap().to_string(), "line 2, column 1: is not NAME=value");
+        assert_eq!(
+            parse("A=1\nnothing\n").err().unwrap().to_string(),
+            "line 2, column 1: is not NAME=value"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Jasypt: a settings file with `ENC(…)`, which contains salt, possibly an IV, and ciphertext, but not the algorithm.
+//! Jasypt: a settings file with `ENC(…)`, which contains salt, possibly an IV, and ciphertext, but
+//! not the algorithm.
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::context::Context;
@@ -21,8 +22,12 @@ pub(crate) struct Settings<'a> {
 }
 
 /// The algorithms that are tried if none is named, the most common first.
-const USUAL: [&str; 4] =
-    ["PBEWITHHMACSHA512ANDAES_256", "PBEWithMD5AndDES", "PBEWithMD5AndTripleDES", "PBEWITHSHA256AND256BITAES-CBC-BC"];
+const USUAL: [&str; 4] = [
+    "PBEWITHHMACSHA512ANDAES_256",
+    "PBEWithMD5AndDES",
+    "PBEWithMD5AndTripleDES",
+    "PBEWITHSHA256AND256BITAES-CBC-BC",
+];
 
 /// The means of opening values, once the password is known.
 enum Scheme {
@@ -59,13 +64,18 @@ pub(crate) fn import(
         collect(names, node, &mut blobs).map_err(|error| error.in_file(path))?;
     }
     if blobs.is_empty() {
-        return Err(bootseal_core::Error::new(Kind::Malformed, "holds no ENC(…): nothing that Jasypt has sealed")
-            .in_file(path)
-            .with_help("A file in clear: bootseal seal INPUT")
-            .into());
+        return Err(bootseal_core::Error::new(
+            Kind::Malformed,
+            "holds no ENC(…): nothing that Jasypt has sealed",
+        )
+        .in_file(path)
+        .with_help("A file in clear: bootseal seal INPUT")
+        .into());
     }
     if blobs.len() > MAX_DERIVATIONS {
-        let what = format!("holds more than {MAX_DERIVATIONS} sealed values; each takes a password derivation");
+        let what = format!(
+            "holds more than {MAX_DERIVATIONS} sealed values; each takes a password derivation"
+        );
         return Err(bootseal_core::Error::new(Kind::Malformed, what).in_file(path).into());
     }
     let (name, scheme) = scheme(&blobs, path, settings, keys, context)?;
@@ -83,7 +93,9 @@ pub(crate) fn import(
     .map_err(|error| error.in_file(path))?;
     let why = match &scheme {
         Scheme::Pbe(pbe, ..) => Some(pbe.weakness()),
-        Scheme::Gcm(_) if settings.salt.is_some() => Some("1000 rounds make guessing the password cheap"),
+        Scheme::Gcm(_) if settings.salt.is_some() => {
+            Some("1000 rounds make guessing the password cheap")
+        }
         Scheme::Gcm(_) => None,
     };
     imported.weak.extend(why.map(|why| Weak { scheme: name, why }));
@@ -96,7 +108,11 @@ fn wrapped(value: &str) -> Option<&str> {
 }
 
 /// Every sealed value, including those in arrays.
-fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)>) -> Result<(), bootseal_core::Error> {
+fn collect(
+    names: &[String],
+    node: &Node,
+    found: &mut Vec<(Vec<String>, Vec<u8>)>,
+) -> Result<(), bootseal_core::Error> {
     match node {
         Node::Text(value) => {
             if let Some(inner) = wrapped(value) {
@@ -104,8 +120,12 @@ fn collect(names: &[String], node: &Node, found: &mut Vec<(Vec<String>, Vec<u8>)
             }
             Ok(())
         }
-        Node::Array(elements) => elements.iter().try_for_each(|element| collect(names, element, found)),
-        Node::Table(table) => table.iter().try_for_each(|(_, element)| collect(names, element, found)),
+        Node::Array(elements) => {
+            elements.iter().try_for_each(|element| collect(names, element, found))
+        }
+        Node::Table(table) => {
+            table.iter().try_for_each(|(_, element)| collect(names, element, found))
+        }
         _ => Ok(()),
     }
 }
@@ -144,8 +164,10 @@ fn scheme(
     let [secret] = secrets.as_slice() else {
         return Err(Failure::new(Kind::Usage, "Jasypt has one password; several were given"));
     };
-    let password =
-        || Password::of(secret).ok_or_else(|| Failure::new(Kind::WrongPassphrase, "Jasypt's password is not UTF-8"));
+    let password = || {
+        Password::of(secret)
+            .ok_or_else(|| Failure::new(Kind::WrongPassphrase, "Jasypt's password is not UTF-8"))
+    };
     if gcm {
         let scheme = Scheme::Gcm(gcm_key(&password()?, settings)?);
         if let Some((names, _)) = blobs.iter().find(|(_, blob)| scheme.open(blob).is_none()) {
@@ -172,13 +194,22 @@ fn scheme(
     match (fitting.len(), fitting.pop()) {
         (1, Some(found)) => Ok(found),
         (0, _) => {
-            let what = format!("no usual algorithm opens all values by this password; tried {}", USUAL.join(", "));
-            Err(bootseal_core::Error::new(Kind::WrongPassphrase, what).in_file(path).with_help(LOST_IV).into())
+            let what = format!(
+                "no usual algorithm opens all values by this password; tried {}",
+                USUAL.join(", ")
+            );
+            Err(bootseal_core::Error::new(Kind::WrongPassphrase, what)
+                .in_file(path)
+                .with_help(LOST_IV)
+                .into())
         }
         _ => {
             let what = "several algorithms open these values, which have no MAC";
             let help = "Name it, as jasypt.encryptor.algorithm does: --algorithm PBEWithMD5AndDES";
-            Err(bootseal_core::Error::new(Kind::Conflict, what).in_file(path).with_help(help).into())
+            Err(bootseal_core::Error::new(Kind::Conflict, what)
+                .in_file(path)
+                .with_help(help)
+                .into())
         }
     }
 }
@@ -198,17 +229,26 @@ fn unknown(name: &str) -> Failure {
     ))
 }
 
-/// `gcm-secret-key-string`, 32 bytes in base64; with a salt `gcm-secret-key-password` and `gcm-secret-key-salt`.
+/// `gcm-secret-key-string`, 32 bytes in base64; with a salt `gcm-secret-key-password` and
+/// `gcm-secret-key-salt`.
 fn gcm_key(password: &Password, settings: &Settings<'_>) -> Result<Zeroizing<Vec<u8>>> {
     let Some(salt) = settings.salt else {
-        let key = BASE64_STANDARD.decode(password.bytes()).map(Zeroizing::new).ok().filter(|key| key.len() == 32);
+        let key = BASE64_STANDARD
+            .decode(password.bytes())
+            .map(Zeroizing::new)
+            .ok()
+            .filter(|key| key.len() == 32);
         return key.ok_or_else(|| {
             Failure::new(Kind::WrongPassphrase, "the key of AES/GCM is not 32 bytes in base64")
                 .with_help("Where it is a password, its salt belongs to it: --salt, as gcm-secret-key-salt has it.")
         });
     };
-    let salt = BASE64_STANDARD.decode(salt).map_err(|_| Failure::new(Kind::Usage, "--salt is not base64"))?;
+    let salt = BASE64_STANDARD
+        .decode(salt)
+        .map_err(|_| Failure::new(Kind::Usage, "--salt is not base64"))?;
     let mut key = Zeroizing::new(vec![0; 32]);
     let derived = Hash::Sha256.pbkdf2(password.bytes(), &salt, settings.iterations, &mut key);
-    derived.map(|()| key).ok_or_else(|| Failure::new(Kind::Usage, "no key can be derived from this password"))
+    derived
+        .map(|()| key)
+        .ok_or_else(|| Failure::new(Kind::Usage, "no key can be derived from this password"))
 }

@@ -1,4 +1,5 @@
-//! The source of the other tool's key or password: a file, a descriptor, the places where the tool itself looks, or a prompt; never argv.
+//! The source of the other tool's key or password: a file, a descriptor, the places where the tool
+//! itself looks, or a prompt; never argv.
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -20,7 +21,8 @@ pub(crate) struct KeySource<'a> {
 impl KeySource<'_> {
     /// Reads every named key, in order.
     pub(super) fn named(&self, context: &mut Context<'_>) -> Result<Vec<Secret>> {
-        let mut found = self.files.iter().map(|path| from_file(path)).collect::<Result<Vec<_>>>()?;
+        let mut found =
+            self.files.iter().map(|path| from_file(path)).collect::<Result<Vec<_>>>()?;
         if let Some(descriptor) = self.descriptor {
             found.push(from_descriptor(descriptor, context)?);
         }
@@ -42,8 +44,13 @@ impl KeySource<'_> {
             return Ok(vec![from_variable(&value)?]);
         }
         if !context.ui.can_ask_passphrase() {
-            return Err(Failure::new(Kind::NoTerminal, format!("{prompt}: there is no terminal to ask at"))
-                .with_help("Name a file that holds it with --key-file, or a descriptor with --key-fd."));
+            return Err(Failure::new(
+                Kind::NoTerminal,
+                format!("{prompt}: there is no terminal to ask at"),
+            )
+            .with_help(
+                "Name a file that holds it with --key-file, or a descriptor with --key-fd.",
+            ));
         }
         Ok(vec![context.ui.terminal()?.secret(&format!("{prompt}: ")).map_err(no_answer)?])
     }
@@ -56,27 +63,36 @@ pub(super) fn from_variable(value: &std::ffi::OsStr) -> Result<Secret> {
 pub(super) fn from_file(path: &Path) -> Result<Secret> {
     let failed = |error: std::io::Error| Failure::from(unreadable(&error).in_file(path));
     let mut file = std::fs::File::open(path).map_err(failed)?;
-    read(&mut file).map_err(|failure| failure.within(&bootseal_core::Shown(&path.to_string_lossy()).to_string()))
+    read(&mut file).map_err(|failure| {
+        failure.within(&bootseal_core::Shown(&path.to_string_lossy()).to_string())
+    })
 }
 
 fn from_descriptor(descriptor: u32, context: &mut Context<'_>) -> Result<Secret> {
-    let typed =
-        "this descriptor is a terminal, which would show what is typed; without --key-fd the prompt has no echo";
+    let typed = "this descriptor is a terminal, which would show what is typed; without --key-fd the prompt has no echo";
     if descriptor == 0 {
         if context.ui.stdin_is_terminal || context.ui.stdin_taken {
             let taken = "stdin is already used for something else";
-            return Err(Failure::new(Kind::Usage, if context.ui.stdin_is_terminal { typed } else { taken }));
+            return Err(Failure::new(
+                Kind::Usage,
+                if context.ui.stdin_is_terminal { typed } else { taken },
+            ));
         }
         context.ui.stdin_taken = true;
         return read(&mut context.ui.stdin);
     }
     if !cfg!(unix) {
-        return Err(Failure::new(Kind::Usage, "on this system a key is read from descriptor 0 only"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "on this system a key is read from descriptor 0 only",
+        ));
     }
     // By its path in /dev/fd: adopting the bare number would need unsafe code.
     let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(|error| {
         Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
-            .with_help(format!("Let the shell open it: bootseal import … --key-fd {descriptor} {descriptor}< FILE"))
+            .with_help(format!(
+                "Let the shell open it: bootseal import … --key-fd {descriptor} {descriptor}< FILE"
+            ))
     })?;
     if std::io::IsTerminal::is_terminal(&source) {
         return Err(Failure::new(Kind::Usage, typed));

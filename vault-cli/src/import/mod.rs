@@ -1,7 +1,9 @@
-//! Importers of other tools' files, one for each tool: they open what was sealed, and report what was readable.
+//! Importers of other tools' files, one for each tool: they open what was sealed, and report what
+//! was readable.
 //!
-//! An importer only reads: it runs, expands and fetches nothing that a file names. It starts a program only if the user's own age
-//! identity belongs to a plugin. Its work is bounded: 16 MiB of input, and [`MAX_DERIVATIONS`] password derivations of fixed cost.
+//! An importer only reads: it runs, expands and fetches nothing that a file names. It starts a
+//! program only if the user's own age identity belongs to a plugin. Its work is bounded: 16 MiB of
+//! input, and [`MAX_DERIVATIONS`] password derivations of fixed cost.
 
 pub(crate) mod ansible_vault;
 mod cipher;
@@ -21,7 +23,8 @@ use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// The most password derivations: each takes some milliseconds, and a file of 16 MiB could ask for tens of thousands.
+/// The most password derivations: each takes some milliseconds, and a file of 16 MiB could ask for
+/// tens of thousands.
 const MAX_DERIVATIONS: usize = 10_000;
 
 /// The contents of a file of another tool.
@@ -63,8 +66,12 @@ impl Leaf {
 }
 
 impl Imported {
-    /// Passes each value of `entries` to `open`, with the names that lead to it; positions in arrays have no name.
-    pub(crate) fn of(entries: Entries, mut open: impl FnMut(&[String], Node) -> Result<Leaf>) -> Result<Imported> {
+    /// Passes each value of `entries` to `open`, with the names that lead to it; positions in
+    /// arrays have no name.
+    pub(crate) fn of(
+        entries: Entries,
+        mut open: impl FnMut(&[String], Node) -> Result<Leaf>,
+    ) -> Result<Imported> {
         let mut imported = Imported { remarks: entries.remarks, ..Imported::default() };
         let mut seen = HashSet::new();
         for (path, node) in entries.values {
@@ -80,12 +87,15 @@ impl Imported {
             };
             let (sealed, null) = (walk.sealed, walk.null);
             if null {
-                imported.left_out.push((shown(&path), "holds null, which TOML does not have".into()));
+                imported
+                    .left_out
+                    .push((shown(&path), "holds null, which TOML does not have".into()));
                 continue;
             }
             let path = PropertyPath::new(path)?;
             if !seen.insert(path.clone()) {
-                let what = "appears twice, as in several documents of one file; nothing was written";
+                let what =
+                    "appears twice, as in several documents of one file; nothing was written";
                 return Err(Error::new(Kind::Conflict, what).at(&path));
             }
             let (property, sealed) = match property {
@@ -101,7 +111,10 @@ impl Imported {
             }
             imported.properties.push(property);
         }
-        let empty = entries.empty.iter().map(|path| (shown(path), "an empty table, and so no property".into()));
+        let empty = entries
+            .empty
+            .iter()
+            .map(|path| (shown(path), "an empty table, and so no property".into()));
         imported.left_out.extend(empty);
         if entries.comments {
             imported.left_out.push(("comments".into(), "they may hold old values".into()));
@@ -111,7 +124,8 @@ impl Imported {
 
     /// Puts all properties below `prefix`.
     pub(crate) fn below(mut self, prefix: &PropertyPath) -> Result<Imported> {
-        let longer = |path: &PropertyPath| PropertyPath::new([prefix.segments(), path.segments()].concat());
+        let longer =
+            |path: &PropertyPath| PropertyPath::new([prefix.segments(), path.segments()].concat());
         self.sealed = self.sealed.iter().map(longer).collect::<Result<_>>()?;
         for property in &mut self.properties {
             property.path = longer(&property.path)?;
@@ -159,8 +173,11 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                     node
                 }
                 Leaf::OpenedBytes(_) => {
-                    return Err(Error::new(Kind::Malformed, "holds bytes that are no text, in an array")
-                        .at(&PropertyPath::new(names.clone())?));
+                    return Err(Error::new(
+                        Kind::Malformed,
+                        "holds bytes that are no text, in an array",
+                    )
+                    .at(&PropertyPath::new(names.clone())?));
                 }
             },
         })

@@ -1,4 +1,5 @@
-//! Key derivation from a password as in Jasypt: PKCS#5 v1.5 as the JDK does it, PBKDF2, and PKCS#12.
+//! Key derivation from a password as in Jasypt: PKCS#5 v1.5 as the JDK does it, PBKDF2, and
+//! PKCS#12.
 
 use crate::import::cipher::{aes_cbc, cbc};
 use bootseal_core::Secret;
@@ -48,7 +49,9 @@ impl Pbe {
             "SHA1ANDDESEDE" => return Some(Pbe::Sha1TripleDes),
             _ => {}
         }
-        if let Some((hash, bits)) = rest.strip_prefix("HMAC").and_then(|rest| rest.split_once("ANDAES_")) {
+        if let Some((hash, bits)) =
+            rest.strip_prefix("HMAC").and_then(|rest| rest.split_once("ANDAES_"))
+        {
             let hash = match hash {
                 "SHA1" => Hash::Sha1,
                 "SHA224" => Hash::Sha224,
@@ -68,8 +71,14 @@ impl Pbe {
         bytes(bits).map(|bytes| Pbe::Pkcs12(hash, bytes))
     }
 
-    /// Opens `salt ‖ iv ‖ ciphertext`; `None` if the password is wrong, as far as the padding shows.
-    pub(super) fn open(self, password: &Password, iterations: u32, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    /// Opens `salt ‖ iv ‖ ciphertext`; `None` if the password is wrong, as far as the padding
+    /// shows.
+    pub(super) fn open(
+        self,
+        password: &Password,
+        iterations: u32,
+        blob: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let (salt, rest) = blob.split_at_checked(if self.is_des() { 8 } else { 16 })?;
         match self {
             Pbe::Md5Des => {
@@ -92,7 +101,11 @@ impl Pbe {
             }
             Pbe::Sha1TripleDes => {
                 let key = password.pkcs12::<Sha1>(1, 24, salt, iterations);
-                cbc::<cbc::Decryptor<des::TdesEde3>>(&key, &password.pkcs12::<Sha1>(2, 8, salt, iterations), rest)
+                cbc::<cbc::Decryptor<des::TdesEde3>>(
+                    &key,
+                    &password.pkcs12::<Sha1>(2, 8, salt, iterations),
+                    rest,
+                )
             }
             Pbe::Pbkdf2(hash, length) => {
                 let (iv, text) = rest.split_at_checked(16)?;
@@ -119,14 +132,22 @@ impl Pbe {
             Pbe::Md5Des => "single DES, and a key from 1000 rounds of MD5; no MAC",
             Pbe::Md5TripleDes => "triple DES, and a key from 1000 rounds of MD5; no MAC",
             Pbe::Sha1TripleDes => "triple DES, and a key from 1000 rounds of SHA-1; no MAC",
-            Pbe::Pbkdf2(..) | Pbe::Pkcs12(..) => "1000 rounds make guessing the password cheap; no MAC",
+            Pbe::Pbkdf2(..) | Pbe::Pkcs12(..) => {
+                "1000 rounds make guessing the password cheap; no MAC"
+            }
         }
     }
 }
 
 impl Hash {
     /// PBKDF2 with the HMAC of this hash; `None` for an invalid key.
-    pub(super) fn pbkdf2(self, password: &[u8], salt: &[u8], iterations: u32, key: &mut [u8]) -> Option<()> {
+    pub(super) fn pbkdf2(
+        self,
+        password: &[u8],
+        salt: &[u8],
+        iterations: u32,
+        key: &mut [u8],
+    ) -> Option<()> {
         match self {
             Hash::Sha1 => pbkdf2::pbkdf2::<Hmac<Sha1>>(password, salt, iterations, key),
             Hash::Sha224 => pbkdf2::pbkdf2::<Hmac<Sha224>>(password, salt, iterations, key),
@@ -148,7 +169,9 @@ impl Password {
             let _ = ComposingNormalizerBorrowed::new_nfc().normalize_to(text, &mut *normal);
             Password(normal)
         };
-        secret.expose(|bytes| std::str::from_utf8(crate::import::key_source::without_newline(bytes)).ok().map(normal))
+        secret.expose(|bytes| {
+            std::str::from_utf8(crate::import::key_source::without_newline(bytes)).ok().map(normal)
+        })
     }
 
     /// Whether it is printable ASCII: Java's own providers accept nothing else.

@@ -1,4 +1,5 @@
-//! Shamir's secret sharing in GF(2⁸), in HashiCorp Vault's form (y…, x): several key groups of a sops file make one data key.
+//! Shamir's secret sharing in GF(2⁸), in HashiCorp Vault's form (y…, x): several key groups of a
+//! sops file make one data key.
 
 use zeroize::Zeroizing;
 

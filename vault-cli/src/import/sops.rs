@@ -1,4 +1,5 @@
-//! sops: values under one data key, which age has wrapped, and a MAC over all of them, which must hold.
+//! sops: values under one data key, which age has wrapped, and a MAC over all of them, which must
+//! hold.
 
 use super::{Imported, KeySource, Leaf, wrong};
 use crate::context::Context;
@@ -19,7 +20,12 @@ use zeroize::Zeroizing;
 /// The most recipients, and groups of them: each costs work, and no real file has as many.
 const MAX_KEYS: usize = 256;
 
-pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<Imported> {
+pub(crate) fn import(
+    text: &str,
+    path: &Path,
+    keys: &KeySource<'_>,
+    context: &mut Context<'_>,
+) -> Result<Imported> {
     let mut file = SopsFile::read(text, path)?;
     let key = data_key(&file, path, keys, context)?;
     let only_encrypted = file.has("mac_only_encrypted") == Some("true");
@@ -45,7 +51,8 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
                 mac.update(text.as_bytes());
             }
             // sops never seals an empty text; a later value in its place would be sealed.
-            let readable = !text.is_empty() || !suffix.is_empty() && names.iter().any(|name| name.ends_with(&suffix));
+            let readable = !text.is_empty()
+                || !suffix.is_empty() && names.iter().any(|name| name.ends_with(&suffix));
             return Ok(if readable { Leaf::Readable(node) } else { Leaf::Opened(node) });
         };
         let plain = sealed.open(&key, &format!("{}:", names.join(":")));
@@ -58,7 +65,11 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
         })?;
         mac.update(&*plain);
         typed(plain, sealed.kind, json).ok_or_else(|| {
-            wrong(Kind::Malformed, "opens to what its type does not allow; the type is not protected", names)
+            wrong(
+                Kind::Malformed,
+                "opens to what its type does not allow; the type is not protected",
+                names,
+            )
         })
     })
     .map_err(|error| error.in_file(path))?;
@@ -71,7 +82,10 @@ pub(crate) fn import(text: &str, path: &Path, keys: &KeySource<'_>, context: &mu
     if file.binary
         && let Some(name) = path.file_name().and_then(|name| name.to_str())
     {
-        imported.remarks.push(format!("{} was a file of bytes; it is one value, data", bootseal_core::Shown(name)));
+        imported.remarks.push(format!(
+            "{} was a file of bytes; it is one value, data",
+            bootseal_core::Shown(name)
+        ));
     }
     Ok(imported)
 }
@@ -162,11 +176,14 @@ fn as_go_prints(text: &str, json: bool) -> String {
         "inf" => "+Inf".into(),
         "-inf" => "-Inf".into(),
         number if !json && number.parse::<i64>().is_ok() => number.to_owned(),
-        number => number.parse::<f64>().map_or_else(|_| number.to_owned(), |value| value.to_string()),
+        number => {
+            number.parse::<f64>().map_or_else(|_| number.to_owned(), |value| value.to_string())
+        }
     }
 }
 
-/// Opens the data key, from one age recipient of the file, or from as many groups as its threshold demands.
+/// Opens the data key, from one age recipient of the file, or from as many groups as its threshold
+/// demands.
 fn data_key(
     file: &SopsFile,
     path: &Path,
@@ -174,8 +191,11 @@ fn data_key(
     context: &mut Context<'_>,
 ) -> Result<Zeroizing<Vec<u8>>> {
     let wrapped = |prefix: &str| -> Vec<(&str, &str)> {
-        let field = |at: usize, name: &str| file.has(&format!("{prefix}age__list_{at}__map_{name}"));
-        (0..MAX_KEYS).map_while(|at| Some((field(at, "recipient").unwrap_or_default(), field(at, "enc")?))).collect()
+        let field =
+            |at: usize, name: &str| file.has(&format!("{prefix}age__list_{at}__map_{name}"));
+        (0..MAX_KEYS)
+            .map_while(|at| Some((field(at, "recipient").unwrap_or_default(), field(at, "enc")?)))
+            .collect()
     };
     let single = wrapped("");
     let groups: Vec<_> = (0..MAX_KEYS)
@@ -183,9 +203,11 @@ fn data_key(
         .take_while(|prefix| file.metadata.keys().any(|name| name.starts_with(prefix.as_str())))
         .map(|prefix| wrapped(&prefix))
         .collect();
-    let recipients: Vec<&str> = single.iter().chain(groups.iter().flatten()).map(|(recipient, _)| *recipient).collect();
+    let recipients: Vec<&str> =
+        single.iter().chain(groups.iter().flatten()).map(|(recipient, _)| *recipient).collect();
     if recipients.is_empty() {
-        let help = "sops itself can open it: sops decrypt FILE | bootseal seal - --format yaml -o OUT";
+        let help =
+            "sops itself can open it: sops decrypt FILE | bootseal seal - --format yaml -o OUT";
         let what = "has no age recipient; PGP keys and keys of cloud services are not supported";
         return Err(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help).into());
     }
@@ -204,16 +226,25 @@ fn data_key(
             true => " Post-quantum recipients (age1pq1…) are not opened here yet.",
             false => "",
         };
-        let help = format!("It opens for: {}.{quantum} Name a key with --key-file FILE", recipients.join(", "));
+        let help = format!(
+            "It opens for: {}.{quantum} Name a key with --key-file FILE",
+            recipients.join(", ")
+        );
         Failure::from(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help))
     };
     let key = match groups.is_empty() {
         true => open(&single, 32)?.map(|key| key.expose(|key| Zeroizing::new(key.to_vec()))),
         false => {
-            let threshold = file.has("shamir_threshold").and_then(|number| number.parse().ok()).unwrap_or(groups.len());
+            let threshold = file
+                .has("shamir_threshold")
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(groups.len());
             let mut shares = Vec::new();
             for group in &groups {
-                shares.extend(open(group, 33)?.map(|share| share.expose(|share| Zeroizing::new(share.to_vec()))));
+                shares.extend(
+                    open(group, 33)?
+                        .map(|share| share.expose(|share| Zeroizing::new(share.to_vec()))),
+                );
             }
             if shares.len() < threshold.max(1) {
                 return Err(refused(format!(
@@ -234,12 +265,18 @@ fn data_key(
 }
 
 /// The identities: the named ones, else from where sops looks; and what was tried.
-fn identities(recipients: &[&str], keys: &KeySource<'_>, context: &mut Context<'_>) -> Result<(Vec<Identity>, String)> {
+fn identities(
+    recipients: &[&str],
+    keys: &KeySource<'_>,
+    context: &mut Context<'_>,
+) -> Result<(Vec<Identity>, String)> {
     let plugins = plugins::at_hand(context)?;
     let mut found = IdentityFile::default();
     let mut tried = Vec::new();
     let take = |file: IdentityFile, found: &mut IdentityFile| {
-        found.identities.extend(file.identities.into_iter().map(|identity| identity.with_plugins(&plugins)));
+        found
+            .identities
+            .extend(file.identities.into_iter().map(|identity| identity.with_plugins(&plugins)));
         found.locked.extend(file.locked);
     };
     let parse = |secret: &Secret| secret.expose(|mut bytes| IdentityFile::from_reader(&mut bytes));
@@ -249,8 +286,13 @@ fn identities(recipients: &[&str], keys: &KeySource<'_>, context: &mut Context<'
         tried = vec!["what was named".to_owned()];
     }
     if named.is_empty() {
-        if context.var("SOPS_AGE_KEY_CMD").is_some() || context.var("SOPS_AGE_SSH_PRIVATE_KEY_CMD").is_some() {
-            tried.push("SOPS_AGE_KEY_CMD (not run here: $SOPS_AGE_KEY_CMD | bootseal import … --key-fd 0)".into());
+        if context.var("SOPS_AGE_KEY_CMD").is_some()
+            || context.var("SOPS_AGE_SSH_PRIVATE_KEY_CMD").is_some()
+        {
+            tried.push(
+                "SOPS_AGE_KEY_CMD (not run here: $SOPS_AGE_KEY_CMD | bootseal import … --key-fd 0)"
+                    .into(),
+            );
         }
         if let Some(text) = context.var("SOPS_AGE_KEY") {
             take(parse(&key_source::from_variable(&text)?)?, &mut found);
@@ -282,13 +324,18 @@ fn identities(recipients: &[&str], keys: &KeySource<'_>, context: &mut Context<'
                 take(file, &mut found);
             }
         }
-        if found.identities.is_empty() && found.locked.is_empty() && context.options.identity.is_empty() {
+        if found.identities.is_empty()
+            && found.locked.is_empty()
+            && context.options.identity.is_empty()
+        {
             tried.push("SOPS_AGE_KEY_FILE (unset), sops/age/keys.txt (absent)".into());
         }
     }
     let wanted = |key: &LockedKey| {
         let own = key.recipient().to_string();
-        recipients.iter().any(|recipient| recipient.split_whitespace().take(2).eq(own.split_whitespace().take(2)))
+        recipients.iter().any(|recipient| {
+            recipient.split_whitespace().take(2).eq(own.split_whitespace().take(2))
+        })
     };
     for key in found.locked.iter().filter(|key| wanted(key)) {
         if context.ui.can_ask_passphrase() {

@@ -1,4 +1,5 @@
-//! The files of sops: YAML, JSON, dotenv and INI in its own dialects, with its metadata; all are read into one flat form.
+//! The files of sops: YAML, JSON, dotenv and INI in its own dialects, with its metadata; all are
+//! read into one flat form.
 
 use crate::cli::Format;
 use crate::formats::{Entries, Node, Table, documents};
@@ -19,24 +20,33 @@ pub(super) struct SopsFile {
 }
 
 impl SopsFile {
-    /// Parses by the extension of the name, as sops does; a file of no known format is one of bytes.
+    /// Parses by the extension of the name, as sops does; a file of no known format is one of
+    /// bytes.
     pub(super) fn read(text: &str, path: &Path) -> Result<SopsFile> {
         let in_file = |error: Error| Failure::from(error.in_file(path));
         let mut file = match path.extension().and_then(|ending| ending.to_str()) {
             Some("yaml" | "yml") => nested(text, Format::Yaml).map_err(in_file)?,
             Some("env") => dotenv(text).map_err(in_file)?,
             Some("ini") => ini(text).map_err(in_file)?,
-            _ if path.file_name().is_some_and(|name| name == ".env") => dotenv(text).map_err(in_file)?,
+            _ if path.file_name().is_some_and(|name| name == ".env") => {
+                dotenv(text).map_err(in_file)?
+            }
             _ => nested(text, Format::Json).map_err(in_file)?,
         };
         if !file.metadata.contains_key("mac") {
-            return Err(Error::new(Kind::Malformed, "holds no metadata of sops: nothing that sops has sealed")
-                .in_file(path)
-                .with_help("A file in clear: bootseal seal INPUT")
-                .into());
+            return Err(Error::new(
+                Kind::Malformed,
+                "holds no metadata of sops: nothing that sops has sealed",
+            )
+            .in_file(path)
+            .with_help("A file in clear: bootseal seal INPUT")
+            .into());
         }
         let known = ["json", "yaml", "yml", "env", "ini"];
-        let told = path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| known.contains(&ending));
+        let told = path
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .is_some_and(|ending| known.contains(&ending));
         file.binary = file.json && !told;
         Ok(file)
     }
@@ -61,7 +71,8 @@ fn nested(text: &str, format: Format) -> Result<SopsFile, Error> {
         }
         entries.add(&mut Vec::new(), values);
     }
-    entries.comments = format == Format::Yaml && text.lines().any(|line| line.trim_start().starts_with('#'));
+    entries.comments =
+        format == Format::Yaml && text.lines().any(|line| line.trim_start().starts_with('#'));
     Ok(SopsFile::new(entries, metadata, format == Format::Json))
 }
 
@@ -73,7 +84,9 @@ fn flatten(name: String, node: &Node, found: &mut HashMap<String, String>) {
             flatten(name, node, found);
         }),
         Node::Array(list) => {
-            list.iter().enumerate().for_each(|(at, node)| flatten(format!("{name}__list_{at}"), node, found));
+            list.iter()
+                .enumerate()
+                .for_each(|(at, node)| flatten(format!("{name}__list_{at}"), node, found));
         }
         Node::Text(text) | Node::Toml(text) => {
             found.insert(name, text.to_string());
@@ -90,9 +103,9 @@ fn dotenv(text: &str) -> Result<SopsFile, Error> {
             entries.comments |= line.starts_with('#');
             continue;
         }
-        let (name, value) = line
-            .split_once('=')
-            .ok_or_else(|| Error::new(Kind::Malformed, "is not NAME=value").at_line(index + 1, 1))?;
+        let (name, value) = line.split_once('=').ok_or_else(|| {
+            Error::new(Kind::Malformed, "is not NAME=value").at_line(index + 1, 1)
+        })?;
         let value = value.replace("\\n", "\n");
         match name.strip_prefix("sops_") {
             Some(name) => drop(metadata.insert(name.to_owned(), value)),
@@ -102,7 +115,8 @@ fn dotenv(text: &str) -> Result<SopsFile, Error> {
     Ok(SopsFile::new(entries, metadata, false))
 }
 
-/// Parses INI as go-ini writes it: with `` `…` `` or `"""…"""` around values that are not plain; a comment is a separate line.
+/// Parses INI as go-ini writes it: with `` `…` `` or `"""…"""` around values that are not plain; a
+/// comment is a separate line.
 fn ini(text: &str) -> Result<SopsFile, Error> {
     let (mut entries, mut metadata) = (Entries::default(), HashMap::new());
     let mut section = "DEFAULT".to_owned();
@@ -123,9 +137,13 @@ fn ini(text: &str) -> Result<SopsFile, Error> {
             continue;
         }
         let (name, value) = match line.strip_prefix('`').and_then(|line| line.split_once('`')) {
-            Some((name, after)) => {
-                (name, after.trim_start().strip_prefix('=').ok_or_else(|| broken("is not name = value"))?)
-            }
+            Some((name, after)) => (
+                name,
+                after
+                    .trim_start()
+                    .strip_prefix('=')
+                    .ok_or_else(|| broken("is not name = value"))?,
+            ),
             None => line.split_once('=').ok_or_else(|| broken("is not name = value"))?,
         };
         let (name, value) = (name.trim(), value.trim());
@@ -135,7 +153,8 @@ fn ini(text: &str) -> Result<SopsFile, Error> {
             whole = match begun.strip_suffix(fence) {
                 Some(inner) => inner.to_owned(),
                 None => {
-                    let (inner, after) = rest.split_once(fence).ok_or_else(|| broken("an unterminated quote"))?;
+                    let (inner, after) =
+                        rest.split_once(fence).ok_or_else(|| broken("an unterminated quote"))?;
                     number += inner.matches('\n').count() + 1;
                     rest = after.split_once('\n').map_or("", |(_, rest)| rest);
                     format!("{begun}\n{inner}")
@@ -144,8 +163,12 @@ fn ini(text: &str) -> Result<SopsFile, Error> {
             break;
         }
         match section.as_str() {
-            "sops" => drop(metadata.insert(name.to_owned(), whole.replace("\\\\n", "\n").replace("\\n", "\n"))),
-            _ => entries.values.push((vec![section.clone(), name.to_owned()], Node::Text(Zeroizing::new(whole)))),
+            "sops" => drop(
+                metadata.insert(name.to_owned(), whole.replace("\\\\n", "\n").replace("\\n", "\n")),
+            ),
+            _ => entries
+                .values
+                .push((vec![section.clone(), name.to_owned()], Node::Text(Zeroizing::new(whole)))),
         }
     }
     Ok(SopsFile::new(entries, metadata, false))

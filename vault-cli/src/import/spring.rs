@@ -1,4 +1,5 @@
-//! Spring Cloud Config: a settings file with `{cipher}…`, a random IV and AES-256-CBC under a key from PBKDF2.
+//! Spring Cloud Config: a settings file with `{cipher}…`, a random IV and AES-256-CBC under a key
+//! from PBKDF2.
 
 use super::{Imported, KeySource, Leaf, Weak, unhex, wrong};
 use crate::context::Context;
@@ -23,13 +24,17 @@ pub(crate) fn import(
 ) -> Result<Imported> {
     let entries = entries(text, path)?;
     if !entries.values.iter().any(|(_, node)| sealed(node)) {
-        return Err(bootseal_core::Error::new(Kind::Malformed, "holds no {cipher}…: nothing that Spring has sealed")
-            .in_file(path)
-            .with_help("A file in clear: bootseal seal INPUT")
-            .into());
+        return Err(bootseal_core::Error::new(
+            Kind::Malformed,
+            "holds no {cipher}…: nothing that Spring has sealed",
+        )
+        .in_file(path)
+        .with_help("A file in clear: bootseal seal INPUT")
+        .into());
     }
-    let salt = unhex(salt.unwrap_or(DEFAULT_SALT).as_bytes())
-        .ok_or_else(|| Failure::new(Kind::Usage, "--salt is not hexadecimal, as encrypt.salt is"))?;
+    let salt = unhex(salt.unwrap_or(DEFAULT_SALT).as_bytes()).ok_or_else(|| {
+        Failure::new(Kind::Usage, "--salt is not hexadecimal, as encrypt.salt is")
+    })?;
     let secrets = keys.or_asked(Some("ENCRYPT_KEY"), "Spring's encrypt.key", context)?;
     let [secret] = secrets.as_slice() else {
         return Err(Failure::new(Kind::Usage, "Spring has one encrypt.key; several were given"));
@@ -52,7 +57,8 @@ pub(crate) fn import(
         _ => Ok(Leaf::Readable(node)),
     })
     .map_err(|error| error.in_file(path))?;
-    let why = "1024 rounds of SHA-1 and often the same salt make guessing encrypt.key cheap; no MAC";
+    let why =
+        "1024 rounds of SHA-1 and often the same salt make guessing encrypt.key cheap; no MAC";
     imported.weak.push(Weak { scheme: "{cipher} with a symmetric key".into(), why });
     Ok(imported)
 }
@@ -66,14 +72,22 @@ fn sealed(node: &Node) -> bool {
     }
 }
 
-fn open(sealed: &str, key: &[u8], names: &[String]) -> Result<Zeroizing<Vec<u8>>, bootseal_core::Error> {
+fn open(
+    sealed: &str,
+    key: &[u8],
+    names: &[String],
+) -> Result<Zeroizing<Vec<u8>>, bootseal_core::Error> {
     let mut digits = sealed.trim();
     // `{key:alias}{secret:name}` choose among several keys; there is one.
     while let Some((_, rest)) = digits.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
         digits = rest;
     }
     let blob = unhex(digits.as_bytes()).ok_or_else(|| {
-        wrong(Kind::Malformed, "{cipher} is not hexadecimal: sealed with an RSA key, which is not supported", names)
+        wrong(
+            Kind::Malformed,
+            "{cipher} is not hexadecimal: sealed with an RSA key, which is not supported",
+            names,
+        )
     })?;
     let plain = blob.split_at_checked(16).and_then(|(iv, text)| cipher::aes_cbc(key, iv, text));
     let plain = plain.filter(|plain| std::str::from_utf8(plain).is_ok());

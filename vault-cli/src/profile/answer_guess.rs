@@ -1,7 +1,9 @@
-//! Guesses what a profile should say of a login response: where the token is, and what tells its lifetime.
+//! Guesses what a profile should say of a login response: where the token is, and what tells its
+//! lifetime.
 //!
-//! Fields are recognised by their names and shapes, and a person is shown the guess. The response is read where it stands, on its
-//! guarded page: of its values nothing is copied onto the plain heap.
+//! Fields are recognised by their names and shapes, and a person is shown the guess. The response
+//! is read where it stands, on its guarded page: of its values nothing is copied onto the plain
+//! heap.
 
 use crate::profile::json_leaves::{Leaf, leaves};
 use base64::Engine;
@@ -39,9 +41,16 @@ pub(crate) fn look(response: &LoginResponse) -> Option<Guess> {
                 "x-subject-token" => "X-Auth-Token",
                 other => other,
             };
-            let expiry =
-                if is_jwt_with_end(value.trim_start_matches("Bearer ")) { Some(jwt_rule()) } else { json_expiry };
-            return Some(Guess { token: place("header", name), expiry, inject: Some(inject(back, "${token}")) });
+            let expiry = if is_jwt_with_end(value.trim_start_matches("Bearer ")) {
+                Some(jwt_rule())
+            } else {
+                json_expiry
+            };
+            return Some(Guess {
+                token: place("header", name),
+                expiry,
+                inject: Some(inject(back, "${token}")),
+            });
         }
         if let Some((name, dated)) = cookie {
             let expiry = if dated { Some(place("cookie", name)) } else { json_expiry };
@@ -60,7 +69,9 @@ fn likeliest<'a, 'b>(fields: &'b [Leaf<'a>]) -> Option<(u32, &'b Leaf<'a>)> {
 /// A body that is nothing but the token: as plain text, or as one JSON string.
 fn whole_body(body: &[u8], json: Option<&[Leaf<'_>]>) -> Option<Guess> {
     let (kind, text, length) = match json {
-        Some([only]) if only.pointer.is_empty() => ("json-string", only.text()?, only.graphic_length()?),
+        Some([only]) if only.pointer.is_empty() => {
+            ("json-string", only.text()?, only.graphic_length()?)
+        }
         Some(_) => return None,
         None => {
             let text = std::str::from_utf8(body).unwrap_or_default().trim();
@@ -68,7 +79,11 @@ fn whole_body(body: &[u8], json: Option<&[Leaf<'_>]>) -> Option<Guess> {
         }
     };
     let token = length >= 16 && !text.starts_with('<');
-    token.then(|| Guess { token: place("body", kind), expiry: is_jwt_with_end(text).then(jwt_rule), inject: None })
+    token.then(|| Guess {
+        token: place("body", kind),
+        expiry: is_jwt_with_end(text).then(jwt_rule),
+        inject: None,
+    })
 }
 
 fn score(leaf: &Leaf<'_>) -> u32 {
@@ -93,15 +108,21 @@ fn score(leaf: &Leaf<'_>) -> u32 {
     named + if is_jwt_with_end(text) { if named > 0 { 5 } else { 55 } } else { 0 }
 }
 
-/// Whether this is a JWT that says when it ends. Its claims are most of the token: they are decoded onto a guarded page.
+/// Whether this is a JWT that says when it ends. Its claims are most of the token: they are decoded
+/// onto a guarded page.
 fn is_jwt_with_end(text: &str) -> bool {
     let mut parts = text.split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(_), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return false;
     };
     let payload = payload.trim_end_matches('=');
-    let Ok(mut page) = SecretBuf::zeroed(base64::decoded_len_estimate(payload.len())) else { return false };
-    let Ok(length) = page.expose_mut(|bytes| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, bytes)) else {
+    let Ok(mut page) = SecretBuf::zeroed(base64::decoded_len_estimate(payload.len())) else {
+        return false;
+    };
+    let Ok(length) = page.expose_mut(|bytes| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, bytes))
+    else {
         return false;
     };
     page.truncate(length);
@@ -113,15 +134,20 @@ fn is_jwt_with_end(text: &str) -> bool {
 
 /// A field that tells a lifetime, beside the token if there is one.
 fn in_json(fields: &[Leaf<'_>], token: Option<&str>) -> Option<Value> {
-    let parent = |pointer: &str| pointer.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned());
+    let parent = |pointer: &str| {
+        pointer.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned())
+    };
     let beside = token.map(parent);
     let named = fields.iter().filter(|leaf| {
-        let words = ["expire", "expiry", "expiration", "lifetime", "validuntil", "validto", "maxage"];
+        let words =
+            ["expire", "expiry", "expiration", "lifetime", "validuntil", "validto", "maxage"];
         !leaf.name.contains("refresh")
-            && (words.iter().any(|word| leaf.name.contains(word)) || ["exp", "ttl"].contains(&leaf.name.as_str()))
+            && (words.iter().any(|word| leaf.name.contains(word))
+                || ["exp", "ttl"].contains(&leaf.name.as_str()))
     });
     let units = named.filter_map(|leaf| Some((leaf, unit(leaf)?)));
-    let (leaf, unit) = units.max_by_key(|(leaf, _)| beside.as_ref() == Some(&parent(&leaf.pointer)))?;
+    let (leaf, unit) =
+        units.max_by_key(|(leaf, _)| beside.as_ref() == Some(&parent(&leaf.pointer)))?;
     let mut table = Table::new();
     table.insert("json".into(), leaf.pointer.clone().into());
     if unit != "s" {
@@ -154,16 +180,20 @@ fn unit(leaf: &Leaf<'_>) -> Option<&'static str> {
 fn scheme(fields: &[Leaf<'_>]) -> Option<Value> {
     let kind = fields.iter().find(|leaf| leaf.name == "tokentype")?.text()?;
     let plain = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (plain && !kind.eq_ignore_ascii_case("bearer")).then(|| inject("Authorization", &format!("{kind} ${{token}}")))
+    (plain && !kind.eq_ignore_ascii_case("bearer"))
+        .then(|| inject("Authorization", &format!("{kind} ${{token}}")))
 }
 
 /// The header that is most likely the token: its name and its value.
 fn in_header(response: &LoginResponse) -> Option<(&str, &str)> {
     let named = response.headers.iter().filter(|(name, _)| {
         let name = name.as_str();
-        name == "authorization" || (name.contains("token") && !name.contains("csrf") && !name.contains("xsrf"))
+        name == "authorization"
+            || (name.contains("token") && !name.contains("csrf") && !name.contains("xsrf"))
     });
-    named.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).find(|(_, value)| value.len() >= 8)
+    named
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .find(|(_, value)| value.len() >= 8)
 }
 
 /// The name of a session's cookie, and whether it says when it ends.
@@ -172,14 +202,15 @@ fn in_cookie(response: &LoginResponse) -> Option<(&str, bool)> {
     let cookies = lines.filter_map(|line| {
         let (name, rest) = line.split_once('=')?;
         let lower = name.trim().to_ascii_lowercase();
-        let likely = ["sess", "sid", "auth", "token", "jwt"].iter().any(|word| lower.contains(word));
+        let likely =
+            ["sess", "sid", "auth", "token", "jwt"].iter().any(|word| lower.contains(word));
         let other = lower.contains("csrf") || lower.contains("xsrf") || rest.starts_with(';');
         // The value itself, before the first semicolon, is not looked at.
-        let dated = rest
-            .split(';')
-            .skip(1)
-            .filter_map(|attribute| attribute.split_once('='))
-            .any(|(name, _)| ["max-age", "expires"].iter().any(|dated| name.trim().eq_ignore_ascii_case(dated)));
+        let dated = rest.split(';').skip(1).filter_map(|attribute| attribute.split_once('=')).any(
+            |(name, _)| {
+                ["max-age", "expires"].iter().any(|dated| name.trim().eq_ignore_ascii_case(dated))
+            },
+        );
         (likely && !other).then(|| (name.trim(), dated))
     });
     cookies.max_by_key(|(name, _)| name.to_ascii_lowercase().contains("sess"))
@@ -194,7 +225,11 @@ fn jwt_rule() -> Value {
 }
 
 fn inject(header: &str, value: &str) -> Value {
-    Value::Table([("header".to_owned(), header.into()), ("value".to_owned(), value.into())].into_iter().collect())
+    Value::Table(
+        [("header".to_owned(), header.into()), ("value".to_owned(), value.into())]
+            .into_iter()
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -232,9 +267,14 @@ mod tests {
     fn no_value_of_a_response_reaches_the_plain_heap() {
         let Some(reader) = std::env::var_os(ALONE) else {
             for (reader, clean) in [("ours", true), ("serde_json", false)] {
-                let name = "profile::answer_guess::tests::no_value_of_a_response_reaches_the_plain_heap";
+                let name =
+                    "profile::answer_guess::tests::no_value_of_a_response_reaches_the_plain_heap";
                 let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-                let done = alone.args(["--exact", name, "--nocapture"]).env(ALONE, reader).output().unwrap();
+                let done = alone
+                    .args(["--exact", name, "--nocapture"])
+                    .env(ALONE, reader)
+                    .output()
+                    .unwrap();
                 let told = String::from_utf8_lossy(&done.stdout).into_owned();
                 assert!(
                     done.status.success() && told.contains("1 passed"),
@@ -245,14 +285,17 @@ mod tests {
             }
             return;
         };
-        // A JWT whose claims and signature are random, made on the page itself, so that the plain heap never had them.
+        // A JWT whose claims and signature are random, made on the page itself, so that the plain
+        // heap never had them.
         let mut page = SecretBuf::with_capacity(4096).unwrap();
         page.push(b"{\"access_token\":\"e30.").unwrap();
         let mut random = SecretBuf::zeroed(96).unwrap();
         random.expose_mut(|bytes| getrandom::fill(bytes)).unwrap();
         let base64 = |bytes: &SecretBuf| {
             let mut text = SecretBuf::zeroed(bytes.expose(<[u8]>::len) * 4 / 3 + 4).unwrap();
-            let into = |text: &mut [u8]| bytes.expose(|bytes| BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, text));
+            let into = |text: &mut [u8]| {
+                bytes.expose(|bytes| BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, text))
+            };
             let length = text.expose_mut(into).unwrap();
             text.truncate(length);
             text
@@ -265,7 +308,8 @@ mod tests {
         page.push(b".").unwrap();
         base64(&random).expose(|text| page.push(text)).unwrap();
         page.push(b"\"}").unwrap();
-        let response = LoginResponse { status: 200, headers: http_headers(&[]), body: page.freeze() };
+        let response =
+            LoginResponse { status: 200, headers: http_headers(&[]), body: page.freeze() };
         let parsed: Option<serde_json::Value> = match reader == "serde_json" {
             true => response.body.expose(|body| serde_json::from_slice(body).ok()),
             false => {
@@ -324,7 +368,12 @@ mod tests {
         for (headers, body, expected) in cases {
             assert_eq!(guess(headers, &body).as_deref(), Some(expected), "{body}");
         }
-        for nothing in ["{}", "<html>a long page without anything</html>", "{\"ok\":true,\"user\":\"bob smith\"}", ""] {
+        for nothing in [
+            "{}",
+            "<html>a long page without anything</html>",
+            "{\"ok\":true,\"user\":\"bob smith\"}",
+            "",
+        ] {
             assert_eq!(guess(&[], nothing), None, "{nothing}");
         }
     }

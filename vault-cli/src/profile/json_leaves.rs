@@ -1,7 +1,9 @@
-//! The leaves of a JSON document, as borrowed pieces of its text: no value is copied off the guarded page that it stands on.
+//! The leaves of a JSON document, as borrowed pieces of its text: no value is copied off the
+//! guarded page that it stands on.
 //!
-//! `serde_json::Value` would put the whole document onto the plain heap, and so would the scratch buffer in which a parser undoes escapes.
-//! A leaf is therefore the text as it is written, escapes included.
+//! `serde_json::Value` would put the whole document onto the plain heap, and so would the scratch
+//! buffer in which a parser undoes escapes. A leaf is therefore the text as it is written, escapes
+//! included.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -16,13 +18,15 @@ const MAX_NAME: usize = 64;
 pub(crate) struct Leaf<'a> {
     /// A JSON pointer (RFC 6901); empty for a document that is one leaf.
     pub(crate) pointer: String,
-    /// The name of the field, in lower case and only its letters and digits; that of the array for an element.
+    /// The name of the field, in lower case and only its letters and digits; that of the array for
+    /// an element.
     pub(crate) name: String,
     written: &'a str,
 }
 
 impl<'a> Leaf<'a> {
-    /// The inside of a text as it is written, its escapes with it; `None` for a number, a boolean or null.
+    /// The inside of a text as it is written, its escapes with it; `None` for a number, a boolean
+    /// or null.
     pub(crate) fn text(&self) -> Option<&'a str> {
         self.written.strip_prefix('"')?.strip_suffix('"')
     }
@@ -32,7 +36,8 @@ impl<'a> Leaf<'a> {
         self.written.parse().ok()
     }
 
-    /// The length of a text of printable ASCII characters without blanks, as tokens are; `None` for anything else.
+    /// The length of a text of printable ASCII characters without blanks, as tokens are; `None` for
+    /// anything else.
     pub(crate) fn graphic_length(&self) -> Option<usize> {
         let mut rest = self.text()?.bytes();
         let mut length = 0;
@@ -44,7 +49,9 @@ impl<'a> Leaf<'a> {
                     b'u' => {
                         let digit = |byte: u8| char::from(byte).to_digit(16);
                         let digits = [rest.next()?, rest.next()?, rest.next()?, rest.next()?];
-                        let code = digits.into_iter().try_fold(0, |code, byte| Some(code * 16 + digit(byte)?))?;
+                        let code = digits
+                            .into_iter()
+                            .try_fold(0, |code, byte| Some(code * 16 + digit(byte)?))?;
                         (0x21..0x7F).contains(&code)
                     }
                     _ => false,
@@ -68,7 +75,13 @@ pub(crate) fn leaves(document: &[u8]) -> Option<Vec<Leaf<'_>>> {
     Some(found)
 }
 
-fn walk<'a>(written: &'a str, pointer: String, name: &str, depth: usize, found: &mut Vec<Leaf<'a>>) {
+fn walk<'a>(
+    written: &'a str,
+    pointer: String,
+    name: &str,
+    depth: usize,
+    found: &mut Vec<Leaf<'a>>,
+) {
     let Some(depth) = depth.checked_sub(1) else { return };
     match written.as_bytes().first() {
         Some(b'{') => {
@@ -85,7 +98,11 @@ fn walk<'a>(written: &'a str, pointer: String, name: &str, depth: usize, found: 
             }
         }
         _ => {
-            let name = name.chars().filter(|next| next.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+            let name = name
+                .chars()
+                .filter(|next| next.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect();
             found.push(Leaf { pointer, name, written });
         }
     }
@@ -123,9 +140,13 @@ mod tests {
 
     #[test]
     fn a_leaf_is_its_place_and_what_is_written_there() {
-        let document = br#"{"a/b":{"Access-Token":"x\/y"},"list":[1.5,{"t~":null}],"e":{},"deep":true}"#;
+        let document =
+            br#"{"a/b":{"Access-Token":"x\/y"},"list":[1.5,{"t~":null}],"e":{},"deep":true}"#;
         let found = leaves(document).unwrap();
-        let told: Vec<_> = found.iter().map(|leaf| (leaf.pointer.as_str(), leaf.name.as_str(), leaf.written)).collect();
+        let told: Vec<_> = found
+            .iter()
+            .map(|leaf| (leaf.pointer.as_str(), leaf.name.as_str(), leaf.written))
+            .collect();
         assert_eq!(
             told,
             [
@@ -135,7 +156,10 @@ mod tests {
                 ("/deep", "deep", "true"),
             ]
         );
-        assert_eq!((found[0].text(), found[0].number(), found[1].number()), (Some(r"x\/y"), None, Some(1.5)));
+        assert_eq!(
+            (found[0].text(), found[0].number(), found[1].number()),
+            (Some(r"x\/y"), None, Some(1.5))
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A login table as it is written into a file: in the order of a login, formatted as a person would write it.
+//! A login table as it is written into a file: in the order of a login, formatted as a person would
+//! write it.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{BasicString, CanWrite, Kind, PROFILE_KEYS, Profile, PropertyPath, Vault};
@@ -20,7 +21,10 @@ impl LoginTable {
     /// The login table of a profile, after `like` is resolved.
     pub(crate) fn of(profile: &Profile) -> Result<LoginTable> {
         let written: Value = serde_json::from_str(profile.canonical()).map_err(|_| {
-            Failure::new(Kind::Malformed, format!("the profile {} cannot be taken over", profile.table))
+            Failure::new(
+                Kind::Malformed,
+                format!("the profile {} cannot be taken over", profile.table),
+            )
         })?;
         match written {
             Value::Table(table) => Ok(LoginTable(table)),
@@ -40,7 +44,8 @@ impl LoginTable {
         };
         let to = Url::parse(url).ok().filter(|url| url.host().is_some()).ok_or_else(wrong)?;
         if to.path() != "/" || to.query().is_some() {
-            let text = "--url is the address of a server, without a path: those of the profile are kept";
+            let text =
+                "--url is the address of a server, without a path: those of the profile are kept";
             return Err(Failure::new(Kind::Usage, text));
         }
         let origin = to.origin().ascii_serialization();
@@ -74,7 +79,8 @@ impl LoginTable {
         Ok(text)
     }
 
-    /// Writes it at the end of the file; property by property, if the file already has such a table.
+    /// Writes it at the end of the file; property by property, if the file already has such a
+    /// table.
     pub(crate) fn add_to(&self, vault: &mut Vault<CanWrite>, path: &PropertyPath) -> Result<()> {
         match vault.append(&self.text(path)?) {
             Err(error) if error.kind() == Kind::Conflict => set_each(vault, path, &self.0),
@@ -97,20 +103,26 @@ fn set_each(vault: &mut Vault<CanWrite>, path: &PropertyPath, table: &Table) -> 
 fn lines(table: &Table) -> String {
     let known = |key: &str| PROFILE_KEYS.iter().find(|known| known.name == key);
     let place = |key: &str| known(key).and_then(|known| known.order).unwrap_or(usize::MAX);
-    let mut entries: Vec<_> = table.iter().filter(|(key, _)| !STEPS.contains(&key.as_str())).collect();
+    let mut entries: Vec<_> =
+        table.iter().filter(|(key, _)| !STEPS.contains(&key.as_str())).collect();
     entries.sort_by_key(|(key, _)| place(key));
     entries.into_iter().map(|(key, value)| format!("{} = {}\n", name(key), inline(value))).collect()
 }
 
 fn inline(value: &Value) -> String {
     match value {
-        Value::String(text) if text.contains('\n') && !text.contains('\'') && !text.contains('\r') => {
+        Value::String(text)
+            if text.contains('\n') && !text.contains('\'') && !text.contains('\r') =>
+        {
             format!("'''\n{text}'''")
         }
         Value::String(text) => BasicString(text).to_string(),
-        Value::Array(array) => format!("[{}]", array.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Array(array) => {
+            format!("[{}]", array.iter().map(inline).collect::<Vec<_>>().join(", "))
+        }
         Value::Table(table) => {
-            let pairs = table.iter().map(|(key, value)| format!("{} = {}", name(key), inline(value)));
+            let pairs =
+                table.iter().map(|(key, value)| format!("{} = {}", name(key), inline(value)));
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
@@ -118,5 +130,6 @@ fn inline(value: &Value) -> String {
 }
 
 fn name(key: &str) -> String {
-    PropertyPath::new(vec![key.to_owned()]).map_or_else(|_| BasicString(key).to_string(), |path| path.to_string())
+    PropertyPath::new(vec![key.to_owned()])
+        .map_or_else(|_| BasicString(key).to_string(), |path| path.to_string())
 }

@@ -14,9 +14,11 @@ pub(crate) struct Preset {
     pub(crate) sealed: &'static [&'static str],
     /// Further settings that are asked for.
     pub(crate) asked: &'static [Asked],
-    /// The content of the login table: `LOGIN` is the address of the login, `BASE` that of the vendor.
+    /// The content of the login table: `LOGIN` is the address of the login, `BASE` that of the
+    /// vendor.
     login: &'static str,
-    /// The tables below it: requests whose address is known only if the login has its usual path, or that use the login's address.
+    /// The tables below it: requests whose address is known only if the login has its usual path,
+    /// or that use the login's address.
     steps: &'static [(&'static str, &'static str)],
 }
 
@@ -192,14 +194,24 @@ json = { refresh_token = "${refresh_token}", mode = "json" }
         path: "/v3/auth/tokens",
         sealed: USER,
         asked: &[
-            Asked { name: "project", what: "The project's name", default: None, place: Where::Value },
+            Asked {
+                name: "project",
+                what: "The project's name",
+                default: None,
+                place: Where::Value,
+            },
             Asked {
                 name: "project_domain",
                 what: "The project's domain",
                 default: Some("Default"),
                 place: Where::Value,
             },
-            Asked { name: "user_domain", what: "The user's domain", default: Some("Default"), place: Where::Value },
+            Asked {
+                name: "user_domain",
+                what: "The user's domain",
+                default: Some("Default"),
+                place: Where::Value,
+            },
         ],
         login: r#"
 url = "LOGIN"
@@ -286,8 +298,12 @@ impl Preset {
     pub(crate) fn named(name: &str) -> Result<&'static Preset> {
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
             let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-            Failure::new(Kind::Usage, format!("there is no preset `{}`", Shown(name)))
-                .with_help(format!("There are: {}. bootseal profile --list says what each is for.", names.join(", ")))
+            Failure::new(Kind::Usage, format!("there is no preset `{}`", Shown(name))).with_help(
+                format!(
+                    "There are: {}. bootseal profile --list says what each is for.",
+                    names.join(", ")
+                ),
+            )
         })
     }
 
@@ -295,10 +311,13 @@ impl Preset {
     pub(crate) fn login(&self, url: &str, words: &[(&str, &str)]) -> Result<toml::Table> {
         let (login, base) = self.address(url)?;
         let filled = |text: &str| -> Result<toml::Table> {
-            let mut table: toml::Table = toml::from_str(text)
-                .map_err(|_| Failure::new(Kind::Malformed, "a built-in preset is not valid TOML"))?;
-            let words =
-                words.iter().copied().chain([("LOGIN", login.as_str()), ("BASE", base.as_deref().unwrap_or(""))]);
+            let mut table: toml::Table = toml::from_str(text).map_err(|_| {
+                Failure::new(Kind::Malformed, "a built-in preset is not valid TOML")
+            })?;
+            let words = words
+                .iter()
+                .copied()
+                .chain([("LOGIN", login.as_str()), ("BASE", base.as_deref().unwrap_or(""))]);
             let words: Vec<_> = words.collect();
             table.iter_mut().for_each(|(_, value)| put(value, &words));
             Ok(table)
@@ -324,24 +343,29 @@ impl Preset {
         Ok(table)
     }
 
-    /// The addresses of the login and of the vendor. An address without the usual path is completed; one with another path is taken as
-    /// the login's own.
+    /// The addresses of the login and of the vendor. An address without the usual path is
+    /// completed; one with another path is taken as the login's own.
     fn address(&self, text: &str) -> Result<(String, Option<String>)> {
         let wrong = |what: &str| Failure::new(Kind::Usage, format!("--url {what}"));
         let url = Url::parse(text).map_err(|error| {
-            wrong(&format!("is not a URL: {error}")).with_help("As in: --url https://api.acme.example")
+            wrong(&format!("is not a URL: {error}"))
+                .with_help("As in: --url https://api.acme.example")
         })?;
         if url.host().is_none() || !["http", "https"].contains(&url.scheme()) {
-            return Err(wrong("is not the address of a server").with_help("As in: --url https://api.acme.example"));
+            return Err(wrong("is not the address of a server")
+                .with_help("As in: --url https://api.acme.example"));
         }
         if url.scheme() == "http" && !is_here(&url) {
-            let help = "A password goes over TLS only. For a test on this machine: http://127.0.0.1:PORT";
+            let help =
+                "A password goes over TLS only. For a test on this machine: http://127.0.0.1:PORT";
             return Err(wrong("is not https").with_help(help));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("holds credentials").with_help("Leave them out: they are asked for, and sealed."));
+            return Err(wrong("holds credentials")
+                .with_help("Leave them out: they are asked for, and sealed."));
         }
-        let usual: Vec<&str> = self.path.split('/').skip(1).filter(|step| !step.is_empty()).collect();
+        let usual: Vec<&str> =
+            self.path.split('/').skip(1).filter(|step| !step.is_empty()).collect();
         let own: Vec<&str> = url.path().split('/').filter(|step| !step.is_empty()).collect();
         let fits = |count: usize| {
             count <= own.len()
@@ -399,11 +423,36 @@ mod tests {
     #[test]
     fn an_address_gets_what_it_lacks() {
         for (preset, given, login, base) in [
-            ("simplejwt", "https://a.example", "https://a.example/api/token/", Some("https://a.example")),
-            ("simplejwt", "https://a.example/api", "https://a.example/api/token/", Some("https://a.example")),
-            ("simplejwt", "https://a.example/api/token/", "https://a.example/api/token/", Some("https://a.example")),
-            ("simplejwt", "https://a.example/auth/jwt/create/", "https://a.example/auth/jwt/create/", None),
-            ("airflow", "http://127.0.0.1:8080/", "http://127.0.0.1:8080/auth/token", Some("http://127.0.0.1:8080")),
+            (
+                "simplejwt",
+                "https://a.example",
+                "https://a.example/api/token/",
+                Some("https://a.example"),
+            ),
+            (
+                "simplejwt",
+                "https://a.example/api",
+                "https://a.example/api/token/",
+                Some("https://a.example"),
+            ),
+            (
+                "simplejwt",
+                "https://a.example/api/token/",
+                "https://a.example/api/token/",
+                Some("https://a.example"),
+            ),
+            (
+                "simplejwt",
+                "https://a.example/auth/jwt/create/",
+                "https://a.example/auth/jwt/create/",
+                None,
+            ),
+            (
+                "airflow",
+                "http://127.0.0.1:8080/",
+                "http://127.0.0.1:8080/auth/token",
+                Some("http://127.0.0.1:8080"),
+            ),
             (
                 "keystone",
                 "https://a.example/identity/v3",

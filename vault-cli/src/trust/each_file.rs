@@ -1,4 +1,5 @@
-//! Runs a command for each of several files; each has its own outcome, and the worst decides the exit code.
+//! Runs a command for each of several files; each has its own outcome, and the worst decides the
+//! exit code.
 
 use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
@@ -6,13 +7,15 @@ use bootseal_core::Shown;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// The result of a command for one file: for scripts, and for people (empty if the command is silent on success).
+/// The result of a command for one file: for scripts, and for people (empty if the command is
+/// silent on success).
 pub(crate) struct Answer {
     pub(crate) document: Value,
     pub(crate) text: String,
 }
 
-/// Runs `verb` for each of `files`. With one file, its result is the whole output; with several, a failure does not stop the others.
+/// Runs `verb` for each of `files`. With one file, its result is the whole output; with several, a
+/// failure does not stop the others.
 pub(crate) fn each<T>(
     files: Vec<(PathBuf, Result<T>)>,
     context: &mut Context<'_>,
@@ -21,22 +24,26 @@ pub(crate) fn each<T>(
     let several = files.len() > 1;
     let (mut documents, mut worst, mut quiet) = (Vec::new(), 0, Vec::new());
     for (path, found) in files {
-        match found.and_then(|found| verb(found, context)).map_err(|failure| failure.in_file(&path)) {
+        match found.and_then(|found| verb(found, context)).map_err(|failure| failure.in_file(&path))
+        {
             Err(failure) if !several => return Err(failure.into()),
             Err(failure) => {
                 worst = worse(worst, failure.kind().exit_code());
                 match context.ui.style.json {
-                    true => documents.push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
+                    true => documents
+                        .push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
                     false => context.ui.failure(&in_file(failure, &path)),
                 }
             }
-            Ok(answer) if context.ui.style.json => documents.push(match (several, answer.document) {
-                (true, Value::Object(mut fields)) => {
-                    fields.insert("file".into(), json!(path.to_string_lossy()));
-                    Value::Object(fields)
-                }
-                (_, document) => document,
-            }),
+            Ok(answer) if context.ui.style.json => {
+                documents.push(match (several, answer.document) {
+                    (true, Value::Object(mut fields)) => {
+                        fields.insert("file".into(), json!(path.to_string_lossy()));
+                        Value::Object(fields)
+                    }
+                    (_, document) => document,
+                })
+            }
             Ok(answer) if answer.text.is_empty() => quiet.push(shown(&path)),
             Ok(answer) => context.ui.line(answer.text)?,
         }

@@ -1,4 +1,5 @@
-//! The identities at hand: key files, and locked keys and passphrases, which are asked for only when a file needs them.
+//! The identities at hand: key files, and locked keys and passphrases, which are asked for only
+//! when a file needs them.
 
 use crate::context::Context;
 use crate::trust::plugins;
@@ -6,7 +7,8 @@ use crate::ui::Ui;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::prompt::no_answer;
 use bootseal_core::{
-    Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, Shown, VerifiedFile, read_passphrase_from,
+    Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, Shown, VerifiedFile,
+    read_passphrase_from,
 };
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -25,14 +27,16 @@ pub(crate) struct Keys {
     pub(crate) plugins: Plugins,
     /// Each place that was searched, and what was found there, for errors.
     tried: Vec<String>,
-    /// Whether `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd` named them, so that they are expected to open the file.
+    /// Whether `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd` named them, so that they are expected
+    /// to open the file.
     pub(crate) named: bool,
     /// The passphrase from `--passphrase-fd`, read once for all files.
     passphrase: Rc<OnceCell<Secret>>,
 }
 
 impl Keys {
-    /// Reads the identities from `-i`, else from `BOOTSEAL_IDENTITY`, else the user's own one and their SSH keys.
+    /// Reads the identities from `-i`, else from `BOOTSEAL_IDENTITY`, else the user's own one and
+    /// their SSH keys.
     pub(crate) fn find(context: &mut Context<'_>) -> Result<Keys> {
         Keys::find_in(context.options.identity.clone(), context)
     }
@@ -55,8 +59,12 @@ impl Keys {
             keys.named = false;
             match own_identity_file(context) {
                 Ok(path) if path.exists() => paths.push(path),
-                Ok(path) => keys.tried.push(format!("{} (absent)", shown_from_home(&path, context))),
-                Err(_) => keys.tried.push("your own (neither HOME nor XDG_CONFIG_HOME is set)".into()),
+                Ok(path) => {
+                    keys.tried.push(format!("{} (absent)", shown_from_home(&path, context)))
+                }
+                Err(_) => {
+                    keys.tried.push("your own (neither HOME nor XDG_CONFIG_HOME is set)".into())
+                }
             }
         }
         for path in paths {
@@ -83,7 +91,9 @@ impl Keys {
                     Err(_) if !path.exists() => {
                         keys.tried.push(format!("{} (absent)", shown_from_home(&path, context)))
                     }
-                    Err(_) => keys.tried.push(format!("{} (not usable here)", shown_from_home(&path, context))),
+                    Err(_) => keys
+                        .tried
+                        .push(format!("{} (not usable here)", shown_from_home(&path, context))),
                 }
             }
         }
@@ -106,33 +116,53 @@ impl Keys {
     }
 
     pub(crate) fn take(&mut self, file: IdentityFile) {
-        self.identities.extend(file.identities.into_iter().map(|identity| identity.with_plugins(&self.plugins)));
+        self.identities.extend(
+            file.identities.into_iter().map(|identity| identity.with_plugins(&self.plugins)),
+        );
         self.locked.extend(file.locked);
         self.pins.extend(file.pins);
     }
 
     fn any_locked_in(&self, file: &VerifiedFile) -> bool {
         let recipients = || self.locked.iter().map(LockedKey::recipient);
-        file.access().iter().any(|access| recipients().any(|recipient| *recipient == access.recipient))
+        file.access()
+            .iter()
+            .any(|access| recipients().any(|recipient| *recipient == access.recipient))
     }
 
-    /// Adds the keys that this file needs, asking for a passphrase if necessary. The file is verified and about to be opened.
+    /// Adds the keys that this file needs, asking for a passphrase if necessary. The file is
+    /// verified and about to be opened.
     pub(crate) fn unlock(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
         self.unlock_as(Role::Reader, file, context)
     }
 
-    /// As [`Keys::unlock`], for a file that is about to be changed: a reader's identity is not enough.
-    pub(crate) fn unlock_to_write(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+    /// As [`Keys::unlock`], for a file that is about to be changed: a reader's identity is not
+    /// enough.
+    pub(crate) fn unlock_to_write(
+        &mut self,
+        file: &VerifiedFile,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
         self.unlock_as(Role::Writer, file, context)
     }
 
-    /// As [`Keys::unlock`], for a command that can do without: a given passphrase is used, and one is asked for only if the key was named.
-    pub(crate) fn unlock_unasked(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+    /// As [`Keys::unlock`], for a command that can do without: a given passphrase is used, and one
+    /// is asked for only if the key was named.
+    pub(crate) fn unlock_unasked(
+        &mut self,
+        file: &VerifiedFile,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
         self.unlock_by_given(file, context)?;
         if self.named { self.unlock_locked(Role::Reader, file, context) } else { Ok(()) }
     }
 
-    fn unlock_as(&mut self, need: Role, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+    fn unlock_as(
+        &mut self,
+        need: Role,
+        file: &VerifiedFile,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
         self.unlock_by_given(file, context)?;
         self.unlock_locked(need, file, context)?;
         let enough = |role: Role| need == Role::Reader || role == Role::Writer;
@@ -140,7 +170,10 @@ impl Keys {
         if role.is_some_and(enough) {
             return Ok(());
         }
-        let by_passphrase = file.access().iter().filter(|access| access.passphrase.is_some() && enough(access.role));
+        let by_passphrase = file
+            .access()
+            .iter()
+            .filter(|access| access.passphrase.is_some() && enough(access.role));
         let names: Vec<&str> = by_passphrase.map(|access| access.name.as_str()).collect();
         if names.is_empty() || context.passphrase_fd.is_some() || !context.ui.can_ask_passphrase() {
             // That a reader may not write is reported when the file is opened.
@@ -157,11 +190,14 @@ impl Keys {
 
     /// Uses the passphrase from the descriptor, if the file has members who open it by passphrase.
     fn unlock_by_given(&mut self, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
-        if context.passphrase_fd.is_none() || file.access().iter().all(|access| access.passphrase.is_none()) {
+        if context.passphrase_fd.is_none()
+            || file.access().iter().all(|access| access.passphrase.is_none())
+        {
             return Ok(());
         }
         let passphrase = self.passphrase("", context)?;
-        // In front, so that this identity opens the file, and a passphrase that is being tested is really used.
+        // In front, so that this identity opens the file, and a passphrase that is being tested is
+        // really used.
         let _working = context.ui.working(DERIVING);
         match file.identity_by_any_passphrase(&passphrase) {
             Ok(identity) => self.identities.insert(0, identity),
@@ -173,14 +209,24 @@ impl Keys {
     }
 
     /// Unlocks keys that the file lists, if the identities at hand are not enough.
-    fn unlock_locked(&mut self, need: Role, file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+    fn unlock_locked(
+        &mut self,
+        need: Role,
+        file: &VerifiedFile,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
         for key in self.locked.clone() {
-            let Some(access) = file.access().iter().find(|access| access.recipient == *key.recipient()) else {
+            let Some(access) =
+                file.access().iter().find(|access| access.recipient == *key.recipient())
+            else {
                 continue;
             };
             let role = file.role_of(&self.identities);
             // Do not ask for a passphrase that would give no further rights.
-            if role != Some(Role::Writer) && role != Some(access.role) && (role.is_none() || need == Role::Writer) {
+            if role != Some(Role::Writer)
+                && role != Some(access.role)
+                && (role.is_none() || need == Role::Writer)
+            {
                 let prompt = format!("Passphrase of the {} of {}: ", key.what(), access.name);
                 let passphrase = self.passphrase(&prompt, context)?;
                 self.identities.push(key.unlock(&passphrase)?);
@@ -209,8 +255,11 @@ impl Keys {
 pub(crate) fn own_identity_file(context: &Context<'_>) -> Result<PathBuf> {
     let folder = context.user_folder("APPDATA", "XDG_CONFIG_HOME", ".config");
     folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
-        Failure::new(Kind::Usage, "neither HOME nor XDG_CONFIG_HOME is set, so your identity has no place")
-            .with_help("Name a file: -i FILE, or keygen -o FILE")
+        Failure::new(
+            Kind::Usage,
+            "neither HOME nor XDG_CONFIG_HOME is set, so your identity has no place",
+        )
+        .with_help("Name a file: -i FILE, or keygen -o FILE")
     })
 }
 
@@ -220,8 +269,10 @@ fn shown_from_home(path: &Path, context: &Context<'_>) -> String {
         .home()
         .filter(|home| !home.as_os_str().is_empty())
         .and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf));
-    let text =
-        below.map_or_else(|| path.display().to_string(), |below| Path::new("~").join(below).display().to_string());
+    let text = below.map_or_else(
+        || path.display().to_string(),
+        |below| Path::new("~").join(below).display().to_string(),
+    );
     Shown(&text).to_string()
 }
 
@@ -230,8 +281,11 @@ fn keep_from_programs(descriptor: u32, ui: &mut Ui<'_>) -> Result<()> {
     match descriptor {
         0 => ui.stdin_taken = true,
         1 | 2 => {
-            let what = format!("descriptor {descriptor} is for results and messages, and cannot contain a key");
-            return Err(Failure::new(Kind::Usage, what).with_help("Let the shell open another, for reading: … 3< FILE"));
+            let what = format!(
+                "descriptor {descriptor} is for results and messages, and cannot contain a key"
+            );
+            return Err(Failure::new(Kind::Usage, what)
+                .with_help("Let the shell open another, for reading: … 3< FILE"));
         }
         // A descriptor that is not open is reported when it is read.
         number => drop(bootseal_memory::keep_from_programs(number)),
@@ -241,8 +295,7 @@ fn keep_from_programs(descriptor: u32, ui: &mut Ui<'_>) -> Result<()> {
 
 /// Reads a passphrase from an open descriptor, to its end.
 pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret> {
-    let typed =
-        "this descriptor is a terminal, which would show what is typed; without --passphrase-fd the prompt has no echo";
+    let typed = "this descriptor is a terminal, which would show what is typed; without --passphrase-fd the prompt has no echo";
     if descriptor == 0 {
         if ui.stdin_is_terminal {
             return Err(Failure::new(Kind::Usage, typed));
@@ -251,11 +304,16 @@ pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret
         return Ok(read_passphrase_from(&mut ui.stdin)?);
     }
     if !cfg!(unix) {
-        return Err(Failure::new(Kind::Usage, "on this system a passphrase is read from descriptor 0 only"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "on this system a passphrase is read from descriptor 0 only",
+        ));
     }
     let failed = |error: std::io::Error| {
         Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
-            .with_help(format!("Let the shell open it: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"))
+            .with_help(format!(
+                "Let the shell open it: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"
+            ))
     };
     // By its path in /dev/fd: adopting the bare number would need unsafe code.
     let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
@@ -277,7 +335,9 @@ fn descriptor(path: &Path) -> Option<u32> {
 
 /// Fails if both an identity and a passphrase are to be read from stdin.
 pub(crate) fn one_on_stdin(context: &Context<'_>) -> Result<()> {
-    match context.passphrase_fd == Some(0) && context.options.identity.iter().any(|path| path == Path::new("-")) {
+    match context.passphrase_fd == Some(0)
+        && context.options.identity.iter().any(|path| path == Path::new("-"))
+    {
         true => Err(Failure::new(Kind::Usage, "stdin cannot be both an identity and a passphrase")),
         false => Ok(()),
     }

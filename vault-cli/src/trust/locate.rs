@@ -1,4 +1,5 @@
-//! The file that a verb is about: `-f`, `BOOTSEAL_FILE`, or the one `*.sealed.toml` in this folder; and its verification.
+//! The file that a verb is about: `-f`, `BOOTSEAL_FILE`, or the one `*.sealed.toml` in this folder;
+//! and its verification.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -18,7 +19,8 @@ pub(crate) struct OpenedFile {
     pub(crate) file: VerifiedFile,
 }
 
-/// Finds and verifies the file that a verb is about. So far only a pin or this machine's memory vouches for it.
+/// Finds and verifies the file that a verb is about. So far only a pin or this machine's memory
+/// vouches for it.
 pub(crate) fn find(context: &mut Context<'_>) -> Result<OpenedFile> {
     let path = sealed_file(context)?;
     let keys = Keys::find(context)?;
@@ -33,7 +35,10 @@ pub(crate) fn find_all(context: &mut Context<'_>) -> Result<Vec<(PathBuf, Result
 }
 
 /// As [`find`], for these paths.
-pub(crate) fn find_each(paths: Vec<PathBuf>, context: &mut Context<'_>) -> Result<Vec<(PathBuf, Result<OpenedFile>)>> {
+pub(crate) fn find_each(
+    paths: Vec<PathBuf>,
+    context: &mut Context<'_>,
+) -> Result<Vec<(PathBuf, Result<OpenedFile>)>> {
     let keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
     let each = paths.into_iter().map(|path| {
@@ -44,9 +49,15 @@ pub(crate) fn find_each(paths: Vec<PathBuf>, context: &mut Context<'_>) -> Resul
 }
 
 /// As [`find`], for one path with the given keys and pins.
-pub(crate) fn find_at(path: &Path, keys: Keys, pins: Vec<Pin>, context: &mut Context<'_>) -> Result<OpenedFile> {
+pub(crate) fn find_at(
+    path: &Path,
+    keys: Keys,
+    pins: Vec<Pin>,
+    context: &mut Context<'_>,
+) -> Result<OpenedFile> {
     let memory = Memory::of(path, context)?;
-    let file = verified(SealedFile::read(path)?, path, &memory, &pins, context)?.with_plugins(&keys.plugins);
+    let file = verified(SealedFile::read(path)?, path, &memory, &pins, context)?
+        .with_plugins(&keys.plugins);
     Ok(OpenedFile { path: path.to_path_buf(), keys, pins, memory, file })
 }
 
@@ -72,20 +83,29 @@ pub(crate) fn sealed_file(context: &Context<'_>) -> Result<PathBuf> {
     if let Some(path) = named_file(context)? {
         return Ok(path);
     }
-    let mut found: Vec<PathBuf> = glob::glob("*.sealed.toml").into_iter().flatten().flatten().collect();
+    let mut found: Vec<PathBuf> =
+        glob::glob("*.sealed.toml").into_iter().flatten().flatten().collect();
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(Kind::NotFound, "no file was named, and there is no *.sealed.toml in this folder")
-            .with_help("Name it with -f FILE or BOOTSEAL_FILE, or create one: bootseal init")),
+        0 => Err(Failure::new(
+            Kind::NotFound,
+            "no file was named, and there is no *.sealed.toml in this folder",
+        )
+        .with_help("Name it with -f FILE or BOOTSEAL_FILE, or create one: bootseal init")),
         _ => {
-            let names: Vec<String> = found.iter().map(|path| Shown(&path.to_string_lossy()).to_string()).collect();
-            Err(Failure::new(Kind::Usage, format!("this folder has several sealed files: {}", names.join(", ")))
-                .with_help("Name one with -f FILE"))
+            let names: Vec<String> =
+                found.iter().map(|path| Shown(&path.to_string_lossy()).to_string()).collect();
+            Err(Failure::new(
+                Kind::Usage,
+                format!("this folder has several sealed files: {}", names.join(", ")),
+            )
+            .with_help("Name one with -f FILE"))
         }
     }
 }
 
-/// Expands patterns in paths to the files that they match, each once and sorted; an existing name is not a pattern.
+/// Expands patterns in paths to the files that they match, each once and sorted; an existing name
+/// is not a pattern.
 pub(crate) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for path in named {
@@ -95,8 +115,9 @@ pub(crate) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
             continue;
         }
         let shown = Shown(&text).to_string();
-        let matches = glob::glob(&text)
-            .map_err(|error| Failure::new(Kind::Usage, format!("`{shown}` is not a pattern: {error}")))?;
+        let matches = glob::glob(&text).map_err(|error| {
+            Failure::new(Kind::Usage, format!("`{shown}` is not a pattern: {error}"))
+        })?;
         let mut found: Vec<PathBuf> = matches.flatten().collect();
         if found.is_empty() {
             return Err(Failure::new(Kind::NotFound, format!("`{shown}` matches no file")));

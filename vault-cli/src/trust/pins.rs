@@ -5,14 +5,16 @@ use crate::trust::keyring::Keys;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Pin};
 
-/// Returns the pins from `--pin`, else from `BOOTSEAL_PIN`, else from the identity files; the first source that has any decides.
+/// Returns the pins from `--pin`, else from `BOOTSEAL_PIN`, else from the identity files; the first
+/// source that has any decides.
 pub(crate) fn at_hand(keys: &Keys, context: &Context<'_>) -> Result<Vec<Pin>> {
     let parse = |text: &str| text.parse::<Pin>().map_err(Failure::from);
     if !context.options.pin.is_empty() {
         return context.options.pin.iter().map(|text| parse(text)).collect();
     }
     if let Some(text) = context.var("BOOTSEAL_PIN") {
-        let text = text.to_str().ok_or_else(|| Failure::new(Kind::Usage, "BOOTSEAL_PIN is not text"))?;
+        let text =
+            text.to_str().ok_or_else(|| Failure::new(Kind::Usage, "BOOTSEAL_PIN is not text"))?;
         let pins = text.split_whitespace().map(parse).collect::<Result<Vec<_>>>();
         let pins = pins.map_err(|failure| failure.within("BOOTSEAL_PIN"))?;
         // An empty variable must not switch off the pin in the key file.
@@ -33,6 +35,8 @@ pub(crate) fn refuse(context: &Context<'_>) -> Result<()> {
     };
     Err(Failure::new(
         Kind::Usage,
-        format!("{source} demands an existing vault, and this would create a new one; nothing was changed"),
+        format!(
+            "{source} demands an existing vault, and this would create a new one; nothing was changed"
+        ),
     ))
 }

@@ -1,4 +1,5 @@
-//! The age plugins at hand: searched for in fixed folders, never on PATH; they ask a person at the terminal.
+//! The age plugins at hand: searched for in fixed folders, never on PATH; they ask a person at the
+//! terminal.
 
 use crate::context::Context;
 use crate::ui::failure::Result;
@@ -25,9 +26,13 @@ pub(crate) fn at_hand(context: &Context<'_>) -> Result<Plugins> {
     if let Some(program) = context.var("BOOTSEAL_PLUGIN") {
         plugins = plugins.program(Path::new(&program))?;
     }
-    let home =
-        context.var("HOME").or_else(|| context.var("USERPROFILE")).map(PathBuf::from).filter(|home| home.is_absolute());
-    let below_home = home.iter().flat_map(|home| USER_FOLDERS.iter().map(|folder| home.join(folder)));
+    let home = context
+        .var("HOME")
+        .or_else(|| context.var("USERPROFILE"))
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute());
+    let below_home =
+        home.iter().flat_map(|home| USER_FOLDERS.iter().map(|folder| home.join(folder)));
     for folder in FOLDERS.iter().map(PathBuf::from).chain(below_home) {
         plugins = plugins.folder(&folder)?;
     }

@@ -1,6 +1,9 @@
-//! The tables of settings: login profiles, routes, gateway and fleet. They say where a secret is sent, and stay readable.
+//! The tables of settings: login profiles, routes, gateway and fleet. They say where a secret is
+//! sent, and stay readable.
 
-use bootseal_core::{ClearText, Gateway, PlainProperty, Profile, Property, PropertyPath, Route, VerifiedFile};
+use bootseal_core::{
+    ClearText, Gateway, PlainProperty, Profile, Property, PropertyPath, Route, VerifiedFile,
+};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -45,7 +48,9 @@ impl SpecialTables {
     }
 
     pub(crate) fn of_file(file: &VerifiedFile) -> SpecialTables {
-        SpecialTables::of(file.properties().map(|(path, _)| path), |path| file.property(path).map(Cow::Borrowed))
+        SpecialTables::of(file.properties().map(|(path, _)| path), |path| {
+            file.property(path).map(Cow::Borrowed)
+        })
     }
 
     pub(crate) fn of_edit(edit: &ClearText) -> SpecialTables {

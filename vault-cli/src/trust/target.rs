@@ -1,4 +1,5 @@
-//! A file that is to be changed: found, vouched for, locked, re-read, changed, signed, written and remembered.
+//! A file that is to be changed: found, vouched for, locked, re-read, changed, signed, written and
+//! remembered.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -6,10 +7,13 @@ use crate::trust::locate::{self, OpenedFile};
 use crate::trust::memory::{note_older, remember};
 use crate::trust::vouch::vouch;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{CanWrite, Error, FileLock, Kind, Pin, Profile, PropertyPath, Vault, VaultId, VerifiedFile};
+use bootseal_core::{
+    CanWrite, Error, FileLock, Kind, Pin, Profile, PropertyPath, Vault, VaultId, VerifiedFile,
+};
 use std::path::{Path, PathBuf};
 
-/// A file that is to be changed, with everything that must be known before a person is asked for a value.
+/// A file that is to be changed, with everything that must be known before a person is asked for a
+/// value.
 pub(crate) struct Target {
     path: PathBuf,
     keys: Keys,
@@ -32,7 +36,9 @@ impl Target {
     /// As [`Target::find`], for every file that `-f` names, each with its own outcome.
     pub(crate) fn find_all(context: &mut Context<'_>) -> Result<Targets> {
         let found = locate::find_all(context)?;
-        let each = found.into_iter().map(|(path, found)| (path, found.and_then(|found| Target::of(found, context))));
+        let each = found
+            .into_iter()
+            .map(|(path, found)| (path, found.and_then(|found| Target::of(found, context))));
         Ok(each.collect())
     }
 
@@ -66,8 +72,8 @@ impl Target {
         self.changed(context, change).map_err(|failure| failure.in_file(&self.path))
     }
 
-    /// As [`Target::change`], with a warning for each login profile that the change breaks, or breaks in another way: otherwise this
-    /// would show only when a service starts.
+    /// As [`Target::change`], with a warning for each login profile that the change breaks, or
+    /// breaks in another way: otherwise this would show only when a service starts.
     pub(crate) fn change_and_tell<R>(
         &self,
         context: &mut Context<'_>,
@@ -114,15 +120,18 @@ impl Target {
         Ok(result)
     }
 
-    /// Checks that the identities at hand may change the file, before a person is asked for a value.
+    /// Checks that the identities at hand may change the file, before a person is asked for a
+    /// value.
     pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<VerifiedFile> {
         Ok(file.open_for_writing(&self.keys.identities)?.into_file())
     }
 }
 
-/// The pin that the file must still match when it is read again: this vault, at no lower generation than its pins demand.
+/// The pin that the file must still match when it is read again: this vault, at no lower generation
+/// than its pins demand.
 pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
-    let meant = |pin: &&Pin| pin.vault == file.vault_id() || Some(pin.vault) == file.handed_over_from();
+    let meant =
+        |pin: &&Pin| pin.vault == file.vault_id() || Some(pin.vault) == file.handed_over_from();
     let floor = pins.iter().filter(meant).map(|pin| pin.floor).max().unwrap_or_default();
     Pin { vault: file.vault_id(), floor }
 }

@@ -1,4 +1,5 @@
-//! Deciding whether a file is the right vault: by a pin, by this machine's memory, or by asking a person.
+//! Deciding whether a file is the right vault: by a pin, by this machine's memory, or by asking a
+//! person.
 
 use crate::context::Context;
 use crate::trust::memory::{Memory, remember};
@@ -18,9 +19,10 @@ pub(crate) fn verified(
     let mut file = file.verify(pins)?;
     memory.recognise(&mut file)?;
     if let Some(old) = file.handed_over_from() {
-        context
-            .ui
-            .warn(format_args!("the pin {old} is outdated: this vault is now {}; renew the pin", file.vault_id()));
+        context.ui.warn(format_args!(
+            "the pin {old} is outdated: this vault is now {}; renew the pin",
+            file.vault_id()
+        ));
     }
     context.ui.detail(format_args!(
         "{}: {}, generation {}, {}",
@@ -32,13 +34,23 @@ pub(crate) fn verified(
     Ok(file)
 }
 
-/// Makes sure that a pin, this machine's memory or a person vouches for the file before it receives a secret. Otherwise anyone
-/// could replace it with a vault of their own, and have the real password sealed for them.
-pub(crate) fn vouch(file: &mut VerifiedFile, memory: &Memory, path: &Path, context: &mut Context<'_>) -> Result<()> {
+/// Makes sure that a pin, this machine's memory or a person vouches for the file before it receives
+/// a secret. Otherwise anyone could replace it with a vault of their own, and have the real
+/// password sealed for them.
+pub(crate) fn vouch(
+    file: &mut VerifiedFile,
+    memory: &Memory,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Result<()> {
     memory.refuse_older(file)?;
     if file.trust() != Trust::Unverified {
-        // A handover is remembered when something was written after it, not when the file is only read.
-        if memory.vault_id().is_none_or(|known| known == file.vault_id() || !file.former_ids().contains(&known)) {
+        // A handover is remembered when something was written after it, not when the file is only
+        // read.
+        if memory
+            .vault_id()
+            .is_none_or(|known| known == file.vault_id() || !file.former_ids().contains(&known))
+        {
             remember(path, file, context);
         }
         return Ok(());

@@ -1,5 +1,5 @@
-//! The report of a change, for the person who is to accept it: names, readable values, dates and members, with invisible
-//! characters escaped.
+//! The report of a change, for the person who is to accept it: names, readable values, dates and
+//! members, with invisible characters escaped.
 
 use crate::ui::output::{timestamp, to_json};
 use bootseal_core::{Access, BasicString, Change, Changes, Property, Shown};
@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 /// Reports changes as lines of text. A change of where a secret is sent is marked with `!`.
 pub(crate) fn text(changes: &Changes) -> String {
-    let line = |row: Row| format!("{}{}: {}", if row.says_where { "! " } else { "" }, row.name, row.what);
+    let line =
+        |row: Row| format!("{}{}: {}", if row.says_where { "! " } else { "" }, row.name, row.what);
     rows(changes).into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -68,7 +69,9 @@ fn change_text(change: &Change) -> String {
     };
     let text = match (&change.before, &change.after) {
         (Some(Property::Sealed(_)), Some(Property::Sealed(_))) => "sealed value changed".into(),
-        (Some(before), Some(after)) => format!("{}, {} → {}", change.what(), value(before), value(after)),
+        (Some(before), Some(after)) => {
+            format!("{}, {} → {}", change.what(), value(before), value(after))
+        }
         (None, Some(only)) | (Some(only), None) => format!("{}, {}", change.what(), value(only)),
         (None, None) => String::new(),
     };
@@ -127,9 +130,9 @@ pub(crate) fn document(changes: &Changes) -> Value {
     })
 }
 
-/// Reports changes as Markdown for a pull request. Everything from the file is in code spans, so it cannot make links, images or
-/// mentions. It is a list and not a table: parsers disagree on whether `|` after two backslashes ends a cell, and a cell's end
-/// would end the code span.
+/// Reports changes as Markdown for a pull request. Everything from the file is in code spans, so it
+/// cannot make links, images or mentions. It is a list and not a table: parsers disagree on whether
+/// `|` after two backslashes ends a cell, and a cell's end would end the code span.
 pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String {
     let mut text = format!("### {}\n\n{headline}\n", code(&Shown(file).to_string()));
     if !changes.is_empty() {

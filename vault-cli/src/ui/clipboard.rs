@@ -1,4 +1,5 @@
-//! The clipboard, filled and cleared through the system's own programs; a value is passed to them through a pipe only.
+//! The clipboard, filled and cleared through the system's own programs; a value is passed to them
+//! through a pipe only.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Secret, Shown};
@@ -21,7 +22,11 @@ struct Kinds {
 }
 
 const KINDS: &[Kinds] = &[
-    Kinds { variable: Some("WAYLAND_DISPLAY"), copy: &["wl-copy"], paste: &["wl-paste", "--no-newline"] },
+    Kinds {
+        variable: Some("WAYLAND_DISPLAY"),
+        copy: &["wl-copy"],
+        paste: &["wl-paste", "--no-newline"],
+    },
     Kinds {
         variable: Some("DISPLAY"),
         copy: &["xclip", "-selection", "clipboard", "-in"],
@@ -32,7 +37,12 @@ const KINDS: &[Kinds] = &[
     Kinds {
         variable: None,
         copy: &["clip.exe"],
-        paste: &["powershell.exe", "-NoProfile", "-Command", "[Console]::Out.Write((Get-Clipboard -Raw))"],
+        paste: &[
+            "powershell.exe",
+            "-NoProfile",
+            "-Command",
+            "[Console]::Out.Write((Get-Clipboard -Raw))",
+        ],
     },
 ];
 
@@ -43,17 +53,25 @@ pub(crate) struct Clipboard {
 }
 
 impl Clipboard {
-    /// Finds the first available clipboard; `set` looks up an environment variable. Relative folders in PATH are ignored: otherwise
-    /// the current folder would decide which program runs.
+    /// Finds the first available clipboard; `set` looks up an environment variable. Relative
+    /// folders in PATH are ignored: otherwise the current folder would decide which program runs.
     pub(crate) fn find(set: impl Fn(&str) -> Option<OsString>) -> Result<Clipboard> {
         let path = set("PATH").unwrap_or_default();
-        let folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+        let folders: Vec<PathBuf> =
+            std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
         let at = |call: &&'static [&'static str]| {
             let (name, args) = call.split_first()?;
-            Some((folders.iter().map(|folder| folder.join(name)).find(|program| program.is_file())?, args))
+            Some((
+                folders.iter().map(|folder| folder.join(name)).find(|program| program.is_file())?,
+                args,
+            ))
         };
-        let here = KINDS.iter().filter(|kind| kind.variable.is_none_or(|variable| set(variable).is_some()));
-        let found = here.filter_map(|kind| Some(Clipboard { copy: at(&kind.copy)?, paste: at(&kind.paste) })).next();
+        let here = KINDS
+            .iter()
+            .filter(|kind| kind.variable.is_none_or(|variable| set(variable).is_some()));
+        let found = here
+            .filter_map(|kind| Some(Clipboard { copy: at(&kind.copy)?, paste: at(&kind.paste) }))
+            .next();
         found.ok_or_else(|| {
             Failure::new(Kind::NotFound, "no clipboard was found: neither wl-copy (with WAYLAND_DISPLAY), xclip (with DISPLAY), pbcopy nor clip.exe is on PATH")
                 .with_help("--out FILE writes the value to a file that only you can read.")
@@ -65,7 +83,10 @@ impl Clipboard {
         let failed = |error: std::io::Error| {
             Failure::new(
                 Kind::Io,
-                format!("the clipboard was not filled: {}: {error}", Shown(&program.to_string_lossy())),
+                format!(
+                    "the clipboard was not filled: {}: {error}",
+                    Shown(&program.to_string_lossy())
+                ),
             )
         };
         // It may keep running to serve the clipboard, and must not keep our streams open.
@@ -88,11 +109,18 @@ impl Clipboard {
     fn holds(&self, secret: &Secret) -> bool {
         let Some((program, args)) = &self.paste else { return true };
         let mut command = Command::new(program);
-        let started = command.args(*args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let started = command
+            .args(*args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
         let Ok(mut child) = started else { return true };
         let (output, page) = (child.stdout.take(), SecretBuf::with_capacity(4096));
         let read = match (output, page) {
-            (Some(mut output), Ok(mut page)) => page.read_to_end(&mut output, MAX).map(|_| page.freeze()).ok(),
+            (Some(mut output), Ok(mut page)) => {
+                page.read_to_end(&mut output, MAX).map(|_| page.freeze()).ok()
+            }
             _ => None,
         };
         let _ = child.wait();
@@ -107,20 +135,32 @@ fn feed(child: &mut Child, secret: &Secret) -> std::io::Result<()> {
     }
 }
 
-/// Starts this program again, to wait for `seconds` and then clear the clipboard; it receives the value through a pipe.
+/// Starts this program again, to wait for `seconds` and then clear the clipboard; it receives the
+/// value through a pipe.
 pub(crate) fn clear_later(secret: &Secret, seconds: u64) -> Result<()> {
     let failed = |error: std::io::Error| {
-        Failure::new(Kind::Io, format!("the clipboard holds the value, and nothing will clear it: {error}"))
+        Failure::new(
+            Kind::Io,
+            format!("the clipboard holds the value, and nothing will clear it: {error}"),
+        )
     };
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command.args(["clear-clipboard", &seconds.to_string()]).current_dir("/");
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
     feed(&mut child, secret).map_err(failed)
 }
 
 /// Waits for `seconds`, and clears the clipboard if it still holds the value that `input` contains.
-pub(crate) fn wait_and_clear(clipboard: &Clipboard, mut input: &mut dyn Read, seconds: u64) -> Result<()> {
+pub(crate) fn wait_and_clear(
+    clipboard: &Clipboard,
+    mut input: &mut dyn Read,
+    seconds: u64,
+) -> Result<()> {
     // A session of its own, so that it outlives the terminal window that it was started from.
     #[cfg(unix)]
     let _ = rustix::process::setsid();

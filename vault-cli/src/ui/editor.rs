@@ -53,8 +53,9 @@ impl Editor {
         }
         .into_iter();
         let name = words.next().ok_or_else(|| refuse("names no program"))?;
-        let program = absolute(&name, variable("PATH"))
-            .ok_or_else(|| refuse(&format!("{} was not found in an absolute folder of PATH", Shown(&name))))?;
+        let program = absolute(&name, variable("PATH")).ok_or_else(|| {
+            refuse(&format!("{} was not found in an absolute folder of PATH", Shown(&name)))
+        })?;
         let family = Family::of(&program);
         Ok(Editor { program, args: words.collect(), family })
     }
@@ -65,9 +66,9 @@ impl Editor {
         let name = Shown(&name).to_string();
         match self.family {
             Family::Vim | Family::Nano | Family::Emacs => None,
-            Family::Server => {
-                Some(format!("{name}: the server that it calls decides whether backups and histories are kept"))
-            }
+            Family::Server => Some(format!(
+                "{name}: the server that it calls decides whether backups and histories are kept"
+            )),
             Family::Code => Some(format!(
                 "{name} keeps a copy on the disk of what it saves, unless workbench.localHistory.enabled and files.hotExit are off"
             )),
@@ -107,8 +108,13 @@ impl Editor {
 impl Family {
     /// Recognises an editor by the file that a link such as `vi` leads to.
     fn of(program: &Path) -> Family {
-        let name = |path: &Path| path.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
-        let (asked, real) = (name(program), program.canonicalize().map_or_else(|_| name(program), |real| name(&real)));
+        let name = |path: &Path| {
+            path.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_lowercase()
+        };
+        let (asked, real) = (
+            name(program),
+            program.canonicalize().map_or_else(|_| name(program), |real| name(&real)),
+        );
         match real.as_str() {
             "busybox" | "nvi" | "elvis" => Family::Other,
             _ if real.contains("emacsclient") || asked.contains("emacsclient") => Family::Server,
@@ -117,7 +123,9 @@ impl Family {
             // If it is not a link, it is vim's smallest build.
             "vi" | "view" | "ex" => Family::Vim,
             "nano" | "rnano" => Family::Nano,
-            _ if ["code", "codium", "code-insiders", "cursor"].contains(&asked.as_str()) => Family::Code,
+            _ if ["code", "codium", "code-insiders", "cursor"].contains(&asked.as_str()) => {
+                Family::Code
+            }
             _ => Family::Other,
         }
     }
@@ -128,15 +136,24 @@ fn absolute(name: &str, path: Option<OsString>) -> Option<PathBuf> {
     if name.contains(std::path::is_separator) {
         return std::path::absolute(name).ok().filter(|path| path.is_file());
     }
-    let names = if cfg!(windows) { vec![format!("{name}.exe"), name.to_owned()] } else { vec![name.to_owned()] };
-    let folders: Vec<PathBuf> = std::env::split_paths(&path?).filter(|folder| folder.is_absolute()).collect();
-    folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name))).find(|path| runs(path))
+    let names = if cfg!(windows) {
+        vec![format!("{name}.exe"), name.to_owned()]
+    } else {
+        vec![name.to_owned()]
+    };
+    let folders: Vec<PathBuf> =
+        std::env::split_paths(&path?).filter(|folder| folder.is_absolute()).collect();
+    folders
+        .iter()
+        .flat_map(|folder| names.iter().map(|name| folder.join(name)))
+        .find(|path| runs(path))
 }
 
 #[cfg(unix)]
 fn runs(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
@@ -190,7 +207,10 @@ mod with_signals {
 
     impl Watch {
         pub(crate) fn new() -> Result<Watch> {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(failed)?;
             let inside = runtime.enter();
             let on = |kind| signal(kind).map_err(failed);
             let (hangup, terminate) = (on(SignalKind::hangup())?, on(SignalKind::terminate())?);
@@ -199,7 +219,12 @@ mod with_signals {
             Ok(Watch { runtime, hangup, terminate, _interrupt: interrupt })
         }
 
-        pub(crate) fn run(&mut self, editor: &Editor, file: &Path, folder: &Path) -> Result<Closed> {
+        pub(crate) fn run(
+            &mut self,
+            editor: &Editor,
+            file: &Path,
+            folder: &Path,
+        ) -> Result<Closed> {
             let Watch { runtime, hangup, terminate, .. } = self;
             let command = editor.command(file, folder);
             runtime.block_on(async {
@@ -209,7 +234,8 @@ mod with_signals {
                     _ = hangup.recv() => (1, Signal::HUP),
                     _ = terminate.recv() => (15, Signal::TERM),
                 };
-                if let Some(pid) = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+                if let Some(pid) = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
+                {
                     let _ = kill_process(pid, signal);
                 }
                 if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {

@@ -24,7 +24,14 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Failure {
         let what = what.into();
-        Failure(Box::new(Facts { kind, text: what.clone(), message: what, file: None, property: None, help: None }))
+        Failure(Box::new(Facts {
+            kind,
+            text: what.clone(),
+            message: what,
+            file: None,
+            property: None,
+            help: None,
+        }))
     }
 
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Failure {

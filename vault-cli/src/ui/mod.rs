@@ -1,6 +1,7 @@
 //! Talking to the user: the [`Ui`] of one run, with its streams and its terminal.
 //!
-//! stdout is for results only; everything else goes to stderr. What is written and asked is in `output`, `prompt` and `progress`.
+//! stdout is for results only; everything else goes to stderr. What is written and asked is in
+//! `output`, `prompt` and `progress`.
 
 pub(crate) mod change_report;
 pub(crate) mod child_environment;

@@ -1,4 +1,5 @@
-//! Output: results go to stdout, everything else to stderr, and invisible characters are escaped in both.
+//! Output: results go to stdout, everything else to stderr, and invisible characters are escaped in
+//! both.
 
 use crate::ui::failure::{Failure, Result};
 use crate::ui::{Style, Ui};
@@ -42,8 +43,12 @@ impl Ui<'_> {
     /// Prints a warning, even with `--quiet`.
     pub(crate) fn warn(&mut self, text: impl std::fmt::Display) {
         let _ = match self.style.json {
-            true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() }))),
-            false => writeln!(self.stderr, "bootseal: {}: {text}", paint(self.style, "33", "warning")),
+            true => {
+                writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() })))
+            }
+            false => {
+                writeln!(self.stderr, "bootseal: {}: {text}", paint(self.style, "33", "warning"))
+            }
         };
     }
 
@@ -51,7 +56,9 @@ impl Ui<'_> {
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let _ = match self.style.json {
             true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),
-            false => writeln!(self.stderr, "{}: {}", paint(self.style, "31", "bootseal"), failure.text()),
+            false => {
+                writeln!(self.stderr, "{}: {}", paint(self.style, "31", "bootseal"), failure.text())
+            }
         };
     }
 }
@@ -60,12 +67,16 @@ fn paint(style: Style, code: &str, word: &str) -> String {
     if style.colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
 }
 
-/// Writes JSON with invisible characters as escapes: the same document, but it cannot manipulate a terminal.
+/// Writes JSON with invisible characters as escapes: the same document, but it cannot manipulate a
+/// terminal.
 fn ascii_safe(document: &Value) -> String {
     let mut safe = String::new();
     for next in document.to_string().chars() {
         match is_hidden(next) {
-            true => next.encode_utf16(&mut [0; 2]).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}"))),
+            true => next
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| safe.push_str(&format!("\\u{unit:04x}"))),
             false => safe.push(next),
         }
     }
@@ -74,15 +85,16 @@ fn ascii_safe(document: &Value) -> String {
 
 /// Formats seconds since 1970-01-01 UTC as RFC 3339.
 pub(crate) fn timestamp(seconds: u64) -> String {
-    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time =
+        i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| format!("@{seconds}"), |time| time.to_string())
 }
 
 /// Escapes the invisible characters of a value for a terminal, except line breaks and tabs.
 pub(crate) fn shown_value(text: &str) -> String {
-    let lines = text
-        .split('\n')
-        .map(|line| line.split('\t').map(|part| Shown(part).to_string()).collect::<Vec<_>>().join("\t"));
+    let lines = text.split('\n').map(|line| {
+        line.split('\t').map(|part| Shown(part).to_string()).collect::<Vec<_>>().join("\t")
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -1,4 +1,5 @@
-//! Progress: a line on the terminal for work that takes longer than half a second, removed when the work is done.
+//! Progress: a line on the terminal for work that takes longer than half a second, removed when the
+//! work is done.
 
 use crate::ui::Ui;
 use std::io::Write;
@@ -15,7 +16,8 @@ const BEAT: Duration = Duration::from_millis(200);
 pub(crate) struct Working(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Ui<'_> {
-    /// Shows `what` until the result is dropped; nothing without a terminal, with `--quiet` or with `--json`.
+    /// Shows `what` until the result is dropped; nothing without a terminal, with `--quiet` or with
+    /// `--json`.
     pub(crate) fn working(&self, what: &'static str) -> Working {
         if !self.stderr_is_terminal || self.style.quiet || self.style.json {
             return Working(None);
@@ -26,7 +28,11 @@ impl Ui<'_> {
             let mut wait = PATIENCE;
             while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 wait = BEAT;
-                let _ = write!(std::io::stderr(), "\r\x1b[Kbootseal: {what} … {} s", began.elapsed().as_secs());
+                let _ = write!(
+                    std::io::stderr(),
+                    "\r\x1b[Kbootseal: {what} … {} s",
+                    began.elapsed().as_secs()
+                );
             }
             if wait == BEAT {
                 let _ = write!(std::io::stderr(), "\r\x1b[K");

@@ -23,7 +23,13 @@ pub(crate) struct Consent<'a> {
 
 impl Consent<'_> {
     pub(crate) fn to_sign(shown: String) -> Consent<'static> {
-        Consent { shown, question: "Sign this?", what: "signing", declined: "not signed", always: true }
+        Consent {
+            shown,
+            question: "Sign this?",
+            what: "signing",
+            declined: "not signed",
+            always: true,
+        }
     }
 }
 
@@ -46,7 +52,8 @@ impl Ui<'_> {
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Whether a person can be asked for a passphrase: stderr is a terminal, though stdin may be a pipe with a value.
+    /// Whether a person can be asked for a passphrase: stderr is a terminal, though stdin may be a
+    /// pipe with a value.
     pub(crate) fn can_ask_passphrase(&self) -> bool {
         self.terminal.is_some() && self.stderr_is_terminal
     }
@@ -56,17 +63,23 @@ impl Ui<'_> {
         let terminal = self.terminal()?;
         let name = match names {
             [only] => (*only).to_owned(),
-            several => terminal.line(&format!("Whose passphrase ({})? ", several.join(", "))).map_err(no_answer)?,
+            several => terminal
+                .line(&format!("Whose passphrase ({})? ", several.join(", ")))
+                .map_err(no_answer)?,
         };
         if !names.contains(&name.as_str()) {
-            return Err(Failure::new(Kind::Usage, "nobody of that name opens this file by passphrase")
-                .with_help(format!("It can be: {}", names.join(", "))));
+            return Err(Failure::new(
+                Kind::Usage,
+                "nobody of that name opens this file by passphrase",
+            )
+            .with_help(format!("It can be: {}", names.join(", "))));
         }
         let passphrase = terminal.secret(&format!("Passphrase of {name}: ")).map_err(no_answer)?;
         Ok((name, passphrase))
     }
 
-    /// Continues only after a yes, at the terminal or by `--yes`. What is agreed to is shown; without a terminal it is a note.
+    /// Continues only after a yes, at the terminal or by `--yes`. What is agreed to is shown;
+    /// without a terminal it is a note.
     ///
     /// # Errors
     /// If the answer is no, or if nobody can be asked and `--yes` was not given.

@@ -1,4 +1,5 @@
-//! The terminal of a person who answers questions: the trait [`Terminal`], and [`Console`], the terminal of the process.
+//! The terminal of a person who answers questions: the trait [`Terminal`], and [`Console`], the
+//! terminal of the process.
 
 use bootseal_core::Secret;
 use std::io::{BufRead, Write};
@@ -59,23 +60,29 @@ impl Terminal for Console {
     }
 
     fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        // Not line by line: pasted text is already buffered, and the terminal's line discipline cuts lines at 4 KiB.
+        // Not line by line: pasted text is already buffered, and the terminal's line discipline
+        // cuts lines at 4 KiB.
         hidden::read(prompt, |typed| typed.is_empty() || typed.ends_with(b"\n"))
     }
 
     fn line(&mut self, prompt: &str) -> std::io::Result<String> {
-        let (input, output) = if cfg!(windows) { ("CONIN$", "CONOUT$") } else { ("/dev/tty", "/dev/tty") };
+        let (input, output) =
+            if cfg!(windows) { ("CONIN$", "CONOUT$") } else { ("/dev/tty", "/dev/tty") };
         let mut output = std::fs::OpenOptions::new().write(true).open(output)?;
         write!(output, "{prompt}")?;
         output.flush()?;
         let mut line = String::new();
         std::io::BufReader::new(std::fs::File::open(input)?).read_line(&mut line)?;
-        if line.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(line.trim().to_owned()) }
+        if line.is_empty() {
+            Err(std::io::ErrorKind::UnexpectedEof.into())
+        } else {
+            Ok(line.trim().to_owned())
+        }
     }
 }
 
-/// Reads without echo, byte by byte, onto a guarded page. Signals from keys are off meanwhile, so that Ctrl-C arrives as a byte
-/// and the terminal is restored before the program ends.
+/// Reads without echo, byte by byte, onto a guarded page. Signals from keys are off meanwhile, so
+/// that Ctrl-C arrives as a byte and the terminal is restored before the program ends.
 #[cfg(unix)]
 mod hidden {
     use bootseal_core::Secret;
@@ -99,8 +106,11 @@ mod hidden {
         let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        // Echo goes off before the prompt appears; what was typed ahead is discarded and never shown.
+        quiet
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        // Echo goes off before the prompt appears; what was typed ahead is discarded and never
+        // shown.
         tcsetattr(&terminal, OptionalActions::Flush, &quiet)?;
         let _quiet = Quiet(&terminal, before);
         (&terminal).write_all(prompt.as_bytes())?;
@@ -113,12 +123,18 @@ mod hidden {
             match byte[0] {
                 b'\r' | b'\n' if typed.expose(ended) => return Ok(typed.freeze()),
                 b'\r' | b'\n' => typed.push(b"\n").map_err(Error::other)?,
-                0x03 | 0x1C => return Err(Error::new(ErrorKind::Interrupted, "interrupted; nothing was changed")),
+                0x03 | 0x1C => {
+                    return Err(Error::new(
+                        ErrorKind::Interrupted,
+                        "interrupted; nothing was changed",
+                    ));
+                }
                 0x04 if typed.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
                 0x04 => return Ok(typed.freeze()),
                 0x15 => typed.truncate(0),
                 0x08 | 0x7F => {
-                    let shorter = typed.expose(|bytes| bytes.iter().rposition(|byte| byte & 0xC0 != 0x80));
+                    let shorter =
+                        typed.expose(|bytes| bytes.iter().rposition(|byte| byte & 0xC0 != 0x80));
                     typed.truncate(shorter.unwrap_or_default());
                 }
                 other => typed.push(&[other]).map_err(Error::other)?,

@@ -69,7 +69,9 @@ impl Identity {
 
     pub(crate) fn from_key(key: Secret) -> Identity {
         let public = key.expose(|key| PublicKey::from(&static_secret(key)).to_bytes());
-        let recipient = Recipient::from_file(&bech32::encode::<Bech32>(PUBLIC_PREFIX, &public).unwrap_or_default());
+        let recipient = Recipient::from_file(
+            &bech32::encode::<Bech32>(PUBLIC_PREFIX, &public).unwrap_or_default(),
+        );
         Identity(Sort::X25519(X25519 { key, public, recipient }))
     }
 
@@ -88,16 +90,17 @@ impl Identity {
         #[cfg(not(feature = "plugin"))]
         if text.starts_with("AGE-PLUGIN-") {
             let what = "the identity of a plugin, which needs the feature `plugin` of bootseal";
-            return Some(Err(
-                Error::malformed(what).with_help("Build with it, or give a key: `bootseal keygen -o FILE`.")
-            ));
+            return Some(Err(Error::malformed(what)
+                .with_help("Build with it, or give a key: `bootseal keygen -o FILE`.")));
         }
         let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
         if checked.hrp() != SECRET_PREFIX || checked.byte_iter().count() != 32 {
             return None;
         }
         let key = SecretBuf::zeroed(32).map(|mut key| {
-            key.expose_mut(|key| key.iter_mut().zip(checked.byte_iter()).for_each(|(to, from)| *to = from));
+            key.expose_mut(|key| {
+                key.iter_mut().zip(checked.byte_iter()).for_each(|(to, from)| *to = from)
+            });
             key.freeze()
         });
         Some(key.map(Identity::from_key).map_err(Error::from))
@@ -226,9 +229,12 @@ impl X25519 {
             return None;
         }
         let share: [u8; 32] = BASE64_STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?;
-        let shared = self.key.expose(|key| static_secret(key).diffie_hellman(&PublicKey::from(share)));
+        let shared =
+            self.key.expose(|key| static_secret(key).diffie_hellman(&PublicKey::from(share)));
         if !shared.was_contributory() {
-            return Some(Err(Error::malformed("what is wrapped to an X25519 recipient holds a point of small order")));
+            return Some(Err(Error::malformed(
+                "what is wrapped to an X25519 recipient holds a point of small order",
+            )));
         }
         let mut salt = [0; 64];
         salt[..32].copy_from_slice(&share);

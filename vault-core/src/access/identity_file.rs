@@ -52,9 +52,14 @@ impl IdentityFile {
     /// ```
     pub fn read(path: &Path) -> Result<IdentityFile> {
         if Typed(&path.to_string_lossy()).is_private() {
-            return Err(Error::new(Kind::Usage, "a private key stands where the name of its file was expected"));
+            return Err(Error::new(
+                Kind::Usage,
+                "a private key stands where the name of its file was expected",
+            ));
         }
-        read_page(path).and_then(|page| IdentityFile::parse(&page)).map_err(|error| error.in_file(path))
+        read_page(path)
+            .and_then(|page| IdentityFile::parse(&page))
+            .map_err(|error| error.in_file(path))
     }
 
     /// Like `read`, from a pipe or a descriptor; at most 64 KiB are read.
@@ -157,14 +162,23 @@ impl LockedKey {
     /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] if the content is not an identity, or not the
     /// one whose public key is written beside it.
     pub fn unlock(&self, passphrase: &Secret) -> Result<Identity> {
-        let wrong = || Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", self.recipient));
+        let wrong = || {
+            Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", self.recipient))
+        };
         let passphrase = as_typed(passphrase).ok_or_else(wrong)?;
         match &self.lock {
             Lock::Age(armored) => {
                 let page = locked::decrypt(armored, passphrase)?.ok_or_else(wrong)?;
                 let mut inside = IdentityFile::parse(&page)?;
-                match (inside.identities.pop(), inside.identities.is_empty() && inside.locked.is_empty()) {
-                    (Some(identity), true) if identity.recipient().as_ref() == Some(&self.recipient) => Ok(identity),
+                match (
+                    inside.identities.pop(),
+                    inside.identities.is_empty() && inside.locked.is_empty(),
+                ) {
+                    (Some(identity), true)
+                        if identity.recipient().as_ref() == Some(&self.recipient) =>
+                    {
+                        Ok(identity)
+                    }
                     _ => Err(Error::malformed(format!(
                         "what the passphrase opens is not the identity of {}, as the line above it says",
                         self.recipient
@@ -172,9 +186,9 @@ impl LockedKey {
                 }
             }
             #[cfg(feature = "ssh")]
-            Lock::Ssh(key) => {
-                private::unlock(key, passphrase, &self.recipient).map(Identity::from_ssh).ok_or_else(wrong)
-            }
+            Lock::Ssh(key) => private::unlock(key, passphrase, &self.recipient)
+                .map(Identity::from_ssh)
+                .ok_or_else(wrong),
         }
     }
 }
@@ -223,12 +237,16 @@ impl Pin {
             Ok(())
         });
         // The new text is parsed before it is written: a comment must never cost a key file.
-        kept.and_then(|()| text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes)).map(drop))
-            .map_err(|error| error.in_file(path))?;
+        kept.and_then(|()| {
+            text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes)).map(drop)
+        })
+        .map_err(|error| error.in_file(path))?;
         let lock = FileLock::acquire(path)?;
         match text.freeze().expose_str(|text| lock.write(text)) {
             Ok(written) => written,
-            Err(_) => Err(Error::malformed("not UTF-8: this is not an identity file").in_file(path)),
+            Err(_) => {
+                Err(Error::malformed("not UTF-8: this is not an identity file").in_file(path))
+            }
         }
     }
 }
@@ -247,7 +265,8 @@ impl SshText {
     /// Whether this line belongs to it.
     fn takes(&mut self, index: usize, line: &str) -> bool {
         let line = line.trim();
-        let of_ssh = line == "-----BEGIN OPENSSH PRIVATE KEY-----" || line == "-----BEGIN RSA PRIVATE KEY-----";
+        let of_ssh = line == "-----BEGIN OPENSSH PRIVATE KEY-----"
+            || line == "-----BEGIN RSA PRIVATE KEY-----";
         match &mut self.0 {
             Some((_, ended @ false)) => *ended = line.starts_with("-----END "),
             _ if of_ssh => self.0 = Some((index, false)),
@@ -261,9 +280,9 @@ impl SshText {
         let (first, true) = self.0? else { return None };
         let start: usize = text.split_inclusive('\n').take(first).map(str::len).sum();
         let key = &text[start..];
-        let end = key
-            .find("-----END ")
-            .map_or(key.len(), |end| key[end..].find('\n').map_or(key.len(), |line| end + line + 1));
+        let end = key.find("-----END ").map_or(key.len(), |end| {
+            key[end..].find('\n').map_or(key.len(), |line| end + line + 1)
+        });
         Some((first + 1, &key[..end]))
     }
 
@@ -290,12 +309,31 @@ mod tests {
 
     #[test]
     fn a_typo_in_a_pin_is_an_error() {
-        let key = Identity::generate().unwrap().to_file_text(&[]).unwrap().expose_str(str::to_owned).unwrap();
-        assert!(parse(&format!("# about vaults\n#vault\n# the vault: x\n{key}")).unwrap().pins.is_empty());
-        for line in
-            ["# vault: vault1abc", "#vault: ", "# vault: vault1abc and more", "#\tvault: x", "# Vault: x", "#vault:x"]
-        {
-            assert_eq!(parse(&format!("{line}\n{key}")).unwrap_err().kind(), Kind::Malformed, "{line}");
+        let key = Identity::generate()
+            .unwrap()
+            .to_file_text(&[])
+            .unwrap()
+            .expose_str(str::to_owned)
+            .unwrap();
+        assert!(
+            parse(&format!("# about vaults\n#vault\n# the vault: x\n{key}"))
+                .unwrap()
+                .pins
+                .is_empty()
+        );
+        for line in [
+            "# vault: vault1abc",
+            "#vault: ",
+            "# vault: vault1abc and more",
+            "#\tvault: x",
+            "# Vault: x",
+            "#vault:x",
+        ] {
+            assert_eq!(
+                parse(&format!("{line}\n{key}")).unwrap_err().kind(),
+                Kind::Malformed,
+                "{line}"
+            );
         }
     }
 
@@ -303,7 +341,10 @@ mod tests {
     fn other_files_are_told_by_name_and_never_quoted() {
         for (text, word) in [
             ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "SSH key that is cut"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----", "SSH"),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----",
+                "SSH",
+            ),
             ("-----BEGIN AGE ENCRYPTED FILE-----\nhunter2", "encrypted"),
             ("password=hunter2", "line 1"),
             ("", "no identity"),

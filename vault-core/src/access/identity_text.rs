@@ -41,8 +41,11 @@ impl Identity {
         let mut line = SecretBuf::with_capacity(96)?;
         key.expose(|key| {
             use bech32::primitives::iter::{ByteIterExt, Fe32IterExt};
-            let characters = key.iter().copied().bytes_to_fes().with_checksum::<Bech32>(&SECRET_PREFIX).chars();
-            characters.into_iter().try_for_each(|character| line.push(&[character.to_ascii_uppercase() as u8]))
+            let characters =
+                key.iter().copied().bytes_to_fes().with_checksum::<Bech32>(&SECRET_PREFIX).chars();
+            characters
+                .into_iter()
+                .try_for_each(|character| line.push(&[character.to_ascii_uppercase() as u8]))
         })?;
         line.push(b"\n")?;
         line.expose(|line| text.push(line))?;
@@ -65,18 +68,23 @@ impl Identity {
     /// ```
     pub fn to_locked_text(&self, passphrase: &Secret) -> Result<String> {
         let refused = |what: &str| Error::new(Kind::Usage, what.to_owned());
-        let passphrase = as_typed(passphrase).ok_or_else(|| refused("the passphrase is not UTF-8"))?;
+        let passphrase =
+            as_typed(passphrase).ok_or_else(|| refused("the passphrase is not UTF-8"))?;
         if age::secrecy::ExposeSecret::expose_secret(&passphrase).is_empty() {
             return Err(refused("the passphrase is empty"));
         }
         let mut recipient = scrypt::Recipient::new(passphrase);
         recipient.set_work_factor(WORK);
-        let failed = |what: String| Error::new(Kind::Io, format!("the identity cannot be encrypted: {what}"));
-        let encryptor = Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
-            .map_err(|error| failed(error.to_string()))?;
+        let failed = |what: String| {
+            Error::new(Kind::Io, format!("the identity cannot be encrypted: {what}"))
+        };
+        let encryptor =
+            Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
+                .map_err(|error| failed(error.to_string()))?;
         let plain = self.to_file_text(&[])?;
         let write = || -> std::io::Result<Vec<u8>> {
-            let mut writer = encryptor.wrap_output(ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?)?;
+            let mut writer = encryptor
+                .wrap_output(ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?)?;
             plain.expose(|bytes| writer.write_all(bytes))?;
             writer.finish()?.finish()
         };

@@ -32,21 +32,29 @@ pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
 #[cfg(unix)]
 pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    let meta = file.metadata().map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
+    let meta = file
+        .metadata()
+        .map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
     if meta.is_dir() {
         return Err(Error::new(Kind::Io, "is a folder, not an identity file"));
     }
-    if meta.file_type().is_fifo() || meta.file_type().is_char_device() || meta.file_type().is_socket() {
+    if meta.file_type().is_fifo()
+        || meta.file_type().is_char_device()
+        || meta.file_type().is_socket()
+    {
         return Ok(());
     }
     let mode = meta.mode() & 0o777;
     let path = Shown::path(path).to_string();
     let refuse = |who: &str| {
-        Err(Error::new(Kind::UnsafeFile, format!("a key file that others can {who} (mode {mode:04o})"))
-            .with_help(format!("chmod 600 '{path}'")))
+        Err(Error::new(
+            Kind::UnsafeFile,
+            format!("a key file that others can {who} (mode {mode:04o})"),
+        )
+        .with_help(format!("chmod 600 '{path}'")))
     };
-    let fixed =
-        rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let fixed = rustix::fs::fstatvfs(file)
+        .is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
     if mode & 0o022 != 0 && !fixed {
         return refuse("write");
     }

@@ -76,18 +76,27 @@ impl fmt::Debug for LockedKey {
 /// Decrypts onto a guarded page; `None` if the passphrase is wrong.
 pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<SecretBuf>> {
     let broken = || Error::malformed("an encrypted identity that is cut or was changed");
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(|_| broken())?;
+    let decryptor =
+        Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(|_| broken())?;
     if !decryptor.is_scrypt() {
-        return Err(Error::malformed("an identity that is encrypted to a recipient, and not by a passphrase"));
+        return Err(Error::malformed(
+            "an identity that is encrypted to a recipient, and not by a passphrase",
+        ));
     }
     let mut identity = scrypt::Identity::new(passphrase);
     identity.set_max_work_factor(MAX_WORK);
     let mut plain = match decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)) {
         Ok(plain) => plain,
         Err(DecryptError::ExcessiveWork { .. }) => {
-            return Err(Error::malformed("an encrypted identity that takes more than 1 GiB of memory to open"));
+            return Err(Error::malformed(
+                "an encrypted identity that takes more than 1 GiB of memory to open",
+            ));
         }
-        Err(DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys) => {
+        Err(
+            DecryptError::DecryptionFailed
+            | DecryptError::KeyDecryptionFailed
+            | DecryptError::NoMatchingKeys,
+        ) => {
             return Ok(None);
         }
         Err(_) => return Err(broken()),

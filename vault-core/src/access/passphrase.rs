@@ -102,28 +102,38 @@ impl Derivation {
             let (free, limit) = (room.free >> 20, room.limit >> 20);
             return Err(self.no_room(&format!("this container has {free} left of {limit}")));
         }
-        let failed = |error: argon2::Error| Error::new(Kind::Io, format!("no key from the passphrase: {error}"));
+        let failed = |error: argon2::Error| {
+            Error::new(Kind::Io, format!("no key from the passphrase: {error}"))
+        };
         let params = Params::new(mebibytes * 1024, PASSES, LANES, Some(32)).map_err(failed)?;
         let mut blocks = Arena::filled(params.block_count(), Block::new())
             .map_err(|error| self.no_room(&format!("the system does not give it: {error}")))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut key = SecretBuf::zeroed(32)?;
         let derive = |bytes: &[u8]| {
-            key.expose_mut(|key| argon2.hash_password_into_with_memory(bytes, &self.salt, key, blocks.as_mut()))
+            key.expose_mut(|key| {
+                argon2.hash_password_into_with_memory(bytes, &self.salt, key, blocks.as_mut())
+            })
         };
         passphrase.0.expose(derive).map_err(failed)?;
         Ok(key.freeze())
     }
 
     fn no_room(&self, why: &str) -> Error {
-        let what =
-            format!("a passphrase of {} needs {} MiB of memory; {why}", self.cost.as_str(), self.cost.mebibytes());
+        let what = format!(
+            "a passphrase of {} needs {} MiB of memory; {why}",
+            self.cost.as_str(),
+            self.cost.mebibytes()
+        );
         let smaller = match self.cost {
-            Cost::Full => "; or a passphrase that needs 64 MiB: bootseal access add NAME --passphrase --small",
+            Cost::Full => {
+                "; or a passphrase that needs 64 MiB: bootseal access add NAME --passphrase --small"
+            }
             Cost::Small => "",
         };
-        Error::new(Kind::Io, what)
-            .with_help(format!("Give the service a key: bootseal access add NAME --new-key FILE{smaller}"))
+        Error::new(Kind::Io, what).with_help(format!(
+            "Give the service a key: bootseal access add NAME --new-key FILE{smaller}"
+        ))
     }
 }
 
@@ -235,8 +245,15 @@ mod tests {
             let how = Derivation::parse(row["entry"].as_str().unwrap()).unwrap();
             assert_eq!(Some(how.to_string().as_str()), row["entry"].as_str());
             let text = text(row["passphrase"].as_str().unwrap());
-            assert!(text.0.expose(|bytes| Some(bytes) == row["passphrase_nfc"].as_str().map(str::as_bytes)));
-            assert_eq!(Some(how.key(&text, None).unwrap().expose(hex).as_str()), row["secret"].as_str());
+            assert!(
+                text.0.expose(
+                    |bytes| Some(bytes) == row["passphrase_nfc"].as_str().map(str::as_bytes)
+                )
+            );
+            assert_eq!(
+                Some(how.key(&text, None).unwrap().expose(hex).as_str()),
+                row["secret"].as_str()
+            );
             let identity = how.identity(&text).unwrap();
             assert_eq!(Some(identity.to_string().as_str()), row["recipient"].as_str());
         }
@@ -247,7 +264,21 @@ mod tests {
         for (cost, kibibytes) in [(Cost::Small, "65536"), (Cost::Full, "262144")] {
             let how = Derivation { cost, salt: *b"sixteen bytes of" };
             let mut child = Command::new("argon2")
-                .args(["sixteen bytes of", "-id", "-v", "13", "-t", "3", "-p", "4", "-l", "32", "-r", "-k", kibibytes])
+                .args([
+                    "sixteen bytes of",
+                    "-id",
+                    "-v",
+                    "13",
+                    "-t",
+                    "3",
+                    "-p",
+                    "4",
+                    "-l",
+                    "32",
+                    "-r",
+                    "-k",
+                    kibibytes,
+                ])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -280,8 +311,16 @@ mod tests {
                 // Secret pages cannot be read this way.
                 if memory.read_exact_at(&mut bytes, start).is_ok() {
                     secret.expose(|secret| {
-                        let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == secret[0]).map(|(at, _)| at);
-                        found.extend(starts.filter(|at| bytes[*at..].starts_with(secret)).map(|at| start + at as u64));
+                        let starts = bytes
+                            .iter()
+                            .enumerate()
+                            .filter(|(_, byte)| **byte == secret[0])
+                            .map(|(at, _)| at);
+                        found.extend(
+                            starts
+                                .filter(|at| bytes[*at..].starts_with(secret))
+                                .map(|at| start + at as u64),
+                        );
                     });
                 }
             }
@@ -316,9 +355,15 @@ mod tests {
 
     #[test]
     fn exactly_one_newline_goes_and_only_at_the_end() {
-        for (given, worked_on) in
-            [("a", "a"), ("a\n", "a"), ("a\n\n", "a\n"), ("a\r\n", "a\r"), ("\na", "\na"), (" a ", " a "), ("\n", "")]
-        {
+        for (given, worked_on) in [
+            ("a", "a"),
+            ("a\n", "a"),
+            ("a\n\n", "a\n"),
+            ("a\r\n", "a\r"),
+            ("\na", "\na"),
+            (" a ", " a "),
+            ("\n", ""),
+        ] {
             assert!(text(given).0.expose(|bytes| bytes == worked_on.as_bytes()), "{given:?}");
         }
         let error = Text::of(&Secret::copy_of(b"gr\xfcn").unwrap()).err().unwrap();
@@ -333,7 +378,10 @@ mod tests {
         assert_eq!(error.kind(), Kind::Io);
         let what = "a passphrase of argon2id-1 needs 256 MiB of memory; this container has 128 left of 200";
         assert_eq!(error.what(), what);
-        assert!(error.help().unwrap().contains("--new-key") && error.help().unwrap().contains("--small"));
+        assert!(
+            error.help().unwrap().contains("--new-key")
+                && error.help().unwrap().contains("--small")
+        );
         let small = Derivation::fresh(Cost::Small).unwrap();
         assert!(!small.key(&text("a"), room(63)).unwrap_err().help().unwrap().contains("--small"));
         assert!(small.key(&text("a"), room(64)).is_ok());
@@ -341,12 +389,16 @@ mod tests {
 
     #[test]
     fn salts_are_fresh_and_only_the_two_profiles_parse() {
-        let (one, other) = (Derivation::fresh(Cost::Full).unwrap(), Derivation::fresh(Cost::Full).unwrap());
+        let (one, other) =
+            (Derivation::fresh(Cost::Full).unwrap(), Derivation::fresh(Cost::Full).unwrap());
         assert_ne!(one, other);
         assert_eq!(Derivation::parse(&one.to_string()), Some(one));
-        for bad in
-            ["argon2id-1", "argon2id-2:AAAAAAAAAAAAAAAAAAAAAA", "argon2id-1:AAAAAAAAAAAAAAAAAAAAAB", "argon2id-1:AAAA"]
-        {
+        for bad in [
+            "argon2id-1",
+            "argon2id-2:AAAAAAAAAAAAAAAAAAAAAA",
+            "argon2id-1:AAAAAAAAAAAAAAAAAAAAAB",
+            "argon2id-1:AAAA",
+        ] {
             assert_eq!(Derivation::parse(bad), None, "{bad}");
         }
     }

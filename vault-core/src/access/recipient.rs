@@ -132,28 +132,42 @@ impl Recipient {
             Kind::Ssh(text) => match text.parse::<age::ssh::Recipient>() {
                 Ok(recipient) => Box::new(recipient),
                 Err(age::ssh::ParseRecipientKeyError::RsaModulusTooLarge) => {
-                    return Err(usage(format!("{shown} has more than 4096 bits, the most that age wraps to")));
+                    return Err(usage(format!(
+                        "{shown} has more than 4096 bits, the most that age wraps to"
+                    )));
                 }
-                Err(_) => return Err(usage(format!("{shown} is not a public key that can be wrapped to"))),
+                Err(_) => {
+                    return Err(usage(format!(
+                        "{shown} is not a public key that can be wrapped to"
+                    )));
+                }
             },
             #[cfg(not(feature = "ssh"))]
-            Kind::Ssh(_) => return Err(usage(format!("wrapping to {shown} needs the feature `ssh` of bootseal-core"))),
+            Kind::Ssh(_) => {
+                return Err(usage(format!(
+                    "wrapping to {shown} needs the feature `ssh` of bootseal-core"
+                )));
+            }
             #[cfg(feature = "plugin")]
             Kind::Plugin(name) => Box::new(PluginRecipient::new(name, &self.text, &self.plugins)),
             #[cfg(not(feature = "plugin"))]
             Kind::Plugin(_) => {
-                return Err(usage(format!("wrapping to {shown} needs the feature `plugin` of bootseal-core")));
+                return Err(usage(format!(
+                    "wrapping to {shown} needs the feature `plugin` of bootseal-core"
+                )));
             }
             Kind::PostQuantum => {
-                let what =
-                    format!("{shown} is post-quantum, and age never wraps one key to such a recipient and to others");
-                return Err(
-                    usage(what).with_help("Give one of another kind: age1…, age1tag1…, an SSH key's, a plugin's.")
+                let what = format!(
+                    "{shown} is post-quantum, and age never wraps one key to such a recipient and to others"
                 );
+                return Err(usage(what).with_help(
+                    "Give one of another kind: age1…, age1tag1…, an SSH key's, a plugin's.",
+                ));
             }
             Kind::Unknown => {
-                let what =
-                    format!("{shown} is not a recipient (age1…, ssh-ed25519 …, ssh-rsa …, age1tag1…, age1PLUGIN1…)");
+                let what = format!(
+                    "{shown} is not a recipient (age1…, ssh-ed25519 …, ssh-rsa …, age1tag1…, age1PLUGIN1…)"
+                );
                 return Err(usage(what).with_help(
                     "`bootseal keygen` makes an identity and prints its recipient; `age-keygen` does too. Of SSH keys: ssh-ed25519, and ssh-rsa with at least 2048 bits.",
                 ));
@@ -167,7 +181,8 @@ impl Recipient {
 fn x25519(text: &str) -> Option<age::x25519::Recipient> {
     let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
     let point: [u8; 32] = checked.byte_iter().collect::<Vec<u8>>().try_into().ok()?;
-    let useful = StaticSecret::from([1; 32]).diffie_hellman(&PublicKey::from(point)).was_contributory();
+    let useful =
+        StaticSecret::from([1; 32]).diffie_hellman(&PublicKey::from(point)).was_contributory();
     useful.then(|| text.to_lowercase().parse().ok()).flatten()
 }
 
@@ -241,7 +256,16 @@ mod tests {
         assert_eq!(Recipient::from_file(&good.to_uppercase()), Recipient::from_file(&good));
         #[cfg(feature = "plugin")]
         assert_eq!(good.parse::<Recipient>().unwrap(), Recipient::from_file(&good));
-        for bad in ["age1../../tmp/x", "age1a/b", "age1..", "age1a.b", "age1a_b", "age1a+b", "age1", "xage1a"] {
+        for bad in [
+            "age1../../tmp/x",
+            "age1a/b",
+            "age1..",
+            "age1a.b",
+            "age1a_b",
+            "age1a+b",
+            "age1",
+            "xage1a",
+        ] {
             let bad = bech32(bad);
             assert_eq!(Recipient::from_file(&bad).plugin(), None, "{bad}");
             assert_eq!(bad.parse::<Recipient>().unwrap_err().kind(), ErrorKind::Usage, "{bad}");
@@ -264,11 +288,19 @@ mod tests {
     fn where_a_feature_is_off_it_is_named_and_the_file_still_opens() {
         use crate::{Access, Identity, Role, SealedFile, Vault};
         let me = Identity::generate().unwrap();
-        let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient()).unwrap()], "").unwrap();
+        let vault =
+            Vault::create(vec![Access::new("me", Role::Writer, me.recipient()).unwrap()], "")
+                .unwrap();
         assert!(
-            SealedFile::parse(vault.sign().unwrap().into_bytes()).unwrap().verify(&[]).unwrap().open(&[me]).is_ok()
+            SealedFile::parse(vault.sign().unwrap().into_bytes())
+                .unwrap()
+                .verify(&[])
+                .unwrap()
+                .open(&[me])
+                .is_ok()
         );
-        let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
+        let ssh =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
         for (text, feature) in [(bech32("age1se"), "plugin"), (ssh.to_owned(), "ssh")] {
             if let Err(error) = text.parse::<Recipient>() {
                 assert!(error.to_string().contains(&format!("feature `{feature}`")), "{error}");

@@ -19,7 +19,11 @@ pub(crate) fn wrap_data_key(key: &DataKey, recipients: &[Recipient]) -> Result<S
 }
 
 /// Wraps seed ‖ data key to the writers: both, so that a key on hardware is touched once.
-pub(crate) fn wrap_writer_keys(seed: &SigningSeed, key: &DataKey, writers: &[Recipient]) -> Result<String> {
+pub(crate) fn wrap_writer_keys(
+    seed: &SigningSeed,
+    key: &DataKey,
+    writers: &[Recipient],
+) -> Result<String> {
     let mut both = SecretBuf::with_capacity(2 * KEY_BYTES)?;
     seed.0.expose(|seed| both.push(seed))?;
     key.0.expose(|key| both.push(key))?;
@@ -28,8 +32,9 @@ pub(crate) fn wrap_writer_keys(seed: &SigningSeed, key: &DataKey, writers: &[Rec
 
 /// Encrypts `plain` to `recipients`, armored.
 pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
-    let failed =
-        |error: &dyn std::fmt::Display| Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"));
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::new(Kind::Io, format!("the keys could not be wrapped: {error}"))
+    };
     let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
     let recipients = recipients.iter().map(|recipient| &**recipient);
     let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| match error {
@@ -41,7 +46,8 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
         ),
         error => failed(&error),
     })?;
-    let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).map_err(|error| failed(&error))?;
+    let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)
+        .map_err(|error| failed(&error))?;
     let mut writer = encryptor.wrap_output(armored).map_err(|error| failed(&error))?;
     writer.write_all(plain).map_err(|error| failed(&error))?;
     let block = writer.finish().and_then(ArmoredWriter::finish).map_err(|error| failed(&error))?;
@@ -56,17 +62,29 @@ pub(crate) fn open_data_key(block: &str, identities: &[Identity]) -> Result<Opti
 }
 
 /// Opens `write_key` with the first identity that can; `None` if none can.
-pub(crate) fn open_writer_keys(block: &str, identities: &[Identity]) -> Result<Option<(SigningSeed, DataKey)>> {
-    let Some(page) = unwrap(block, "write_key", 2 * KEY_BYTES, identities)? else { return Ok(None) };
+pub(crate) fn open_writer_keys(
+    block: &str,
+    identities: &[Identity],
+) -> Result<Option<(SigningSeed, DataKey)>> {
+    let Some(page) = unwrap(block, "write_key", 2 * KEY_BYTES, identities)? else {
+        return Ok(None);
+    };
     let mut seed = SecretBuf::with_capacity(KEY_BYTES)?;
     page.expose(|both| seed.push(&both[..KEY_BYTES]))?;
     let key = page.freeze_range(KEY_BYTES..2 * KEY_BYTES);
     Ok(Some((SigningSeed(seed.freeze()), DataKey(key))))
 }
 
-fn unwrap(block: &str, name: &str, length: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
+fn unwrap(
+    block: &str,
+    name: &str,
+    length: usize,
+    identities: &[Identity],
+) -> Result<Option<SecretBuf>> {
     match unwrap_up_to(block, &format!("`{name}`"), length, identities)? {
-        Some(page) if page.len() < length => Err(Error::malformed(format!("`{name}` holds less than {length} bytes"))),
+        Some(page) if page.len() < length => {
+            Err(Error::malformed(format!("`{name}` holds less than {length} bytes")))
+        }
         page => Ok(page),
     }
 }
@@ -90,15 +108,24 @@ pub fn open_age_file(block: &str, most: usize, identities: &[Identity]) -> Resul
 
 /// Opens an armored age file of at most `most` bytes onto a guarded page; `None` if none of
 /// `identities` can.
-pub(crate) fn unwrap_up_to(block: &str, name: &str, most: usize, identities: &[Identity]) -> Result<Option<SecretBuf>> {
+pub(crate) fn unwrap_up_to(
+    block: &str,
+    name: &str,
+    most: usize,
+    identities: &[Identity],
+) -> Result<Option<SecretBuf>> {
     let broken = |what: String| Error::malformed(format!("{name} {what}"));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
         .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
     // Try local keys first, and those that run a program or need a touch last.
-    let (programs, own): (Vec<_>, Vec<_>) = identities.iter().partition(|identity| identity.is_plugin());
+    let (programs, own): (Vec<_>, Vec<_>) =
+        identities.iter().partition(|identity| identity.is_plugin());
     let failed = RefCell::new(None);
-    let attempts: Vec<_> =
-        own.into_iter().chain(programs).map(|identity| Attempt { identity, failed: &failed }).collect();
+    let attempts: Vec<_> = own
+        .into_iter()
+        .chain(programs)
+        .map(|identity| Attempt { identity, failed: &failed })
+        .collect();
     let opened = decryptor.decrypt(attempts.iter().map(|attempt| attempt as &dyn age::Identity));
     let mut plain = match opened {
         Ok(plain) => plain,
@@ -121,11 +148,17 @@ struct Attempt<'a> {
 }
 
 impl age::Identity for Attempt<'_> {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+    fn unwrap_stanza(
+        &self,
+        stanza: &Stanza,
+    ) -> Option<std::result::Result<FileKey, age::DecryptError>> {
         self.unwrap_stanzas(std::slice::from_ref(stanza))
     }
 
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+    fn unwrap_stanzas(
+        &self,
+        stanzas: &[Stanza],
+    ) -> Option<std::result::Result<FileKey, age::DecryptError>> {
         match self.identity.file_key(stanzas) {
             Ok(key) => key.map(Ok),
             Err(error) => {

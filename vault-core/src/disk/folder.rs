@@ -61,7 +61,11 @@ mod sys {
     impl Folder {
         fn open_parent(real: &Path) -> io::Result<OwnedFd> {
             let folder = real.parent().ok_or(io::ErrorKind::InvalidInput)?;
-            Ok(rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+            Ok(rustix::fs::open(
+                folder,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?)
         }
 
         /// Waits for the lock.
@@ -97,7 +101,8 @@ mod sys {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             let old = self.open(real)?.metadata()?;
             self.with_temporary(name, OWNER_ONLY, bytes, |file, temporary| {
-                let (uid, gid) = (rustix::fs::Uid::from_raw(old.uid()), rustix::fs::Gid::from_raw(old.gid()));
+                let (uid, gid) =
+                    (rustix::fs::Uid::from_raw(old.uid()), rustix::fs::Gid::from_raw(old.gid()));
                 // Only root may give a file away; the group is often one of ours.
                 let owned = rustix::fs::fchown(file, Some(uid), Some(gid))
                     .or_else(|_| rustix::fs::fchown(file, None, Some(gid)));
@@ -141,7 +146,8 @@ mod sys {
             finish: impl FnOnce(&File, &OsStr) -> io::Result<()>,
         ) -> io::Result<()> {
             let temporary = temporary_name(name)?;
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let mut file = File::from(rustix::fs::openat(&self.0, &temporary, flags, mode)?);
             let done = file.write_all(bytes).and_then(|()| finish(&file, &temporary));
             if done.is_err() {
@@ -197,7 +203,8 @@ mod sys {
 
         pub(crate) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             let temporary = self.write_temporary(real, bytes)?;
-            std::fs::rename(&temporary, real).inspect_err(|_| drop(std::fs::remove_file(&temporary)))
+            std::fs::rename(&temporary, real)
+                .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
         }
 
         /// Access lists of Windows are inherited from the folder.
@@ -229,7 +236,8 @@ mod sys {
 #[cfg(unix)]
 pub(crate) fn open(path: &Path) -> std::io::Result<std::fs::File> {
     use rustix::fs::{Mode, OFlags};
-    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into())
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?
+        .into())
 }
 
 #[cfg(not(unix))]

@@ -110,7 +110,9 @@ impl FileLock {
     pub fn create(self, text: &str) -> Result<()> {
         self.folder.create(&self.real, text.as_bytes()).map_err(|error| {
             match error.kind() {
-                std::io::ErrorKind::AlreadyExists => Error::new(Kind::Exists, "exists already; nothing was changed"),
+                std::io::ErrorKind::AlreadyExists => {
+                    Error::new(Kind::Exists, "exists already; nothing was changed")
+                }
                 _ => io("cannot be written", &error),
             }
             .in_file(&self.asked)
@@ -130,7 +132,8 @@ mod tests {
     #[test]
     fn a_file_keeps_its_mode_a_link_stays_one_and_nothing_is_left_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let (real, link) = (folder.path().join("a.sealed.toml"), folder.path().join("link.sealed.toml"));
+        let (real, link) =
+            (folder.path().join("a.sealed.toml"), folder.path().join("link.sealed.toml"));
         FileLock::acquire(&real).unwrap().create("one\n").unwrap();
         std::fs::set_permissions(&real, PermissionsExt::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("a.sealed.toml", &link).unwrap();
@@ -148,7 +151,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sealed.toml");
         std::fs::write(&path, "mine").unwrap();
-        assert_eq!(FileLock::acquire(&path).unwrap().create("theirs").unwrap_err().kind(), Kind::Exists);
+        assert_eq!(
+            FileLock::acquire(&path).unwrap().create("theirs").unwrap_err().kind(),
+            Kind::Exists
+        );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

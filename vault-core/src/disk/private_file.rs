@@ -71,7 +71,8 @@ impl PrivateFile {
     /// [`Kind::Io`] if it cannot be read or is not a regular file; [`Kind::Malformed`] if it is
     /// larger.
     pub fn read_locked(&self, max_bytes: usize) -> Result<Option<Vec<u8>>> {
-        contents(self.folder.open(&self.real), max_bytes).map_err(|error| error.in_file(&self.asked))
+        contents(self.folder.open(&self.real), max_bytes)
+            .map_err(|error| error.in_file(&self.asked))
     }
 
     /// Reads without the lock: enough for a caller that writes nothing back, because a rename
@@ -105,9 +106,11 @@ impl PrivateFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Error::new(Kind::Exists, "exists already; nothing was changed")
-                .with_help("Name another file, or move this one away first.")
-                .in_file(path),
+            std::io::ErrorKind::AlreadyExists => {
+                Error::new(Kind::Exists, "exists already; nothing was changed")
+                    .with_help("Name another file, or move this one away first.")
+                    .in_file(path)
+            }
             _ => io("cannot be created", &error).in_file(path),
         })?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
@@ -176,18 +179,25 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
-        assert_eq!(PrivateFile::create(&folder.path().join("link"), b"x").unwrap_err().kind(), Kind::Exists);
+        assert_eq!(
+            PrivateFile::create(&folder.path().join("link"), b"x").unwrap_err().kind(),
+            Kind::Exists
+        );
     }
 
     #[test]
     fn a_pipe_or_a_large_file_in_its_place_is_an_error_and_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let (pipe, large) = (folder.path().join("pipe"), folder.path().join("large"));
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
         std::fs::write(&large, "four").unwrap();
         assert_eq!(PrivateFile::read(&pipe, 9).unwrap_err().kind(), Kind::Io);
         assert_eq!(PrivateFile::read(&large, 3).unwrap_err().kind(), Kind::Malformed);
-        assert_eq!(PrivateFile::lock(&large).unwrap().read_locked(4).unwrap().as_deref(), Some(&b"four"[..]));
+        assert_eq!(
+            PrivateFile::lock(&large).unwrap().read_locked(4).unwrap().as_deref(),
+            Some(&b"four"[..])
+        );
         assert_eq!(PrivateFile::read(&folder.path().join("absent"), 9).unwrap(), None);
     }
 }

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 pub const MAX_FILE: usize = 16 << 20;
 
 /// The next step for a file with conflict markers.
-pub(crate) const RESOLVE: &str = "`bootseal resolve FILE` makes a valid file of it, from the two sides that git has.";
+pub(crate) const RESOLVE: &str =
+    "`bootseal resolve FILE` makes a valid file of it, from the two sides that git has.";
 
 /// The one text that is hashed and parsed: LF ends every line, the last one too.
 pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
@@ -24,7 +25,8 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
             .with_help("Bring it back from git or a backup, or make a new vault: bootseal init"));
     }
     if bytes.starts_with(b"\xEF\xBB\xBF") {
-        return Err(Error::malformed("begins with a byte order mark").with_help("Save it as UTF-8 without one."));
+        return Err(Error::malformed("begins with a byte order mark")
+            .with_help("Save it as UTF-8 without one."));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
@@ -36,7 +38,8 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
     }
     let mut text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
     if let Some(at) = text.find('\r') {
-        return Err(Error::malformed("holds a carriage return that no line feed follows").at_offset(&text, at));
+        return Err(Error::malformed("holds a carriage return that no line feed follows")
+            .at_offset(&text, at));
     }
     if !text.ends_with('\n') {
         text.push('\n');

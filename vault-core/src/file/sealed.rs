@@ -64,7 +64,9 @@ impl SealedFile {
                 .with_help("`bootseal init` makes an empty vault, `bootseal seal INPUT` one from a settings file."),
             _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
         });
-        let file = open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(path))?;
+        let file = open
+            .and_then(|mut open| SealedFile::from_open(&mut open))
+            .map_err(|error| error.in_file(path))?;
         Ok(file.at(path))
     }
 
@@ -112,7 +114,8 @@ impl SealedFile {
         let signature = quoted(&text[signed..], "signature").ok_or_else(unsealed)?;
         let vault = vault.parse().map_err(|error: Error| error.at_offset(&text, vault_line))?;
         let signature = signature_bytes(&signature).ok_or_else(|| {
-            Error::malformed("the signature is not 64 bytes in canonical base64url").at_offset(&text, signed)
+            Error::malformed("the signature is not 64 bytes in canonical base64url")
+                .at_offset(&text, signed)
         })?;
         Ok(SealedFile { text, signed, vault, signature, file: None })
     }
@@ -146,8 +149,9 @@ impl SealedFile {
         self.verify_signature()?.under(pins)
     }
 
-    /// Verifies the signature alone: the text was signed by the vault that it claims to be. A caller with several keys, each with its
-    /// own pins, verifies once and then asks [`SignedFile::under`] for each.
+    /// Verifies the signature alone: the text was signed by the vault that it claims to be. A
+    /// caller with several keys, each with its own pins, verifies once and then asks
+    /// [`SignedFile::under`] for each.
     ///
     /// # Errors
     /// [`Kind::Forged`] when the signature does not hold.
@@ -165,7 +169,9 @@ impl SealedFile {
         // The id is not the pinned one: only an unbroken chain of handovers from it, inside this
         // text, makes it the same vault. Anyone may have signed the text, so only what the chain
         // needs is parsed.
-        let handed_over = self.own_part().and_then(|own| Outline::bounds(own).and_then(|_| Header::parse(own)).ok());
+        let handed_over = self
+            .own_part()
+            .and_then(|own| Outline::bounds(own).and_then(|_| Header::parse(own)).ok());
         if !handed_over.is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault))) {
             return Err(foreign);
         }
@@ -173,7 +179,11 @@ impl SealedFile {
         let Ok(mut file) = self.read_verified(&[claimed]) else { return Err(foreign) };
         let continued = pins.iter().filter(|pin| file.header.continues(&pin.vault));
         let Some(old) = continued.max_by_key(|pin| pin.floor) else { return Err(foreign) };
-        check_floor(&[Pin { vault: file.header.vault, floor: old.floor }], &file.header.vault, file.header.generation)?;
+        check_floor(
+            &[Pin { vault: file.header.vault, floor: old.floor }],
+            &file.header.vault,
+            file.header.generation,
+        )?;
         file.handed_over_from = Some(old.vault);
         Ok(file)
     }
@@ -181,7 +191,8 @@ impl SealedFile {
     /// The text from the line `[bootseal]` on, not parsed; bounded, because its parts are.
     fn own_part(&self) -> Option<&str> {
         let start = self.text.rfind("\n[bootseal]\n").map_or(0, |newline| newline + 1);
-        Some(&self.text[start..]).filter(|own| own.starts_with("[bootseal]\n") && own.len() <= MAX_OWN_PART)
+        Some(&self.text[start..])
+            .filter(|own| own.starts_with("[bootseal]\n") && own.len() <= MAX_OWN_PART)
     }
 
     fn read_verified(self, pins: &[Pin]) -> Result<VerifiedFile> {
@@ -208,7 +219,14 @@ impl SealedFile {
         }
         let document = Document::parse_bounded(user.to_owned())?;
         check_floor(pins, &self.vault, header.generation)?;
-        Ok(VerifiedFile { document, own: own.to_owned(), header, trust, handed_over_from: None, file: self.file })
+        Ok(VerifiedFile {
+            document,
+            own: own.to_owned(),
+            header,
+            trust,
+            handed_over_from: None,
+            file: self.file,
+        })
     }
 }
 
@@ -235,8 +253,9 @@ impl FileLock {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
             _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
         });
-        let file =
-            open.and_then(|mut open| SealedFile::from_open(&mut open)).map_err(|error| error.in_file(self.asked()))?;
+        let file = open
+            .and_then(|mut open| SealedFile::from_open(&mut open))
+            .map_err(|error| error.in_file(self.asked()))?;
         Ok(file.at(self.asked()))
     }
 }

@@ -61,7 +61,11 @@ pub struct VerifiedFile {
 
 impl std::fmt::Debug for VerifiedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "VerifiedFile({}, generation {}, {:?})", self.header.vault, self.header.generation, self.trust)
+        write!(
+            f,
+            "VerifiedFile({}, generation {}, {:?})",
+            self.header.vault, self.header.generation, self.trust
+        )
     }
 }
 
@@ -90,7 +94,11 @@ impl VerifiedFile {
     pub(crate) fn digest(&self) -> [u8; 32] {
         use sha2::{Digest, Sha256};
         let signed = self.own.rfind("signature = ").unwrap_or(self.own.len());
-        Sha256::new().chain_update(self.document.text()).chain_update(&self.own[..signed]).finalize().into()
+        Sha256::new()
+            .chain_update(self.document.text())
+            .chain_update(&self.own[..signed])
+            .finalize()
+            .into()
     }
 
     /// The access list, in the order of the file.
@@ -205,7 +213,12 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn known_to(&self, set_at: u64) -> Vec<&str> {
-        self.header.removed.iter().filter(|removed| set_at <= removed.at).map(|removed| removed.name.as_str()).collect()
+        self.header
+            .removed
+            .iter()
+            .filter(|removed| set_at <= removed.at)
+            .map(|removed| removed.name.as_str())
+            .collect()
     }
 }
 

@@ -32,9 +32,11 @@ impl DataKey {
     /// HKDF-SHA256 (RFC 5869): salt = the vault id, info = the purpose.
     fn derived(&self, vault: &VaultId, purpose: &[u8]) -> Result<Secret> {
         let mut okm = SecretBuf::zeroed(KEY_BYTES)?;
-        let done = self
-            .0
-            .expose(|key| okm.expose_mut(|okm| Hkdf::<Sha256>::new(Some(vault.as_bytes()), key).expand(purpose, okm)));
+        let done = self.0.expose(|key| {
+            okm.expose_mut(|okm| {
+                Hkdf::<Sha256>::new(Some(vault.as_bytes()), key).expand(purpose, okm)
+            })
+        });
         done.map_err(|_| Error::new(Kind::Io, "a key could not be derived"))?;
         Ok(okm.freeze())
     }

@@ -52,14 +52,17 @@ impl FromStr for Pin {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Pin> {
-        let (id, floor) = text.split_once('@').map_or((text, None), |(id, floor)| (id, Some(floor)));
+        let (id, floor) =
+            text.split_once('@').map_or((text, None), |(id, floor)| (id, Some(floor)));
         let bad = || {
             Error::new(Kind::Usage, format!("{} is not a pin", Typed(text)))
                 .with_help("A pin is vault1…, or vault1…@GENERATION. `bootseal verify` prints the id of a file.")
         };
         let floor = match floor {
             None => 0,
-            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => digits.parse().map_err(|_| bad())?,
+            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+                digits.parse().map_err(|_| bad())?
+            }
             Some(_) => return Err(bad()),
         };
         Ok(Pin { vault: id.parse().map_err(|_| bad())?, floor })
@@ -83,7 +86,9 @@ pub(crate) fn check_floor(pins: &[Pin], vault: &VaultId, generation: u64) -> Res
     match pins.iter().filter(|pin| pin.vault == *vault).map(|pin| pin.floor).max() {
         Some(floor) if generation < floor => Err(Error::new(
             Kind::OldGeneration,
-            format!("this is generation {generation} of the file; the pin asks for {floor} or later"),
+            format!(
+                "this is generation {generation} of the file; the pin asks for {floor} or later"
+            ),
         )
         .with_help("The file is an older copy. Deploy the newest one.")),
         _ => Ok(()),

@@ -15,5 +15,7 @@ pub(crate) fn random_key() -> Result<Secret> {
 
 /// Fills `bytes` from the operating system's generator.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|error| Error::new(Kind::Io, format!("no random numbers from the system: {error}")))
+    getrandom::fill(bytes).map_err(|error| {
+        Error::new(Kind::Io, format!("no random numbers from the system: {error}"))
+    })
 }

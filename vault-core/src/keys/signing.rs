@@ -38,12 +38,19 @@ pub(crate) fn verify(id: &VaultId, signed_text: &str, signature: &[u8; 64]) -> R
     }
     Err(Error::new(
         Kind::Forged,
-        format!("the signature of {id} does not hold: the file was changed without the signing key"),
+        format!(
+            "the signature of {id} does not hold: the file was changed without the signing key"
+        ),
     ))
 }
 
 /// Whether `from` signed at `generation` that the vault continues as `to`.
-pub(crate) fn verify_handover(from: &VaultId, generation: u64, to: &VaultId, signature: &[u8; 64]) -> bool {
+pub(crate) fn verify_handover(
+    from: &VaultId,
+    generation: u64,
+    to: &VaultId,
+    signature: &[u8; 64],
+) -> bool {
     verify_strictly(from, &handover_message(generation, to), signature)
 }
 

@@ -52,7 +52,8 @@ impl FromStr for VaultId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<VaultId> {
-        let bytes = CheckedHrpstring::new::<Bech32>(text).ok().filter(|checked| checked.hrp() == ID_PREFIX);
+        let bytes =
+            CheckedHrpstring::new::<Bech32>(text).ok().filter(|checked| checked.hrp() == ID_PREFIX);
         let bytes: Option<[u8; 32]> =
             bytes.and_then(|checked| checked.byte_iter().collect::<Vec<u8>>().try_into().ok());
         match bytes.map(VaultId) {

@@ -15,9 +15,13 @@ impl Profile {
     /// Checks that the profile can work; `fields` names the table in errors.
     pub(super) fn check(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
         if self.ca.as_ref().is_some_and(|ca| !ca.contains("-----BEGIN CERTIFICATE-----")) {
-            return Err(fields.error("ca", "must hold PEM certificates (-----BEGIN CERTIFICATE-----)"));
+            return Err(
+                fields.error("ca", "must hold PEM certificates (-----BEGIN CERTIFICATE-----)")
+            );
         }
-        if self.renew_from_answers && !matches!(self.token, ResponsePlace::Header(_) | ResponsePlace::Cookie(_)) {
+        if self.renew_from_answers
+            && !matches!(self.token, ResponsePlace::Header(_) | ResponsePlace::Cookie(_))
+        {
             return Err(fields.error(
                 "renew_from_answers",
                 "needs a token in a header or a cookie: the bodies of ordinary answers are the caller's",
@@ -52,21 +56,32 @@ impl Profile {
         let before = captured(&self.before);
         let totp = self.totp.iter().map(|_| "totp".to_owned());
         let login: BTreeSet<String> = before.iter().cloned().chain(totp).collect();
-        let after: BTreeSet<String> =
-            before.into_iter().chain(captured(&Some(self.login.clone()))).chain(captured(&self.refresh)).collect();
+        let after: BTreeSet<String> = before
+            .into_iter()
+            .chain(captured(&Some(self.login.clone())))
+            .chain(captured(&self.refresh))
+            .collect();
         for name in &after {
             if file.property(&self.table.child(name)?).is_some() {
                 return Err(fields.error(
                     "capture",
-                    format_args!("takes `{name}`, and the table `{}` has a value of that name", self.table),
+                    format_args!(
+                        "takes `{name}`, and the table `{}` has a value of that name",
+                        self.table
+                    ),
                 ));
             }
         }
         let with_token: BTreeSet<String> = after.iter().cloned().chain(["token".into()]).collect();
         let nothing = BTreeSet::new();
-        let inject: BTreeSet<&str> = self.inject.iter().flat_map(|(_, template)| template.names()).collect();
+        let inject: BTreeSet<&str> =
+            self.inject.iter().flat_map(|(_, template)| template.names()).collect();
         let mut used = BTreeSet::new();
-        let mut check = |key: &str, names: BTreeSet<&str>, urls: Vec<&str>, known: &BTreeSet<String>| -> Result<()> {
+        let mut check = |key: &str,
+                         names: BTreeSet<&str>,
+                         urls: Vec<&str>,
+                         known: &BTreeSet<String>|
+         -> Result<()> {
             self.check_uses(file, fields, key, (&names, &urls[..]), known)?;
             used.extend(names.into_iter().chain(urls).map(str::to_owned));
             Ok(())
@@ -105,7 +120,10 @@ impl Profile {
         }
         for (name, _) in &self.next {
             if !used.contains(name) {
-                return Err(fields.error("next", format_args!("stands in for `{name}`, which the login does not use")));
+                return Err(fields.error(
+                    "next",
+                    format_args!("stands in for `{name}`, which the login does not use"),
+                ));
             }
         }
         Ok(())
@@ -136,9 +154,15 @@ impl Profile {
             };
             match *name {
                 name if known.contains(name) => {}
-                "token" => return Err(cannot(", which exists only after a login: in `inject` and `logout`")),
+                "token" => {
+                    return Err(cannot(
+                        ", which exists only after a login: in `inject` and `logout`",
+                    ));
+                }
                 "totp" => {
-                    return Err(cannot(": a one-time code goes with the login itself, once, and by the key `totp`"));
+                    return Err(cannot(
+                        ": a one-time code goes with the login itself, once, and by the key `totp`",
+                    ));
                 }
                 name => self.check_value(file, fields, name)?,
             }
@@ -149,14 +173,17 @@ impl Profile {
     fn check_value(&self, file: &VerifiedFile, fields: &Fields, name: &str) -> Result<()> {
         let (table, login) = (&self.table, self.table.child("login")?);
         match file.property(&table.child(name)?) {
-            Some(Property::Sealed(_) | Property::Readable(Value::String(_) | Value::Integer(_))) => Ok(()),
-            Some(Property::Readable(_)) => {
-                Err(fields.error("json", format_args!("uses ${{{name}}}, which is neither text nor a number")))
-            }
-            None => {
-                Err(Error::malformed(format!("`{login}` uses ${{{name}}}, and the table `{table}` has no such value"))
-                    .with_help(format!("Seal it: bootseal set {}", table.child(name)?)))
-            }
+            Some(
+                Property::Sealed(_) | Property::Readable(Value::String(_) | Value::Integer(_)),
+            ) => Ok(()),
+            Some(Property::Readable(_)) => Err(fields.error(
+                "json",
+                format_args!("uses ${{{name}}}, which is neither text nor a number"),
+            )),
+            None => Err(Error::malformed(format!(
+                "`{login}` uses ${{{name}}}, and the table `{table}` has no such value"
+            ))
+            .with_help(format!("Seal it: bootseal set {}", table.child(name)?))),
         }
     }
 }
@@ -174,13 +201,19 @@ mod tests {
             ("capture = [ { json = \"/id\" } ]", "what is the value called"),
             ("capture = [ { json = \"/id\", as = \"token\" } ]", "neither `token` nor `totp`"),
             ("capture = [ { json = \"/id\", as = \"password\" } ]", "has a value of that name"),
-            ("capture = [ { json = \"/a\", as = \"a\" }, { json = \"/b\", as = \"a\" } ]", "is `a` twice"),
+            (
+                "capture = [ { json = \"/a\", as = \"a\" }, { json = \"/b\", as = \"a\" } ]",
+                "is `a` twice",
+            ),
             ("capture = [ { json = \"/id\", header = \"X\", as = \"a\" } ]", "exactly one of them"),
             ("capture = [ { jsn = \"/id\" } ]", "exactly one of them"),
             ("headers = { X = \"${csrf}\" }", "has no such value"),
             ("headers = { X = \"${list}\" }", "neither text nor a number"),
             ("headers = { X = \"a\\u001bb\" }", "not one line of text"),
-            ("headers = { X = \"${token}\" }", "`acme.login` uses ${token}, which exists only after a login"),
+            (
+                "headers = { X = \"${token}\" }",
+                "`acme.login` uses ${token}, which exists only after a login",
+            ),
             ("headers = { X = \"${totp}\" }", "by the key `totp`"),
             (
                 "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nbefore = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
@@ -205,11 +238,17 @@ mod tests {
             ("rejected_when = { json = \"/e\", equls = \"\" }", "Did you mean `equals`"),
             ("renew_from_answers = true", "needs a token in a header or a cookie"),
             ("inject = { header = \"X\" , value = \"x\" }", "${token}, once"),
-            ("inject = [ { value = \"${token}\" }, { header = \"authorization\", value = \"x\" } ]", "twice"),
+            (
+                "inject = [ { value = \"${token}\" }, { header = \"authorization\", value = \"x\" } ]",
+                "twice",
+            ),
             ("proxy = \"socks5://p.example\"", "must be as"),
             ("proxy = \"http://u:p@p.example\"", "holds credentials"),
             ("client_cert = \"${password}\"", "`acme.login.client_key` is missing"),
-            ("client_cert = \"cert.pem\"\nclient_key = \"${password}\"", "no profile key names a file"),
+            (
+                "client_cert = \"cert.pem\"\nclient_key = \"${password}\"",
+                "no profile key names a file",
+            ),
             ("next = { password = \"password\" }", "another value"),
             ("next = { otp = \"password\" }", "the login does not use"),
             ("totp = { seed = \"otp\" }", "gives `totp`, and nothing uses it"),

@@ -126,7 +126,10 @@ impl ResponsePlace {
         ];
         let mut found = found.into_iter().flatten();
         let (Some(place), None) = (found.next(), found.next()) else {
-            return Err(fields.error("json", "or `header`, `cookie` or `body` says where it is: exactly one of them"));
+            return Err(fields.error(
+                "json",
+                "or `header`, `cookie` or `body` says where it is: exactly one of them",
+            ));
         };
         match &place {
             ResponsePlace::Json(text) if !is_pointer(text) => Err(fields.error("json", NO_POINTER)),
@@ -146,7 +149,9 @@ impl Field {
         let place = ResponsePlace::read(fields)?;
         let said = fields.string("unit")?;
         if matches!(place, ResponsePlace::Cookie(_)) && said.is_some() {
-            return Err(fields.error("unit", "stands beside `cookie`, whose own Max-Age or Expires counts"));
+            return Err(
+                fields.error("unit", "stands beside `cookie`, whose own Max-Age or Expires counts")
+            );
         }
         let unit = match said.as_deref() {
             None | Some("s") => Unit::Seconds,
@@ -156,9 +161,10 @@ impl Field {
             Some("epoch-ms") => Unit::EpochMilliseconds,
             Some("iso8601") => Unit::Iso8601,
             Some(_) => {
-                return Err(
-                    fields.error("unit", "must be one of \"s\", \"ms\", \"min\", \"epoch\", \"epoch-ms\", \"iso8601\"")
-                );
+                return Err(fields.error(
+                    "unit",
+                    "must be one of \"s\", \"ms\", \"min\", \"epoch\", \"epoch-ms\", \"iso8601\"",
+                ));
             }
         };
         Ok(Field { place, unit })
@@ -179,14 +185,18 @@ impl Capture {
         let mut captures = Vec::new();
         for element in list {
             let Value::Table(table) = element else {
-                return Err(fields.error("capture", "must hold tables, as { cookie = \"ROUTEID\" }"));
+                return Err(
+                    fields.error("capture", "must hold tables, as { cookie = \"ROUTEID\" }")
+                );
             };
             let mut inner = fields.inner_of("capture", table);
             let place = ResponsePlace::read(&mut inner)?;
             let name = match (inner.string("as")?, &place) {
                 (Some(name), _) => name,
                 (None, ResponsePlace::Header(name) | ResponsePlace::Cookie(name)) => name.clone(),
-                (None, _) => return Err(inner.error("as", "is missing: what is the value called in ${…}?")),
+                (None, _) => {
+                    return Err(inner.error("as", "is missing: what is the value called in ${…}?"));
+                }
             };
             if !is_name(&name) || ["token", "totp"].contains(&name.as_str()) {
                 return Err(
@@ -221,8 +231,12 @@ impl When {
             (None, None) => Test::Present,
             (Some(text), None) => Test::Equals(text),
             (None, Some(text)) if !text.is_empty() => Test::Contains(text),
-            (None, Some(_)) => return Err(inner.error("contains", "is empty, which every text contains")),
-            (Some(_), Some(_)) => return Err(inner.error("contains", "stands beside `equals`: one of them")),
+            (None, Some(_)) => {
+                return Err(inner.error("contains", "is empty, which every text contains"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(inner.error("contains", "stands beside `equals`: one of them"));
+            }
         };
         inner.finish()?;
         Ok(Some(When { pointer, test }))
@@ -238,10 +252,14 @@ fn is_pointer(text: &str) -> bool {
 
 /// A header's or cookie's name (RFC 9110 §5.6.2).
 pub(crate) fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Whether `name` is valid in `${…}`.
 pub(crate) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }

@@ -64,7 +64,9 @@ impl Profile {
         let found = names.iter().copied().flat_map(logins).filter(|(path, at)| tells(path, *at));
         let found: HashSet<&[String]> = found.map(|(path, at)| &path.segments()[..at]).collect();
         // The body that a login sends may itself have a part called `login`.
-        let sent = |table: &[String]| (1..table.len()).any(|at| table[at] == "login" && found.contains(&table[..at]));
+        let sent = |table: &[String]| {
+            (1..table.len()).any(|at| table[at] == "login" && found.contains(&table[..at]))
+        };
         let own = found.iter().filter(|table| !sent(table));
         own.filter_map(|table| PropertyPath::new(table.to_vec()).ok()).collect()
     }
@@ -98,7 +100,9 @@ impl VerifiedFile {
     pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
         for (path, property) in self.properties() {
-            let Some(inner) = path.segments().strip_prefix(table.segments()).filter(|inner| !inner.is_empty()) else {
+            let Some(inner) =
+                path.segments().strip_prefix(table.segments()).filter(|inner| !inner.is_empty())
+            else {
                 continue;
             };
             let Property::Readable(value) = property else {
@@ -107,7 +111,9 @@ impl VerifiedFile {
             let (last, above) = inner.split_last().unwrap_or((&inner[0], &[]));
             let mut at = &mut whole;
             for segment in above {
-                let Value::Table(next) = at.entry(segment.clone()).or_insert_with(|| Value::Table(Table::new())) else {
+                let Value::Table(next) =
+                    at.entry(segment.clone()).or_insert_with(|| Value::Table(Table::new()))
+                else {
                     return Err(Error::malformed("is a value and a table at once").at(path));
                 };
                 at = next;
@@ -145,20 +151,30 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
         ),
         known => format!("The file has profiles for: {}.", known.join(", ")),
     };
-    Error::new(Kind::NotFound, format!("no login profile `{table}`: the file has no table [{table}.login]"))
-        .with_help(help)
+    Error::new(
+        Kind::NotFound,
+        format!("no login profile `{table}`: the file has no table [{table}.login]"),
+    )
+    .with_help(help)
 }
 
 /// The keys written for `table`: its own login table, completed by the one that it is `like`.
-pub(super) fn written(file: &VerifiedFile, table: &PropertyPath, seen: &mut Vec<PropertyPath>) -> Result<Table> {
+pub(super) fn written(
+    file: &VerifiedFile,
+    table: &PropertyPath,
+    seen: &mut Vec<PropertyPath>,
+) -> Result<Table> {
     let login = table.child("login")?;
     let Some(mut own) = file.readable_table(&login)? else {
         return Err(no_profile(file, table));
     };
     let Some(like) = own.remove("like") else { return Ok(own) };
     let wrong = |what: &str| Error::malformed(format!("`{login}.like` {what}"));
-    let Value::String(like) = like else { return Err(wrong("must be the name of a table, as \"acme\"")) };
-    let like: PropertyPath = like.parse().map_err(|_| wrong("must be the name of a table, as \"acme\""))?;
+    let Value::String(like) = like else {
+        return Err(wrong("must be the name of a table, as \"acme\""));
+    };
+    let like: PropertyPath =
+        like.parse().map_err(|_| wrong("must be the name of a table, as \"acme\""))?;
     seen.push(table.clone());
     if seen.contains(&like) {
         return Err(wrong("forms a circle"));
@@ -188,15 +204,26 @@ mod tests {
     #[test]
     fn a_profile_with_a_misspelt_url_is_told_and_an_unrelated_table_called_login_is_none() {
         let file = |text: &str| {
-            let access = vec![Access::new("me", Role::Writer, Identity::generate().unwrap().recipient()).unwrap()];
+            let access = vec![
+                Access::new("me", Role::Writer, Identity::generate().unwrap().recipient()).unwrap(),
+            ];
             let text = Vault::create(access, text).unwrap().sign().unwrap();
             SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap()
         };
         for (login, help) in [
-            ("ulr = \"https://a.example/\"\njson = { user = \"${username}\" }", "Did you mean `url` by `ulr`?"),
+            (
+                "ulr = \"https://a.example/\"\njson = { user = \"${username}\" }",
+                "Did you mean `url` by `ulr`?",
+            ),
             ("URL = \"https://a.example/\"\nbasic = true", "Did you mean `url` by `URL`?"),
-            ("uri = \"https://a.example/\"\nform = { a = \"${password}\" }", "Did you mean `url` by `uri`?"),
-            ("address = \"https://a.example/\"\ninject = { header = \"X\", value = \"${token}\" }", ""),
+            (
+                "uri = \"https://a.example/\"\nform = { a = \"${password}\" }",
+                "Did you mean `url` by `uri`?",
+            ),
+            (
+                "address = \"https://a.example/\"\ninject = { header = \"X\", value = \"${token}\" }",
+                "",
+            ),
             ("lik = \"other\"\nmax_age = \"5m\"\nrejected_status = [403]", ""),
         ] {
             let file = file(&format!("{VALUES}[acme.login]\n{login}\n"));
@@ -205,14 +232,20 @@ mod tests {
             assert_eq!(error.what(), "`acme.login.url` is missing", "{login}");
             assert_eq!(error.help().unwrap_or_default(), help, "{login}");
         }
-        let file_of = |login: &str| file(&format!("{VALUES}[acme.login]\nurl = \"https://a.example/\"\n{login}\n"));
+        let file_of = |login: &str| {
+            file(&format!("{VALUES}[acme.login]\nurl = \"https://a.example/\"\n{login}\n"))
+        };
         for (login, what, help) in [
             (
                 "jsn = { a = \"${password}\" }",
                 "`acme.login.jsn` is not a key that this version knows",
                 "Did you mean `json`?",
             ),
-            ("bsic = true", "`acme.login.bsic` is not a key that this version knows", "Did you mean `basic`?"),
+            (
+                "bsic = true",
+                "`acme.login.bsic` is not a key that this version knows",
+                "Did you mean `basic`?",
+            ),
         ] {
             let error = Profile::read(&file_of(login), &"acme".parse().unwrap()).unwrap_err();
             assert_eq!((error.what(), error.help().unwrap_or_default()), (what, help), "{login}");
@@ -230,9 +263,14 @@ mod tests {
     #[test]
     fn like_goes_over_several_profiles_and_a_body_takes_the_place_of_a_body() {
         let other = "[b.login]\nlike = \"c\"\nmax_age = \"1h\"\n[c.login]\nurl = \"https://c.example/\"\njson = { u = \"${username}\" }\nmax_age = \"2h\"\nskew = \"5s\"\n";
-        let profile =
-            whole(&format!("{VALUES}[acme.login]\nlike = \"b\"\nform = {{ p = \"${{password}}\" }}\n{other}")).unwrap();
-        assert_eq!((profile.max_age, profile.skew), (Duration::from_secs(3600), Duration::from_secs(5)));
+        let profile = whole(&format!(
+            "{VALUES}[acme.login]\nlike = \"b\"\nform = {{ p = \"${{password}}\" }}\n{other}"
+        ))
+        .unwrap();
+        assert_eq!(
+            (profile.max_age, profile.skew),
+            (Duration::from_secs(3600), Duration::from_secs(5))
+        );
         assert_eq!(profile.value_names().into_iter().collect::<Vec<_>>(), ["password"]);
         assert_eq!(
             profile.canonical(),

@@ -255,12 +255,15 @@ impl Profile {
     /// ```
     pub fn value_names(&self) -> BTreeSet<&str> {
         let calls = || {
-            [Some(&self.login), self.before.as_ref(), self.refresh.as_ref(), self.logout.as_ref()].into_iter().flatten()
+            [Some(&self.login), self.before.as_ref(), self.refresh.as_ref(), self.logout.as_ref()]
+                .into_iter()
+                .flatten()
         };
         let captured: BTreeSet<&str> =
             calls().flat_map(|call| &call.capture).map(|capture| capture.name.as_str()).collect();
         let inject = self.inject.iter().flat_map(|(_, template)| template.names());
-        let certs = self.client_cert.iter().flat_map(|names| [names.cert.as_str(), names.key.as_str()]);
+        let certs =
+            self.client_cert.iter().flat_map(|names| [names.cert.as_str(), names.key.as_str()]);
         let seed = self.totp.iter().map(|totp| totp.seed.as_str());
         let named = calls().flat_map(Call::names).chain(inject).chain(certs).chain(seed);
         named.filter(|name| !captured.contains(name) && !["token", "totp"].contains(name)).collect()
@@ -289,23 +292,22 @@ impl Profile {
     /// ```
     pub fn allows(&self, url: &Url) -> bool {
         // In clear only if the login is, too: that shows the intent.
-        let clear =
-            self.login.url.base().scheme() == "http" && url.scheme() == "http" && (self.allow_http || is_loopback(url));
+        let clear = self.login.url.base().scheme() == "http"
+            && url.scheme() == "http"
+            && (self.allow_http || is_loopback(url));
         let secure = url.scheme() == "https" || clear;
         let (asked, port) = (url.host(), url.port_or_known_default());
         secure
-            && self
-                .hosts
-                .iter()
-                .any(|(host, at)| asked.as_ref().is_some_and(|asked| host == asked) && Some(*at) == port)
+            && self.hosts.iter().any(|(host, at)| {
+                asked.as_ref().is_some_and(|asked| host == asked) && Some(*at) == port
+            })
     }
 
     /// The origins where the token may go, for messages: `api.acme.example, api.acme.example:8443`.
     pub fn hosts_display(&self) -> String {
-        let hosts = self
-            .hosts
-            .iter()
-            .map(|(host, port)| if *port == 443 { host.to_string() } else { format!("{host}:{port}") });
+        let hosts = self.hosts.iter().map(|(host, port)| {
+            if *port == 443 { host.to_string() } else { format!("{host}:{port}") }
+        });
         hosts.collect::<Vec<_>>().join(", ")
     }
 }
@@ -319,7 +321,8 @@ pub(crate) mod tests {
     use crate::file::sealed::SealedFile;
     use crate::vault::Vault;
 
-    pub(crate) const VALUES: &str = "[acme]\nusername = \"bob\"\npassword = \"x\"\notp = \"x\"\nlist = [1]\n";
+    pub(crate) const VALUES: &str =
+        "[acme]\nusername = \"bob\"\npassword = \"x\"\notp = \"x\"\nlist = [1]\n";
     const LOGIN: &str = "[acme.login]\nurl = \"https://api.acme.example/login\"\n";
 
     /// The profile of `[acme.login]` in a file of this text.

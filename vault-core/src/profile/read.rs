@@ -53,9 +53,14 @@ impl Profile {
         let allow_http = fields.boolean("allow_http")?.unwrap_or(false);
         let call = Call::read(&mut fields, "POST", allow_http)?;
         let before = step(&mut fields, "before", "GET", allow_http, &call)?.map(|(call, _)| call);
-        let refresh = step(&mut fields, "refresh", "POST", allow_http, &call)?.map(|(call, _)| call);
-        let (logout, logout_first) = step(&mut fields, "logout", "POST", allow_http, &call)?.unzip();
-        if before.as_ref().is_some_and(|before| before.url.base().origin() != call.url.base().origin()) {
+        let refresh =
+            step(&mut fields, "refresh", "POST", allow_http, &call)?.map(|(call, _)| call);
+        let (logout, logout_first) =
+            step(&mut fields, "logout", "POST", allow_http, &call)?.unzip();
+        if before
+            .as_ref()
+            .is_some_and(|before| before.url.base().origin() != call.url.base().origin())
+        {
             return Err(fields.error("before", "has a `url` of another origin than the login"));
         }
         let token = token(&mut fields)?;
@@ -122,7 +127,9 @@ fn step(
 }
 
 fn token(fields: &mut Fields) -> Result<ResponsePlace> {
-    let Some(mut inner) = fields.inner("token")? else { return Ok(ResponsePlace::Json("/access_token".into())) };
+    let Some(mut inner) = fields.inner("token")? else {
+        return Ok(ResponsePlace::Json("/access_token".into()));
+    };
     let found = ResponsePlace::read(&mut inner)?;
     inner.finish()?;
     Ok(found)
@@ -140,7 +147,9 @@ fn replay(fields: &mut Fields) -> Result<Replay> {
 fn expiry(fields: &mut Fields) -> Result<(Option<Expiry>, bool)> {
     let table = match fields.take("expiry") {
         None => return Ok((None, false)),
-        Some(Value::String(word)) if word == "on-reject" => return Ok((Some(Expiry::OnReject), false)),
+        Some(Value::String(word)) if word == "on-reject" => {
+            return Ok((Some(Expiry::OnReject), false));
+        }
         Some(Value::Table(table)) => table,
         Some(_) => return Err(fields.error("expiry", "must be a table, or \"on-reject\"")),
     };
@@ -150,10 +159,12 @@ fn expiry(fields: &mut Fields) -> Result<(Option<Expiry>, bool)> {
     let fixed = place.string("fixed")?;
     let rule = match (jwt, fixed) {
         (true, None) => Some(Expiry::Jwt),
-        (false, Some(text)) => {
-            Some(Expiry::Fixed(parse_duration(&text).ok_or_else(|| place.error("fixed", NO_DURATION))?))
+        (false, Some(text)) => Some(Expiry::Fixed(
+            parse_duration(&text).ok_or_else(|| place.error("fixed", NO_DURATION))?,
+        )),
+        (true, Some(_)) => {
+            return Err(place.error("fixed", "stands beside `jwt`: exactly one of them"));
         }
-        (true, Some(_)) => return Err(place.error("fixed", "stands beside `jwt`: exactly one of them")),
         (false, None) if place.is_empty() => None, // only `idle` was said
         (false, None) => Some(Expiry::Field(Field::read(&mut place)?)),
     };
@@ -168,7 +179,8 @@ fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Tem
         Some(Value::Array(list)) if !list.is_empty() => {
             let tables = list.into_iter().map(|element| match element {
                 Value::Table(table) => Ok(table),
-                _ => Err(fields.error("inject", "must hold tables, as { header = \"…\", value = \"…\" }")),
+                _ => Err(fields
+                    .error("inject", "must hold tables, as { header = \"…\", value = \"…\" }")),
             });
             tables.collect::<Result<_>>()?
         }
@@ -180,10 +192,13 @@ fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Tem
         let (header, value) = (inject.string("header")?, inject.string("value")?);
         let (header, value) = match (header, value, token) {
             // A token in a cookie is sent back as a cookie.
-            (None, None, ResponsePlace::Cookie(name)) => ("Cookie".into(), format!("{name}=${{token}}")),
-            (header, value, _) => {
-                (header.unwrap_or_else(|| "Authorization".into()), value.unwrap_or_else(|| "Bearer ${token}".into()))
+            (None, None, ResponsePlace::Cookie(name)) => {
+                ("Cookie".into(), format!("{name}=${{token}}"))
             }
+            (header, value, _) => (
+                header.unwrap_or_else(|| "Authorization".into()),
+                value.unwrap_or_else(|| "Bearer ${token}".into()),
+            ),
         };
         if !is_token(&header) {
             return Err(inject.error("header", "must be the name of a header"));
@@ -198,7 +213,8 @@ fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Tem
         inject.finish()?;
         headers.push((header, value));
     }
-    let tokens = headers.iter().flat_map(|(_, value)| value.names()).filter(|name| *name == "token").count();
+    let tokens =
+        headers.iter().flat_map(|(_, value)| value.names()).filter(|name| *name == "token").count();
     if tokens != 1 {
         return Err(fields.error("inject", "must hold ${token}, once"));
     }
@@ -210,9 +226,14 @@ fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Tem
 
 /// The name in a text that is one `${name}` and nothing else.
 pub(crate) fn one_name(fields: &Fields, key: &str, text: &str) -> Result<String> {
-    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| is_name(name));
-    name.map(str::to_owned)
-        .ok_or_else(|| fields.error(key, "must be one ${name} of a value of the table: no profile key names a file"))
+    let name = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .filter(|name| is_name(name));
+    name.map(str::to_owned).ok_or_else(|| {
+        fields
+            .error(key, "must be one ${name} of a value of the table: no profile key names a file")
+    })
 }
 
 fn client_cert(fields: &mut Fields) -> Result<Option<ClientCert>> {
@@ -231,10 +252,14 @@ fn proxy(fields: &mut Fields) -> Result<Option<Url>> {
     let Some(text) = fields.string("proxy")? else { return Ok(None) };
     // Everything through it is TLS in a tunnel.
     let url = Url::parse(&text).ok().filter(|url| url.scheme() == "http" && url.has_host());
-    let url = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
-    let url = url.ok_or_else(|| fields.error("proxy", "must be as \"http://proxy.example:3128\""))?;
+    let url =
+        url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
+    let url =
+        url.ok_or_else(|| fields.error("proxy", "must be as \"http://proxy.example:3128\""))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(fields.error("proxy", "holds credentials, which anyone who has the file could read"));
+        return Err(
+            fields.error("proxy", "holds credentials, which anyone who has the file could read")
+        );
     }
     Ok(Some(url))
 }
@@ -243,7 +268,10 @@ fn next(fields: &mut Fields) -> Result<Vec<(String, String)>> {
     let table = fields.table("next")?.unwrap_or_default();
     let pairs = table.into_iter().map(|(name, value)| match value {
         Value::String(spare) if is_name(&spare) && spare != name => Ok((name, spare)),
-        _ => Err(fields.error("next", "must name another value of the table, as { password = \"password_next\" }")),
+        _ => Err(fields.error(
+            "next",
+            "must name another value of the table, as { password = \"password_next\" }",
+        )),
     });
     pairs.collect()
 }
@@ -253,7 +281,9 @@ fn totp(fields: &mut Fields) -> Result<Option<Totp>> {
     let seed = inner.string("seed")?;
     let seed = inner.required("seed", seed)?;
     if !is_name(&seed) {
-        return Err(inner.error("seed", "must be the name of a value of the table, not the seed itself"));
+        return Err(
+            inner.error("seed", "must be the name of a value of the table, not the seed itself")
+        );
     }
     let digits = inner.integer("digits")?.unwrap_or(6);
     let digits = u32::try_from(digits).ok().filter(|digits| (6..=8).contains(digits));
@@ -300,7 +330,10 @@ fn hosts(fields: &mut Fields, login: &Url) -> Result<Vec<(Host, u16)>> {
 fn statuses(fields: &mut Fields, key: &'static str) -> Result<Option<Vec<u16>>> {
     let Some(list) = fields.array(key)? else { return Ok(None) };
     let list = list.into_iter().map(|value| {
-        value.as_integer().and_then(|status| u16::try_from(status).ok()).filter(|status| (100..600).contains(status))
+        value
+            .as_integer()
+            .and_then(|status| u16::try_from(status).ok())
+            .filter(|status| (100..600).contains(status))
     });
     let list: Option<Vec<u16>> = list.collect();
     list.map(Some).ok_or_else(|| fields.error(key, "must hold status codes, from 100 to 599"))
@@ -346,7 +379,9 @@ url = "https://api.acme.example/v1/session/${{id}}"
 "#
         ))
         .unwrap();
-        assert!(profile.logout_first && !profile.share && profile.refresh.unwrap().capture.len() == 3);
+        assert!(
+            profile.logout_first && !profile.share && profile.refresh.unwrap().capture.len() == 3
+        );
         assert_eq!(profile.inject.len(), 2);
     }
 

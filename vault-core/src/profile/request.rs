@@ -154,7 +154,9 @@ impl Call {
         match &self.body {
             Body::Empty => {}
             Body::Json(json) => json.names(&mut names),
-            Body::Form(form) => form.iter().for_each(|(_, template)| names.extend(template.names())),
+            Body::Form(form) => {
+                form.iter().for_each(|(_, template)| names.extend(template.names()))
+            }
         }
         self.headers.iter().for_each(|(_, template)| names.extend(template.names()));
         if let Some(basic) = self.basic {
@@ -176,7 +178,9 @@ pub(crate) fn template(fields: &Fields, key: &str, text: &str) -> Result<Templat
 fn body(fields: &mut Fields) -> Result<Body> {
     let (json, form) = (fields.take("json"), fields.table("form")?);
     match (json, form) {
-        (Some(_), Some(_)) => Err(fields.error("form", "stands beside `json`; a request has one body")),
+        (Some(_), Some(_)) => {
+            Err(fields.error("form", "stands beside `json`; a request has one body"))
+        }
         (None, None) => Ok(Body::Empty),
         (Some(json @ Value::Table(_)), None) => Ok(Body::Json(json_template(fields, json)?)),
         (Some(_), None) => Err(fields.error("json", "must be a table")),
@@ -204,13 +208,21 @@ fn json_template(fields: &Fields, value: Value) -> Result<JsonTemplate> {
         Value::Float(float) if !float.is_finite() => {
             return Err(fields.error("json", "holds a number that JSON does not have"));
         }
-        Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => JsonTemplate::Raw(value.to_string()),
-        Value::Datetime(datetime) => JsonTemplate::Text(Template(vec![Part::Text(datetime.to_string())])),
-        Value::Array(array) => {
-            JsonTemplate::Array(array.into_iter().map(|element| json_template(fields, element)).collect::<Result<_>>()?)
+        Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => {
+            JsonTemplate::Raw(value.to_string())
         }
+        Value::Datetime(datetime) => {
+            JsonTemplate::Text(Template(vec![Part::Text(datetime.to_string())]))
+        }
+        Value::Array(array) => JsonTemplate::Array(
+            array
+                .into_iter()
+                .map(|element| json_template(fields, element))
+                .collect::<Result<_>>()?,
+        ),
         Value::Table(table) => {
-            let members = table.into_iter().map(|(name, member)| Ok((name, json_template(fields, member)?)));
+            let members =
+                table.into_iter().map(|(name, member)| Ok((name, json_template(fields, member)?)));
             JsonTemplate::Object(members.collect::<Result<_>>()?)
         }
     })
@@ -219,12 +231,17 @@ fn json_template(fields: &Fields, value: Value) -> Result<JsonTemplate> {
 fn headers(fields: &mut Fields) -> Result<Vec<(String, Template)>> {
     let table = fields.table("headers")?.unwrap_or_default();
     let pairs = table.into_iter().map(|(name, value)| match value {
-        Value::String(text) if is_token(&name) && !text.contains(|one: char| one.is_control() && one != '\t') => {
+        Value::String(text)
+            if is_token(&name) && !text.contains(|one: char| one.is_control() && one != '\t') =>
+        {
             Ok((name, template(fields, "headers", &text)?))
         }
         _ => Err(fields.error(
             "headers",
-            format_args!("holds `{}`, which is no header, or whose value is not one line of text", Shown(&name)),
+            format_args!(
+                "holds `{}`, which is no header, or whose value is not one line of text",
+                Shown(&name)
+            ),
         )),
     });
     pairs.collect()

@@ -60,7 +60,9 @@ impl Template {
             }
             let end = rest[at..].find('}').ok_or("has `${` without `}`")?;
             let name = &rest[at + 2..at + end];
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+            if name.is_empty()
+                || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+            {
                 return Err("has a `${…}` whose name is not made of letters, digits, `_` and `-`");
             }
             parts.push(Part::Name(name.to_owned()));
@@ -108,8 +110,12 @@ impl JsonTemplate {
         match self {
             JsonTemplate::Text(template) => into.extend(template.names()),
             JsonTemplate::Raw(_) => {}
-            JsonTemplate::Array(elements) => elements.iter().for_each(|element| element.names(into)),
-            JsonTemplate::Object(members) => members.iter().for_each(|(_, member)| member.names(into)),
+            JsonTemplate::Array(elements) => {
+                elements.iter().for_each(|element| element.names(into))
+            }
+            JsonTemplate::Object(members) => {
+                members.iter().for_each(|(_, member)| member.names(into))
+            }
         }
     }
 }

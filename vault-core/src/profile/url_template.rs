@@ -37,7 +37,8 @@ impl UrlTemplate {
     /// assert!(UrlTemplate::parse("https://api.acme.example/login?next=${next}").is_ok());
     /// ```
     pub fn parse(text: &str) -> Result<UrlTemplate> {
-        let Template(parts) = Template::parse(text).map_err(|what| Error::malformed(format!("it {what}")))?;
+        let Template(parts) =
+            Template::parse(text).map_err(|what| Error::malformed(format!("it {what}")))?;
         // The names stand for the values to come: they consist of unreserved characters, which are
         // not encoded.
         let sample = |part: &Part| match part {
@@ -47,7 +48,8 @@ impl UrlTemplate {
         let base = Url::parse(&parts.iter().map(sample).collect::<String>())
             .map_err(|error| Error::malformed(format!("it is not a URL: {error}")))?;
         // A URL parser turns `https:///${x}` into a host.
-        let other = parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
+        let other =
+            parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
         if Url::parse(&other.collect::<String>()).map(|other| other.origin()) != Ok(base.origin()) {
             return Err(Error::malformed("its scheme, host and port may hold no ${…}"));
         }
@@ -64,7 +66,9 @@ impl UrlTemplate {
                     && !path.contains('?')
                     && before.ends_with('/')
                     && (after.is_empty() || after.starts_with(['/', '?']));
-                let value = path.contains('?') && before.ends_with('=') && (after.is_empty() || after.starts_with('&'));
+                let value = path.contains('?')
+                    && before.ends_with('=')
+                    && (after.is_empty() || after.starts_with('&'));
                 if !segment && !value {
                     return Err(Error::malformed(format!(
                         "${{{name}}} may be one whole segment of its path or one whole value of its query, so that nothing decides where a password goes"
@@ -142,17 +146,22 @@ impl UrlTemplate {
                 Part::Text(piece) => text.push_str(piece),
                 Part::Name(name) => {
                     let value = value(name).ok_or_else(|| {
-                        Error::new(Kind::NotFound, format!("the earlier response held no `{name}` for a URL"))
+                        Error::new(
+                            Kind::NotFound,
+                            format!("the earlier response held no `{name}` for a URL"),
+                        )
                     })?;
                     let encoded = value.expose(encode).ok_or_else(|| {
-                        Error::malformed(format!("the value captured as `{name}` cannot be used in a URL"))
+                        Error::malformed(format!(
+                            "the value captured as `{name}` cannot be used in a URL"
+                        ))
                     })?;
                     text.push_str(&encoded);
                 }
             }
         }
-        let url =
-            Url::parse(&text).map_err(|error| Error::malformed(format!("the filled URL is not valid: {error}")))?;
+        let url = Url::parse(&text)
+            .map_err(|error| Error::malformed(format!("the filled URL is not valid: {error}")))?;
         if url.origin() != self.base.origin() {
             return Err(Error::malformed("a filled URL would go to another host"));
         }
@@ -161,13 +170,16 @@ impl UrlTemplate {
 }
 
 fn encode(bytes: &[u8]) -> Option<String> {
-    if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.iter().any(u8::is_ascii_control) {
+    if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.iter().any(u8::is_ascii_control)
+    {
         return None;
     }
     let mut text = String::with_capacity(bytes.len());
     for byte in bytes {
         match byte {
-            b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => text.push(char::from(*byte)),
+            b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                text.push(char::from(*byte))
+            }
             _ => text.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -181,7 +193,11 @@ mod tests {
 
     #[test]
     fn only_a_whole_segment_or_a_whole_query_value_is_filled() {
-        for good in ["https://a.example/${x}", "https://a.example/v1/${x}/y?z=${w}&v=1", "https://a.example/?a=${x}"] {
+        for good in [
+            "https://a.example/${x}",
+            "https://a.example/v1/${x}/y?z=${w}&v=1",
+            "https://a.example/?a=${x}",
+        ] {
             assert!(UrlTemplate::parse(good).is_ok(), "{good}");
         }
         for bad in [

@@ -75,10 +75,11 @@ impl VerifiedFile {
         // A readable property was meant to be readable; a secret proposed in its place is a mistake
         // or a trap.
         match self.property(path) {
-            Some(Property::Readable(_)) => {
-                Err(Error::new(Kind::Conflict, "is readable, and a proposal cannot change a readable property")
-                    .at(path))
-            }
+            Some(Property::Readable(_)) => Err(Error::new(
+                Kind::Conflict,
+                "is readable, and a proposal cannot change a readable property",
+            )
+            .at(path)),
             _ => Ok(()),
         }
     }
@@ -123,10 +124,14 @@ impl VerifiedFile {
             note: note.to_owned(),
         };
         let page = text::write(&proposal)?;
-        let armored =
-            page.expose(|page| wrap(page, &crate::file::header::recipients(&self.header.access, Some(Role::Writer))))?;
+        let armored = page.expose(|page| {
+            wrap(page, &crate::file::header::recipients(&self.header.access, Some(Role::Writer)))
+        })?;
         match armored.len() > MAX_ARMORED {
-            true => Err(Error::new(Kind::Conflict, "the proposal would be larger than 256 KiB").at(path)),
+            true => {
+                Err(Error::new(Kind::Conflict, "the proposal would be larger than 256 KiB")
+                    .at(path))
+            }
             false => Ok(armored),
         }
     }
@@ -221,18 +226,27 @@ impl Vault<CanWrite> {
     pub fn consider(&self, proposal: &Proposal, now: u64) -> Result<Option<u64>> {
         let refused = |what: &str| Err(Error::new(Kind::Conflict, what).at(&proposal.path));
         if proposal.vault != self.file().vault_id() {
-            let what =
-                format!("this proposal is for the vault {}, and this is {}", proposal.vault, self.file().vault_id());
+            let what = format!(
+                "this proposal is for the vault {}, and this is {}",
+                proposal.vault,
+                self.file().vault_id()
+            );
             // Not even for a former id: a former writer could have opened it.
             let help = match self.file().former_ids().contains(&proposal.vault) {
-                true => "This vault had that id before. Ask for a new proposal, made with the present file.",
-                false => "Name the file that it is for with -f, or ask for a new proposal for this one.",
+                true => {
+                    "This vault had that id before. Ask for a new proposal, made with the present file."
+                }
+                false => {
+                    "Name the file that it is for with -f, or ask for a new proposal for this one."
+                }
             };
             return Err(Error::new(Kind::WrongVault, what).with_help(help));
         }
         self.file().may_be_proposed(&proposal.path)?;
         if proposal.proposed_at > now.saturating_add(CLOCKS_DIFFER) {
-            return refused("the proposal says that it was made in the future; one of the two clocks is wrong");
+            return refused(
+                "the proposal says that it was made in the future; one of the two clocks is wrong",
+            );
         }
         if self.file().property(&proposal.path).is_none() {
             return Ok(None);
@@ -265,11 +279,15 @@ impl Vault<CanWrite> {
 /// Refuses paths that a stranger must not decide: what belongs to the format, and where logins and
 /// calls are sent.
 fn check_place(path: &PropertyPath) -> Result<()> {
-    let refused = |what: &str| Err(Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path));
+    let refused = |what: &str| {
+        Err(Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path))
+    };
     let segments = path.segments();
     match segments {
         [top, ..] if top == "bootseal" => refused("belongs to the format"),
-        [top, ..] if AT_THE_TOP.contains(&top.as_str()) => refused("belongs to the fleet's or the gateway's settings"),
+        [top, ..] if AT_THE_TOP.contains(&top.as_str()) => {
+            refused("belongs to the fleet's or the gateway's settings")
+        }
         _ if path.settings_table().is_some() => refused("belongs to a login profile or a route"),
         _ => Ok(()),
     }
@@ -292,9 +310,15 @@ mod tests {
             "a.b.route.upstream",
             "a.login.headers.x",
         ] {
-            assert_eq!(check_place(&path.parse().unwrap()).unwrap_err().kind(), Kind::Conflict, "{path}");
+            assert_eq!(
+                check_place(&path.parse().unwrap()).unwrap_err().kind(),
+                Kind::Conflict,
+                "{path}"
+            );
         }
-        for path in ["a", "a.b", "login.url", "a.login", "a.bootseal", "a.fleet.b", "\"a.login.url\""] {
+        for path in
+            ["a", "a.b", "login.url", "a.login", "a.bootseal", "a.fleet.b", "\"a.login.url\""]
+        {
             assert!(check_place(&path.parse().unwrap()).is_ok(), "{path}");
         }
     }

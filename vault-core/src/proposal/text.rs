@@ -29,10 +29,17 @@ pub(crate) fn write(proposal: &Proposal) -> Result<SecretBuf> {
     if proposal.value.len() > MAX_TEXT {
         return Err(too_long("the value is too long: a proposal has at most 64 KiB"));
     }
-    proposal.value.expose(|value| check_payload(proposal.kind, value)).map_err(|error| error.at(&proposal.path))?;
-    let at = i64::try_from(proposal.proposed_at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
-    let at = at.ok_or_else(|| Error::new(Kind::Io, "the system clock does not show a valid date"))?;
-    let kind = KINDS.iter().find(|(_, kind)| *kind == proposal.kind).map_or("text", |(name, _)| name);
+    proposal
+        .value
+        .expose(|value| check_payload(proposal.kind, value))
+        .map_err(|error| error.at(&proposal.path))?;
+    let at = i64::try_from(proposal.proposed_at)
+        .ok()
+        .and_then(|at| jiff::Timestamp::from_second(at).ok());
+    let at =
+        at.ok_or_else(|| Error::new(Kind::Io, "the system clock does not show a valid date"))?;
+    let kind =
+        KINDS.iter().find(|(_, kind)| *kind == proposal.kind).map_or("text", |(name, _)| name);
 
     let mut page = Page::with_capacity(MAX_TEXT)?;
     let written = (|| -> std::fmt::Result {
@@ -46,11 +53,12 @@ pub(crate) fn write(proposal: &Proposal) -> Result<SecretBuf> {
         page.write_str("value = ")?;
         match proposal.kind {
             ValueKind::Bytes => {
-                let mut encoded =
-                    SecretBuf::zeroed(proposal.value.len().div_ceil(3) * 4).map_err(|_| std::fmt::Error)?;
-                let length = proposal
-                    .value
-                    .expose(|value| encoded.expose_mut(|encoded| BASE64_URL_SAFE_NO_PAD.encode_slice(value, encoded)));
+                let mut encoded = SecretBuf::zeroed(proposal.value.len().div_ceil(3) * 4)
+                    .map_err(|_| std::fmt::Error)?;
+                let length = proposal.value.expose(|value| {
+                    encoded
+                        .expose_mut(|encoded| BASE64_URL_SAFE_NO_PAD.encode_slice(value, encoded))
+                });
                 encoded.truncate(length.map_err(|_| std::fmt::Error)?);
                 encoded.expose(|text| page.quoted(text))?;
             }
@@ -67,13 +75,16 @@ pub(crate) fn write(proposal: &Proposal) -> Result<SecretBuf> {
 
 /// Reads the output of [`write`]. An error reveals nothing of the text.
 pub(crate) fn read(text: &[u8]) -> Result<Proposal> {
-    let text = std::str::from_utf8(text).map_err(|_| Error::malformed("the proposal is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(text).map_err(|_| Error::malformed("the proposal is not UTF-8"))?;
     let mut fields = Fields::of(text)?;
     let vault = fields.text("vault")?.parse().map_err(|_| wrong("vault", "is not a vault's id"))?;
-    let path = fields.text("path")?.parse().map_err(|_| wrong("path", "is not a property's path"))?;
+    let path =
+        fields.text("path")?.parse().map_err(|_| wrong("path", "is not a property's path"))?;
     let name = fields.text("kind")?;
     let kind = KINDS.into_iter().find(|(known, _)| *known == name);
-    let kind = kind.map(|(_, kind)| kind).ok_or_else(|| wrong("kind", "must be text, bytes or toml"))?;
+    let kind =
+        kind.map(|(_, kind)| kind).ok_or_else(|| wrong("kind", "must be text, bytes or toml"))?;
     let proposed_at = fields.time("proposed_at")?;
     let note = if fields.has("note") { fields.text("note")? } else { String::new() };
     if note.len() > MAX_NOTE {
@@ -83,11 +94,15 @@ pub(crate) fn read(text: &[u8]) -> Result<Proposal> {
     fields.finish()?;
     if kind == ValueKind::Bytes {
         let mut bytes = SecretBuf::zeroed(value.len() / 4 * 3 + 3)?;
-        let length = value.expose(|text| bytes.expose_mut(|bytes| BASE64_URL_SAFE_NO_PAD.decode_slice(text, bytes)));
+        let length = value.expose(|text| {
+            bytes.expose_mut(|bytes| BASE64_URL_SAFE_NO_PAD.decode_slice(text, bytes))
+        });
         bytes.truncate(length.map_err(|_| wrong("value", "is not base64url"))?);
         value = bytes;
     }
-    value.expose(|value| check_payload(kind, value)).map_err(|error| wrong("value", error.what()))?;
+    value
+        .expose(|value| check_payload(kind, value))
+        .map_err(|error| wrong("value", error.what()))?;
     let value: Secret = value.freeze();
     Ok(Proposal { vault, path, kind, value, proposed_at, note })
 }
@@ -150,7 +165,9 @@ impl<'a> Fields<'a> {
         parse_document(&source.lex().into_vec(), &mut fields, &mut errors);
         match errors {
             Some(_) => Err(Error::malformed("the proposal is not TOML")),
-            None if fields.not_flat => Err(Error::malformed("the proposal holds more than plain keys, each once")),
+            None if fields.not_flat => {
+                Err(Error::malformed("the proposal holds more than plain keys, each once"))
+            }
             None => Ok(fields),
         }
     }
@@ -160,7 +177,11 @@ impl<'a> Fields<'a> {
     }
 
     fn take(&mut self, key: &str) -> Result<(Span, Option<Encoding>)> {
-        let at = self.found.iter().position(|(found, ..)| found == key).ok_or_else(|| wrong(key, "is missing"))?;
+        let at = self
+            .found
+            .iter()
+            .position(|(found, ..)| found == key)
+            .ok_or_else(|| wrong(key, "is missing"))?;
         let (_, span, encoding) = self.found.swap_remove(at);
         Ok((span, encoding))
     }
@@ -175,13 +196,15 @@ impl<'a> Fields<'a> {
         let mut page = Page::with_capacity(span.len())?;
         let mut errors: Option<ParseError> = None;
         let raw = &self.source.input()[span.start()..span.end()];
-        let _: ScalarKind = toml_parser::Raw::new_unchecked(raw, encoding, span).decode_scalar(&mut page, &mut errors);
+        let _: ScalarKind = toml_parser::Raw::new_unchecked(raw, encoding, span)
+            .decode_scalar(&mut page, &mut errors);
         if errors.is_some() { Err(not_text()) } else { Ok(page.0) }
     }
 
     fn text(&mut self, key: &str) -> Result<String> {
         let page = self.decoded(key)?;
-        page.expose(|bytes| String::from_utf8(bytes.to_vec())).map_err(|_| wrong(key, "is not text"))
+        page.expose(|bytes| String::from_utf8(bytes.to_vec()))
+            .map_err(|_| wrong(key, "is not text"))
     }
 
     /// A date and time with an offset, in seconds since 1970-01-01 UTC.
@@ -197,7 +220,9 @@ impl<'a> Fields<'a> {
     fn finish(self) -> Result<()> {
         match self.found.is_empty() {
             true => Ok(()),
-            false => Err(Error::malformed("the proposal has a key that this version does not know")),
+            false => {
+                Err(Error::malformed("the proposal has a key that this version does not know"))
+            }
         }
     }
 }
@@ -235,7 +260,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn proposal(kind: ValueKind, value: &[u8], note: &str) -> Proposal {
-        let vault = crate::keys::signing::id_of(&crate::keys::signing::SigningSeed(Secret::copy_of(&[1; 32]).unwrap()));
+        let vault = crate::keys::signing::id_of(&crate::keys::signing::SigningSeed(
+            Secret::copy_of(&[1; 32]).unwrap(),
+        ));
         let value = Secret::copy_of(value).unwrap();
         let path = "acme.\"user.name\"".parse().unwrap();
         Proposal { vault, path, kind, value, proposed_at: 1_700_000_000, note: note.into() }
@@ -246,7 +273,13 @@ mod tests {
         let value = read.value.same_as(&proposal.value);
         value
             && (read.vault, &read.path, read.kind, read.proposed_at, &read.note)
-                == (proposal.vault, &proposal.path, proposal.kind, proposal.proposed_at, &proposal.note)
+                == (
+                    proposal.vault,
+                    &proposal.path,
+                    proposal.kind,
+                    proposal.proposed_at,
+                    &proposal.note,
+                )
     }
 
     proptest! {
@@ -300,9 +333,11 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_refused() {
-        for (kind, length) in
-            [(ValueKind::Text, MAX_TEXT + 1), (ValueKind::Text, MAX_TEXT), (ValueKind::Bytes, MAX_TEXT / 4 * 3)]
-        {
+        for (kind, length) in [
+            (ValueKind::Text, MAX_TEXT + 1),
+            (ValueKind::Text, MAX_TEXT),
+            (ValueKind::Bytes, MAX_TEXT / 4 * 3),
+        ] {
             let error = write(&proposal(kind, &vec![b'x'; length], "")).err().unwrap();
             assert_eq!(error.kind(), Kind::Conflict);
         }

@@ -43,15 +43,31 @@ impl Vault<CanWrite> {
                 anew.insert(path.clone(), quoted(&self.seal_as_it_was(path, opened)?));
             }
         }
-        let changes = Changes::opened(&self.file.document, &by_name(&before), &edit.document, &by_name(&after));
+        let changes = Changes::opened(
+            &self.file.document,
+            &by_name(&before),
+            &edit.document,
+            &by_name(&after),
+        );
         self.replace_text(edit.document.with_all(&anew)?)?;
         self.mark(marks)?;
         Ok(changes)
     }
 
     /// Seals a value under the keys of this vault with the date that it has.
-    pub(crate) fn seal_as_it_was(&self, path: &PropertyPath, opened: &OpenedValue) -> Result<String> {
-        value::seal(&self.key, &self.file.vault_id(), path, opened.kind, opened.set_at, &opened.secret)
+    pub(crate) fn seal_as_it_was(
+        &self,
+        path: &PropertyPath,
+        opened: &OpenedValue,
+    ) -> Result<String> {
+        value::seal(
+            &self.key,
+            &self.file.vault_id(),
+            path,
+            opened.kind,
+            opened.set_at,
+            &opened.secret,
+        )
     }
 }
 
@@ -61,13 +77,19 @@ type Opened = (Vec<(PropertyPath, OpenedValue)>, Vec<(String, u64)>);
 
 impl HandEdit {
     /// Opens every sealed value of the text, with whichever version of this vault knows it.
-    pub(crate) fn open_with<R>(&self, vault: &Vault<R>, others: &[Vault<CanRead>]) -> Result<Opened> {
+    pub(crate) fn open_with<R>(
+        &self,
+        vault: &Vault<R>,
+        others: &[Vault<CanRead>],
+    ) -> Result<Opened> {
         let own = vault.file();
         let former = own.former_ids();
         // Anyone can make a vault that we can read: nothing is taken from one of another line.
         let line: Vec<&Vault<CanRead>> = others
             .iter()
-            .filter(|other| other.file.vault_id() == own.vault_id() || former.contains(&other.file.vault_id()))
+            .filter(|other| {
+                other.file.vault_id() == own.vault_id() || former.contains(&other.file.vault_id())
+            })
             .collect();
         let (mut values, mut marks) = (Vec::new(), Vec::new());
         for (path, property) in self.document.iter() {
@@ -75,15 +97,20 @@ impl HandEdit {
             let opened = match value::open(&vault.key, &own.vault_id(), path, text) {
                 Err(error) if error.kind() == Kind::MovedValue => {
                     // Only if a signed version has it under this very name.
-                    let signed = line.iter().filter(|other| other.file.document.get(path) == Some(property));
-                    let mut opened = signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
+                    let signed =
+                        line.iter().filter(|other| other.file.document.get(path) == Some(property));
+                    let mut opened =
+                        signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
                     let (version, opened) = opened.next().ok_or_else(|| {
                         error.with_help("It was moved, cut, pasted in, or sealed for another vault. Sign without it, then set it again: bootseal set")
                     })?;
-                    let here = |access: &&Access| own.access().iter().any(|now| now.recipient == access.recipient);
+                    let here = |access: &&Access| {
+                        own.access().iter().any(|now| now.recipient == access.recipient)
+                    };
                     let gone = version.access().iter().filter(|access| !here(access));
                     marks.extend(gone.map(|access| (access.name.clone(), opened.set_at)));
-                    let knew = version.header.removed.iter().filter(|removed| opened.set_at <= removed.at);
+                    let knew =
+                        version.header.removed.iter().filter(|removed| opened.set_at <= removed.at);
                     marks.extend(knew.map(|removed| (removed.name.clone(), removed.at)));
                     opened
                 }
@@ -136,7 +163,9 @@ mod tests {
             let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
             let mut vault = Vault::create(access, "# top\n[acme]\nurl = \"u\"\n").unwrap();
             for name in ["acme.password", "acme.token"] {
-                vault.set(&path(name), ValueKind::Text, &Secret::copy_of(b"x").unwrap(), 100).unwrap();
+                vault
+                    .set(&path(name), ValueKind::Text, &Secret::copy_of(b"x").unwrap(), 100)
+                    .unwrap();
             }
             Scene { text: vault.sign().unwrap(), alice }
         }
@@ -160,7 +189,10 @@ mod tests {
             .replace("url = \"u\"", "url = \"v\"");
         let mut vault = scene.writer(&scene.text);
         let changes = vault.adopt(&edit(&planted), &[]).unwrap();
-        assert_eq!(changes.properties.iter().map(|change| change.path.to_string()).collect::<Vec<_>>(), ["acme.url"]);
+        assert_eq!(
+            changes.properties.iter().map(|change| change.path.to_string()).collect::<Vec<_>>(),
+            ["acme.url"]
+        );
         let file = read(&vault.sign().unwrap());
         assert_eq!((file.generation(), file.access().len()), (2, 1));
     }
@@ -169,16 +201,28 @@ mod tests {
     fn an_older_value_of_the_same_name_is_seen_by_its_date() {
         let scene = Scene::new();
         let mut vault = scene.writer(&scene.text);
-        vault.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 200).unwrap();
+        vault
+            .set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 200)
+            .unwrap();
         let newer = vault.sign().unwrap();
-        let pasted = newer.replace(&sealed(&newer, "acme.password"), &sealed(&scene.text, "acme.password"));
+        let pasted =
+            newer.replace(&sealed(&newer, "acme.password"), &sealed(&scene.text, "acme.password"));
         let changes = scene.writer(&newer).adopt(&edit(&pasted), &[]).unwrap();
-        assert_eq!((changes.properties[0].set_at, changes.properties[0].is_older()), ((Some(200), Some(100)), true));
+        assert_eq!(
+            (changes.properties[0].set_at, changes.properties[0].is_older()),
+            ((Some(200), Some(100)), true)
+        );
         // Under another name, or of another vault, it does not open at all.
         let moved = newer.replace(&sealed(&newer, "acme.password"), &sealed(&newer, "acme.token"));
-        let foreign = newer.replace(&sealed(&newer, "acme.password"), &sealed(&Scene::new().text, "acme.password"));
+        let foreign = newer.replace(
+            &sealed(&newer, "acme.password"),
+            &sealed(&Scene::new().text, "acme.password"),
+        );
         for text in [moved, foreign] {
-            assert_eq!(scene.writer(&newer).adopt(&edit(&text), &[]).unwrap_err().kind(), Kind::MovedValue);
+            assert_eq!(
+                scene.writer(&newer).adopt(&edit(&text), &[]).unwrap_err().kind(),
+                Kind::MovedValue
+            );
         }
     }
 
@@ -196,7 +240,10 @@ mod tests {
         assert_eq!((changes.properties.len(), changes.properties[0].what()), (1, "added"));
         let file = read(&vault.sign().unwrap());
         assert_eq!((file.vault_id(), file.epoch()), (read(&newer).vault_id(), 2));
-        assert_eq!(file.open(&[scene.alice.clone()]).unwrap().open(&path("acme.token")).unwrap().set_at, 100);
+        assert_eq!(
+            file.open(&[scene.alice.clone()]).unwrap().open(&path("acme.token")).unwrap().set_at,
+            100
+        );
     }
 
     #[test]
@@ -206,9 +253,12 @@ mod tests {
         // A key block with a recipient that the list does not name.
         let mut other = scene.writer(&scene.text);
         other.add_access(Access::new("eve", Role::Reader, eve.recipient()).unwrap()).unwrap();
-        let block = |text: &str| text[text.find("read_key").unwrap()..text.find("write_key").unwrap()].to_owned();
+        let block = |text: &str| {
+            text[text.find("read_key").unwrap()..text.find("write_key").unwrap()].to_owned()
+        };
         let planted = scene.text.replace(&block(&scene.text), &block(&other.sign().unwrap()));
-        let vault = Vault::without_basis(&edit(&planted), &[scene.alice.clone()], 0, false).unwrap();
+        let vault =
+            Vault::without_basis(&edit(&planted), &[scene.alice.clone()], 0, false).unwrap();
         assert_eq!(vault.file().trust(), Trust::Unverified);
         assert!(read(&vault.sign().unwrap()).open(&[eve]).is_err());
     }
@@ -238,7 +288,9 @@ mod tests {
         let mut vault = scene.writer(&old);
         vault.remove_access("web1", 150).unwrap();
         vault.unset(&path("acme.token")).unwrap();
-        vault.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 200).unwrap();
+        vault
+            .set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 200)
+            .unwrap();
         let now = vault.sign().unwrap();
         assert!(read(&now).known_to(100).is_empty());
         let mut vault = scene.writer(&now);
@@ -251,9 +303,17 @@ mod tests {
             Access::new("alice", Role::Reader, scene.alice.recipient()).unwrap(),
         ];
         let mut foreign = Vault::create(access, "[acme]\n").unwrap();
-        foreign.set(&path("acme.password"), ValueKind::Text, &Secret::copy_of(b"mallory's").unwrap(), 900).unwrap();
+        foreign
+            .set(
+                &path("acme.password"),
+                ValueKind::Text,
+                &Secret::copy_of(b"mallory's").unwrap(),
+                900,
+            )
+            .unwrap();
         let foreign = foreign.sign().unwrap();
-        let pasted = now.replace(&sealed(&now, "acme.password"), &sealed(&foreign, "acme.password"));
+        let pasted =
+            now.replace(&sealed(&now, "acme.password"), &sealed(&foreign, "acme.password"));
         let others = [read(&foreign).open(&[scene.alice.clone()]).unwrap()];
         let error = scene.writer(&now).adopt(&edit(&pasted), &others).unwrap_err();
         assert_eq!(error.kind(), Kind::MovedValue);
@@ -263,8 +323,12 @@ mod tests {
     fn without_a_basis_the_data_key_that_stood_there_opens_nothing_new() {
         let scene = Scene::new();
         let old = read(&scene.text).open(&[scene.alice.clone()]).unwrap();
-        let vault = Vault::without_basis(&edit(&scene.text), &[scene.alice.clone()], 7, true).unwrap();
-        assert_eq!((vault.file().epoch(), vault.file().former_ids()), (8, vec![read(&scene.text).vault_id()]));
+        let vault =
+            Vault::without_basis(&edit(&scene.text), &[scene.alice.clone()], 7, true).unwrap();
+        assert_eq!(
+            (vault.file().epoch(), vault.file().former_ids()),
+            (8, vec![read(&scene.text).vault_id()])
+        );
         for (name, property) in vault.file().properties() {
             if let Property::Sealed(text) = property {
                 assert!(value::open(&old.key, &vault.file().vault_id(), name, text).is_err());

@@ -143,11 +143,19 @@ impl Changes {
         changes
     }
 
-    pub(crate) fn opened(old: &Document, before: &Values<'_>, new: &Document, after: &Values<'_>) -> Changes {
-        let mut changes = Changes::of(old, new, |path, _, _| match (before.get(path), after.get(path)) {
-            (Some(before), Some(after)) => before.same_as(after) && before.set_at == after.set_at,
-            _ => false,
-        });
+    pub(crate) fn opened(
+        old: &Document,
+        before: &Values<'_>,
+        new: &Document,
+        after: &Values<'_>,
+    ) -> Changes {
+        let mut changes =
+            Changes::of(old, new, |path, _, _| match (before.get(path), after.get(path)) {
+                (Some(before), Some(after)) => {
+                    before.same_as(after) && before.set_at == after.set_at
+                }
+                _ => false,
+            });
         for change in &mut changes.properties {
             let date = |values: &Values<'_>| values.get(&change.path).map(|value| value.set_at);
             change.set_at = (date(before), date(after));
@@ -170,12 +178,19 @@ impl Changes {
     }
 
     /// `same` judges two sealed texts that differ.
-    pub(crate) fn of(old: &Document, new: &Document, same: impl Fn(&PropertyPath, &str, &str) -> bool) -> Changes {
+    pub(crate) fn of(
+        old: &Document,
+        new: &Document,
+        same: impl Fn(&PropertyPath, &str, &str) -> bool,
+    ) -> Changes {
         let mut properties = Vec::new();
-        let unchanged = |path: &PropertyPath, before: &Property, after: &Property| match (before, after) {
-            (Property::Sealed(before), Property::Sealed(after)) => before == after || same(path, before, after),
-            _ => before == after,
-        };
+        let unchanged =
+            |path: &PropertyPath, before: &Property, after: &Property| match (before, after) {
+                (Property::Sealed(before), Property::Sealed(after)) => {
+                    before == after || same(path, before, after)
+                }
+                _ => before == after,
+            };
         for (path, before) in old.iter() {
             let after = new.get(path);
             if !after.is_some_and(|after| unchanged(path, before, after)) {
@@ -185,7 +200,12 @@ impl Changes {
         }
         for (path, after) in new.iter().filter(|(path, _)| old.get(path).is_none()) {
             let after = Some(after.clone());
-            properties.push(Change { path: path.clone(), before: None, after, set_at: (None, None) });
+            properties.push(Change {
+                path: path.clone(),
+                before: None,
+                after,
+                set_at: (None, None),
+            });
         }
         properties.sort_by_key(|change| change.path.settings_table().is_none());
         let (before, after) = (old.comments(), new.comments());
@@ -209,7 +229,8 @@ impl Changes {
 /// Who came, went or changed between two access lists: in the order of the old one, then of the new
 /// one.
 pub(crate) fn access_changes(before: &[Access], after: &[Access]) -> Vec<AccessChange> {
-    let names = before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
+    let names =
+        before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
     let changes = names.map(|access| AccessChange {
         name: access.name.clone(),
         before: find(before, &access.name),
@@ -256,9 +277,11 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
         one.iter().filter(|pair| other.binary_search(pair).is_err()).cloned().collect()
     };
     let (gone, came) = (only(&before, &after), only(&after, &before));
-    let now: HashMap<&String, &String> = came.iter().rev().map(|(comment, to)| (comment, to)).collect();
-    let place =
-        |(comment, from): &(String, String)| Some((comment.clone(), from.clone(), (*now.get(comment)?).clone()));
+    let now: HashMap<&String, &String> =
+        came.iter().rev().map(|(comment, to)| (comment, to)).collect();
+    let place = |(comment, from): &(String, String)| {
+        Some((comment.clone(), from.clone(), (*now.get(comment)?).clone()))
+    };
     let mut stays: Vec<(String, String, String)> = gone.iter().filter_map(place).collect();
     // Where the property that a comment stood before is gone, or another came between, that is
     // shown already.
@@ -267,7 +290,8 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
     };
     let (before, after) = (names(old), names(new));
     stays.retain(|(_, from, to)| {
-        (after.contains(from) || from.starts_with('[')) && (before.contains(to) || to.starts_with('['))
+        (after.contains(from) || from.starts_with('['))
+            && (before.contains(to) || to.starts_with('['))
     });
     stays
 }

@@ -55,7 +55,11 @@ impl ClearText {
 
     /// The properties to be sealed, in the order of the text.
     pub fn marked(&self) -> impl Iterator<Item = &PropertyPath> {
-        self.document.properties().iter().filter(|property| property.marked).map(|property| &property.path)
+        self.document
+            .properties()
+            .iter()
+            .filter(|property| property.marked)
+            .map(|property| &property.path)
     }
 
     /// All properties, in the order of the text.
@@ -88,7 +92,9 @@ impl<Mode> Vault<Mode> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn write_clear(&self, out: &mut impl Write) -> Result<()> {
-        let io = |error: std::io::Error| Error::new(Kind::Io, format!("the text in clear cannot be written: {error}"));
+        let io = |error: std::io::Error| {
+            Error::new(Kind::Io, format!("the text in clear cannot be written: {error}"))
+        };
         let document = &self.file.document;
         let mut done = 0;
         for (path, span) in document.sealed() {

@@ -46,7 +46,8 @@ impl HandEdit {
     /// assert_eq!(error.kind(), bootseal_core::Kind::NotFound);
     /// ```
     pub fn read(path: &Path) -> Result<HandEdit> {
-        HandEdit::read_bytes(path).and_then(|bytes| HandEdit::parse(bytes).map_err(|error| error.in_file(path)))
+        HandEdit::read_bytes(path)
+            .and_then(|bytes| HandEdit::parse(bytes).map_err(|error| error.in_file(path)))
     }
 
     /// Reads the bytes of a file that need not parse; as for every sealed file, only of a regular
@@ -83,7 +84,9 @@ impl HandEdit {
         // Only if it does not parse: a multi-line text may hold what looks like a marker.
         let marker = conflict_marker(&text);
         HandEdit::split(&text).map_err(|error| match marker {
-            Some(at) => Error::malformed("holds conflict markers of git").at_offset(&text, at).with_help(RESOLVE),
+            Some(at) => Error::malformed("holds conflict markers of git")
+                .at_offset(&text, at)
+                .with_help(RESOLVE),
             None => error,
         })
     }
@@ -96,7 +99,9 @@ impl HandEdit {
             Some(at) => {
                 let next = outline.sections[at + 1].start;
                 let what = "stands after [bootseal], which must be the last table";
-                return Err(Error::malformed(what).at_offset(text, next).with_help("Move it up, above [bootseal]."));
+                return Err(Error::malformed(what)
+                    .at_offset(text, next)
+                    .with_help("Move it up, above [bootseal]."));
             }
             None => text.len(),
         };
@@ -148,7 +153,8 @@ impl HandEdit {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn differs_in_own_table(&self, file: &VerifiedFile) -> bool {
-        let signed = |own: &str| own.rfind("signature = ").map_or(own.to_owned(), |at| own[..at].to_owned());
+        let signed =
+            |own: &str| own.rfind("signature = ").map_or(own.to_owned(), |at| own[..at].to_owned());
         signed(&self.own) != signed(&file.own)
     }
 }

@@ -79,9 +79,11 @@ impl MergePlan {
             (Taken::Theirs, ours, Some(theirs)) => (theirs, ours),
             (_, Some(ours), theirs) => (ours, theirs),
             _ => {
-                let what = "neither side verifies as this vault, so there is no version to start from";
-                return Err(Error::new(Kind::WrongVault, what)
-                    .with_help("Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign"));
+                let what =
+                    "neither side verifies as this vault, so there is no version to start from";
+                return Err(Error::new(Kind::WrongVault, what).with_help(
+                    "Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign",
+                ));
             }
         };
         // An access list from before counts only if it is of this vault.
@@ -146,7 +148,8 @@ fn is_same_line(file: &VerifiedFile, old: &VerifiedFile) -> bool {
 /// as changes.
 fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
     base.former_ids().contains(&file.vault_id())
-        || is_same_line(file, base) && (file.generation() < base.generation() || file.epoch() < base.epoch())
+        || is_same_line(file, base)
+            && (file.generation() < base.generation() || file.epoch() < base.epoch())
 }
 
 /// Whether a pin or the memory of the file confirms the vault `id`; `false` without either.
@@ -173,7 +176,10 @@ pub fn is_vouched_for(id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Resu
         return Ok(!wanted.is_empty());
     }
     let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    Err(Error::new(Kind::WrongVault, format!("this is the vault {id}, and it must be {}", wanted.join(" or "))))
+    Err(Error::new(
+        Kind::WrongVault,
+        format!("this is the vault {id}, and it must be {}", wanted.join(" or ")),
+    ))
 }
 
 #[cfg(test)]
@@ -188,7 +194,8 @@ mod tests {
 
     impl Writer {
         fn vault(&self) -> Vault<CanWrite> {
-            let bob = Access::new("bob", Role::Writer, Identity::generate().unwrap().recipient()).unwrap();
+            let bob = Access::new("bob", Role::Writer, Identity::generate().unwrap().recipient())
+                .unwrap();
             let access = vec![Access::new("me", Role::Writer, self.0.recipient()).unwrap(), bob];
             Vault::create(access, "a = 1\n").unwrap()
         }
@@ -250,7 +257,10 @@ mod tests {
         let base = me.change(&first, |_| {});
         let ours = me.change(&base, |_| {});
         let plan = MergePlan::of(signed(&ours), signed(&first), Some(read(&base))).unwrap();
-        assert!(plan.other.is_none() && plan.warnings[0].contains("older than what both sides came from"));
+        assert!(
+            plan.other.is_none()
+                && plan.warnings[0].contains("older than what both sides came from")
+        );
         let plan = MergePlan::of(signed(&first), signed(&ours), Some(read(&base))).unwrap();
         assert_eq!((plan.side, plan.other.is_none()), (Taken::Theirs, true));
     }
@@ -265,7 +275,10 @@ mod tests {
         for base in [None, Some(read(&foreign))] {
             let plan = MergePlan::of(signed(&ours), signed(&first), base).unwrap();
             assert!(plan.other.is_none() && plan.base.is_none());
-            assert!(plan.warnings[0].starts_with("their side") && plan.warnings[0].contains("no common version"));
+            assert!(
+                plan.warnings[0].starts_with("their side")
+                    && plan.warnings[0].contains("no common version")
+            );
         }
     }
 
@@ -277,7 +290,10 @@ mod tests {
         let plan = MergePlan::of(signed(&ours), signed(&foreign), None).unwrap();
         assert!(plan.other.is_none() && plan.warnings[0].contains("not this vault"));
         let plan = MergePlan::of(refused(), signed(&ours), None).unwrap();
-        assert_eq!((plan.side, plan.warnings[0].as_str()), (Taken::Theirs, "our side is taken as a hand edit: why"));
+        assert_eq!(
+            (plan.side, plan.warnings[0].as_str()),
+            (Taken::Theirs, "our side is taken as a hand edit: why")
+        );
         assert_eq!(MergePlan::of(refused(), refused(), None).unwrap_err().kind(), Kind::WrongVault);
     }
 }

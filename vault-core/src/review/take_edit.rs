@@ -66,8 +66,12 @@ impl Vault<CanWrite> {
             };
             if !property.marked {
                 // It is readable under another name, too.
-                let was_sealed = old.is_some() || text.len() >= TELLING && known.find(text).is_some();
-                if was_sealed && self.file.document.get(path) != Some(&Property::Readable(property.value.clone())) {
+                let was_sealed =
+                    old.is_some() || text.len() >= TELLING && known.find(text).is_some();
+                if was_sealed
+                    && self.file.document.get(path)
+                        != Some(&Property::Readable(property.value.clone()))
+                {
                     made_readable.push(path.clone());
                 }
                 continue;
@@ -78,20 +82,27 @@ impl Vault<CanWrite> {
                 }
                 _ => {
                     fresh.push(property);
-                    quoted(&self.seal_edited(property, text, old.or(known.find(text)), known.find(text), now)?)
+                    quoted(&self.seal_edited(
+                        property,
+                        text,
+                        old.or(known.find(text)),
+                        known.find(text),
+                        now,
+                    )?)
                 }
             };
             sealed.push((property.span.clone(), value));
         }
         self.check_comments(edit, &before, &fresh)?;
         let old = std::mem::take(&mut self.file.document);
-        self.file.document = match Document::parse(with_last_newline(edit.document.with_values(&sealed))) {
-            Ok(document) => document,
-            Err(error) => {
-                self.file.document = old;
-                return Err(error);
-            }
-        };
+        self.file.document =
+            match Document::parse(with_last_newline(edit.document.with_values(&sealed))) {
+                Ok(document) => document,
+                Err(error) => {
+                    self.file.document = old;
+                    return Err(error);
+                }
+            };
         let after = self.open_all()?;
         let changes = Changes::opened(&old, &values, &self.file.document, &by_name(&after));
         Ok(Edited { changes, made_readable })
@@ -114,7 +125,8 @@ impl Vault<CanWrite> {
         let (kind, value) = match like.map(|like| like.kind) {
             Some(ValueKind::Toml) => (ValueKind::Toml, Secret::copy_of(text.as_bytes())?),
             Some(ValueKind::Bytes) if text.starts_with(BYTES_PREFIX) => {
-                let decoded = BASE64_STANDARD.decode(&text[BYTES_PREFIX.len()..]).map(Zeroizing::new);
+                let decoded =
+                    BASE64_STANDARD.decode(&text[BYTES_PREFIX.len()..]).map(Zeroizing::new);
                 let decoded = decoded.map_err(|_| fail("what follows `base64:` is not base64"))?;
                 (ValueKind::Bytes, Secret::copy_of(&decoded)?)
             }
@@ -138,14 +150,18 @@ impl Vault<CanWrite> {
         let old = self.file.document.comments();
         let old: std::collections::HashSet<&str> = old.iter().map(String::as_str).collect();
         let refuse = |line: usize, path: &PropertyPath| {
-            let what =
-                format!("the comment holds the value of {path} in clear, which everyone who has the file could read");
-            Error::new(Kind::Conflict, what).at_line(line, 1).with_help("Take it out of the comment.")
+            let what = format!(
+                "the comment holds the value of {path} in clear, which everyone who has the file could read"
+            );
+            Error::new(Kind::Conflict, what)
+                .at_line(line, 1)
+                .with_help("Take it out of the comment.")
         };
         for (line, comment) in edit.document.comments() {
             // Comments that existed before were checked before.
             if !old.contains(comment.trim())
-                && let Some((path, _)) = before.iter().find(|(_, opened)| holds(comment, &shown(opened)))
+                && let Some((path, _)) =
+                    before.iter().find(|(_, opened)| holds(comment, &shown(opened)))
             {
                 return Err(refuse(line, path));
             }
@@ -165,7 +181,10 @@ impl Vault<CanWrite> {
 fn holds(comment: &str, value: &str) -> bool {
     value.lines().map(str::trim).any(|line| match line.len() {
         0 => false,
-        1..TELLING => comment.contains(SECRET_PREFIX) && comment.contains(&[SECRET_PREFIX, line, "\""].concat()),
+        1..TELLING => {
+            comment.contains(SECRET_PREFIX)
+                && comment.contains(&[SECRET_PREFIX, line, "\""].concat())
+        }
         _ => {
             let written = Zeroizing::new(quoted(line));
             comment.contains(line) || comment.contains(written.trim_matches('"'))
@@ -188,7 +207,8 @@ impl<'a> Known<'a> {
         for (_, opened) in values {
             // Of two equal values, the older one.
             let digest = known.digest(&shown(opened));
-            let older = known.values.get(&digest).is_some_and(|other| other.set_at <= opened.set_at);
+            let older =
+                known.values.get(&digest).is_some_and(|other| other.set_at <= opened.set_at);
             if !older {
                 known.values.insert(digest, opened);
             }
@@ -225,10 +245,17 @@ mod tests {
         let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
         let mut vault = Vault::create(access, text).unwrap();
         for (name, kind, value) in values {
-            vault.set(&name.parse().unwrap(), *kind, &Secret::copy_of(value).unwrap(), 100).unwrap();
+            vault
+                .set(&name.parse().unwrap(), *kind, &Secret::copy_of(value).unwrap(), 100)
+                .unwrap();
         }
         let text = vault.sign().unwrap();
-        SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap().open_for_writing(&[alice]).unwrap()
+        SealedFile::parse(text.into_bytes())
+            .unwrap()
+            .verify(&[])
+            .unwrap()
+            .open_for_writing(&[alice])
+            .unwrap()
     }
 
     fn clear(vault: &Vault<CanWrite>) -> String {
@@ -260,27 +287,43 @@ mod tests {
             ],
         );
         let (before, text) = (vault.file.text(), clear(&vault));
-        assert!(text.contains("\nn = \"secret:[1, 2]\"\n") && text.contains("b = \"secret:base64:/wA=\""), "{text}");
+        assert!(
+            text.contains("\nn = \"secret:[1, 2]\"\n")
+                && text.contains("b = \"secret:base64:/wA=\""),
+            "{text}"
+        );
         let edited = take(&mut vault, &text).unwrap();
         assert!(edited.changes.is_empty() && edited.made_readable.is_empty());
         assert_eq!(vault.file.text(), before);
         // One changes, and it alone.
-        let text = text.replace("hunter2", "hunter3").replace("[1, 2]", "[1, 2, 3]").replace("/wA=", "/wD/");
+        let text = text
+            .replace("hunter2", "hunter3")
+            .replace("[1, 2]", "[1, 2, 3]")
+            .replace("/wA=", "/wD/");
         let edited = take(&mut vault, &text).unwrap();
         assert_eq!(edited.changes.properties.len(), 3);
         assert_eq!(value(&vault, "a"), (ValueKind::Text, 200, b"hunter3".to_vec()));
         assert_eq!(value(&vault, "n"), (ValueKind::Toml, 200, b"[1, 2, 3]".to_vec()));
         assert_eq!(value(&vault, "b"), (ValueKind::Bytes, 200, b"\xff\0\xff".to_vec()));
         assert_eq!(value(&vault, "t.i.pem"), (ValueKind::Text, 100, pem.to_vec()));
-        let other =
-            |text: &str| text.lines().filter(|line| !line.starts_with(['a', 'n', 'b'])).collect::<Vec<_>>().join("\n");
+        let other = |text: &str| {
+            text.lines()
+                .filter(|line| !line.starts_with(['a', 'n', 'b']))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
         assert_eq!(other(&vault.file.text()), other(&before));
     }
 
     #[test]
     fn a_value_goes_on_under_another_name_with_its_date_and_kind() {
-        let mut vault = vault("", &[("a", ValueKind::Text, b"hunter2"), ("n", ValueKind::Toml, b"443")]);
-        take(&mut vault, "[acme]\nb = \"secret:hunter2\"\nport = \"secret:443\"\nnew = \"secret:x\"\n").unwrap();
+        let mut vault =
+            vault("", &[("a", ValueKind::Text, b"hunter2"), ("n", ValueKind::Toml, b"443")]);
+        take(
+            &mut vault,
+            "[acme]\nb = \"secret:hunter2\"\nport = \"secret:443\"\nnew = \"secret:x\"\n",
+        )
+        .unwrap();
         assert_eq!(value(&vault, "acme.b"), (ValueKind::Text, 100, b"hunter2".to_vec()));
         assert_eq!(value(&vault, "acme.port"), (ValueKind::Toml, 100, b"443".to_vec()));
         assert_eq!(value(&vault, "acme.new"), (ValueKind::Text, 200, b"x".to_vec()));
@@ -290,18 +333,34 @@ mod tests {
     fn what_becomes_readable_is_said() {
         let mut vault = vault(
             "r = 1\n",
-            &[("a", ValueKind::Text, b"hunter2"), ("b", ValueKind::Text, b"x"), ("c", ValueKind::Text, b"y")],
+            &[
+                ("a", ValueKind::Text, b"hunter2"),
+                ("b", ValueKind::Text, b"x"),
+                ("c", ValueKind::Text, b"y"),
+            ],
         );
         let edited = take(&mut vault, "r = 2\nz = \"hunter2\"\nb = \"other\"\nc = 5\n").unwrap();
-        assert_eq!(edited.made_readable.iter().map(ToString::to_string).collect::<Vec<_>>(), ["z", "b", "c"]);
-        assert!(take(&mut vault, "r = 2\nz = \"hunter2\"\nb = \"other\"\nc = 6\n").unwrap().made_readable.is_empty());
+        assert_eq!(
+            edited.made_readable.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["z", "b", "c"]
+        );
+        assert!(
+            take(&mut vault, "r = 2\nz = \"hunter2\"\nb = \"other\"\nc = 6\n")
+                .unwrap()
+                .made_readable
+                .is_empty()
+        );
     }
 
     #[test]
     fn mistakes_are_refused_and_change_nothing() {
         let mut vault = vault(
             "# see the wiki\n",
-            &[("a", ValueKind::Text, b"hunt\"er2"), ("n", ValueKind::Toml, b"443"), ("pin", ValueKind::Text, b"1234")],
+            &[
+                ("a", ValueKind::Text, b"hunt\"er2"),
+                ("n", ValueKind::Toml, b"443"),
+                ("pin", ValueKind::Text, b"1234"),
+            ],
         );
         let before = vault.file.text();
         for (text, line, what) in [
@@ -316,7 +375,11 @@ mod tests {
             ("\n# a = \"secret:hunt\\\"er2\"\n", Some(2), "the comment holds the value of a"),
             ("# was hunt\"er2\n", Some(1), "the comment holds the value of a"),
             ("# pin = \"secret:1234\"\n", Some(1), "the comment holds the value of pin"),
-            ("# see the wiki\nw = \"secret:see the wiki\"\n", Some(1), "the comment holds the value of w"),
+            (
+                "# see the wiki\nw = \"secret:see the wiki\"\n",
+                Some(1),
+                "the comment holds the value of w",
+            ),
         ] {
             let error = take(&mut vault, text).err().unwrap_or_else(|| panic!("{text}"));
             assert!(error.what().contains(what), "{text}: {error}");

@@ -44,7 +44,9 @@ impl Vault<CanWrite> {
             return Err(Error::malformed(
                 "has no table [bootseal], and there is no version that verifies to begin from",
             )
-            .with_help("Name one: bootseal sign --against FILE. To seal a file in clear: bootseal seal"));
+            .with_help(
+                "Name one: bootseal sign --against FILE. To seal a file in clear: bootseal seal",
+            ));
         }
         let mut header = Header::parse(&edit.own)?;
         // No real file counts that far: the next removal could be the last.
@@ -59,11 +61,20 @@ impl Vault<CanWrite> {
                 .with_help(format!("Writers: {}.", header.writers())));
         };
         if id_of(&seed) != header.vault {
-            return Err(Error::malformed("`write_key` does not hold the signing seed of this vault"));
+            return Err(Error::malformed(
+                "`write_key` does not hold the signing seed of this vault",
+            ));
         }
         let own = replace(&edit.own, "epoch", &header.epoch.to_string())?;
         let document = Document::parse(edit.document.text().to_owned())?;
-        let file = VerifiedFile { document, own, header, trust: Trust::Unverified, handed_over_from: None, file: None };
+        let file = VerifiedFile {
+            document,
+            own,
+            header,
+            trust: Trust::Unverified,
+            handed_over_from: None,
+            file: None,
+        };
         let mut vault = Vault::for_writer(file, seed, data_key)?;
         vault.rotate(signing_key)?;
         Ok(vault)

@@ -49,13 +49,18 @@ impl PartialEq for Property {
 fn same_value(one: &toml::Value, other: &toml::Value) -> bool {
     use toml::Value::{Array, Float, Table};
     match (one, other) {
-        (Float(one), Float(other)) => one.to_bits() == other.to_bits() || one.is_nan() && other.is_nan(),
+        (Float(one), Float(other)) => {
+            one.to_bits() == other.to_bits() || one.is_nan() && other.is_nan()
+        }
         (Array(one), Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_value(one, other))
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| same_value(one, other))
         }
         (Table(one), Table(other)) => {
             one.len() == other.len()
-                && one.iter().all(|(key, value)| other.get(key).is_some_and(|other| same_value(value, other)))
+                && one.iter().all(|(key, value)| {
+                    other.get(key).is_some_and(|other| same_value(value, other))
+                })
         }
         _ => one == other,
     }
@@ -90,7 +95,11 @@ impl Document {
             ));
         }
         found.properties.sort_by_key(|(_, _, span)| span.start);
-        let properties = found.properties.into_iter().map(|(path, property, span)| (path, (property, span))).collect();
+        let properties = found
+            .properties
+            .into_iter()
+            .map(|(path, property, span)| (path, (property, span)))
+            .collect();
         Ok(Document { text, properties, empty: found.empty })
     }
 
@@ -122,20 +131,20 @@ impl Document {
             .entries
             .iter()
             .map(|entry| (entry.line_end, name(&entry.path)))
-            .chain(
-                outline
-                    .sections
-                    .iter()
-                    .skip(1)
-                    .map(|section| (self.line_end(section.start), format!("[{}]", name(&section.path)))),
-            )
+            .chain(outline.sections.iter().skip(1).map(|section| {
+                (self.line_end(section.start), format!("[{}]", name(&section.path)))
+            }))
             .collect();
         places.sort();
         let place = |at: usize| {
             let next = places.partition_point(|(end, _)| *end <= at);
             places.get(next).map_or(String::new(), |(_, name)| name.clone())
         };
-        outline.comments.iter().map(|span| (self.text[span.clone()].trim().to_owned(), place(span.start))).collect()
+        outline
+            .comments
+            .iter()
+            .map(|span| (self.text[span.clone()].trim().to_owned(), place(span.start)))
+            .collect()
     }
 
     fn line_end(&self, at: usize) -> usize {
@@ -150,11 +159,15 @@ impl Document {
     /// The names of tables without any property: headers, and `key = {}`.
     pub(crate) fn empty_tables<'a>(&'a self) -> Vec<String> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
-        let prefixes = |path: &'a PropertyPath| (1..=path.segments().len()).map(|length| &path.segments()[..length]);
+        let prefixes = |path: &'a PropertyPath| {
+            (1..=path.segments().len()).map(|length| &path.segments()[..length])
+        };
         let full: HashSet<&[String]> = self.properties.keys().flat_map(prefixes).collect();
-        let empty = |section: &&crate::text::outline::Section| !full.contains(section.path.as_slice());
+        let empty =
+            |section: &&crate::text::outline::Section| !full.contains(section.path.as_slice());
         let headers = outline.sections.iter().skip(1).filter(empty).map(|section| &section.path);
-        let names: IndexSet<String> = headers.chain(&self.empty).map(|path| format!("[{}]", DottedKey(path))).collect();
+        let names: IndexSet<String> =
+            headers.chain(&self.empty).map(|path| format!("[{}]", DottedKey(path))).collect();
         names.into_iter().collect()
     }
 
@@ -165,7 +178,9 @@ impl Document {
 
     /// Whether `path` is a table that holds properties.
     pub(crate) fn is_table(&self, path: &[String]) -> bool {
-        self.properties.keys().any(|other| other.starts_with(path) && other.segments().len() > path.len())
+        self.properties
+            .keys()
+            .any(|other| other.starts_with(path) && other.segments().len() > path.len())
     }
 
     /// Whether the span is that of `[[blocks]]`: any other value follows its key on the same line.
@@ -184,7 +199,10 @@ impl Document {
 
     /// The sealed properties, and the span of each value in the text.
     pub(crate) fn sealed(&self) -> impl Iterator<Item = (&PropertyPath, &Range<usize>)> {
-        let sealed = self.properties.iter().filter(|(_, (property, _))| matches!(property, Property::Sealed(_)));
+        let sealed = self
+            .properties
+            .iter()
+            .filter(|(_, (property, _))| matches!(property, Property::Sealed(_)));
         sealed.map(|(path, (_, span))| (path, span))
     }
 }
@@ -201,7 +219,12 @@ struct Found {
 /// hundred times the memory of the text.
 const MAX_NAMES: usize = 64 << 20;
 
-fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut Found) -> Result<()> {
+fn collect(
+    text: &str,
+    above: &mut Vec<String>,
+    table: &DeTable<'_>,
+    found: &mut Found,
+) -> Result<()> {
     for (key, value) in table {
         above.push(key.get_ref().to_string());
         let length = || above.iter().map(String::len).sum::<usize>();
@@ -212,37 +235,44 @@ fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut
             }
             DeValue::Table(inner) => collect(text, above, inner, found)?,
             other => {
-                let path =
-                    PropertyPath::new(above.clone()).map_err(|error| error.at_offset(text, value.span().start))?;
+                let path = PropertyPath::new(above.clone())
+                    .map_err(|error| error.at_offset(text, value.span().start))?;
                 let property = property(text, &path, other, value.span())?;
                 found.names += length();
                 found.properties.push((path, property, value.span()));
             }
         }
         if found.names > MAX_NAMES {
-            return Err(Error::malformed("the names of its properties have more than 64 MiB together"));
+            return Err(Error::malformed(
+                "the names of its properties have more than 64 MiB together",
+            ));
         }
         above.pop();
     }
     Ok(())
 }
 
-fn property(text: &str, path: &PropertyPath, value: &DeValue<'_>, span: Range<usize>) -> Result<Property> {
+fn property(
+    text: &str,
+    path: &PropertyPath,
+    value: &DeValue<'_>,
+    span: Range<usize>,
+) -> Result<Property> {
     let fail = |what: &str| Err(Error::malformed(what).at(path).at_offset(text, span.start));
     match value {
         DeValue::String(string) if string.starts_with(SEALED_PREFIX) => {
             check_shape(string).map_err(|error| error.at(path).at_offset(text, span.start))?;
             Ok(Property::Sealed(string.to_string()))
         }
-        DeValue::String(string) if string.starts_with(SECRET_PREFIX) => {
-            fail("a readable string may not begin with `secret:`: it looks like a value that was to be sealed")
-        }
-        DeValue::Array(_) if mentions(value, SEALED_PREFIX) => {
-            fail("`sealed:` in an array or in a table inside an array: only a string directly in a table can be sealed")
-        }
-        DeValue::Array(_) if mentions(value, SECRET_PREFIX) => {
-            fail("`secret:` in an array or in a table inside an array: only a string directly in a table can be sealed")
-        }
+        DeValue::String(string) if string.starts_with(SECRET_PREFIX) => fail(
+            "a readable string may not begin with `secret:`: it looks like a value that was to be sealed",
+        ),
+        DeValue::Array(_) if mentions(value, SEALED_PREFIX) => fail(
+            "`sealed:` in an array or in a table inside an array: only a string directly in a table can be sealed",
+        ),
+        DeValue::Array(_) if mentions(value, SECRET_PREFIX) => fail(
+            "`secret:` in an array or in a table inside an array: only a string directly in a table can be sealed",
+        ),
         other => match to_value(other) {
             Some(value) => Ok(Property::Readable(value)),
             None => fail("a number that is out of range"),
@@ -280,7 +310,11 @@ mod tests {
             "[bootseal]\nx = 1\n".into(),
             "bootseal.x = 1\n".into(),
         ] {
-            assert_eq!(Document::parse(text.clone()).err().map(|error| error.kind()), Some(Kind::Malformed), "{text}");
+            assert_eq!(
+                Document::parse(text.clone()).err().map(|error| error.kind()),
+                Some(Kind::Malformed),
+                "{text}"
+            );
         }
     }
 }

@@ -17,13 +17,21 @@ impl Document {
             return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
         }
         if self.is_table(path.segments()) {
-            return Err(Error::new(Kind::Conflict, "this is a table; a value cannot take its place").at(path));
+            return Err(Error::new(
+                Kind::Conflict,
+                "this is a table; a value cannot take its place",
+            )
+            .at(path));
         }
         if let Some(outer) = (1..path.segments().len()).find_map(|length| {
             let outer = PropertyPath::new(path.segments()[..length].to_vec()).ok()?;
             self.properties.contains_key(&outer).then_some(outer)
         }) {
-            return Err(Error::new(Kind::Conflict, format!("`{outer}` is a value; it cannot hold others")).at(path));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("`{outer}` is a value; it cannot hold others"),
+            )
+            .at(path));
         }
         self.with_new(&[(path, value)])
     }
@@ -50,8 +58,11 @@ impl Document {
             .filter(|entry| wanted.contains(entry.path.as_slice()))
             .map(|entry| (entry, line(entry)))
             .collect();
-        let inline = paths.iter().filter(|path| !lines.iter().any(|(entry, _)| entry.path == path.segments()));
-        let inline: Vec<&&PropertyPath> = if lines.len() == paths.len() { Vec::new() } else { inline.collect() };
+        let inline = paths
+            .iter()
+            .filter(|path| !lines.iter().any(|(entry, _)| entry.path == path.segments()));
+        let inline: Vec<&&PropertyPath> =
+            if lines.len() == paths.len() { Vec::new() } else { inline.collect() };
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
         for (_, span) in &lines {
@@ -59,8 +70,11 @@ impl Document {
             done = span.end;
         }
         text.push_str(&self.text[done..]);
-        let whole: Vec<&PropertyPath> =
-            paths.iter().copied().filter(|path| !inline.iter().any(|other| **other == *path)).collect();
+        let whole: Vec<&PropertyPath> = paths
+            .iter()
+            .copied()
+            .filter(|path| !inline.iter().any(|other| **other == *path))
+            .collect();
         if !self.reads_as(&text, &whole, &[]) {
             return Err(Document::cannot(paths.first().copied()));
         }
@@ -80,16 +94,25 @@ impl Document {
             }
         });
         let changed = span.map(|span| [&self.text[..span.start], &self.text[span.end..]].concat());
-        changed.filter(|changed| self.reads_as(changed, &[path], &[])).ok_or_else(|| Document::cannot(Some(path)))
+        changed
+            .filter(|changed| self.reads_as(changed, &[path], &[]))
+            .ok_or_else(|| Document::cannot(Some(path)))
     }
 
     /// The text in which `old` is called `new`: in the same place, with its comments, if the tables
     /// allow it.
-    pub(crate) fn renamed(&self, old: &PropertyPath, new: &PropertyPath, value: &str) -> Result<String> {
+    pub(crate) fn renamed(
+        &self,
+        old: &PropertyPath,
+        new: &PropertyPath,
+        value: &str,
+    ) -> Result<String> {
         let outline = Outline::of(&self.text)?;
         if let Some(entry) = outline.entries.iter().find(|entry| entry.path == old.segments()) {
             let header = &outline.sections[entry.section].path;
-            if let Some(below) = new.segments().strip_prefix(header.as_slice()).filter(|below| !below.is_empty()) {
+            if let Some(below) =
+                new.segments().strip_prefix(header.as_slice()).filter(|below| !below.is_empty())
+            {
                 let key = DottedKey(below).to_string();
                 let changed = [
                     &self.text[..entry.key.start],
@@ -110,7 +133,12 @@ impl Document {
     /// Whether `changed` has exactly the intended effect: TOML's rules on tables decide what an
     /// inserted line means, so the text is parsed again and must have all properties as before,
     /// without `gone` and with `new`.
-    pub(super) fn reads_as(&self, changed: &str, gone: &[&PropertyPath], new: &[&PropertyPath]) -> bool {
+    pub(super) fn reads_as(
+        &self,
+        changed: &str,
+        gone: &[&PropertyPath],
+        new: &[&PropertyPath],
+    ) -> bool {
         let Ok(read) = Document::parse(changed.to_owned()) else { return false };
         let moved: HashSet<&PropertyPath> = gone.iter().chain(new).copied().collect();
         let kept = || self.properties.keys().filter(|path| !moved.contains(path));
@@ -120,12 +148,15 @@ impl Document {
     }
 
     pub(super) fn cannot(path: Option<&PropertyPath>) -> Error {
-        if let Some(path) = path.filter(|path| path.segments().first().is_some_and(|name| name == "bootseal")) {
+        if let Some(path) =
+            path.filter(|path| path.segments().first().is_some_and(|name| name == "bootseal"))
+        {
             return Error::new(Kind::Conflict, "the table [bootseal] is the vault's own, and holds no properties")
                 .at(path)
                 .with_help("Who may read or write is changed by `bootseal access`. Another name does for a property.");
         }
-        let error = Error::new(Kind::Conflict, "the tables of this file do not allow this change here");
+        let error =
+            Error::new(Kind::Conflict, "the tables of this file do not allow this change here");
         let error = match path {
             Some(path) => error.at(path),
             None => error,
@@ -136,16 +167,20 @@ impl Document {
     /// Refuses `[[name]]` blocks: they are one property, but not one value in one place.
     fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
         match self.is_blocks(span) {
-            true => {
-                Err(Error::new(Kind::Conflict, "this is an array of tables; a value cannot take its place").at(path))
-            }
+            true => Err(Error::new(
+                Kind::Conflict,
+                "this is an array of tables; a value cannot take its place",
+            )
+            .at(path)),
             false => Ok(()),
         }
     }
 
     /// The text with all `changes` made: existing properties and their new values.
     pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
-        let mut text = String::with_capacity(self.text.len() + changes.values().map(String::len).sum::<usize>());
+        let mut text = String::with_capacity(
+            self.text.len() + changes.values().map(String::len).sum::<usize>(),
+        );
         let mut done = 0;
         for (path, (_, span)) in &self.properties {
             if let Some(value) = changes.get(path) {
@@ -181,15 +216,27 @@ mod tests {
     fn a_new_property_goes_where_its_table_is() {
         assert_eq!(with("", "a.b.c", "1").unwrap(), "[a.b]\nc = 1\n");
         assert_eq!(with("", "a", "1").unwrap(), "a = 1\n");
-        assert_eq!(with("# about t\n[t]\nx = 1\n", "a", "1").unwrap(), "a = 1\n\n# about t\n[t]\nx = 1\n");
+        assert_eq!(
+            with("# about t\n[t]\nx = 1\n", "a", "1").unwrap(),
+            "a = 1\n\n# about t\n[t]\nx = 1\n"
+        );
         assert_eq!(with("x = 1\n[t]\ny = 1\n", "a", "1").unwrap(), "x = 1\na = 1\n[t]\ny = 1\n");
-        assert_eq!(with("[a]\nx = 1 # one\n\n[b]\n", "a.y", "2").unwrap(), "[a]\nx = 1 # one\ny = 2\n\n[b]\n");
+        assert_eq!(
+            with("[a]\nx = 1 # one\n\n[b]\n", "a.y", "2").unwrap(),
+            "[a]\nx = 1 # one\ny = 2\n\n[b]\n"
+        );
         assert_eq!(with("[a]\n\n[b]\n", "a.y", "2").unwrap(), "[a]\ny = 2\n\n[b]\n");
         assert_eq!(with("[a.b]\nx = 1\n", "a.y", "2").unwrap(), "[a.b]\nx = 1\n\n[a]\ny = 2\n");
         assert_eq!(with("[a]\nb.x = 1\n", "a.b.y", "2").unwrap(), "[a]\nb.x = 1\nb.y = 2\n");
-        assert_eq!(with("[a]\nb = { x = 1 }\n", "a.b.y", "2").unwrap(), "[a]\nb = { x = 1, y = 2 }\n");
+        assert_eq!(
+            with("[a]\nb = { x = 1 }\n", "a.b.y", "2").unwrap(),
+            "[a]\nb = { x = 1, y = 2 }\n"
+        );
         assert_eq!(with("[a]\nb = {}\n", "a.b.c.y", "2").unwrap(), "[a]\nb = { c.y = 2 }\n");
-        assert_eq!(with("a = { b = { x = 1 } }\n", "a.b.y", "2").unwrap(), "a = { b = { x = 1, y = 2 } }\n");
+        assert_eq!(
+            with("a = { b = { x = 1 } }\n", "a.b.y", "2").unwrap(),
+            "a = { b = { x = 1, y = 2 } }\n"
+        );
         assert_eq!(with("[a]\nx = 1", "a.y", "2").unwrap(), "[a]\nx = 1\ny = 2\n");
         assert_eq!(
             with("[a]\nx = \"\"\"\n[a.b]\n\"\"\"\n", "a.y", "2").unwrap(),
@@ -199,9 +246,12 @@ mod tests {
 
     #[test]
     fn what_has_no_place_is_a_conflict() {
-        for (text, path) in
-            [("a = 1\n", "a.b"), ("[a]\nb = 1\n", "a"), ("[[a]]\nb = 1\n", "a.c"), ("a = [{ b = 1 }]\n", "a.b")]
-        {
+        for (text, path) in [
+            ("a = 1\n", "a.b"),
+            ("[a]\nb = 1\n", "a"),
+            ("[[a]]\nb = 1\n", "a.c"),
+            ("a = [{ b = 1 }]\n", "a.b"),
+        ] {
             assert_eq!(with(text, path, "1").unwrap_err().kind(), Kind::Conflict, "{text} {path}");
         }
     }
@@ -226,7 +276,8 @@ mod tests {
             1 => Just("# comment".to_string()),
             1 => Just(String::new()),
         ];
-        prop::collection::vec(line, 0..12).prop_map(|lines| lines.iter().map(|line| format!("{line}\n")).collect())
+        prop::collection::vec(line, 0..12)
+            .prop_map(|lines| lines.iter().map(|line| format!("{line}\n")).collect())
     }
 
     proptest! {
@@ -278,13 +329,19 @@ mod tests {
     #[test]
     fn a_new_name_stands_where_the_old_one_stood() {
         for (before, old, new, after) in [
-            ("[t]\n# of\n  a   = 1 # one\nb = 2\n", "t.a", "t.\"x y\"", "[t]\n# of\n  \"x y\"   = 1 # one\nb = 2\n"),
+            (
+                "[t]\n# of\n  a   = 1 # one\nb = 2\n",
+                "t.a",
+                "t.\"x y\"",
+                "[t]\n# of\n  \"x y\"   = 1 # one\nb = 2\n",
+            ),
             ("[t]\na = 1\n[u]\nb = 2\n", "t.a", "u.a", "[t]\n[u]\nb = 2\na = 1\n"),
             ("t.a = 1\n", "t.a", "t.b.c", "t.b.c = 1\n"),
             ("t = { a = 1, b = 2 }\n", "t.a", "t.c", "t = { b = 2, c = 1 }\n"),
         ] {
             let document = Document::parse(before.into()).unwrap();
-            let renamed = document.renamed(&old.parse().unwrap(), &new.parse().unwrap(), "1").unwrap();
+            let renamed =
+                document.renamed(&old.parse().unwrap(), &new.parse().unwrap(), "1").unwrap();
             assert_eq!(renamed, after);
         }
     }
@@ -307,7 +364,8 @@ mod tests {
             Just("m = 'x' "),
             Just("a.b.n = 1979-05-27T07:32:00Z"),
         ];
-        prop::collection::vec(line, 0..14).prop_map(|lines| lines.into_iter().map(|line| format!("{line}\n")).collect())
+        prop::collection::vec(line, 0..14)
+            .prop_map(|lines| lines.into_iter().map(|line| format!("{line}\n")).collect())
     }
 
     proptest! {

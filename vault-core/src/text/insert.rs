@@ -18,9 +18,9 @@ impl Document {
         match list {
             [_] => Err(Document::cannot(new.first().copied())),
             // One may need a table that another one creates.
-            several => several
-                .iter()
-                .try_fold(self.text.clone(), |text, (path, value)| Document::parse(text)?.with(path, value)),
+            several => several.iter().try_fold(self.text.clone(), |text, (path, value)| {
+                Document::parse(text)?.with(path, value)
+            }),
         }
     }
 
@@ -32,7 +32,10 @@ impl Document {
         let mut tables: IndexMap<&[String], String> = IndexMap::new();
         let (mut bare, mut tight) = (false, Vec::new());
         // Bare keys go before the first header and the comments directly above it.
-        let first = outline.sections.get(1).map_or(self.text.len(), |section| lead(&self.text, section.start));
+        let first = outline
+            .sections
+            .get(1)
+            .map_or(self.text.len(), |section| lead(&self.text, section.start));
         for (path, value) in list {
             let segments = path.segments();
             let table = &segments[..segments.len() - 1];
@@ -40,8 +43,15 @@ impl Document {
             match self.place(&outline, table) {
                 Spot::Inline(inline) => {
                     let before = self.text[..inline.close].trim_end().len();
-                    let comma = if inline.empty && !splices.iter().any(|(at, _)| *at == before) { "" } else { "," };
-                    splices.push((before, format!("{comma} {} = {value}", DottedKey(&segments[inline.path.len()..]))));
+                    let comma = if inline.empty && !splices.iter().any(|(at, _)| *at == before) {
+                        ""
+                    } else {
+                        ","
+                    };
+                    splices.push((
+                        before,
+                        format!("{comma} {} = {value}", DottedKey(&segments[inline.path.len()..])),
+                    ));
                     if before == inline.close {
                         tight.push(before);
                     }
@@ -87,7 +97,8 @@ impl Document {
             return Spot::Inline(inline);
         }
         // In the table's own section.
-        if let Some(section) = outline.sections.iter().find(|section| !section.array && section.path == table)
+        if let Some(section) =
+            outline.sections.iter().find(|section| !section.array && section.path == table)
             && (!table.is_empty() || section.end > 0)
         {
             return Spot::Line(section.end, table.len());

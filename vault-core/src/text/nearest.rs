@@ -10,16 +10,24 @@ const CLOSE: f64 = 0.85;
 /// assert_eq!(near_names("metohd", &["url", "method", "mode"]), ["method"]);
 /// assert!(near_names("token", &["url", "method"]).is_empty());
 /// ```
-pub fn near_names<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Vec<&'a str> {
+pub fn near_names<'a, T: AsRef<str> + 'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a T>,
+) -> Vec<&'a str> {
     let name = name.to_lowercase();
-    let scored = names.into_iter().map(|other| (score(&name, &other.as_ref().to_lowercase()), other.as_ref()));
+    let scored = names
+        .into_iter()
+        .map(|other| (score(&name, &other.as_ref().to_lowercase()), other.as_ref()));
     let mut near: Vec<(f64, &str)> = scored.filter(|(score, _)| *score > CLOSE).collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     near.into_iter().map(|(_, other)| other).collect()
 }
 
 /// The closest of `names`, if one is close.
-pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(name: &str, names: impl IntoIterator<Item = &'a T>) -> Option<&'a str> {
+pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a T>,
+) -> Option<&'a str> {
     near_names(name, names).first().copied()
 }
 
@@ -36,7 +44,9 @@ mod tests {
     #[test]
     fn a_slip_is_close_and_another_word_is_not() {
         let keys = ["url", "json", "form", "basic", "headers"];
-        for (typed, meant) in [("urll", "url"), ("jsno", "json"), ("Form", "form"), ("header", "headers")] {
+        for (typed, meant) in
+            [("urll", "url"), ("jsno", "json"), ("Form", "form"), ("header", "headers")]
+        {
             assert_eq!(nearest(typed, &keys), Some(meant), "{typed}");
         }
         for other in ["token", "retries", "x"] {

@@ -108,7 +108,8 @@ impl Outline {
         }
         if let Some(error) = errors {
             let offset = error.unexpected().or(error.context()).map_or(0, |span| span.start());
-            return Err(Error::malformed(format!("not TOML: {}", error.description())).at_offset(text, offset));
+            return Err(Error::malformed(format!("not TOML: {}", error.description()))
+                .at_offset(text, offset));
         }
         Ok(scan.out)
     }
@@ -116,7 +117,13 @@ impl Outline {
 
 enum Frame {
     Array,
-    Inline { base: usize, reachable: bool, open: usize, key: usize, members: Vec<(Vec<String>, Range<usize>)> },
+    Inline {
+        base: usize,
+        reachable: bool,
+        open: usize,
+        key: usize,
+        members: Vec<(Vec<String>, Range<usize>)>,
+    },
 }
 
 struct Scan<'a> {
@@ -153,7 +160,9 @@ impl Scan<'_> {
     }
 
     fn line_end(&self, offset: usize) -> usize {
-        self.source.input()[offset..].find('\n').map_or(self.source.input().len(), |newline| offset + newline + 1)
+        self.source.input()[offset..]
+            .find('\n')
+            .map_or(self.source.input().len(), |newline| offset + newline + 1)
     }
 
     fn open(&mut self, start: usize) {
@@ -227,7 +236,8 @@ impl EventReceiver for Scan<'_> {
 
     fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) {
         let wanted = self.detail || self.header.is_some();
-        let segment = if wanted { decode_key(self.source, span, encoding, error) } else { String::new() };
+        let segment =
+            if wanted { decode_key(self.source, span, encoding, error) } else { String::new() };
         if encoding.is_some() {
             let raw = &self.source.input()[span.start()..span.end()];
             if let Some((offset, what)) = newer_escape(raw, span.start(), encoding) {
@@ -238,13 +248,15 @@ impl EventReceiver for Scan<'_> {
             path.push(segment);
             path.len()
         } else {
-            self.key = if self.in_key { self.key.start..span.end() } else { span.start()..span.end() };
+            self.key =
+                if self.in_key { self.key.start..span.end() } else { span.start()..span.end() };
             if !self.in_key {
                 self.in_key = true;
                 match self.frames.last() {
                     Some(Frame::Inline { base, .. }) => self.path.truncate(*base),
                     _ => {
-                        let section = self.out.sections.last().map_or(&[][..], |section| &section.path);
+                        let section =
+                            self.out.sections.last().map_or(&[][..], |section| &section.path);
                         self.path.clear();
                         match self.detail {
                             true => self.path.extend_from_slice(section),
@@ -260,7 +272,8 @@ impl EventReceiver for Scan<'_> {
         // would overflow the stack.
         let depth_allowance = if self.reachable() { 0 } else { self.frames.len() * MAX_SEGMENTS };
         if length > MAX_SEGMENTS + depth_allowance && self.problem.is_none() {
-            self.problem = Some((span.start(), format!("a key of more than {MAX_SEGMENTS} segments")));
+            self.problem =
+                Some((span.start(), format!("a key of more than {MAX_SEGMENTS} segments")));
         }
     }
     fn key_val_sep(&mut self, _: Span, _: &mut dyn ErrorSink) {
@@ -295,7 +308,8 @@ impl EventReceiver for Scan<'_> {
     fn inline_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
         self.open(span.start());
         let (base, reachable) = (self.path.len(), self.reachable());
-        let frame = Frame::Inline { base, reachable, open: span.end(), key: 0, members: Vec::new() };
+        let frame =
+            Frame::Inline { base, reachable, open: span.end(), key: 0, members: Vec::new() };
         self.frames.push(frame);
         true
     }
@@ -342,9 +356,13 @@ impl EventReceiver for Scan<'_> {
 pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
     match Outline::bounds(text)?.newer_toml {
         None => Ok(()),
-        Some((offset, what)) => Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
-            .at_offset(text, offset)
-            .with_help("Sealed files are TOML 1.0, which every parser reads. Write it the older way.")),
+        Some((offset, what)) => {
+            Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
+                .at_offset(text, offset)
+                .with_help(
+                    "Sealed files are TOML 1.0, which every parser reads. Write it the older way.",
+                ))
+        }
     }
 }
 
@@ -370,11 +388,15 @@ mod tests {
     #[test]
     fn what_toml_1_0_allows_is_not() {
         assert_eq!(
-            newer("a = 1979-05-27T07:32:00-07:00\nb = 07:32:00.5\nc = 1979-05-27 07:32:00Z\nd = 1979-05-27\n"),
+            newer(
+                "a = 1979-05-27T07:32:00-07:00\nb = 07:32:00.5\nc = 1979-05-27 07:32:00Z\nd = 1979-05-27\n"
+            ),
             None
         );
         assert_eq!(
-            newer("a = { b = [\n 1,\n 2,\n] }\nc = '\\e\\x'\nd = \"\\\\e \\\\x41\"\ne = { f = \", }\" }\n"),
+            newer(
+                "a = { b = [\n 1,\n 2,\n] }\nc = '\\e\\x'\nd = \"\\\\e \\\\x41\"\ne = { f = \", }\" }\n"
+            ),
             None
         );
     }
@@ -394,8 +416,11 @@ mod tests {
     fn spans_are_those_of_the_values() {
         let text = "a.b = 1 # one\n[c]\nd = { e = \"x\" }\nf = [\n  1, # first\n  2\n]\n";
         let outline = Outline::of(text).unwrap();
-        let values: Vec<_> =
-            outline.entries.iter().map(|entry| (entry.path.join("."), &text[entry.value.clone()])).collect();
+        let values: Vec<_> = outline
+            .entries
+            .iter()
+            .map(|entry| (entry.path.join("."), &text[entry.value.clone()]))
+            .collect();
         assert_eq!(values[0], ("a.b".into(), "1"));
         assert_eq!(values[1], ("c.d".into(), "{ e = \"x\" }"));
         assert_eq!(values[2], ("c.f".into(), "[\n  1, # first\n  2\n]"));

@@ -41,7 +41,8 @@ impl PropertyPath {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn new(segments: Vec<String>) -> Result<PropertyPath> {
-        let bytes = segments.iter().map(|segment| segment.len() + 1).sum::<usize>().saturating_sub(1);
+        let bytes =
+            segments.iter().map(|segment| segment.len() + 1).sum::<usize>().saturating_sub(1);
         if segments.is_empty() {
             return Err(Error::malformed("a property's path has at least one segment"));
         }
@@ -104,12 +105,15 @@ impl FromStr for PropertyPath {
         parse_key(&tokens, &mut keys, &mut errors);
         let stray = text.contains(['\n', '\r']);
         if Typed(text).is_private() {
-            return Err(Error::new(Kind::Usage, "a private key stands where a property's path was expected"));
+            return Err(Error::new(
+                Kind::Usage,
+                "a private key stands where a property's path was expected",
+            ));
         }
         if errors.is_some() || keys.segments.is_empty() || stray {
             // NAME=VALUE is a likely mistake, and the value must not be repeated.
-            let harmless =
-                !text.is_empty() && text.chars().all(|next| next.is_alphanumeric() || "._-\"'".contains(next));
+            let harmless = !text.is_empty()
+                && text.chars().all(|next| next.is_alphanumeric() || "._-\"'".contains(next));
             let what = if harmless {
                 format!("`{}` is not a property's path", Brief(text))
             } else {
@@ -175,7 +179,9 @@ fn write_key(f: &mut fmt::Formatter<'_>, segments: &[String]) -> fmt::Result {
         if index > 0 {
             f.write_str(".")?;
         }
-        if !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+        if !segment.is_empty()
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        {
             f.write_str(segment)?;
         } else {
             write!(f, "{}", BasicString(segment))?;
@@ -202,7 +208,9 @@ impl fmt::Display for BasicString<'_> {
                 '\n' => f.write_str("\\n")?,
                 '\t' => f.write_str("\\t")?,
                 '\r' => f.write_str("\\r")?,
-                hidden if is_hidden(hidden) && u32::from(hidden) > 0xFFFF => write!(f, "\\U{:08X}", u32::from(hidden))?,
+                hidden if is_hidden(hidden) && u32::from(hidden) > 0xFFFF => {
+                    write!(f, "\\U{:08X}", u32::from(hidden))?
+                }
                 hidden if is_hidden(hidden) => write!(f, "\\u{:04X}", u32::from(hidden))?,
                 other => fmt::Write::write_char(f, other)?,
             }

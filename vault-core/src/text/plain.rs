@@ -89,7 +89,12 @@ impl PlainDocument {
         let mut properties = Vec::new();
         collect(&text, &mut Vec::new(), table.get_ref(), &mut properties)?;
         properties.sort_by_key(|property| property.span.start);
-        let blocks = outline.sections.into_iter().filter(|section| section.array).map(|section| section.path).collect();
+        let blocks = outline
+            .sections
+            .into_iter()
+            .filter(|section| section.array)
+            .map(|section| section.path)
+            .collect();
         Ok(PlainDocument { properties, comments: outline.comments, blocks, text })
     }
 
@@ -155,8 +160,9 @@ impl PlainDocument {
 
     /// The text with the values at these spans, which are in order, replaced.
     pub(crate) fn with_values(&self, values: &[(Range<usize>, String)]) -> String {
-        let mut text =
-            String::with_capacity(self.text.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>());
+        let mut text = String::with_capacity(
+            self.text.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>(),
+        );
         let mut done = 0;
         for (span, value) in values {
             text.push_str(&self.text[done..span.start]);
@@ -168,7 +174,12 @@ impl PlainDocument {
     }
 }
 
-fn collect(text: &str, above: &mut Vec<String>, table: &DeTable<'_>, found: &mut Vec<PlainProperty>) -> Result<()> {
+fn collect(
+    text: &str,
+    above: &mut Vec<String>,
+    table: &DeTable<'_>,
+    found: &mut Vec<PlainProperty>,
+) -> Result<()> {
     for (key, value) in table {
         above.push(key.get_ref().to_string());
         let span = value.span();

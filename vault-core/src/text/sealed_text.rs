@@ -22,8 +22,11 @@ pub(crate) const STEP: usize = 64;
 pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
     let text = sealed.strip_prefix(SEALED_PREFIX).ok_or_else(not_canonical)?;
     let bytes = text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1);
-    let whole = bytes >= NONCE + STEP + TAG && (bytes - NONCE - TAG).is_multiple_of(STEP) && text.len() % 4 != 1;
-    let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let whole = bytes >= NONCE + STEP + TAG
+        && (bytes - NONCE - TAG).is_multiple_of(STEP)
+        && text.len() % 4 != 1;
+    let alphabet =
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     // The unused bits of the last character must be zero, or one value would have several texts.
     let tail = BASE64_URL_SAFE_NO_PAD.decode(&text.as_bytes()[text.len() / 4 * 4..]).is_ok();
     if whole && alphabet && tail { Ok(text) } else { Err(not_canonical()) }

@@ -25,7 +25,8 @@ impl PropertyPath {
         if tables.first().is_some_and(|top| AT_THE_TOP.contains(&top.as_str())) {
             return Some(&tables[..1]);
         }
-        let innermost = tables.iter().skip(1).rposition(|table| BELOW_A_NAME.contains(&table.as_str()))? + 1;
+        let innermost =
+            tables.iter().skip(1).rposition(|table| BELOW_A_NAME.contains(&table.as_str()))? + 1;
         Some(&tables[..=innermost])
     }
 }
@@ -49,7 +50,11 @@ mod tests {
             ("acme.password", None),
         ] {
             let path: PropertyPath = path.parse().unwrap();
-            assert_eq!(path.settings_table().map(|table| table.join(".")).as_deref(), table, "{path}");
+            assert_eq!(
+                path.settings_table().map(|table| table.join(".")).as_deref(),
+                table,
+                "{path}"
+            );
         }
     }
 }

@@ -38,9 +38,9 @@ impl Fields {
             None => Ok(None),
             Some(value) => {
                 let found = value.type_str();
-                read(value)
-                    .map(Some)
-                    .ok_or_else(|| self.error(key, format_args!("must be {wanted}, and is of type {found}")))
+                read(value).map(Some).ok_or_else(|| {
+                    self.error(key, format_args!("must be {wanted}, and is of type {found}"))
+                })
             }
         }
     }
@@ -89,7 +89,9 @@ impl Fields {
         value.ok_or_else(|| {
             let error = self.error(key, "is missing");
             match nearest(key, self.table.keys()) {
-                Some(other) => error.with_help(format!("Did you mean `{key}` by `{}`?", Brief(other))),
+                Some(other) => {
+                    error.with_help(format!("Did you mean `{key}` by `{}`?", Brief(other)))
+                }
                 None => error,
             }
         })

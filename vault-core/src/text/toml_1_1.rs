@@ -3,7 +3,11 @@
 use toml_parser::decoder::Encoding;
 
 /// `\e` and `\x` came with TOML 1.1.
-pub(super) fn newer_escape(raw: &str, start: usize, encoding: Option<Encoding>) -> Option<(usize, &'static str)> {
+pub(super) fn newer_escape(
+    raw: &str,
+    start: usize,
+    encoding: Option<Encoding>,
+) -> Option<(usize, &'static str)> {
     if !matches!(encoding, Some(Encoding::BasicString | Encoding::MlBasicString)) {
         return None;
     }

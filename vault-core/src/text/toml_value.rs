@@ -17,16 +17,19 @@ pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
 pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
     Some(match value {
         DeValue::String(string) => toml::Value::String(string.to_string()),
-        DeValue::Integer(integer) => toml::Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?),
+        DeValue::Integer(integer) => {
+            toml::Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?)
+        }
         DeValue::Float(float) => toml::Value::Float(float.as_str().parse().ok()?),
         DeValue::Boolean(boolean) => toml::Value::Boolean(*boolean),
         DeValue::Datetime(datetime) => toml::Value::Datetime(*datetime),
-        DeValue::Array(array) => {
-            toml::Value::Array(array.iter().map(|element| to_value(element.get_ref())).collect::<Option<_>>()?)
-        }
+        DeValue::Array(array) => toml::Value::Array(
+            array.iter().map(|element| to_value(element.get_ref())).collect::<Option<_>>()?,
+        ),
         DeValue::Table(table) => {
-            let pairs =
-                table.iter().map(|(key, element)| Some((key.get_ref().to_string(), to_value(element.get_ref())?)));
+            let pairs = table.iter().map(|(key, element)| {
+                Some((key.get_ref().to_string(), to_value(element.get_ref())?))
+            });
             toml::Value::Table(pairs.collect::<Option<_>>()?)
         }
     })
@@ -40,11 +43,13 @@ pub(crate) fn value_text(value: &toml::Value) -> String {
             // Multi-line text stays multi-line, so that a certificate remains readable.
             if text.contains('\n') && !unseen { value.to_string() } else { quoted(text) }
         }
-        toml::Value::Array(array) => format!("[{}]", array.iter().map(value_text).collect::<Vec<_>>().join(", ")),
+        toml::Value::Array(array) => {
+            format!("[{}]", array.iter().map(value_text).collect::<Vec<_>>().join(", "))
+        }
         toml::Value::Table(table) => {
-            let pairs = table
-                .iter()
-                .map(|(key, value)| format!("{} = {}", DottedKey(std::slice::from_ref(key)), value_text(value)));
+            let pairs = table.iter().map(|(key, value)| {
+                format!("{} = {}", DottedKey(std::slice::from_ref(key)), value_text(value))
+            });
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),

@@ -109,7 +109,10 @@ impl Vault<CanWrite> {
         if !list.iter().any(|access| access.role == Role::Writer) {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("{} is the only writer; without one nobody could change the file", access.name),
+                format!(
+                    "{} is the only writer; without one nobody could change the file",
+                    access.name
+                ),
             ));
         }
         let own = edit::replace_access(&self.file.own, at, &access)?;
@@ -130,7 +133,8 @@ impl Vault<CanWrite> {
     fn position(&self, name: &str) -> Result<usize> {
         let access = &self.file.header.access;
         access.iter().position(|access| access.name == name).ok_or_else(|| {
-            let error = Error::new(Kind::NotFound, format!("nobody in access is called {}", Typed(name)));
+            let error =
+                Error::new(Kind::NotFound, format!("nobody in access is called {}", Typed(name)));
             self.placed(error.with_help(format!("There are: {}", self.file.who())))
         })
     }
@@ -143,7 +147,10 @@ impl Vault<CanWrite> {
         {
             Some(other) => {
                 let what = if other.name == access.name { "that name" } else { "that recipient" };
-                Err(Error::new(Kind::Exists, format!("{} ({}) has {what} already", other.name, other.role)))
+                Err(Error::new(
+                    Kind::Exists,
+                    format!("{} ({}) has {what} already", other.name, other.role),
+                ))
             }
             None => Ok(()),
         }
@@ -205,8 +212,11 @@ mod tests {
 
     impl Team {
         fn new() -> Team {
-            let (alice, bob, web1) =
-                (Identity::generate().unwrap(), Identity::generate().unwrap(), Identity::generate().unwrap());
+            let (alice, bob, web1) = (
+                Identity::generate().unwrap(),
+                Identity::generate().unwrap(),
+                Identity::generate().unwrap(),
+            );
             let list = vec![
                 access("alice", Role::Writer, &alice),
                 access("bob", Role::Writer, &bob),
@@ -214,7 +224,14 @@ mod tests {
             ];
             let mut vault = Vault::create(list, "# ours\n[acme]\nuser = \"u\" # who\n").unwrap();
             for name in ["acme.password", "acme.token", "db"] {
-                vault.set(&path(name), ValueKind::Text, &Secret::copy_of(name.as_bytes()).unwrap(), 100).unwrap();
+                vault
+                    .set(
+                        &path(name),
+                        ValueKind::Text,
+                        &Secret::copy_of(name.as_bytes()).unwrap(),
+                        100,
+                    )
+                    .unwrap();
             }
             let text = vault.sign().unwrap();
             Team { alice, bob, web1, text }
@@ -249,7 +266,10 @@ mod tests {
         let old = before.open(&[team.web1.clone()]).unwrap();
         for (name, property) in file.properties() {
             if let Property::Sealed(text) = property {
-                assert_eq!(value::open(&old.key, &file.vault_id(), name, text).unwrap_err().kind(), Kind::MovedValue);
+                assert_eq!(
+                    value::open(&old.key, &file.vault_id(), name, text).unwrap_err().kind(),
+                    Kind::MovedValue
+                );
             }
         }
         // Its clock was behind: what was given "later" than the removal is marked nevertheless.
@@ -258,7 +278,9 @@ mod tests {
         assert_eq!(file.known_to(100), ["web1"]);
         for (at, name) in ["db", "acme.password", "acme.token"].into_iter().enumerate() {
             let file = team.change(|vault| {
-                vault.set(&path(name), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 60).unwrap()
+                vault
+                    .set(&path(name), ValueKind::Text, &Secret::copy_of(b"new").unwrap(), 60)
+                    .unwrap()
             });
             assert_eq!(file.known_to(100).is_empty(), at == 2, "{name}");
         }
@@ -274,8 +296,14 @@ mod tests {
         assert_ne!(first, second);
         let third = team.change(|vault| vault.rotate(true).unwrap()).vault_id();
         assert!(!team.opens(&team.bob) && team.opens(&team.alice) && team.opens(&team.web1));
-        let file = SealedFile::parse(team.text.clone().into_bytes()).unwrap().verify(&[Pin::from(first)]).unwrap();
-        assert_eq!((file.handed_over_from(), file.vault_id(), file.epoch()), (Some(first), third, 3));
+        let file = SealedFile::parse(team.text.clone().into_bytes())
+            .unwrap()
+            .verify(&[Pin::from(first)])
+            .unwrap();
+        assert_eq!(
+            (file.handed_over_from(), file.vault_id(), file.epoch()),
+            (Some(first), third, 3)
+        );
         assert_eq!(file.former_ids(), [first, second]);
     }
 
@@ -294,17 +322,23 @@ mod tests {
         let mut team = Team::new();
         let before = team.file();
         let web1 = team.web1.clone();
-        let file = team.change(|vault| drop(vault.replace_access(access("web1", Role::Writer, &web1), 200).unwrap()));
+        let file = team.change(|vault| {
+            drop(vault.replace_access(access("web1", Role::Writer, &web1), 200).unwrap())
+        });
         assert_eq!(
             (file.vault_id(), file.epoch(), file.role_of(&[web1.clone()])),
             (before.vault_id(), 1, Some(Role::Writer))
         );
         assert!(file.open_for_writing(&[web1.clone()]).is_ok());
-        let file = team.change(|vault| drop(vault.replace_access(access("web1", Role::Reader, &web1), 200).unwrap()));
+        let file = team.change(|vault| {
+            drop(vault.replace_access(access("web1", Role::Reader, &web1), 200).unwrap())
+        });
         assert_ne!(file.vault_id(), before.vault_id());
         assert!(file.known_to(100).is_empty() && team.opens(&web1));
         let other = Identity::generate().unwrap();
-        let file = team.change(|vault| drop(vault.replace_access(access("web1", Role::Reader, &other), 200).unwrap()));
+        let file = team.change(|vault| {
+            drop(vault.replace_access(access("web1", Role::Reader, &other), 200).unwrap())
+        });
         assert_eq!((file.epoch(), file.known_to(100)), (3, vec!["web1"]));
         assert!(!team.opens(&web1) && team.opens(&other));
     }
@@ -317,7 +351,10 @@ mod tests {
             vault.remove_access("bob", 200).unwrap();
             assert_eq!(vault.remove_access("alice", 200).unwrap_err().kind(), Kind::Conflict);
             assert_eq!(
-                vault.replace_access(access("alice", Role::Reader, &alice), 200).unwrap_err().kind(),
+                vault
+                    .replace_access(access("alice", Role::Reader, &alice), 200)
+                    .unwrap_err()
+                    .kind(),
                 Kind::Conflict
             );
             assert_eq!(vault.remove_access("nobody", 200).unwrap_err().kind(), Kind::NotFound);

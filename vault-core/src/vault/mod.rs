@@ -94,8 +94,16 @@ impl Vault<CanRead> {
 }
 
 impl Vault<CanWrite> {
-    pub(crate) fn for_writer(file: VerifiedFile, seed: SigningSeed, data_key: DataKey) -> Result<Vault<CanWrite>> {
-        Ok(Vault { key: data_key.value_key(&file.vault_id())?, file, mode: CanWrite { seed, data_key } })
+    pub(crate) fn for_writer(
+        file: VerifiedFile,
+        seed: SigningSeed,
+        data_key: DataKey,
+    ) -> Result<Vault<CanWrite>> {
+        Ok(Vault {
+            key: data_key.value_key(&file.vault_id())?,
+            file,
+            mode: CanWrite { seed, data_key },
+        })
     }
 }
 
@@ -132,12 +140,15 @@ impl<Mode> Vault<Mode> {
     /// ```
     pub fn open(&self, path: &PropertyPath) -> Result<OpenedValue> {
         let opened = match self.file.document.get(path) {
-            Some(Property::Sealed(sealed)) => value::open(&self.key, &self.file.vault_id(), path, sealed),
-            Some(Property::Readable(_)) => {
-                Err(Error::new(Kind::Conflict, "this property is readable, not sealed; a secret was asked for")
-                    .at(path)
-                    .with_help(format!("Seal it: bootseal set {path}")))
+            Some(Property::Sealed(sealed)) => {
+                value::open(&self.key, &self.file.vault_id(), path, sealed)
             }
+            Some(Property::Readable(_)) => Err(Error::new(
+                Kind::Conflict,
+                "this property is readable, not sealed; a secret was asked for",
+            )
+            .at(path)
+            .with_help(format!("Seal it: bootseal set {path}"))),
             None => Err(self.file.not_found(path)),
         };
         opened.map_err(|error| self.placed(error))
@@ -161,7 +172,8 @@ impl<Mode> Vault<Mode> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn open_all(&self) -> Result<Vec<(PropertyPath, OpenedValue)>> {
-        let sealed = self.file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
+        let sealed =
+            self.file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
         sealed.map(|(path, _)| Ok((path.clone(), self.open(path)?))).collect()
     }
 

@@ -25,7 +25,9 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn role_of(&self, identities: &[Identity]) -> Option<Role> {
-        let may = |access: &&Access| identities.iter().any(|identity| identity.may_open(&access.recipient));
+        let may = |access: &&Access| {
+            identities.iter().any(|identity| identity.may_open(&access.recipient))
+        };
         let roles = self.header.access.iter().filter(may).map(|access| access.role);
         roles.fold(None, |best, role| if best == Some(Role::Writer) { best } else { Some(role) })
     }
@@ -73,10 +75,12 @@ impl VerifiedFile {
     /// ```
     pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<CanWrite>> {
         match open_writer_keys(&self.header.write_key, &self.wanted(identities)) {
-            Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => Vault::for_writer(self, seed, key),
-            Ok(Some(_)) => {
-                Err(self.placed(Error::malformed("`write_key` does not hold the signing seed of this vault")))
+            Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => {
+                Vault::for_writer(self, seed, key)
             }
+            Ok(Some(_)) => Err(self.placed(Error::malformed(
+                "`write_key` does not hold the signing seed of this vault",
+            ))),
             Ok(None) if self.role_of(identities) == Some(Role::Reader) => {
                 let error = Error::new(Kind::NoIdentity, "this identity can read, but not write")
                     .with_help(format!("Writers: {}.", self.header.writers()));
@@ -90,8 +94,9 @@ impl VerifiedFile {
     /// Leaves out identities of plugins that have no recipient in the access list: their program is
     /// not run.
     fn wanted(&self, identities: &[Identity]) -> Vec<Identity> {
-        let wanted =
-            |identity: &&Identity| !identity.is_plugin() || self.role_of(std::slice::from_ref(*identity)).is_some();
+        let wanted = |identity: &&Identity| {
+            !identity.is_plugin() || self.role_of(std::slice::from_ref(*identity)).is_some()
+        };
         identities.iter().filter(wanted).cloned().collect()
     }
 
@@ -155,8 +160,11 @@ impl VerifiedFile {
     /// " By passphrase: break-glass (--passphrase-fd)." for messages; empty if there is no such
     /// entry.
     fn passphrase_help(&self) -> String {
-        let names =
-            self.access().iter().filter(|access| access.passphrase.is_some()).map(|access| access.name.as_str());
+        let names = self
+            .access()
+            .iter()
+            .filter(|access| access.passphrase.is_some())
+            .map(|access| access.name.as_str());
         let names: Vec<&str> = names.collect();
         if names.is_empty() {
             String::new()

@@ -34,7 +34,8 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn identity_by_passphrase(&self, name: &str, passphrase: &Secret) -> Result<Identity> {
-        let entries: Vec<&Access> = self.by_passphrase().into_iter().filter(|access| access.name == name).collect();
+        let entries: Vec<&Access> =
+            self.by_passphrase().into_iter().filter(|access| access.name == name).collect();
         self.first_that_fits(&entries, passphrase)
     }
 
@@ -56,14 +57,20 @@ impl VerifiedFile {
     pub fn identity_by_any_passphrase(&self, passphrase: &Secret) -> Result<Identity> {
         let entries = self.by_passphrase();
         if entries.len() > MAX_TRIED {
-            let what = format!("{} entries have a passphrase; at most {MAX_TRIED} are tried", entries.len());
-            return Err(Error::new(Kind::Usage, what).with_help("At a terminal one is asked for by name."));
+            let what = format!(
+                "{} entries have a passphrase; at most {MAX_TRIED} are tried",
+                entries.len()
+            );
+            return Err(
+                Error::new(Kind::Usage, what).with_help("At a terminal one is asked for by name.")
+            );
         }
         self.first_that_fits(&entries, passphrase)
     }
 
     fn by_passphrase(&self) -> Vec<&Access> {
-        let mut entries: Vec<&Access> = self.access().iter().filter(|access| access.passphrase.is_some()).collect();
+        let mut entries: Vec<&Access> =
+            self.access().iter().filter(|access| access.passphrase.is_some()).collect();
         entries.sort_by_key(|access| access.passphrase.as_ref().map(Derivation::cost));
         entries
     }
@@ -84,9 +91,13 @@ impl VerifiedFile {
             let names: Vec<&str> = entries.iter().map(|access| access.name.as_str()).collect();
             if names.is_empty() {
                 let what = "a passphrase was given, and access has no entry with one for it";
-                return Err(Error::new(Kind::NotFound, what).with_help(format!("It opens for: {}.", self.who())));
+                return Err(Error::new(Kind::NotFound, what)
+                    .with_help(format!("It opens for: {}.", self.who())));
             }
-            Err(Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", names.join(", "))))
+            Err(Error::new(
+                Kind::WrongPassphrase,
+                format!("not the passphrase of {}", names.join(", ")),
+            ))
         };
         found().map_err(|error| error.in_file_if(self.path()))
     }
@@ -101,23 +112,35 @@ mod tests {
     #[test]
     fn a_file_cannot_ask_for_hours_of_trying() {
         let entries = (0..17).map(|index| {
-            let access = Access::new(&format!("a{index}"), Role::Writer, Identity::generate().unwrap().recipient());
+            let access = Access::new(
+                &format!("a{index}"),
+                Role::Writer,
+                Identity::generate().unwrap().recipient(),
+            );
             Access { passphrase: Some(Derivation::fresh(Cost::Full).unwrap()), ..access.unwrap() }
         });
         let text = crate::Vault::create(entries.collect(), "").unwrap().sign().unwrap();
         let file = crate::SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
         let passphrase = Secret::copy_of(b"a").unwrap();
         assert_eq!(file.identity_by_any_passphrase(&passphrase).unwrap_err().kind(), Kind::Usage);
-        assert_eq!(file.identity_by_passphrase("b", &passphrase).unwrap_err().kind(), Kind::NotFound);
-        assert_eq!(file.identity_by_passphrase("a1", &passphrase).unwrap_err().kind(), Kind::WrongPassphrase);
+        assert_eq!(
+            file.identity_by_passphrase("b", &passphrase).unwrap_err().kind(),
+            Kind::NotFound
+        );
+        assert_eq!(
+            file.identity_by_passphrase("a1", &passphrase).unwrap_err().kind(),
+            Kind::WrongPassphrase
+        );
     }
 
     #[test]
     fn what_nobody_can_type_makes_no_entry() {
-        for (passphrase, words) in [("", "empty"), ("\n", "empty"), ("a\nb", "nobody can type"), ("a\0", "nobody can")]
+        for (passphrase, words) in
+            [("", "empty"), ("\n", "empty"), ("a\nb", "nobody can type"), ("a\0", "nobody can")]
         {
             let passphrase = Secret::copy_of(passphrase.as_bytes()).unwrap();
-            let error = Access::by_passphrase("a", Role::Writer, Cost::Small, &passphrase).unwrap_err();
+            let error =
+                Access::by_passphrase("a", Role::Writer, Cost::Small, &passphrase).unwrap_err();
             assert_eq!(error.kind(), Kind::Usage);
             assert!(error.to_string().contains(words), "{error}");
         }

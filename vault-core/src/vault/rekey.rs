@@ -3,7 +3,9 @@
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
-use crate::file::header::{Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, edit, recipients};
+use crate::file::header::{
+    Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, edit, recipients,
+};
 use crate::keys::derive::{DataKey, ValueKey};
 use crate::keys::signing::{SigningSeed, id_of, sign_handover};
 use crate::keys::vault_id::VaultId;
@@ -34,7 +36,12 @@ impl Vault<CanWrite> {
     /// ```
     pub fn rotate(&mut self, signing_key: bool) -> Result<()> {
         let header = &self.file.header;
-        self.rekey(self.file.own.clone(), header.access.clone(), header.removed.clone(), signing_key)
+        self.rekey(
+            self.file.own.clone(),
+            header.access.clone(),
+            header.removed.clone(),
+            signing_key,
+        )
     }
 
     /// Makes new keys for `list`: keys wrapped for others open nothing from now on.
@@ -55,8 +62,11 @@ impl Vault<CanWrite> {
         let header = &self.file.header;
         let epoch = header.epoch.saturating_add(1);
         if epoch > MAX_COUNT {
-            return Err(Error::new(Kind::Conflict, "there can be no more new keys: the format counts to 2^53")
-                .with_help("Make a vault of its own for the same people: bootseal init --like FILE"));
+            return Err(Error::new(
+                Kind::Conflict,
+                "there can be no more new keys: the format counts to 2^53",
+            )
+            .with_help("Make a vault of its own for the same people: bootseal init --like FILE"));
         }
         let mut handover = header.handover.clone();
         if signing_key {

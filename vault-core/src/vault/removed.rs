@@ -12,7 +12,11 @@ pub(super) const LAST_SECOND: u64 = 253_402_207_199;
 impl Vault<CanWrite> {
     /// The record with an entry that `name` knows every value sealed now, and the list of these
     /// values.
-    pub(super) fn known_by(&mut self, name: &str, now: u64) -> Result<(Vec<Removed>, Vec<PropertyPath>)> {
+    pub(super) fn known_by(
+        &mut self,
+        name: &str,
+        now: u64,
+    ) -> Result<(Vec<Removed>, Vec<PropertyPath>)> {
         self.forget_removals()?;
         let mut removed = self.file.header.removed.clone();
         let mut at = now;
@@ -24,10 +28,12 @@ impl Vault<CanWrite> {
         }
         removed.retain(|removed| removed.name != name);
         if removed.len() >= MAX_HISTORY {
-            let text =
-                format!("{MAX_HISTORY} removed members still know values of this file, and more names are not kept");
-            return Err(Error::new(Kind::Conflict, text)
-                .with_help("Replace those values: `bootseal list` shows which are known to whom."));
+            let text = format!(
+                "{MAX_HISTORY} removed members still know values of this file, and more names are not kept"
+            );
+            return Err(Error::new(Kind::Conflict, text).with_help(
+                "Replace those values: `bootseal list` shows which are known to whom.",
+            ));
         }
         if !exposed.is_empty() {
             removed.push(Removed { name: name.to_owned(), at: at.min(LAST_SECOND) });
@@ -60,7 +66,10 @@ impl Vault<CanWrite> {
         let Ok(values) = self.open_all() else { return Ok(()) };
         let oldest = values.iter().map(|(_, opened)| opened.set_at).min();
         let before = self.file.header.removed.len();
-        self.file.header.removed.retain(|removed| oldest.is_some_and(|oldest| oldest <= removed.at));
+        self.file
+            .header
+            .removed
+            .retain(|removed| oldest.is_some_and(|oldest| oldest <= removed.at));
         if self.file.header.removed.len() < before {
             self.file.own = edit::set_removed(&self.file.own, &self.file.header.removed)?;
         }

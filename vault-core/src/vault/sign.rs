@@ -38,7 +38,9 @@ impl Vault<CanWrite> {
         if same {
             Ok(())
         } else {
-            Err(self.placed(Error::malformed("`read_key` and `write_key` do not hold the same data key")))
+            Err(self.placed(Error::malformed(
+                "`read_key` and `write_key` do not hold the same data key",
+            )))
         }
     }
 
@@ -82,15 +84,20 @@ impl Vault<CanWrite> {
             let text = format!(
                 "more than {MAX_HISTORY} removed members know values of this file, and more names are not kept"
             );
-            return Err(Error::new(Kind::Conflict, text)
-                .with_help("Replace values first: `bootseal list` shows which are known to whom."));
+            return Err(Error::new(Kind::Conflict, text).with_help(
+                "Replace values first: `bootseal list` shows which are known to whom.",
+            ));
         }
         let generation = self.file.header.generation.max(generation).saturating_add(1);
         if generation > MAX_COUNT {
-            return Err(Error::new(Kind::Conflict, "there is no higher generation: the format counts to 2^53"));
+            return Err(Error::new(
+                Kind::Conflict,
+                "there is no higher generation: the format counts to 2^53",
+            ));
         }
         let own = replace(&self.file.own, "generation", &generation.to_string())?;
-        let end = own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
+        let end =
+            own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
         let user = self.file.document.text();
         let gap = if user.is_empty() || user.ends_with("\n\n") { "" } else { "\n" };
         let mut text = format!("{user}{gap}{}", &own[..end]);
@@ -98,9 +105,12 @@ impl Vault<CanWrite> {
         text.push_str(&format!("signature = \"{signature}\"\n"));
         refuse_newer_toml(&text)?;
         if text.len() > MAX_FILE {
-            return Err(Error::malformed("the file would be larger than 16 MiB, the most that a sealed file may have"));
+            return Err(Error::malformed(
+                "the file would be larger than 16 MiB, the most that a sealed file may have",
+            ));
         }
-        let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(self.file.vault_id())])?;
+        let file = SealedFile::parse(text.clone().into_bytes())?
+            .verify(&[Pin::from(self.file.vault_id())])?;
         Ok((text, file))
     }
 }

@@ -51,7 +51,9 @@ impl ValueKind {
     }
 
     fn from_code(code: u8) -> Option<ValueKind> {
-        [ValueKind::Text, ValueKind::Bytes, ValueKind::Toml].into_iter().find(|kind| kind.code() == code)
+        [ValueKind::Text, ValueKind::Bytes, ValueKind::Toml]
+            .into_iter()
+            .find(|kind| kind.code() == code)
     }
 }
 
@@ -90,14 +92,15 @@ impl OpenedValue {
 pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
     match kind {
         ValueKind::Bytes => Ok(()),
-        ValueKind::Text => {
-            std::str::from_utf8(bytes).map(drop).map_err(|_| Error::malformed("a text value is not UTF-8"))
-        }
+        ValueKind::Text => std::str::from_utf8(bytes)
+            .map(drop)
+            .map_err(|_| Error::malformed("a text value is not UTF-8")),
         ValueKind::Toml => {
             let not_one = || Error::malformed("is not exactly one TOML value");
             let text = std::str::from_utf8(bytes).map_err(|_| not_one())?;
             // The outline bounds the nesting; `toml` decides whether the value is valid.
-            let line = Outline::of(&zeroize::Zeroizing::new(format!("v = {text}\n"))).map_err(|_| not_one())?;
+            let line = Outline::of(&zeroize::Zeroizing::new(format!("v = {text}\n")))
+                .map_err(|_| not_one())?;
             match toml::de::DeValue::parse(text) {
                 Ok(value)
                     if line.entries.len() == 1
@@ -137,8 +140,12 @@ fn seal_with(
     payload: &Secret,
     nonce: &[u8; NONCE],
 ) -> Result<String> {
-    let too_long = || Error::new(Kind::Conflict, "the value is longer than a sealed file may be (16 MiB)");
-    let length = u32::try_from(payload.len()).ok().filter(|length| *length < 16 << 20).ok_or_else(too_long)?;
+    let too_long =
+        || Error::new(Kind::Conflict, "the value is longer than a sealed file may be (16 MiB)");
+    let length = u32::try_from(payload.len())
+        .ok()
+        .filter(|length| *length < 16 << 20)
+        .ok_or_else(too_long)?;
     payload.expose(|bytes| check_payload(kind, bytes)).map_err(|error| error.at(path))?;
     let padded = (HEADER + payload.len()).next_multiple_of(STEP);
     let mut plain = SecretBuf::zeroed(padded)?;
@@ -150,7 +157,9 @@ fn seal_with(
     });
     let aad = additional_data(vault, path);
     let tag = plain.expose_mut(|plain| {
-        cipher(key, |cipher| cipher.encrypt_inout_detached(&Nonce::from(*nonce), &aad, plain.into()))
+        cipher(key, |cipher| {
+            cipher.encrypt_inout_detached(&Nonce::from(*nonce), &aad, plain.into())
+        })
     });
     let tag = tag.map_err(|_| too_long())?;
     let mut sealed = Vec::with_capacity(NONCE + padded + TAG);
@@ -164,7 +173,12 @@ fn seal_with(
 ///
 /// Fails with [`Kind::MovedValue`] if it does not belong to this name in this vault,
 /// [`Kind::Malformed`] if the content breaks the format.
-pub(crate) fn open(key: &ValueKey, vault: &VaultId, path: &PropertyPath, sealed: &str) -> Result<OpenedValue> {
+pub(crate) fn open(
+    key: &ValueKey,
+    vault: &VaultId,
+    path: &PropertyPath,
+    sealed: &str,
+) -> Result<OpenedValue> {
     let text = check_shape(sealed).map_err(|error| error.at(path))?;
     // The decoder needs room for whole groups of three bytes, so up to two more than the result
     // has.
@@ -176,7 +190,8 @@ pub(crate) fn open(key: &ValueKey, vault: &VaultId, path: &PropertyPath, sealed:
         let (nonce, rest) = page.split_first_chunk_mut::<NONCE>()?;
         let (ciphertext, tag) = rest.split_last_chunk_mut::<TAG>()?;
         let (nonce, tag) = (Nonce::from(*nonce), Tag::from(*tag));
-        cipher(key, |cipher| cipher.decrypt_inout_detached(&nonce, &aad, ciphertext.into(), &tag)).ok()
+        cipher(key, |cipher| cipher.decrypt_inout_detached(&nonce, &aad, ciphertext.into(), &tag))
+            .ok()
     });
     if opened.is_none() {
         return Err(Error::new(Kind::MovedValue, "this sealed value was not sealed under this name in this vault")
@@ -186,9 +201,11 @@ pub(crate) fn open(key: &ValueKey, vault: &VaultId, path: &PropertyPath, sealed:
     let broken = |what: &str| Error::malformed(format!("what was sealed here {what}")).at(path);
     let (kind, set_at, payload) = page.expose(|page| {
         let plain = &page[NONCE..page.len() - TAG];
-        let (header, body) = plain.split_first_chunk::<HEADER>().ok_or_else(|| broken("is too short"))?;
+        let (header, body) =
+            plain.split_first_chunk::<HEADER>().ok_or_else(|| broken("is too short"))?;
         let [code, s0, s1, s2, s3, s4, s5, s6, s7, l0, l1, l2, l3] = *header;
-        let kind = ValueKind::from_code(code).ok_or_else(|| broken("is of a kind that format 1 does not have"))?;
+        let kind = ValueKind::from_code(code)
+            .ok_or_else(|| broken("is of a kind that format 1 does not have"))?;
         let set_at = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if length > body.len() || plain.len() != (HEADER + length).next_multiple_of(STEP) {
@@ -233,7 +250,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn key() -> (ValueKey, VaultId) {
-        let id = crate::keys::signing::id_of(&crate::keys::signing::SigningSeed(Secret::copy_of(&[1; 32]).unwrap()));
+        let id = crate::keys::signing::id_of(&crate::keys::signing::SigningSeed(
+            Secret::copy_of(&[1; 32]).unwrap(),
+        ));
         (DataKey(Secret::copy_of(&[2; 32]).unwrap()).value_key(&id).unwrap(), id)
     }
 
@@ -274,15 +293,23 @@ mod tests {
     #[test]
     fn the_known_answers_of_the_vectors_are_sealed_and_signed_byte_for_byte() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/primitives.json");
-        let known: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let known: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let hex = |text: &serde_json::Value| -> Vec<u8> {
             let text = text.as_str().unwrap();
-            (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+            (0..text.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+                .collect()
         };
-        let seed = crate::keys::signing::SigningSeed(Secret::copy_of(&hex(&known["vault"]["seed"])).unwrap());
+        let seed = crate::keys::signing::SigningSeed(
+            Secret::copy_of(&hex(&known["vault"]["seed"])).unwrap(),
+        );
         let id = crate::keys::signing::id_of(&seed);
         assert_eq!(id.to_string(), known["vault"]["id"]);
-        let key = DataKey(Secret::copy_of(&hex(&known["keys"]["data_key"])).unwrap()).value_key(&id).unwrap();
+        let key = DataKey(Secret::copy_of(&hex(&known["keys"]["data_key"])).unwrap())
+            .value_key(&id)
+            .unwrap();
         assert!(key.0.expose(|key| key == hex(&known["keys"]["bootseal 1 value key"])));
         let segments = |row: &serde_json::Value| {
             serde_json::from_value(row["path"].clone()).map(PropertyPath::new).unwrap().unwrap()
@@ -300,13 +327,19 @@ mod tests {
                 "bytes" => (ValueKind::Bytes, BASE64_URL_SAFE_NO_PAD.decode(value).unwrap()),
                 _ => (ValueKind::Toml, value.as_bytes().to_vec()),
             };
-            let (payload, nonce) = (Secret::copy_of(&payload).unwrap(), hex(&row["nonce"]).try_into().unwrap());
+            let (payload, nonce) =
+                (Secret::copy_of(&payload).unwrap(), hex(&row["nonce"]).try_into().unwrap());
             let set_at = row["set_at"].as_u64().unwrap();
-            let sealed = seal_with(&key, &id, &segments(row), kind, set_at, &payload, &nonce).unwrap();
+            let sealed =
+                seal_with(&key, &id, &segments(row), kind, set_at, &payload, &nonce).unwrap();
             assert_eq!(sealed, row["sealed"].as_str().unwrap());
         }
-        let signed = crate::keys::signing::sign(&seed, known["signature"]["text"].as_str().unwrap());
-        assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(signed), known["signature"]["signature"].as_str().unwrap());
+        let signed =
+            crate::keys::signing::sign(&seed, known["signature"]["text"].as_str().unwrap());
+        assert_eq!(
+            BASE64_URL_SAFE_NO_PAD.encode(signed),
+            known["signature"]["signature"].as_str().unwrap()
+        );
     }
 
     #[test]
@@ -314,7 +347,9 @@ mod tests {
         let (key, id) = key();
         let path: PropertyPath = "a".parse().unwrap();
         let length = |size: usize| {
-            seal(&key, &id, &path, ValueKind::Bytes, 0, &Secret::copy_of(&vec![0; size]).unwrap()).unwrap().len()
+            seal(&key, &id, &path, ValueKind::Bytes, 0, &Secret::copy_of(&vec![0; size]).unwrap())
+                .unwrap()
+                .len()
         };
         assert_eq!(length(0), length(51));
         assert!(length(51) < length(52));
@@ -326,8 +361,17 @@ mod tests {
         for good in ["1", "true", "[1, 2]", "{ a = 1 }", "2026-11-23T18:00:00Z", "1.5", "[\n]"] {
             assert!(check_payload(ValueKind::Toml, good.as_bytes()).is_ok(), "{good}");
         }
-        for bad in ["", "\"text\"", "1 2", "1\nx = 2", "1 # note\n[t]", "[1", "99999999999999999999", "a", "{ a = 1, }"]
-        {
+        for bad in [
+            "",
+            "\"text\"",
+            "1 2",
+            "1\nx = 2",
+            "1 # note\n[t]",
+            "[1",
+            "99999999999999999999",
+            "a",
+            "{ a = 1, }",
+        ] {
             assert!(check_payload(ValueKind::Toml, bad.as_bytes()).is_err(), "{bad}");
         }
     }

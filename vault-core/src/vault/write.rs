@@ -53,11 +53,17 @@ impl Vault<CanWrite> {
             vault,
         };
         header.read_key = wrap_data_key(&data_key, &recipients(&header.access, None))?;
-        header.write_key = wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
+        header.write_key =
+            wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
         // Whichever vault it came from, it would not open in this one.
-        if let Some((path, _)) = document.iter().find(|(_, property)| matches!(property, Property::Sealed(_))) {
-            return Err(Error::malformed("is sealed already; a new vault begins with readable text").at(path));
+        if let Some((path, _)) =
+            document.iter().find(|(_, property)| matches!(property, Property::Sealed(_)))
+        {
+            return Err(Error::malformed(
+                "is sealed already; a new vault begins with readable text",
+            )
+            .at(path));
         }
         let file = VerifiedFile {
             document,
@@ -88,7 +94,13 @@ impl Vault<CanWrite> {
     /// assert_eq!(error.kind(), Kind::Conflict); // `acme` is a table
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn set(&mut self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<()> {
+    pub fn set(
+        &mut self,
+        path: &PropertyPath,
+        kind: ValueKind,
+        value: &Secret,
+        now: u64,
+    ) -> Result<()> {
         let sealed = self.seal(path, kind, value, now)?;
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
@@ -123,7 +135,11 @@ impl Vault<CanWrite> {
     /// vault.set_all(&sealed, 1_700_000_000)?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn set_all(&mut self, values: &[(PropertyPath, ValueKind, Secret)], now: u64) -> Result<()> {
+    pub fn set_all(
+        &mut self,
+        values: &[(PropertyPath, ValueKind, Secret)],
+        now: u64,
+    ) -> Result<()> {
         let (mut changes, mut new) = (HashMap::with_capacity(values.len()), Vec::new());
         for (path, kind, value) in values {
             let text = quoted(&self.seal(path, *kind, value, now)?);
@@ -133,7 +149,8 @@ impl Vault<CanWrite> {
             }
         }
         let document = Document::parse(self.file.document.with_all(&changes)?)?;
-        let new: Vec<(&PropertyPath, &str)> = new.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let new: Vec<(&PropertyPath, &str)> =
+            new.iter().map(|(path, text)| (*path, text.as_str())).collect();
         self.replace_text(document.with_new(&new)?)
     }
 
@@ -156,7 +173,9 @@ impl Vault<CanWrite> {
     pub fn set_readable(&mut self, path: &PropertyPath, value: &toml::Value) -> Result<()> {
         if mentions(value) {
             let what = "a readable value may not begin with `sealed:` or `secret:`";
-            return Err(Error::new(Kind::Conflict, what).at(path).with_help(format!("Seal it: bootseal set {path}")));
+            return Err(Error::new(Kind::Conflict, what)
+                .at(path)
+                .with_help(format!("Seal it: bootseal set {path}")));
         }
         self.replace_text(self.file.document.with(path, &value_text(value))?)
     }
@@ -190,10 +209,17 @@ impl Vault<CanWrite> {
         let count = self.file.document.iter().count() + new.properties().len();
         let whole = whole.filter(|whole| {
             whole.iter().count() == count
-                && self.file.document.iter().all(|(path, property)| whole.get(path) == Some(property))
+                && self
+                    .file
+                    .document
+                    .iter()
+                    .all(|(path, property)| whole.get(path) == Some(property))
         });
         self.file.document = whole.ok_or_else(|| {
-            Error::new(Kind::Conflict, "the file has such a table already, which cannot be opened a second time")
+            Error::new(
+                Kind::Conflict,
+                "the file has such a table already, which cannot be opened a second time",
+            )
         })?;
         Ok(())
     }
@@ -242,20 +268,37 @@ impl Vault<CanWrite> {
             Some(_) if old == new => return Ok(()),
             Some(Property::Sealed(_)) => {
                 let opened = self.open(old)?;
-                quoted(&value::seal(&self.key, &self.file.vault_id(), new, opened.kind, opened.set_at, &opened.secret)?)
+                quoted(&value::seal(
+                    &self.key,
+                    &self.file.vault_id(),
+                    new,
+                    opened.kind,
+                    opened.set_at,
+                    &opened.secret,
+                )?)
             }
-            Some(Property::Readable(_)) => self.file.document.raw_value(old).unwrap_or_default().to_owned(),
+            Some(Property::Readable(_)) => {
+                self.file.document.raw_value(old).unwrap_or_default().to_owned()
+            }
         };
         if self.file.property(new).is_some() {
             if !replace {
-                return Err(Error::new(Kind::Exists, "there is a property of that name already").at(new));
+                return Err(
+                    Error::new(Kind::Exists, "there is a property of that name already").at(new)
+                );
             }
             self.unset(new)?;
         }
         self.replace_text(self.file.document.renamed(old, new, &value)?)
     }
 
-    pub(crate) fn seal(&self, path: &PropertyPath, kind: ValueKind, value: &Secret, now: u64) -> Result<String> {
+    pub(crate) fn seal(
+        &self,
+        path: &PropertyPath,
+        kind: ValueKind,
+        value: &Secret,
+        now: u64,
+    ) -> Result<String> {
         // A replaced value must be younger than every removal, or it would stay marked as known to
         // removed members.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();

@@ -14,7 +14,11 @@ struct Short {
 }
 
 impl AsyncWrite for Short {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
@@ -51,7 +55,10 @@ fn arrives(
     together: usize,
     takes: &[usize],
 ) -> Vec<u8> {
-    let mut writer = H1SecretWriter::new(Short { takes: takes.to_vec(), at: 0, got: Vec::new() }, placeholders.clone());
+    let mut writer = H1SecretWriter::new(
+        Short { takes: takes.to_vec(), at: 0, got: Vec::new() },
+        placeholders.clone(),
+    );
     let mut cx = Context::from_waker(std::task::Waker::noop());
     let (mut at, mut cut) = (0, 0);
     while at < stream.len() {
@@ -86,8 +93,13 @@ fn secret(text: &[u8]) -> Secret {
 
 fn request(value: &[u8], body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    [b"POST / HTTP/1.1\r\nauthorization: ", value, format!("\r\ncontent-length: {length}\r\n\r\n").as_bytes(), body]
-        .concat()
+    [
+        b"POST / HTTP/1.1\r\nauthorization: ",
+        value,
+        format!("\r\ncontent-length: {length}\r\n\r\n").as_bytes(),
+        body,
+    ]
+    .concat()
 }
 
 #[test]
@@ -95,7 +107,8 @@ fn every_cut_above_and_below_two_requests_with_the_same_bytes_in_their_bodies() 
     for token in [&b"x"[..], b"Bearer !!", &[b'J'; 200]] {
         let placeholders = one();
         let written = || {
-            let stands: Vec<StandIn> = (0..2).map(|_| placeholders.stand_in(&secret(token))).collect();
+            let stands: Vec<StandIn> =
+                (0..2).map(|_| placeholders.stand_in(&secret(token))).collect();
             let (first, second) = (stands[0].text(), stands[1].text());
             // The same bytes in a body are ordinary text.
             let stream = [request(&first, &first), request(&second, b"!")].concat();
@@ -105,14 +118,26 @@ fn every_cut_above_and_below_two_requests_with_the_same_bytes_in_their_bodies() 
         let length = written().1.len();
         for size in 1..=length {
             let (_stands, stream, expected) = written();
-            assert!(arrives(&placeholders, &stream, &[], 1, &[size]) == expected, "below, {size} at a time");
+            assert!(
+                arrives(&placeholders, &stream, &[], 1, &[size]) == expected,
+                "below, {size} at a time"
+            );
             let (_stands, stream, expected) = written();
             let cuts = vec![size; length / size];
-            assert!(arrives(&placeholders, &stream, &cuts, 1, &[usize::MAX]) == expected, "above, {size} each");
+            assert!(
+                arrives(&placeholders, &stream, &cuts, 1, &[usize::MAX]) == expected,
+                "above, {size} each"
+            );
             let (_stands, stream, expected) = written();
-            assert!(arrives(&placeholders, &stream, &cuts, 3, &[size, 0]) == expected, "three of {size}");
+            assert!(
+                arrives(&placeholders, &stream, &cuts, 3, &[size, 0]) == expected,
+                "three of {size}"
+            );
             let (_stands, stream, expected) = written();
-            assert!(arrives(&placeholders, &stream, &[size], 2, &[usize::MAX]) == expected, "cut at {size}");
+            assert!(
+                arrives(&placeholders, &stream, &[size], 2, &[usize::MAX]) == expected,
+                "cut at {size}"
+            );
         }
     }
 }

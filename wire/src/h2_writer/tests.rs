@@ -15,8 +15,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let names = ["authorization", "x-key", "cookie"];
-    let mut all: Vec<u8> =
-        names.iter().filter_map(|name| head.headers.get(*name)).flat_map(|value| value.as_bytes().to_vec()).collect();
+    let mut all: Vec<u8> = names
+        .iter()
+        .filter_map(|name| head.headers.get(*name))
+        .flat_map(|value| value.as_bytes().to_vec())
+        .collect();
     all.push(b'|');
     all.extend_from_slice(&body.collect().await.unwrap().to_bytes());
     Ok(Response::new(Full::new(all.into())))
@@ -30,7 +33,11 @@ struct Short {
 }
 
 impl AsyncWrite for Short {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.ready = !self.ready;
         if !self.ready {
             cx.waker().wake_by_ref();
@@ -50,7 +57,11 @@ impl AsyncWrite for Short {
 }
 
 impl AsyncRead for Short {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.below).poll_read(cx, into)
     }
 }
@@ -67,10 +78,13 @@ impl Client {
         let ours = Short { below: ours, most, ready: false };
         let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         server.max_header_list_size(1 << 20);
-        tokio::spawn(server.serve_connection(TokioIo::new(theirs), hyper::service::service_fn(echo)));
+        tokio::spawn(
+            server.serve_connection(TokioIo::new(theirs), hyper::service::service_fn(echo)),
+        );
         let placeholders = Arc::new(Placeholders::new().unwrap());
         let ours = H2SecretWriter::new(ours, placeholders.clone());
-        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(ours));
+        let handshake =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(ours));
         let (sender, connection) = handshake.await.unwrap();
         tokio::spawn(connection);
         Client { placeholders, sender }
@@ -83,7 +97,8 @@ impl Client {
         body: impl FnOnce(&[u8]) -> Vec<u8>,
     ) -> Result<Bytes, hyper::Error> {
         let secrets = headers.iter().map(|(name, value)| (*name, Secret::copy_of(value).unwrap()));
-        let stands: Vec<_> = secrets.map(|(name, secret)| (name, self.placeholders.stand_in(&secret))).collect();
+        let stands: Vec<_> =
+            secrets.map(|(name, secret)| (name, self.placeholders.stand_in(&secret))).collect();
         let mut request = Request::post("https://api.acme.example/orders?page=2");
         for (name, stand) in &stands {
             request = request.header(*name, stand.header().unwrap());
@@ -104,15 +119,25 @@ fn token(length: usize) -> Vec<u8> {
 async fn every_length_arrives_at_a_real_peer_however_little_goes_out_at_a_time() {
     for pipe in [1, 7, 31, 64, 100_000] {
         let client = Client::to_echo(pipe).await;
-        for length in [1, 2, 29, 30, 31, 126, 127, 128, 254, 255, 256, 700, 4_000, 16_000, 16_384, 40_000] {
+        for length in
+            [1, 2, 29, 30, 31, 126, 127, 128, 254, 255, 256, 700, 4_000, 16_000, 16_384, 40_000]
+        {
             let token = token(length);
             // The body has the placeholder's bytes too, and keeps them.
-            let got = client.send(&[("authorization", &token)], |placeholder| placeholder.repeat(100)).await.unwrap();
-            assert!(got.starts_with(&[&token[..], b"|!"].concat()), "{length} bytes, {pipe} at a time");
+            let got = client
+                .send(&[("authorization", &token)], |placeholder| placeholder.repeat(100))
+                .await
+                .unwrap();
+            assert!(
+                got.starts_with(&[&token[..], b"|!"].concat()),
+                "{length} bytes, {pipe} at a time"
+            );
             assert_eq!(got.len(), length + 1 + 100 * LENGTH);
         }
-        let got =
-            client.send(&[("authorization", b"one"), ("x-key", b"two"), ("cookie", b"a=b")], |_| vec![b'x'; 70_000]);
+        let got = client
+            .send(&[("authorization", b"one"), ("x-key", b"two"), ("cookie", b"a=b")], |_| {
+                vec![b'x'; 70_000]
+            });
         let got = got.await.unwrap();
         assert!(got.starts_with(b"onetwoa=b|x") && got.len() == 70_010);
     }
@@ -125,7 +150,10 @@ async fn each_of_many_concurrent_calls_gets_its_own_secret() {
         let client = client.clone();
         tokio::spawn(async move {
             let token = format!("token {call}").into_bytes();
-            let got = client.send(&[("authorization", &token)], |_| vec![b'x'; call as usize * 10]).await.unwrap();
+            let got = client
+                .send(&[("authorization", &token)], |_| vec![b'x'; call as usize * 10])
+                .await
+                .unwrap();
             assert!(got.starts_with(&[&token[..], b"|"].concat()));
         })
     });
@@ -138,7 +166,8 @@ async fn each_of_many_concurrent_calls_gets_its_own_secret() {
 async fn a_head_of_several_frames_is_one_block() {
     let client = Client::to_echo(1_000).await;
     let (long, longer) = (token(20_000), token(33_000));
-    let headers: [(&str, &[u8]); 3] = [("authorization", &long), ("x-key", b"short"), ("cookie", &longer)];
+    let headers: [(&str, &[u8]); 3] =
+        [("authorization", &long), ("x-key", b"short"), ("cookie", &longer)];
     let got = client.send(&headers, |_| b"body".to_vec()).await.unwrap();
     assert!(got == [&long[..], b"short", &longer, b"|body"].concat());
 }
@@ -149,7 +178,10 @@ fn the_code_of_a_placeholder_is_what_a_real_encoder_makes_of_it() {
     let mut prefix = [b'0'; PREFIX];
     prefix[..5].copy_from_slice(b"!012a");
     let code = huffman_prefix(&prefix);
-    assert_eq!((code.len(), &code[..4]), (PREFIX_CODE, &[0b1111_1110, 0b0000_0000, 0b0001_0001, 0b0000_1100][..]));
+    assert_eq!(
+        (code.len(), &code[..4]),
+        (PREFIX_CODE, &[0b1111_1110, 0b0000_0000, 0b0001_0001, 0b0000_1100][..])
+    );
     assert_eq!(huffman_number(&[0; 10]), Some(0));
     assert_eq!(huffman_number(&[0xFF; 10]), None);
 }

@@ -1,4 +1,5 @@
-//! A proxy on hyper that puts a fixed header on, and does nothing else: how little can the library cost? `bare PORT UPSTREAM-PORT TOKEN`
+//! A proxy on hyper that puts a fixed header on, and does nothing else: how little can the library
+//! cost? `bare PORT UPSTREAM-PORT TOKEN`
 
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue};

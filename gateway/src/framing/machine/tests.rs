@@ -40,9 +40,18 @@ fn each_form_of_smuggling_in_a_head_is_refused() {
         (get("Content-Length:\r\n"), "invalid Content-Length"),
         (get("Content-Length: 5 5\r\n"), "invalid Content-Length"),
         (get("Content-Length: 00000000000000000005\r\n"), "invalid Content-Length"),
-        (get("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), "Content-Length beside Transfer-Encoding"),
-        (get("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), "Content-Length beside Transfer-Encoding"),
-        (get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), "more than one Transfer-Encoding"),
+        (
+            get("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+            "Content-Length beside Transfer-Encoding",
+        ),
+        (
+            get("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
+            "Content-Length beside Transfer-Encoding",
+        ),
+        (
+            get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+            "more than one Transfer-Encoding",
+        ),
         (get("Transfer-Encoding: chunked, chunked\r\n"), "transfer encoding other than chunked"),
         (get("Transfer-Encoding: gzip, chunked\r\n"), "transfer encoding other than chunked"),
         (get("Transfer-Encoding: identity\r\n"), "transfer encoding other than chunked"),
@@ -78,7 +87,10 @@ fn each_form_of_smuggling_in_a_head_is_refused() {
         ("GET /\r\n\r\n".into(), "invalid request line"),
         ("GET / HTTP/0.9\r\n\r\n".into(), "unsupported HTTP version"),
         ("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".into(), "unsupported HTTP version"),
-        ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".into(), "chunked body in HTTP/1.0"),
+        (
+            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+            "chunked body in HTTP/1.0",
+        ),
     ] {
         assert_eq!(refusal(&stream), Some(why), "{stream:?}");
     }
@@ -86,7 +98,9 @@ fn each_form_of_smuggling_in_a_head_is_refused() {
 
 #[test]
 fn each_form_of_smuggling_in_chunks_is_refused() {
-    let chunks = |chunks: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+    let chunks = |chunks: &str| {
+        format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
+    };
     for (stream, why) in [
         (chunks("A\r\r0123456789\r\n"), "carriage return inside a line"),
         (chunks("0\r\nX: a\rb\r\n"), "carriage return inside a line"),
@@ -126,7 +140,9 @@ fn requests(stream: &[u8]) -> Result<usize, ()> {
     let mut rest = stream;
     let mut count = 0;
     while !rest.is_empty() {
-        let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") else { return Err(()) };
+        let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return Err(());
+        };
         let head = std::str::from_utf8(&rest[..end + 2]).map_err(drop)?;
         rest = after_body(head, &rest[end + 4..])?;
         count += 1;
@@ -148,7 +164,9 @@ fn after_body<'a>(head: &str, rest: &'a [u8]) -> Result<&'a [u8], ()> {
     if !lines.iter().all(|line| is_plain(line)) || head.replace("\r\n", "").contains(['\r', '\n']) {
         return Err(());
     }
-    let [method, target, version] = lines[0].split(' ').collect::<Vec<_>>()[..] else { return Err(()) };
+    let [method, target, version] = lines[0].split(' ').collect::<Vec<_>>()[..] else {
+        return Err(());
+    };
     if !is_name(method)
         || target.is_empty()
         || !["HTTP/1.1", "HTTP/1.0"].contains(&version)
@@ -165,10 +183,18 @@ fn after_body<'a>(head: &str, rest: &'a [u8]) -> Result<&'a [u8], ()> {
         }
         fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t'])));
     }
-    let all =
-        |wanted: &str| fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| *value).collect::<Vec<_>>();
+    let all = |wanted: &str| {
+        fields
+            .iter()
+            .filter(|(name, _)| name == wanted)
+            .map(|(_, value)| *value)
+            .collect::<Vec<_>>()
+    };
     let (lengths, codings, hosts) = (all("content-length"), all("transfer-encoding"), all("host"));
-    if hosts.len() > 1 || hosts.is_empty() && version == "HTTP/1.1" || !lengths.is_empty() && !codings.is_empty() {
+    if hosts.len() > 1
+        || hosts.is_empty() && version == "HTTP/1.1"
+        || !lengths.is_empty() && !codings.is_empty()
+    {
         return Err(());
     }
     match (&lengths[..], &codings[..]) {
@@ -180,7 +206,9 @@ fn after_body<'a>(head: &str, rest: &'a [u8]) -> Result<&'a [u8], ()> {
             let length: usize = length.parse().map_err(drop)?;
             rest.get(length..).ok_or(())
         }
-        ([], [coding]) if coding.eq_ignore_ascii_case("chunked") && version == "HTTP/1.1" => after_chunks(rest),
+        ([], [coding]) if coding.eq_ignore_ascii_case("chunked") && version == "HTTP/1.1" => {
+            after_chunks(rest)
+        }
         _ => Err(()),
     }
 }
@@ -232,7 +260,9 @@ fn cut<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
 /// Each of these was once refused at different bytes, depending on the cut.
 #[test]
 fn a_wrong_byte_is_refused_at_the_same_place_however_the_stream_is_cut() {
-    let chunks = |chunks: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+    let chunks = |chunks: &str| {
+        format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
+    };
     let long = "y".repeat(40 * 1024);
     for stream in [
         chunks("3\r\nabc\r\nA\r\r0123456789\r\n0\r\nX: y\r\n\r\n"),

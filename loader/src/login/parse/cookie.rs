@@ -49,7 +49,11 @@ pub(crate) fn set_by(headers: &HeaderMap, unix_time: f64) -> Result<Vec<Cookie>,
 }
 
 /// The cookie of this name that `headers` leave set.
-pub(crate) fn named(headers: &HeaderMap, name: &str, unix_time: f64) -> Result<Option<Cookie>, MemoryError> {
+pub(crate) fn named(
+    headers: &HeaderMap,
+    name: &str,
+    unix_time: f64,
+) -> Result<Option<Cookie>, MemoryError> {
     Ok(set_by(headers, unix_time)?.into_iter().find(|cookie| cookie.name == name))
 }
 
@@ -61,7 +65,12 @@ fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
     // The same characters as those of a header's name (RFC 6265 §4.1.1).
     let is_name = |name: &&str| http::HeaderName::from_bytes(name.as_bytes()).is_ok();
     let Some(name) = std::str::from_utf8(name).ok().filter(is_name) else { return Ok(None) };
-    let mut cookie = Cookie { name: name.to_owned(), value: Secret::copy_of(value)?, max_age: None, expires: None };
+    let mut cookie = Cookie {
+        name: name.to_owned(),
+        value: Secret::copy_of(value)?,
+        max_age: None,
+        expires: None,
+    };
     for piece in pieces {
         let Ok(piece) = std::str::from_utf8(piece) else { continue };
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
@@ -78,8 +87,11 @@ fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
 
 /// Whether a cookie can hold `value` as it is (RFC 6265 §4.1.1).
 pub(crate) fn can_carry(value: &[u8]) -> bool {
-    let value = value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value);
-    value.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
+    let value =
+        value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value);
+    value
+        .iter()
+        .all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
 }
 
 /// For a fuzzer: the names and values of the cookies that are left set, and whether each is sent
@@ -87,7 +99,10 @@ pub(crate) fn can_carry(value: &[u8]) -> bool {
 #[cfg(fuzzing)]
 pub fn fuzzed(headers: &HeaderMap, unix_time: f64) -> Vec<(String, Secret, bool)> {
     let cookies = set_by(headers, unix_time).unwrap_or_default();
-    cookies.into_iter().map(|cookie| (cookie.name, cookie.value.clone(), cookie.value.expose(can_carry))).collect()
+    cookies
+        .into_iter()
+        .map(|cookie| (cookie.name, cookie.value.clone(), cookie.value.expose(can_carry)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -109,7 +124,12 @@ mod tests {
             ("s=x; Max-Age=-1", "x", Some(-1.0), None),
             ("s=x; Max-Age=soon", "x", None, None),
             ("s=x; Expires=Thu, 01 Jan 2026 00:00:00 GMT", "x", None, Some(1_767_225_600.0)),
-            ("s=x; expires=Thu, 01-Jan-2026 00:00:00 GMT; max-age=5", "x", Some(5.0), Some(1_767_225_600.0)),
+            (
+                "s=x; expires=Thu, 01-Jan-2026 00:00:00 GMT; max-age=5",
+                "x",
+                Some(5.0),
+                Some(1_767_225_600.0),
+            ),
         ] {
             let cookie = read(line.as_bytes()).unwrap().unwrap();
             assert_eq!(cookie.value.expose_str(str::to_owned).unwrap(), value, "{line}");

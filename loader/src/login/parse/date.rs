@@ -4,7 +4,8 @@ use std::time::UNIX_EPOCH;
 
 /// The seconds since 1970 of an HTTP date (RFC 9110 §5.6.7), in any of its three forms.
 pub(crate) fn http_date(text: &str) -> Option<f64> {
-    let read = httpdate::parse_http_date(text).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let read =
+        httpdate::parse_http_date(text).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     read.map(|since| since.as_secs() as f64).or_else(|| mail_date(text))
 }
 
@@ -84,7 +85,14 @@ mod tests {
             assert_eq!(iso8601(text), Some(expected), "{text}");
         }
         // Without an offset, the time zone is unknown.
-        for none in ["", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "tomorrow", "1767225600"] {
+        for none in [
+            "",
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "2026-13-01T00:00:00Z",
+            "tomorrow",
+            "1767225600",
+        ] {
             assert_eq!(iso8601(none), None, "{none}");
         }
     }
@@ -92,7 +100,9 @@ mod tests {
     #[test]
     fn the_last_day_that_a_vendor_can_write_is_far_away_and_not_unknown() {
         // .NET's DateTime.MaxValue, which is how "never" is written.
-        for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59+00:00"] {
+        for text in
+            ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59+00:00"]
+        {
             assert!(iso8601(text).is_some_and(|seconds| seconds > NOW), "{text}");
         }
     }

@@ -25,7 +25,8 @@ pub(crate) enum Found {
 impl Found {
     /// The value of a number, or of a text that is a number: vendors send both.
     pub(crate) fn number(&self) -> Option<f64> {
-        let parse = |text: &Secret| text.expose_str(|text| text.trim().parse::<f64>().ok()).ok().flatten();
+        let parse =
+            |text: &Secret| text.expose_str(|text| text.trim().parse::<f64>().ok()).ok().flatten();
         match self {
             Found::Number(number) => parse(number).filter(|number| number.is_finite()),
             Found::Text(text) => parse(text),
@@ -46,7 +47,9 @@ impl Found {
     pub(crate) fn is(&self, text: &str) -> bool {
         match self {
             Found::Text(found) => found.expose(|bytes| bytes == text.as_bytes()),
-            Found::Number(number) => number.expose_str(|number| same_number(number, text)).unwrap_or(false),
+            Found::Number(number) => {
+                number.expose_str(|number| same_number(number, text)).unwrap_or(false)
+            }
             Found::True => text == "true",
             Found::Nothing => text == "false",
             Found::Other => false,
@@ -201,7 +204,9 @@ impl<'de> DeserializeSeed<'de> for Places<'_> {
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
         let written = <&RawValue>::deserialize(reader)?.get();
         if written.starts_with('{') {
-            return serde_json::Deserializer::from_str(written).deserialize_map(self).map_err(D::Error::custom);
+            return serde_json::Deserializer::from_str(written)
+                .deserialize_map(self)
+                .map_err(D::Error::custom);
         }
         if !self.at.is_empty() && self.found.len() < MOST_PLACES {
             self.found.push(self.at);
@@ -225,7 +230,10 @@ impl<'de> Visitor<'de> for Places<'_> {
         };
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match plain(&key) {
-                true => map.next_value_seed(Places { at: format!("{}/{key}", self.at), found: &mut *self.found })?,
+                true => map.next_value_seed(Places {
+                    at: format!("{}/{key}", self.at),
+                    found: &mut *self.found,
+                })?,
                 false => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -252,12 +260,16 @@ mod tests {
             listed(r#"{"a":1,"data":{"access_token":"x","more":[{"b":1}]},"":{"c":1}}"#),
             "/a /data/access_token /data/more"
         );
-        assert_eq!(listed(r#"{"9f86d081884c7d659a2feaa0c55ad015":1,"hunter 2":{"a":1},"id":null}"#), "/id");
+        assert_eq!(
+            listed(r#"{"9f86d081884c7d659a2feaa0c55ad015":1,"hunter 2":{"a":1},"id":null}"#),
+            "/id"
+        );
         assert_eq!(listed(r#"{"a":1,"b""#), "");
         for none in ["", "[{\"a\":1}]", "\"text\"", "{}", "<html>"] {
             assert_eq!(listed(none), "", "{none}");
         }
-        let many: Vec<String> = (b'a'..=b'z').map(|name| format!("\"{}\":1", name as char)).collect();
+        let many: Vec<String> =
+            (b'a'..=b'z').map(|name| format!("\"{}\":1", name as char)).collect();
         assert_eq!(places(format!("{{{}}}", many.join(",")).as_bytes()).len(), MOST_PLACES);
     }
 
@@ -288,17 +300,29 @@ mod tests {
 
     #[test]
     fn a_number_stays_as_it_is_written() {
-        for number in ["1234567890123456789", "-1234567890123456789", "98765432109876543210987", "0", "1.50", "1e3"] {
+        for number in [
+            "1234567890123456789",
+            "-1234567890123456789",
+            "98765432109876543210987",
+            "0",
+            "1.50",
+            "1e3",
+        ] {
             assert_eq!(text(&format!("{{\"n\": {number} }}"), "/n").as_deref(), Some(number));
         }
-        let is = |written: &str, text: &str| find(written.as_bytes(), "").unwrap().unwrap().is(text);
+        let is =
+            |written: &str, text: &str| find(written.as_bytes(), "").unwrap().unwrap().is(text);
         assert!(
             is("-32602", "-32602")
                 && is("1.0", "1")
                 && is("1e2", "100")
                 && is("1234567890123456789", "1234567890123456789")
         );
-        assert!(!is("1234567890123456789", "1234567890123456788") && !is("1", "one") && !is("\"1\"", "1.0"));
+        assert!(
+            !is("1234567890123456789", "1234567890123456788")
+                && !is("1", "one")
+                && !is("\"1\"", "1.0")
+        );
         assert_eq!(find(b"1e999", "").unwrap().unwrap().number(), None);
     }
 
@@ -309,7 +333,15 @@ mod tests {
 
     #[test]
     fn a_broken_deep_or_ambiguous_document_is_an_error() {
-        for bad in ["", "{", "{\"a\":1", "nonsense", "{\"t\":1} {\"t\":2}", "{\"t\":1,\"t\":2}", "{\"t\":\"\u{1}\"}"] {
+        for bad in [
+            "",
+            "{",
+            "{\"a\":1",
+            "nonsense",
+            "{\"t\":1} {\"t\":2}",
+            "{\"t\":1,\"t\":2}",
+            "{\"t\":\"\u{1}\"}",
+        ] {
             assert!(find(bad.as_bytes(), "/t").is_err(), "{}", &bad[..bad.len().min(20)]);
         }
         assert!(find(b"{\"t\":\"\xff\"}", "/t").is_err());

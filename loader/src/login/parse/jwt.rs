@@ -45,9 +45,12 @@ pub(crate) fn payload(token: &[u8]) -> Option<SecretBuf> {
     // Bounded, so that a text of dots costs nothing (CVE-2025-27144). A signed JWT has three parts,
     // an encrypted one five.
     let mut parts = token.splitn(4, |byte| *byte == b'.');
-    let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+    let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else {
+        return None;
+    };
     let mut page = SecretBuf::zeroed(payload.len() / 4 * 3 + 3).ok()?;
-    let decoded = page.expose_mut(|page| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, page)).ok()?;
+    let decoded =
+        page.expose_mut(|page| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, page)).ok()?;
     page.truncate(decoded);
     // The JSON reader does not check the parts of a text that it skips.
     page.expose(|page| std::str::from_utf8(page).is_ok()).then_some(page)
@@ -69,7 +72,10 @@ mod tests {
             claims(r#"{"exp":1700000000,"iat":1699999000,"sub":"x"}"#),
             Some(Claims { exp: 1.7e9, iat: Some(1.699_999e9) })
         );
-        assert_eq!(claims(r#"{"exp":1700000000.5}"#), Some(Claims { exp: 1_700_000_000.5, iat: None }));
+        assert_eq!(
+            claims(r#"{"exp":1700000000.5}"#),
+            Some(Claims { exp: 1_700_000_000.5, iat: None })
+        );
         assert_eq!(claims(r#"{"exp":-1}"#), Some(Claims { exp: -1.0, iat: None }));
         for none in [
             r#"{"exp":"1700000000"}"#,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 const JSON: &str = r#"json = { user = "${username}", password = "${password}" }"#;
 
-const VALUES: [&str; 4] = ["acme.username", "acme.password", "acme.client_id", "acme.client_secret"];
+const VALUES: [&str; 4] =
+    ["acme.username", "acme.password", "acme.client_id", "acme.client_secret"];
 
 fn profile(login: &str) -> Profile {
     let readable = format!("[acme.login]\nurl = \"https://api.acme.example/login\"\n{login}\n");
@@ -14,9 +15,14 @@ fn profile(login: &str) -> Profile {
 }
 
 fn values(username: &[u8], password: &[u8]) -> Values {
-    [("username", username), ("password", password), ("client_id", username), ("client_secret", password)]
-        .map(|(name, value)| (name.to_owned(), Secret::copy_of(value).unwrap()))
-        .into()
+    [
+        ("username", username),
+        ("password", password),
+        ("client_id", username),
+        ("client_secret", password),
+    ]
+    .map(|(name, value)| (name.to_owned(), Secret::copy_of(value).unwrap()))
+    .into()
 }
 
 fn build_with(profile: &Profile, values: &Values) -> Result<LoginRequest, Error> {
@@ -72,11 +78,16 @@ fn a_form_is_encoded_as_browsers_do() {
         ("\0\r\n", "%00%0D%0A"),
         ("", ""),
     ] {
-        let login = r#"form = { "grant type" = "client credentials", key = "x ${password}", number = 7 }"#;
+        let login =
+            r#"form = { "grant type" = "client credentials", key = "x ${password}", number = 7 }"#;
         let request = build(login, "", value);
-        assert_eq!(body(&request), format!("grant+type=client+credentials&key=x+{encoded}&number=7"));
+        assert_eq!(
+            body(&request),
+            format!("grant+type=client+credentials&key=x+{encoded}&number=7")
+        );
         assert_eq!(headers(&request, "content-type"), ["application/x-www-form-urlencoded"]);
-        let read_back: BTreeMap<_, _> = url::form_urlencoded::parse(body(&request).as_bytes()).into_owned().collect();
+        let read_back: BTreeMap<_, _> =
+            url::form_urlencoded::parse(body(&request).as_bytes()).into_owned().collect();
         assert_eq!(read_back["key"], format!("x {value}"));
     }
 }
@@ -94,9 +105,18 @@ fn a_form_carries_bytes_that_are_not_text_and_json_cannot() {
 #[test]
 fn a_filled_in_value_is_not_expanded_again() {
     let (username, password) = ("${password}", "${username}${token}${");
-    assert_eq!(body(&build(JSON, username, password)), r#"{"user":"${password}","password":"${username}${token}${"}"#);
-    assert_eq!(body(&build(r#"form = { u = "${username}" }"#, username, password)), "u=%24%7Bpassword%7D");
-    assert_eq!(headers(&build(r#"headers = { X-Key = "${username}" }"#, username, password), "x-key"), ["${password}"]);
+    assert_eq!(
+        body(&build(JSON, username, password)),
+        r#"{"user":"${password}","password":"${username}${token}${"}"#
+    );
+    assert_eq!(
+        body(&build(r#"form = { u = "${username}" }"#, username, password)),
+        "u=%24%7Bpassword%7D"
+    );
+    assert_eq!(
+        headers(&build(r#"headers = { X-Key = "${username}" }"#, username, password), "x-key"),
+        ["${password}"]
+    );
 }
 
 #[test]
@@ -109,7 +129,10 @@ fn http_basic_is_plain_or_form_encoded_first() {
         ("basic = \"oauth\"", "https://me:8443", "a b", "https%3A%2F%2Fme%3A8443:a+b"),
     ] {
         let request = build(login, username, password);
-        assert_eq!(headers(&request, "authorization"), [format!("Basic {}", BASE64_STANDARD.encode(pair))]);
+        assert_eq!(
+            headers(&request, "authorization"),
+            [format!("Basic {}", BASE64_STANDARD.encode(pair))]
+        );
         assert!(request.body.is_none() && headers(&request, "content-type").is_empty());
     }
     // RFC 7617 §2, to the letter.
@@ -121,10 +144,12 @@ fn http_basic_is_plain_or_form_encoded_first() {
 
 #[test]
 fn a_colon_in_the_user_of_http_basic_is_an_error() {
-    let error = build_with(&profile("basic = true"), &values(b"canary:1", b"canary-2")).unwrap_err();
+    let error =
+        build_with(&profile("basic = true"), &values(b"canary:1", b"canary-2")).unwrap_err();
     assert_eq!(error.kind(), Kind::Malformed);
     assert!(
-        error.to_string().contains("acme.username contains a colon") && !error.to_string().contains("canary"),
+        error.to_string().contains("acme.username contains a colon")
+            && !error.to_string().contains("canary"),
         "{error}"
     );
 }
@@ -132,10 +157,20 @@ fn a_colon_in_the_user_of_http_basic_is_an_error() {
 #[test]
 fn a_value_cannot_end_its_header() {
     let profile = profile(r#"headers = { X-Key = "key ${password}" }"#);
-    for value in ["canary\r\nX-Admin: yes", "canary\n", "\rcanary", "canary\0", "canary\u{1b}[2J", "canary\u{7f}"] {
+    for value in [
+        "canary\r\nX-Admin: yes",
+        "canary\n",
+        "\rcanary",
+        "canary\0",
+        "canary\u{1b}[2J",
+        "canary\u{7f}",
+    ] {
         let error = build_with(&profile, &values(b"", value.as_bytes())).unwrap_err();
         assert_eq!(error.kind(), Kind::Malformed);
-        assert!(error.to_string().contains("`X-Key`") && !error.to_string().contains("canary"), "{error}");
+        assert!(
+            error.to_string().contains("`X-Key`") && !error.to_string().contains("canary"),
+            "{error}"
+        );
     }
 }
 
@@ -162,5 +197,10 @@ fn a_request_shows_none_of_its_secrets() {
     let login = format!("basic = true\nheaders = {{ X-Key = \"${{password}}\" }}\n{JSON}");
     let shown = format!("{:?}", build(&login, "canary-user", "canary-password"));
     let in_base64 = BASE64_STANDARD.encode("canary-user:canary-password");
-    assert!(!shown.contains("canary") && !shown.contains(&in_base64) && shown.contains("api.acme.example"), "{shown}");
+    assert!(
+        !shown.contains("canary")
+            && !shown.contains(&in_base64)
+            && shown.contains("api.acme.example"),
+        "{shown}"
+    );
 }

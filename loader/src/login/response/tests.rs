@@ -7,7 +7,8 @@ use http::HeaderName;
 
 const JSON: &str = r#"json = { user = "${username}", password = "${password}" }"#;
 
-const VALUES: [&str; 4] = ["acme.username", "acme.password", "acme.client_id", "acme.client_secret"];
+const VALUES: [&str; 4] =
+    ["acme.username", "acme.password", "acme.client_id", "acme.client_secret"];
 
 fn profile(login: &str) -> Profile {
     let readable = format!("[acme.login]\nurl = \"https://api.acme.example/login\"\n{login}\n");
@@ -15,7 +16,11 @@ fn profile(login: &str) -> Profile {
     vault.token_source("acme").unwrap().profile().clone()
 }
 
-fn interpreted(profile: &Profile, response: Result<LoginResponse, TransportError>, unix_time: Duration) -> Outcome {
+fn interpreted(
+    profile: &Profile,
+    response: Result<LoginResponse, TransportError>,
+    unix_time: Duration,
+) -> Outcome {
     interpret(profile, &profile.login, response, unix_time)
 }
 
@@ -23,16 +28,23 @@ fn interpreted(profile: &Profile, response: Result<LoginResponse, TransportError
 const NOW: Duration = Duration::from_secs(1_767_225_600);
 
 fn response(status: u16, fields: &[(&'static str, &str)], body: &str) -> LoginResponse {
-    let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-    LoginResponse { status, headers: fields.collect(), body: Secret::copy_of(body.as_bytes()).unwrap() }
+    let fields =
+        fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+    LoginResponse {
+        status,
+        headers: fields.collect(),
+        body: Secret::copy_of(body.as_bytes()).unwrap(),
+    }
 }
 
 /// The token, the seconds of its lifetime, and their source.
 fn token(login: &str, fields: &[(&'static str, &str)], body: &str) -> (String, f64, ExpiryFrom) {
     match interpreted(&profile(&format!("{JSON}\n{login}")), Ok(response(200, fields, body)), NOW) {
-        Outcome::Token(Fresh { secret, lifetime, status: 200, .. }) => {
-            (secret.expose_str(str::to_owned).unwrap(), lifetime.lifetime.as_secs_f64(), lifetime.from)
-        }
+        Outcome::Token(Fresh { secret, lifetime, status: 200, .. }) => (
+            secret.expose_str(str::to_owned).unwrap(),
+            lifetime.lifetime.as_secs_f64(),
+            lifetime.from,
+        ),
         other => panic!("{other:?}"),
     }
 }
@@ -49,7 +61,10 @@ fn the_token_is_where_the_profile_says() {
     }
     assert_eq!(token("token = { json = \"\" }", &[], "\"the body is it\"").0, "the body is it");
     // With a header, the body need not be JSON, nor be there.
-    assert_eq!(token("token = { header = \"X-Subject-Token\" }", &[("x-subject-token", "x")], "").0, "x");
+    assert_eq!(
+        token("token = { header = \"X-Subject-Token\" }", &[("x-subject-token", "x")], "").0,
+        "x"
+    );
 }
 
 #[test]
@@ -67,8 +82,12 @@ fn if_there_is_no_token_the_error_lists_what_there_is() {
     assert!(text_of("", &[], "{}").ends_with("; there is no field at all"));
     let html = [("content-type", "text/html; charset=utf-8")];
     assert!(text_of("", &html, "<p>S3cret").ends_with("but its body is not JSON (text/html)"));
-    assert!(text_of("", &[("content-type", "S3cret of a sort")], "<p>").ends_with("but its body is not JSON"));
-    let text = text_of("token = { cookie = \"sid\" }", &[("set-cookie", "JSESSIONID=S3cret; Path=/")], "");
+    assert!(
+        text_of("", &[("content-type", "S3cret of a sort")], "<p>")
+            .ends_with("but its body is not JSON")
+    );
+    let text =
+        text_of("token = { cookie = \"sid\" }", &[("set-cookie", "JSESSIONID=S3cret; Path=/")], "");
     assert!(text.ends_with("; there is `JSESSIONID`"), "{text}");
 }
 
@@ -95,23 +114,30 @@ fn the_lifetime_is_where_the_profile_says() {
         ("json = \"/x\", unit = \"min\"", r#""x":"10""#, json(600.0)),
         ("json = \"/x\", unit = \"epoch\"", r#""x":1767226200"#, json(600.0)),
         ("json = \"/x\", unit = \"epoch-ms\"", r#""x":"1767226200000""#, json(600.0)),
-        ("json = \"/x\", unit = \"iso8601\"", r#""x":"2026-01-01T02:10:00.500+02:00""#, json(600.5)),
+        (
+            "json = \"/x\", unit = \"iso8601\"",
+            r#""x":"2026-01-01T02:10:00.500+02:00""#,
+            json(600.5),
+        ),
         ("json = \"/x\", unit = \"iso8601\"", r#""x":1767226200"#, default),
         ("json = \"/x\", unit = \"iso8601\"", r#""x":"2026-01-01T00:10:00""#, default),
         ("header = \"X-Life\"", "\"x\":1", (700.0, ExpiryFrom::Header)),
         ("header = \"X-Until\", unit = \"iso8601\"", "\"x\":1", (800.0, ExpiryFrom::Header)),
         ("header = \"X-None\"", r#""expires_in":600"#, default),
     ] {
-        let login = if expiry.is_empty() { String::new() } else { format!("expiry = {{ {expiry} }}") };
+        let login =
+            if expiry.is_empty() { String::new() } else { format!("expiry = {{ {expiry} }}") };
         let fields = [("x-life", "700"), ("x-until", "2026-01-01T00:13:20Z")];
-        let (_, seconds, from) = token(&login, &fields, &format!(r#"{{"access_token":"x",{members}}}"#));
+        let (_, seconds, from) =
+            token(&login, &fields, &format!(r#"{{"access_token":"x",{members}}}"#));
         assert_eq!((seconds, from), expected, "{expiry} {members}");
     }
 }
 
 #[test]
 fn a_jwt_has_its_own_lifetime_and_a_date_the_vendors_time() {
-    let jwt = |payload: &str| format!("x.{}.x", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload));
+    let jwt =
+        |payload: &str| format!("x.{}.x", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload));
     let lifetime = |payload: &str, fields: &[(&'static str, &str)]| {
         let (_, seconds, from) =
             token("", fields, &format!(r#"{{"access_token":"{}","expires_in":42}}"#, jwt(payload)));
@@ -124,7 +150,10 @@ fn a_jwt_has_its_own_lifetime_and_a_date_the_vendors_time() {
         lifetime(r#"{"exp":1767229800}"#, &[("date", "Thu, 01 Jan 2026 01:00:00 GMT")]),
         (600.0, ExpiryFrom::Jwt)
     );
-    assert_eq!(lifetime(r#"{"exp":1767226200}"#, &[("date", "nonsense")]), (600.0, ExpiryFrom::Jwt));
+    assert_eq!(
+        lifetime(r#"{"exp":1767226200}"#, &[("date", "nonsense")]),
+        (600.0, ExpiryFrom::Jwt)
+    );
     assert_eq!(lifetime(r#"{"exp":"1767226200"}"#, &[]), (42.0, ExpiryFrom::Json));
     assert_eq!(lifetime(r#"{"sub":"me"}"#, &[]), (42.0, ExpiryFrom::Json));
 }
@@ -158,9 +187,17 @@ fn each_response_has_its_class() {
         ("refused_status = [404]", 401, &[], "", Class::Protocol),
         ("refused_status = [404, 503]", 503, &[("retry-after", "7")], "", Class::Refused),
     ] {
-        match interpreted(&profile(&format!("{JSON}\n{login}")), Ok(response(status, fields, body)), NOW) {
+        match interpreted(
+            &profile(&format!("{JSON}\n{login}")),
+            Ok(response(status, fields, body)),
+            NOW,
+        ) {
             Outcome::Failed(failure) => {
-                assert_eq!((failure.class, failure.status), (expected, Some(status)), "{login} {status} {body}")
+                assert_eq!(
+                    (failure.class, failure.status),
+                    (expected, Some(status)),
+                    "{login} {status} {body}"
+                )
             }
             Outcome::Token(_) => panic!("{status} {body}"),
         }
@@ -175,7 +212,9 @@ fn each_missing_response_has_its_class() {
         (TransportError::Broken("x".into()), Class::Down { unsent: false }),
         (TransportError::Tls("x".into()), Class::Tls),
     ] {
-        let Outcome::Failed(failure) = interpreted(&profile(JSON), Err(error), NOW) else { panic!("a token") };
+        let Outcome::Failed(failure) = interpreted(&profile(JSON), Err(error), NOW) else {
+            panic!("a token")
+        };
         assert_eq!((failure.class, failure.status), (expected, None));
     }
 }

@@ -41,7 +41,10 @@ impl Vendor {
 }
 
 impl Transport for Vendor {
-    fn send(&self, it: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+    fn send(
+        &self,
+        it: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let body = it.body.map(|body| body.expose_str(str::to_owned).unwrap()).unwrap_or_default();
         let mut seen = self.0.0.lock().unwrap();
         seen.sent.push(format!("{} {body}", it.url));
@@ -55,8 +58,12 @@ impl Transport for Vendor {
     }
 }
 
-const VALUES: [(&str, &str); 4] =
-    [("acme.username", "bob"), ("acme.password", "one"), ("acme.email", "bob@acme.example"), ("acme.otp", "GEZDGNBV")];
+const VALUES: [(&str, &str); 4] = [
+    ("acme.username", "bob"),
+    ("acme.password", "one"),
+    ("acme.email", "bob@acme.example"),
+    ("acme.otp", "GEZDGNBV"),
+];
 const LOGIN: &str = "url = \"https://a.example/login\"\njson = { user = \"${username}\", password = \"${password}\", email = \"${email}\" }\ncapture = [ { json = \"/r\", as = \"r\" } ]\n";
 const MORE: &str = "[acme.login.refresh]\nurl = \"https://a.example/refresh\"\njson = { r = \"${r}\" }\n[acme.login.logout]\nurl = \"https://a.example/logout\"\njson = { t = \"${token}\", user = \"${username}\" }\n";
 
@@ -71,7 +78,11 @@ fn acme() -> (TokenSource, Vendor, Clock) {
     let (profile, values) = account(&[LOGIN, MORE].concat(), &[]);
     let vendor = Vendor::default();
     let clock = vendor.1.clone();
-    (TokenSource::new(profile, values, Arc::new(clock.clone()), Arc::new(vendor.clone()), None), vendor, clock)
+    (
+        TokenSource::new(profile, values, Arc::new(clock.clone()), Arc::new(vendor.clone()), None),
+        vendor,
+        clock,
+    )
 }
 
 fn go(source: &TokenSource, (profile, values): (Profile, Values)) {
@@ -93,13 +104,25 @@ fn a_token_stays_only_with_its_user_its_login_and_its_calls() {
         ("nothing", account(&whole, &[]), true),
         ("the password", account(&whole, &[("acme.password", "two")]), true),
         ("the user", account(&whole, &[("acme.username", "eve")]), false),
-        ("a value that may be the user", account(&whole, &[("acme.email", "eve@acme.example")]), false),
+        (
+            "a value that may be the user",
+            account(&whole, &[("acme.email", "eve@acme.example")]),
+            false,
+        ),
         ("the login's address", changed("a.example", "b.example"), false),
-        ("what the login asks for", changed("user = \"${username}\"", "user = \"eve\", u = \"${username}\""), false),
+        (
+            "what the login asks for",
+            changed("user = \"${username}\"", "user = \"eve\", u = \"${username}\""),
+            false,
+        ),
         ("how long one waits", with("login_timeout = \"5s\"\n"), true),
         ("the proxy", with("proxy = \"http://127.0.0.1:1\"\n"), true),
         ("where it may go", with("hosts = [\"a.example\", \"b.example\"]\n"), false),
-        ("what calls carry", with("inject = { header = \"X-Key\", value = \"${token}\" }\n"), false),
+        (
+            "what calls carry",
+            with("inject = { header = \"X-Key\", value = \"${token}\" }\n"),
+            false,
+        ),
         ("what rejects it", with("rejected_status = [403]\n"), false),
     ] {
         let (source, vendor, _) = acme();
@@ -109,7 +132,11 @@ fn a_token_stays_only_with_its_user_its_login_and_its_calls() {
         if !stays {
             // It is logged out with its old account; its refresh token is sent nowhere.
             let sent = vendor.wait_for(3);
-            assert!(sent.iter().any(|sent| sent == r#"https://a.example/logout {"t":"t1","user":"bob"}"#), "{sent:?}");
+            assert!(
+                sent.iter()
+                    .any(|sent| sent == r#"https://a.example/logout {"t":"t1","user":"bob"}"#),
+                "{sent:?}"
+            );
             assert!(sent.iter().all(|sent| !sent.contains("r1")), "{what} {sent:?}");
         }
     }
@@ -131,7 +158,8 @@ fn a_new_password_ends_the_back_off_and_an_unchanged_file_does_not() {
 
 #[test]
 fn a_token_is_logged_out_with_the_account_that_it_was_made_with() {
-    // It stays, for only the way to log out changed. It is logged out as the profile said when it came.
+    // It stays, for only the way to log out changed. It is logged out as the profile said when it
+    // came.
     let (source, vendor, _) = acme();
     source.token_blocking().unwrap();
     go(&source, account(&[LOGIN, MORE].concat().replace("a.example/logout", "a.example/end"), &[]));
@@ -210,7 +238,12 @@ fn a_late_response_with_a_rejected_token_brings_nothing_back() {
     source.renewed(&token, late(), lifetime, sent);
     assert_eq!(text(&source.token_blocking().unwrap()), "late");
     clock.advance(Duration::from_secs(300));
-    assert_ne!(text(&source.token_blocking().unwrap()), "late", "600 s after it was sent, {:?}", clock.monotonic());
+    assert_ne!(
+        text(&source.token_blocking().unwrap()),
+        "late",
+        "600 s after it was sent, {:?}",
+        clock.monotonic()
+    );
 }
 
 /// Counts what would have been sent.
@@ -221,7 +254,11 @@ impl crate::call::authenticated::Sender for Backend {
     type Response = reqwest::Response;
     type Error = crate::Error;
 
-    async fn send(&mut self, _: reqwest::Request, _: &Token) -> Result<reqwest::Response, crate::Error> {
+    async fn send(
+        &mut self,
+        _: reqwest::Request,
+        _: &Token,
+    ) -> Result<reqwest::Response, crate::Error> {
         *self.0.lock().unwrap() += 1;
         Ok(http::Response::new(reqwest::Body::default()).into())
     }
@@ -230,7 +267,9 @@ impl crate::call::authenticated::Sender for Backend {
 #[test]
 fn a_call_that_waits_while_the_file_changes_goes_only_where_its_token_may() {
     let at = |hosts: &str| account(&[LOGIN, hosts, MORE].concat(), &[]);
-    for (after, sent) in [("hosts = [\"a.example\", \"old.example\"]\n", 1), ("hosts = [\"a.example\"]\n", 0)] {
+    for (after, sent) in
+        [("hosts = [\"a.example\", \"old.example\"]\n", 1), ("hosts = [\"a.example\"]\n", 0)]
+    {
         let (source, vendor, _) = acme();
         go(&source, at("hosts = [\"a.example\", \"old.example\", \"older.example\"]\n"));
         vendor.change(|seen| seen.held = true);
@@ -238,8 +277,11 @@ fn a_call_that_waits_while_the_file_changes_goes_only_where_its_token_may() {
         let mut sender = Backend(below.clone());
         let waiting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let request = reqwest::Request::new(http::Method::GET, "https://old.example/".parse().unwrap());
-            runtime.block_on(crate::call::authenticated::call(&ours, &mut sender, request)).map(drop)
+            let request =
+                reqwest::Request::new(http::Method::GET, "https://old.example/".parse().unwrap());
+            runtime
+                .block_on(crate::call::authenticated::call(&ours, &mut sender, request))
+                .map(drop)
         });
         vendor.wait_for(1);
         go(&source, at(after));

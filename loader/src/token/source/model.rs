@@ -76,8 +76,12 @@ struct Vendor {
 }
 
 impl Transport for Vendor {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
-        let (last, rejects, logins, at_once) = (self.ends, self.rejects, self.logins.clone(), self.at_once.clone());
+    fn send(
+        &self,
+        _: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+        let (last, rejects, logins, at_once) =
+            (self.ends, self.rejects, self.logins.clone(), self.at_once.clone());
         Box::pin(async move {
             assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two logins at once");
             let number = logins.fetch_add(1, Ordering::SeqCst) + 1;
@@ -88,7 +92,8 @@ impl Transport for Vendor {
                     status: 200,
                     headers: http::HeaderMap::new(),
                     body: Secret::copy_of(
-                        format!("{{\"access_token\":\"t{number}\",\"expires_in\":{LIFETIME}}}").as_bytes(),
+                        format!("{{\"access_token\":\"t{number}\",\"expires_in\":{LIFETIME}}}")
+                            .as_bytes(),
                     )
                     .unwrap(),
                 }),
@@ -144,7 +149,9 @@ fn ask(source: &TokenSource, callers: Callers) -> Result<Token, Error> {
     }
     if callers == Callers::Leave && shuttle::rand::thread_rng().r#gen() {
         let mut waiting = Box::pin(source.token());
-        let early = shuttle::future::block_on(std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))));
+        let early = shuttle::future::block_on(std::future::poll_fn(|cx| {
+            Poll::Ready(waiting.as_mut().poll(cx))
+        }));
         drop(waiting);
         if let Poll::Ready(result) = early {
             return result;
@@ -213,7 +220,9 @@ fn caller(source: &TokenSource, dead: &AtomicU64, ends: Ends, callers: Callers, 
     dead.fetch_max(token.0.number, Ordering::SeqCst);
     match ask() {
         Ok(token) => assert_eq!((ends, token.0.number), (Ends::WithToken, 2)),
-        Err(error) => assert!(ends != Ends::WithToken && error.kind() == Kind::LoginDown, "{error}"),
+        Err(error) => {
+            assert!(ends != Ends::WithToken && error.kind() == Kind::LoginDown, "{error}")
+        }
     }
 }
 
@@ -229,7 +238,8 @@ fn check(work: impl Fn() + Send + Sync + Clone + 'static) {
 }
 
 fn account() -> (Profile, Values) {
-    let readable = "[acme.login]\nurl = \"https://api.acme.example/login\"\nform = { key = \"${key}\" }\n";
+    let readable =
+        "[acme.login]\nurl = \"https://api.acme.example/login\"\nform = { key = \"${key}\" }\n";
     let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
     vault.now().account(&"acme".parse().unwrap()).unwrap().unwrap()
 }
@@ -281,7 +291,8 @@ fn model_a_login_that_dies() {
         let account = account();
         check(move || {
             let (profile, values) = account.clone();
-            let (ends, rejects, logins) = (Ends::Never, Rejects::Never, Arc::<AtomicU64>::default());
+            let (ends, rejects, logins) =
+                (Ends::Never, Rejects::Never, Arc::<AtomicU64>::default());
             let seconds = Arc::new(AtomicU64::new(1_000));
             let clock = Still { ends, rejects, logins: logins.clone(), seconds };
             let vendor = Vendor { ends, rejects, logins, at_once: Arc::default() };

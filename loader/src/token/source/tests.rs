@@ -7,7 +7,10 @@ use std::pin::Pin;
 struct Always(&'static str);
 
 impl Transport for Always {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+    fn send(
+        &self,
+        _: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         let body = bootseal_core::Secret::copy_of(self.0.as_bytes()).unwrap();
         Box::pin(async { Ok(LoginResponse { status: 200, headers: http::HeaderMap::new(), body }) })
     }
@@ -57,28 +60,37 @@ impl Minutes {
 }
 
 impl Transport for Minutes {
-    fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+    fn send(
+        &self,
+        _: LoginRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
         use base64::Engine as _;
         let exp = self.now() / 60 * 60 + 60;
         let payload = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{exp}}}"));
-        let body =
-            bootseal_core::Secret::copy_of(format!("{{\"access_token\":\"e30.{payload}.x\"}}").as_bytes()).unwrap();
+        let body = bootseal_core::Secret::copy_of(
+            format!("{{\"access_token\":\"e30.{payload}.x\"}}").as_bytes(),
+        )
+        .unwrap();
         Box::pin(async { Ok(LoginResponse { status: 200, headers: http::HeaderMap::new(), body }) })
     }
 }
 
 #[test]
 fn a_jwt_that_a_vendor_hands_out_until_its_end_makes_no_outage() {
-    let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\n";
+    let readable =
+        "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\n";
     let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
     let clock = crate::testing::Clock::new();
     let vendor = Minutes(clock.clone());
-    let source = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(Minutes(clock.clone()))).unwrap();
+    let source = vault
+        .token_source_with("acme", Arc::new(clock.clone()), Arc::new(Minutes(clock.clone())))
+        .unwrap();
     // Ten calls a second, for ten minutes.
     for _ in 0..6000 {
         let is_good = |token: &Token| {
             let claims = token.claims().unwrap();
-            claims.trim_start_matches("{\"exp\":").trim_end_matches('}').parse::<u64>().unwrap() > vendor.now()
+            claims.trim_start_matches("{\"exp\":").trim_end_matches('}').parse::<u64>().unwrap()
+                > vendor.now()
         };
         let mut token = source.token_blocking().unwrap();
         if !is_good(&token) {

@@ -113,10 +113,17 @@ impl Backoff {
     }
 
     /// A login failed. `jitter`, from 0 to 1, spreads the next attempts of many processes.
-    pub(crate) fn failed(&mut self, failure: &Failure, now: Duration, jitter: f64) -> BackoffReason {
+    pub(crate) fn failed(
+        &mut self,
+        failure: &Failure,
+        now: Duration,
+        jitter: f64,
+    ) -> BackoffReason {
         let refused = self.hints.refuses(failure.class);
         self.hints = self.hints.after(failure.class);
-        let doubled = |base: Duration, most: Duration| base.saturating_mul(1 << self.in_a_row.min(16)).min(most);
+        let doubled = |base: Duration, most: Duration| {
+            base.saturating_mul(1 << self.in_a_row.min(16)).min(most)
+        };
         let wait = if refused {
             let wait = FIRST_PROBE.saturating_mul(1 << self.refusals.min(4)).min(LAST_PROBE);
             self.refusals += 1;
@@ -124,7 +131,8 @@ impl Backoff {
         } else {
             match failure.class {
                 Class::Throttled => {
-                    let asked = failure.retry_after.unwrap_or(30 * SECOND).clamp(SECOND, 15 * 60 * SECOND);
+                    let asked =
+                        failure.retry_after.unwrap_or(30 * SECOND).clamp(SECOND, 15 * 60 * SECOND);
                     asked + asked.mul_f64(0.1 * jitter)
                 }
                 Class::Tls => doubled(30 * SECOND, 300 * SECOND),
@@ -203,7 +211,10 @@ mod tests {
     fn refused_credentials_are_tried_again_after_15_minutes_then_30_then_every_hour() {
         let mut backoff = Backoff::default();
         for minutes in [15, 30, 60, 60, 60, 60] {
-            assert_eq!(backoff.failed(&failure(Class::Refused), Duration::ZERO, 0.5), BackoffReason::Refused);
+            assert_eq!(
+                backoff.failed(&failure(Class::Refused), Duration::ZERO, 0.5),
+                BackoffReason::Refused
+            );
             assert_eq!(backoff.remaining(Duration::ZERO), Some(minutes * 60 * SECOND));
         }
     }
@@ -211,18 +222,29 @@ mod tests {
     #[test]
     fn a_possible_refusal_counts_as_one_when_it_is_repeated() {
         let mut backoff = Backoff::default();
-        assert_eq!(backoff.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), BackoffReason::Failed);
-        assert_eq!(backoff.failed(&failure(Class::PerhapsRefused), 30 * SECOND, 0.5), BackoffReason::Refused);
+        assert_eq!(
+            backoff.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5),
+            BackoffReason::Failed
+        );
+        assert_eq!(
+            backoff.failed(&failure(Class::PerhapsRefused), 30 * SECOND, 0.5),
+            BackoffReason::Refused
+        );
         let mut backoff = Backoff::default();
-        let reasons = [Class::NoToken; 3].map(|class| backoff.failed(&failure(class), Duration::ZERO, 0.5));
+        let reasons =
+            [Class::NoToken; 3].map(|class| backoff.failed(&failure(class), Duration::ZERO, 0.5));
         assert_eq!(reasons, [BackoffReason::Failed, BackoffReason::Failed, BackoffReason::Refused]);
         // A response that says nothing about the credentials never becomes a refusal.
         let mut backoff = Backoff::default();
-        let reasons = [Class::Protocol; 9].map(|class| backoff.failed(&failure(class), Duration::ZERO, 0.5));
+        let reasons =
+            [Class::Protocol; 9].map(|class| backoff.failed(&failure(class), Duration::ZERO, 0.5));
         assert_eq!(reasons, [BackoffReason::Failed; 9]);
         let mut backoff = Backoff::default();
         backoff.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5);
         backoff.failed(&failure(Class::Down { unsent: false }), Duration::ZERO, 0.5);
-        assert_eq!(backoff.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5), BackoffReason::Failed);
+        assert_eq!(
+            backoff.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5),
+            BackoffReason::Failed
+        );
     }
 }

@@ -70,7 +70,12 @@ impl LoopGuard {
     }
 
     /// A token was rejected. Returns the loop if this rejection completes one.
-    pub(crate) fn rejected(&mut self, worked: bool, young: bool, now: Duration) -> Option<LoopKind> {
+    pub(crate) fn rejected(
+        &mut self,
+        worked: bool,
+        young: bool,
+        now: Duration,
+    ) -> Option<LoopKind> {
         self.fruitless = if worked || !young { 0 } else { self.fruitless + 1 };
         if worked {
             while self.revocations.front().is_some_and(|first| *first + WINDOW <= now) {
@@ -101,7 +106,8 @@ impl LoopGuard {
         }
         self.accepted_since = false;
         self.may_hold = true;
-        self.holds_until = Some(now + (30 * SECOND).saturating_mul(1 << self.holds.min(4)).min(300 * SECOND));
+        self.holds_until =
+            Some(now + (30 * SECOND).saturating_mul(1 << self.holds.min(4)).min(300 * SECOND));
         self.holds += 1;
         true
     }
@@ -116,7 +122,11 @@ mod tests {
         let mut guard = LoopGuard::default();
         for second in 0..100 {
             // Every second: sixty within a minute.
-            assert_eq!(guard.rejected(true, true, second * SECOND), None, "revocations of working tokens");
+            assert_eq!(
+                guard.rejected(true, true, second * SECOND),
+                None,
+                "revocations of working tokens"
+            );
         }
         assert_eq!(guard.rejected(false, true, 200 * SECOND), None);
         assert_eq!(guard.rejected(false, true, 201 * SECOND), Some(LoopKind::Fresh));
@@ -140,7 +150,10 @@ mod tests {
             let now = call * SECOND / 2;
             if guard.allows_login(true, now) {
                 let looped = guard.rejected(true, true, now);
-                assert!(looped != Some(LoopKind::Fresh) && looped.is_some() == (call >= 60 && !guard.accepted_since));
+                assert!(
+                    looped != Some(LoopKind::Fresh)
+                        && looped.is_some() == (call >= 60 && !guard.accepted_since)
+                );
                 logins.push(call);
                 guard.accepted(now);
             }
@@ -153,7 +166,10 @@ mod tests {
     fn a_token_that_worked_and_died_is_replaced_even_while_the_guard_holds() {
         let mut guard = LoopGuard::default();
         guard.replay_rejected(SECOND);
-        assert!(guard.allows_login(true, 2 * SECOND), "no call was accepted since: the token is dead");
+        assert!(
+            guard.allows_login(true, 2 * SECOND),
+            "no call was accepted since: the token is dead"
+        );
         guard.accepted(2 * SECOND);
         assert!(
             !guard.allows_login(true, 3 * SECOND),

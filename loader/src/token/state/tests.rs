@@ -13,7 +13,8 @@ type Login = u32;
 
 const LOGIN: Login = 1;
 /// Refreshed at 80 s, not sent any more at 95 s.
-const DEADLINES: Deadlines = Deadlines { refresh_at: Duration::from_secs(80), hard_at: Duration::from_secs(95) };
+const DEADLINES: Deadlines =
+    Deadlines { refresh_at: Duration::from_secs(80), hard_at: Duration::from_secs(95) };
 const FRESH: NewToken = NewToken { deadlines: DEADLINES, born_expired: false, status: 200 };
 const BORN_EXPIRED: NewToken = NewToken { deadlines: DEADLINES, born_expired: true, status: 200 };
 
@@ -154,7 +155,10 @@ fn rejected(id: TokenId, worked: bool, young: bool, scene: &mut Scene) -> String
                 scene.state.login_started(LOGIN);
             }
             let start = if start_login { "; a login starts" } else { "" };
-            format!("revoked{start}{}", if found_loop.is_some() { "; `fresh_token_rejected`" } else { "" })
+            format!(
+                "revoked{start}{}",
+                if found_loop.is_some() { "; `fresh_token_rejected`" } else { "" }
+            )
         }
     }
 }
@@ -200,22 +204,38 @@ fn requests() -> Vec<Row> {
 fn logins() -> Vec<Row> {
     vec![
         (empty().with_login(), "a login brings a token", |scene| succeeds(FRESH, scene)),
-        (empty().after_failure(Class::Refused).with_login(), "a login brings a token", |scene| succeeds(FRESH, scene)),
-        (fresh().after(95).with_login(), "a login brings an expired token", |scene| succeeds(BORN_EXPIRED, scene)),
-        (fresh().after(80).with_login(), "a login brings an expired token", |scene| succeeds(BORN_EXPIRED, scene)),
-        (empty().with_login().changed(TokenState::profile_removed), "a login brings a token", |scene| {
+        (empty().after_failure(Class::Refused).with_login(), "a login brings a token", |scene| {
             succeeds(FRESH, scene)
         }),
+        (fresh().after(95).with_login(), "a login brings an expired token", |scene| {
+            succeeds(BORN_EXPIRED, scene)
+        }),
+        (fresh().after(80).with_login(), "a login brings an expired token", |scene| {
+            succeeds(BORN_EXPIRED, scene)
+        }),
+        (
+            empty().with_login().changed(TokenState::profile_removed),
+            "a login brings a token",
+            |scene| succeeds(FRESH, scene),
+        ),
         (empty().with_login(), "the file changes during a login", outdated),
-        (empty().with_login(), "a login fails: no trustworthy TLS", |scene| fails(Class::Tls, scene)),
-        (empty().with_login(), "a login fails: 401, 403, 423", |scene| fails(Class::Refused, scene)),
-        (empty().with_login(), "a login fails: 400, 422", |scene| fails(Class::PerhapsRefused, scene)),
+        (empty().with_login(), "a login fails: no trustworthy TLS", |scene| {
+            fails(Class::Tls, scene)
+        }),
+        (empty().with_login(), "a login fails: 401, 403, 423", |scene| {
+            fails(Class::Refused, scene)
+        }),
+        (empty().with_login(), "a login fails: 400, 422", |scene| {
+            fails(Class::PerhapsRefused, scene)
+        }),
         (
             empty().after_failure(Class::PerhapsRefused).after(30).with_login(),
             "a login fails: 400, 422 again",
             |scene| fails(Class::PerhapsRefused, scene),
         ),
-        (fresh().after(80).with_login(), "a login fails: no trustworthy TLS", |scene| fails(Class::Tls, scene)),
+        (fresh().after(80).with_login(), "a login fails: no trustworthy TLS", |scene| {
+            fails(Class::Tls, scene)
+        }),
     ]
 }
 
@@ -224,20 +244,27 @@ fn rejections() -> Vec<Row> {
         (fresh(), "rejected, it had worked", |scene| rejected(1, true, false, scene)),
         (fresh(), "rejected, fresh, for the first time", |scene| rejected(1, false, true, scene)),
         (
-            fresh().changed(|state| state.rejected(1, false, true, seconds(1000))).with_login().with_token(FRESH),
+            fresh()
+                .changed(|state| state.rejected(1, false, true, seconds(1000)))
+                .with_login()
+                .with_token(FRESH),
             "rejected, fresh, for the second time in a row",
             |scene| rejected(2, false, true, scene),
         ),
         (held(), "rejected, it never worked", |scene| rejected(1, false, true, scene)),
         (held(), "rejected, it had worked and died", |scene| rejected(1, true, false, scene)),
         (fresh().with_login(), "rejected, it had worked", |scene| rejected(1, true, false, scene)),
-        (fresh().after_failure(Class::Tls), "rejected, it had worked", |scene| rejected(1, true, false, scene)),
+        (fresh().after_failure(Class::Tls), "rejected, it had worked", |scene| {
+            rejected(1, true, false, scene)
+        }),
         (fresh().with_login().with_token(FRESH), "the token before it is rejected", |scene| {
             rejected(1, true, false, scene)
         }),
-        (fresh().changed(|state| state.rejected(1, true, false, seconds(1000))), "rejected again", |scene| {
-            rejected(1, true, false, scene)
-        }),
+        (
+            fresh().changed(|state| state.rejected(1, true, false, seconds(1000))),
+            "rejected again",
+            |scene| rejected(1, true, false, scene),
+        ),
         (empty().with_login().with_token(BORN_EXPIRED), "rejected, it had worked", |scene| {
             rejected(1, true, false, scene)
         }),
@@ -245,9 +272,11 @@ fn rejections() -> Vec<Row> {
             let begins = scene.state.replay_rejected(scene.now());
             if begins { "`fresh_token_rejected`".into() } else { "nothing".into() }
         }),
-        (fresh(), "the response to a call brings a newer token", |scene| match scene.state.renewed(1, DEADLINES) {
-            Some(2) => "published".into(),
-            other => format!("{other:?}"),
+        (fresh(), "the response to a call brings a newer token", |scene| {
+            match scene.state.renewed(1, DEADLINES) {
+                Some(2) => "published".into(),
+                other => format!("{other:?}"),
+            }
         }),
         (
             fresh().changed(|state| state.rejected(1, true, false, seconds(1000))),
@@ -332,11 +361,15 @@ fn an_accepted_call_with_a_revoked_token_does_not_tell_the_guard_anything() {
 #[test]
 fn a_failure_is_the_last_error_until_a_login_succeeds() {
     let mut scene = empty().after_failure(Class::Tls);
-    let Decision::Fail { error: Some(error), retry_after } = scene.state.request(Duration::ZERO, scene.now()) else {
+    let Decision::Fail { error: Some(error), retry_after } =
+        scene.state.request(Duration::ZERO, scene.now())
+    else {
         panic!("no error")
     };
     assert_eq!((error.kind(), retry_after), (Kind::LoginDown, seconds(30)));
-    assert!(scene.state.last_error().is_some() && scene.state.last_login().unwrap().result.is_err());
+    assert!(
+        scene.state.last_error().is_some() && scene.state.last_login().unwrap().result.is_err()
+    );
     scene.now += 30;
     let scene = scene.with_login().with_token(FRESH);
     assert!(scene.state.last_error().is_none());

@@ -11,7 +11,9 @@ use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::prompt::Consent;
 use crate::ui::tables;
-use bootseal_core::{Access, Cost, Identity, Kind, Pin, PrivateFile, Recipient, Role, Shown, VaultId, VerifiedFile};
+use bootseal_core::{
+    Access, Cost, Identity, Kind, Pin, PrivateFile, Recipient, Role, Shown, VaultId, VerifiedFile,
+};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -24,12 +26,16 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
     let plugins = plugins::at_hand(context)?;
     let recipient = recipient.map(|recipient| recipient.with_plugins(&plugins));
-    // If the new member uses a passphrase, the descriptor contains theirs; the user's own is then asked for.
+    // If the new member uses a passphrase, the descriptor contains theirs; the user's own is then
+    // asked for.
     let theirs = options.passphrase;
     let fd = if theirs { context.passphrase_fd.take() } else { None };
     let found = targets(options, context)?;
-    let seen: Vec<Access> =
-        found.iter().filter_map(|(_, found)| found.as_ref().ok()).flat_map(|(_, list)| list.clone()).collect();
+    let seen: Vec<Access> = found
+        .iter()
+        .filter_map(|(_, found)| found.as_ref().ok())
+        .flat_map(|(_, list)| list.clone())
+        .collect();
     let none_left = found.iter().all(|(_, target)| target.is_err());
     let (access, identity) = match recipient {
         Some(recipient) => (Access::new(&options.name, role, recipient)?, None),
@@ -48,10 +54,15 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     };
     let mut targets: Vec<(PathBuf, Result<Plan>)> = found.into_iter().map(planned).collect();
     let several = targets.len() > 1;
-    targets.iter_mut().filter_map(|(_, plan)| plan.as_mut().ok()).for_each(|plan| plan.several = several);
+    targets
+        .iter_mut()
+        .filter_map(|(_, plan)| plan.as_mut().ok())
+        .for_each(|plan| plan.several = several);
     let plans: Vec<&Plan> = targets.iter().filter_map(|(_, plan)| plan.as_ref().ok()).collect();
     if plans.is_empty() {
-        return each_file::each(targets, context, |plan, context| Ok(add(plan, &access, context)?.0));
+        return each_file::each(targets, context, |plan, context| {
+            Ok(add(plan, &access, context)?.0)
+        });
     }
     let consent = Consent {
         shown: described(&plans),
@@ -80,7 +91,8 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
 /// Files that may be changed, each with its access list.
 type Checked = Vec<(PathBuf, Result<(Target, Vec<Access>)>)>;
 
-/// The files that are to be changed, each with its access list, checked before a person is asked for a passphrase in vain.
+/// The files that are to be changed, each with its access list, checked before a person is asked
+/// for a passphrase in vain.
 fn targets(options: &AccessAdd, context: &mut Context<'_>) -> Result<Checked> {
     let check = |(target, file): (Target, VerifiedFile)| {
         let list = file.access().to_vec();
@@ -92,7 +104,8 @@ fn targets(options: &AccessAdd, context: &mut Context<'_>) -> Result<Checked> {
     Ok(found.into_iter().map(|(path, target)| (path, target.and_then(check))).collect())
 }
 
-/// Completes the new key file, or prints the new key, after the files were saved, so that no key is issued that opens nothing.
+/// Completes the new key file, or prints the new key, after the files were saved, so that no key is
+/// issued that opens nothing.
 fn issue_key(
     file: Option<&Path>,
     identity: Option<Identity>,
@@ -105,7 +118,8 @@ fn issue_key(
         // A key that opens nothing would only be misleading.
         (Some(path), _) if added.is_empty() => drop(std::fs::remove_file(path)),
         (Some(path), _) => {
-            // The replacement of a writer needs a pin on the new id: the former writer can still sign for the old one.
+            // The replacement of a writer needs a pin on the new id: the former writer can still
+            // sign for the old one.
             if added != pins {
                 Pin::write_into(path, added)?;
             }
@@ -144,7 +158,10 @@ impl Plan {
         };
         let others = seen.iter().filter(|other| replaced.as_ref() != Some(other));
         if let Some(other) = others.into_iter().find(|other| other.recipient == access.recipient) {
-            let text = format!("{} ({}) is in access already, with {}", other.name, other.role, other.recipient);
+            let text = format!(
+                "{} ({}) is in access already, with {}",
+                other.name, other.role, other.recipient
+            );
             return Err(Failure::new(Kind::Exists, text));
         }
         Ok(Plan { target, seen, resulting, replaced, several: false })
@@ -154,7 +171,10 @@ impl Plan {
 fn refuse_taken(name: &str, list: &[Access], replace: bool) -> Result<()> {
     match list.iter().find(|other| other.name == name) {
         Some(other) if !replace => {
-            let text = format!("{} ({}) is in access already, with {}", other.name, other.role, other.recipient);
+            let text = format!(
+                "{} ({}) is in access already, with {}",
+                other.name, other.role, other.recipient
+            );
             Err(Failure::new(Kind::Exists, text).with_help(
                 "To change the role or recipient of that name, which is a removal and an addition: --replace",
             ))
@@ -170,20 +190,29 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
     let (exposed, vault) = target.change(context, |vault| {
         same_list(vault.file().access(), &plan.seen)?;
         let exposed = match &plan.replaced {
-            Some(_) => vault.replace_access(access.clone(), now).map_err(|error| error.in_file(target.path()))?,
+            Some(_) => vault
+                .replace_access(access.clone(), now)
+                .map_err(|error| error.in_file(target.path()))?,
             None => vault.add_access(access.clone()).map(|()| Vec::new())?,
         };
         Ok((exposed, vault.file().vault_id()))
     })?;
     let text = "can open every value that this file contains, now and in future";
-    let place = if plan.several { format!("{}: ", Shown(&target.path().to_string_lossy())) } else { String::new() };
+    let place = if plan.several {
+        format!("{}: ", Shown(&target.path().to_string_lossy()))
+    } else {
+        String::new()
+    };
     context.ui.note(format_args!("{place}{} {text}", access.name));
     let mut answer = document(&plan.resulting);
     if plan.replaced.is_some() {
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
     }
     let former = format!("whoever had the former key of {}", access.name);
-    Ok((Answer { document: answer, text: report(&former, &target, vault, &exposed, context) }, vault))
+    Ok((
+        Answer { document: answer, text: report(&former, &target, vault, &exposed, context) },
+        vault,
+    ))
 }
 
 /// The shortest passphrase without a warning, in characters: anyone who has the file can try many.
@@ -202,12 +231,17 @@ fn by_passphrase(
     }
     let passphrase = match descriptor {
         Some(descriptor) => passphrase_from(descriptor, &mut context.ui)?,
-        None if context.ui.can_ask_passphrase() => context.ui.ask_secret(&format!("Passphrase of {}", options.name))?,
+        None if context.ui.can_ask_passphrase() => {
+            context.ui.ask_secret(&format!("Passphrase of {}", options.name))?
+        }
         None => return Err(no_passphrase()),
     };
     let cost = if options.small { Cost::Small } else { Cost::Full };
     let access = Access::by_passphrase(&options.name, role, cost, &passphrase)?;
-    if passphrase.expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT).unwrap_or(true) {
+    if passphrase
+        .expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT)
+        .unwrap_or(true)
+    {
         let text = "the passphrase has fewer than 12 characters: anyone who has the file, from git's history too, can try many";
         context.ui.warn(format_args!("{text}. Six random words make a good one"));
     }
@@ -215,15 +249,19 @@ fn by_passphrase(
 }
 
 pub(crate) fn no_passphrase() -> Failure {
-    Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase")
-        .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
+    Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase").with_help(
+        "Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin",
+    )
 }
 
 fn described(plans: &[&Plan]) -> String {
     let mut text = Vec::new();
     for plan in plans {
-        let place =
-            if plan.several { format!("{}: ", Shown(&plan.target.path().to_string_lossy())) } else { String::new() };
+        let place = if plan.several {
+            format!("{}: ", Shown(&plan.target.path().to_string_lossy()))
+        } else {
+            String::new()
+        };
         text.push(format!("{place}Access will be:\n{}", tables::access(&plan.resulting)));
         if let Some(before) = &plan.replaced {
             text.push(format!("{} was a {} with {}", before.name, before.role, before.recipient));

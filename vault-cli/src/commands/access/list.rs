@@ -16,12 +16,18 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
         return over_many(found, context);
     }
     each_file::each(found, context, |found, _| {
-        Ok(Answer { document: document(found.file.access()), text: tables::access(found.file.access()) })
+        Ok(Answer {
+            document: document(found.file.access()),
+            text: tables::access(found.file.access()),
+        })
     })
 }
 
 /// Lists the access to several files by member.
-fn over_many(found: Vec<(PathBuf, Result<OpenedFile>)>, context: &mut Context<'_>) -> Result<(), Exit> {
+fn over_many(
+    found: Vec<(PathBuf, Result<OpenedFile>)>,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
     let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let done = each_file::each(found, context, |found, _| {
         let file = Shown(&found.path.to_string_lossy()).to_string();

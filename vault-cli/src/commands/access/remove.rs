@@ -1,4 +1,5 @@
-//! `bootseal access remove`: renews the keys for all other members, and lists the values that the removed one knew.
+//! `bootseal access remove`: renews the keys for all other members, and lists the values that the
+//! removed one knew.
 
 use crate::cli::AccessRemove;
 use crate::commands::access::list::document;
@@ -22,12 +23,18 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
                 .with_help("bootseal access list shows who has access.")
                 .into());
         }
-        for (path, _) in targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
+        for (path, _) in
+            targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file)))
+        {
             let shown = Shown(&path.to_string_lossy()).to_string();
-            context.ui.note(format_args!("{shown}: {} is not in access, so nothing changes there", options.name));
+            context.ui.note(format_args!(
+                "{shown}: {} is not in access, so nothing changes there",
+                options.name
+            ));
         }
     }
-    let found: Vec<&(Target, VerifiedFile)> = targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
+    let found: Vec<&(Target, VerifiedFile)> =
+        targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
     if !found.is_empty() {
         let consent = Consent {
             shown: described(&options.name, &found),
@@ -43,7 +50,9 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
         let seen = file.access().to_vec();
         let (exposed, vault, access) = target.change(context, |vault| {
             same_list(vault.file().access(), &seen)?;
-            let exposed = vault.remove_access(&options.name, now).map_err(|error| error.in_file(target.path()))?;
+            let exposed = vault
+                .remove_access(&options.name, now)
+                .map_err(|error| error.in_file(target.path()))?;
             Ok((exposed, vault.file().vault_id(), vault.file().access().to_vec()))
         })?;
         let mut answer = document(&access);
@@ -58,20 +67,28 @@ pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
     if now == seen {
         return Ok(());
     }
-    Err(Failure::new(Kind::Conflict, "the access list was changed while you were asked; nothing was changed")
-        .with_help("Look again: bootseal access list"))
+    Err(Failure::new(
+        Kind::Conflict,
+        "the access list was changed while you were asked; nothing was changed",
+    )
+    .with_help("Look again: bootseal access list"))
 }
 
 fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
     let lists = found.iter().map(|(target, file)| {
-        let rest: Vec<Access> = file.access().iter().filter(|access| access.name != name).cloned().collect();
-        format!("{}: access will be:\n{}", Shown(&target.path().to_string_lossy()), tables::access(&rest))
+        let rest: Vec<Access> =
+            file.access().iter().filter(|access| access.name != name).cloned().collect();
+        format!(
+            "{}: access will be:\n{}",
+            Shown(&target.path().to_string_lossy()),
+            tables::access(&rest)
+        )
     });
     lists.collect::<Vec<_>>().join("\n")
 }
 
-/// Reports what is left to do: change the values that the removed member knew at the vendor, and renew pins if the vault has a new
-/// id. Returns the names of those values.
+/// Reports what is left to do: change the values that the removed member knew at the vendor, and
+/// renew pins if the vault has a new id. Returns the names of those values.
 pub(crate) fn report(
     name: &str,
     target: &Target,

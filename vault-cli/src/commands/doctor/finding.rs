@@ -39,7 +39,11 @@ impl Finding {
         property: &PropertyPath,
         what: impl Into<String>,
     ) -> Finding {
-        let mend = format!("bootseal set {} -f {}", word(&property.to_string()), word(&file.to_string_lossy()));
+        let mend = format!(
+            "bootseal set {} -f {}",
+            word(&property.to_string()),
+            word(&file.to_string_lossy())
+        );
         Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, mend) }
     }
 
@@ -48,8 +52,11 @@ impl Finding {
     }
 
     pub(super) fn text(&self) -> String {
-        let place =
-            [self.file.as_deref(), self.property.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let place = [self.file.as_deref(), self.property.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(": ");
         let place = if place.is_empty() { "this machine".into() } else { place };
         format!("{place}: {}\n  fix: {}", self.what, self.mend)
     }

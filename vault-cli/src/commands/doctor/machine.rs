@@ -1,6 +1,8 @@
-//! What the machine does with memory that holds secrets: swap, core dumps, tracing and locked memory.
+//! What the machine does with memory that holds secrets: swap, core dumps, tracing and locked
+//! memory.
 //!
-//! Our own secret pages reach neither swap nor a core dump; the memory of a program that received a value from `exec` or `get` may.
+//! Our own secret pages reach neither swap nor a core dump; the memory of a program that received a
+//! value from `exec` or `get` may.
 
 use crate::commands::doctor::finding::Finding;
 
@@ -49,7 +51,9 @@ impl Machine {
                 "sudo sysctl -w kernel.yama.ptrace_scope=1".into(),
             ));
         }
-        if let Some(Some(limit)) = self.locked_limit.filter(|limit| limit.is_some_and(|bytes| bytes < LOCKED_BYTES)) {
+        if let Some(Some(limit)) =
+            self.locked_limit.filter(|limit| limit.is_some_and(|bytes| bytes < LOCKED_BYTES))
+        {
             findings.push(Finding::of_machine(
                 "locked-memory",
                 format!("only {} KiB of memory may be locked: a large file does not fit", limit >> 10),
@@ -59,7 +63,9 @@ impl Machine {
         }
         if let Some(reason) = &self.not_secret {
             let mend = match reason.contains("not permitted") {
-                true => "docker run --security-opt seccomp=PROFILE …   (a profile that allows memfd_secret)",
+                true => {
+                    "docker run --security-opt seccomp=PROFILE …   (a profile that allows memfd_secret)"
+                }
                 false => {
                     "sudo grubby --update-kernel=ALL --args=secretmem.enable=1   (or the same in GRUB_CMDLINE_LINUX; Linux 5.14 or later)"
                 }
@@ -103,7 +109,8 @@ impl Machine {
     }
 }
 
-/// The entries of /proc/swaps that are on a disk and not encrypted. A space in a name is written `\040`.
+/// The entries of /proc/swaps that are on a disk and not encrypted. A space in a name is written
+/// `\040`.
 #[cfg(any(target_os = "linux", test))]
 fn in_clear(swaps: &str, is_encrypted: impl Fn(&str) -> bool) -> Vec<String> {
     let names = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next());
@@ -122,7 +129,10 @@ mod tests {
     #[test]
     fn encrypted_swap_and_swap_in_memory_are_not_reported() {
         let swaps = "Filename\t\t\tType\t\tSize\n/dev/zram0 partition 1\n/dev/dm-1 partition 1\n/dev/dm-2 partition 1\n/dev/sda2 partition 1\n/swap\\040file file 1\n";
-        assert_eq!(in_clear(swaps, |device| device == "dm-1"), ["/dev/dm-2", "/dev/sda2", "/swap\\040file"]);
+        assert_eq!(
+            in_clear(swaps, |device| device == "dm-1"),
+            ["/dev/dm-2", "/dev/sda2", "/swap\\040file"]
+        );
         assert!(in_clear("Filename Type Size Used Priority\n", |_| false).is_empty());
     }
 

@@ -1,4 +1,5 @@
-//! `bootseal doctor`: finds common mistakes in the files, their keys and the machine, each with the command that fixes it.
+//! `bootseal doctor`: finds common mistakes in the files, their keys and the machine, each with the
+//! command that fixes it.
 
 mod finding;
 mod machine;
@@ -14,7 +15,8 @@ use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::shell_quote::word;
 use bootseal_core::{
-    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, Role, Shown, Trust, Vault, VerifiedFile,
+    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, Role, Shown, Trust, Vault,
+    VerifiedFile,
 };
 use serde_json::json;
 use std::collections::HashSet;
@@ -31,7 +33,9 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     // The machine is checked even without a vault.
     let files = match locate::sealed_files(context) {
         Err(failure) if failure.kind() == Kind::NotFound && context.options.file.is_empty() => {
-            context.ui.note("there is no sealed file here: only this machine and its keys are checked");
+            context
+                .ui
+                .note("there is no sealed file here: only this machine and its keys are checked");
             Vec::new()
         }
         files => files?,
@@ -50,10 +54,12 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     findings.retain(|finding| reported.insert(finding.clone()));
     bootseal_memory::harden();
 
-    let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
+    let worst =
+        failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
     if context.ui.style.json {
-        let failed =
-            failures.iter().map(|(path, failure)| json!({ "file": path.to_string_lossy(), "error": failure.json() }));
+        let failed = failures.iter().map(
+            |(path, failure)| json!({ "file": path.to_string_lossy(), "error": failure.json() }),
+        );
         context.ui.document(&json!({
             "files": files.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
             "findings": findings.iter().map(Finding::document).collect::<Vec<_>>(),
@@ -77,12 +83,17 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     }
 }
 
-/// The identities at hand. A key file that cannot be used is a finding, and does not stop the other checks.
+/// The identities at hand. A key file that cannot be used is a finding, and does not stop the other
+/// checks.
 fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys, Vec<PathBuf>)> {
     let variable = context.var("BOOTSEAL_IDENTITY").map(PathBuf::from);
-    let named =
-        if context.options.identity.is_empty() { Vec::from_iter(variable) } else { context.options.identity.clone() };
-    let own = keyring::own_identity_file(context).ok().filter(|path| named.is_empty() && path.exists());
+    let named = if context.options.identity.is_empty() {
+        Vec::from_iter(variable)
+    } else {
+        context.options.identity.clone()
+    };
+    let own =
+        keyring::own_identity_file(context).ok().filter(|path| named.is_empty() && path.exists());
     let looked_at = !named.is_empty() || own.is_some();
     let mut useful = Vec::new();
     for path in named.iter().cloned().chain(own).filter(|path| path != Path::new("-")) {
@@ -108,7 +119,9 @@ fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
     let mend = match error.kind() {
         Kind::UnsafeFile => format!("chmod 600 {name}"),
         Kind::NotFound => {
-            format!("bootseal keygen -o {name}   (then, on a writer's machine: bootseal access add NAME RECIPIENT)")
+            format!(
+                "bootseal keygen -o {name}   (then, on a writer's machine: bootseal access add NAME RECIPIENT)"
+            )
         }
         _ => format!(
             "bootseal keygen --force -o {name}   (then, on a writer's machine: bootseal access add NAME RECIPIENT --replace)"
@@ -148,12 +161,16 @@ fn file(
             "known-to-removed",
             &path,
             format!("{name} was removed, and knows values that were not changed since"),
-            format!("bootseal list -f {}   (with an identity it says which)", word(&path.to_string_lossy())),
+            format!(
+                "bootseal list -f {}   (with an identity it says which)",
+                word(&path.to_string_lossy())
+            ),
         ));
     }
     if keys.named {
         let recipients = keys.identities.iter().filter_map(bootseal_core::Identity::recipient);
-        let recipient = recipients.map(|recipient| recipient.to_string()).next().unwrap_or("RECIPIENT".into());
+        let recipient =
+            recipients.map(|recipient| recipient.to_string()).next().unwrap_or("RECIPIENT".into());
         findings.push(Finding::of_file(
             "not-in-access",
             &path,
@@ -164,7 +181,10 @@ fn file(
             ),
         ));
     } else {
-        context.ui.note(format_args!("{}: no identity at hand opens it: its values were not checked", shown(&path)));
+        context.ui.note(format_args!(
+            "{}: no identity at hand opens it: its values were not checked",
+            shown(&path)
+        ));
     }
     Ok(())
 }
@@ -194,7 +214,8 @@ fn open_to_others(_: &Path) -> Option<Finding> {
     None
 }
 
-/// `named` is whether the keys were named for this file; a person's own key opens other vaults too, and is not pinned to one.
+/// `named` is whether the keys were named for this file; a person's own key opens other vaults too,
+/// and is not pinned to one.
 fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) -> Option<Finding> {
     let name = word(&path.to_string_lossy());
     let key = key_files.first().map_or("KEYFILE".into(), |key| word(&key.to_string_lossy()));
@@ -203,10 +224,18 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) ->
             "the pin {old} is outdated: the vault is now {}, and a former writer could still sign for the old one",
             file.vault_id()
         );
-        return Some(Finding::of_file("old-pin", path, what, format!("bootseal access pin {key} -f {name}")));
+        return Some(Finding::of_file(
+            "old-pin",
+            path,
+            what,
+            format!("bootseal access pin {key} -f {name}"),
+        ));
     }
     (file.trust() == Trust::Unverified).then(|| {
-        let what = format!("nothing vouches for it: {} is neither pinned nor known on this machine", file.vault_id());
+        let what = format!(
+            "nothing vouches for it: {} is neither pinned nor known on this machine",
+            file.vault_id()
+        );
         let mend = match named {
             true => format!("bootseal access pin {key} -f {name} --pin {}", file.vault_id()),
             false => format!("export BOOTSEAL_PIN={}", file.vault_id()),
@@ -219,12 +248,16 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) ->
 fn access(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
     let name = word(&path.to_string_lossy());
     let mut findings = Vec::new();
-    let writers: Vec<_> = file.access().iter().filter(|access| access.role == Role::Writer).collect();
+    let writers: Vec<_> =
+        file.access().iter().filter(|access| access.role == Role::Writer).collect();
     if let [only] = writers.as_slice() {
         findings.push(Finding::of_file(
             "one-writer",
             path,
-            format!("{} is the only writer: when that key is lost, nobody can change the file any more", only.name),
+            format!(
+                "{} is the only writer: when that key is lost, nobody can change the file any more",
+                only.name
+            ),
             format!("bootseal access add break-glass --passphrase --writer -f {name}"),
         ));
     }
@@ -258,26 +291,36 @@ fn routes(path: &Path, file: &VerifiedFile) -> Option<Finding> {
     Some(cannot_work("route", "the gateway", path, &error))
 }
 
-fn cannot_work(what: &'static str, name: &str, path: &Path, error: &bootseal_core::Error) -> Finding {
+fn cannot_work(
+    what: &'static str,
+    name: &str,
+    path: &Path,
+    error: &bootseal_core::Error,
+) -> Finding {
     // The error may already name the command.
     let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
     let command = command.map(|rest| rest.split([';', ',']).next().unwrap_or(rest));
-    let mend = format!("bootseal {} -f {}", command.unwrap_or("edit"), word(&path.to_string_lossy()));
+    let mend =
+        format!("bootseal {} -f {}", command.unwrap_or("edit"), word(&path.to_string_lossy()));
     let help = error.help().map_or(String::new(), |help| format!(" ({help})"));
-    let mut finding = Finding::of_file(what, path, format!("{name} cannot work: {}{help}", error.what()), mend);
+    let mut finding =
+        Finding::of_file(what, path, format!("{name} cannot work: {}{help}", error.what()), mend);
     finding.property = error.property().map(str::to_owned);
     finding
 }
 
 fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
-    let sealed = vault.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
+    let sealed =
+        vault.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
     for (property, _) in sealed {
         let set_at = vault.open(property)?.set_at;
         let known_to = vault.file().known_to(set_at);
         if !known_to.is_empty() {
-            let what =
-                format!("is known to {}, who was removed: change it at the vendor, then here", known_to.join(", "));
+            let what = format!(
+                "is known to {}, who was removed: change it at the vendor, then here",
+                known_to.join(", ")
+            );
             findings.push(Finding::of_property("known-to-removed", path, property, what));
         } else if now.saturating_sub(set_at) > OLD_AFTER {
             let what = format!("was set {}, more than a year ago", timestamp(set_at));

@@ -53,7 +53,8 @@ pub(super) const CONFIRM: &str = "To confirm, delete this line.";
 
 /// The error as lines above the text; a line number in it is counted as the editor does.
 pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
-    let mut lines: Vec<String> = mistake.failure.text().lines().map(|line| line.trim().to_owned()).collect();
+    let mut lines: Vec<String> =
+        mistake.failure.text().lines().map(|line| line.trim().to_owned()).collect();
     if mistake.asks.is_some() {
         lines.push(CONFIRM.to_owned());
     }
@@ -67,7 +68,8 @@ pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
     lines
 }
 
-/// The range of our own lines, which were `head`: on top, or below what was typed above them; never within a multi-line string.
+/// The range of our own lines, which were `head`: on top, or below what was typed above them; never
+/// within a multi-line string.
 pub(super) fn own_lines(text: &[u8], mark: &[u8], head: &[u8]) -> Range<usize> {
     let (mut start, mut end) = (0, 0);
     for line in text.split_inclusive(|byte| *byte == b'\n') {

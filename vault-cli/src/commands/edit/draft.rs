@@ -1,4 +1,5 @@
-//! Drafts: typed text that could not be written into the file, kept sealed by the vault's own keys until `edit` resumes it.
+//! Drafts: typed text that could not be written into the file, kept sealed by the vault's own keys
+//! until `edit` resumes it.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -8,7 +9,8 @@ use crate::ui::shell_quote::word;
 use bootseal_core::{CanWrite, Pin, PrivateFile, SealedFile, Secret, Vault, VerifiedFile};
 use std::path::{Path, PathBuf};
 
-/// The draft of one sealed file: the sealed text in the first line, and below it the version that was edited.
+/// The draft of one sealed file: the sealed text in the first line, and below it the version that
+/// was edited.
 pub(crate) struct Drafts {
     path: PathBuf,
 }
@@ -18,7 +20,8 @@ impl Drafts {
     pub(crate) fn of(file: &Path, context: &Context<'_>) -> Result<Drafts> {
         let folder = known_vaults(context)?.with_file_name("drafts");
         let real = file.canonicalize().map_err(|error| unreadable(&error).in_file(file))?;
-        let name: String = real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let name: String =
+            real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         // A file name has at most 255 bytes, and a path may be longer: its end tells files apart.
         let name = &name[name.len().saturating_sub(200)..];
         Ok(Drafts { path: folder.join(name) })
@@ -46,12 +49,20 @@ impl Drafts {
             .map_err(|error| Failure::from(error).within("the draft was not kept"))
     }
 
-    /// Opens the version that was edited, and the text. The draft must belong to the vault that the file is now, or was before.
-    pub(crate) fn open(&self, file: &VerifiedFile, keys: &Keys) -> Result<(Vault<CanWrite>, Secret)> {
-        let kept = std::fs::read_to_string(&self.path).map_err(|error| unreadable(&error).in_file(&self.path))?;
+    /// Opens the version that was edited, and the text. The draft must belong to the vault that the
+    /// file is now, or was before.
+    pub(crate) fn open(
+        &self,
+        file: &VerifiedFile,
+        keys: &Keys,
+    ) -> Result<(Vault<CanWrite>, Secret)> {
+        let kept = std::fs::read_to_string(&self.path)
+            .map_err(|error| unreadable(&error).in_file(&self.path))?;
         let (sealed, base) = kept.split_once('\n').unwrap_or_default();
-        let pins: Vec<Pin> = std::iter::once(file.vault_id()).chain(file.former_ids()).map(Pin::from).collect();
-        let base = SealedFile::parse(base.as_bytes().to_vec())?.verify(&pins)?.with_plugins(&keys.plugins);
+        let pins: Vec<Pin> =
+            std::iter::once(file.vault_id()).chain(file.former_ids()).map(Pin::from).collect();
+        let base =
+            SealedFile::parse(base.as_bytes().to_vec())?.verify(&pins)?.with_plugins(&keys.plugins);
         let base = base.open_for_writing(&keys.identities)?;
         let text = base.open_draft(sealed)?;
         Ok((base, text))

@@ -1,5 +1,5 @@
-//! `bootseal edit`: opens the whole file in an editor, with sealed values as `"secret:…"`. Nothing typed is lost, and no clear text is
-//! left behind.
+//! `bootseal edit`: opens the whole file in an editor, with sealed values as `"secret:…"`. Nothing
+//! typed is lost, and no clear text is left behind.
 
 mod banner;
 mod draft;
@@ -27,8 +27,13 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     let drafts = Drafts::of(target.path(), context).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
         Some(drafts) if goes_on(drafts, target.path(), context)? => {
-            let help = format!("It is kept until it can be opened. To discard it: rm {}", drafts.word());
-            Some(drafts.open(&file, target.keys()).map_err(|failure| failure.within("the draft").with_help(help))?)
+            let help =
+                format!("It is kept until it can be opened. To discard it: rm {}", drafts.word());
+            Some(
+                drafts
+                    .open(&file, target.keys())
+                    .map_err(|failure| failure.within("the draft").with_help(help))?,
+            )
         }
         Some(drafts) => {
             drafts.remove();
@@ -53,7 +58,9 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     if let Some(drafts) = &drafts {
         match (&done, session.unwritten.take()) {
             (Err(_), Some(typed)) => match drafts.save(&session.base, &typed, context.now()) {
-                Ok(()) => context.ui.warn("what was typed is kept, sealed: `bootseal edit` resumes it"),
+                Ok(()) => {
+                    context.ui.warn("what was typed is kept, sealed: `bootseal edit` resumes it")
+                }
                 Err(failure) => context.ui.warn(failure.text()),
             },
             _ => drafts.remove(),
@@ -76,7 +83,12 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     }
 }
 
-fn said(path: &Path, generation: u64, changes: &Changes, context: &mut Context<'_>) -> Result<(), Exit> {
+fn said(
+    path: &Path,
+    generation: u64,
+    changes: &Changes,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
     if context.ui.style.json {
         context.ui.document(&json!({
             "file": path.to_string_lossy(), "generation": generation, "changes": change_report::document(changes),
@@ -109,5 +121,8 @@ fn goes_on(drafts: &Drafts, path: &Path, context: &mut Context<'_>) -> Result<bo
     if context.ui.ask("Discard it, and with it what was typed?")? {
         return Ok(false);
     }
-    Err(Failure::new(Kind::Usage, format!("{}: nothing was done, and the edit is still kept", shown(path))))
+    Err(Failure::new(
+        Kind::Usage,
+        format!("{}: nothing was done, and the edit is still kept", shown(path)),
+    ))
 }

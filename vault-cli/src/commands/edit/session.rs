@@ -1,4 +1,5 @@
-//! One sitting at the editor, however often it opens: what was typed is read back, checked, and written into the file.
+//! One sitting at the editor, however often it opens: what was typed is read back, checked, and
+//! written into the file.
 
 use crate::commands::edit::banner::{Ask, CONFIRM, Mistake, Text, on_top, own_lines};
 use crate::commands::exec::memory_folder::MemoryFolder;
@@ -8,8 +9,8 @@ use crate::trust::target::{Target, broken_profiles};
 use crate::ui::editor::{Closed, Editor, Watch};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath, SealedFile, Shown, Side,
-    Taken, Vault,
+    CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath,
+    SealedFile, Shown, Side, Taken, Vault,
 };
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -38,16 +39,28 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn begin(target: &'a Target, base: Vault<CanWrite>, context: &mut Context<'_>) -> Result<Session<'a>> {
+    pub(super) fn begin(
+        target: &'a Target,
+        base: Vault<CanWrite>,
+        context: &mut Context<'_>,
+    ) -> Result<Session<'a>> {
         let name = target.path().file_name().map(PathBuf::from).unwrap_or_default();
         // The editor should see TOML; tools that search for sealed files should not find one.
-        let stem = name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
+        let stem =
+            name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
         let mut mark = "#:".to_owned();
         while base.file().text().lines().any(|line| line.starts_with(&mark)) {
             mark.push(':');
         }
         let folder = MemoryFolder::create(context)?;
-        Ok(Session { target, folder, name: format!("{stem}.toml").into(), base, unwritten: None, mark })
+        Ok(Session {
+            target,
+            folder,
+            name: format!("{stem}.toml").into(),
+            base,
+            unwritten: None,
+            mark,
+        })
     }
 
     pub(super) fn run(
@@ -66,22 +79,34 @@ impl<'a> Session<'a> {
         let file = self.base.file();
         let (mut top, mut last) = match goes_on {
             false => {
-                let named = format!("{}, generation {}", shown(self.target.path()), file.generation());
-                let what = "Sealed values are shown as \"secret:…\"; write new ones in the same way.";
-                (vec![format!("{named}. {what}"), "These lines at the top are not kept.".to_owned()], None)
+                let named =
+                    format!("{}, generation {}", shown(self.target.path()), file.generation());
+                let what =
+                    "Sealed values are shown as \"secret:…\"; write new ones in the same way.";
+                (
+                    vec![
+                        format!("{named}. {what}"),
+                        "These lines at the top are not kept.".to_owned(),
+                    ],
+                    None,
+                )
             }
             true => {
-                let what = "this is the text of the last, unfinished edit; it is not in the file yet";
-                let mistake = Mistake { asks: Some(Ask::AsItStands), ..Failure::new(Kind::Conflict, what).into() };
+                let what =
+                    "this is the text of the last, unfinished edit; it is not in the file yet";
+                let mistake = Mistake {
+                    asks: Some(Ask::AsItStands),
+                    ..Failure::new(Kind::Conflict, what).into()
+                };
                 (on_top(&mistake), Some(mistake))
             }
         };
         loop {
             let before = text.clone();
             let head = self.head(&top);
-            let path = self
-                .folder
-                .write(&self.name, |out| Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(&text))?))?;
+            let path = self.folder.write(&self.name, |out| {
+                Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(&text))?)
+            })?;
             let closed = watch.run(editor, &path, self.folder.path())?;
             let (typed, confirmed) = self.read(&path, &head)?;
             let changed = *typed != *before;
@@ -92,13 +117,17 @@ impl<'a> Session<'a> {
                 Closed::Well => {}
                 Closed::Signal(number) => return Err(Exit::Reported(128 + number)),
                 Closed::Badly(how) => {
-                    return Err(
-                        Failure::new(Kind::Io, format!("the editor ended with {how}; nothing was changed")).into()
-                    );
+                    return Err(Failure::new(
+                        Kind::Io,
+                        format!("the editor ended with {how}; nothing was changed"),
+                    )
+                    .into());
                 }
             }
             let agreed = |ask| {
-                context.options.yes || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask)) && confirmed
+                context.options.yes
+                    || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask))
+                        && confirmed
             };
             let (readable, as_it_stands) = (agreed(Ask::Readable), agreed(Ask::AsItStands));
             match last.take() {
@@ -112,9 +141,13 @@ impl<'a> Session<'a> {
                 }
                 _ => {}
             }
-            if typed.iter().all(u8::is_ascii_whitespace) && self.base.file().properties().next().is_some() {
+            if typed.iter().all(u8::is_ascii_whitespace)
+                && self.base.file().properties().next().is_some()
+            {
                 self.unwritten = None;
-                return Err(Failure::new(Kind::Usage, "the text is empty; nothing was changed").into());
+                return Err(
+                    Failure::new(Kind::Usage, "the text is empty; nothing was changed").into()
+                );
             }
             text = typed;
             match self.take(&text, readable, context) {
@@ -146,18 +179,26 @@ impl<'a> Session<'a> {
         top.iter().map(|line| format!("{} {line}\n", self.mark)).collect()
     }
 
-    /// Reads the edited text without our lines, which were `head`; and whether the line that asks for a yes is gone.
+    /// Reads the edited text without our lines, which were `head`; and whether the line that asks
+    /// for a yes is gone.
     fn read(&self, path: &Path, head: &str) -> Result<(Text, bool)> {
         let failed = |error: std::io::Error| {
-            Failure::from(Error::new(Kind::Io, format!("what the editor left cannot be read: {error}")).in_file(path))
+            Failure::from(
+                Error::new(Kind::Io, format!("what the editor left cannot be read: {error}"))
+                    .in_file(path),
+            )
         };
         let found = std::fs::symlink_metadata(path).map_err(failed)?;
         if !found.is_file() || found.len() > LARGEST {
-            return Err(Error::new(Kind::Io, "is no longer a regular file of at most 16 MiB").in_file(path).into());
+            return Err(Error::new(Kind::Io, "is no longer a regular file of at most 16 MiB")
+                .in_file(path)
+                .into());
         }
         let length = usize::try_from(found.len()).unwrap_or_default();
         let mut text = Zeroizing::new(Vec::with_capacity(length + 1));
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut text)).map_err(failed)?;
+        std::fs::File::open(path)
+            .and_then(|file| file.take(LARGEST).read_to_end(&mut text))
+            .map_err(failed)?;
         let (ours, mut confirmed) = (own_lines(&text, self.mark.as_bytes(), head.as_bytes()), true);
         for line in text[ours.clone()].split(|byte| *byte == b'\n') {
             confirmed &= !String::from_utf8_lossy(line).contains(CONFIRM);
@@ -170,9 +211,15 @@ impl<'a> Session<'a> {
     }
 
     /// Writes the typed text into the file, or returns why not.
-    fn take(&mut self, text: &[u8], readable: bool, context: &mut Context<'_>) -> Result<Outcome, Mistake> {
+    fn take(
+        &mut self,
+        text: &[u8],
+        readable: bool,
+        context: &mut Context<'_>,
+    ) -> Result<Outcome, Mistake> {
         let text = std::str::from_utf8(text).map_err(|error| {
-            let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line =
+                text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
             Mistake { place: Some((line, 1)), ..Failure::new(Kind::Malformed, "not UTF-8").into() }
         })?;
         let edit = ClearText::parse(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())?;
@@ -189,11 +236,15 @@ impl<'a> Session<'a> {
         }
         if !made_readable.is_empty() && !readable {
             let names: Vec<String> = made_readable.iter().map(ToString::to_string).collect();
-            let what =
-                format!("sealed until now, and readable for anyone who has the file from now on: {}", names.join(", "));
+            let what = format!(
+                "sealed until now, and readable for anyone who has the file from now on: {}",
+                names.join(", ")
+            );
             return Err(Mistake {
                 asks: Some(Ask::Readable),
-                ..Failure::new(Kind::Conflict, what).with_help("To keep it sealed, write it \"secret:…\".").into()
+                ..Failure::new(Kind::Conflict, what)
+                    .with_help("To keep it sealed, write it \"secret:…\".")
+                    .into()
             });
         }
         if edited.file().text() == self.base.file().text() {
@@ -219,9 +270,10 @@ impl<'a> Session<'a> {
         match (written, clash) {
             (Ok((generation, left_out, broken)), _) => {
                 for comment in left_out {
-                    context
-                        .ui
-                        .warn(format_args!("a comment that was changed meanwhile was left out: {}", Shown(&comment)));
+                    context.ui.warn(format_args!(
+                        "a comment that was changed meanwhile was left out: {}",
+                        Shown(&comment)
+                    ));
                 }
                 // These were broken before: an edit that breaks a profile is refused.
                 for (_, error) in broken {
@@ -232,7 +284,11 @@ impl<'a> Session<'a> {
             (Err(failure), Some((_, merged))) => {
                 // From now on this is an edit of the current file.
                 self.base = self.current()?;
-                Err(Mistake { instead: Some(merged), asks: Some(Ask::AsItStands), ..failure.into() })
+                Err(Mistake {
+                    instead: Some(merged),
+                    asks: Some(Ask::AsItStands),
+                    ..failure.into()
+                })
             }
             (Err(failure), None) => Err(failure.into()),
         }
@@ -241,7 +297,9 @@ impl<'a> Session<'a> {
     /// Refuses to seal settings that say where a secret is sent, as `seal` does.
     fn check_tables(&self, edit: &ClearText) -> Result<(), Mistake> {
         let special = SpecialTables::of_edit(edit);
-        let was_sealed = |path: &PropertyPath| matches!(self.base.file().property(path), Some(Property::Sealed(_)));
+        let was_sealed = |path: &PropertyPath| {
+            matches!(self.base.file().property(path), Some(Property::Sealed(_)))
+        };
         match edit.marked().find(|path| special.keep_readable(path) && !was_sealed(path)) {
             None => Ok(()),
             Some(path) => Err(Error::new(
@@ -254,7 +312,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Merges the edit with what was changed meanwhile, property by property; our value wins if both changed one.
+    /// Merges the edit with what was changed meanwhile, property by property; our value wins if
+    /// both changed one.
     fn merge(
         &self,
         now_there: &mut Vault<CanWrite>,
@@ -272,15 +331,19 @@ impl<'a> Session<'a> {
     }
 
     fn copy(&self, vault: &Vault<CanWrite>) -> Result<Vault<CanWrite>, Error> {
-        let file =
-            SealedFile::parse(vault.file().text().into_bytes())?.verify(&[Pin::from(vault.file().vault_id())])?;
-        file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)
+        let file = SealedFile::parse(vault.file().text().into_bytes())?
+            .verify(&[Pin::from(vault.file().vault_id())])?;
+        file.with_plugins(&self.target.keys().plugins)
+            .open_for_writing(&self.target.keys().identities)
     }
 
     /// Opens the file as it is now.
     fn current(&self) -> Result<Vault<CanWrite>> {
-        let file = SealedFile::read(self.target.path())?.verify(&[Pin::from(self.target.vault_id())])?;
-        Ok(file.with_plugins(&self.target.keys().plugins).open_for_writing(&self.target.keys().identities)?)
+        let file =
+            SealedFile::read(self.target.path())?.verify(&[Pin::from(self.target.vault_id())])?;
+        Ok(file
+            .with_plugins(&self.target.keys().plugins)
+            .open_for_writing(&self.target.keys().identities)?)
     }
 }
 

@@ -1,4 +1,5 @@
-//! A private folder on a memory file system, for values in clear; it is removed when its process ends, however it ends.
+//! A private folder on a memory file system, for values in clear; it is removed when its process
+//! ends, however it ends.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind};
@@ -6,7 +7,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The folder, removed when this is dropped; if the process is killed or becomes another program, a helper process removes it.
+/// The folder, removed when this is dropped; if the process is killed or becomes another program, a
+/// helper process removes it.
 pub(crate) struct MemoryFolder {
     path: PathBuf,
 }
@@ -23,10 +25,16 @@ impl MemoryFolder {
     }
 
     /// Writes a file in it by a rename, so that a reader sees either the old or the new file.
-    pub(crate) fn write(&self, name: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<PathBuf> {
+    pub(crate) fn write(
+        &self,
+        name: &Path,
+        write: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<PathBuf> {
         let (path, new) = (self.path.join(name), self.path.join(".new"));
         let failed = |error: std::io::Error| {
-            Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(&path))
+            Failure::from(
+                Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(&path),
+            )
         };
         let mut out = std::io::BufWriter::new(private().open(&new).map_err(failed)?);
         let written = write(&mut out).and_then(|()| {
@@ -50,9 +58,9 @@ impl MemoryFolder {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(&path)
-            .map_err(|error| Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(&path).into())
+        builder.create(&path).map_err(|error| {
+            Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(&path).into()
+        })
     }
 }
 
@@ -90,8 +98,12 @@ mod linux {
     impl MemoryFolder {
         /// Creates a new folder in `$XDG_RUNTIME_DIR`, else in /dev/shm.
         pub(crate) fn create(context: &Context<'_>) -> Result<MemoryFolder> {
-            let runtime = context.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
-            let places: Vec<PathBuf> = runtime.into_iter().chain([PathBuf::from("/dev/shm")]).collect();
+            let runtime = context
+                .var("XDG_RUNTIME_DIR")
+                .map(PathBuf::from)
+                .filter(|folder| folder.is_absolute());
+            let places: Vec<PathBuf> =
+                runtime.into_iter().chain([PathBuf::from("/dev/shm")]).collect();
             for place in places.iter().filter(|place| in_memory(place)) {
                 remove_left_over(place);
                 // Try again if another user has a folder of that name.
@@ -105,7 +117,10 @@ mod linux {
                 }
             }
             let tried: Vec<String> = places.iter().map(|place| shown(place)).collect();
-            let what = format!("no memory file system takes a folder of ours: {} (tried)", tried.join(", "));
+            let what = format!(
+                "no memory file system takes a folder of ours: {} (tried)",
+                tried.join(", ")
+            );
             Err(Failure::new(Kind::Io, what).with_help(
                 "Values never go onto a disk in clear. Mount one: mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
             ))
@@ -113,7 +128,8 @@ mod linux {
 
         /// Uses the named folder: a new one, or an empty one of ours.
         pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
-            let path = std::path::absolute(path).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
+            let path = std::path::absolute(path)
+                .map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
             let refuse = |kind, what: &str| Error::new(kind, what).in_file(&path);
             let above = path.parent().unwrap_or(Path::new("/"));
             if !in_memory(if path.exists() { &path } else { above }) {
@@ -121,23 +137,36 @@ mod linux {
                     Kind::UnsafeFile,
                     "is on no memory file system (tmpfs or ramfs), and values never go onto a disk in clear",
                 );
-                return Err(error.with_help("Leave DIR out, or name one below /dev/shm or $XDG_RUNTIME_DIR.").into());
+                return Err(error
+                    .with_help("Leave DIR out, or name one below /dev/shm or $XDG_RUNTIME_DIR.")
+                    .into());
             }
             match make(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    let found =
-                        std::fs::symlink_metadata(&path).map_err(|error| refuse(Kind::Io, &error.to_string()))?;
-                    if !found.is_dir() || found.uid() != getuid().as_raw() || found.mode() & 0o077 != 0 {
-                        return Err(
-                            refuse(Kind::UnsafeFile, "exists, and is not a folder of yours alone (mode 0700)").into()
-                        );
+                    let found = std::fs::symlink_metadata(&path)
+                        .map_err(|error| refuse(Kind::Io, &error.to_string()))?;
+                    if !found.is_dir()
+                        || found.uid() != getuid().as_raw()
+                        || found.mode() & 0o077 != 0
+                    {
+                        return Err(refuse(
+                            Kind::UnsafeFile,
+                            "exists, and is not a folder of yours alone (mode 0700)",
+                        )
+                        .into());
                     }
                     if std::fs::read_dir(&path).map_or(true, |mut inside| inside.next().is_some()) {
-                        return Err(refuse(Kind::Exists, "exists, and is not empty; nothing was written").into());
+                        return Err(refuse(
+                            Kind::Exists,
+                            "exists, and is not empty; nothing was written",
+                        )
+                        .into());
                     }
                 }
-                Err(error) => return Err(refuse(Kind::Io, &format!("cannot be made: {error}")).into()),
+                Err(error) => {
+                    return Err(refuse(Kind::Io, &format!("cannot be made: {error}")).into());
+                }
             }
             guarded(path)
         }
@@ -160,36 +189,42 @@ mod linux {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
     }
 
-    /// `bootseal.PID.STARTED.RANDOM`, which still identifies the owner after everything else is gone.
+    /// `bootseal.PID.STARTED.RANDOM`, which still identifies the owner after everything else is
+    /// gone.
     fn new_name() -> Result<String> {
         let mut random = [0; 8];
-        getrandom::fill(&mut random)
-            .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
+        getrandom::fill(&mut random).map_err(|error| {
+            Failure::new(Kind::Io, format!("no random numbers from the system: {error}"))
+        })?;
         let pid = getpid().as_raw_nonzero();
         let started = started(&pid.to_string()).unwrap_or_default();
         Ok(format!("{NAME}{pid}.{started}.{:016x}", u64::from_ne_bytes(random)))
     }
 
-    /// The start time of a process in ticks, which tells it from a later process with the same number.
+    /// The start time of a process in ticks, which tells it from a later process with the same
+    /// number.
     fn started(pid: &str) -> Option<String> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         Some(stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned())
     }
 
-    /// Starts the process that removes the folder when this one has ended. It has no parent here, so that a program that waits for all its
-    /// children does not wait for it.
+    /// Starts the process that removes the folder when this one has ended. It has no parent here,
+    /// so that a program that waits for all its children does not wait for it.
     fn guarded(path: PathBuf) -> Result<MemoryFolder> {
         let folder = MemoryFolder { path };
         let failed = |what: &str, error: std::io::Error| {
             Failure::new(
                 Kind::Io,
-                format!("what removes the values in memory when all is over cannot be started: {what}: {error}"),
+                format!(
+                    "what removes the values in memory when all is over cannot be started: {what}: {error}"
+                ),
             )
         };
         let own = pidfd_open(getpid(), PidfdFlags::empty())
             .map_err(|error| failed("pidfd_open (Linux 5.3)", error.into()))?;
         let lock = File::open(&folder.path).map_err(|error| failed("the folder", error))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed("its lock", error.into()))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| failed("its lock", error.into()))?;
         let status = sweeper().stdin(Stdio::from(own)).stdout(Stdio::from(lock)).status();
         match status {
             Ok(status) if status.success() => Ok(folder),
@@ -204,10 +239,12 @@ mod linux {
         command
     }
 
-    /// Set for the second of two processes: the first one starts it and ends, so that no parent has to wait for it.
+    /// Set for the second of two processes: the first one starts it and ends, so that no parent has
+    /// to wait for it.
     const DETACHED: &str = "BOOTSEAL_SWEEP";
 
-    /// Runs `bootseal sweep`: stdin is a descriptor of the process to wait for, stdout the locked folder. Without both it does nothing.
+    /// Runs `bootseal sweep`: stdin is a descriptor of the process to wait for, stdout the locked
+    /// folder. Without both it does nothing.
     pub(crate) fn sweep() -> std::io::Result<()> {
         let process = std::fs::read_link("/proc/self/fd/0")?;
         let folder = std::fs::read_link("/proc/self/fd/1")?;
@@ -218,7 +255,8 @@ mod linux {
             // A separate process group, since Ctrl-C at the terminal is meant for the program.
             return sweeper().env(DETACHED, "1").process_group(0).spawn().map(drop);
         }
-        // Stopping the whole service signals this process too, while the program may still be ending.
+        // Stopping the whole service signals this process too, while the program may still be
+        // ending.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let _inside = runtime.enter();
         let _deaf = [
@@ -227,24 +265,32 @@ mod linux {
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?,
         ];
         let stdin = std::io::stdin();
-        while let Err(rustix::io::Errno::INTR) = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None) {}
+        while let Err(rustix::io::Errno::INTR) =
+            poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)
+        {}
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Removes folders whose processes, sweepers included, are gone, as when a whole container or session was killed.
+    /// Removes folders whose processes, sweepers included, are gone, as when a whole container or
+    /// session was killed.
     fn remove_left_over(place: &Path) {
         for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let Some(name) = name.to_str().and_then(|name| name.strip_prefix(NAME)) else { continue };
+            let Some(name) = name.to_str().and_then(|name| name.strip_prefix(NAME)) else {
+                continue;
+            };
             let mut parts = name.split('.');
-            let (Some(pid), Some(since), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+            let (Some(pid), Some(since), Some(_), None) =
+                (parts.next(), parts.next(), parts.next(), parts.next())
             else {
                 continue;
             };
-            let ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == getuid().as_raw());
+            let ours = entry
+                .metadata()
+                .is_ok_and(|found| found.is_dir() && found.uid() == getuid().as_raw());
             if !ours || started(pid).as_deref() == Some(since) {
                 continue;
             }
@@ -266,18 +312,21 @@ mod elsewhere {
     use std::path::Path;
 
     impl MemoryFolder {
-        /// Creates a new folder in the user's temporary folder: this system has no memory file system.
+        /// Creates a new folder in the user's temporary folder: this system has no memory file
+        /// system.
         pub(crate) fn create(_: &Context<'_>) -> Result<MemoryFolder> {
             let mut random = [0; 8];
-            getrandom::fill(&mut random)
-                .map_err(|error| Failure::new(Kind::Io, format!("no random numbers from the system: {error}")))?;
-            let path = std::env::temp_dir().join(format!("bootseal.{:016x}", u64::from_ne_bytes(random)));
+            getrandom::fill(&mut random).map_err(|error| {
+                Failure::new(Kind::Io, format!("no random numbers from the system: {error}"))
+            })?;
+            let path =
+                std::env::temp_dir().join(format!("bootseal.{:016x}", u64::from_ne_bytes(random)));
             let mut builder = std::fs::DirBuilder::new();
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder
-                .create(&path)
-                .map_err(|error| Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(&path))?;
+            builder.create(&path).map_err(|error| {
+                Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(&path)
+            })?;
             Ok(MemoryFolder { path })
         }
 
@@ -286,7 +335,8 @@ mod elsewhere {
                 "{}: this system has no memory file system, and values never go onto a disk in clear",
                 Shown(&path.to_string_lossy())
             );
-            Err(Failure::new(Kind::UnsafeFile, what).with_help("Pass them in the environment: leave --files out."))
+            Err(Failure::new(Kind::UnsafeFile, what)
+                .with_help("Pass them in the environment: leave --files out."))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `exec --on-change`: restarts the program, or rewrites its files and sends SIGHUP, when a value changes. A file that does not verify
-//! changes nothing.
+//! `exec --on-change`: restarts the program, or rewrites its files and sends SIGHUP, when a value
+//! changes. A file that does not verify changes nothing.
 
 use crate::commands::exec::selection::{Selection, Values};
 use crate::context::Context;
@@ -9,7 +9,8 @@ use crate::ui::failure::Result;
 use bootseal_core::{Pin, VaultId};
 use std::path::PathBuf;
 
-/// What is needed to read the sealed file again; the keys are kept, since stdin, for example, can be read only once.
+/// What is needed to read the sealed file again; the keys are kept, since stdin, for example, can
+/// be read only once.
 pub(super) struct Reopen {
     pub(super) path: PathBuf,
     pub(super) keys: Keys,
@@ -22,7 +23,8 @@ impl Reopen {
     /// Reads the current values, of this vault and of no older version.
     fn read(&mut self, context: &mut Context<'_>) -> Result<Values> {
         let (vault, floor) = self.seen;
-        let found = locate::find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], context)?;
+        let found =
+            locate::find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], context)?;
         let seen = (found.file.vault_id(), found.file.generation());
         let values = self.selection.values_of(found.file, &self.keys)?;
         self.seen = seen;
@@ -31,7 +33,8 @@ impl Reopen {
 }
 
 fn same(one: &Values, other: &Values) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.same_as(&other.1))
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.same_as(&other.1))
 }
 
 #[cfg(unix)]
@@ -57,7 +60,8 @@ mod without_signals {
         _: Reopen,
         _: &mut Context<'_>,
     ) -> Result<u8, NotStarted> {
-        Err(Failure::new(Kind::Usage, "--on-change needs signals, which this system does not have").into())
+        Err(Failure::new(Kind::Usage, "--on-change needs signals, which this system does not have")
+            .into())
     }
 }
 
@@ -90,10 +94,9 @@ mod with_signals {
         again: Reopen,
         context: &mut Context<'_>,
     ) -> Result<u8, NotStarted> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(bootseal_core::Kind::Io, format!("nothing to wait with: {error}")))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
+            |error| Failure::new(bootseal_core::Kind::Io, format!("nothing to wait with: {error}")),
+        )?;
         runtime.block_on(run(program, how, values, again, context))
     }
 
@@ -115,7 +118,8 @@ mod with_signals {
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
-                // Ctrl-Z reaches both: it is dealt with before the stop of the program that it causes.
+                // Ctrl-Z reaches both: it is dealt with before the stop of the program that it
+                // causes.
                 biased;
                 status = child.wait() => return Ok(code(status.map_err(failed)?)),
                 signal = signals.next() => send(&child, signal),
@@ -191,10 +195,12 @@ mod with_signals {
         }
     }
 
-    /// Stops this process once the program has stopped, and continues the program when this process is continued.
+    /// Stops this process once the program has stopped, and continues the program when this process
+    /// is continued.
     ///
-    /// The shell watches this process only. Had it stopped first, the shell would prompt while the program can still read the terminal, and
-    /// the program could take the line that is meant for the shell.
+    /// The shell watches this process only. Had it stopped first, the shell would prompt while the
+    /// program can still read the terminal, and the program could take the line that is meant for
+    /// the shell.
     fn stop_with(child: &Child) {
         let Some(program) = pid(child) else { return };
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
@@ -255,7 +261,8 @@ mod with_signals {
     fn in_foreground() -> bool {
         let terminal = std::fs::File::open("/dev/tty");
         terminal.is_ok_and(|terminal| {
-            rustix::termios::tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+            rustix::termios::tcgetpgrp(&terminal)
+                .is_ok_and(|group| group == rustix::process::getpgrp())
         })
     }
 }

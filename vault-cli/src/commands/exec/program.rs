@@ -1,4 +1,5 @@
-//! The program that `exec` runs: its command line, environment and files, and the codes that say why it did not start.
+//! The program that `exec` runs: its command line, environment and files, and the codes that say
+//! why it did not start.
 
 use crate::commands::exec::memory_folder::MemoryFolder;
 use crate::commands::exec::selection::{Slot, Values};
@@ -41,7 +42,9 @@ impl Program<'_> {
             }
             folder.write(name, |out| value.expose(|bytes| Ok(out.write_all(bytes)?)))?;
         }
-        for (slot, _) in before.iter().filter(|(slot, _)| !values.iter().any(|(other, _)| other == slot)) {
+        for (slot, _) in
+            before.iter().filter(|(slot, _)| !values.iter().any(|(other, _)| other == slot))
+        {
             if let Slot::File(name) = slot {
                 folder.remove(name);
             }
@@ -50,7 +53,8 @@ impl Program<'_> {
     }
 
     pub(super) fn command(&self, values: &Values) -> Command {
-        let mut command = Command::new(self.command.first().map_or_else(Default::default, OsString::clone));
+        let mut command =
+            Command::new(self.command.first().map_or_else(Default::default, OsString::clone));
         command.args(self.command.iter().skip(1));
         without_keys(&mut command);
         if let Some(folder) = &self.folder {
@@ -68,7 +72,11 @@ impl Program<'_> {
     }
 
     pub(super) fn not_started(&self, error: &std::io::Error) -> NotStarted {
-        let name = self.command.first().map(|name| Shown(&name.to_string_lossy()).to_string()).unwrap_or_default();
+        let name = self
+            .command
+            .first()
+            .map(|name| Shown(&name.to_string_lossy()).to_string())
+            .unwrap_or_default();
         let (code, kind, what, help) = match error.kind() {
             std::io::ErrorKind::NotFound => (
                 NOT_FOUND,
@@ -82,12 +90,15 @@ impl Program<'_> {
                 "cannot receive that much in its environment",
                 "Pass files, with --files, or less, with --only.",
             ),
-            _ => (NOT_EXECUTABLE, Kind::Io, "cannot be run", "Is it a program, and may you run it?"),
+            _ => {
+                (NOT_EXECUTABLE, Kind::Io, "cannot be run", "Is it a program, and may you run it?")
+            }
         };
         NotStarted(code, Failure::new(kind, format!("{name} {what}: {error}")).with_help(help))
     }
 
-    /// Replaces this process with the program: signals, terminal, job control and exit code are then its own.
+    /// Replaces this process with the program: signals, terminal, job control and exit code are
+    /// then its own.
     #[cfg(unix)]
     pub(super) fn become_it(&self, values: &Values) -> Result<u8, NotStarted> {
         let error = std::os::unix::process::CommandExt::exec(&mut self.command(values));

@@ -50,7 +50,11 @@ pub(super) struct Selection {
 
 impl Selection {
     pub(super) fn of(options: &Exec, context: &mut Context<'_>) -> Result<Selection> {
-        let only = options.only.iter().map(|prefix| prefix.parse()).collect::<Result<Vec<PropertyPath>, Error>>()?;
+        let only = options
+            .only
+            .iter()
+            .map(|prefix| prefix.parse())
+            .collect::<Result<Vec<PropertyPath>, Error>>()?;
         let mut named = Vec::new();
         if let Some(path) = &options.env_file {
             let input = formats::read(path, Some(Format::Env), context)?;
@@ -59,13 +63,17 @@ impl Selection {
             }
             for property in input.properties {
                 let name = property.path.segments().concat();
-                let reference =
-                    property.value.expose_str(|text| text.strip_prefix(REFERENCE).map(str::parse::<PropertyPath>));
+                let reference = property.value.expose_str(|text| {
+                    text.strip_prefix(REFERENCE).map(str::parse::<PropertyPath>)
+                });
                 let source = match reference.ok().flatten() {
                     None => Source::Literal(property.value),
                     Some(Ok(target)) => Source::Property(target),
                     Some(Err(_)) => {
-                        let what = format!("{}: what follows `{REFERENCE}` is not a property's path", Shown(&name));
+                        let what = format!(
+                            "{}: what follows `{REFERENCE}` is not a property's path",
+                            Shown(&name)
+                        );
                         return Err(Error::new(Kind::Malformed, what)
                             .in_file(path)
                             .with_help("As in: DB_PASSWORD=bootseal:db.password")
@@ -76,15 +84,19 @@ impl Selection {
             }
         }
         for pair in &options.env {
-            let parsed = pair.split_once('=').and_then(|(name, path)| Some((name.to_owned(), path.parse().ok()?)));
+            let parsed = pair
+                .split_once('=')
+                .and_then(|(name, path)| Some((name.to_owned(), path.parse().ok()?)));
             let Some((name, path)) = parsed.filter(|(name, _)| !name.is_empty()) else {
                 let what = "--env takes NAME=PATH, a variable's name and a property's path";
-                return Err(Failure::new(Kind::Usage, what).with_help("As in: --env PGPASSWORD=db.password"));
+                return Err(Failure::new(Kind::Usage, what)
+                    .with_help("As in: --env PGPASSWORD=db.password"));
             };
             named.push((name, Source::Property(path)));
         }
         let files = options.files.is_some();
-        let general = files || !only.is_empty() || options.env.is_empty() && options.env_file.is_none();
+        let general =
+            files || !only.is_empty() || options.env.is_empty() && options.env_file.is_none();
         Ok(Selection { only, named, general, files, flat: options.flat })
     }
 
@@ -95,18 +107,23 @@ impl Selection {
         for (name, source) in &self.named {
             let source = match source {
                 Source::Literal(value) => Source::Literal(value.clone()),
-                Source::Property(path) if file.property(path).is_some() => Source::Property(path.clone()),
+                Source::Property(path) if file.property(path).is_some() => {
+                    Source::Property(path.clone())
+                }
                 Source::Property(path) => return Err(file.not_found(path).into()),
             };
             wanted.push((Slot::Variable(name.clone()), source));
         }
-        if let Some(nothing) =
-            self.only.iter().find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())))
+        if let Some(nothing) = self
+            .only
+            .iter()
+            .find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())))
         {
             return Err(file.not_found(nothing).into());
         }
         let meant = |path: &PropertyPath| {
-            let under = self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only.segments()));
+            let under = self.only.is_empty()
+                || self.only.iter().any(|only| path.starts_with(only.segments()));
             self.general && under && !special.hold(path)
         };
         for (path, _) in file.properties().filter(|(path, _)| meant(path)) {
@@ -121,7 +138,8 @@ impl Selection {
     }
 }
 
-/// The variable of a property: its path in capitals, with `_` for everything but letters and digits.
+/// The variable of a property: its path in capitals, with `_` for everything but letters and
+/// digits.
 fn variable(path: &PropertyPath) -> Result<String> {
     let name = joined(path, |next| next.to_ascii_uppercase());
     let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV")
@@ -189,14 +207,20 @@ fn apart(wanted: Vec<(Slot, Source)>) -> Result<Vec<(Slot, Source)>> {
 }
 
 /// Reads the values; the file is opened only if a sealed one is wanted.
-pub(super) fn values(wanted: Vec<(Slot, Source)>, file: VerifiedFile, keys: &Keys) -> Result<Values> {
+pub(super) fn values(
+    wanted: Vec<(Slot, Source)>,
+    file: VerifiedFile,
+    keys: &Keys,
+) -> Result<Values> {
     let mut values: Values = Vec::with_capacity(wanted.len());
     let mut sealed = Vec::new();
     for (slot, source) in wanted {
         let value = match source {
             Source::Literal(value) => value,
             Source::Property(path) => match file.property(&path) {
-                Some(Property::Readable(toml::Value::String(text))) => Secret::copy_of(text.as_bytes())?,
+                Some(Property::Readable(toml::Value::String(text))) => {
+                    Secret::copy_of(text.as_bytes())?
+                }
                 Some(Property::Readable(other)) => Secret::copy_of(other.to_string().as_bytes())?,
                 _ => {
                     sealed.push((slot, path));
@@ -216,9 +240,8 @@ pub(super) fn values(wanted: Vec<(Slot, Source)>, file: VerifiedFile, keys: &Key
     for (slot, value) in &values {
         if matches!(slot, Slot::Variable(_)) && value.expose(|bytes| bytes.contains(&0)) {
             let what = format!("what would be {slot} holds a NUL byte, which no variable can hold");
-            return Err(
-                Failure::new(Kind::Conflict, what).with_help("Pass it as a file, with --files, or leave it out.")
-            );
+            return Err(Failure::new(Kind::Conflict, what)
+                .with_help("Pass it as a file, with --files, or leave it out."));
         }
     }
     Ok(values)

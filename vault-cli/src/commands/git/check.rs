@@ -6,7 +6,9 @@ use crate::context::Context;
 use crate::formats::parse_named;
 use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile};
+use bootseal_core::{
+    Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile,
+};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
@@ -35,11 +37,16 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
         match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
             Ok(file) => {
                 vaults.entry(file.vault_id()).or_default().push(name.clone());
-                let secret = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
+                let secret = file
+                    .properties()
+                    .filter(|(_, property)| matches!(property, Property::Sealed(_)));
                 sealed.insert(name.to_lowercase(), secret.map(|(path, _)| path.clone()).collect());
                 if committed && let Some(since) = &since {
-                    findings
-                        .extend(older(since, &repository, &name, file).err().map(|failure| (name.clone(), failure)));
+                    findings.extend(
+                        older(since, &repository, &name, file)
+                            .err()
+                            .map(|failure| (name.clone(), failure)),
+                    );
                 }
             }
             Err(error) if committed => findings.push((name, error.into())),
@@ -99,16 +106,26 @@ fn is_sealed(name: &str) -> bool {
     name.to_lowercase().ends_with(".sealed.toml")
 }
 
-/// Entries that cannot be checked and must not pass silently: names that are not UTF-8, and links that replaced a sealed file.
+/// Entries that cannot be checked and must not pass silently: names that are not UTF-8, and links
+/// that replaced a sealed file.
 fn odd(repository: &Repository, since: Option<&Since>) -> Result<Vec<(String, &'static str)>> {
     let mut odd = Vec::new();
     for entry in repository.ask(&["ls-files", "--stage", "-z"])?.split(|byte| *byte == 0) {
         let shown = String::from_utf8_lossy(entry);
         let Some((mode, name)) = shown.split_once('\t') else { continue };
         if std::str::from_utf8(entry).is_err() {
-            odd.push((name.to_owned(), "the name is not UTF-8, so the file was not checked; rename it"));
-        } else if mode.starts_with("120") && is_sealed(name) && since.is_some_and(|since| since.had(name)) {
-            odd.push((name.to_owned(), "a link replaced a sealed file; restore the file: git checkout"));
+            odd.push((
+                name.to_owned(),
+                "the name is not UTF-8, so the file was not checked; rename it",
+            ));
+        } else if mode.starts_with("120")
+            && is_sealed(name)
+            && since.is_some_and(|since| since.had(name))
+        {
+            odd.push((
+                name.to_owned(),
+                "a link replaced a sealed file; restore the file: git checkout",
+            ));
         }
     }
     Ok(odd)
@@ -118,7 +135,8 @@ fn all_sealed(repository: &Repository) -> Result<Vec<String>> {
     Ok(regular(repository)?.into_iter().filter(|name| is_sealed(name)).collect())
 }
 
-/// All regular files in git, without links and submodules: a link to a sealed file is not a second vault, and may lead anywhere.
+/// All regular files in git, without links and submodules: a link to a sealed file is not a second
+/// vault, and may lead anywhere.
 fn regular(repository: &Repository) -> Result<Vec<String>> {
     // "100644 ID STAGE\tNAME"
     let entries = split(&repository.ask(&["ls-files", "--stage", "-z"])?);
@@ -147,7 +165,8 @@ fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<V
                 return Ok(None);
             }
             let mut bytes = Vec::new();
-            let read = std::fs::File::open(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+            let read = std::fs::File::open(&path)
+                .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
             Ok(read.ok().map(|_| bytes))
         }
     }
@@ -159,7 +178,11 @@ fn older(since: &Since, repository: &Repository, name: &str, file: VerifiedFile)
 }
 
 /// The reason why an unsealed file must not be committed.
-fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyPath>>) -> Option<String> {
+fn in_clear(
+    name: &str,
+    bytes: &[u8],
+    sealed: &HashMap<String, HashSet<PropertyPath>>,
+) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     // Concatenated, so that this source file does not trigger the check itself.
     let private = ["AGE-SECRET-KEY-", "1"].concat();
@@ -170,7 +193,9 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyP
     if path.extension().is_some_and(|extension| extension == "toml") {
         let marked = PlainDocument::parse(text.clone().into_owned());
         if marked.is_err() && text.contains("\"secret:") {
-            return Some("holds \"secret:…\" in clear, and is not TOML that could be sealed".into());
+            return Some(
+                "holds \"secret:…\" in clear, and is not TOML that could be sealed".into(),
+            );
         }
         let marked = marked.as_ref().map_or(&[][..], PlainDocument::properties);
         if let Some(property) = marked.iter().find(|property| property.marked) {
@@ -181,15 +206,19 @@ fn in_clear(name: &str, bytes: &[u8], sealed: &HashMap<String, HashSet<PropertyP
             ));
         }
     }
-    // The input of a sealed file: settings beside it are allowed, unless they contain a property that is sealed there.
+    // The input of a sealed file: settings beside it are allowed, unless they contain a property
+    // that is sealed there.
     let beside = crate::commands::seal::beside(path).ok()?;
     let secret = sealed.get(&beside.to_str()?.to_lowercase())?;
     let beside = Shown(&beside.to_string_lossy()).to_string();
     match parse_named(&text, path)? {
         Ok(input) => {
-            let property = input.properties.iter().find(|property| secret.contains(&property.path))?;
+            let property =
+                input.properties.iter().find(|property| secret.contains(&property.path))?;
             Some(format!("holds {}, which is sealed in {beside}, in clear", property.path))
         }
-        Err(_) => Some(format!("may be what {beside} was sealed from, in clear; it cannot be read")),
+        Err(_) => {
+            Some(format!("may be what {beside} was sealed from, in clear; it cannot be read"))
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! `bootseal git merge`: git's merge driver. It merges only if all three versions belong to this vault; otherwise it leaves a conflict.
+//! `bootseal git merge`: git's merge driver. It merges only if all three versions belong to this
+//! vault; otherwise it leaves a conflict.
 
 use crate::cli::GitMerge;
 use crate::context::Context;
@@ -8,7 +9,9 @@ use crate::trust::keyring::Keys;
 use crate::trust::memory::remember;
 use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
-use bootseal_core::{FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from};
+use bootseal_core::{
+    FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from,
+};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,14 +19,18 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
     let name = Shown(&options.path.to_string_lossy()).to_string();
     match merge(options, context) {
         Ok(generation) => {
-            context.ui.note(format_args!("{name}: merged by property, signed as generation {generation}"));
+            context.ui.note(format_args!(
+                "{name}: merged by property, signed as generation {generation}"
+            ));
             Ok(())
         }
         Err(failure) => {
             // For git, any exit code but 0 means a conflict; people expect its markers.
             conflict(options)?;
             context.ui.warn(format_args!("{name}: left as a conflict: {}", failure.text()));
-            context.ui.note(format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
+            context
+                .ui
+                .note(format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
             Err(Exit::Reported(1))
         }
     }
@@ -32,7 +39,9 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
 fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let mut keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
-    let read = |path: &Path| std::fs::read(path).map_err(|error| Failure::from(unreadable(&error).in_file(path)));
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| Failure::from(unreadable(&error).in_file(path)))
+    };
     let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
     let ours = match judge(&ours, &options.path, &keys, &pins, context)? {
         Judged::Trusted(file) => *file,
@@ -42,7 +51,8 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let pin = Pin::from(ours.vault_id());
     let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
         let file = SealedFile::parse(bytes).and_then(|file| file.verify(&[pin]));
-        let file = file.map_err(|error| Failure::new(error.kind(), format!("{which}: {}", error.what())))?;
+        let file =
+            file.map_err(|error| Failure::new(error.kind(), format!("{which}: {}", error.what())))?;
         Ok(file.with_plugins(&keys.plugins))
     };
     let base = verified(base, "the common version")?;
@@ -50,7 +60,8 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     if ours.generation() < base.generation() || theirs.generation() < base.generation() {
         return Err(Failure::new(Kind::OldGeneration, "a side is older than what both came from"));
     }
-    // Anyone can put an old signed version of ours onto a branch: a merge would bring back what was undone since.
+    // Anyone can put an old signed version of ours onto a branch: a merge would bring back what was
+    // undone since.
     if was_ours(&theirs.text(), &options.path)? {
         return Err(Failure::new(
             Kind::OldGeneration,
@@ -83,7 +94,8 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let now = context.now();
     let merged = vault.merge(&base, &one, &other, |_| None, now)?;
     if let Some(access) = merged.not_let_in.first() {
-        let text = format!("one side lets {} in, and is from before new keys of the other", access.name);
+        let text =
+            format!("one side lets {} in, and is from before new keys of the other", access.name);
         return Err(Failure::new(Kind::Conflict, text));
     }
     if let Some(comment) = merged.left_out.first() {
@@ -100,7 +112,9 @@ fn was_ours(theirs: &str, path: &Path) -> Result<bool> {
     let repository = Repository::of(Path::new("."))?;
     let head = repository.commit("HEAD")?;
     let versions = repository.versions(Some(&head), &repository.name_of(path)?)?;
-    Ok(versions.into_iter().any(|text| String::from_utf8_lossy(&text).replace("\r\n", "\n") == theirs))
+    Ok(versions
+        .into_iter()
+        .any(|text| String::from_utf8_lossy(&text).replace("\r\n", "\n") == theirs))
 }
 
 fn untrusted(which: &str, judged: Judged) -> Failure {

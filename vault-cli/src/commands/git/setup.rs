@@ -8,7 +8,8 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal";
-/// A merge without a conflict calls only the second hook; it could bring in an old signed file that no driver sees.
+/// A merge without a conflict calls only the second hook; it could bring in an old signed file that
+/// no driver sees.
 const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
 
@@ -45,15 +46,20 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     }
     context.ui.note("run this once in each clone. A merge on a web page uses no driver: there, use bootseal resolve FILE, and in CI bootseal verify --since BRANCH");
     if context.ui.style.json {
-        context.ui.document(&json!({ "repository": repository.top().to_string_lossy(), "did": did }))?;
+        context
+            .ui
+            .document(&json!({ "repository": repository.top().to_string_lossy(), "did": did }))?;
     }
     Ok(())
 }
 
-/// The command by which git calls us: our name if PATH leads to us, else our own path, quoted for the shell that git starts.
+/// The command by which git calls us: our name if PATH leads to us, else our own path, quoted for
+/// the shell that git starts.
 fn program() -> Result<String> {
     let own = std::env::current_exe().and_then(|own| own.canonicalize());
-    let own = own.map_err(|error| Failure::new(Kind::Io, format!("this program's own path is not known: {error}")))?;
+    let own = own.map_err(|error| {
+        Failure::new(Kind::Io, format!("this program's own path is not known: {error}"))
+    })?;
     let found = std::env::var_os("PATH").and_then(|path| {
         let mut folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
         folders.find_map(|folder| folder.join("bootseal").canonicalize().ok())
@@ -64,7 +70,8 @@ fn program() -> Result<String> {
     Ok(format!("'{}'", own.to_string_lossy().replace('\'', "'\\''")))
 }
 
-/// Adds a line to a file, which is created if necessary; returns `false` if the line exists already.
+/// Adds a line to a file, which is created if necessary; returns `false` if the line exists
+/// already.
 fn add_line(path: &Path, line: &str) -> Result<bool> {
     let failed = |error: std::io::Error| {
         Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path))
@@ -82,16 +89,23 @@ fn add_line(path: &Path, line: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Excludes sealed files in the settings of formatters: one that rewrites a sealed file breaks its signature.
+/// Excludes sealed files in the settings of formatters: one that rewrites a sealed file breaks its
+/// signature.
 fn formatters(top: &Path) -> Result<Vec<String>> {
     let mut did = Vec::new();
-    if top.join(".prettierignore").exists() && add_line(&top.join(".prettierignore"), "*.sealed.toml")? {
+    if top.join(".prettierignore").exists()
+        && add_line(&top.join(".prettierignore"), "*.sealed.toml")?
+    {
         did.push(".prettierignore leaves sealed files alone".into());
     }
     if top.join(".editorconfig").exists() {
         let path = top.join(".editorconfig");
         if add_line(&path, "[*.sealed.toml]")? {
-            for line in ["trim_trailing_whitespace = unset", "insert_final_newline = unset", "indent_style = unset"] {
+            for line in [
+                "trim_trailing_whitespace = unset",
+                "insert_final_newline = unset",
+                "indent_style = unset",
+            ] {
                 // Below its own header, so a line elsewhere does not count.
                 append(&path, line)?;
             }
@@ -112,7 +126,9 @@ fn append(path: &Path, line: &str) -> Result<()> {
         let mut file = std::fs::OpenOptions::new().append(true).open(path)?;
         std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes())
     };
-    write().map_err(|error| Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path).into())
+    write().map_err(|error| {
+        Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path).into()
+    })
 }
 
 enum Hook {
@@ -136,8 +152,10 @@ fn hook(repository: &Repository, name: &str, program: &str) -> Result<Hook> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    std::fs::write(&path, format!("#!/bin/sh\n{HOOK_MARK}\nexec {program} git check --staged\n")).map_err(failed)?;
+    std::fs::write(&path, format!("#!/bin/sh\n{HOOK_MARK}\nexec {program} git check --staged\n"))
+        .map_err(failed)?;
     #[cfg(unix)]
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(failed)?;
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .map_err(failed)?;
     Ok(Hook::Made(path))
 }

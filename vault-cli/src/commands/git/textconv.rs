@@ -1,5 +1,5 @@
-//! `bootseal git textconv`: a sealed file as `git diff` shows it: names, readable values and members; of a sealed value only that it
-//! changed.
+//! `bootseal git textconv`: a sealed file as `git diff` shows it: names, readable values and
+//! members; of a sealed value only that it changed.
 
 use crate::cli::GitTextconv;
 use crate::context::Context;
@@ -8,7 +8,8 @@ use crate::ui::tables;
 use bootseal_core::{HandEdit, Property, SealedFile, Shown};
 
 pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<(), Exit> {
-    let bytes = std::fs::read(&options.file).map_err(|error| unreadable(&error).in_file(&options.file))?;
+    let bytes =
+        std::fs::read(&options.file).map_err(|error| unreadable(&error).in_file(&options.file))?;
     for line in lines(&bytes) {
         context.ui.line(line)?;
     }
@@ -35,23 +36,32 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     let user = if text.starts_with("[bootseal]\n") { "" } else { user };
     lines.extend(user.lines().map(|line| Shown(&shortened(line)).to_string()));
     if let Ok(file) = verified {
-        lines.push(format!("[bootseal] {}, generation {}, epoch {}", file.vault_id(), file.generation(), file.epoch()));
+        lines.push(format!(
+            "[bootseal] {}, generation {}, epoch {}",
+            file.vault_id(),
+            file.generation(),
+            file.epoch()
+        ));
         lines.extend(tables::access(file.access()).lines().map(|line| format!("  {line}")));
-        let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
+        let sealed = file
+            .properties()
+            .filter(|(_, property)| matches!(property, Property::Sealed(_)))
+            .count();
         lines.push(format!("  {} properties, {sealed} sealed", file.properties().count()));
     }
     lines
 }
 
-/// Abbreviates a sealed text to `sealed:…` and its last characters, enough to see that it changed. Any quotes are accepted: a file
-/// that does not verify may be written in any way.
+/// Abbreviates a sealed text to `sealed:…` and its last characters, enough to see that it changed.
+/// Any quotes are accepted: a file that does not verify may be written in any way.
 fn shortened(line: &str) -> String {
     const TAIL: usize = 8;
     let line = line.replace('\t', "    ");
     let mut parts = line.split("sealed:");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find(|next: char| !(next.is_ascii_alphanumeric() || next == '-' || next == '_'));
+        let end =
+            part.find(|next: char| !(next.is_ascii_alphanumeric() || next == '-' || next == '_'));
         let end = end.unwrap_or(part.len());
         let rest = if end > TAIL { format!("…{}", &part[end - TAIL..]) } else { part.to_owned() };
         text.push_str("sealed:");

@@ -26,7 +26,8 @@ pub(super) fn begin(
     let (target, file) = Target::find(context)?;
     let login = table.child("login")?;
     if !options.force && file.properties().any(|(path, _)| path.starts_with(login.segments())) {
-        let error = bootseal_core::Error::new(Kind::Exists, "there is already such a profile").at(&login);
+        let error =
+            bootseal_core::Error::new(Kind::Exists, "there is already such a profile").at(&login);
         return Err(error.in_file(target.path()).with_help("To replace it: --force").into());
     }
     let file = target.check_writer(file)?;
@@ -36,7 +37,8 @@ pub(super) fn begin(
 /// `--ca`: puts the certificates into the profile, where they are signed.
 pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()> {
     if let Some(path) = &options.ca {
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error).in_file(path))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| unreadable(&error).in_file(path))?;
         login.insert("ca", text.into());
     }
     Ok(())
@@ -57,7 +59,8 @@ pub(super) fn ask_missing<'a>(
         }
     }
     if let (Some(_), false) = (missing.first(), context.ui.can_ask()) {
-        let commands: Vec<String> = missing.iter().map(|(_, path)| format!("bootseal set {path}")).collect();
+        let commands: Vec<String> =
+            missing.iter().map(|(_, path)| format!("bootseal set {path}")).collect();
         let names: Vec<String> = missing.iter().map(|(_, path)| path.to_string()).collect();
         let text = format!("there is no terminal to ask for {} at", names.join(", "));
         return Err(Failure::new(Kind::NoTerminal, text)
@@ -85,7 +88,8 @@ pub(super) fn write(
     let now = context.now();
     let mut values = Vec::new();
     for (name, secret) in &sealed {
-        let kind = if secret.expose_str(|_| ()).is_ok() { ValueKind::Text } else { ValueKind::Bytes };
+        let kind =
+            if secret.expose_str(|_| ()).is_ok() { ValueKind::Text } else { ValueKind::Bytes };
         values.push((table.child(name)?, kind, secret.clone()));
     }
     let profile = target.change(context, |vault| {
@@ -104,13 +108,17 @@ pub(super) fn write(
     let url = profile.login.url.base();
     let sealed: Vec<&str> = sealed.iter().map(|(name, _)| name.as_str()).collect();
     if context.ui.style.json {
-        let document = json!({ "profile": table.to_string(), "url": url.as_str(), "sealed": sealed });
+        let document =
+            json!({ "profile": table.to_string(), "url": url.as_str(), "sealed": sealed });
         return Ok(context.ui.document(&document)?);
     }
-    context.ui.note(format_args!("{}: [{login_path}] logs in at {url}", Shown(&target.path().to_string_lossy())));
+    context.ui.note(format_args!(
+        "{}: [{login_path}] logs in at {url}",
+        Shown(&target.path().to_string_lossy())
+    ));
     let vendor = if is_here(url) { "there, in another terminal" } else { "without credentials" };
-    context
-        .ui
-        .note(format_args!("try it: bootseal login {table}; an imitated vendor {vendor}: bootseal vendor {table}"));
+    context.ui.note(format_args!(
+        "try it: bootseal login {table}; an imitated vendor {vendor}: bootseal vendor {table}"
+    ));
     Ok(())
 }

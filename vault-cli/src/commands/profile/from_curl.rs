@@ -1,4 +1,5 @@
-//! `bootseal profile --from-curl -`: a profile from the vendor's own curl line. Nothing in it is run; a login is made after a yes.
+//! `bootseal profile --from-curl -`: a profile from the vendor's own curl line. Nothing in it is
+//! run; a login is made after a yes.
 
 use crate::cli;
 use crate::commands::profile::draft::{Draft, ask_missing, begin, trust, write};
@@ -11,11 +12,12 @@ use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::shown_value;
 use crate::ui::prompt::no_answer;
 use bootseal::{
-    HttpTransport, LoginRequest, LoginResponse, Secrets, SystemClock, TokenSource, Transport, TransportError,
+    HttpTransport, LoginRequest, LoginResponse, Secrets, SystemClock, TokenSource, Transport,
+    TransportError,
 };
 use bootseal_core::{
-    Access, Identity, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, Shown, ValueKind, Vault,
-    VerifiedFile,
+    Access, Identity, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, Shown,
+    ValueKind, Vault, VerifiedFile,
 };
 use bootseal_memory::SecretBuf;
 use std::future::Future;
@@ -24,23 +26,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const MAX_LINE: usize = 256 << 10;
 
-pub(crate) fn run(options: &cli::Profile, table: &PropertyPath, context: &mut Context<'_>) -> Result<(), Exit> {
+pub(crate) fn run(
+    options: &cli::Profile,
+    table: &PropertyPath,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
     if options.from_curl.as_deref() != Some("-") {
-        let text =
-            "a curl line contains a password, which must never be on a command line: --from-curl - reads it from stdin";
+        let text = "a curl line contains a password, which must never be on a command line: --from-curl - reads it from stdin";
         return Err(Failure::new(Kind::Usage, text).into());
     }
     let (target, file) = begin(options, table, context)?;
     let line = read(context)?;
     let Login { url, table: login, sealed, missing, left_out } = line
         .expose_str(|text| {
-            let wanted =
-                Wanted { username: options.username_field.as_deref(), password: options.password_field.as_deref() };
-            curl::recognise(Line::read(curl::split(text)?)?, &wanted, &mut |field, names| choose(field, names, context))
+            let wanted = Wanted {
+                username: options.username_field.as_deref(),
+                password: options.password_field.as_deref(),
+            };
+            curl::recognise(Line::read(curl::split(text)?)?, &wanted, &mut |field, names| {
+                choose(field, names, context)
+            })
         })
         .map_err(|_| Failure::new(Kind::Usage, "the curl line is not text"))??;
     drop(line);
-    context.ui.warn("the curl line may be in the history of a shell, with the password in it: remove it there");
+    context.ui.warn(
+        "the curl line may be in the history of a shell, with the password in it: remove it there",
+    );
     for what in left_out {
         context.ui.note(format_args!("left out: {what}"));
     }
@@ -58,16 +69,24 @@ pub(crate) fn run(options: &cli::Profile, table: &PropertyPath, context: &mut Co
     ));
     if !options.no_login {
         let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
-        let question = format!("Log in once now, for real, at {origin}{path}, to see what comes back?");
+        let question =
+            format!("Log in once now, for real, at {origin}{path}, to see what comes back?");
         if agree(&question, "--yes, or --no-login to write the profile without it", context)? {
             let mut values = sealed.clone();
             values.extend(there(&missing, table, file, &target)?);
             look(&Trial { table, values }, &mut login, context)?;
         } else {
-            context.ui.note("no login was made, so it is not verified that the token is where the profile says");
+            context.ui.note(
+                "no login was made, so it is not verified that the token is where the profile says",
+            );
         }
     }
-    write(&target, Draft { table: table.clone(), login, readable: Vec::new(), sealed }, options, context)
+    write(
+        &target,
+        Draft { table: table.clone(), login, readable: Vec::new(), sealed },
+        options,
+        context,
+    )
 }
 
 fn read(context: &mut Context<'_>) -> Result<Secret> {
@@ -95,7 +114,8 @@ fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Opt
     let names: Vec<String> = names.iter().map(|name| Shown(name).to_string()).collect();
     if !context.ui.can_ask_passphrase() {
         let text = format!("it is not clear which field of the curl line is the {what}");
-        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Name it: {option} {}", names.join(" | "))));
+        return Err(Failure::new(Kind::NoTerminal, text)
+            .with_help(format!("Name it: {option} {}", names.join(" | "))));
     }
     let question = format!("Which field is the {what} ({}; nothing if none)? ", names.join(", "));
     let typed = context.ui.terminal()?.line(&question).map_err(no_answer)?;
@@ -223,7 +243,10 @@ fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) ->
         }
         Err(error) => format!("and yet: {error}"),
     };
-    context.ui.note(format_args!("status {status}; what looks like the token:\n  {}\n{life}", lines.join("\n  ")));
+    context.ui.note(format_args!(
+        "status {status}; what looks like the token:\n  {}\n{life}",
+        lines.join("\n  ")
+    ));
     if read.is_ok() && agree("Take that?", "--yes", context)? {
         *login = offered;
     }
@@ -238,7 +261,11 @@ struct Recorder {
 
 impl Recorder {
     fn keep(&self, answer: &LoginResponse) {
-        let copy = LoginResponse { status: answer.status, headers: answer.headers.clone(), body: answer.body.clone() };
+        let copy = LoginResponse {
+            status: answer.status,
+            headers: answer.headers.clone(),
+            body: answer.body.clone(),
+        };
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
     }
 }

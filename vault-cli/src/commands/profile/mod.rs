@@ -41,8 +41,9 @@ pub(crate) fn run(options: &cli::Profile, context: &mut Context<'_>) -> Result<(
 
 fn list(context: &mut Context<'_>) -> Result<(), Exit> {
     if context.ui.style.json {
-        let each =
-            PRESETS.iter().map(|preset| json!({ "name": preset.name, "about": preset.about, "sealed": preset.sealed }));
+        let each = PRESETS.iter().map(
+            |preset| json!({ "name": preset.name, "about": preset.about, "sealed": preset.sealed }),
+        );
         return Ok(context.ui.document(&json!({ "presets": each.collect::<Vec<_>>() }))?);
     }
     let width = PRESETS.iter().map(|preset| preset.name.len()).max().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! `bootseal profile --preset`: a profile for a known kind of vendor; a person is asked for its settings.
+//! `bootseal profile --preset`: a profile for a known kind of vendor; a person is asked for its
+//! settings.
 
 use crate::commands::profile::draft::{Draft, ask_missing};
 use crate::context::Context;
@@ -17,13 +18,19 @@ pub(super) fn draft(
 ) -> Result<Draft> {
     let url = match url {
         Some(url) => url.to_owned(),
-        None => ask_line("Where is the vendor (https://…)?", "the vendor's address", "--url URL", context)?,
+        None => ask_line(
+            "Where is the vendor (https://…)?",
+            "the vendor's address",
+            "--url URL",
+            context,
+        )?,
     };
     let (mut words, mut readable) = (Vec::new(), Vec::new());
     // An invalid address is refused before a person is asked for anything.
     preset.login(&url, &[])?;
     for asked in preset.asked {
-        if matches!(asked.place, Where::Value) && file.property(&table.child(asked.name)?).is_some() {
+        if matches!(asked.place, Where::Value) && file.property(&table.child(asked.name)?).is_some()
+        {
             continue;
         }
         let text = ask_setting(asked, table, context)?;
@@ -32,7 +39,8 @@ pub(super) fn draft(
             Where::Value => readable.push((asked.name.to_owned(), toml::Value::String(text))),
         }
     }
-    let words: Vec<(&str, &str)> = words.iter().map(|(word, text)| (*word, text.as_str())).collect();
+    let words: Vec<(&str, &str)> =
+        words.iter().map(|(word, text)| (*word, text.as_str())).collect();
     let login = LoginTable::new(preset.login(&url, &words)?);
     let sealed = ask_missing(preset.sealed.iter().copied(), table, file, context)?;
     Ok(Draft { table: table.clone(), login, readable, sealed })
@@ -42,7 +50,11 @@ fn ask_setting(asked: &Asked, table: &PropertyPath, context: &mut Context<'_>) -
     match (asked.default, context.ui.can_ask()) {
         (Some(default), false) => Ok(default.to_owned()),
         (Some(default), true) => {
-            let typed = context.ui.terminal()?.line(&format!("{} [{default}]: ", asked.what)).map_err(no_answer)?;
+            let typed = context
+                .ui
+                .terminal()?
+                .line(&format!("{} [{default}]: ", asked.what))
+                .map_err(no_answer)?;
             Ok(if typed.is_empty() { default.to_owned() } else { typed })
         }
         (None, _) => {
@@ -52,7 +64,12 @@ fn ask_setting(asked: &Asked, table: &PropertyPath, context: &mut Context<'_>) -
     }
 }
 
-fn ask_line(question: &str, what: &str, instead: &str, context: &mut Context<'_>) -> Result<String> {
+fn ask_line(
+    question: &str,
+    what: &str,
+    instead: &str,
+    context: &mut Context<'_>,
+) -> Result<String> {
     if !context.ui.can_ask() {
         let text = format!("{what} is missing, and there is no terminal to ask for it");
         return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Give it: {instead}")));

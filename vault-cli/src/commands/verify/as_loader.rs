@@ -1,4 +1,5 @@
-//! `bootseal verify --as-loader`: runs the loader's own search, and reports what an application would find at startup.
+//! `bootseal verify --as-loader`: runs the loader's own search, and reports what an application
+//! would find at startup.
 
 use crate::context::Context;
 use crate::trust::locate;
@@ -26,14 +27,27 @@ pub(crate) fn run(files: &[PathBuf], context: &mut Context<'_>) -> Result<(), Ex
     let path = match files {
         [] => locate::sealed_file(context)?,
         [path] => path.clone(),
-        _ => return Err(Failure::new(Kind::Usage, "--as-loader takes one file, as an application does").into()),
+        _ => {
+            return Err(Failure::new(
+                Kind::Usage,
+                "--as-loader takes one file, as an application does",
+            )
+            .into());
+        }
     };
-    let variables = VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), context.var(name)?))).collect();
+    let variables = VARIABLES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), context.var(name)?)))
+        .collect();
     let mut loader = Loader::new(&path).environment(variables);
     if let [identity] = context.options.identity.as_slice() {
         loader = loader.identity_file(identity);
     } else if !context.options.identity.is_empty() {
-        return Err(Failure::new(Kind::Usage, "--as-loader takes one identity, as the loader does").into());
+        return Err(Failure::new(
+            Kind::Usage,
+            "--as-loader takes one identity, as the loader does",
+        )
+        .into());
     }
     for pin in &context.options.pin {
         loader = loader.pin(pin)?;

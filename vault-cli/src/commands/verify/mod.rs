@@ -21,7 +21,9 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
     let mut named = context.options.file.clone();
     named.extend(options.files.iter().cloned());
     let since = match &options.since {
-        Some(revision) => Some(Since::of(revision, named.first().map_or(Path::new("."), PathBuf::as_path))?),
+        Some(revision) => {
+            Some(Since::of(revision, named.first().map_or(Path::new("."), PathBuf::as_path))?)
+        }
         None => None,
     };
     let files = match &since {
@@ -29,7 +31,9 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
         Some(since) => {
             let (there, gone) = since.files()?;
             for path in gone {
-                context.ui.warn(format_args!("{} no longer exists", Shown(&path.to_string_lossy())));
+                context
+                    .ui
+                    .warn(format_args!("{} no longer exists", Shown(&path.to_string_lossy())));
             }
             there
         }
@@ -38,12 +42,18 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
     let found = locate::find_each(files, context)?;
     each_file::each(found, context, |found, context| {
         let path = found.path.clone();
-        if let Some(least) = options.min_generation.filter(|least| found.file.generation() < *least) {
-            let what =
-                format!("this is generation {} of the file, but {least} or later is required", found.file.generation());
-            return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what).in_file(&path).into());
+        if let Some(least) = options.min_generation.filter(|least| found.file.generation() < *least)
+        {
+            let what = format!(
+                "this is generation {} of the file, but {least} or later is required",
+                found.file.generation()
+            );
+            return Err(bootseal_core::Error::new(bootseal_core::Kind::OldGeneration, what)
+                .in_file(&path)
+                .into());
         }
-        let became = since.as_ref().map(|since| since.check(&found.path, &found.file)).transpose()?;
+        let became =
+            since.as_ref().map(|since| since.check(&found.path, &found.file)).transpose()?;
         let mut document = check(found, context)?;
         let mut text = report(&path, &document);
         if let Some(became) = became {
@@ -77,15 +87,20 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     keys.unlock_unasked(&file, context)?;
     let mut role = file.role_of(&keys.identities);
     let properties = file.properties().count();
-    let sealed = file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
+    let sealed =
+        file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
     let (vault, generation) = (file.vault_id(), file.generation());
     let trust = trusted(&file);
     if file.trust() == Trust::Unverified {
         let text = "the signature holds, but nothing says which vault this must be: anyone could have made it";
-        context.ui.warn(format_args!("{}: {text}. Pin it: --pin {vault}", Shown(&path.to_string_lossy())));
+        context.ui.warn(format_args!(
+            "{}: {text}. Pin it: --pin {vault}",
+            Shown(&path.to_string_lossy())
+        ));
     }
     // Only a warning: a profile may need a value that is set later.
-    let broken: Vec<_> = file.profiles().iter().filter_map(|table| Profile::read(&file, table).err()).collect();
+    let broken: Vec<_> =
+        file.profiles().iter().filter_map(|table| Profile::read(&file, table).err()).collect();
     // A route depends on its profile.
     let route = if broken.is_empty() { Gateway::read(&file).err() } else { None };
     for error in broken.into_iter().chain(route) {
@@ -113,7 +128,8 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
             }
         }
         Some(Role::Reader) => drop(file.open(&keys.identities)?.open_all()?),
-        // A named identity is expected to open the file; the user's own one, which happens to exist, is not.
+        // A named identity is expected to open the file; the user's own one, which happens to
+        // exist, is not.
         None if keys.named => {
             return Err(file
                 .open(&keys.identities)

@@ -1,5 +1,5 @@
-//! `bootseal verify --since REV`: checks that each file is the successor of its version at a revision. CI runs it for a pull
-//! request, without a key.
+//! `bootseal verify --since REV`: checks that each file is the successor of its version at a
+//! revision. CI runs it for a pull request, without a key.
 
 use crate::git::repository::Repository;
 use crate::git::versions::Versions;
@@ -31,22 +31,25 @@ impl Since {
         Ok(Since { repository, revision: Shown(revision).to_string(), commit })
     }
 
-    /// The sealed files of the revision and the index: those that still exist, and those that do not.
+    /// The sealed files of the revision and the index: those that still exist, and those that do
+    /// not.
     pub(crate) fn files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let mut names = self.names_then()?;
         names.extend(sealed_names(&self.repository.ask(&["ls-files", "-z"])?));
         let here = std::env::current_dir().unwrap_or_default();
         let named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path);
-        let mut paths: Vec<PathBuf> = names.iter().map(|name| named(self.repository.top().join(name))).collect();
+        let mut paths: Vec<PathBuf> =
+            names.iter().map(|name| named(self.repository.top().join(name))).collect();
         paths.sort();
         paths.dedup();
         Ok(paths.into_iter().partition(|path| path.exists()))
     }
 
-    /// Compares the file with its version at the revision: it must be the same vault, or one that it was handed over to; if it
-    /// differs, it must have a higher generation, and no older epoch.
+    /// Compares the file with its version at the revision: it must be the same vault, or one that
+    /// it was handed over to; if it differs, it must have a higher generation, and no older epoch.
     pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
-        // A folder may have become a link to another one: the file is compared with what was at its path.
+        // A folder may have become a link to another one: the file is compared with what was at its
+        // path.
         let mut name = self.repository.name_of(path)?;
         if let Some(written) = self.repository.name_as_written(path)
             && self.repository.blob(&self.commit, &written)?.is_some()
@@ -62,12 +65,21 @@ impl Since {
     }
 
     /// As [`Since::check`], for a file by its name in git, wherever it is now.
-    pub(crate) fn check_named(&self, name: &str, path: &Path, file: &VerifiedFile) -> Result<Became> {
+    pub(crate) fn check_named(
+        &self,
+        name: &str,
+        path: &Path,
+        file: &VerifiedFile,
+    ) -> Result<Became> {
         let Some(bytes) = self.repository.blob(&self.commit, name)? else {
             // A renamed or copied file must still be newer than it was.
             for other in self.names_then()? {
                 let there = self.repository.blob(&self.commit, &other)?.unwrap_or_default();
-                let Some(old) = Versions::of_line(vec![there], file, &Keys::default()).take_newest() else { continue };
+                let Some(old) =
+                    Versions::of_line(vec![there], file, &Keys::default()).take_newest()
+                else {
+                    continue;
+                };
                 self.successor(file, &old).map_err(|error| error.in_file(path))?;
             }
             let headline = format!("new since {}", self.revision);
@@ -75,7 +87,8 @@ impl Since {
         };
         let old = match Versions::signed(vec![bytes.clone()]).take_newest() {
             Some(old) => old,
-            // That version does not verify: the file must be the successor of the last version of that vault that does.
+            // That version does not verify: the file must be the successor of the last version of
+            // that vault that does.
             None => self.last_good(&bytes, name)?.ok_or_else(|| {
                 let text = format!(
                     "at {} this file does not verify, and no version before it of the vault that it says to be does",
@@ -88,25 +101,47 @@ impl Since {
         let same = HandEdit::parse(bytes).is_ok_and(|edit| edit.text() == file.text());
         if same {
             let headline = format!("unchanged since {}", self.revision);
-            return Ok(Became { headline, changes: Changes::default(), before: Some(old.generation()) });
+            return Ok(Became {
+                headline,
+                changes: Changes::default(),
+                before: Some(old.generation()),
+            });
         }
-        let headline = format!("generation {} → {} since {}", old.generation(), file.generation(), self.revision);
-        Ok(Became { headline, changes: Changes::between(&old, file), before: Some(old.generation()) })
+        let headline = format!(
+            "generation {} → {} since {}",
+            old.generation(),
+            file.generation(),
+            self.revision
+        );
+        Ok(Became {
+            headline,
+            changes: Changes::between(&old, file),
+            before: Some(old.generation()),
+        })
     }
 
-    /// The last version that verifies, of the vault that the broken text names: anyone may have committed a vault of their own in
-    /// between.
+    /// The last version that verifies, of the vault that the broken text names: anyone may have
+    /// committed a vault of their own in between.
     fn last_good(&self, broken: &[u8], name: &str) -> Result<Option<VerifiedFile>> {
         let text = String::from_utf8_lossy(broken);
-        let named =
-            text.lines().rev().find_map(|line| line.strip_prefix("vault = \"")?.strip_suffix('"')?.parse().ok());
+        let named = text
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("vault = \"")?.strip_suffix('"')?.parse().ok());
         let Some(vault): Option<VaultId> = named else { return Ok(None) };
         let versions = self.repository.versions(Some(&self.commit), name)?;
         Ok(Versions::signed_by(versions, vault).take_newest())
     }
 
     fn names_then(&self) -> Result<Vec<String>> {
-        let there = self.repository.ask(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", &self.commit])?;
+        let there = self.repository.ask(&[
+            "ls-tree",
+            "-r",
+            "-z",
+            "--name-only",
+            "--full-tree",
+            &self.commit,
+        ])?;
         Ok(sealed_names(&there).collect())
     }
 
@@ -120,7 +155,11 @@ impl Since {
                     old.vault_id()
                 )
             } else {
-                format!("another vault is here: {}; at {revision} it was {}", file.vault_id(), old.vault_id())
+                format!(
+                    "another vault is here: {}; at {revision} it was {}",
+                    file.vault_id(),
+                    old.vault_id()
+                )
             };
             return Err(Error::new(Kind::WrongVault, what)
                 .with_help("Someone may have replaced it with a vault of their own. Restore the file: git checkout"));
@@ -142,8 +181,9 @@ impl Since {
         } else {
             return Ok(());
         };
-        Err(Error::new(Kind::OldGeneration, what)
-            .with_help("To restore older content on purpose, a writer signs it again: bootseal sign"))
+        Err(Error::new(Kind::OldGeneration, what).with_help(
+            "To restore older content on purpose, a writer signs it again: bootseal sign",
+        ))
     }
 }
 

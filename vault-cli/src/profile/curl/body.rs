@@ -69,7 +69,9 @@ pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
         .collect();
     for piece in data {
         match piece {
-            Data::Pair(name, _) if name.is_empty() => return Err(refused("has --data-urlencode without a name")),
+            Data::Pair(name, _) if name.is_empty() => {
+                return Err(refused("has --data-urlencode without a name"));
+            }
             Data::Pair(name, content) => pairs.push((name.to_string(), content.clone())),
             Data::Raw(_) => {}
         }
@@ -106,15 +108,15 @@ fn collect(json: &Json, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) -> Resul
     let here = || Shown(&path.join(".")).to_string();
     Ok(match json {
         Json::Null => {
-            return Err(
-                refused(&format!("has null at `{}`, which a profile cannot send", here())).with_help("Leave it out.")
-            );
+            return Err(refused(&format!("has null at `{}`, which a profile cannot send", here()))
+                .with_help("Leave it out."));
         }
         Json::Bool(value) => Value::Boolean(*value),
         Json::Number(number) => {
             let key = path.last().map(|key| squeezed(key)).unwrap_or_default();
             if is_password(&key) || is_secret(&key) {
-                let what = format!("has a number as `{}`; a profile sends secrets as text only", here());
+                let what =
+                    format!("has a number as `{}`; a profile sends secrets as text only", here());
                 return Err(refused(&what).with_help("Try the login with quotes around it."));
             }
             match (number.as_i64(), number.as_f64()) {
@@ -124,8 +126,18 @@ fn collect(json: &Json, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) -> Resul
             }
         }
         Json::String(text) => {
-            let key = path.iter().rev().find(|step| step.parse::<usize>().is_err()).cloned().unwrap_or_default();
-            leaves.push(Leaf { name: path.join("."), key, text: Zeroizing::new(text.clone()), role: None });
+            let key = path
+                .iter()
+                .rev()
+                .find(|step| step.parse::<usize>().is_err())
+                .cloned()
+                .unwrap_or_default();
+            leaves.push(Leaf {
+                name: path.join("."),
+                key,
+                text: Zeroizing::new(text.clone()),
+                role: None,
+            });
             Value::String(format!("{LEAF}{}", leaves.len() - 1))
         }
         Json::Array(list) => {
@@ -153,7 +165,8 @@ fn collect(json: &Json, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) -> Resul
 pub(super) fn fill(value: &mut Value, leaves: &[Leaf]) {
     match value {
         Value::String(text) => {
-            let leaf = text.strip_prefix(LEAF).and_then(|index| leaves.get(index.parse::<usize>().ok()?));
+            let leaf =
+                text.strip_prefix(LEAF).and_then(|index| leaves.get(index.parse::<usize>().ok()?));
             if let Some(leaf) = leaf {
                 *text = leaf.shown();
             }

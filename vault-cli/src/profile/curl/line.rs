@@ -1,4 +1,5 @@
-//! The options of a curl line. An option that a profile cannot express is refused, with the reason; one that only affects output is ignored.
+//! The options of a curl line. An option that a profile cannot express is refused, with the reason;
+//! one that only affects output is ignored.
 
 use crate::profile::curl::words::Word;
 use crate::ui::failure::{Failure, Result};
@@ -104,13 +105,13 @@ impl Line {
     fn address(&mut self, word: Word) -> Result<()> {
         match self.url.replace(word) {
             None => Ok(()),
-            Some(_) => {
-                Err(refused("has two addresses, or a word that is not an option").with_help("Is a quote missing?"))
-            }
+            Some(_) => Err(refused("has two addresses, or a word that is not an option")
+                .with_help("Is a quote missing?")),
         }
     }
 
-    /// Reads short options such as `-sSLX POST`: flags can be combined, and an argument may follow the last one directly.
+    /// Reads short options such as `-sSLX POST`: flags can be combined, and an argument may follow
+    /// the last one directly.
     fn short(&mut self, mut cluster: &str, words: &mut impl Iterator<Item = Word>) -> Result<()> {
         while let Some(letter) = cluster.chars().next() {
             cluster = &cluster[letter.len_utf8()..];
@@ -136,7 +137,9 @@ impl Line {
                 'c' => "--cookie-jar",
                 'D' => "--dump-header",
                 'I' => "--head",
-                's' | 'S' | 'v' | 'i' | 'L' | 'f' | '4' | '6' | 'N' | 'g' | '#' | 'O' | '0' => continue,
+                's' | 'S' | 'v' | 'i' | 'L' | 'f' | '4' | '6' | 'N' | 'g' | '#' | 'O' | '0' => {
+                    continue;
+                }
                 _ => return Err(unknown()),
             };
             if ["--get", "--insecure", "--netrc", "--head"].contains(&long) {
@@ -149,7 +152,12 @@ impl Line {
         Ok(())
     }
 
-    fn option(&mut self, name: &str, glued: Option<Word>, words: &mut impl Iterator<Item = Word>) -> Result<()> {
+    fn option(
+        &mut self,
+        name: &str,
+        glued: Option<Word>,
+        words: &mut impl Iterator<Item = Word>,
+    ) -> Result<()> {
         if FLAGS.contains(&name) {
             return Ok(());
         }
@@ -167,7 +175,9 @@ impl Line {
                 "logs in by another scheme than Basic, which a profile cannot"
             }
             "--oauth2-bearer" => "carries a token already: this is a call, not a login",
-            "--cert" | "--key" => "shows a client certificate: seal it, and write client_cert and client_key",
+            "--cert" | "--key" => {
+                "shows a client certificate: seal it, and write client_cert and client_key"
+            }
             "--head" => "asks for headers only (-I), which is not a login",
             _ => "",
         };
@@ -194,7 +204,9 @@ impl Line {
         if !takes.contains(&name) && !more.contains(&name) && !PASSED_OVER.contains(&name) {
             return Err(unknown());
         }
-        let value = glued.or_else(|| words.next()).ok_or_else(|| refused("ends with an option that lacks its word"))?;
+        let value = glued
+            .or_else(|| words.next())
+            .ok_or_else(|| refused("ends with an option that lacks its word"))?;
         match name {
             "--request" => self.method = Some(value.to_ascii_uppercase()),
             "--header" => self.header(&value)?,
@@ -229,7 +241,9 @@ impl Line {
             return Err(file());
         }
         // `Name:` removes a header and `Name;` sends it empty: neither matters here.
-        if let Some((name, value)) = text.split_once(':').filter(|(_, value)| !value.trim().is_empty()) {
+        if let Some((name, value)) =
+            text.split_once(':').filter(|(_, value)| !value.trim().is_empty())
+        {
             self.headers.push((name.trim().to_owned(), Zeroizing::new(value.trim().to_owned())));
         }
         Ok(())

@@ -14,7 +14,9 @@ pub(super) fn is_password(key: &str) -> bool {
 
 /// Whether a field of that name holds a secret other than the password.
 pub(super) fn is_secret(key: &str) -> bool {
-    ["secret", "token", "apikey", "accesskey", "privatekey", "otp", "credential"].iter().any(|word| key.contains(word))
+    ["secret", "token", "apikey", "accesskey", "privatekey", "otp", "credential"]
+        .iter()
+        .any(|word| key.contains(word))
         || key == "key"
 }
 
@@ -23,12 +25,18 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     let marked = [("<", ">"), ("{{", "}}"), ("[", "]"), ("${", "}"), ("%", "%")];
     let variable = text.strip_prefix('$').is_some_and(|name| {
         name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
-            && name.chars().all(|next| next.is_ascii_uppercase() || next.is_ascii_digit() || next == '_')
+            && name
+                .chars()
+                .all(|next| next.is_ascii_uppercase() || next.is_ascii_digit() || next == '_')
     });
     let filler = text.chars().all(|next| "*.x…X".contains(next));
-    let yours = ["your_", "your-", "your ", "my_password"].iter().any(|word| text.to_lowercase().starts_with(word));
+    let yours = ["your_", "your-", "your ", "my_password"]
+        .iter()
+        .any(|word| text.to_lowercase().starts_with(word));
     variable
         || filler
         || yours
-        || marked.iter().any(|(open, close)| text.len() > 2 && text.starts_with(open) && text.ends_with(close))
+        || marked
+            .iter()
+            .any(|(open, close)| text.len() > 2 && text.starts_with(open) && text.ends_with(close))
 }

@@ -1,4 +1,5 @@
-//! Makes a login profile from a request: user and password are sealed, and replaced by `${username}` and `${password}`.
+//! Makes a login profile from a request: user and password are sealed, and replaced by
+//! `${username}` and `${password}`.
 
 use crate::profile::curl::body::{Leaf, Shape, body, fill};
 use crate::profile::curl::line::Line;
@@ -36,7 +37,8 @@ pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> R
     let content_type = content_type.map(|(_, value)| value.to_ascii_lowercase());
     let is_json = json || content_type.is_some_and(|kind| kind.contains("json"));
     let (shape, mut leaves) = body(&data, is_json)?;
-    let mut login = Login { url, table: Table::new(), sealed: Vec::new(), missing: Vec::new(), left_out };
+    let mut login =
+        Login { url, table: Table::new(), sealed: Vec::new(), missing: Vec::new(), left_out };
     let basic = user.or(in_url).or(in_header);
     let oauth = leaves.iter().any(|leaf| leaf.key == "grant_type");
     give_roles(&mut leaves, basic.is_some(), oauth, wanted, ask)?;
@@ -60,7 +62,8 @@ pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> R
 }
 
 impl Login {
-    /// Takes HTTP Basic, `user:password`; with OAuth it is the client that authenticates in this way.
+    /// Takes HTTP Basic, `user:password`; with OAuth it is the client that authenticates in this
+    /// way.
     fn take_basic(&mut self, both: &str, oauth: bool) -> Result<()> {
         let (user, password) = both.split_once(':').unwrap_or((both, ""));
         let names = if oauth { ["client_id", "client_secret"] } else { ["username", "password"] };
@@ -76,7 +79,10 @@ impl Login {
             if let Some(role) = &leaf.role {
                 self.seal(role, &leaf.text)?;
             } else if leaf.text.contains("${") {
-                let what = format!("has `${{…}}` in its field `{}`: replace it with its value", Shown(&leaf.name));
+                let what = format!(
+                    "has `${{…}}` in its field `{}`: replace it with its value",
+                    Shown(&leaf.name)
+                );
                 return Err(refused(&what));
             }
         }
@@ -87,7 +93,9 @@ impl Login {
                 self.table.insert("json".into(), value);
             }
             Shape::Form(pairs) => {
-                let form = pairs.into_iter().map(|(name, index)| (name, Value::String(leaves[index].shown())));
+                let form = pairs
+                    .into_iter()
+                    .map(|(name, index)| (name, Value::String(leaves[index].shown())));
                 self.table.insert("form".into(), Value::Table(form.collect()));
             }
         }
@@ -102,8 +110,13 @@ impl Login {
                 continue;
             }
             let plain = squeezed(&name);
-            if ["auth", "key", "token", "secret", "session", "password"].iter().any(|word| plain.contains(word)) {
-                let role = name.to_ascii_lowercase().replace(|other: char| !other.is_ascii_alphanumeric(), "_");
+            if ["auth", "key", "token", "secret", "session", "password"]
+                .iter()
+                .any(|word| plain.contains(word))
+            {
+                let role = name
+                    .to_ascii_lowercase()
+                    .replace(|other: char| !other.is_ascii_alphanumeric(), "_");
                 self.seal(&role, &value)?;
                 kept.insert(name, format!("${{{role}}}").into());
             } else if value.contains("${") {
@@ -128,16 +141,24 @@ impl Login {
     }
 }
 
-/// The address without user information and fragment, and the user in it, which curl sends by HTTP Basic.
+/// The address without user information and fragment, and the user in it, which curl sends by HTTP
+/// Basic.
 fn address(text: &str) -> Result<(Url, Option<Word>)> {
-    let whole = Zeroizing::new(if text.contains("://") { text.to_owned() } else { format!("http://{text}") });
+    let whole = Zeroizing::new(if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    });
     let mut url = Url::parse(&whole).map_err(|_| refused("has an address that is not a URL"))?;
     url.set_fragment(None);
-    let secret = url.query_pairs().any(|(name, _)| is_password(&squeezed(&name)) || is_secret(&squeezed(&name)));
+    let secret = url
+        .query_pairs()
+        .any(|(name, _)| is_password(&squeezed(&name)) || is_secret(&squeezed(&name)));
     if secret {
-        let what =
-            "has a secret in its address, where every log keeps it: a profile sends secrets in the body or a header";
-        return Err(refused(what).with_help("Ask the vendor for another way, and change that secret."));
+        let what = "has a secret in its address, where every log keeps it: a profile sends secrets in the body or a header";
+        return Err(
+            refused(what).with_help("Ask the vendor for another way, and change that secret.")
+        );
     }
     if whole.contains("${") || whole.contains('<') {
         return Err(refused("has a placeholder in its address: replace it with its value"));
@@ -148,7 +169,11 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
         value.map(|(_, value)| value.into_owned()).unwrap_or_default()
     };
     let user = (!url.username().is_empty()).then(|| {
-        Zeroizing::new(format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default())))
+        Zeroizing::new(format!(
+            "{}:{}",
+            decoded(url.username()),
+            decoded(url.password().unwrap_or_default())
+        ))
     });
     let _ = url.set_username("");
     let _ = url.set_password(None);
@@ -156,19 +181,30 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
 }
 
 /// Keeps the headers that matter to a vendor, and returns the user of HTTP Basic.
-fn sort_headers(headers: Vec<Header>, left_out: &mut Vec<&'static str>) -> Result<(Vec<Header>, Option<Word>)> {
+fn sort_headers(
+    headers: Vec<Header>,
+    left_out: &mut Vec<&'static str>,
+) -> Result<(Vec<Header>, Option<Word>)> {
     let (mut kept, mut user) = (Vec::new(), None);
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         match lower.as_str() {
             "authorization" if value.to_ascii_lowercase().starts_with("basic ") => {
-                let both = BASE64_STANDARD.decode(value[6..].trim()).ok().and_then(|both| String::from_utf8(both).ok());
-                user =
-                    Some(Zeroizing::new(both.ok_or_else(|| refused("has an Authorization that is not HTTP Basic"))?));
+                let both = BASE64_STANDARD
+                    .decode(value[6..].trim())
+                    .ok()
+                    .and_then(|both| String::from_utf8(both).ok());
+                user = Some(Zeroizing::new(
+                    both.ok_or_else(|| refused("has an Authorization that is not HTTP Basic"))?,
+                ));
             }
-            "cookie" => left_out.push("cookies: they are one browser's; `before` fetches what the login itself needs"),
+            "cookie" => left_out.push(
+                "cookies: they are one browser's; `before` fetches what the login itself needs",
+            ),
             _ if lower.contains("csrf") || lower.contains("xsrf") => {
-                left_out.push("a CSRF token, which is good once: `before` fetches one ahead of each login");
+                left_out.push(
+                    "a CSRF token, which is good once: `before` fetches one ahead of each login",
+                );
             }
             // Added by browsers and curl themselves.
             "user-agent"
@@ -183,7 +219,8 @@ fn sort_headers(headers: Vec<Header>, left_out: &mut Vec<&'static str>) -> Resul
             | "upgrade-insecure-requests"
             | "te"
             | "expect" => {}
-            _ if lower.starts_with("sec-") || lower.starts_with("accept") && !is_own_accept(&lower, &value) => {}
+            _ if lower.starts_with("sec-")
+                || lower.starts_with("accept") && !is_own_accept(&lower, &value) => {}
             _ => kept.push((name, value)),
         }
     }
@@ -196,7 +233,8 @@ fn is_implied(name: &str, value: &str) -> bool {
     name.eq_ignore_ascii_case("content-type") && known.iter().any(|known| value.starts_with(known))
 }
 
-/// Whether an `Accept` is specific, as in `application/vnd.acme.v2+json`, which some vendors require.
+/// Whether an `Accept` is specific, as in `application/vnd.acme.v2+json`, which some vendors
+/// require.
 fn is_own_accept(name: &str, value: &str) -> bool {
     name == "accept" && !value.contains(',') && !["*/*", "application/json"].contains(&value)
 }
@@ -215,13 +253,26 @@ mod tests {
 
     #[test]
     fn what_is_to_be_put_in_is_missing_and_not_sealed() {
-        for placeholder in
-            ["$PASSWORD", "${PASSWORD}", "<password>", "{{password}}", "YOUR_PASSWORD", "***", "%PASSWORD%", ""]
-        {
-            let line = format!("curl https://a.example --json '{{\"user\":\"bob\",\"password\":\"{placeholder}\"}}'");
+        for placeholder in [
+            "$PASSWORD",
+            "${PASSWORD}",
+            "<password>",
+            "{{password}}",
+            "YOUR_PASSWORD",
+            "***",
+            "%PASSWORD%",
+            "",
+        ] {
+            let line = format!(
+                "curl https://a.example --json '{{\"user\":\"bob\",\"password\":\"{placeholder}\"}}'"
+            );
             let login = made_of(&line).unwrap();
             let sealed: Vec<_> = login.sealed.iter().map(|(name, _)| name.as_str()).collect();
-            assert_eq!((login.missing, sealed), (vec!["password".to_owned()], vec!["username"]), "{placeholder}");
+            assert_eq!(
+                (login.missing, sealed),
+                (vec!["password".to_owned()], vec!["username"]),
+                "{placeholder}"
+            );
         }
         let login = made_of("curl https://a.example -d 'user=b$b&password=$hunter2'").unwrap();
         assert!(login.missing.is_empty());

@@ -51,7 +51,8 @@ pub(super) fn give_roles(
 ) -> Result<()> {
     let said = |leaves: &[Leaf], name: &str| -> Result<usize> {
         leaves.iter().position(|leaf| leaf.name == name).ok_or_else(|| {
-            let names: Vec<String> = leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
+            let names: Vec<String> =
+                leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
             refused(&format!("has no field `{}`", Shown(name)))
                 .with_help(format!("Its fields are: {}", names.join(", ")))
         })
@@ -71,10 +72,13 @@ pub(super) fn give_roles(
             leaf.role = Some(if key == "clientid" { "client_id" } else { "client_secret" }.into());
         }
     }
-    let proof = |leaves: &[Leaf]| leaves.iter().any(|leaf| leaf.role.as_deref() == Some("client_secret"));
+    let proof =
+        |leaves: &[Leaf]| leaves.iter().any(|leaf| leaf.role.as_deref() == Some("client_secret"));
     if wanted.password.is_none() {
         let named: Vec<usize> = (0..leaves.len())
-            .filter(|index| leaves[*index].role.is_none() && is_password(&squeezed(&leaves[*index].key)))
+            .filter(|index| {
+                leaves[*index].role.is_none() && is_password(&squeezed(&leaves[*index].key))
+            })
             .collect();
         let chosen = match named.as_slice() {
             [only] => Some(*only),
@@ -105,9 +109,17 @@ pub(super) fn give_roles(
     }
     for index in 0..leaves.len() {
         let key = squeezed(&leaves[index].key);
-        if leaves[index].role.is_none() && (is_secret(&key) || is_password(&key)) && key != "granttype" {
-            let own = leaves[index].key.to_ascii_lowercase().replace(|other: char| !other.is_ascii_alphanumeric(), "_");
-            let taken = leaves.iter().any(|leaf| leaf.role.as_deref() == Some(&own)) || own == "token" || own == "totp";
+        if leaves[index].role.is_none()
+            && (is_secret(&key) || is_password(&key))
+            && key != "granttype"
+        {
+            let own = leaves[index]
+                .key
+                .to_ascii_lowercase()
+                .replace(|other: char| !other.is_ascii_alphanumeric(), "_");
+            let taken = leaves.iter().any(|leaf| leaf.role.as_deref() == Some(&own))
+                || own == "token"
+                || own == "totp";
             leaves[index].role = Some(if taken { format!("{own}_{index}") } else { own });
         }
     }
@@ -118,7 +130,12 @@ pub(super) fn give_roles(
 }
 
 /// Asks which of `named` is meant, or which of all fields if it is empty.
-fn choose(leaves: &[Leaf], named: &[usize], field: Field, ask: &mut Ask<'_>) -> Result<Option<usize>> {
+fn choose(
+    leaves: &[Leaf],
+    named: &[usize],
+    field: Field,
+    ask: &mut Ask<'_>,
+) -> Result<Option<usize>> {
     let all: Vec<usize> = (0..leaves.len()).filter(|index| leaves[*index].role.is_none()).collect();
     let open = if named.is_empty() { all } else { named.to_vec() };
     if open.is_empty() {

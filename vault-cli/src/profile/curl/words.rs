@@ -1,4 +1,5 @@
-//! The words that a POSIX shell makes of a curl line: quotes and continued lines. What a shell would run is refused.
+//! The words that a POSIX shell makes of a curl line: quotes and continued lines. What a shell
+//! would run is refused.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
@@ -12,7 +13,8 @@ pub(crate) type Word = Zeroizing<String>;
 pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
     let text = Zeroizing::new(text.replace("\r\n", "\n"));
     if text.contains("^\"") || text.lines().any(|line| line.trim_end().ends_with('^')) {
-        return Err(refused("is quoted for cmd.exe").with_help("Copy it for a POSIX shell: \"Copy as cURL (bash)\"."));
+        return Err(refused("is quoted for cmd.exe")
+            .with_help("Copy it for a POSIX shell: \"Copy as cURL (bash)\"."));
     }
     let mut words = sh(&text)?;
     // A copied prompt.
@@ -81,8 +83,10 @@ fn sh(text: &str) -> Result<Vec<Word>> {
             },
             '\n' => {
                 words.end();
-                // Documentation often breaks lines without a backslash: an option continues the command.
-                let goes_on = rest.clone().find(|next| !next.is_whitespace()).is_some_and(|next| next == '-');
+                // Documentation often breaks lines without a backslash: an option continues the
+                // command.
+                let goes_on =
+                    rest.clone().find(|next| !next.is_whitespace()).is_some_and(|next| next == '-');
                 if !words.done.is_empty() && !goes_on {
                     break;
                 }
@@ -194,8 +198,14 @@ mod tests {
         for (line, expected) in [
             (r"curl -u 'a b':c", vec!["curl", "-u", "a b:c"]),
             ("$ curl \\\n  -s \\\r\n 'x'", vec!["curl", "-s", "x"]),
-            ("curl https://a.example\n  -H 'A: b'\necho done", vec!["curl", "https://a.example", "-H", "A: b"]),
-            (r#"curl -d "{\"p\":\"a\\b \$x'\"}" u | jq ."#, vec!["curl", "-d", r#"{"p":"a\b $x'"}"#, "u"]),
+            (
+                "curl https://a.example\n  -H 'A: b'\necho done",
+                vec!["curl", "https://a.example", "-H", "A: b"],
+            ),
+            (
+                r#"curl -d "{\"p\":\"a\\b \$x'\"}" u | jq ."#,
+                vec!["curl", "-d", r#"{"p":"a\b $x'"}"#, "u"],
+            ),
             (r"curl -d $'it\'s\n\u00fc\x21\041' ''", vec!["curl", "-d", "it's\nü!!", ""]),
             ("curl a # b\n", vec!["curl", "a"]),
             (r"curl -d a\&b\ c", vec!["curl", "-d", "a&b c"]),

@@ -34,7 +34,12 @@ struct Settings {
 impl Default for Plugins {
     fn default() -> Plugins {
         let patience = Duration::from_secs(120);
-        Plugins(Arc::new(Settings { programs: Vec::new(), folders: Vec::new(), user: None, patience }))
+        Plugins(Arc::new(Settings {
+            programs: Vec::new(),
+            folders: Vec::new(),
+            user: None,
+            patience,
+        }))
     }
 }
 
@@ -50,10 +55,9 @@ impl Plugins {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn program(mut self, path: &Path) -> Result<Plugins> {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(std::env::consts::EXE_SUFFIX)?.strip_prefix("age-plugin-"));
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| {
+            name.strip_suffix(std::env::consts::EXE_SUFFIX)?.strip_prefix("age-plugin-")
+        });
         if !path.is_absolute() || !name.is_some_and(is_plugin_name) {
             let what = "the program of a plugin is named by its absolute path, /…/age-plugin-NAME";
             return Err(Error::new(Kind::Usage, what).in_file(path));
@@ -68,7 +72,11 @@ impl Plugins {
     /// [`Kind::Usage`] if the path is not absolute. See the example of [`Plugins`].
     pub fn folder(mut self, path: &Path) -> Result<Plugins> {
         if !path.is_absolute() {
-            return Err(Error::new(Kind::Usage, "a folder of plugins must be named by its absolute path").in_file(path));
+            return Err(Error::new(
+                Kind::Usage,
+                "a folder of plugins must be named by its absolute path",
+            )
+            .in_file(path));
         }
         Arc::make_mut(&mut self.0).folders.push(path.to_owned());
         Ok(self)
@@ -95,11 +103,16 @@ impl Plugins {
 
     fn find(&self, name: &str) -> Result<PathBuf> {
         let file = format!("age-plugin-{name}{}", std::env::consts::EXE_SUFFIX);
-        let named = self.0.programs.iter().filter(|path| path.file_name().is_some_and(|name| name == file.as_str()));
+        let named = self
+            .0
+            .programs
+            .iter()
+            .filter(|path| path.file_name().is_some_and(|name| name == file.as_str()));
         let places: Vec<PathBuf> =
             named.cloned().chain(self.0.folders.iter().map(|folder| folder.join(&file))).collect();
         let Some(found) = places.iter().find(|path| path.is_file()) else {
-            let looked: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+            let looked: Vec<String> =
+                places.iter().map(|path| path.display().to_string()).collect();
             let looked = if looked.is_empty() {
                 "no place was named for plugins".into()
             } else {
@@ -109,17 +122,18 @@ impl Plugins {
                 format!("Install it there, or name it: BOOTSEAL_PLUGIN=/absolute/path/{file}. PATH is not looked at."),
             ));
         };
-        let found = found
-            .canonicalize()
-            .map_err(|error| Error::new(Kind::Io, format!("cannot be run: {error}")).in_file(found))?;
+        let found = found.canonicalize().map_err(|error| {
+            Error::new(Kind::Io, format!("cannot be run: {error}")).in_file(found)
+        })?;
         check_mode(&found)?;
         Ok(found)
     }
 
     pub(crate) fn session(&self, name: &str, machine: &str) -> Result<Session> {
         let program = self.find(name)?;
-        let talk = Conversation::start(&program, machine, self.0.patience)
-            .map_err(|error| Error::new(Kind::Io, format!("cannot be run: {error}")).in_file(&program))?;
+        let talk = Conversation::start(&program, machine, self.0.patience).map_err(|error| {
+            Error::new(Kind::Io, format!("cannot be run: {error}")).in_file(&program)
+        })?;
         Ok(Session { talk, plugin: format!("age-plugin-{name}"), user: self.0.user.clone() })
     }
 }

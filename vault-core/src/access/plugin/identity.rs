@@ -35,7 +35,12 @@ impl PluginIdentity {
         if !is_plugin_name(&name) {
             return None;
         }
-        let made = |text| PluginIdentity { name, text, plugins: Plugins::default(), opened: Arc::default() };
+        let made = |text| PluginIdentity {
+            name,
+            text,
+            plugins: Plugins::default(),
+            opened: Arc::default(),
+        };
         Some(Secret::copy_of(text.as_bytes()).map(made).map_err(Error::from))
     }
 
@@ -54,7 +59,8 @@ impl PluginIdentity {
             return Ok(Some(known.expose(key)));
         }
         let not_there = |error: Error| match error.kind() {
-            Kind::NotFound => Error::new(Kind::NoIdentity, error.what()).with_help(error.help().unwrap_or_default()),
+            Kind::NotFound => Error::new(Kind::NoIdentity, error.what())
+                .with_help(error.help().unwrap_or_default()),
             _ => error,
         };
         let mut session = self.plugins.session(&self.name, "identity-v1").map_err(not_there)?;
@@ -62,13 +68,16 @@ impl PluginIdentity {
             .expose_str(|text| session.talk.say("add-identity", &[text], &[]))
             .map_err(|_| Error::malformed("not text"))?;
         for stanza in stanzas {
-            let words = ["0", &stanza.tag].into_iter().chain(stanza.args.iter().map(String::as_str));
+            let words =
+                ["0", &stanza.tag].into_iter().chain(stanza.args.iter().map(String::as_str));
             session.talk.say("recipient-stanza", &words.collect::<Vec<_>>(), &stanza.body);
         }
         session.talk.say("done", &[], &[]);
         let mut found = None;
         session.answer(|message: &Message| match (message.tag(), message.args()) {
-            ("file-key", [index]) if index == "0" && found.is_none() && message.body.len() == FILE_KEY_BYTES => {
+            ("file-key", [index])
+                if index == "0" && found.is_none() && message.body.len() == FILE_KEY_BYTES =>
+            {
                 found = Some(Secret::copy_of(&message.body));
                 Reply::Ok
             }

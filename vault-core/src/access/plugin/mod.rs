@@ -15,5 +15,8 @@ pub(crate) mod user;
 /// Whether `name` can be a plugin's. It becomes the name of a program, so it may hold nothing that
 /// a path is made of.
 pub(crate) fn is_plugin_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }

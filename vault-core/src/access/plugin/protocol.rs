@@ -63,7 +63,11 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    pub(crate) fn start(program: &Path, machine: &str, patience: Duration) -> std::io::Result<Conversation> {
+    pub(crate) fn start(
+        program: &Path,
+        machine: &str,
+        patience: Duration,
+    ) -> std::io::Result<Conversation> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={machine}"));
         // Not in the current folder, where anyone may have placed files that a program looks for.
@@ -81,7 +85,14 @@ impl Conversation {
             std::thread::spawn(move || write_all(stdin, &to_write));
             std::thread::spawn(move || read_all(stdout, &heard));
         }
-        Ok(Conversation { child, input: Some(input), output, patience, complaints: Vec::new(), unanswered: false })
+        Ok(Conversation {
+            child,
+            input: Some(input),
+            output,
+            patience,
+            complaints: Vec::new(),
+            unanswered: false,
+        })
     }
 
     /// Queues one message. If the plugin has exited, the next read reports it.
@@ -95,7 +106,9 @@ impl Conversation {
         use std::sync::mpsc::RecvTimeoutError;
         match self.output.recv_timeout(self.patience) {
             Ok(message) => message.map_err(|error| error.to_string()),
-            Err(RecvTimeoutError::Timeout) => Err(format!("it said nothing for {} s", self.patience.as_secs_f32())),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("it said nothing for {} s", self.patience.as_secs_f32()))
+            }
             Err(RecvTimeoutError::Disconnected) => Err("it ended before it was done".into()),
         }
     }
@@ -143,7 +156,8 @@ fn written(tag: &str, args: &[&str], body: &[u8]) -> Zeroizing<Vec<u8>> {
     let base64 = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(body));
     // Full capacity at once, so that no copy of a secret is left behind by growing.
     let words: usize = args.iter().map(|word| word.len() + 1).sum();
-    let mut text = Vec::with_capacity(tag.len() + words + base64.len() + base64.len() / COLUMNS + 8);
+    let mut text =
+        Vec::with_capacity(tag.len() + words + base64.len() + base64.len() / COLUMNS + 8);
     text.extend_from_slice(b"-> ");
     text.extend_from_slice(tag.as_bytes());
     for word in args {
@@ -162,12 +176,22 @@ fn written(tag: &str, args: &[&str], body: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 fn read(source: &mut impl BufRead) -> std::io::Result<Option<Message>> {
-    let broken =
-        || std::io::Error::new(std::io::ErrorKind::InvalidData, "what it says is not the protocol of age plugins");
+    let broken = || {
+        std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "what it says is not the protocol of age plugins",
+        )
+    };
     let Some(first) = line(source)? else { return Ok(None) };
-    let words = std::str::from_utf8(&first).ok().and_then(|text| text.strip_prefix("-> ")).ok_or_else(broken)?;
+    let words = std::str::from_utf8(&first)
+        .ok()
+        .and_then(|text| text.strip_prefix("-> "))
+        .ok_or_else(broken)?;
     let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-    if !words.iter().all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic())) {
+    if !words
+        .iter()
+        .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
         return Err(broken());
     }
     let mut base64 = Zeroizing::new(Vec::with_capacity(4096));
@@ -192,7 +216,10 @@ fn line(source: &mut impl BufRead) -> std::io::Result<Option<Zeroizing<Vec<u8>>>
     match line.pop() {
         Some(b'\n') => Ok(Some(line)),
         None if read == 0 => Ok(None),
-        _ => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "what it says is cut, or has too long a line")),
+        _ => Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "what it says is cut, or has too long a line",
+        )),
     }
 }
 
@@ -238,7 +265,9 @@ impl Session {
                     }
                 }
                 "error" => {
-                    self.talk.complaints.push(Brief(&String::from_utf8_lossy(&message.body)).to_string());
+                    self.talk
+                        .complaints
+                        .push(Brief(&String::from_utf8_lossy(&message.body)).to_string());
                     Reply::Ok
                 }
                 _ => take(&message),
@@ -259,7 +288,8 @@ impl Session {
         };
         let (yes, no) = (label(0)?, label(1));
         let user = self.user.as_ref();
-        let answer = user.and_then(|user| user.confirm(&self.plugin, &message.text(), &yes, no.as_deref()));
+        let answer =
+            user.and_then(|user| user.confirm(&self.plugin, &message.text(), &yes, no.as_deref()));
         if answer.is_none() {
             self.unanswered(message);
         }
@@ -269,7 +299,9 @@ impl Session {
     fn unanswered(&mut self, message: &Message) -> Reply {
         let asked = message.text();
         self.talk.unanswered = true;
-        self.talk.complaints.push(format!("nobody is there to answer its question: {}", Brief(&asked)));
+        self.talk
+            .complaints
+            .push(format!("nobody is there to answer its question: {}", Brief(&asked)));
         Reply::Fail
     }
 
@@ -298,14 +330,18 @@ mod tests {
             let body = vec![7; length];
             let text = written("file-key", &["0", "x"], &body);
             let message = read_text(&text).unwrap().unwrap();
-            assert_eq!((message.tag(), message.args().len(), message.body.to_vec()), ("file-key", 2, body));
+            assert_eq!(
+                (message.tag(), message.args().len(), message.body.to_vec()),
+                ("file-key", 2, body)
+            );
         }
     }
 
     #[test]
     fn what_is_too_long_cut_or_no_stanza_is_refused() {
         let long = [b"-> x\n".as_slice(), &[b'A'; 70]].concat();
-        let endless = [b"-> x\n".to_vec(), [vec![b'A'; 64], b"\n".to_vec()].concat().repeat(2000)].concat();
+        let endless =
+            [b"-> x\n".to_vec(), [vec![b'A'; 64], b"\n".to_vec()].concat().repeat(2000)].concat();
         let line = vec![b'-'; MAX_LINE + 1];
         for bad in [
             b"hello\n\n".as_slice(),
@@ -318,7 +354,11 @@ mod tests {
             &endless,
             &line,
         ] {
-            assert!(read_text(bad).is_err(), "{:?}", String::from_utf8_lossy(&bad[..bad.len().min(20)]));
+            assert!(
+                read_text(bad).is_err(),
+                "{:?}",
+                String::from_utf8_lossy(&bad[..bad.len().min(20)])
+            );
         }
         assert!(read_text(b"").unwrap().is_none());
     }
@@ -327,7 +367,9 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn who_says_nothing_is_not_waited_for() {
-        let talk = Conversation::start("/bin/cat".as_ref(), "identity-v1", Duration::from_millis(20)).unwrap();
+        let talk =
+            Conversation::start("/bin/cat".as_ref(), "identity-v1", Duration::from_millis(20))
+                .unwrap();
         let started = Instant::now();
         assert!(talk.hear().is_err());
         drop(talk);

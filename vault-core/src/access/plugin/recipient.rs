@@ -16,7 +16,11 @@ pub(crate) struct PluginRecipient {
 
 impl PluginRecipient {
     pub(crate) fn new(name: &str, recipient: &str, plugins: &Plugins) -> PluginRecipient {
-        PluginRecipient { name: name.to_owned(), recipient: recipient.to_owned(), plugins: plugins.clone() }
+        PluginRecipient {
+            name: name.to_owned(),
+            recipient: recipient.to_owned(),
+            plugins: plugins.clone(),
+        }
     }
 
     fn wrap(&self, key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>)> {
@@ -28,7 +32,11 @@ impl PluginRecipient {
         let (mut stanzas, mut labels) = (Vec::new(), HashSet::new());
         session.answer(|message| match (message.tag(), message.args()) {
             ("recipient-stanza", [index, tag, args @ ..]) if index == "0" && stanzas.len() < 16 => {
-                stanzas.push(Stanza { tag: tag.clone(), args: args.to_vec(), body: message.body.to_vec() });
+                stanzas.push(Stanza {
+                    tag: tag.clone(),
+                    args: args.to_vec(),
+                    body: message.body.to_vec(),
+                });
                 Reply::Ok
             }
             ("labels", given) => {
@@ -46,7 +54,10 @@ impl PluginRecipient {
 }
 
 impl age::Recipient for PluginRecipient {
-    fn wrap_file_key(&self, key: &FileKey) -> std::result::Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+    fn wrap_file_key(
+        &self,
+        key: &FileKey,
+    ) -> std::result::Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
         self.wrap(key).map_err(|error| age::EncryptError::Io(std::io::Error::other(error)))
     }
 }

@@ -18,7 +18,9 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
         let opened = age::Identity::unwrap_stanzas(&*self.key, stanzas);
-        opened.transpose().map_err(|_| Error::malformed("what is wrapped to this SSH key does not open with it"))
+        opened
+            .transpose()
+            .map_err(|_| Error::malformed("what is wrapped to this SSH key does not open with it"))
     }
 }
 
@@ -30,7 +32,11 @@ pub(crate) enum SshKey {
 }
 
 /// The key, if the passphrase is right.
-pub(crate) fn unlock(key: &EncryptedKey, passphrase: SecretString, recipient: &Recipient) -> Option<Key> {
+pub(crate) fn unlock(
+    key: &EncryptedKey,
+    passphrase: SecretString,
+    recipient: &Recipient,
+) -> Option<Key> {
     let key = key.decrypt(passphrase).ok()?;
     Some(Key { key: Arc::new(key.into()), recipient: recipient.clone() })
 }
@@ -65,7 +71,10 @@ fn unsupported(why: &UnsupportedKey) -> Error {
             "An age plugin of that hardware can open; or `bootseal keygen -o FILE` makes an identity.",
         ),
         UnsupportedKey::Type(kind) => (
-            format!("is an SSH key of the kind {}; only ssh-ed25519 and ssh-rsa can open", Brief(kind)),
+            format!(
+                "is an SSH key of the kind {}; only ssh-ed25519 and ssh-rsa can open",
+                Brief(kind)
+            ),
             "`ssh-keygen -t ed25519` makes one that can; or `bootseal keygen -o FILE`.",
         ),
     };

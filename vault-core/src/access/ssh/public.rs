@@ -51,7 +51,8 @@ fn is_useful_exponent(number: &[u8]) -> bool {
 /// second text of one key.
 fn is_useful_point(bytes: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 32]>::try_from(bytes) else { return false };
-    VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak() && key.to_edwards().compress().to_bytes() == bytes)
+    VerifyingKey::from_bytes(&bytes)
+        .is_ok_and(|key| !key.is_weak() && key.to_edwards().compress().to_bytes() == bytes)
 }
 
 #[cfg(test)]
@@ -69,7 +70,8 @@ mod tests {
 
     #[test]
     fn one_key_has_one_text_and_what_all_can_open_is_none() {
-        let good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
+        let good =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
         assert_eq!(canonical(&format!("{good}  alice@rust more")).unwrap(), good);
         let modulus = [&[0, 0xC0][..], &[1; 255]].concat();
         let rsa = key("ssh-rsa", &[&[1, 0, 1], &modulus]);

@@ -38,7 +38,8 @@ pub(crate) fn replace(text: &str, key: &str, value: &str) -> Result<String> {
 pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
     let outline = Outline::of(text)?;
     let entry = outline.entries.iter().find(|entry| entry.path == ["bootseal", "access"]);
-    let Some((span, end)) = entry.and_then(|entry| Some((entry.value.clone(), entry.array?))) else {
+    let Some((span, end)) = entry.and_then(|entry| Some((entry.value.clone(), entry.array?)))
+    else {
         return Err(Error::malformed("`bootseal.access` is missing"));
     };
     let close = span.end - 1;
@@ -49,7 +50,12 @@ pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
         Some((kept, blanks)) if blanks.trim().is_empty() => kept,
         _ => between.trim_end_matches([' ', '\t']),
     };
-    Ok(format!("{}{comma}{between}\n  {},\n{}", &text[..end.last_element], access_line(access), &text[close..]))
+    Ok(format!(
+        "{}{comma}{between}\n  {},\n{}",
+        &text[..end.last_element],
+        access_line(access),
+        &text[close..]
+    ))
 }
 
 /// The span of the `index`-th entry of the access list.
@@ -74,9 +80,12 @@ pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<S
     let after = text[span.end..].trim_start_matches([' ', '\t']);
     let after = after.strip_prefix(',').unwrap_or(after).trim_start_matches([' ', '\t']);
     let rest_of_line = after.find('\n').unwrap_or(after.len());
-    let own_line = text[line..span.start].trim().is_empty() && (rest_of_line == 0 || after.starts_with('#'));
+    let own_line =
+        text[line..span.start].trim().is_empty() && (rest_of_line == 0 || after.starts_with('#'));
     let dropped = match own_line {
-        true => [&text[..line], after[rest_of_line..].strip_prefix('\n').unwrap_or_default()].concat(),
+        true => {
+            [&text[..line], after[rest_of_line..].strip_prefix('\n').unwrap_or_default()].concat()
+        }
         false => [&text[..span.start], after].concat(),
     };
     match parse_toml(&dropped) {
@@ -90,7 +99,9 @@ pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<S
 fn set_history(text: &str, key: &str, lines: &[String]) -> Result<String> {
     let value = match lines {
         [] => "[]".to_owned(),
-        lines => format!("[\n{}]", lines.iter().map(|line| format!("  {line},\n")).collect::<String>()),
+        lines => {
+            format!("[\n{}]", lines.iter().map(|line| format!("  {line},\n")).collect::<String>())
+        }
     };
     let outline = Outline::of(text)?;
     let entry = |key: &str| outline.entries.iter().find(|entry| entry.path == ["bootseal", key]);
@@ -108,9 +119,11 @@ pub(crate) fn set_removed(text: &str, removed: &[Removed]) -> Result<String> {
     let lines: Result<Vec<String>> = removed
         .iter()
         .map(|removed| {
-            let at = i64::try_from(removed.at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
             let at =
-                at.ok_or_else(|| Error::malformed("the time of a removal is outside the years that can be written"))?;
+                i64::try_from(removed.at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+            let at = at.ok_or_else(|| {
+                Error::malformed("the time of a removal is outside the years that can be written")
+            })?;
             Ok(format!("{{ name = \"{}\", at = {at} }}", removed.name))
         })
         .collect();
@@ -122,7 +135,10 @@ pub(crate) fn set_handover(text: &str, handover: &[Handover]) -> Result<String> 
         .iter()
         .map(|entry| {
             let signature = BASE64_URL_SAFE_NO_PAD.encode(entry.signature);
-            format!("{{ from = \"{}\", generation = {}, signature = \"{signature}\" }}", entry.from, entry.generation)
+            format!(
+                "{{ from = \"{}\", generation = {}, signature = \"{signature}\" }}",
+                entry.from, entry.generation
+            )
         })
         .collect();
     set_history(text, "handover", &lines)
@@ -134,7 +150,8 @@ fn access_text(list: &[Access]) -> String {
 }
 
 fn access_line(access: &Access) -> String {
-    let passphrase = access.passphrase.as_ref().map_or(String::new(), |how| format!(", passphrase = \"{how}\""));
+    let passphrase =
+        access.passphrase.as_ref().map_or(String::new(), |how| format!(", passphrase = \"{how}\""));
     let recipient = access.recipient.to_string();
     format!(
         "{{ name = \"{}\", role = \"{}\", recipient = {}{passphrase} }}",
@@ -173,7 +190,10 @@ mod tests {
             ),
             ("[bootseal]\naccess = [{ name = \"a\" }]\nvault = 1\n", "{ name = \"a\" },\n"),
             ("[bootseal]\naccess = [ { name = \"a\" } ]\nvault = 1\n", "{ name = \"a\" },\n"),
-            ("[bootseal]\naccess = [\n  { name = \"a\" },\n  # last words\n]\nvault = 1\n", "  # last words\n"),
+            (
+                "[bootseal]\naccess = [\n  { name = \"a\" },\n  # last words\n]\nvault = 1\n",
+                "  # last words\n",
+            ),
         ] {
             let after = append_access(before, &access("b")).unwrap();
             assert!(after.contains(kept), "{after}");

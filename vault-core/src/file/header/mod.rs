@@ -91,7 +91,10 @@ impl Access {
         let recipient = recipient.into().ok_or_else(|| {
             Error::new(
                 Kind::Usage,
-                format!("the identity given for {} is a plugin's, and does not tell its recipient", Typed(name)),
+                format!(
+                    "the identity given for {} is a plugin's, and does not tell its recipient",
+                    Typed(name)
+                ),
             )
             .with_help("The plugin prints it when it makes the identity; name it: NAME=RECIPIENT.")
         })?;
@@ -118,7 +121,12 @@ impl Access {
     /// file.open(&[identity])?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn by_passphrase(name: &str, role: Role, cost: Cost, passphrase: &Secret) -> Result<Access> {
+    pub fn by_passphrase(
+        name: &str,
+        role: Role,
+        cost: Cost,
+        passphrase: &Secret,
+    ) -> Result<Access> {
         let text = Text::of(passphrase)?;
         if text.0.is_empty() {
             return Err(Error::new(Kind::Usage, "the passphrase is empty"));
@@ -135,7 +143,10 @@ impl Access {
 
 pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
-        && name.bytes().enumerate().all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
+        && name
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
 }
 
 /// A removed member, and when they were removed (seconds since 1970-01-01 UTC).
@@ -169,10 +180,15 @@ pub(crate) struct Header {
 impl Header {
     /// Whether an unbroken chain of handovers leads from `old` to this vault.
     pub(crate) fn continues(&self, old: &VaultId) -> bool {
-        let Some(start) = self.handover.iter().position(|entry| entry.from == *old) else { return false };
+        let Some(start) = self.handover.iter().position(|entry| entry.from == *old) else {
+            return false;
+        };
         let chain = &self.handover[start..];
         let next = chain[1..].iter().map(|entry| &entry.from).chain([&self.vault]);
-        chain.iter().zip(next).all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
+        chain
+            .iter()
+            .zip(next)
+            .all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
     }
 
     /// The generation at which `old` was handed over, if it is an earlier id of this vault.
@@ -189,7 +205,8 @@ impl Header {
             to = entry.from;
             verified
         };
-        let mut ids: Vec<VaultId> = self.handover.iter().rev().take_while(leads_on).map(|entry| entry.from).collect();
+        let mut ids: Vec<VaultId> =
+            self.handover.iter().rev().take_while(leads_on).map(|entry| entry.from).collect();
         ids.reverse();
         ids
     }
@@ -207,7 +224,11 @@ impl Header {
     }
 
     fn names(&self, role: Role) -> String {
-        let names = self.access.iter().filter(|access| access.role == role).map(|access| access.name.as_str());
+        let names = self
+            .access
+            .iter()
+            .filter(|access| access.role == role)
+            .map(|access| access.name.as_str());
         names.collect::<Vec<_>>().join(", ")
     }
 }

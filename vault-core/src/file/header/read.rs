@@ -3,7 +3,9 @@
 use crate::access::passphrase::Derivation;
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Result};
-use crate::file::header::{Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, is_name};
+use crate::file::header::{
+    Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, is_name,
+};
 use crate::shown::Brief;
 use crate::text::table_reader::Fields;
 use crate::text::toml_value::{parse_toml, to_value};
@@ -32,8 +34,10 @@ impl Header {
         match fields.required("format", format)? {
             1 => {}
             other => {
-                return Err(Error::malformed(format!("format {other}; this version reads format 1"))
-                    .with_help("Install the version of bootseal that wrote it, or a newer one."));
+                return Err(Error::malformed(format!(
+                    "format {other}; this version reads format 1"
+                ))
+                .with_help("Install the version of bootseal that wrote it, or a newer one."));
             }
         }
         let generation = count(&mut fields, "generation")?;
@@ -81,9 +85,10 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
     let tables = tables(fields, "access")?;
     let tables = fields.required("access", tables)?;
     if tables.len() > MAX_ACCESS {
-        return Err(
-            fields.error("access", format_args!("has {} entries; at most {MAX_ACCESS} are allowed", tables.len()))
-        );
+        return Err(fields.error(
+            "access",
+            format_args!("has {} entries; at most {MAX_ACCESS} are allowed", tables.len()),
+        ));
     }
     let mut list: Vec<Access> = Vec::with_capacity(tables.len());
     for table in tables {
@@ -93,14 +98,21 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
         if !is_name(&name) {
             return Err(entry.error(
                 "name",
-                format_args!("is not of the form [A-Za-z0-9][A-Za-z0-9._@-]{{0,63}}: `{}`", Brief(&name)),
+                format_args!(
+                    "is not of the form [A-Za-z0-9][A-Za-z0-9._@-]{{0,63}}: `{}`",
+                    Brief(&name)
+                ),
             ));
         }
         let role = entry.string("role")?;
         let role = match entry.required("role", role)?.as_str() {
             "reader" => Role::Reader,
             "writer" => Role::Writer,
-            _ => return Err(entry.error("role", format_args!("of {name} must be \"reader\" or \"writer\""))),
+            _ => {
+                return Err(
+                    entry.error("role", format_args!("of {name} must be \"reader\" or \"writer\""))
+                );
+            }
         };
         let recipient = entry.string("recipient")?;
         let recipient = Recipient::from_file(&entry.required("recipient", recipient)?);
@@ -116,7 +128,10 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
             return Err(fields.error("access", format_args!("names {name} twice")));
         }
         if let Some(other) = list.iter().find(|other| other.recipient == recipient) {
-            return Err(fields.error("access", format_args!("gives {} and {name} the same recipient", other.name)));
+            return Err(fields.error(
+                "access",
+                format_args!("gives {} and {name} the same recipient", other.name),
+            ));
         }
         list.push(Access { name, role, recipient, passphrase });
     }
@@ -129,9 +144,10 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
 fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
     let tables = tables(fields, "removed")?.unwrap_or_default();
     if tables.len() > MAX_HISTORY {
-        return Err(
-            fields.error("removed", format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len()))
-        );
+        return Err(fields.error(
+            "removed",
+            format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len()),
+        ));
     }
     let mut list = Vec::with_capacity(tables.len());
     for table in tables {
@@ -142,9 +158,9 @@ fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
             return Err(entry.error("name", "is not a name of an access list"));
         }
         let at = match entry.take("at") {
-            Some(Value::Datetime(at)) => {
-                jiff::Timestamp::from_str(&at.to_string()).ok().and_then(|at| u64::try_from(at.as_second()).ok())
-            }
+            Some(Value::Datetime(at)) => jiff::Timestamp::from_str(&at.to_string())
+                .ok()
+                .and_then(|at| u64::try_from(at.as_second()).ok()),
             _ => None,
         };
         let at = at.ok_or_else(|| entry.error("at", "must be a date and time with an offset"))?;
@@ -157,9 +173,10 @@ fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
 fn handover(fields: &mut Fields) -> Result<Vec<Handover>> {
     let tables = tables(fields, "handover")?.unwrap_or_default();
     if tables.len() > MAX_HISTORY {
-        return Err(
-            fields.error("handover", format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len()))
-        );
+        return Err(fields.error(
+            "handover",
+            format_args!("has {} entries; at most {MAX_HISTORY} are allowed", tables.len()),
+        ));
     }
     let entries = tables.into_iter().map(|table| {
         let mut entry = Fields::of("bootseal.handover", table);

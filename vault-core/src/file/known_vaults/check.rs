@@ -56,7 +56,8 @@ impl KnownVaults {
         // A pin of an old id accepts any chain from it, and a former writer can make one that leads
         // to an id of their own.
         let by_chain = file.handed_over_from().is_some();
-        let elsewhere = by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
+        let elsewhere =
+            by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
         let chain = if elsewhere { file.former_ids() } else { Vec::new() };
         let what = if known.former.contains(&file.vault_id()) {
             format!(
@@ -107,9 +108,13 @@ impl KnownVaults {
         // If nothing is known of this path, what was seen of its vault elsewhere counts: moving an
         // old file does not make it newer.
         let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
-        for (path, known) in self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path)) {
+        for (path, known) in
+            self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path))
+        {
             self.refuse_former(known, file, place)?;
-            let Some(epoch) = known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch()) else {
+            let Some(epoch) =
+                known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch())
+            else {
                 continue;
             };
             let seen = if elsewhere { format!("as {}", Shown(path)) } else { "here".to_owned() };
@@ -155,9 +160,13 @@ impl KnownVaults {
             let what = match generation.cmp(&seen) {
                 _ if !same_line => continue,
                 std::cmp::Ordering::Less => {
-                    format!("this is generation {generation} of the file, and generation {seen} was seen here")
+                    format!(
+                        "this is generation {generation} of the file, and generation {seen} was seen here"
+                    )
                 }
-                std::cmp::Ordering::Equal if known.text.is_some_and(|text| text != file.digest()) => {
+                std::cmp::Ordering::Equal
+                    if known.text.is_some_and(|text| text != file.digest()) =>
+                {
                     format!(
                         "this is generation {generation} of the file, and another text was seen here as generation {seen}"
                     )

@@ -40,12 +40,16 @@ impl KnownFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn of_path(path: &Path) -> Result<KnownFile> {
-        let unfollowed = |error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path);
+        let unfollowed =
+            |error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path);
         let real = real_path(path).map_err(unfollowed)?;
         let absolute = std::path::absolute(path).map_err(unfollowed)?;
         // `absolute` keeps `..`, whose meaning depends on links: such a path is known by its real
         // path only.
-        let asked = match absolute.components().any(|component| component == std::path::Component::ParentDir) {
+        let asked = match absolute
+            .components()
+            .any(|component| component == std::path::Component::ParentDir)
+        {
             true => real.clone(),
             false => absolute,
         };
@@ -114,7 +118,8 @@ impl Known {
     /// The generation up to which the file was seen. Of an id that was handed over, only
     /// generations up to the handover count: a former writer can raise it at will.
     fn seen_by(&self, file: &VerifiedFile) -> u64 {
-        let handed_over = file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault_id());
+        let handed_over =
+            file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault_id());
         handed_over.map_or(self.generation, |at| self.generation.min(at))
     }
 }
@@ -138,7 +143,9 @@ impl KnownVaults {
         let text = match std::fs::read_to_string(store) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(store)),
+            Err(error) => {
+                return Err(Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(store));
+            }
         };
         let known = KnownVaults::parse(&text).map_err(|error| {
             error
@@ -160,7 +167,11 @@ impl KnownVaults {
 
     /// The highest epoch of this vault seen for the file; 0 if none was.
     pub fn epoch_of(&self, place: &KnownFile, vault: &VaultId) -> u64 {
-        self.all(place).filter_map(|known| known.epochs.get(vault)).copied().max().unwrap_or_default()
+        self.all(place)
+            .filter_map(|known| known.epochs.get(vault))
+            .copied()
+            .max()
+            .unwrap_or_default()
     }
 
     /// A file is known by its first key; any of its keys may refuse it.
@@ -209,7 +220,8 @@ mod tests {
     #[test]
     fn what_is_remembered_is_read_again_and_only_grows() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, path) = (folder.path().join("state/known_vaults"), folder.path().join("a \"b\" ü.sealed.toml"));
+        let (store, path) =
+            (folder.path().join("state/known_vaults"), folder.path().join("a \"b\" ü.sealed.toml"));
         std::fs::write(&path, "").unwrap();
         let place = KnownFile::of_path(&path).unwrap();
         let remember = |line: &Line| KnownVaults::remember(&store, &place, &line.file()).unwrap();
@@ -221,14 +233,21 @@ mod tests {
         let known = KnownVaults::load(&store).unwrap();
         assert_eq!(known.vault_of(&place), Some(second.file().vault_id()));
         let entry = known.known.values().next().unwrap();
-        assert_eq!((entry.generation, entry.former.as_slice()), (2, &[first.file().vault_id()][..]));
-        assert_eq!(entry.epochs, BTreeMap::from([(first.file().vault_id(), 1), (second.file().vault_id(), 2)]));
+        assert_eq!(
+            (entry.generation, entry.former.as_slice()),
+            (2, &[first.file().vault_id()][..])
+        );
+        assert_eq!(
+            entry.epochs,
+            BTreeMap::from([(first.file().vault_id(), 1), (second.file().vault_id(), 2)])
+        );
         let third = second.next(|vault| vault.rotate(false).unwrap());
         remember(&third);
         remember(&second);
         assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&place), 3);
         assert_eq!(
-            KnownVaults::load(&store).unwrap().known.values().next().unwrap().epochs[&third.file().vault_id()],
+            KnownVaults::load(&store).unwrap().known.values().next().unwrap().epochs
+                [&third.file().vault_id()],
             3
         );
     }
@@ -240,7 +259,8 @@ mod tests {
         let place = KnownFile::named("app.sealed.toml");
         let first = Line::new();
         let second = first.next(|_| ());
-        let also_second = first.next(|vault| vault.set_readable(&"a".parse().unwrap(), &Value::Integer(1)).unwrap());
+        let also_second = first
+            .next(|vault| vault.set_readable(&"a".parse().unwrap(), &Value::Integer(1)).unwrap());
         KnownVaults::remember(&store, &place, &second.file()).unwrap();
         let check = |line: &Line| {
             KnownVaults::load(&store)
@@ -262,19 +282,33 @@ mod tests {
         let store = folder.path().join("state");
         let place = KnownFile::named("app.sealed.toml");
         let first = Line::new();
-        KnownVaults::remember(&store, &place, &first.next(|vault| vault.rotate(true).unwrap()).file()).unwrap();
+        KnownVaults::remember(
+            &store,
+            &place,
+            &first.next(|vault| vault.rotate(true).unwrap()).file(),
+        )
+        .unwrap();
         // A former writer goes on signing: higher and higher.
         let forged = first.next(|_| ()).next(|_| ()).next(|_| ());
         KnownVaults::remember(&store, &place, &first.file()).unwrap();
         let known = KnownVaults::load(&store).unwrap();
-        assert_eq!(known.recognise(&mut forged.file(), &place).unwrap_err().kind(), Kind::WrongVault);
-        assert_eq!(known.refuse_older_epoch(&forged.file(), &place).unwrap_err().kind(), Kind::WrongVault);
+        assert_eq!(
+            known.recognise(&mut forged.file(), &place).unwrap_err().kind(),
+            Kind::WrongVault
+        );
+        assert_eq!(
+            known.refuse_older_epoch(&forged.file(), &place).unwrap_err().kind(),
+            Kind::WrongVault
+        );
         // A pin that still names the old id does not bring it back on a host that remembers.
         let pinned = SealedFile::parse(forged.text.clone().into_bytes())
             .unwrap()
             .verify(&[first.file().vault_id().into()])
             .unwrap();
-        assert_eq!(known.refuse_older_generation(&pinned, &place).unwrap_err().kind(), Kind::WrongVault);
+        assert_eq!(
+            known.refuse_older_generation(&pinned, &place).unwrap_err().kind(),
+            Kind::WrongVault
+        );
     }
 
     #[test]
@@ -284,7 +318,13 @@ mod tests {
         let place = KnownFile::named("app.sealed.toml");
         let first = Line::new();
         let next = first.next(|vault| vault.rotate(true).unwrap());
-        let text = first.file().open_for_writing(&[first.alice.clone()]).unwrap().sign_above(1 << 50).unwrap().0;
+        let text = first
+            .file()
+            .open_for_writing(&[first.alice.clone()])
+            .unwrap()
+            .sign_above(1 << 50)
+            .unwrap()
+            .0;
         let huge = Line { alice: first.alice.clone(), text };
         KnownVaults::remember(&store, &place, &huge.file()).unwrap();
         let known = KnownVaults::load(&store).unwrap();
@@ -297,8 +337,11 @@ mod tests {
     #[cfg(unix)]
     fn a_link_is_another_file_than_what_it_leads_to() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, file, link) =
-            (folder.path().join("known_vaults"), folder.path().join("real"), folder.path().join("link"));
+        let (store, file, link) = (
+            folder.path().join("known_vaults"),
+            folder.path().join("real"),
+            folder.path().join("link"),
+        );
         std::fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let (file, link) = (KnownFile::of_path(&file).unwrap(), KnownFile::of_path(&link).unwrap());
@@ -333,10 +376,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("known_vaults");
         let line = Line::new();
-        std::fs::write(&store, format!("[[file]]\npath = \"a\"\nvault = \"{}\"\n", line.file().vault_id())).unwrap();
+        std::fs::write(
+            &store,
+            format!("[[file]]\npath = \"a\"\nvault = \"{}\"\n", line.file().vault_id()),
+        )
+        .unwrap();
         let known = KnownVaults::load(&store).unwrap();
         assert!(known.refuse_older_generation(&line.file(), &KnownFile::named("a")).is_ok());
-        assert_eq!(KnownVaults::remember(&store, &KnownFile::named("a"), &line.file()).unwrap(), None);
+        assert_eq!(
+            KnownVaults::remember(&store, &KnownFile::named("a"), &line.file()).unwrap(),
+            None
+        );
         assert_eq!(KnownVaults::load(&store).unwrap().generation_of(&KnownFile::named("a")), 1);
     }
 }

@@ -32,9 +32,14 @@ impl KnownVaults {
     /// assert_eq!(KnownVaults::remember(&store, &place, &other)?, Some(first.vault_id()));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn remember(store: &Path, place: &KnownFile, file: &VerifiedFile) -> Result<Option<VaultId>> {
+    pub fn remember(
+        store: &Path,
+        place: &KnownFile,
+        file: &VerifiedFile,
+    ) -> Result<Option<VaultId>> {
         create_private_parent(store).map_err(|error| {
-            Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(store.parent().unwrap_or(store))
+            Error::new(Kind::Io, format!("cannot be made: {error}"))
+                .in_file(store.parent().unwrap_or(store))
         })?;
         // The common case writes nothing, so that a full disk does not prevent reading.
         if KnownVaults::load(store)?.learned(place, file).is_empty() {
@@ -70,7 +75,8 @@ impl KnownVaults {
             if old.is_some_and(|old| old.former.contains(&file.vault_id())) {
                 return None;
             }
-            if let Some(old) = old.filter(|old| old.vault == file.vault_id() || file.header.continues(&old.vault))
+            if let Some(old) =
+                old.filter(|old| old.vault == file.vault_id() || file.header.continues(&old.vault))
                 && old.seen_by(file) >= new.generation
             {
                 new.text = old.text.or(new.text.filter(|_| old.seen_by(file) == new.generation));

@@ -17,15 +17,21 @@ impl KnownVaults {
             "# Which vault each sealed file is, and how far it has come, as bootseal had it vouched for here.\n",
         );
         for (file, known) in &self.known {
-            text.push_str(&format!("\n[[file]]\npath = {}\nvault = \"{}\"\n", BasicString(file), known.vault));
+            text.push_str(&format!(
+                "\n[[file]]\npath = {}\nvault = \"{}\"\n",
+                BasicString(file),
+                known.vault
+            ));
             text.push_str(&format!("generation = {}\n", known.generation));
             if let Some(digest) = known.text {
                 text.push_str(&format!("text = \"{}\"\n", BASE64_URL_SAFE_NO_PAD.encode(digest)));
             }
-            let epochs: Vec<String> = known.epochs.iter().map(|(id, epoch)| format!("{id} = {epoch}")).collect();
+            let epochs: Vec<String> =
+                known.epochs.iter().map(|(id, epoch)| format!("{id} = {epoch}")).collect();
             text.push_str(&format!("epochs = {{ {} }}\n", epochs.join(", ")));
             if !known.former.is_empty() {
-                let former: Vec<String> = known.former.iter().map(|id| format!("\"{id}\"")).collect();
+                let former: Vec<String> =
+                    known.former.iter().map(|id| format!("\"{id}\"")).collect();
                 text.push_str(&format!("former = [{}]\n", former.join(", ")));
             }
         }
@@ -34,7 +40,8 @@ impl KnownVaults {
 
     /// The entries of a text, by the keys of their files.
     pub(super) fn parse(text: &str) -> Result<BTreeMap<String, Known>> {
-        let Some(Value::Table(table)) = to_value(&DeValue::Table(parse_toml(text)?.into_inner())) else {
+        let Some(Value::Table(table)) = to_value(&DeValue::Table(parse_toml(text)?.into_inner()))
+        else {
             return Err(Error::malformed("cannot be read"));
         };
         let mut fields = Fields::of("known_vaults", table);
@@ -45,7 +52,9 @@ impl KnownVaults {
 }
 
 fn entry(file: Value) -> Result<(String, Known)> {
-    let Value::Table(file) = file else { return Err(Error::malformed("`file` must hold tables only")) };
+    let Value::Table(file) = file else {
+        return Err(Error::malformed("`file` must hold tables only"));
+    };
     let mut file = Fields::of("file", file);
     let path = file.string("path")?;
     let path = file.required("path", path)?;
@@ -57,15 +66,19 @@ fn entry(file: Value) -> Result<(String, Known)> {
     let text = match file.string("text")? {
         None => None,
         Some(text) => {
-            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+            let bytes =
+                BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
             Some(bytes.ok_or_else(|| file.error("text", "is not 32 bytes in base64url"))?)
         }
     };
     let epochs = file.table("epochs")?.unwrap_or_default();
-    let epochs = epochs.iter().map(|(id, epoch)| Ok((id.parse()?, count(epoch.as_integer().unwrap_or(-1))?)));
+    let epochs = epochs
+        .iter()
+        .map(|(id, epoch)| Ok((id.parse()?, count(epoch.as_integer().unwrap_or(-1))?)));
     let epochs = epochs.collect::<Result<_>>()?;
     let former = file.array("former")?.unwrap_or_default();
-    let former = former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
+    let former =
+        former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
     file.finish()?;
     Ok((path, Known { vault, generation, text, epochs, former }))
 }

@@ -110,8 +110,15 @@ impl Gateway {
 
 impl Route {
     /// The keys of a route.
-    pub const KEYS: &[&str] =
-        &["listen", "prefix", "upstream", "callers", "replay_body_limit", "connect_timeout", "answer_timeout"];
+    pub const KEYS: &[&str] = &[
+        "listen",
+        "prefix",
+        "upstream",
+        "callers",
+        "replay_body_limit",
+        "connect_timeout",
+        "answer_timeout",
+    ];
 }
 
 impl VerifiedFile {
@@ -135,16 +142,22 @@ impl VerifiedFile {
 }
 
 /// [`VerifiedFile::routes`] with the profiles already known.
-pub(super) fn routes(file: &VerifiedFile, profiles: &BTreeSet<PropertyPath>) -> BTreeSet<PropertyPath> {
+pub(super) fn routes(
+    file: &VerifiedFile,
+    profiles: &BTreeSet<PropertyPath>,
+) -> BTreeSet<PropertyPath> {
     let has = |table: &PropertyPath, key: &str| {
-        table.child("route").and_then(|route| route.child(key)).is_ok_and(|path| file.property(&path).is_some())
+        table
+            .child("route")
+            .and_then(|route| route.child(key))
+            .is_ok_and(|path| file.property(&path).is_some())
     };
     let route = |(path, _): (&PropertyPath, &Property)| {
         let segments = path.segments();
         let at = segments.iter().rposition(|segment| segment == "route").filter(|at| *at > 0)?;
         let table = PropertyPath::new(segments[..at].to_vec()).ok()?;
-        let is =
-            at + 1 < segments.len() && (profiles.contains(&table) || has(&table, "listen") && has(&table, "upstream"));
+        let is = at + 1 < segments.len()
+            && (profiles.contains(&table) || has(&table, "listen") && has(&table, "upstream"));
         is.then_some(table)
     };
     file.properties().filter_map(route).collect()
@@ -164,10 +177,17 @@ mod tests {
     const LOGIN: &str = "[acme]\nusername = \"bob\"\npassword = \"\"\ncaller_key = \"secret:k3y\"\nopen = \"readable\"\n[acme.login]\nurl = \"https://api.acme.example/login\"\nbasic = true\nhosts = [\"api.acme.example\", \"other.example:8443\"]\n";
 
     fn read(more: &str) -> Result<Gateway> {
-        let access = vec![Access::new("me", Role::Writer, Identity::generate().unwrap().recipient()).unwrap()];
+        let access = vec![
+            Access::new("me", Role::Writer, Identity::generate().unwrap().recipient()).unwrap(),
+        ];
         let text = [LOGIN, more].concat();
         let mut vault = Vault::create(access, &text.replace("caller_key = \"secret:k3y\"\n", ""))?;
-        vault.set(&"acme.caller_key".parse()?, crate::ValueKind::Text, &crate::Secret::copy_of(b"k3y").unwrap(), 1)?;
+        vault.set(
+            &"acme.caller_key".parse()?,
+            crate::ValueKind::Text,
+            &crate::Secret::copy_of(b"k3y").unwrap(),
+            1,
+        )?;
         let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
         Gateway::read(&file)
     }
@@ -176,7 +196,8 @@ mod tests {
         format!("[acme.route]\n{more}\n")
     }
 
-    const GOOD: &str = "listen = \"127.0.0.1:9301\"\nupstream = \"https://api.acme.example/base\"\n";
+    const GOOD: &str =
+        "listen = \"127.0.0.1:9301\"\nupstream = \"https://api.acme.example/base\"\n";
 
     #[test]
     fn a_route_is_read_with_its_defaults() {
@@ -184,8 +205,14 @@ mod tests {
         assert_eq!((gateway.admin, gateway.drain), (None, Duration::from_secs(10)));
         let [route] = &gateway.routes[..] else { panic!("{:?}", gateway.routes) };
         assert_eq!(route.listen, Listen::Tcp("127.0.0.1:9301".parse().unwrap()));
-        assert_eq!((route.prefix.as_str(), &route.callers, route.replay_body_limit), ("", &None, 256 * 1024));
-        assert_eq!((route.connect_timeout, route.answer_timeout), (Duration::from_secs(3), Duration::from_secs(60)));
+        assert_eq!(
+            (route.prefix.as_str(), &route.callers, route.replay_body_limit),
+            ("", &None, 256 * 1024)
+        );
+        assert_eq!(
+            (route.connect_timeout, route.answer_timeout),
+            (Duration::from_secs(3), Duration::from_secs(60))
+        );
     }
 
     #[test]
@@ -204,10 +231,15 @@ mod tests {
         let route = &gateway.routes[0];
         assert_eq!(route.callers, Some(Callers::Bearer("caller_key".into())));
         assert_eq!((route.prefix.as_str(), route.replay_body_limit), ("/a/b-1", 1 << 20));
-        let basic = all
-            .replace("{ bearer = \"${caller_key}\" }", "{ basic = { user = \"shop\", password = \"${caller_key}\" } }");
+        let basic = all.replace(
+            "{ bearer = \"${caller_key}\" }",
+            "{ basic = { user = \"shop\", password = \"${caller_key}\" } }",
+        );
         let basic = read(&basic).unwrap().routes.remove(0).callers;
-        assert_eq!(basic, Some(Callers::Basic { user: "shop".into(), password: "caller_key".into() }));
+        assert_eq!(
+            basic,
+            Some(Callers::Basic { user: "shop".into(), password: "caller_key".into() })
+        );
         let uid = all
             .replace("0.0.0.0:9301", "unix:/run/a.sock")
             .replace("{ bearer = \"${caller_key}\" }", "{ uid = [0, 1001] }");
@@ -221,7 +253,10 @@ mod tests {
         let instead = |from: &str, to: &str| route(&GOOD.replace(from, to));
         for (text, expected) in [
             (with("listn = 1"), "`acme.route.listn` is not a key that this version knows"),
-            (instead("127.0.0.1:9301", "localhost:9301"), "`acme.route.listen` must be an address and a port"),
+            (
+                instead("127.0.0.1:9301", "localhost:9301"),
+                "`acme.route.listen` must be an address and a port",
+            ),
             (instead("127.0.0.1:9301", "127.0.0.1:0"), "must be an address and a port"),
             (instead("127.0.0.1:9301", "unix:a.sock"), "absolute path"),
             (instead("127.0.0.1:9301", "0.0.0.0:9301"), "no `callers` says who may call"),
@@ -234,22 +269,43 @@ mod tests {
             (with("callers = {}"), "must have one of"),
             (with("[acme.route.callers]"), "must have one of"),
             (with("callers = { basic = {} }"), "`acme.route.callers.basic.user` is missing"),
-            (with("callers = { basic = { user = \"a:b\", password = \"${caller_key}\" } }"), "without a colon"),
-            (with("callers = { basic = { user = \"a\" } }"), "`acme.route.callers.basic.password` is missing"),
+            (
+                with("callers = { basic = { user = \"a:b\", password = \"${caller_key}\" } }"),
+                "without a colon",
+            ),
+            (
+                with("callers = { basic = { user = \"a\" } }"),
+                "`acme.route.callers.basic.password` is missing",
+            ),
             (with("prefix = \"acme\""), "`acme.route.prefix` must be as"),
             (with("prefix = \"/acme/\""), "must be as"),
             (with("prefix = \"/../x\""), "must be as"),
             (with("replay_body_limit = \"65MiB\""), "at most 64MiB"),
             (with("replay_body_limit = 5"), "must be a string"),
             (with("answer_timeout = \"5\""), "`acme.route.answer_timeout`"),
-            (instead("https://api.acme.example/base", "https://evil.example/"), "where the token of `acme` may not go"),
+            (
+                instead("https://api.acme.example/base", "https://evil.example/"),
+                "where the token of `acme` may not go",
+            ),
             (instead("https://api.acme.example/base", "http://api.acme.example/"), "may not go"),
-            (instead("https://api.acme.example/base", "https://api.acme.example/?a=b"), "has a query"),
-            (instead("https://api.acme.example/base", "https://u:p@api.acme.example/"), "holds credentials"),
+            (
+                instead("https://api.acme.example/base", "https://api.acme.example/?a=b"),
+                "has a query",
+            ),
+            (
+                instead("https://api.acme.example/base", "https://u:p@api.acme.example/"),
+                "holds credentials",
+            ),
             (instead("https://api.acme.example/base", "/base"), "must be a URL"),
-            ("[acme.route]\nlisten = \"127.0.0.1:9301\"\n".into(), "`acme.route.upstream` is missing"),
+            (
+                "[acme.route]\nlisten = \"127.0.0.1:9301\"\n".into(),
+                "`acme.route.upstream` is missing",
+            ),
             ("[gateway]\nadmn = \"127.0.0.1:1\"\n".into(), "`gateway.admn` is not a key"),
-            (format!("[gateway]\nadmin = \"127.0.0.1:9301\"\n{}", route(GOOD)), "is the address of `gateway.admin`"),
+            (
+                format!("[gateway]\nadmin = \"127.0.0.1:9301\"\n{}", route(GOOD)),
+                "is the address of `gateway.admin`",
+            ),
             (route(GOOD).replace("acme.route", "x.route"), "there is no `x.login`"),
             (
                 format!(

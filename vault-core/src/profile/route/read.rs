@@ -53,15 +53,22 @@ impl Gateway {
         for (at, route) in self.routes.iter().enumerate() {
             let here = |other: &&Route| other.listen == route.listen;
             if self.admin.as_ref() == Some(&route.listen) {
-                return Err(route.error("listen", "is the address of `gateway.admin`: one of them needs another"));
+                return Err(route.error(
+                    "listen",
+                    "is the address of `gateway.admin`: one of them needs another",
+                ));
             }
             for other in self.routes[..at].iter().filter(here) {
                 let clash = match route.prefix == other.prefix {
                     true if route.prefix.is_empty() => "has no `prefix`, and neither has",
                     true => "has the `prefix` of",
                     // Otherwise one listener would authenticate some callers and not others.
-                    false if route.callers.is_none() && other.callers.is_some() => "has no `callers`, unlike",
-                    false if route.callers.is_some() && other.callers.is_none() => "has `callers`, unlike",
+                    false if route.callers.is_none() && other.callers.is_some() => {
+                        "has no `callers`, unlike"
+                    }
+                    false if route.callers.is_some() && other.callers.is_none() => {
+                        "has `callers`, unlike"
+                    }
                     false => continue,
                 };
                 let text = format!("{clash} `{}.route`, which has the same `listen`", other.table);
@@ -76,12 +83,19 @@ impl Gateway {
 
 impl Route {
     /// Reads the route beside the login of `table`, and checks that it can work.
-    fn read(file: &VerifiedFile, table: &PropertyPath, profiles: &BTreeSet<PropertyPath>) -> Result<Route> {
+    fn read(
+        file: &VerifiedFile,
+        table: &PropertyPath,
+        profiles: &BTreeSet<PropertyPath>,
+    ) -> Result<Route> {
         let path = table.child("route")?;
-        let mut fields = Fields::of(path.to_string(), file.readable_table(&path)?.unwrap_or_default());
+        let mut fields =
+            Fields::of(path.to_string(), file.readable_table(&path)?.unwrap_or_default());
         if !profiles.contains(table) {
-            return Err(Error::malformed(format!("`{path}` has no login beside it: there is no `{table}.login`"))
-                .with_help(format!("Say how one logs in: bootseal profile {table}")));
+            return Err(Error::malformed(format!(
+                "`{path}` has no login beside it: there is no `{table}.login`"
+            ))
+            .with_help(format!("Say how one logs in: bootseal profile {table}")));
         }
         let profile = Profile::read(file, table)?;
         let at = fields.string("listen")?;
@@ -127,15 +141,22 @@ fn listen(fields: &Fields, key: &str, text: &str) -> Result<Listen> {
         let path = PathBuf::from(path);
         return match path.is_absolute() && path.file_name().is_some() {
             true => Ok(Listen::Unix(path)),
-            false => Err(fields.error(key, "must name its socket by an absolute path: \"unix:/run/acme.sock\"")),
+            false => Err(fields
+                .error(key, "must name its socket by an absolute path: \"unix:/run/acme.sock\"")),
         };
     }
     match text.parse::<SocketAddr>() {
         Ok(address) if address.port() > 0 => Ok(Listen::Tcp(address)),
         _ => {
             let error = fields.error(key, "must be an address and a port, or a Unix socket");
-            let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-            Err(error.with_help(format!("As \"127.0.0.1:{}\" or \"unix:/run/acme.sock\".", port.unwrap_or("9301"))))
+            let port = text
+                .rsplit(':')
+                .next()
+                .filter(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+            Err(error.with_help(format!(
+                "As \"127.0.0.1:{}\" or \"unix:/run/acme.sock\".",
+                port.unwrap_or("9301")
+            )))
         }
     }
 }
@@ -143,7 +164,8 @@ fn listen(fields: &Fields, key: &str, text: &str) -> Result<Listen> {
 fn prefix(fields: &mut Fields) -> Result<String> {
     let Some(text) = fields.string("prefix")? else { return Ok(String::new()) };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let segment = |name: &str| !name.is_empty() && name != "." && name != ".." && name.bytes().all(plain);
+    let segment =
+        |name: &str| !name.is_empty() && name != "." && name != ".." && name.bytes().all(plain);
     match text.strip_prefix('/').is_some_and(|names| names.split('/').all(segment)) {
         true => Ok(text),
         false => Err(fields.error(
@@ -156,18 +178,29 @@ fn prefix(fields: &mut Fields) -> Result<String> {
 fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
     let text = fields.string("upstream")?;
     let text = fields.required("upstream", text)?;
-    let url = Url::parse(&text).ok().filter(|url| url.has_host() && ["https", "http"].contains(&url.scheme()));
-    let url = url.ok_or_else(|| fields.error("upstream", "must be a URL, as \"https://api.acme.example/base\""))?;
+    let url = Url::parse(&text)
+        .ok()
+        .filter(|url| url.has_host() && ["https", "http"].contains(&url.scheme()));
+    let url = url.ok_or_else(|| {
+        fields.error("upstream", "must be a URL, as \"https://api.acme.example/base\"")
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(fields.error("upstream", "holds credentials, which anyone who has the file could read"));
+        return Err(
+            fields.error("upstream", "holds credentials, which anyone who has the file could read")
+        );
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(fields.error("upstream", "has a query or a fragment; what comes after the path is the caller's"));
+        return Err(fields.error(
+            "upstream",
+            "has a query or a fragment; what comes after the path is the caller's",
+        ));
     }
     if !profile.allows(&url) {
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-        let error =
-            fields.error("upstream", format_args!("is at {host}, where the token of `{}` may not go", profile.table));
+        let error = fields.error(
+            "upstream",
+            format_args!("is at {host}, where the token of `{}` may not go", profile.table),
+        );
         return Err(error.with_help(format!(
             "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"{host}\"]",
             profile.hosts_display(),
@@ -177,7 +210,11 @@ fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
     Ok(url)
 }
 
-fn callers(fields: &mut Fields, file: &VerifiedFile, table: &PropertyPath) -> Result<Option<Callers>> {
+fn callers(
+    fields: &mut Fields,
+    file: &VerifiedFile,
+    table: &PropertyPath,
+) -> Result<Option<Callers>> {
     let Some(mut inner) = fields.inner("callers")? else { return Ok(None) };
     let sealed = |fields: &Fields, key: &str, text: &str| -> Result<String> {
         let literal = || {
@@ -192,25 +229,37 @@ fn callers(fields: &mut Fields, file: &VerifiedFile, table: &PropertyPath) -> Re
                 .error(key, format_args!("uses ${{{name}}}, which is not sealed"))
                 .with_help(format!("Seal it: bootseal set {table}.{name} --generate"))),
             None => Err(fields
-                .error(key, format_args!("uses ${{{name}}}, and the table `{table}` has no such value"))
+                .error(
+                    key,
+                    format_args!("uses ${{{name}}}, and the table `{table}` has no such value"),
+                )
                 .with_help(format!("Seal it: bootseal set {table}.{name} --generate"))),
         }
     };
-    let (bearer, basic, uid) = (inner.string("bearer")?, inner.inner("basic")?, inner.array("uid")?);
+    let (bearer, basic, uid) =
+        (inner.string("bearer")?, inner.inner("basic")?, inner.array("uid")?);
     let found = match (bearer, basic, uid) {
         (Some(text), None, None) => Callers::Bearer(sealed(&inner, "bearer", &text)?),
         (None, Some(mut basic), None) => {
             let (user, password) = (basic.string("user")?, basic.string("password")?);
-            let (user, password) = (basic.required("user", user)?, basic.required("password", password)?);
-            if user.is_empty() || user.contains(':') || user.contains("${") || user.chars().any(char::is_control) {
-                return Err(basic.error("user", "must be a readable name without a colon (RFC 7617)"));
+            let (user, password) =
+                (basic.required("user", user)?, basic.required("password", password)?);
+            if user.is_empty()
+                || user.contains(':')
+                || user.contains("${")
+                || user.chars().any(char::is_control)
+            {
+                return Err(
+                    basic.error("user", "must be a readable name without a colon (RFC 7617)")
+                );
             }
             let password = sealed(&basic, "password", &password)?;
             basic.finish()?;
             Callers::Basic { user, password }
         }
         (None, None, Some(uids)) => {
-            let number = |value: &Value| value.as_integer().and_then(|number| u32::try_from(number).ok());
+            let number =
+                |value: &Value| value.as_integer().and_then(|number| u32::try_from(number).ok());
             let uids: Option<Vec<u32>> = uids.iter().map(number).collect();
             let wrong = || inner.error("uid", "must be a list of numbers of users, as [1001]");
             Callers::Uid(uids.filter(|uids| !uids.is_empty()).ok_or_else(wrong)?)
@@ -238,5 +287,7 @@ fn size(fields: &mut Fields, key: &'static str, default: &str) -> Result<usize> 
         };
         text[..digits].parse::<usize>().ok()?.checked_mul(unit).filter(|bytes| *bytes <= MOST_KEPT)
     };
-    parse().ok_or_else(|| fields.error(key, "must be a number and B, KiB or MiB, as \"256KiB\", and at most 64MiB"))
+    parse().ok_or_else(|| {
+        fields.error(key, "must be a number and B, KiB or MiB, as \"256KiB\", and at most 64MiB")
+    })
 }

@@ -9,7 +9,13 @@ use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
     /// Merges the access lists into this vault's; returns the entries that were not let in.
-    pub(super) fn merge_access(&mut self, base: &Side, ours: &Side, theirs: &Side, now: u64) -> Result<Vec<Access>> {
+    pub(super) fn merge_access(
+        &mut self,
+        base: &Side,
+        ours: &Side,
+        theirs: &Side,
+        now: u64,
+    ) -> Result<Vec<Access>> {
         let current = self.file.header.access.clone();
         let (result, not_let_in) = match (&ours.signed, &theirs.signed) {
             (Some(ours), Some(theirs)) => self.joined(base.signed.as_ref(), ours, theirs)?,
@@ -20,26 +26,29 @@ impl Vault<CanWrite> {
         // added.
         let mut renamed = Vec::new();
         for entry in &result {
-            let same_key = current
-                .iter()
-                .find(|access| access.recipient == entry.recipient && find(&result, &access.name).is_none());
+            let same_key = current.iter().find(|access| {
+                access.recipient == entry.recipient && find(&result, &access.name).is_none()
+            });
             match (find(&current, &entry.name), same_key) {
                 (None, Some(old)) if old.role == entry.role => {
                     renamed.push(old.name.clone());
                     self.rename_access(&old.name, entry)?;
                 }
                 (None, Some(old)) => {
-                    let what = format!("one side calls {} {}, in another role", old.name, entry.name);
+                    let what =
+                        format!("one side calls {} {}, in another role", old.name, entry.name);
                     return Err(self.placed(Error::new(Kind::Conflict, what)));
                 }
                 (None, None) => self.add_access(entry.clone())?,
-                (Some(before), _) if before != *entry => drop(self.replace_access(entry.clone(), now)?),
+                (Some(before), _) if before != *entry => {
+                    drop(self.replace_access(entry.clone(), now)?)
+                }
                 _ => {}
             }
         }
-        for gone in
-            current.iter().filter(|access| find(&result, &access.name).is_none() && !renamed.contains(&access.name))
-        {
+        for gone in current.iter().filter(|access| {
+            find(&result, &access.name).is_none() && !renamed.contains(&access.name)
+        }) {
             self.remove_access(&gone.name, now)?;
         }
         if let (Some(a), Some(b)) = (&ours.signed, &theirs.signed)
@@ -54,15 +63,24 @@ impl Vault<CanWrite> {
     }
 
     /// The merged list, and the entries that are not let in.
-    fn joined(&self, base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> Result<(Vec<Access>, Vec<Access>)> {
-        let has = |list: &[Access], recipient: &Recipient| list.iter().any(|access| access.recipient == *recipient);
+    fn joined(
+        &self,
+        base: Option<&Signed>,
+        ours: &Signed,
+        theirs: &Signed,
+    ) -> Result<(Vec<Access>, Vec<Access>)> {
+        let has = |list: &[Access], recipient: &Recipient| {
+            list.iter().any(|access| access.recipient == *recipient)
+        };
         let (mine, other) = (&ours.access, &theirs.access);
         let conflict = |name: &str| {
             let what = format!("both sides gave {name} another role or recipient in access");
             self.placed(Error::new(Kind::Conflict, what))
         };
         let (mut result, mut not_let_in): (Vec<Access>, Vec<Access>) = (Vec::new(), Vec::new());
-        for access in mine.iter().chain(other.iter().filter(|access| find(mine, &access.name).is_none())) {
+        for access in
+            mine.iter().chain(other.iter().filter(|access| find(mine, &access.name).is_none()))
+        {
             let name = &access.name;
             let (a, b) = (find(mine, name), find(other, name));
             let Some(base) = base else {
@@ -115,7 +133,10 @@ impl Vault<CanWrite> {
             marks.extend(signed.removed.iter().map(|removed| (removed.name.clone(), removed.at)));
             let newest = side.values.iter().map(|(_, value)| value.set_at).max();
             let here = &self.file.header.access;
-            let gone = signed.access.iter().filter(|access| !here.iter().any(|now| now.recipient == access.recipient));
+            let gone = signed
+                .access
+                .iter()
+                .filter(|access| !here.iter().any(|now| now.recipient == access.recipient));
             marks.extend(gone.filter_map(|access| Some((access.name.clone(), newest?))));
         }
         self.mark(marks)
@@ -156,7 +177,8 @@ mod tests {
         });
         for (ours, theirs) in [(&removed, &added), (&added, &removed)] {
             let (vault, merged) = team.merge(ours, theirs).unwrap();
-            let names: Vec<&str> = vault.file().access().iter().map(|access| access.name.as_str()).collect();
+            let names: Vec<&str> =
+                vault.file().access().iter().map(|access| access.name.as_str()).collect();
             // Who was let in on the side from before the new keys is said, and let in by hand: it
             // may be an old file that was put back.
             assert_eq!((names, merged.not_let_in.len()), (vec!["alice"], 1));
@@ -178,7 +200,9 @@ mod tests {
         let mut team = team;
         team.base = team.branch(|vault| {
             for (name, who) in [("web1", &web1), ("web2", &web2)] {
-                vault.add_access(Access::new(name, Role::Reader, who.recipient()).unwrap()).unwrap();
+                vault
+                    .add_access(Access::new(name, Role::Reader, who.recipient()).unwrap())
+                    .unwrap();
             }
         });
         let one = team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap()));
@@ -278,7 +302,9 @@ mod tests {
         let mut team = team;
         team.base = team.branch(|vault| {
             for (name, who) in [("web1", &web1), ("web2", &web2)] {
-                vault.add_access(Access::new(name, Role::Reader, who.recipient()).unwrap()).unwrap();
+                vault
+                    .add_access(Access::new(name, Role::Reader, who.recipient()).unwrap())
+                    .unwrap();
             }
         });
         let one = team.open(&team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap())));

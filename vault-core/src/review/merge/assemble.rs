@@ -22,8 +22,12 @@ impl Vault<CanWrite> {
     ) -> Result<String> {
         let mut document = Document::parse(start.document.text().to_owned())?;
         let kept: HashSet<&PropertyPath> = wanted.iter().map(|(path, _)| path).collect();
-        let gone: Vec<PropertyPath> =
-            document.iter().map(|(path, _)| path).filter(|path| !kept.contains(path)).cloned().collect();
+        let gone: Vec<PropertyPath> = document
+            .iter()
+            .map(|(path, _)| path)
+            .filter(|path| !kept.contains(path))
+            .cloned()
+            .collect();
         document = Document::parse(document.without_all(&gone.iter().collect::<Vec<_>>())?)?;
         let (mut changed, mut added) = (HashMap::new(), Vec::new());
         for (path, side) in wanted {
@@ -38,7 +42,9 @@ impl Vault<CanWrite> {
                     }
                 }
                 (Some(Property::Sealed(_)), None) => {
-                    return Err(conflict("your keys do not open this value on the side that it comes from"));
+                    return Err(conflict(
+                        "your keys do not open this value on the side that it comes from",
+                    ));
                 }
                 (same, _) if same == document.get(path) => continue,
                 _ if document.has_blocks(path) || source.document.has_blocks(path) => {
@@ -56,7 +62,8 @@ impl Vault<CanWrite> {
             }
         }
         document = Document::parse(document.with_all(&changed)?)?;
-        let added: Vec<(&PropertyPath, &str)> = added.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let added: Vec<(&PropertyPath, &str)> =
+            added.iter().map(|(path, text)| (*path, text.as_str())).collect();
         let text = document.with_new(&added)?;
         self.check_result(&text, wanted, ours, theirs)?;
         Ok(text)
@@ -84,7 +91,8 @@ impl Vault<CanWrite> {
         };
         match read.iter().count() == wanted.len() && wanted.iter().all(holds) {
             true => Ok(()),
-            false => Err(self.placed(Error::new(Kind::Conflict, "the tables of both sides cannot be combined"))),
+            false => Err(self
+                .placed(Error::new(Kind::Conflict, "the tables of both sides cannot be combined"))),
         }
     }
 }

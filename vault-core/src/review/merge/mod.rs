@@ -89,8 +89,10 @@ impl Vault<CanWrite> {
         now: u64,
     ) -> Result<Merged> {
         self.check_sides(base, ours, theirs)?;
-        let (before, mine, other) = (by_name(&base.values), by_name(&ours.values), by_name(&theirs.values));
-        let (took, wanted) = self.decide(base, (ours, &mine), (theirs, &other), &before, &mut choose)?;
+        let (before, mine, other) =
+            (by_name(&base.values), by_name(&ours.values), by_name(&theirs.values));
+        let (took, wanted) =
+            self.decide(base, (ours, &mine), (theirs, &other), &before, &mut choose)?;
         // A property that both sides removed is in neither list.
         let (start, left_out) = start(base, ours, theirs);
         let text = self.assemble(start, &wanted, (ours, &mine), (theirs, &other))?;
@@ -100,8 +102,10 @@ impl Vault<CanWrite> {
         let not_let_in = self.merge_access(base, ours, theirs, now)?;
         self.mark_who_is_gone([base, ours, theirs])?;
         let header = &mut self.file.header;
-        let generations =
-            [ours, theirs].into_iter().filter_map(|side| side.signed.as_ref()).map(|signed| signed.generation);
+        let generations = [ours, theirs]
+            .into_iter()
+            .filter_map(|side| side.signed.as_ref())
+            .map(|signed| signed.generation);
         header.generation = header.generation.max(generations.max().unwrap_or_default());
         let access = access_changes(&before, &header.access);
         Ok(Merged { took, access, left_out, not_let_in })
@@ -121,7 +125,11 @@ impl Vault<CanWrite> {
         let no_base = base.signed.is_none() && base.document.iter().next().is_none();
         let (mut took, mut wanted) = (Vec::new(), Vec::new());
         let paths = ours.document.iter().map(|(path, _)| path);
-        let only_theirs = theirs.document.iter().map(|(path, _)| path).filter(|path| ours.document.get(path).is_none());
+        let only_theirs = theirs
+            .document
+            .iter()
+            .map(|(path, _)| path)
+            .filter(|path| ours.document.get(path).is_none());
         for path in paths.chain(only_theirs) {
             let one = (base.document.get(path), before.get(path).copied());
             let a = (ours.document.get(path), mine.get(path).copied());
@@ -150,7 +158,9 @@ impl Vault<CanWrite> {
     }
 
     fn clash(&self, path: &PropertyPath) -> Error {
-        self.placed(Error::new(Kind::Conflict, "both sides changed this property differently").at(path))
+        self.placed(
+            Error::new(Kind::Conflict, "both sides changed this property differently").at(path),
+        )
     }
 
     /// Checks that each signed side is of this vault or an earlier id of it, and none is older than
@@ -160,17 +170,24 @@ impl Vault<CanWrite> {
         let former = self.file.former_ids();
         for side in signed {
             if side.vault != self.file.vault_id() && !former.contains(&side.vault) {
-                let what = format!("a side of the merge is of the vault {}, which this is not and was not", side.vault);
+                let what = format!(
+                    "a side of the merge is of the vault {}, which this is not and was not",
+                    side.vault
+                );
                 return Err(self.placed(Error::new(Kind::WrongVault, what)));
             }
         }
         let common = base.signed.as_ref().map_or(0, |signed| signed.generation);
-        match [ours, theirs].into_iter().filter_map(|side| side.signed.as_ref()).all(|side| side.generation >= common) {
+        match [ours, theirs]
+            .into_iter()
+            .filter_map(|side| side.signed.as_ref())
+            .all(|side| side.generation >= common)
+        {
             true => Ok(()),
-            false => {
-                Err(self
-                    .placed(Error::new(Kind::OldGeneration, "a side of the merge is older than what both came from")))
-            }
+            false => Err(self.placed(Error::new(
+                Kind::OldGeneration,
+                "a side of the merge is older than what both came from",
+            ))),
         }
     }
 }
@@ -180,7 +197,8 @@ type Choice = (PropertyPath, Taken);
 
 impl Clash {
     fn of(path: &PropertyPath, a: Content<'_>, b: Content<'_>) -> Clash {
-        let side = |(property, value): Content<'_>| (property.cloned(), value.map(|value| value.set_at));
+        let side =
+            |(property, value): Content<'_>| (property.cloned(), value.map(|value| value.set_at));
         Clash { path: path.clone(), ours: side(a), theirs: side(b) }
     }
 }
@@ -191,7 +209,9 @@ type Content<'a> = (Option<&'a Property>, Option<&'a OpenedValue>);
 /// opened.
 fn same(one: Content<'_>, other: Content<'_>) -> bool {
     match (one, other) {
-        ((Some(Property::Sealed(_)), Some(one)), (Some(Property::Sealed(_)), Some(other))) => one.same_as(other),
+        ((Some(Property::Sealed(_)), Some(one)), (Some(Property::Sealed(_)), Some(other))) => {
+            one.same_as(other)
+        }
         _ => one.0 == other.0,
     }
 }
@@ -208,7 +228,13 @@ fn start<'a>(base: &Side, ours: &'a Side, theirs: &'a Side) -> (&'a Side, Vec<St
     if mine == common {
         return (theirs, Vec::new());
     }
-    (ours, other.into_iter().filter(|comment| !common.contains(comment) && !mine.contains(comment)).collect())
+    (
+        ours,
+        other
+            .into_iter()
+            .filter(|comment| !common.contains(comment) && !mine.contains(comment))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -236,7 +262,9 @@ pub(super) mod tests {
     }
 
     pub(crate) fn set(vault: &mut Vault<CanWrite>, name: &str, value: &str, now: u64) {
-        vault.set(&path(name), ValueKind::Text, &Secret::copy_of(value.as_bytes()).unwrap(), now).unwrap();
+        vault
+            .set(&path(name), ValueKind::Text, &Secret::copy_of(value.as_bytes()).unwrap(), now)
+            .unwrap();
     }
 
     pub(crate) fn read(text: &str) -> VerifiedFile {
@@ -295,7 +323,10 @@ pub(super) mod tests {
         });
         let (vault, merged) = team.merge(&ours, &theirs).unwrap();
         assert_eq!(vault.file().generation(), 3);
-        assert_eq!(["acme.password", "acme.token", "acme.new"].map(|name| value(&vault, name)), ["p2", "t2", "n"]);
+        assert_eq!(
+            ["acme.password", "acme.token", "acme.new"].map(|name| value(&vault, name)),
+            ["p2", "t2", "n"]
+        );
         assert!(vault.file().property(&path("a")).is_none());
         assert_eq!(merged.took.len(), 5);
         assert!(merged.left_out.is_empty() && merged.access.is_empty());
@@ -344,7 +375,8 @@ pub(super) mod tests {
             let edited = edit(team.base.replace(from, to));
             team.branch(|vault| drop(vault.adopt(&edited, &[]).unwrap()))
         };
-        team.base = with(&team, "[acme]", "[[rules]]\nhost = \"a\"\n[[rules]]\nhost = \"b\"\n[acme]");
+        team.base =
+            with(&team, "[acme]", "[[rules]]\nhost = \"a\"\n[[rules]]\nhost = \"b\"\n[acme]");
         let theirs = with(&team, "host = \"a\"", "host = \"c\"");
         let ours = team.branch(|vault| set(vault, "acme.token", "t2", 200));
         assert_eq!(team.merge(&ours, &theirs).unwrap_err().kind(), Kind::Conflict);
@@ -357,7 +389,8 @@ pub(super) mod tests {
         let team = Team::new();
         let ours = team.branch(|vault| set(vault, "acme.token", "t2", 200));
         let foreign = Team::new();
-        let sides = (Side::of(&team.open(&team.base)).unwrap(), Side::of(&team.open(&ours)).unwrap());
+        let sides =
+            (Side::of(&team.open(&team.base)).unwrap(), Side::of(&team.open(&ours)).unwrap());
         let theirs = Side::of(&foreign.open(&foreign.base)).unwrap();
         let error = team.open(&ours).merge(&sides.0, &sides.1, &theirs, |_| None, 300).unwrap_err();
         assert_eq!(error.kind(), Kind::WrongVault);

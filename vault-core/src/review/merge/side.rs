@@ -113,9 +113,18 @@ impl Side {
     /// let theirs = Side::of_edit(&edit, &vault, &[])?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn of_edit<Mode>(edit: &HandEdit, vault: &Vault<Mode>, versions: &[Vault<CanRead>]) -> Result<Side> {
+    pub fn of_edit<Mode>(
+        edit: &HandEdit,
+        vault: &Vault<Mode>,
+        versions: &[Vault<CanRead>],
+    ) -> Result<Side> {
         let (values, marks) = edit.open_with(vault, versions)?;
-        Ok(Side { document: Document::parse(edit.document.text().to_owned())?, values, signed: None, marks })
+        Ok(Side {
+            document: Document::parse(edit.document.text().to_owned())?,
+            values,
+            signed: None,
+            marks,
+        })
     }
 
     /// An empty side, in place of a missing common version.
