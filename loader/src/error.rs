@@ -36,6 +36,7 @@ struct Facts {
 }
 
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "client"), allow(dead_code))] // made by calls only
 struct Unanswered {
     connect: bool,
     timeout: bool,
