@@ -135,7 +135,7 @@ impl Crate {
                             found.insert(other);
                         }
                         None if start == "crate::" => {
-                            drop(found.insert(format!("lib ({})", path.join("::"))))
+                            found.insert(format!("lib ({})", path.join("::")));
                         }
                         _ => {}
                     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::load::env::{self, Env};
-use bootseal_core::{Identity, Kind, Pin, PropertyPath, Secret, VerifiedFile};
+use bootseal_core::{Identity, Pin, PropertyPath, Secret, VerifiedFile};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -149,7 +149,7 @@ impl Loader {
         let bare = parsed.filter(|url| url.username().is_empty() && url.password().is_none());
         let text =
             "the proxy must be of the form \"http://proxy.example:3128\", without credentials";
-        self.proxy = Some(bare.ok_or_else(|| Error::new(Kind::Usage, text))?);
+        self.proxy = Some(bare.ok_or_else(|| Error::new(bootseal_core::Kind::Usage, text))?);
         Ok(self)
     }
 

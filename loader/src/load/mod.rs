@@ -7,14 +7,11 @@ pub(crate) mod open;
 
 #[cfg(feature = "client")]
 mod accounts;
-/// Without the client there are no token sources.
-#[cfg(not(feature = "client"))]
-#[path = "no_accounts.rs"]
-mod accounts;
 
 pub(crate) mod secrets;
 
 pub(crate) mod snapshot;
+#[cfg(feature = "client")]
 pub(crate) mod sources;
 
 mod key_sources;

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::load::deserialize;
 use crate::load::loader::Loader;
 use crate::load::snapshot::Snapshot;
+#[cfg(feature = "client")]
 use crate::load::sources::Sources;
 use bootseal_core::{CanRead, Gateway, Kind, Property, PropertyPath, Secret, Vault, VaultId};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     /// Held while a reload is made.
     pub(crate) reloading: Mutex<()>,
     pub(crate) listeners: Mutex<Vec<Listener>>,
+    #[cfg(feature = "client")]
     pub(crate) sources: Sources,
 }
 
@@ -45,6 +47,7 @@ impl Secrets {
             loader,
             reloading: Mutex::default(),
             listeners: Mutex::default(),
+            #[cfg(feature = "client")]
             sources: Sources::default(),
         }))
     }
