@@ -85,7 +85,7 @@ fn access_add_makes_a_key_file_that_opens_and_carries_the_pin() {
     let home = Home::with_vault(ACME);
     let ran = home.run(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.contains("made web1.key: it goes to web1 and nowhere else"), "{}", ran.err);
+    assert!(ran.err.contains("made web1.key: give it to web1 only"), "{}", ran.err);
     #[cfg(unix)]
     assert_eq!(mode(&home.at("web1.key")), 0o600);
     let key = home.read("web1.key");

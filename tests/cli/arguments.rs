@@ -20,7 +20,7 @@ fn help_and_version_go_to_stdout_and_mistakes_to_stderr() {
     }
     let ran = home.run(&[]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("Begin with: bootseal init"), "{}", ran.err);
+    assert!(ran.err.contains("To begin: bootseal init"), "{}", ran.err);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was_and_the_file_too() {
         let (code, seen, echo) = at_a_terminal(&home, &["set", "acme.password"], answers).unwrap();
         assert_eq!((code, echo.as_str()), (2, "echo"), "{seen}");
         assert!(
-            seen.contains("broken off; nothing was changed") && !seen.contains("hunt"),
+            seen.contains("interrupted; nothing was changed") && !seen.contains("hunt"),
             "{seen}"
         );
         assert_eq!(home.read("app.sealed.toml"), before);

@@ -68,7 +68,7 @@ fn keygen_never_writes_over_what_is_there() {
     let home = Home::new();
     home.ok(&["keygen", "-o", "a.key"]);
     let before = home.read("a.key");
-    assert!(fails(&home, &["keygen", "-o", "a.key"], "exists").contains("it stays as it is\n"));
+    assert!(fails(&home, &["keygen", "-o", "a.key"], "exists").contains("nothing was changed\n"));
     assert_eq!(home.read("a.key"), before);
     home.write("empty", "");
     fails(&home, &["keygen", "-o", "empty"], "exists");
