@@ -16,8 +16,8 @@ use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use bootseal_core::{
-    Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Property, SealedFile, Shown,
-    Side, Taken,
+    CanWrite, Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Merged, Property,
+    SealedFile, Shown, Side, Taken, Vault, VerifiedFile,
 };
 use serde_json::json;
 use std::path::Path;
@@ -96,17 +96,39 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     let described = described(path, &merged, &changes);
     context.ui.agree(Consent::to_sign(described))?;
 
+    let file = write(path, vault, above, &before, context)?;
+    report(path, &file, &merged, &changes, context)
+}
+
+/// Signs the merged file and writes it in place of the marked one, if that still is what it was.
+fn write(
+    path: &Path,
+    vault: Vault<CanWrite>,
+    above: u64,
+    before: &[u8],
+    context: &mut Context<'_>,
+) -> Result<VerifiedFile> {
     let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
     let lock = FileLock::acquire(path)?;
     if HandEdit::read_bytes(path)? != before {
         return Err(Failure::new(
             Kind::Conflict,
             "the file was changed while you were asked; nothing was changed",
-        )
-        .into());
+        ));
     }
     lock.write(&text)?;
     remember(path, &file, context);
+    Ok(file)
+}
+
+/// Says what was written, and what is left to do.
+fn report(
+    path: &Path,
+    file: &VerifiedFile,
+    merged: &Merged,
+    changes: &Changes,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
     context.ui.note(format_args!(
         "{}: signed as generation {}; now: git add {0}",
         shown(path),
@@ -119,7 +141,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
             .map(|(path, side)| json!({ "name": path.to_string(), "from": word(*side) }));
         context.ui.document(&json!({
             "file": path.to_string_lossy(), "vault": file.vault_id().to_string(), "generation": file.generation(), "signed": true,
-            "took": took.collect::<Vec<_>>(), "changes": change_report::document(&changes),
+            "took": took.collect::<Vec<_>>(), "changes": change_report::document(changes),
         }))?;
     }
     Ok(())
@@ -233,7 +255,7 @@ fn choose(
     }
 }
 
-fn described(path: &Path, merged: &bootseal_core::Merged, changes: &Changes) -> String {
+fn described(path: &Path, merged: &Merged, changes: &Changes) -> String {
     let mut text = format!("{}: made of both sides\n", shown(path));
     for (property, side) in &merged.took {
         text.push_str(&format!("  {property}: from {}\n", word(*side)));

@@ -36,11 +36,6 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         context.ui.warn(format_args!("{path}: {text}"));
     }
     let sealed = choose(&input, &special, options)?;
-    let named = |wanted: bool| -> Vec<String> {
-        let paths = input.properties.iter().map(|property| &property.path);
-        paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
-    };
-    let (names, readable) = (named(true), named(false));
     let named_file = match context.options.file.is_empty() {
         true => None,
         false => locate::named_file(context)?,
@@ -48,13 +43,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let added = named_file.as_ref().is_some_and(|path| path.exists());
     let path = match &named_file {
         Some(path) if added => {
-            if !options.writer.is_empty() || !options.reader.is_empty() {
-                let text =
-                    "--writer and --reader set the access list of a new file, and this one exists";
-                return Err(Failure::new(Kind::Usage, text)
-                    .with_help("bootseal access add NAME RECIPIENT")
-                    .into());
-            }
+            refuse_access_list(options)?;
             add(path, &input, &sealed, context)?
         }
         named => {
@@ -74,33 +63,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
             shown(&options.input)
         ));
     }
-    if context.ui.style.json {
-        context.ui.document(
-            &json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }),
-        )?;
-    } else {
-        context.ui.line(format_args!(
-            "sealed in {}: {}",
-            shown(&path),
-            if names.is_empty() { "nothing".into() } else { names.join(", ") }
-        ))?;
-        context.ui.line(format_args!(
-            "readable: {}",
-            if readable.is_empty() { "nothing".into() } else { readable.join(", ") }
-        ))?;
-    }
-    for property in literal_credentials(&input, &special, &sealed) {
-        let text =
-            "looks like a credential, and stays readable, because it is in a login profile itself";
-        context.ui.warn(format_args!(
-            "{property} {text}. Make it a value of the table above, and use it as ${{name}}"
-        ));
-    }
-    for (path, near) in unknown_to_profiles(&input, &special, &sealed) {
-        let meant = near.map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
-        let text = "is sealed, and is not a key of a login profile: nothing in a profile may be sealed, so it will not work";
-        context.ui.warn(format_args!("{path} {text}.{meant}"));
-    }
+    report(&path, &input, &sealed, context)?;
+    warn_of_profiles(&input, &special, &sealed, context);
     let into_another = named_file.is_some()
         && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
     if input.left_out_comments || into_another && added {
@@ -113,6 +77,67 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ));
     }
     Ok(())
+}
+
+/// Refuses to add to a file with options that would set its access list.
+fn refuse_access_list(options: &Seal) -> Result<()> {
+    if options.writer.is_empty() && options.reader.is_empty() {
+        return Ok(());
+    }
+    let text = "--writer and --reader set the access list of a new file, and this one exists";
+    Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
+}
+
+/// Says which properties are sealed, and which stay readable.
+fn report(
+    path: &Path,
+    input: &Input,
+    sealed: &HashSet<PropertyPath>,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
+    let named = |wanted: bool| -> Vec<String> {
+        let paths = input.properties.iter().map(|property| &property.path);
+        paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
+    };
+    let (names, readable) = (named(true), named(false));
+    if context.ui.style.json {
+        context.ui.document(
+            &json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }),
+        )?;
+    } else {
+        context.ui.line(format_args!(
+            "sealed in {}: {}",
+            shown(path),
+            if names.is_empty() { "nothing".into() } else { names.join(", ") }
+        ))?;
+        context.ui.line(format_args!(
+            "readable: {}",
+            if readable.is_empty() { "nothing".into() } else { readable.join(", ") }
+        ))?;
+    }
+    Ok(())
+}
+
+/// Warns of a credential that stays readable in a login profile, and of a sealed property that
+/// would not work there.
+fn warn_of_profiles(
+    input: &Input,
+    special: &SpecialTables,
+    sealed: &HashSet<PropertyPath>,
+    context: &mut Context<'_>,
+) {
+    for property in literal_credentials(input, special, sealed) {
+        let text =
+            "looks like a credential, and stays readable, because it is in a login profile itself";
+        context.ui.warn(format_args!(
+            "{property} {text}. Make it a value of the table above, and use it as ${{name}}"
+        ));
+    }
+    for (path, near) in unknown_to_profiles(input, special, sealed) {
+        let meant = near.map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
+        let text = "is sealed, and is not a key of a login profile: nothing in a profile may be sealed, so it will not work";
+        context.ui.warn(format_args!("{path} {text}.{meant}"));
+    }
 }
 
 fn shown(path: &Path) -> String {

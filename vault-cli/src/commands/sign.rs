@@ -14,7 +14,7 @@ use crate::ui::prompt::Consent;
 use crate::ui::{change_report, tables};
 use bootseal_core::{
     CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId,
-    is_vouched_for,
+    VerifiedFile, is_vouched_for,
 };
 use serde_json::json;
 use std::path::Path;
@@ -67,31 +67,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
                     context,
                 );
             }
-            let mut headline =
-                format!("{}: against generation {}", shown(&path), basis.generation());
-            if let Some(old) = basis
-                .handed_over_from()
-                .or(memory.vault_id())
-                .filter(|old| *old != basis.vault_id())
-            {
-                let list = tables::access(basis.access());
-                headline.push_str(&format!(
-                    " of {}, which {old} was handed over to, with access for\n{list}\n",
-                    basis.vault_id()
-                ));
-            }
-            if let Some(generation) = versions.generation_of(&on_disk) {
-                headline
-                    .push_str(&format!("; what lies here was signed as generation {generation}"));
-            } else if edit.differs_in_own_table(&basis) {
-                headline.push_str(", whose access list and keys stay; what [bootseal] says here is not taken over");
-            }
-            if seen > versions.highest().max(basis.generation()) {
-                let missing = format!(
-                    "\ngeneration {seen} was signed here and is not in git: what it changed in access is not in the basis, and is to be done again"
-                );
-                headline.push_str(&missing);
-            }
+            let headline = headline(&path, &edit, &memory, &basis, &versions);
             let basis_text = basis.text();
             let mut vault =
                 basis.open_for_writing(&keys.identities).map_err(|error| error.in_file(&path))?;
@@ -113,6 +89,40 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     let described = format!("{headline}\n{what}");
     context.ui.agree(Consent::to_sign(described))?;
     write(&path, &edit, vault, above, &changes, context)
+}
+
+/// What someone must know of the basis and of the file that lies here, before agreeing to sign.
+fn headline(
+    path: &Path,
+    edit: &HandEdit,
+    memory: &Memory,
+    basis: &VerifiedFile,
+    versions: &Versions,
+) -> String {
+    let mut headline = format!("{}: against generation {}", shown(path), basis.generation());
+    if let Some(old) =
+        basis.handed_over_from().or(memory.vault_id()).filter(|old| *old != basis.vault_id())
+    {
+        let list = tables::access(basis.access());
+        headline.push_str(&format!(
+            " of {}, which {old} was handed over to, with access for\n{list}\n",
+            basis.vault_id()
+        ));
+    }
+    if let Some(generation) = versions.generation_of(&edit.text()) {
+        headline.push_str(&format!("; what lies here was signed as generation {generation}"));
+    } else if edit.differs_in_own_table(basis) {
+        headline.push_str(
+            ", whose access list and keys stay; what [bootseal] says here is not taken over",
+        );
+    }
+    let seen = memory.generation(&basis.vault_id());
+    if seen > versions.highest().max(basis.generation()) {
+        headline.push_str(&format!(
+            "\ngeneration {seen} was signed here and is not in git: what it changed in access is not in the basis, and is to be done again"
+        ));
+    }
+    headline
 }
 
 /// A sealed value that is older than what it replaces may be one that leaked, pasted back in. One

@@ -12,7 +12,9 @@ use crate::ui::prompt::no_answer;
 use aes_gcm::aead::consts::{U12, U32};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bootseal_core::{Error, Identity, IdentityFile, Kind, LockedKey, Secret, open_age_file};
+use bootseal_core::{
+    Error, Identity, IdentityFile, Kind, LockedKey, Plugins, Secret, open_age_file,
+};
 use sha2::{Digest, Sha256, Sha512};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -271,40 +273,76 @@ fn identities(
     context: &mut Context<'_>,
 ) -> Result<(Vec<Identity>, String)> {
     let plugins = plugins::at_hand(context)?;
-    let mut found = IdentityFile::default();
-    let mut tried = Vec::new();
-    let take = |file: IdentityFile, found: &mut IdentityFile| {
-        found
-            .identities
-            .extend(file.identities.into_iter().map(|identity| identity.with_plugins(&plugins)));
-        found.locked.extend(file.locked);
-    };
-    let parse = |secret: &Secret| secret.expose(|mut bytes| IdentityFile::from_reader(&mut bytes));
+    let mut search = Search { plugins, found: IdentityFile::default(), tried: Vec::new() };
     let named = keys.named(context)?;
     for secret in &named {
-        take(parse(secret)?, &mut found);
-        tried = vec!["what was named".to_owned()];
+        search.take(parse(secret)?);
+        search.tried = vec!["what was named".to_owned()];
     }
     if named.is_empty() {
+        search.look_where_sops_does(context)?;
+    }
+    search.unlock(recipients, context)?;
+    Ok((search.found.identities, search.tried.join(", ")))
+}
+
+fn parse(secret: &Secret) -> Result<IdentityFile, Error> {
+    secret.expose(|mut bytes| IdentityFile::from_reader(&mut bytes))
+}
+
+/// A search for identities.
+struct Search {
+    plugins: Plugins,
+    found: IdentityFile,
+    /// The places, as an error message names them.
+    tried: Vec<String>,
+}
+
+impl Search {
+    fn take(&mut self, file: IdentityFile) {
+        let identities = file.identities.into_iter();
+        self.found
+            .identities
+            .extend(identities.map(|identity| identity.with_plugins(&self.plugins)));
+        self.found.locked.extend(file.locked);
+    }
+
+    fn look_where_sops_does(&mut self, context: &Context<'_>) -> Result<()> {
+        self.look_in_variables(context)?;
+        self.look_in_usual_files(context);
+        if self.found.identities.is_empty()
+            && self.found.locked.is_empty()
+            && context.options.identity.is_empty()
+        {
+            self.tried.push("SOPS_AGE_KEY_FILE (unset), sops/age/keys.txt (absent)".into());
+        }
+        Ok(())
+    }
+
+    fn look_in_variables(&mut self, context: &Context<'_>) -> Result<()> {
         if context.var("SOPS_AGE_KEY_CMD").is_some()
             || context.var("SOPS_AGE_SSH_PRIVATE_KEY_CMD").is_some()
         {
-            tried.push(
+            self.tried.push(
                 "SOPS_AGE_KEY_CMD (not run here: $SOPS_AGE_KEY_CMD | bootseal import … --key-fd 0)"
                     .into(),
             );
         }
         if let Some(text) = context.var("SOPS_AGE_KEY") {
-            take(parse(&key_source::from_variable(&text)?)?, &mut found);
-            tried.push("SOPS_AGE_KEY".into());
+            self.take(parse(&key_source::from_variable(&text)?)?);
+            self.tried.push("SOPS_AGE_KEY".into());
         }
         for variable in ["SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"] {
             if let Some(path) = context.var(variable).map(PathBuf::from) {
                 let secret = key_source::from_file(&path)?;
-                take(parse(&secret).map_err(|error| error.in_file(&path))?, &mut found);
-                tried.push(variable.into());
+                self.take(parse(&secret).map_err(|error| error.in_file(&path))?);
+                self.tried.push(variable.into());
             }
         }
+        Ok(())
+    }
+
+    fn look_in_usual_files(&mut self, context: &Context<'_>) {
         let home = context.var("HOME").or_else(|| context.var("USERPROFILE")).map(PathBuf::from);
         let mut usual: Vec<PathBuf> = context
             .user_folder("APPDATA", "XDG_CONFIG_HOME", ".config")
@@ -316,40 +354,39 @@ fn identities(
                 .map(|name| home.join(name))
         }));
         for path in usual {
-            // These may serve another purpose.
+            // These may serve another purpose, so one that cannot be used is no error.
             if let Ok(secret) = key_source::from_file(&path)
                 && let Ok(file) = parse(&secret)
             {
-                tried.push(bootseal_core::Shown(&path.to_string_lossy()).to_string());
-                take(file, &mut found);
+                self.tried.push(bootseal_core::Shown(&path.to_string_lossy()).to_string());
+                self.take(file);
             }
         }
-        if found.identities.is_empty()
-            && found.locked.is_empty()
-            && context.options.identity.is_empty()
-        {
-            tried.push("SOPS_AGE_KEY_FILE (unset), sops/age/keys.txt (absent)".into());
-        }
     }
-    let wanted = |key: &LockedKey| {
-        let own = key.recipient().to_string();
-        recipients.iter().any(|recipient| {
-            recipient.split_whitespace().take(2).eq(own.split_whitespace().take(2))
-        })
-    };
-    for key in found.locked.iter().filter(|key| wanted(key)) {
-        if context.ui.can_ask_passphrase() {
-            let passphrase = context
-                .ui
-                .terminal()?
-                .secret(&format!("Passphrase of the {} {}: ", key.what(), short(key)))
-                .map_err(no_answer)?;
-            found.identities.push(key.unlock(&passphrase)?);
-        } else {
-            tried.push(format!("an {} whose passphrase could not be asked for", key.what()));
+
+    /// Asks for the passphrases of the locked keys that are among the recipients, and of no others.
+    fn unlock(&mut self, recipients: &[&str], context: &mut Context<'_>) -> Result<()> {
+        let wanted = |key: &LockedKey| {
+            let own = key.recipient().to_string();
+            recipients.iter().any(|recipient| {
+                recipient.split_whitespace().take(2).eq(own.split_whitespace().take(2))
+            })
+        };
+        for key in self.found.locked.iter().filter(|key| wanted(key)) {
+            if context.ui.can_ask_passphrase() {
+                let passphrase = context
+                    .ui
+                    .terminal()?
+                    .secret(&format!("Passphrase of the {} {}: ", key.what(), short(key)))
+                    .map_err(no_answer)?;
+                self.found.identities.push(key.unlock(&passphrase)?);
+            } else {
+                let what = key.what();
+                self.tried.push(format!("an {what} whose passphrase could not be asked for"));
+            }
         }
+        Ok(())
     }
-    Ok((found.identities, tried.join(", ")))
 }
 
 fn short(key: &LockedKey) -> String {

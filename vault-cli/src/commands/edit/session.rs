@@ -76,54 +76,10 @@ impl<'a> Session<'a> {
             Some(typed) => typed,
             None => self.clear(&self.base)?,
         };
-        let file = self.base.file();
-        let (mut top, mut last) = match goes_on {
-            false => {
-                let named =
-                    format!("{}, generation {}", shown(self.target.path()), file.generation());
-                let what =
-                    "Sealed values are shown as \"secret:…\"; write new ones in the same way.";
-                (
-                    vec![
-                        format!("{named}. {what}"),
-                        "These lines at the top are not kept.".to_owned(),
-                    ],
-                    None,
-                )
-            }
-            true => {
-                let what =
-                    "this is the text of the last, unfinished edit; it is not in the file yet";
-                let mistake = Mistake {
-                    asks: Some(Ask::AsItStands),
-                    ..Failure::new(Kind::Conflict, what).into()
-                };
-                (on_top(&mistake), Some(mistake))
-            }
-        };
+        let (mut top, mut last) = self.opening(goes_on);
         loop {
-            let before = text.clone();
-            let head = self.head(&top);
-            let path = self.folder.write(&self.name, |out| {
-                Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(&text))?)
-            })?;
-            let closed = watch.run(editor, &path, self.folder.path())?;
-            let (typed, confirmed) = self.read(&path, &head)?;
-            let changed = *typed != *before;
-            if changed {
-                self.unwritten = Some(typed.clone());
-            }
-            match closed {
-                Closed::Well => {}
-                Closed::Signal(number) => return Err(Exit::Reported(128 + number)),
-                Closed::Badly(how) => {
-                    return Err(Failure::new(
-                        Kind::Io,
-                        format!("the editor ended with {how}; nothing was changed"),
-                    )
-                    .into());
-                }
-            }
+            let (typed, confirmed) = self.open_editor(&text, &top, editor, &mut watch)?;
+            let changed = *typed != *text;
             let agreed = |ask| {
                 context.options.yes
                     || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask))
@@ -164,6 +120,55 @@ impl<'a> Session<'a> {
                     last = Some(mistake);
                 }
             }
+        }
+    }
+
+    /// What the lines at the top say at first, and what is wrong with the text already: a text that
+    /// was `kept` from an unfinished edit is written only if someone says so.
+    fn opening(&self, kept: bool) -> (Vec<String>, Option<Mistake>) {
+        if kept {
+            let what = "this is the text of the last, unfinished edit; it is not in the file yet";
+            let mistake = Mistake {
+                asks: Some(Ask::AsItStands),
+                ..Failure::new(Kind::Conflict, what).into()
+            };
+            return (on_top(&mistake), Some(mistake));
+        }
+        let (path, generation) = (shown(self.target.path()), self.base.file().generation());
+        let what = "Sealed values are shown as \"secret:…\"; write new ones in the same way.";
+        let top = vec![
+            format!("{path}, generation {generation}. {what}"),
+            "These lines at the top are not kept.".to_owned(),
+        ];
+        (top, None)
+    }
+
+    /// Opens the editor once; returns what was typed, and whether the line that asks for a yes is
+    /// gone. What was typed is kept even if the editor ends badly.
+    fn open_editor(
+        &mut self,
+        text: &Text,
+        top: &[String],
+        editor: &Editor,
+        watch: &mut Watch,
+    ) -> Result<(Text, bool), Exit> {
+        let head = self.head(top);
+        let path = self.folder.write(&self.name, |out| {
+            Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(text))?)
+        })?;
+        let closed = watch.run(editor, &path, self.folder.path())?;
+        let (typed, confirmed) = self.read(&path, &head)?;
+        if *typed != **text {
+            self.unwritten = Some(typed.clone());
+        }
+        match closed {
+            Closed::Well => Ok((typed, confirmed)),
+            Closed::Signal(number) => Err(Exit::Reported(128 + number)),
+            Closed::Badly(how) => Err(Failure::new(
+                Kind::Io,
+                format!("the editor ended with {how}; nothing was changed"),
+            )
+            .into()),
         }
     }
 

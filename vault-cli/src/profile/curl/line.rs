@@ -30,6 +30,22 @@ pub(crate) enum Data {
     Pair(Word, Word),
 }
 
+/// Long options with an argument that say something about a profile.
+const CARRIED_OVER: &[&str] = &[
+    "--request",
+    "--header",
+    "--data",
+    "--data-ascii",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--json",
+    "--user",
+    "--url",
+    "--cookie",
+    "--proxy",
+    "--cacert",
+];
 /// Long options with an argument that do not matter for a profile.
 const PASSED_OVER: &[&str] = &[
     "--user-agent",
@@ -161,27 +177,7 @@ impl Line {
         if FLAGS.contains(&name) {
             return Ok(());
         }
-        let why = match name {
-            "--form" | "--form-string" => "sends multipart/form-data (-F), which a profile cannot",
-            "--get" => {
-                "puts its data into the address (-G), where logs keep it; a profile sends secrets in the body or a header"
-            }
-            "--upload-file" => "sends a file (-T)",
-            "--config" => "takes its options from a file (-K), and no file is read here",
-            "--netrc" | "--netrc-file" | "--netrc-optional" => {
-                "takes the password from a .netrc file, and no file is read here"
-            }
-            "--digest" | "--ntlm" | "--negotiate" | "--anyauth" => {
-                "logs in by another scheme than Basic, which a profile cannot"
-            }
-            "--oauth2-bearer" => "carries a token already: this is a call, not a login",
-            "--cert" | "--key" => {
-                "shows a client certificate: seal it, and write client_cert and client_key"
-            }
-            "--head" => "asks for headers only (-I), which is not a login",
-            _ => "",
-        };
-        if !why.is_empty() {
+        if let Some(why) = inexpressible(name) {
             return Err(refused(why));
         }
         if name == "--insecure" {
@@ -190,18 +186,7 @@ impl Line {
             );
             return Ok(());
         }
-        let takes = [
-            "--request",
-            "--header",
-            "--data",
-            "--data-ascii",
-            "--data-raw",
-            "--data-binary",
-            "--data-urlencode",
-            "--json",
-        ];
-        let more = ["--user", "--url", "--cookie", "--proxy", "--cacert"];
-        if !takes.contains(&name) && !more.contains(&name) && !PASSED_OVER.contains(&name) {
+        if !CARRIED_OVER.contains(&name) && !PASSED_OVER.contains(&name) {
             return Err(unknown());
         }
         let value = glued
@@ -216,14 +201,7 @@ impl Line {
                 self.json = true;
                 self.data.push(Data::Raw(no_file(value)?));
             }
-            "--data-urlencode" => {
-                let (name, content) = match value.find(['=', '@']) {
-                    Some(at) if value[at..].starts_with('=') => (&value[..at], &value[at + 1..]),
-                    Some(_) => return Err(file()),
-                    None => ("", value.as_str()),
-                };
-                self.data.push(Data::Pair(Zeroizing::new(name.to_owned()), Zeroizing::new(content.to_owned())));
-            }
+            "--data-urlencode" => self.data.push(form_field(&value)?),
             "--user" => self.user = Some(value),
             "--url" => self.address(value)?,
             "--cookie" => {
@@ -248,6 +226,40 @@ impl Line {
         }
         Ok(())
     }
+}
+
+/// What an option does that no profile can, or that is no login; `None` if it is neither.
+fn inexpressible(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "--form" | "--form-string" => "sends multipart/form-data (-F), which a profile cannot",
+        "--get" => {
+            "puts its data into the address (-G), where logs keep it; a profile sends secrets in the body or a header"
+        }
+        "--upload-file" => "sends a file (-T)",
+        "--config" => "takes its options from a file (-K), and no file is read here",
+        "--netrc" | "--netrc-file" | "--netrc-optional" => {
+            "takes the password from a .netrc file, and no file is read here"
+        }
+        "--digest" | "--ntlm" | "--negotiate" | "--anyauth" => {
+            "logs in by another scheme than Basic, which a profile cannot"
+        }
+        "--oauth2-bearer" => "carries a token already: this is a call, not a login",
+        "--cert" | "--key" => {
+            "shows a client certificate: seal it, and write client_cert and client_key"
+        }
+        "--head" => "asks for headers only (-I), which is not a login",
+        _ => return None,
+    })
+}
+
+/// The argument of `--data-urlencode`: `name=content`, or the content alone.
+fn form_field(text: &str) -> Result<Data> {
+    let (name, content) = match text.find(['=', '@']) {
+        Some(at) if text[at..].starts_with('=') => (&text[..at], &text[at + 1..]),
+        Some(_) => return Err(file()),
+        None => ("", text),
+    };
+    Ok(Data::Pair(Zeroizing::new(name.to_owned()), Zeroizing::new(content.to_owned())))
 }
 
 fn refused(what: &str) -> Failure {

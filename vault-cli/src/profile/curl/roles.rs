@@ -49,64 +49,78 @@ pub(super) fn give_roles(
     wanted: &Wanted<'_>,
     ask: &mut Ask<'_>,
 ) -> Result<()> {
-    let said = |leaves: &[Leaf], name: &str| -> Result<usize> {
-        leaves.iter().position(|leaf| leaf.name == name).ok_or_else(|| {
-            let names: Vec<String> =
-                leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
-            refused(&format!("has no field `{}`", Shown(name)))
-                .with_help(format!("Its fields are: {}", names.join(", ")))
-        })
-    };
     // If HTTP Basic carries the user, the fields of the body are named differently.
     let (user_name, password_name) =
         if basic && !oauth { ("body_username", "body_password") } else { ("username", "password") };
     if let Some(name) = wanted.username {
-        leaves[said(leaves, name)?].role = Some(user_name.into());
+        leaves[position(leaves, name)?].role = Some(user_name.into());
     }
     if let Some(name) = wanted.password {
-        leaves[said(leaves, name)?].role = Some(password_name.into());
+        leaves[position(leaves, name)?].role = Some(password_name.into());
     }
+    give_client_roles(leaves);
+    // With either of these, a login may well do without a user and a password in its body.
+    let proven = basic || leaves.iter().any(|leaf| leaf.role.as_deref() == Some("client_secret"));
+    if wanted.password.is_none() {
+        let named = passwords(leaves);
+        if let Some(index) = one_of(leaves, &named, proven, Field::Password, ask)? {
+            leaves[index].role = Some(password_name.into());
+        }
+    }
+    if wanted.username.is_none() {
+        let named = users(leaves);
+        if let Some(index) = one_of(leaves, &named, proven, Field::Username, ask)? {
+            leaves[index].role = Some(user_name.into());
+        }
+    }
+    give_secret_roles(leaves);
+    if !basic && leaves.iter().all(|leaf| leaf.role.is_none()) {
+        return Err(refused("carries no credentials: neither -u nor a field that would be one"));
+    }
+    Ok(())
+}
+
+/// Where the field is that an option names.
+fn position(leaves: &[Leaf], name: &str) -> Result<usize> {
+    leaves.iter().position(|leaf| leaf.name == name).ok_or_else(|| {
+        let names: Vec<String> = leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
+        refused(&format!("has no field `{}`", Shown(name)))
+            .with_help(format!("Its fields are: {}", names.join(", ")))
+    })
+}
+
+/// The fields that have no role yet.
+fn free(leaves: &[Leaf]) -> impl Iterator<Item = usize> {
+    (0..leaves.len()).filter(|index| leaves[*index].role.is_none())
+}
+
+/// The free fields whose names say that they are a password.
+fn passwords(leaves: &[Leaf]) -> Vec<usize> {
+    free(leaves).filter(|index| is_password(&squeezed(&leaves[*index].key))).collect()
+}
+
+/// The free fields whose names say that they are a user, of the most certain names that occur.
+fn users(leaves: &[Leaf]) -> Vec<usize> {
+    let called = |keys: &&[&str]| -> Vec<usize> {
+        free(leaves)
+            .filter(|index| keys.contains(&squeezed(&leaves[*index].key).as_str()))
+            .collect()
+    };
+    USERS.iter().map(called).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// The client of OAuth, whose fields always have the same names.
+fn give_client_roles(leaves: &mut [Leaf]) {
     for leaf in leaves.iter_mut().filter(|leaf| leaf.role.is_none()) {
         let key = squeezed(&leaf.key);
         if key == "clientid" || key == "clientsecret" {
             leaf.role = Some(if key == "clientid" { "client_id" } else { "client_secret" }.into());
         }
     }
-    let proof =
-        |leaves: &[Leaf]| leaves.iter().any(|leaf| leaf.role.as_deref() == Some("client_secret"));
-    if wanted.password.is_none() {
-        let named: Vec<usize> = (0..leaves.len())
-            .filter(|index| {
-                leaves[*index].role.is_none() && is_password(&squeezed(&leaves[*index].key))
-            })
-            .collect();
-        let chosen = match named.as_slice() {
-            [only] => Some(*only),
-            [] if basic || proof(leaves) => None,
-            _ => choose(leaves, &named, Field::Password, ask)?,
-        };
-        if let Some(index) = chosen {
-            leaves[index].role = Some(password_name.into());
-        }
-    }
-    if wanted.username.is_none() {
-        let free = |index: &usize| leaves[*index].role.is_none();
-        let named = USERS.iter().map(|keys| -> Vec<usize> {
-            (0..leaves.len())
-                .filter(free)
-                .filter(|index| keys.contains(&squeezed(&leaves[*index].key).as_str()))
-                .collect()
-        });
-        let named = named.into_iter().find(|found| !found.is_empty()).unwrap_or_default();
-        let chosen = match named.as_slice() {
-            [only] => Some(*only),
-            [] if basic || proof(leaves) => None,
-            _ => choose(leaves, &named, Field::Username, ask)?,
-        };
-        if let Some(index) = chosen {
-            leaves[index].role = Some(user_name.into());
-        }
-    }
+}
+
+/// Whatever else looks like a secret gets a role of its own name, so that it is sealed too.
+fn give_secret_roles(leaves: &mut [Leaf]) {
     for index in 0..leaves.len() {
         let key = squeezed(&leaves[index].key);
         if leaves[index].role.is_none()
@@ -123,10 +137,22 @@ pub(super) fn give_roles(
             leaves[index].role = Some(if taken { format!("{own}_{index}") } else { own });
         }
     }
-    if !basic && leaves.iter().all(|leaf| leaf.role.is_none()) {
-        return Err(refused("carries no credentials: neither -u nor a field that would be one"));
+}
+
+/// The only one of `named`; if it is not clear which, someone is asked, unless the login is
+/// `proven` without it.
+fn one_of(
+    leaves: &[Leaf],
+    named: &[usize],
+    proven: bool,
+    field: Field,
+    ask: &mut Ask<'_>,
+) -> Result<Option<usize>> {
+    match named {
+        [only] => Ok(Some(*only)),
+        [] if proven => Ok(None),
+        _ => choose(leaves, named, field, ask),
     }
-    Ok(())
 }
 
 /// Asks which of `named` is meant, or which of all fields if it is empty.
@@ -136,8 +162,7 @@ fn choose(
     field: Field,
     ask: &mut Ask<'_>,
 ) -> Result<Option<usize>> {
-    let all: Vec<usize> = (0..leaves.len()).filter(|index| leaves[*index].role.is_none()).collect();
-    let open = if named.is_empty() { all } else { named.to_vec() };
+    let open = if named.is_empty() { free(leaves).collect() } else { named.to_vec() };
     if open.is_empty() {
         return Ok(None);
     }
