@@ -36,7 +36,7 @@ fn access_add_and_list_show_who_may() {
         &["access", "add", "eve", "--new-key", "eve.key", "--yes", "-i", "web.key"],
     ] {
         let text = fails(&home, args, "no-identity");
-        assert!(text.contains("may read, not write"), "{text}");
+        assert!(text.contains("can read, but not write"), "{text}");
     }
     assert!(!home.at("eve.key").exists());
 }

@@ -141,7 +141,7 @@ fn without_a_clipboard_it_says_what_was_looked_for() {
         let ran: Ran = command.env("PATH", path).envs(variables).output().unwrap().into();
         assert!(
             ran.code == 1
-                && ran.err.contains("no clipboard is here")
+                && ran.err.contains("no clipboard was found")
                 && ran.err.contains("--out FILE"),
             "{ran:?}"
         );

@@ -451,7 +451,7 @@ fn who_may_only_read_accepts_nothing() {
     let before = scene.alice.read("app.sealed.toml");
     let ran = scene.alice.run(&["accept", "proposal", "--yes", "-i", "app.key"]);
     assert_eq!((ran.code, scene.alice.read("app.sealed.toml")), (4, before), "{}", ran.err);
-    assert!(ran.err.contains("may read, not write"), "{}", ran.err);
+    assert!(ran.err.contains("can read, but not write"), "{}", ran.err);
     silent(&ran);
 }
 

@@ -148,7 +148,7 @@ fn fish_completes() {
     assert_eq!(complete("bootseal verify my"), "my app.sealed.toml\n");
     assert_eq!(complete("bootseal verify my\\ a"), "my app.sealed.toml\n");
     assert!(
-        complete("bootseal acces").starts_with("access\tWho may"),
+        complete("bootseal acces").starts_with("access\tShow and change who has access"),
         "{}",
         complete("bootseal acces")
     );

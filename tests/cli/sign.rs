@@ -255,7 +255,7 @@ fn text_that_looks_like_a_conflict_is_left_to_resolve() {
     repo.edit("[acme]\n", "<<<<<<< HEAD\n[acme]\n=======\n>>>>>>> other\n");
     let before = repo.text();
     let said = repo.fails(&["sign", "--yes"], 1);
-    assert!(said.contains("markers of a merge") && said.contains("bootseal resolve"), "{said}");
+    assert!(said.contains("git conflict markers") && said.contains("bootseal resolve"), "{said}");
     assert_eq!(repo.text(), before);
 }
 

@@ -134,7 +134,7 @@ fn a_writers_passphrase_writes_and_a_readers_does_not() {
     home.write("web", WEB);
     let set = "printf hunter3 | \"$BOOTSEAL\" set acme.password --passphrase-fd 3";
     let ran = shell(&home, &format!("{set} 3< web"));
-    assert!(ran.code == 4 && ran.err.contains("may read, not write"), "{}", ran.err);
+    assert!(ran.code == 4 && ran.err.contains("can read, but not write"), "{}", ran.err);
     quiet(shell(&home, &format!("{set} 3< glass")));
     assert_eq!(
         quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 7 7< web")),

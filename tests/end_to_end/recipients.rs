@@ -66,7 +66,11 @@ fn ssh_keys_open_here_and_in_age() {
     forget_own(&home);
     home.ok_with(&["set", "db.password", "-i", "ed"], b"hunter3\n");
     assert_eq!(home.ok(&["get", "db.password", "-i", "rsa"]), "hunter3");
-    refused(&home.run_with(&["set", "db.password", "-i", "rsa"], b"x"), 4, "may read, not write");
+    refused(
+        &home.run_with(&["set", "db.password", "-i", "rsa"], b"x"),
+        4,
+        "can read, but not write",
+    );
     for (key, role) in [("ed", "writer"), ("rsa", "reader")] {
         assert!(home.ok(&["verify", "-i", key]).contains(role));
     }

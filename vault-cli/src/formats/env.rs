@@ -214,9 +214,9 @@ mod tests {
         for (text, words) in [
             ("hunter2", "line 1, column 8: a name is not followed"),
             ("A=1\nhunter2 x=1", "line 2, column 9: a name is not followed"),
-            ("A=1\n  B=\"hunter2", "line 2, column 5: a quote"),
-            ("A='hunter2\nB=1", "line 1, column 3: a quote"),
-            ("A=\"hunter2\\\"", "line 1, column 3: a quote"),
+            ("A=1\n  B=\"hunter2", "line 2, column 5: an unterminated quote"),
+            ("A='hunter2\nB=1", "line 1, column 3: an unterminated quote"),
+            ("A=\"hunter2\\\"", "line 1, column 3: an unterminated quote"),
             ("A='x'hunter2", "line 1, column 6: there is text after"),
             ("\n=hunter2", "line 2, column 1: no name"),
             ("1A=hunter2", "line 1, column 1: no name"),

@@ -100,7 +100,7 @@ impl SealedFile {
         let text = text_of(bytes)?;
         let unsealed = || {
             if conflict_marker(&text).is_some() {
-                return Error::malformed("holds conflict markers of git").with_help(RESOLVE);
+                return Error::malformed("contains git conflict markers").with_help(RESOLVE);
             }
             Error::malformed("not a sealed file: its last two lines are not `vault = \"…\"` and `signature = \"…\"`")
                 .with_help("A settings file in clear becomes one by `bootseal seal`; a cut or edited one is brought back from git.")

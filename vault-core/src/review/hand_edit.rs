@@ -84,7 +84,7 @@ impl HandEdit {
         // Only if it does not parse: a multi-line text may hold what looks like a marker.
         let marker = conflict_marker(&text);
         HandEdit::split(&text).map_err(|error| match marker {
-            Some(at) => Error::malformed("holds conflict markers of git")
+            Some(at) => Error::malformed("contains git conflict markers")
                 .at_offset(&text, at)
                 .with_help(RESOLVE),
             None => error,
