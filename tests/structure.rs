@@ -16,6 +16,7 @@ const BELOW: [&str; 3] = ["error", "shown", "args"];
 
 const MOST_LINES: usize = 500;
 const MOST_FILES: usize = 14;
+const MOST_LINES_OF_A_FUNCTION: usize = 80;
 /// The sentence in the head of a file that is longer, followed by its reason.
 const LONG_BECAUSE: &str = "Over 500 lines because";
 
@@ -286,4 +287,26 @@ fn the_first_line_of_a_file_is_a_statement() {
         }
     }
     assert!(riddles.is_empty(), "{} files:\n{}", riddles.len(), riddles.join("\n"));
+}
+
+#[test]
+fn no_function_is_too_long_to_see_at_once() {
+    let mut long = Vec::new();
+    for name in crates() {
+        for (module, text) in &Crate::read(name.clone()).modules {
+            let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+            for (at, line) in lines.iter().enumerate() {
+                let indent = line.len() - line.trim_start().len();
+                if !line.split(' ').any(|word| word == "fn") || line.ends_with(';') {
+                    continue;
+                }
+                let end = format!("{}}}", " ".repeat(indent));
+                let length = lines[at..].iter().position(|line| *line == end).unwrap_or_default();
+                if length > MOST_LINES_OF_A_FUNCTION {
+                    long.push(format!("{name}: {module}, {length} lines: {}", line.trim()));
+                }
+            }
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
 }
