@@ -83,7 +83,7 @@ impl SealedFile {
     /// Checks size, bytes and the shape of the last two lines.
     ///
     /// CR LF becomes LF, and a missing final newline is added. This is the only place where that
-    /// happens; only the resulting text is used from then on.
+    /// happens to a sealed file; only the resulting text is used from then on.
     ///
     /// # Errors
     /// [`Kind::Malformed`]; the message gives the reason.
@@ -192,8 +192,8 @@ impl SealedFile {
         Ok(file)
     }
 
-    /// The text from the line `[bootseal]` to the end, unparsed. `None` if it is larger than a valid
-    /// one can be.
+    /// The text from the line `[bootseal]` to the end, unparsed. `None` if there is no such line, or
+    /// if the text is larger than a valid one can be.
     fn own_part(&self) -> Option<&str> {
         let start = self.text.rfind("\n[bootseal]\n").map_or(0, |newline| newline + 1);
         Some(&self.text[start..])
