@@ -1,5 +1,5 @@
-//! The loader's error: the fact, the place, what was tried, and the next step, as an application
-//! logs them.
+//! The loader's error: the fact, the place, the attempts, and the next step, as an application logs
+//! them.
 
 #[cfg(feature = "client")]
 mod client;

@@ -1,4 +1,4 @@
-//! Locks, atomics, cells and threads on which callers and a login meet.
+//! Locks, atomics, cells and threads that callers and a login share.
 //!
 //! Under `--cfg bootseal_model` they are the model checker's (shuttle), which then decides at each
 //! of them which thread runs next.

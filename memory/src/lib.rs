@@ -1,9 +1,9 @@
 //! Guarded memory for secrets while they are in use.
 //!
 //! # Flow
-//! [`SecretBuf`] is written in place (a file is read into it, a value is opened in it), then frozen
-//! into a [`Secret`]: a cheap, shared, read-only handle. When the last handle is dropped, the bytes
-//! are overwritten before their place is used again.
+//! [`SecretBuf`] is written in place (a file is read into it, or a value is decrypted in it), then
+//! frozen into a [`Secret`]: a cheap, shared, read-only handle. When the last handle is dropped, the
+//! bytes are overwritten before the memory is reused.
 //!
 //! ```
 //! use bootseal_memory::SecretBuf;
@@ -20,18 +20,18 @@
 //! | | Linux ≥ 5.14: [`Level::MemfdSecret`] | elsewhere: [`Level::Locked`] |
 //! |---|---|---|
 //! | not written to swap | yes | yes |
-//! | not in a core dump | yes, not even in `gcore -a` | Linux: not in the kernel's and `gcore`'s; macOS, Windows: no promise |
+//! | not in a core dump | yes, not even in `gcore -a` | Linux: absent from dumps by the kernel and by `gcore`; macOS, Windows: no promise |
 //! | not readable through `/proc/PID/mem`, `process_vm_readv`, ptrace peeks | yes, root included | no |
 //! | guard pages on both sides of each region | yes | yes |
 //! | wiped when dropped | yes | yes |
-//! | not seen by a forked child | the child may not touch it: it would end with SIGSEGV | Linux: reads as zeros |
+//! | not seen by a forked child | yes: a child that touches it gets SIGSEGV | Linux only: reads as zeros |
 //!
-//! [`report`] returns the level that this process reached, and why not a better one.
+//! [`report`] returns the level that this process reached, and, if it is not the best, why.
 //!
 //! # What this crate does not do
-//! It does not stop code that runs inside the process, the kernel or the hypervisor. It does not
-//! track copies: a closure given to [`Secret::expose`] that copies bytes out is responsible for
-//! them. It never falls back to ordinary memory: if memory cannot be guarded, that is a
+//! It does not protect against code running in the process, or against the kernel or hypervisor. It
+//! does not track copies: a closure given to [`Secret::expose`] that copies bytes out is responsible
+//! for them. It never falls back to ordinary memory: if memory cannot be guarded, that is a
 //! [`MemoryError`].
 
 mod audit;

@@ -31,7 +31,7 @@ pub enum Kind {
     Exists,
     /// A key file that others can read or write.
     UnsafeFile,
-    /// The signature does not hold.
+    /// The signature is not valid.
     Forged,
     /// An authentic file, of another vault than the expected one.
     WrongVault,

@@ -7,7 +7,7 @@
 //! | type | is proof that |
 //! |---|---|
 //! | [`SealedFile`] | size, bytes and the last two lines have the shape of a sealed file; nothing is parsed or trusted |
-//! | [`VerifiedFile`] | the signature holds, and the pin if there is one; names and readable values may be used |
+//! | [`VerifiedFile`] | the signature is valid, and the vault is the pinned one if there is a pin; names and readable values may be used |
 //! | [`Vault<CanRead>`](Vault) | an identity opened the data key: values can be opened |
 //! | [`Vault<CanWrite>`](Vault) | an identity opened the signing seed: values can be sealed, the file signed |
 //! | [`Secret`] | one opened value, in guarded memory |
@@ -19,8 +19,8 @@
 //!
 //! # What this crate does not do
 //! It uses no network, environment variable, terminal or clock: time is an argument. It runs no
-//! program, except those of age plugins with the feature `plugin`, once the signature holds. It
-//! does not choose identities or pins; the CLI and the loader do. The format is described in
+//! program, except those of age plugins with the feature `plugin`, once the signature is verified.
+//! It does not choose identities or pins; the CLI and the loader do. The format is described in
 //! `docs/format.md`, with vectors in `tests/vectors`.
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Text from outside as it may reach a terminal or a log: invisible characters escaped, private
+//! Text from outside, made safe for a terminal or a log: invisible characters are escaped, private
 //! keys left out.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use std::path::Path;
 pub struct Shown<'a>(pub &'a str);
 
 impl Shown<'_> {
-    /// The same for a path; what is not UTF-8 in it is replaced.
+    /// The same for a path; bytes that are not UTF-8 are replaced.
     ///
     /// ```
     /// use bootseal_core::Shown;
@@ -61,8 +61,7 @@ impl fmt::Display for Brief<'_> {
     }
 }
 
-/// What someone typed where something public was expected; a private key typed there by mistake is
-/// not repeated.
+/// Text typed where something public was expected. A private key typed by mistake is not repeated.
 ///
 /// ```
 /// use bootseal_core::Typed;
@@ -90,7 +89,7 @@ impl fmt::Display for Typed<'_> {
 }
 
 /// Whether a character is invisible or changes how its neighbours look: Unicode's categories Cc,
-/// Cf, Zl and Zp, and what is ignorable by default, such as fillers and variation selectors.
+/// Cf, Zl and Zp, and the default-ignorable code points, such as fillers and variation selectors.
 ///
 /// ```
 /// assert!(bootseal_core::is_hidden('\u{200B}')); // zero width space
@@ -111,7 +110,7 @@ mod tests {
     use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
     use icu_properties::{CodePointMapData, CodePointSetData};
 
-    /// The ranges are typed by hand, and Unicode grows.
+    /// The ranges are maintained by hand, and Unicode grows.
     #[test]
     fn what_is_hidden_is_what_unicode_says() {
         let categories = CodePointMapData::<GeneralCategory>::new();

@@ -1,5 +1,5 @@
-//! A call with a token: where it may go, how the token is put on, the response's verdict on the
-//! token, and the one replay. The client and all layers use it.
+//! A call with a token: checks where it goes, adds the token, tells from the response whether the
+//! token was rejected, and sends the call once more if so. The client and all layers use it.
 
 use crate::call::outgoing::Outgoing;
 use crate::error::{Error, Result};

@@ -1,5 +1,5 @@
-//! The HTTP client whose calls carry the token: put on, renewed, replayed once, and sent only to
-//! the profile's hosts.
+//! The HTTP client for calls with the token: it adds and renews the token, replays a rejected call
+//! once, and sends the token only to the profile's hosts.
 
 use crate::call::authenticated::{self, Sender};
 use crate::call::connections::Connections;

@@ -1,4 +1,4 @@
-//! The connections of a client, made again when a reload changed the endpoint or the hosts.
+//! The connections of a client, rebuilt when a reload changes the endpoint or the hosts.
 
 use crate::call::authenticated;
 use crate::call::redirect::RedirectingClient;

@@ -1,4 +1,5 @@
-//! Requests of a call, as an HTTP library has them: where they go, and how one is sent again.
+//! The requests of an HTTP library, as a call needs them: their destination, and a copy that can be
+//! sent again.
 
 use crate::error::Result;
 use http::Method;

@@ -1,5 +1,5 @@
-//! The body of a response that may have been looked into: whatever was read for a verdict on the
-//! token is handed on unchanged.
+//! The body of a response, part of which may have been read to judge the token: that part is handed
+//! on unchanged.
 
 use crate::call::authenticated::{DeferredVerdict, Incoming};
 use crate::call::json_probe::{JsonProbe, LONGEST};

@@ -1,4 +1,4 @@
-//! The dry run of a start: it opens the file as a start would, and reports what came from where.
+//! The dry run of a start: it opens the file as a start would, and reports the source of each part.
 
 use crate::error::{Error, Result};
 use crate::load::loader::Loader;

@@ -1,5 +1,5 @@
-//! Key sources and pin sources in their order, and what was tried, for the error when none opens
-//! the file.
+//! Key sources and pin sources in their order, and a list of those tried, for the error when none
+//! opens the file.
 
 use crate::error::{Error, Result};
 use crate::load::env::{self, Env};

@@ -1,5 +1,5 @@
-//! The start: locate the file and what this host remembers of it, try the keys in order, and open
-//! with the first that may.
+//! Startup: find the file and what this host remembers of it, then open it with the first key that
+//! can.
 
 use crate::error::{Error, Result};
 use crate::load::env;
@@ -31,7 +31,7 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
     Loader::new(path).load()
 }
 
-/// A file that was found, vouched for and opened, and what came from where.
+/// A file that was found, vouched for and opened, and the source of each part.
 pub(crate) struct Opened {
     pub(crate) place: Place,
     pub(crate) key_source: String,
@@ -50,7 +50,7 @@ pub(crate) struct Place {
     pub(crate) path: PathBuf,
     pub(crate) path_source: &'static str,
     known_as: KnownFile,
-    /// The state folder, and what named it.
+    /// The state folder, and which setting named it.
     pub(crate) state: Option<(PathBuf, &'static str)>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Opening {
     report: Report,
 }
 
-/// What one candidate key is for the file.
+/// The outcome of trying one key.
 enum Verdict {
     /// Its own pins name another vault.
     Foreign(bootseal_core::Error),
@@ -82,8 +82,8 @@ impl Loader {
     ///   [`Kind::WrongVault`], [`Kind::OldGeneration`], [`Kind::MovedValue`].
     /// - For the keys: [`Kind::NoIdentity`], [`Kind::UnsafeFile`], [`Kind::WrongPassphrase`];
     ///   [`Kind::Usage`] for an invalid pin.
-    /// - [`Kind::Io`] without guarded memory; [`Kind::Malformed`] for a login profile that cannot
-    ///   work.
+    /// - [`Kind::Io`] if memory cannot be guarded; [`Kind::Malformed`] for a login profile that
+    ///   cannot work.
     ///
     /// ```no_run
     /// let vault = bootseal::Loader::new("app.sealed.toml").load()?; // as bootseal::load does
@@ -91,7 +91,7 @@ impl Loader {
     /// ```
     pub fn load(self) -> Result<Secrets> {
         let opened = self.snapshot();
-        // Ciphers and copies leave pieces of what they moved there.
+        // Ciphers and copies leave remnants of secrets in registers and on the stack.
         bootseal_memory::scrub_registers();
         bootseal_memory::scrub_stack();
         let (opened, opening) = opened?;
@@ -99,7 +99,7 @@ impl Loader {
         Ok(Secrets::new(opened, Some(self)))
     }
 
-    /// The file's present generation. Nothing is remembered or logged yet.
+    /// Opens the file as it is now, without remembering or logging it.
     pub(crate) fn snapshot(&self) -> Result<(Snapshot, Opening)> {
         let Opened { place, old_id, report, vault, .. } = self.open()?;
         let remember = place.state.map(|(folder, _)| (folder.join(STATE_FILE), place.known_as));
@@ -107,8 +107,8 @@ impl Loader {
     }
 
     /// Checks the file with the application's own rule, remembers it and logs it. This comes last:
-    /// if a file that cannot be opened were remembered, there would be no way back to the one
-    /// before.
+    /// if a file that cannot be opened were remembered, the previous one would then be refused as
+    /// too old.
     pub(crate) fn accept(&self, opened: &Snapshot, opening: &Opening) -> Result<()> {
         let file = &opened.file;
         self.validate(file)?;
@@ -124,8 +124,8 @@ impl Loader {
     pub(crate) fn open(&self) -> Result<Opened> {
         let report = bootseal_memory::report()?;
         let place = self.locate();
-        // Before the file: a deployment between the two, which another process has seen already,
-        // must not look like an older file.
+        // Loaded before the file: if a newer version is deployed in between and another process
+        // records it, the version we read must not look outdated.
         let known = match &place.state {
             Some((folder, _)) => Some(KnownVaults::load(&folder.join(STATE_FILE))?),
             None => None,
@@ -146,12 +146,12 @@ impl Loader {
     }
 }
 
-/// What all candidates are judged by.
+/// What every candidate key is checked against.
 struct Start<'a> {
     loader: &'a Loader,
     place: Place,
     known: Option<KnownVaults>,
-    /// Pins that stand above those of an identity file.
+    /// Pins that override those of an identity file.
     given: Vec<Pin>,
     pin_source: String,
     signed: SignedFile,
@@ -176,7 +176,7 @@ impl Start<'_> {
 
     /// `foreign`: the pin of another key has refused this file.
     fn judge(&self, candidate: &Candidate, foreign: bool, tried: &mut Tried) -> Result<Verdict> {
-        // The pins of an identity file hold for what that identity opens.
+        // The pins of an identity file apply only to files opened with that identity.
         let own = if self.given.is_empty() { &candidate.file.pins } else { &self.given };
         let verified = match self.signed.clone().under(own) {
             Err(error) if self.given.is_empty() && error.kind() == Kind::WrongVault => {
@@ -192,7 +192,7 @@ impl Start<'_> {
             tried.note(&candidate.name, format_args!("{}: not in access", candidate.shown()));
             return Ok(Verdict::NotListed);
         }
-        // A pin that refused this file is not outvoted by a key without one.
+        // A pin that refused this file cannot be overridden by a key without one.
         if own.is_empty() && foreign {
             tried.note(&candidate.name, "opens it, but has no pin");
             return Ok(Verdict::NoPin);
@@ -205,7 +205,7 @@ impl Start<'_> {
             .map(|known| known.generation_of(&self.place.known_as))
             .unwrap_or_default();
         let vault = match verified.open(&identities) {
-            // Only now is it known that the identity of a plugin does not open this file.
+            // Only trying shows that a plugin's identity does not open the file.
             Err(error) if error.kind() == Kind::NoIdentity => {
                 tried.note(&candidate.name, error.what());
                 return Ok(Verdict::NotListed);
@@ -225,8 +225,8 @@ impl Start<'_> {
         Ok(Verdict::Opens(Box::new(opened)))
     }
 
-    /// The file, if a pin or this host's memory vouches for its vault; and the id by which it was
-    /// known before.
+    /// Accepts the file if its vault is pinned, remembered, trusted on first use, or need not be
+    /// pinned. Also returns its earlier id, if it had one.
     fn trust(
         &self,
         mut file: VerifiedFile,
@@ -263,8 +263,8 @@ impl Start<'_> {
         }
     }
 
-    /// The error when no key opens the file. It says who may open it, which is read without a pin;
-    /// nothing else is taken from there.
+    /// The error when no key opens the file. Names the vault, its generation and who may open it.
+    /// Without a given pin, none of this is vouched for.
     fn no_key(self, tried: &Tried) -> Result<Error> {
         let verified = self.signed.under(&self.given)?;
         let text = format!(

@@ -1,5 +1,5 @@
-//! The stamp of a file: what changes when another file is in its place, such as behind a link that
-//! was swapped.
+//! The stamp of a file: it changes when another file takes its place, for example behind a swapped
+//! link.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,5 @@
-//! Transport: the trait behind which the network is, with the login's request and response.
+//! Transport: the trait that separates logins from the network, with the login's request and
+//! response.
 
 use bootseal_core::Secret;
 use http::header::HeaderName;

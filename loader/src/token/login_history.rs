@@ -1,4 +1,4 @@
-//! Login history: what a restart must know of an account's earlier logins.
+//! Login history: the facts about an account's earlier logins that a restart needs.
 //!
 //! Without it, a crash loop would make a login for each start.
 //!

@@ -1,4 +1,4 @@
-//! Overwrites the pieces of a secret that stay in registers and on the stack after it was handled.
+//! Overwrites what is left of a secret in registers and on the stack after use.
 //!
 //! glibc's `memcpy` and AES leave data in the vector registers, which a core dump contains.
 
@@ -6,15 +6,16 @@ use std::hint::black_box;
 
 /// Bytes of dead stack that [`scrub_stack`] overwrites.
 const DEPTH: usize = 64 * 1024;
-/// Bytes left untouched at the end of a stack: for the frames of the scrub itself and a signal
-/// handler.
+/// Bytes left untouched at the low end of the stack, for the frames of the scrub itself and a
+/// signal handler.
 const RESERVE: usize = 16 * 1024;
 
 /// Clears the vector registers of this thread, in about 4 ns.
 ///
 /// On x86-64 all of `ymm0` to `ymm15`, and `zmm16` to `zmm31` where the processor has them; on
-/// aarch64 `v0` to `v7` and `v16` to `v31`, which a function may change. Values that a caller saved
-/// on the stack stay there: see [`scrub_stack`]. On other processors it does nothing.
+/// aarch64 `v0` to `v7` and `v16` to `v31`, the registers a callee may change. The upper halves of
+/// `v8` to `v15` are not cleared. Values that a caller saved on the stack stay there: see
+/// [`scrub_stack`]. On other processors it does nothing.
 ///
 /// ```
 /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -65,7 +66,7 @@ fn x86_64() {
             std::arch::asm!("vzeroall", clobber_abi("C"), options(nomem, nostack, preserves_flags))
         }
     } else {
-        // SAFETY: SSE2 is part of x86-64; `clobber_abi` names every vector register.
+        // SAFETY: SSE2 is part of x86-64; the `out` operands name every register changed.
         unsafe {
             std::arch::asm!(
                 "xorps xmm0, xmm0",
@@ -97,9 +98,10 @@ fn x86_64() {
 
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 fn aarch64() {
-    // v8 to v15 belong to the caller (AAPCS64, 6.1.2: their lower halves), who would get them back
-    // from the stack in any case. SAFETY: Advanced SIMD is part of every aarch64 target with the
-    // standard library; `clobber_abi` names what is changed.
+    // The lower halves of v8–v15 are callee-saved (AAPCS64 6.1.2): clearing them here would only
+    // make this function restore them on return. Their upper halves are not cleared.
+    // SAFETY: Advanced SIMD is part of every aarch64 target with the standard library;
+    // `clobber_abi` names every register changed.
     unsafe {
         std::arch::asm!(
             "movi v0.2d, #0",
@@ -140,7 +142,7 @@ fn aarch64() {
 ///
 /// ```
 /// fn handle(password: &bootseal_memory::Secret) -> usize {
-///     password.expose(|bytes| bytes.len()) // what it called left something on the stack
+///     password.expose(|bytes| bytes.len()) // the functions it called left remnants on the stack
 /// }
 /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
 /// handle(&password);
@@ -175,8 +177,8 @@ fn descend(steps: usize) {
     black_box(&mut frame);
 }
 
-/// The lowest address that this thread's stack may reach, remembered for each thread: asking the
-/// main thread's costs 20 µs.
+/// The lowest address that this thread's stack may reach; cached per thread, because the lookup
+/// takes 20 µs on the main thread.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn lowest_address() -> Option<usize> {
     thread_local!(static LOWEST: Option<usize> = ask_for_lowest_address());
@@ -192,8 +194,8 @@ fn lowest_address() -> Option<usize> {
 fn ask_for_lowest_address() -> Option<usize> {
     let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let (mut address, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
-    // SAFETY: the calls fill what they are given pointers to; attributes are initialised by the
-    // first, and destroyed once.
+    // SAFETY: the calls only write through the pointers given; `attributes` is initialised by the
+    // first and destroyed exactly once.
     let known = unsafe {
         if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
             return None;
@@ -203,7 +205,7 @@ fn ask_for_lowest_address() -> Option<usize> {
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
         got
     };
-    // Old versions of glibc count the guard as a part of the stack.
+    // Old versions of glibc include the guard in the reported stack.
     known.then(|| (address as usize).saturating_add(guard))
 }
 
@@ -220,8 +222,8 @@ mod tests {
         }
         let mut seen = [0xFF_u8; 64];
         let filled = [0xA5_u8; 32];
-        // SAFETY: the processor has AVX; registers and memory that change are named; the call is
-        // made with the stack aligned and no red zone, as a block without `nostack` has them.
+        // SAFETY: the processor has AVX; registers and memory that change are named; without
+        // `nostack`, the compiler aligns the stack and keeps the red zone free.
         unsafe {
             std::arch::asm!(
                 "vmovdqu ymm3, [r12]",
@@ -268,7 +270,7 @@ mod tests {
                 read.join().unwrap()
             })
         };
-        // Deep enough that what follows does not reach it.
+        // Deep enough that later calls do not overwrite it.
         #[inline(never)]
         fn deep(fill: u8) -> usize {
             let mut room = [0_u8; 30_000];
@@ -288,7 +290,7 @@ mod tests {
     fn the_end_of_a_small_stack_is_not_reached() {
         for size in [16, 32, 64, 128, 1024] {
             let thread = std::thread::Builder::new().stack_size(size * 1024).spawn(|| {
-                // From ever deeper in the stack, up to where little is left.
+                // Called at ever greater depth, until little of the stack is left.
                 fn deeper() -> usize {
                     let mut frame = [0_u8; 2048];
                     black_box(&mut frame);

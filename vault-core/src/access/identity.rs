@@ -1,4 +1,4 @@
-//! Identities, the private side of a recipient: what unwraps the keys of a vault.
+//! Identities, the private counterparts of recipients: they unwrap the keys of a vault.
 
 #[cfg(feature = "plugin")]
 use crate::access::plugin::find::Plugins;

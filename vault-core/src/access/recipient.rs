@@ -1,4 +1,4 @@
-//! Recipients, the public side of an identity: what age can wrap a key to.
+//! Recipients, the public counterparts of identities: age wraps a key to them.
 
 #[cfg(feature = "plugin")]
 use crate::access::plugin::find::Plugins;

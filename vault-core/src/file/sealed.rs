@@ -1,5 +1,7 @@
-//! The sealed file before it is trusted: its shape is checked, then signature and pin, then it is
-//! parsed as TOML. Nothing is parsed earlier.
+//! The sealed file before it is trusted: its shape is checked, then the signature, then the pin's
+//! vault id; only then is it parsed as TOML and the pin's floor checked.
+//!
+//! If the id is not the pinned one, only the `[bootseal]` table is parsed, to follow the handovers.
 
 use crate::disk::folder::open;
 use crate::disk::lock::FileLock;
@@ -16,7 +18,7 @@ use crate::text::outline::Outline;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Room for two key blocks of 256 KiB, 256 access entries, and more.
+/// Room for two key blocks of 256 KiB, 256 access entries, and the rest of the header.
 const MAX_OWN_PART: usize = 2 << 20;
 
 const EDITED: &str = "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who changed it.";
@@ -33,7 +35,7 @@ const BRING_BACK: &str = "Bring the last good version back, from git or a backup
 /// # let text = Vault::create(access, "")?.sign()?;
 /// let file = SealedFile::parse(text.into_bytes())?;
 /// println!("claims to be {}", file.claimed_vault());
-/// let file = file.verify(&[])?; // only now is it known to be
+/// let file = file.verify(&[])?; // only now is that claim verified
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -80,11 +82,11 @@ impl SealedFile {
 
     /// Checks size, bytes and the shape of the last two lines.
     ///
-    /// CR LF becomes LF and a missing last newline is added, once and here; only the resulting text
-    /// is used from then on.
+    /// CR LF becomes LF, and a missing final newline is added. This is the only place where that
+    /// happens to a sealed file; only the resulting text is used from then on.
     ///
     /// # Errors
-    /// [`Kind::Malformed`], each time with the reason.
+    /// [`Kind::Malformed`]; the message gives the reason.
     ///
     /// ```
     /// use bootseal_core::{Kind, SealedFile};
@@ -125,12 +127,14 @@ impl SealedFile {
         self.vault
     }
 
-    /// Verifies the signature, then the pins if there are any, then parses.
+    /// Verifies the signature, then the vault id against the pins if there are any; then parses,
+    /// and checks the pin's floor. If the id is not a pinned one, only the `[bootseal]` table is
+    /// parsed, to follow the handovers.
     ///
     /// # Errors
-    /// [`Kind::Forged`] if the signature does not hold; [`Kind::WrongVault`] and
-    /// [`Kind::OldGeneration`] if a pin says so; [`Kind::Malformed`] if the signed text is not a
-    /// sealed file by the rules of format 1.
+    /// [`Kind::Forged`] if the signature is not valid; [`Kind::WrongVault`] and
+    /// [`Kind::OldGeneration`] if the vault is not a pinned one, or is below the pin's floor;
+    /// [`Kind::Malformed`] if the signed text is not a sealed file by the rules of format 1.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -141,7 +145,7 @@ impl SealedFile {
     /// let error = SealedFile::parse(forged.into_bytes())?.verify(&[]).unwrap_err();
     /// assert_eq!(error.kind(), Kind::Forged);
     /// let file = SealedFile::parse(text.into_bytes())?;
-    /// let pin = Pin::from(file.claimed_vault()); // as a rule it comes from elsewhere: a setting, a key file
+    /// let pin = Pin::from(file.claimed_vault()); // in practice it comes from elsewhere: a setting, a key file
     /// assert_eq!(file.verify(&[pin])?.trust(), Trust::Pinned);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -154,7 +158,7 @@ impl SealedFile {
     /// [`SignedFile::under`] for each.
     ///
     /// # Errors
-    /// [`Kind::Forged`] when the signature does not hold.
+    /// [`Kind::Forged`] if the signature is not valid.
     pub fn verify_signature(self) -> Result<SignedFile> {
         let held = verify(&self.vault, &self.text[..self.signed], &self.signature);
         held.map_err(|error| {
@@ -188,7 +192,8 @@ impl SealedFile {
         Ok(file)
     }
 
-    /// The text from the line `[bootseal]` on, not parsed; bounded, because its parts are.
+    /// The text from the line `[bootseal]` to the end, unparsed. `None` if there is no such line, or
+    /// if the text is larger than a valid one can be.
     fn own_part(&self) -> Option<&str> {
         let start = self.text.rfind("\n[bootseal]\n").map_or(0, |newline| newline + 1);
         Some(&self.text[start..])
@@ -265,8 +270,8 @@ fn placed(error: Error, file: Option<&Path>) -> Error {
     error.in_file_if(file)
 }
 
-/// A sealed file whose signature holds. Whose vault it is, and whether that one was meant, is not
-/// checked yet.
+/// A sealed file whose signature is valid. Whether that vault is the one you meant is not yet
+/// checked.
 #[derive(Clone, Debug)]
 pub struct SignedFile(SealedFile);
 
@@ -274,14 +279,15 @@ impl SignedFile {
     /// Checks the vault under one of `pins`, if there are any, then parses.
     ///
     /// # Errors
-    /// Those of [`SealedFile::verify`], but [`Kind::Forged`].
+    /// Those of [`SealedFile::verify`], except [`Kind::Forged`].
     pub fn under(self, pins: &[Pin]) -> Result<VerifiedFile> {
         let file = self.0.file.clone();
         self.0.check_pins(pins).map_err(|error| placed(error, file.as_deref()))
     }
 }
 
-/// The bytes of a regular file, at most one more than a sealed file may have.
+/// Reads a regular file, at most one byte past the size limit, so that a file that is too long is
+/// noticed.
 pub(crate) fn bytes_of(open: &mut File) -> Result<Vec<u8>> {
     use std::io::Read;
     let failed = |error: std::io::Error| Error::new(Kind::Io, format!("cannot be read: {error}"));

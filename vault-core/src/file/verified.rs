@@ -1,4 +1,4 @@
-//! The verified file: its signature holds and its text keeps the rules, so names and readable
+//! The verified file: its signature is valid and its text keeps the rules, so names and readable
 //! values may be used.
 
 use crate::error::{Error, Kind};
@@ -33,7 +33,7 @@ pub enum Trust {
     Unverified,
 }
 
-/// A file whose signature holds and whose text keeps the rules: names, readable values and the
+/// A file whose signature is valid and whose text keeps the rules: names, readable values and the
 /// access list may be used.
 ///
 /// ```
@@ -70,7 +70,7 @@ impl std::fmt::Debug for VerifiedFile {
 }
 
 impl VerifiedFile {
-    /// The vault's id: the public key under which the signature holds.
+    /// The vault's id: the public key under which the signature is valid.
     pub fn vault_id(&self) -> VaultId {
         self.header.vault
     }

@@ -31,7 +31,7 @@ pub(crate) fn sign(seed: &SigningSeed, signed_text: &str) -> [u8; 64] {
     seed.0.expose(|seed| signing_key(seed).sign(&message(signed_text)).to_bytes())
 }
 
-/// Whether the signature of `id` over this text holds.
+/// Checks that the signature of `id` over this text is valid.
 pub(crate) fn verify(id: &VaultId, signed_text: &str, signature: &[u8; 64]) -> Result<()> {
     if verify_strictly(id, &message(signed_text), signature) {
         return Ok(());

@@ -1,4 +1,5 @@
-//! The canonical text of a profile, JSON by RFC 8785: two profiles are the same if theirs is.
+//! The canonical text of a profile, JSON by RFC 8785: two profiles are the same if their canonical
+//! texts are.
 
 use toml::{Table, Value};
 

@@ -1,4 +1,5 @@
-//! Which tables of a file are login profiles, and what is written for one of them, after `like`.
+//! Finds the tables of a file that are login profiles, and the text of each, after `like` is
+//! resolved.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;

@@ -1,5 +1,5 @@
-//! Adopting a hand edit: its properties go into the vault, its sealed values only if a signed
-//! version knows them.
+//! Adopting a hand edit: its properties go into the vault, its sealed values only if they are in a
+//! signed version.
 
 use crate::error::{Kind, Result};
 use crate::file::header::Access;

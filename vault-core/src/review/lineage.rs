@@ -10,7 +10,7 @@ use crate::review::merge::Taken;
 /// One side of a merge, after verification.
 #[derive(Debug)]
 pub enum MergeSide {
-    /// Its signature holds, and neither a pin nor the memory refuses it.
+    /// Its signature is valid, and neither a pin nor the memory refuses it.
     Signed(Box<VerifiedFile>),
     /// It does not verify, or a pin or the memory of this machine refuses it: the reason, for a
     /// message.

@@ -1,5 +1,5 @@
-//! Taking over an edited clear text: what changed is sealed again, everything else keeps its sealed
-//! text.
+//! Taking over an edited clear text: values that changed are sealed again, all others keep their
+//! sealed text.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::random::random;

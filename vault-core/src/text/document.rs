@@ -76,7 +76,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Parses `text`, in which `sealed:` strings may stand where the format allows them.
+    /// Parses `text`, in which `sealed:` strings may occur where the format allows them.
     pub(crate) fn parse(text: String) -> Result<Document> {
         Outline::bounds(&text)?;
         Document::parse_bounded(text)

@@ -1,5 +1,5 @@
-//! Edits of a document: each replaces the bytes of one value or adds one line, and is read again
-//! before it counts.
+//! Edits of a document: each replaces the bytes of one value or adds one line, and the result is
+//! parsed again before it is used.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::document::Document;

@@ -1,4 +1,4 @@
-//! What only TOML 1.1 allows inside a scalar: escapes, and times without seconds.
+//! Finds syntax inside a scalar that only TOML 1.1 allows: escapes, and times without seconds.
 
 use toml_parser::decoder::Encoding;
 

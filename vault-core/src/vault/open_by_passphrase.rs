@@ -1,4 +1,5 @@
-//! Opening by passphrase: which entry of the access list a passphrase belongs to, and its identity.
+//! Opening by passphrase: finds the entry of the access list that a passphrase belongs to, and its
+//! identity.
 
 use crate::access::identity::Identity;
 use crate::access::passphrase::{Derivation, Text};

@@ -1,4 +1,4 @@
-//! The record of removed members: who still knows which values, until each was given a new one.
+//! The record of removed members, with the values that each still knows, until those are replaced.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{MAX_HISTORY, Removed, edit};

@@ -1,4 +1,5 @@
-//! Signing: the next generation of a file, which is read again and verified before it leaves.
+//! Signing: makes the next generation of a file, which is read again and verified before it is
+//! returned.
 
 use crate::access::identity::Identity;
 use crate::access::wrap::open_data_key;

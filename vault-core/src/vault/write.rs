@@ -1,4 +1,4 @@
-//! Changes of a vault: a new one, and values that are set, renamed or taken out.
+//! Changes of a vault: making a new one, and setting, renaming or removing values.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};

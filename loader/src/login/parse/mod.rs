@@ -1,4 +1,4 @@
-//! Parsers of what a response holds. They read in place and put every value on a guarded page.
+//! Parsers of the formats in a response. They read in place and put every value on a guarded page.
 
 pub(crate) mod cookie;
 pub(crate) mod date;

@@ -1,4 +1,4 @@
-//! Tests of what is sent to log in.
+//! Tests of the requests that a login sends.
 
 use super::*;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Tests of what a response means.
+//! Tests of how responses to a login are interpreted.
 
 use super::*;
 use crate::login::expiry::ExpiryFrom;

@@ -1,4 +1,4 @@
-//! Back-off: how long no login may be made after one that failed.
+//! Back-off: the time without logins after one that failed.
 //!
 //! ```text
 //!            token                      token

@@ -14,12 +14,12 @@ const LOCKED_BYTES: u64 = 1 << 20;
 pub(crate) struct Machine {
     /// Unencrypted swap on a disk.
     pub(crate) swap: Vec<String>,
-    /// The size limit of core dumps in bytes; `Some(None)` is no limit.
+    /// The size limit of core dumps in bytes; `Some(None)` means no limit.
     pub(crate) core_limit: Option<Option<u64>>,
     pub(crate) core_pattern: String,
     pub(crate) ptrace_scope: Option<u8>,
     pub(crate) locked_limit: Option<Option<u64>>,
-    /// Why secrets are not in pages that even the kernel cannot reach.
+    /// Why `memfd_secret` is not in use; `None` if it is.
     pub(crate) not_secret: Option<String>,
 }
 
@@ -103,13 +103,13 @@ impl Machine {
 
 #[cfg(not(target_os = "linux"))]
 impl Machine {
-    /// Finds nothing: macOS and Windows encrypt their swap, and have none of the other settings.
+    /// Not checked on macOS and Windows.
     pub(crate) fn read() -> Machine {
         Machine::default()
     }
 }
 
-/// The entries of /proc/swaps that are on a disk and not encrypted. A space in a name is written
+/// The entries of /proc/swaps that are on a disk and not encrypted. A space in a name appears as
 /// `\040`.
 #[cfg(any(target_os = "linux", test))]
 fn in_clear(swaps: &str, is_encrypted: impl Fn(&str) -> bool) -> Vec<String> {

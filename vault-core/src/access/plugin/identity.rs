@@ -1,4 +1,4 @@
-//! Identities that only a plugin can use: age's `identity-v1`.
+//! Identities that only a plugin can use (age-plugin's `identity-v1` state machine).
 
 use crate::access::plugin::find::Plugins;
 use crate::access::plugin::is_plugin_name;

@@ -1,5 +1,5 @@
-//! The protocol of age plugins (C2SP age-plugin) over their pipes, bounded in size, number and
-//! silence.
+//! The protocol of age plugins (C2SP age-plugin) over their pipes, with limits on message size,
+//! message count and waiting time.
 
 use crate::access::plugin::user::PluginUser;
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,7 @@ const MAX_BODY: usize = 64 * 1024;
 const MAX_MESSAGES: usize = 1000;
 /// base64 is sent in lines of this length; a shorter one ends a body.
 const COLUMNS: usize = 64;
-/// How long a plugin may take to exit after it reported that it is done.
+/// How long a plugin may take to exit after its stdin is closed.
 const TO_END: Duration = Duration::from_secs(2);
 
 /// One stanza of the protocol.
@@ -56,7 +56,7 @@ pub(crate) struct Conversation {
     input: Option<Sender<Zeroizing<Vec<u8>>>>,
     output: Receiver<std::io::Result<Message>>,
     patience: Duration,
-    /// The errors that it reported.
+    /// Errors the plugin reported, and questions nobody answered.
     pub(crate) complaints: Vec<String>,
     /// Whether it asked a question and nobody answered.
     unanswered: bool,
@@ -70,7 +70,8 @@ impl Conversation {
     ) -> std::io::Result<Conversation> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={machine}"));
-        // Not in the current folder, where anyone may have placed files that a program looks for.
+        // Runs in the root folder, not the current one, where anyone may have placed files that it
+        // would pick up.
         command.current_dir(program.ancestors().last().unwrap_or(program));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         for (name, _) in std::env::vars_os() {
@@ -154,7 +155,7 @@ fn read_all(stdout: ChildStdout, heard: &SyncSender<std::io::Result<Message>>) {
 
 fn written(tag: &str, args: &[&str], body: &[u8]) -> Zeroizing<Vec<u8>> {
     let base64 = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(body));
-    // Full capacity at once, so that no copy of a secret is left behind by growing.
+    // Reserves the full capacity at once: growing would leave copies of a secret behind.
     let words: usize = args.iter().map(|word| word.len() + 1).sum();
     let mut text =
         Vec::with_capacity(tag.len() + words + base64.len() + base64.len() / COLUMNS + 8);
@@ -223,7 +224,7 @@ fn line(source: &mut impl BufRead) -> std::io::Result<Option<Zeroizing<Vec<u8>>>
     }
 }
 
-/// A conversation in which the plugin may ask.
+/// A conversation in which the plugin may ask the user questions.
 pub(crate) struct Session {
     pub(crate) talk: Conversation,
     pub(crate) plugin: String,
@@ -231,8 +232,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Answers the plugin until it is done: questions to a person and errors here, all other
-    /// messages by `take`.
+    /// Serves the plugin until it is done. Errors, and questions to the user, are handled here;
+    /// `take` replies to all other messages.
     pub(crate) fn answer(&mut self, mut take: impl FnMut(&Message) -> Reply) -> Result<()> {
         loop {
             let message = self.talk.hear().map_err(|what| self.failed(&what))?;
@@ -363,16 +364,29 @@ mod tests {
         assert!(read_text(b"").unwrap().is_none());
     }
 
-    /// `cat` echoes what it reads, which is not the protocol; without input it stays silent.
     #[cfg(unix)]
     #[test]
     fn who_says_nothing_is_not_waited_for() {
-        let talk =
-            Conversation::start("/bin/cat".as_ref(), "identity-v1", Duration::from_millis(20))
-                .unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("age-plugin-silent");
+        std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
         let started = Instant::now();
-        assert!(talk.hear().is_err());
+        let mut talk = loop {
+            match Conversation::start(&program, "identity-v1", Duration::from_millis(20)) {
+                // Another test that forks has the script still open for writing, until it executes.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                talk => break talk.unwrap(),
+            }
+        };
+        let error = talk.hear().err().unwrap();
+        assert!(error.starts_with("it said nothing for 0.02"), "{error}");
+        // `sleep` ignores that its stdin is closed: without this, dropping would wait for `TO_END`.
+        talk.child.kill().unwrap();
         drop(talk);
-        assert!(started.elapsed() < Duration::from_secs(60));
+        assert!(started.elapsed() < Duration::from_secs(30));
     }
 }

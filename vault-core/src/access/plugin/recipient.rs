@@ -1,4 +1,4 @@
-//! Wrapping a key to a plugin's recipient: age's `recipient-v1`.
+//! Wraps a file key through a plugin (age-plugin's `recipient-v1` state machine).
 
 use crate::access::plugin::find::Plugins;
 use crate::access::plugin::protocol::Reply;
@@ -7,7 +7,6 @@ use age_core::format::{FileKey, Stanza};
 use age_core::secrecy::ExposeSecret;
 use std::collections::HashSet;
 
-/// Wraps through a plugin: age's `recipient-v1`.
 pub(crate) struct PluginRecipient {
     name: String,
     recipient: String,

@@ -1,4 +1,4 @@
-//! Reading of `[bootseal]`: exactly its keys, types and limits.
+//! Reads `[bootseal]`: exactly its keys, with their types and limits.
 
 use crate::access::passphrase::Derivation;
 use crate::access::recipient::Recipient;

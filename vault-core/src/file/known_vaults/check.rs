@@ -1,5 +1,5 @@
-//! Refusals by memory: another vault, an id that was handed over, an older epoch or generation than
-//! was seen before.
+//! Refuses a file that contradicts the memory: another vault, an id that was handed over, or an
+//! epoch or generation older than one seen before.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};

@@ -1,4 +1,4 @@
-//! What the memory learns from a file that was vouched for.
+//! Remembers a file that was vouched for.
 
 use crate::disk::folder::create_private_parent;
 use crate::disk::lock::FileLock;

@@ -1,4 +1,4 @@
-//! The text of the memory: a TOML file with one table for each sealed file.
+//! The text in which known vaults are stored: TOML with one table for each sealed file.
 
 use crate::error::{Error, Result};
 use crate::file::known_vaults::{Known, KnownVaults};

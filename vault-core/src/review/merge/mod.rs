@@ -59,8 +59,12 @@ impl Vault<CanWrite> {
     /// 1970-01-01 UTC. Sign the result above the generation of both.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if `choose` returns `None`, or both changed the same entry of the access
-    /// list; those of [`Vault::remove_access`] if one side removed someone.
+    /// - [`Kind::Conflict`] if `choose` returns `None`, if both changed the same entry of the access
+    ///   list, if your keys do not open a value that is to be taken from a side, or if the tables of
+    ///   both sides cannot be combined: for example, one side changed an array of tables.
+    /// - [`Kind::WrongVault`] if a side is of another vault, [`Kind::OldGeneration`] if one is older
+    ///   than the common version.
+    /// - Those of [`Vault::remove_access`] if one side removed someone.
     ///
     /// ```
     /// # use bootseal_core::*;
