@@ -519,7 +519,7 @@ fn the_loader_runs_only_the_plugin_it_was_told() {
     let ssh = home.at("ed");
     assert!(load(&[("BOOTSEAL_IDENTITY", ssh.to_str().unwrap())]).0.contains("opened hunter2"));
     let (out, _) = load(&[("BOOTSEAL_IDENTITY", home.at("locked").to_str().unwrap())]);
-    assert!(out.contains("which a passphrase locks"), "{out}");
+    assert!(out.contains("which is locked by a passphrase"), "{out}");
     let (out, _) = load(&[]);
     assert!(out.contains("no key opens") && !out.contains(".ssh"), "{out}");
 

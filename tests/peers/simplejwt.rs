@@ -283,7 +283,7 @@ fn the_command_line_says_what_came_back() {
     assert!(
         text.contains("acme: logged in, status 200")
             && text.contains("jwt")
-            && text.contains("answered 200"),
+            && text.contains("the response to the call has status 200"),
         "{text}"
     );
     assert!(!secret(&text), "{text}");

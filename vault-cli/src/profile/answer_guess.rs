@@ -290,7 +290,7 @@ mod tests {
         let mut page = SecretBuf::with_capacity(4096).unwrap();
         page.push(b"{\"access_token\":\"e30.").unwrap();
         let mut random = SecretBuf::zeroed(96).unwrap();
-        random.expose_mut(|bytes| getrandom::fill(bytes)).unwrap();
+        random.expose_mut(getrandom::fill).unwrap();
         let base64 = |bytes: &SecretBuf| {
             let mut text = SecretBuf::zeroed(bytes.expose(<[u8]>::len) * 4 / 3 + 4).unwrap();
             let into = |text: &mut [u8]| {
