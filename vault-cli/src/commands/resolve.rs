@@ -1,5 +1,5 @@
-//! `bootseal resolve`: a valid file out of a merge that git could not do. The sides come from git,
-//! never from the marked text.
+//! `bootseal resolve`: makes a valid file of a merge that git left in conflict. The sides come from
+//! git, never from the text with the markers.
 
 use crate::cli::{Resolve, Which};
 use crate::commands::sign::refuse_dates;
@@ -37,7 +37,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
         .and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
     let judged = |bytes: &[u8], context: &mut Context<'_>| -> Result<MergeSide> {
         Ok(match judge(bytes, path, &keys, &pins, context)? {
-            // Nobody vouches for it yet; before it is gone on from, someone is asked to.
+            // Nothing vouches for it yet: the user is asked before it becomes the basis.
             Judged::Trusted(file) | Judged::Unknown(file) => MergeSide::Signed(file),
             Judged::Refused(why) => MergeSide::Refused(why),
         })
@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     keys.unlock_to_write(&into, context)?;
     let both_signed = other.is_some() && common.is_some();
     let old = into.text();
-    // What a hand edit holds sealed must be known from a version that was signed.
+    // A sealed value of a hand edit must occur in a signed version.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
     let mut above = versions.highest().max(Memory::of(path, context)?.generation(&into.vault_id()));
     let mut vault = into.open_for_writing(&keys.identities)?;
@@ -100,7 +100,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     report(path, &file, &merged, &changes, context)
 }
 
-/// Signs the merged file and writes it in place of the marked one, if that still is what it was.
+/// Signs the merged file and replaces the file with the markers, unless that changed meanwhile.
 fn write(
     path: &Path,
     vault: Vault<CanWrite>,
@@ -121,7 +121,7 @@ fn write(
     Ok(file)
 }
 
-/// Says what was written, and what is left to do.
+/// Reports what was written, and the next step.
 fn report(
     path: &Path,
     file: &VerifiedFile,
@@ -147,7 +147,7 @@ fn report(
     Ok(())
 }
 
-/// The three versions, as git has them.
+/// The three versions of the merge, from git.
 struct Sides {
     base: Option<Vec<u8>>,
     ours: Vec<u8>,
@@ -155,8 +155,8 @@ struct Sides {
 }
 
 impl Sides {
-    /// From the index while a merge is under way; else from the parents of the commit that HEAD is;
-    /// else as named.
+    /// Reads them from the index during a merge, from the parents if HEAD is a merge commit, or else
+    /// from the revisions that were named.
     fn of(repository: &Repository, name: &str, options: &Resolve) -> Result<Sides> {
         let missing = |which: &str| {
             Failure::new(Kind::NotFound, format!("{which} has no {}", Shown(name)))
@@ -208,7 +208,7 @@ impl Sides {
     }
 }
 
-/// Which side a property is taken from that both changed.
+/// The side that wins for a property that both sides changed.
 fn choose(
     clash: &Clash,
     options: &Resolve,

@@ -1,5 +1,4 @@
-//! `bootseal sign`: accepts what was edited by hand, on the basis of the newest version that
-//! verifies.
+//! `bootseal sign`: signs a hand edit, on the basis of the newest version that verifies.
 
 use crate::cli::Sign;
 use crate::context::Context;
@@ -31,12 +30,12 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     let edit = HandEdit::read(&path)?;
     let on_disk = edit.text();
     let (here, mut known) = in_git(&path);
-    // What lies here may be good as it is, and only be older than what was seen.
+    // The file may be correctly signed, and only older than a version seen before.
     let mut candidates = here;
     candidates.push(on_disk.clone().into_bytes());
     known.extend(candidates.iter().cloned());
     let basis = match &options.against {
-        // It was named to be the basis, so nothing else takes its place.
+        // The user named this basis, so no other version replaces it.
         Some(against) => {
             let (name, bytes) = crate::commands::diff::bytes_of(&against.to_string_lossy(), &path)?;
             let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
@@ -91,7 +90,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     write(&path, &edit, vault, above, &changes, context)
 }
 
-/// What someone must know of the basis and of the file that lies here, before agreeing to sign.
+/// Describes the basis and the present file for the person who decides whether to sign.
 fn headline(
     path: &Path,
     edit: &HandEdit,
@@ -125,8 +124,8 @@ fn headline(
     headline
 }
 
-/// A sealed value that is older than what it replaces may be one that leaked, pasted back in. One
-/// from the future is dated by someone who wants it to count as the newest.
+/// Refuses suspicious dates. A sealed value that is older than the one it replaces may have leaked
+/// and been pasted back in; one dated in the future would count as the newest for too long.
 pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Path) -> Result<()> {
     const AHEAD: u64 = 300;
     if let Some(change) =
@@ -166,8 +165,8 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
         .into())
 }
 
-/// With no version to begin from, all of it is shown, as for a vault that is seen for the first
-/// time, and `--yes` does not do.
+/// Without a basis, shows the whole file, as for a vault seen for the first time. `--yes` is not
+/// enough here.
 fn first(
     path: &Path,
     edit: &HandEdit,
@@ -182,7 +181,7 @@ fn first(
         Some(id) => (vouched(id)?, memory.epoch(&id)),
         None => (false, 0),
     };
-    // No program of a plugin is run for what nobody signed.
+    // No plugin runs for a text that nobody signed.
     let own: Vec<_> =
         keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
     let vault =

@@ -1,4 +1,4 @@
-//! What git has of a sealed file.
+//! A sealed file in git: its repository, its versions, and the sides of a merge.
 
 pub(crate) mod repository;
 pub(crate) mod sides;

@@ -10,17 +10,17 @@ use bootseal_core::{
 };
 use std::path::Path;
 
-/// What one side of a merge is.
+/// The verdict on one side of a merge.
 pub(crate) enum Judged {
     /// It verifies, and a pin or this machine's memory vouches for it.
     Trusted(Box<VerifiedFile>),
-    /// Its signature holds, and nothing vouches for it.
+    /// Its signature is valid, but nothing vouches for it.
     Unknown(Box<VerifiedFile>),
-    /// It does not verify, or something stands against it: why.
+    /// It does not verify, or it is refused for this reason.
     Refused(String),
 }
 
-/// Looks at one side of a merge of the file at `path`.
+/// Judges one side of a merge of the file at `path`.
 pub(crate) fn judge(
     bytes: &[u8],
     path: &Path,
@@ -42,7 +42,7 @@ pub(crate) fn judge(
     })
 }
 
-/// A side that is not merged into, for reading.
+/// Opens the side that is merged into the other, for reading.
 pub(crate) fn side(file: VerifiedFile, keys: &mut Keys, context: &mut Context<'_>) -> Result<Side> {
     keys.unlock_unasked(&file, context)?;
     match file.role_of(&keys.identities) {
@@ -51,8 +51,8 @@ pub(crate) fn side(file: VerifiedFile, keys: &mut Keys, context: &mut Context<'_
     }
 }
 
-/// A side that does not verify, or that nothing vouches for: its user's part, by what signed
-/// versions know.
+/// Reads the user's part of a side that does not verify, or that nothing vouches for. Its sealed
+/// values must occur in signed versions.
 pub(crate) fn edited(
     bytes: &[u8],
     vault: &Vault<CanWrite>,

@@ -12,16 +12,16 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Versions as they are, unverified.
+/// The versions, not verified.
 pub(crate) type Texts = Vec<Vec<u8>>;
 
-/// Versions that verify, of one vault and those that it was before, the newest first.
+/// The verified versions of one vault and of its former ids, newest first.
 #[derive(Default)]
 pub(crate) struct Versions(Vec<VerifiedFile>);
 
 impl Versions {
-    /// Those of `texts` that verify under the pins, or by what this machine remembers of `path`;
-    /// with neither, those that are of the same vault as the first that verifies.
+    /// The versions that verify under the pins, or under the id that this machine remembers for
+    /// `path`. With neither, those of the same vault as the first one that verifies.
     pub(crate) fn of(
         texts: Texts,
         path: &Path,
@@ -50,22 +50,22 @@ impl Versions {
         Ok(Versions::sorted(found))
     }
 
-    /// Those whose signature holds and that are this very vault's.
+    /// The versions with a valid signature of exactly this vault.
     pub(crate) fn signed_by(texts: Texts, vault: VaultId) -> Versions {
         Versions::sorted(
             verified(texts, &[vault.into()]).filter(|file| file.vault_id() == vault).collect(),
         )
     }
 
-    /// Those whose signature holds, whoever made it: for a place that is trusted itself, as the
-    /// branch that a change goes to.
+    /// The versions with a valid signature, by any vault: for a source that is trusted itself, such
+    /// as the branch that receives a change.
     pub(crate) fn signed(texts: Texts) -> Versions {
         Versions::sorted(verified(texts, &[]).collect())
     }
 
-    /// Those whose signature holds and that are `basis`, what it was, or what it became; ids that
-    /// were handed over included, which nothing vouches for any more: what they hold can be read,
-    /// and nothing else goes by them.
+    /// The versions with a valid signature whose vault is that of `basis`, one of its former ids, or
+    /// a successor. Nothing vouches for a former id any more: its values can be read, and nothing
+    /// else relies on it.
     pub(crate) fn of_line(texts: Texts, basis: &VerifiedFile, keys: &Keys) -> Versions {
         let (vault, former) = (basis.vault_id(), basis.former_ids());
         let line = verified(texts, &[]).filter(|file| related(file, vault, &former));
@@ -76,9 +76,9 @@ impl Versions {
         let Some(first) = found.first() else { return Versions::default() };
         let (vault, former) = (first.vault_id(), first.former_ids());
         found.retain(|file| related(file, vault, &former));
-        // What was handed over counts as older whatever number it has: a former writer may go on
-        // counting. So does what is from before new keys, for a branch may go on counting too. Of
-        // two of the same number the first is the newer: they come newest first.
+        // A version of a former id counts as older whatever its generation, because a former writer
+        // can raise the generation. So does a version of an earlier epoch, because a branch can.
+        // With equal generations the first is the newer one: git lists the newest first.
         let dead = handed_over(&found);
         found.sort_by_key(|file| {
             Reverse((!dead.contains(&file.vault_id()), file.epoch(), file.generation()))
@@ -86,26 +86,26 @@ impl Versions {
         Versions(found)
     }
 
-    /// The highest generation among them; 0 with none. Ids that were handed over do not count:
-    /// whoever still has the key could use up the numbers.
+    /// The highest generation among them, or 0. Former ids do not count: anyone who still has such a
+    /// key could use up the numbers.
     pub(crate) fn highest(&self) -> u64 {
         let dead = handed_over(&self.0);
         let alive = self.0.iter().filter(|file| !dead.contains(&file.vault_id()));
         alive.map(VerifiedFile::generation).max().unwrap_or_default()
     }
 
-    /// The generation of the one that has this text.
+    /// The generation of the version with this text.
     pub(crate) fn generation_of(&self, text: &str) -> Option<u64> {
         self.0.iter().find(|file| file.text() == text).map(VerifiedFile::generation)
     }
 
-    /// Takes out the newest.
+    /// Removes and returns the newest version.
     pub(crate) fn take_newest(&mut self) -> Option<VerifiedFile> {
         if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
     }
 
-    /// Those of them, opened by the keys at hand, that know a sealed text which `edited` has and
-    /// `basis` has not. No others: each opening may be a touch of a hardware key.
+    /// Opens the versions that contain a sealed text of `edited` that `basis` lacks. It opens no
+    /// others, because each may require a touch of a hardware key.
     pub(crate) fn opened(self, keys: &Keys, edited: &str, basis: &str) -> Vec<Vault<CanRead>> {
         let mut found: HashSet<(PropertyPath, String)> = HashSet::new();
         let mut vaults = Vec::new();
@@ -129,18 +129,18 @@ impl Versions {
     }
 }
 
-/// Those of the texts whose signature holds, under these pins.
+/// The texts with a valid signature under these pins.
 fn verified(texts: Texts, pins: &[Pin]) -> impl Iterator<Item = VerifiedFile> {
     texts.into_iter().filter_map(move |text| SealedFile::parse(text).ok()?.verify(pins).ok())
 }
 
-/// The ids that one of these files was handed over from.
+/// The former ids of these files.
 fn handed_over(found: &[VerifiedFile]) -> HashSet<VaultId> {
     found.iter().flat_map(VerifiedFile::former_ids).collect()
 }
 
-/// Two ids that nothing was handed over from, and that both go on from one that was: of two
-/// handovers one was made by who had to go.
+/// Finds two current ids that both succeed the same former id. One of the two handovers was made by
+/// a removed writer.
 fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
     let dead = handed_over(found);
     let mut live: Vec<&VerifiedFile> =
@@ -156,24 +156,24 @@ fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
     })
 }
 
-/// Whether a file is of one line with this vault: the same, one that it was, or one that it became.
+/// Returns whether a file and a vault share one lineage: the same id, a former id, or a successor.
 fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
     file.vault_id() == vault
         || former.contains(&file.vault_id())
         || file.former_ids().contains(&vault)
 }
 
-/// The versions of the file that git has: on the way to HEAD, and anywhere.
+/// The versions of a file in git: those in the history of HEAD, and all.
 pub(crate) fn in_git(path: &Path) -> (Texts, Texts) {
     let ask = || -> Result<(Texts, Texts)> {
         let repository = Repository::of(path)?;
         let name = repository.name_of(path)?;
         let mut here =
             repository.commit("HEAD").and_then(|head| repository.versions(Some(&head), &name))?;
-        // What is staged may be newer than any commit.
+        // A staged version may be newer than any commit.
         here.extend(repository.blob(":0", &name)?);
         Ok((here, repository.versions(None, &name)?))
     };
-    // Outside of a repository, or before its first commit, there is none.
+    // Outside a repository, and before the first commit, there are no versions.
     ask().unwrap_or_default()
 }
