@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How an [`Imitation`] behaves.
+/// How an [`Imitation`](crate::Imitation) behaves.
 ///
 /// ```
 /// use bootseal_vendor_sim::Behaviour;

@@ -103,7 +103,7 @@ impl Loader {
     /// calls: on any of them.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for an invalid pin.
+    /// [`Kind::Usage`](crate::Kind::Usage) for an invalid pin.
     pub fn pin(mut self, pin: &str) -> Result<Loader> {
         self.pins.push(pin.parse().map_err(Error::from)?);
         Ok(self)
@@ -130,7 +130,7 @@ impl Loader {
     /// calls: each of them.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when `table` is not the name of a table.
+    /// [`Kind::Usage`](crate::Kind::Usage) when `table` is not the name of a table.
     pub fn only_profile(mut self, table: &str) -> Result<Loader> {
         self.only_profiles.push(table.parse().map_err(Error::from)?);
         Ok(self)
@@ -140,8 +140,8 @@ impl Loader {
     /// environment never sets it.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for an invalid address, or one with credentials: set these with
-    /// [`ClientBuilder::proxy_login`](crate::ClientBuilder::proxy_login), for calls.
+    /// [`Kind::Usage`](crate::Kind::Usage) for an invalid address, or one with credentials: set
+    /// these with [`ClientBuilder::proxy_login`](crate::ClientBuilder::proxy_login), for calls.
     #[cfg(feature = "client")]
     pub fn proxy(mut self, url: &str) -> Result<Loader> {
         let parsed =

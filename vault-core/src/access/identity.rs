@@ -56,7 +56,7 @@ impl Identity {
     /// Generates an identity.
     ///
     /// # Errors
-    /// [`Kind::Io`] without random numbers or guarded memory.
+    /// [`Kind::Io`](crate::Kind::Io) without random numbers or guarded memory.
     ///
     /// ```
     /// let identity = bootseal_core::Identity::generate()?;

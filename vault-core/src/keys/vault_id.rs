@@ -9,7 +9,7 @@ use std::str::FromStr;
 const ID_PREFIX: Hrp = Hrp::parse_unchecked("vault");
 
 /// A vault's id: the public key that signs its file, written in bech32 (BIP 173), `vault1…`. Any
-/// other text fails to parse with [`Kind::Malformed`].
+/// other text fails to parse with [`Kind::Malformed`](crate::Kind::Malformed).
 ///
 /// ```
 /// let text = "vault1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqmjmkm5";

@@ -18,9 +18,10 @@ impl Profile {
     /// Reads the profile of `table`, `[table.login]`, and checks that it can work.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none; [`Kind::Malformed`] for an unknown key, a wrong type, a
-    /// `${name}` that the table does not have, a URL that is not https, an invalid JSON pointer, a
-    /// duration without a unit.
+    /// [`Kind::NotFound`](crate::Kind::NotFound) if there is none;
+    /// [`Kind::Malformed`](crate::Kind::Malformed) for an unknown key, a wrong type, a `${name}`
+    /// that the table does not have, a URL that is not https, an invalid JSON pointer, a duration
+    /// without a unit.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -11,7 +11,8 @@ impl<Mode> Vault<Mode> {
     /// same keys open it.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] beyond 16 MiB; [`Kind::Io`] without random numbers or guarded memory.
+    /// [`Kind::Conflict`](crate::Kind::Conflict) beyond 16 MiB; [`Kind::Io`](crate::Kind::Io)
+    /// without random numbers or guarded memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -30,7 +31,7 @@ impl<Mode> Vault<Mode> {
     /// Opens what [`Vault::seal_draft`] made.
     ///
     /// # Errors
-    /// [`Kind::MovedValue`] if other keys sealed it, or it is not a draft.
+    /// [`Kind::MovedValue`](crate::Kind::MovedValue) if other keys sealed it, or it is not a draft.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -15,12 +15,12 @@ const MAX_TRIED: usize = 16;
 /// A passphrase is used only with a verified file, whose salt and cost a writer chose.
 impl VerifiedFile {
     /// Derives the identity of the access entry `name` from its passphrase, in as much time and
-    /// memory as its [`Cost`] says.
+    /// memory as its [`Cost`](crate::Cost) says.
     ///
     /// # Errors
     /// [`Kind::WrongPassphrase`] if it is wrong; [`Kind::NotFound`] if the access list has no such
     /// entry with a passphrase; [`Kind::Usage`] if it is not UTF-8; [`Kind::Io`] without as much
-    /// memory as the entry's [`Cost`] says.
+    /// memory as the entry's [`Cost`](crate::Cost) says.
     ///
     /// ```
     /// # use bootseal_core::*;

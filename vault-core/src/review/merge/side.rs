@@ -71,7 +71,7 @@ impl Side {
     /// by their text.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] only if the file was not read from a text.
+    /// [`Kind::Malformed`](crate::Kind::Malformed) only if the file was not read from a text.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -101,7 +101,7 @@ impl Side {
     /// of `versions` must know.
     ///
     /// # Errors
-    /// [`Kind::MovedValue`] if none of them knows a sealed value.
+    /// [`Kind::MovedValue`](crate::Kind::MovedValue) if none of them knows a sealed value.
     ///
     /// ```
     /// # use bootseal_core::*;
