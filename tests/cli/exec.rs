@@ -361,22 +361,34 @@ fn signals_reach_the_program_itself_and_a_kill_leaves_nothing() {
         }
         until("the folder goes", || !Path::new(&folder).exists());
     }
-    // Where even what empties it was killed, the next run does.
-    let mut command = exec(&home, &["--files", "--", "sh", "-c", program]);
+    // Where even what empties it was killed, the next run does. In a place of its own: a run of
+    // another test would empty it, too.
+    let place = tempfile::tempdir_in("/dev/shm").unwrap();
+    let exec_there = |args: &[&str]| {
+        let mut command = exec(&home, args);
+        command.env("XDG_RUNTIME_DIR", place.path());
+        command
+    };
+    let run_there = || {
+        let ran: Ran = exec_there(&["--files", "--", "true"]).output().unwrap().into();
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    };
+    let mut command = exec_there(&["--files", "--", "sh", "-c", program]);
     let (mut child, _out, folder) = started({
         command.stdin(Stdio::piped());
         command
     });
+    assert!(Path::new(&folder).starts_with(place.path()), "{folder}");
     let sweeper = sweeper_of(&folder);
     kill("-KILL", sweeper);
     until("it is gone", || !Path::new(&format!("/proc/{sweeper}/fd/1")).exists());
-    ok(&home, &["--files", "--", "true"]);
+    run_there();
     assert!(Path::new(&folder).exists(), "its program runs");
     child.kill().unwrap();
     child.wait().unwrap();
-    // Any run may do it, also one of another test: all have their folders in the same place.
-    ok(&home, &["--files", "--", "true"]);
-    until("the next run empties it", || !Path::new(&folder).exists());
+    assert!(Path::new(&folder).exists());
+    run_there();
+    assert!(!Path::new(&folder).exists());
 }
 
 /// The process that waits for the folder's owner to end: its stdout is the folder.

@@ -367,21 +367,16 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn who_says_nothing_is_not_waited_for() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("age-plugin-silent");
-        std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        // Another process writes it: ours never has it open for writing, so that no fork of another
+        // test can keep it busy.
+        let write = "printf '#!/bin/sh\\nexec sleep 60\\n' > \"$0\" && chmod 755 \"$0\"";
+        let written = Command::new("sh").arg("-c").arg(write).arg(&program).status().unwrap();
+        assert!(written.success());
         let started = Instant::now();
-        let mut talk = loop {
-            match Conversation::start(&program, "identity-v1", Duration::from_millis(20)) {
-                // Another test that forks has the script still open for writing, until it executes.
-                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                talk => break talk.unwrap(),
-            }
-        };
+        let mut talk =
+            Conversation::start(&program, "identity-v1", Duration::from_millis(20)).unwrap();
         let error = talk.hear().err().unwrap();
         assert!(error.starts_with("it said nothing for 0.02"), "{error}");
         // `sleep` ignores that its stdin is closed: without this, dropping would wait for `TO_END`.
