@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }
 
 fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {

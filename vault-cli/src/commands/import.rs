@@ -162,7 +162,7 @@ impl Table {
         let left_out = self.left_out.iter().map(|(name, why)| format!("{name}: {why}"));
         format!(
             "file       {}\nsealed     {}\nreadable   {}\nweak       {}\nleft out   {}",
-            Shown(&out.to_string_lossy()),
+            Shown::path(out),
             names(&self.sealed),
             names(&self.readable),
             rows(weak.collect()),

@@ -98,7 +98,7 @@ pub(crate) fn access_list(
             own = Some(keygen::make(&path, None)?.recipient());
             context.ui.note(format_args!(
                 "you had no identity; made {}. Keep it: without it, nothing can be opened",
-                Shown(&path.to_string_lossy())
+                Shown::path(&path)
             ));
         }
         let recipient =
@@ -174,7 +174,7 @@ fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<A
 /// Remembers and reports a file that was just created.
 pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     remember(path, file, context);
-    let shown = Shown(&path.to_string_lossy()).to_string();
+    let shown = Shown::path(path).to_string();
     let writers: Vec<&str> = file
         .access()
         .iter()

@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
     let identity = make(&path, passphrase.as_ref())?;
     context.ui.note(format_args!(
         "made {}; keep it: without it, nothing can be opened",
-        Shown(&path.to_string_lossy())
+        Shown::path(&path)
     ));
     let recipient = identity.to_string();
     context
@@ -62,7 +62,7 @@ fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<()> {
     std::fs::rename(path, &old).map_err(|error| {
         bootseal_core::Error::new(Kind::Io, format!("cannot be set aside: {error}")).in_file(path)
     })?;
-    context.ui.note(format_args!("the previous identity is now {}", Shown(&old.to_string_lossy())));
+    context.ui.note(format_args!("the previous identity is now {}", Shown::path(old.as_ref())));
     Ok(())
 }
 
@@ -71,7 +71,7 @@ fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
     let passphrase = match context.passphrase_fd {
         Some(descriptor) => passphrase_from(descriptor, &mut context.ui)?,
         None if context.ui.can_ask_passphrase() => {
-            context.ui.ask_secret(&format!("Passphrase of {}", Shown(&path.to_string_lossy())))?
+            context.ui.ask_secret(&format!("Passphrase of {}", Shown::path(path)))?
         }
         None => return Err(no_passphrase()),
     };
@@ -116,7 +116,7 @@ pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity>
 }
 
 fn exists(path: &Path) -> Failure {
-    let shown = Shown(&path.to_string_lossy()).to_string();
+    let shown = Shown::path(path).to_string();
     Failure::new(Kind::Exists, format!("{shown}: exists already, and may be the only key to something; nothing was changed"))
         .with_help("Its recipient: bootseal keygen -y FILE. To create another one: bootseal keygen -o OTHER; to replace it: --force")
 }

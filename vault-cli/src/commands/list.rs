@@ -15,11 +15,8 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
     let several = found.len() > 1;
     each_file::each(found, context, |mut found, context| {
         found.keys.unlock_unasked(&found.file, context)?;
-        let heading = if several {
-            format!("{}:\n", Shown(&found.path.to_string_lossy()))
-        } else {
-            String::new()
-        };
+        let heading =
+            if several { format!("{}:\n", Shown::path(&found.path)) } else { String::new() };
         let rows = rows(found, prefix.as_ref())?;
         let text = format!("{heading}{}", table(&rows));
         let rows: Vec<_> = rows.into_iter().map(document).collect();

@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> 
             .ui
             .document(&json!({ "folder": folder.to_string_lossy(), "pages": names }))?);
     }
-    let shown = Shown(&folder.to_string_lossy()).to_string();
+    let shown = Shown::path(folder).to_string();
     context.ui.note(format_args!(
         "{} pages in {shown}; one is shown by: man -l {shown}/bootseal.1",
         names.len()

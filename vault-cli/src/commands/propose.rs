@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Ex
         PrivateFile::create(out, proposal.as_bytes())?;
         context.ui.note(format_args!(
             "made {}: send it to one of the vault's writers, who accepts it with bootseal accept",
-            Shown(&out.to_string_lossy())
+            Shown::path(out)
         ));
     } else if !context.ui.style.json {
         context.ui.stdout.write_all(proposal.as_bytes()).or_else(|error| match error.kind() {

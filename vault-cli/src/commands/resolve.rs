@@ -288,5 +288,5 @@ fn word(side: Taken) -> &'static str {
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
             vault.rotate(options.signing_key).map_err(|error| error.in_file(target.path()))?;
             Ok((vault.file().vault_id(), vault.file().epoch()))
         })?;
-        let shown = Shown(&target.path().to_string_lossy()).to_string();
+        let shown = Shown::path(target.path()).to_string();
         context.ui.note(format_args!(
             "{shown}: new data key, epoch {epoch}; every value was re-encrypted"
         ));
@@ -38,7 +38,7 @@ pub(crate) fn say_new_id(
     context.ui.note(format_args!(
             "{}: the vault was {}, and is {vault} from now on. Pins of the old id still hold, with a warning, but whoever had the old \
              key can sign for them: renew them (bootseal access pin KEYFILE, BOOTSEAL_PIN, bootseal.pin)",
-            Shown(&target.path().to_string_lossy()),
+            Shown::path(target.path()),
             target.vault_id(),
         ));
 }

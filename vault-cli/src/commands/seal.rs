@@ -141,7 +141,7 @@ fn warn_of_profiles(
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }
 
 /// `app.properties` → `app.sealed.toml`, `.env.prod` → `env.prod.sealed.toml`, in the same folder.

@@ -51,9 +51,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
         }
         let sealed = value.is_some();
         let what = if sealed { "sealed" } else { "readable" };
-        context
-            .ui
-            .detail(format_args!("{}: {path} is {what}", Shown(&target.path().to_string_lossy())));
+        context.ui.detail(format_args!("{}: {path} is {what}", Shown::path(target.path())));
         Ok(Answer {
             document: json!({ "name": path.to_string(), "sealed": sealed }),
             text: String::new(),
@@ -80,10 +78,9 @@ pub(crate) fn having(
         return Err(error.with_help("Add a new property to one file at a time: -f FILE").into());
     }
     for (file, _) in without {
-        context.ui.note(format_args!(
-            "{} has no {path}, so nothing changes there",
-            Shown(&file.to_string_lossy())
-        ));
+        context
+            .ui
+            .note(format_args!("{} has no {path}, so nothing changes there", Shown::path(&file)));
     }
     Ok(with)
 }

@@ -264,5 +264,5 @@ fn said(
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }

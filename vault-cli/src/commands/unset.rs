@@ -14,10 +14,7 @@ pub(crate) fn run(options: &Unset, context: &mut Context<'_>) -> Result<(), Exit
     let targets = having(&path, Target::find_all(context)?, context)?;
     each_file::each(targets, context, |(target, _), context| {
         target.change_and_tell(context, |vault| Ok(vault.unset(&path)?))?;
-        context.ui.detail(format_args!(
-            "{}: {path} was removed",
-            Shown(&target.path().to_string_lossy())
-        ));
+        context.ui.detail(format_args!("{}: {path} was removed", Shown::path(target.path())));
         Ok(Answer { document: json!({ "name": path.to_string() }), text: String::new() })
     })
 }

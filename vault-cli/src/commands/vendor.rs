@@ -68,7 +68,7 @@ fn address(profile: &Profile, port: Option<u16>) -> SocketAddr {
 
 fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation) -> String {
     let (name, origin) = (&profile.table, vendor.origin());
-    let file = Shown(&path.to_string_lossy()).to_string();
+    let file = Shown::path(path).to_string();
     let here = profile.login.url.base().origin().ascii_serialization() == origin;
     let head = format!(
         "an imitated vendor for the profile {name} listens at {origin} until Ctrl-C; it accepts every user and password"

@@ -46,7 +46,7 @@ pub(crate) fn documents(text: &str, format: Format) -> Result<(Vec<Table>, Vec<S
 /// Parses all values of a file, in the format that its name shows.
 pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
     let format = by_name(path).ok_or_else(|| {
-        let name = Shown(&path.to_string_lossy()).to_string();
+        let name = Shown::path(path).to_string();
         Failure::new(Kind::Usage, format!("the format of {name} is not clear from its name"))
             .with_help("It should end in .properties, .yaml, .yml, .json or .env")
     })?;

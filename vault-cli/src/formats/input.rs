@@ -34,7 +34,7 @@ pub(crate) fn read(
         Some(format) => Ok(format),
         None => Err(Failure::new(
             Kind::Usage,
-            format!("the format of {} is not clear from its name", Shown(&path.to_string_lossy())),
+            format!("the format of {} is not clear from its name", Shown::path(path)),
         )
         .with_help("Name it: --format toml, properties, env, json or yaml")),
     };

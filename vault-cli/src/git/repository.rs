@@ -46,7 +46,7 @@ impl Repository {
             .output()
             .map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
         if !output.status.success() {
-            let text = format!("{} is not in a git repository", Shown(&path.to_string_lossy()));
+            let text = format!("{} is not in a git repository", Shown::path(path));
             return Err(Failure::new(Kind::NotFound, text));
         }
         let top = String::from_utf8_lossy(&output.stdout);
@@ -86,8 +86,8 @@ impl Repository {
         let outside = || {
             let text = format!(
                 "{} is not in the repository {}",
-                Shown(&path.to_string_lossy()),
-                Shown(&self.top.to_string_lossy())
+                Shown::path(path),
+                Shown::path(&self.top)
             );
             Failure::new(Kind::Usage, text)
         };

@@ -63,9 +63,7 @@ pub(super) fn from_variable(value: &std::ffi::OsStr) -> Result<Secret> {
 pub(super) fn from_file(path: &Path) -> Result<Secret> {
     let failed = |error: std::io::Error| Failure::from(unreadable(&error).in_file(path));
     let mut file = std::fs::File::open(path).map_err(failed)?;
-    read(&mut file).map_err(|failure| {
-        failure.within(&bootseal_core::Shown(&path.to_string_lossy()).to_string())
-    })
+    read(&mut file).map_err(|failure| failure.within(&bootseal_core::Shown::path(path).to_string()))
 }
 
 fn from_descriptor(descriptor: u32, context: &mut Context<'_>) -> Result<Secret> {

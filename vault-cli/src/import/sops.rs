@@ -358,7 +358,7 @@ impl Search {
             if let Ok(secret) = key_source::from_file(&path)
                 && let Ok(file) = parse(&secret)
             {
-                self.tried.push(bootseal_core::Shown(&path.to_string_lossy()).to_string());
+                self.tried.push(bootseal_core::Shown::path(&path).to_string());
                 self.take(file);
             }
         }

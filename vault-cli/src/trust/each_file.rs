@@ -71,7 +71,7 @@ fn in_file(failure: Failure, path: &Path) -> Failure {
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }
 
 /// The worse of two exit codes; 3, not authentic, is the worst.

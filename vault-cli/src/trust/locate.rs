@@ -94,7 +94,7 @@ pub(crate) fn sealed_file(context: &Context<'_>) -> Result<PathBuf> {
         .with_help("Name it with -f FILE or BOOTSEAL_FILE, or create one: bootseal init")),
         _ => {
             let names: Vec<String> =
-                found.iter().map(|path| Shown(&path.to_string_lossy()).to_string()).collect();
+                found.iter().map(|path| Shown::path(path).to_string()).collect();
             Err(Failure::new(
                 Kind::Usage,
                 format!("this folder has several sealed files: {}", names.join(", ")),

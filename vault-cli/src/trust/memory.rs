@@ -67,7 +67,7 @@ pub(crate) fn note_older(
     let seen = memory.generation(&file.vault_id());
     // Not an error: a file on another branch is often older.
     if memory.vault_id() == Some(file.vault_id()) && file.generation() < seen {
-        let shown = Shown(&path.to_string_lossy()).to_string();
+        let shown = Shown::path(path).to_string();
         context.ui.note(format_args!(
             "{shown} is generation {}; generation {seen} was seen here",
             file.generation()
@@ -81,7 +81,7 @@ pub(crate) fn note_older(
 pub(crate) fn remember(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     let done = known_vaults(context)
         .and_then(|store| Ok(KnownVaults::remember(&store, &KnownFile::of_path(path)?, file)?));
-    let shown = Shown(&path.to_string_lossy()).to_string();
+    let shown = Shown::path(path).to_string();
     match done {
         Ok(Some(before)) => context.ui.note(format_args!(
             "{shown} was known as {before}; from now on it is {}",

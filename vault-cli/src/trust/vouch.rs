@@ -26,7 +26,7 @@ pub(crate) fn verified(
     }
     context.ui.detail(format_args!(
         "{}: {}, generation {}, {}",
-        Shown(&path.to_string_lossy()),
+        Shown::path(path),
         file.vault_id(),
         file.generation(),
         trusted(&file)
@@ -57,7 +57,7 @@ pub(crate) fn vouch(
     }
     let unknown = format!(
         "{}: nothing vouches for this vault: {} is neither pinned nor known on this machine",
-        Shown(&path.to_string_lossy()),
+        Shown::path(path),
         file.vault_id()
     );
     if !context.ui.can_ask() {

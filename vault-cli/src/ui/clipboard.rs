@@ -83,10 +83,7 @@ impl Clipboard {
         let failed = |error: std::io::Error| {
             Failure::new(
                 Kind::Io,
-                format!(
-                    "the clipboard was not filled: {}: {error}",
-                    Shown(&program.to_string_lossy())
-                ),
+                format!("the clipboard was not filled: {}: {error}", Shown::path(program)),
             )
         };
         // It may keep running to serve the clipboard, and must not keep our streams open.

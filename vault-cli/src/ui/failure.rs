@@ -55,7 +55,7 @@ impl Failure {
 
     /// Sets the file for scripts, unless the failure already names one.
     pub(crate) fn in_file(mut self, path: &Path) -> Failure {
-        self.0.file.get_or_insert_with(|| Shown(&path.to_string_lossy()).to_string());
+        self.0.file.get_or_insert_with(|| Shown::path(path).to_string());
         self
     }
 
@@ -82,7 +82,7 @@ impl From<Error> for Failure {
                 Some((line, column)) => format!("line {line}, column {column}: {}", error.what()),
                 None => error.what().to_owned(),
             },
-            file: error.file().map(|file| Shown(&file.to_string_lossy()).to_string()),
+            file: error.file().map(|file| Shown::path(file).to_string()),
             property: error.property().map(str::to_owned),
             help: error.help().map(str::to_owned),
         }))

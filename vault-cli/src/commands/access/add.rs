@@ -123,7 +123,7 @@ fn issue_key(
             if added != pins {
                 Pin::write_into(path, added)?;
             }
-            let shown = Shown(&path.to_string_lossy()).to_string();
+            let shown = Shown::path(path).to_string();
             let text = format!("give it to {} only; it contains the vault's pin", access.name);
             context.ui.note(format_args!("made {shown}: {text}"));
         }
@@ -198,11 +198,8 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
         Ok((exposed, vault.file().vault_id()))
     })?;
     let text = "can open every value that this file contains, now and in future";
-    let place = if plan.several {
-        format!("{}: ", Shown(&target.path().to_string_lossy()))
-    } else {
-        String::new()
-    };
+    let place =
+        if plan.several { format!("{}: ", Shown::path(target.path())) } else { String::new() };
     context.ui.note(format_args!("{place}{} {text}", access.name));
     let mut answer = document(&plan.resulting);
     if plan.replaced.is_some() {
@@ -258,7 +255,7 @@ fn described(plans: &[&Plan]) -> String {
     let mut text = Vec::new();
     for plan in plans {
         let place = if plan.several {
-            format!("{}: ", Shown(&plan.target.path().to_string_lossy()))
+            format!("{}: ", Shown::path(plan.target.path()))
         } else {
             String::new()
         };

@@ -30,7 +30,7 @@ fn over_many(
 ) -> Result<(), Exit> {
     let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let done = each_file::each(found, context, |found, _| {
-        let file = Shown(&found.path.to_string_lossy()).to_string();
+        let file = Shown::path(&found.path).to_string();
         for access in found.file.access() {
             let what = format!("{} of {file}", access.role);
             rows.entry((access.name.clone(), access.recipient.to_string())).or_default().push(what);

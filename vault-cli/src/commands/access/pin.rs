@@ -19,7 +19,7 @@ pub(crate) fn run(options: &AccessPin, context: &mut Context<'_>) -> Result<(), 
     vouch(&mut file, &memory, &path, context)?;
     for path in &options.files {
         Pin::write_into(path, &[file.vault_id().into()])?;
-        let shown = Shown(&path.to_string_lossy()).to_string();
+        let shown = Shown::path(path).to_string();
         context.ui.note(format_args!("from now on, {shown} opens {} only", file.vault_id()));
     }
     if context.ui.style.json {

@@ -26,7 +26,7 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
         for (path, _) in
             targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file)))
         {
-            let shown = Shown(&path.to_string_lossy()).to_string();
+            let shown = Shown::path(&path).to_string();
             context.ui.note(format_args!(
                 "{shown}: {} is not in access, so nothing changes there",
                 options.name
@@ -78,11 +78,7 @@ fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
     let lists = found.iter().map(|(target, file)| {
         let rest: Vec<Access> =
             file.access().iter().filter(|access| access.name != name).cloned().collect();
-        format!(
-            "{}: access will be:\n{}",
-            Shown(&target.path().to_string_lossy()),
-            tables::access(&rest)
-        )
+        format!("{}: access will be:\n{}", Shown::path(target.path()), tables::access(&rest))
     });
     lists.collect::<Vec<_>>().join("\n")
 }

@@ -28,7 +28,7 @@ impl Finding {
         mend: impl Into<String>,
     ) -> Finding {
         Finding {
-            file: Some(Shown(&file.to_string_lossy()).to_string()),
+            file: Some(Shown::path(file).to_string()),
             ..Finding::of_machine(code, what.into(), mend.into())
         }
     }

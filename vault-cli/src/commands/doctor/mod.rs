@@ -331,5 +331,5 @@ fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>,
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }

@@ -98,7 +98,7 @@ fn said(
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }
 
 /// Asks whether to resume the draft (true) or to discard it (false); neither happens without a yes.

@@ -353,5 +353,5 @@ impl<'a> Session<'a> {
 }
 
 fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    Shown::path(path).to_string()
 }

@@ -173,7 +173,7 @@ mod linux {
     }
 
     fn shown(path: &Path) -> String {
-        Shown(&path.to_string_lossy()).to_string()
+        Shown::path(path).to_string()
     }
 
     fn in_memory(path: &Path) -> bool {
@@ -333,7 +333,7 @@ mod elsewhere {
         pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let what = format!(
                 "{}: this system has no memory file system, and values never go onto a disk in clear",
-                Shown(&path.to_string_lossy())
+                Shown::path(&path)
             );
             Err(Failure::new(Kind::UnsafeFile, what)
                 .with_help("Pass them in the environment: leave --files out."))

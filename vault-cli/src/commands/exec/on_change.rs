@@ -134,7 +134,7 @@ mod with_signals {
                         Ok(new) if same(&new, &values) => continue,
                         Ok(new) => new,
                         Err(failure) => {
-                            let shown = Shown(&again.path.to_string_lossy()).to_string();
+                            let shown = Shown::path(&again.path).to_string();
                             context.ui.warn(format_args!("{shown} has changed and is not used; the program keeps what it has: {}", failure.text()));
                             continue;
                         }

@@ -75,7 +75,7 @@ impl Program<'_> {
         let name = self
             .command
             .first()
-            .map(|name| Shown(&name.to_string_lossy()).to_string())
+            .map(|name| Shown::path(name.as_ref()).to_string())
             .unwrap_or_default();
         let (code, kind, what, help) = match error.kind() {
             std::io::ErrorKind::NotFound => (

@@ -24,7 +24,7 @@ impl std::fmt::Display for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Slot::Variable(name) => write!(f, "the variable {}", Shown(name)),
-            Slot::File(path) => write!(f, "the file {}", Shown(&path.to_string_lossy())),
+            Slot::File(path) => write!(f, "the file {}", Shown::path(path)),
         }
     }
 }

@@ -210,7 +210,7 @@ fn in_clear(
     // that is sealed there.
     let beside = crate::commands::seal::beside(path).ok()?;
     let secret = sealed.get(&beside.to_str()?.to_lowercase())?;
-    let beside = Shown(&beside.to_string_lossy()).to_string();
+    let beside = Shown::path(&beside).to_string();
     match parse_named(&text, path)? {
         Ok(input) => {
             let property =

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), Exit> {
-    let name = Shown(&options.path.to_string_lossy()).to_string();
+    let name = Shown::path(&options.path).to_string();
     match merge(options, context) {
         Ok(generation) => {
             context.ui.note(format_args!(

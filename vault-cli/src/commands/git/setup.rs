@@ -33,11 +33,11 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     did.extend(formatters(repository.top())?);
     for name in HOOKS {
         match hook(&repository, name, &program)? {
-            Hook::Made(path) => did.push(format!("the check at commit, {}", Shown(&path.to_string_lossy()))),
+            Hook::Made(path) => did.push(format!("the check at commit, {}", Shown::path(&path))),
             Hook::There => {}
             Hook::Another(path) => context.ui.warn(format_args!(
                 "{} is a hook of your own, and was not changed; add this line to it: {program} git check --staged",
-                Shown(&path.to_string_lossy())
+                Shown::path(&path)
             )),
         }
     }

@@ -112,10 +112,9 @@ pub(super) fn write(
             json!({ "profile": table.to_string(), "url": url.as_str(), "sealed": sealed });
         return Ok(context.ui.document(&document)?);
     }
-    context.ui.note(format_args!(
-        "{}: [{login_path}] logs in at {url}",
-        Shown(&target.path().to_string_lossy())
-    ));
+    context
+        .ui
+        .note(format_args!("{}: [{login_path}] logs in at {url}", Shown::path(target.path())));
     let vendor = if is_here(url) { "there, in another terminal" } else { "without credentials" };
     context.ui.note(format_args!(
         "try it: bootseal login {table}; an imitated vendor {vendor}: bootseal vendor {table}"

@@ -68,7 +68,7 @@ pub(crate) fn run(files: &[PathBuf], context: &mut Context<'_>) -> Result<(), Ex
     } else {
         context.ui.line(format_args!(
             "{}: {}, generation {}, {} values open",
-            Shown(&check.path.to_string_lossy()),
+            Shown::path(&check.path),
             check.vault,
             check.generation,
             check.values

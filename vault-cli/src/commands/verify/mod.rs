@@ -31,9 +31,7 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
         Some(since) => {
             let (there, gone) = since.files()?;
             for path in gone {
-                context
-                    .ui
-                    .warn(format_args!("{} no longer exists", Shown(&path.to_string_lossy())));
+                context.ui.warn(format_args!("{} no longer exists", Shown::path(&path)));
             }
             there
         }
@@ -76,7 +74,7 @@ fn report(path: &Path, found: &Value) -> String {
     let trust = found["trust"].as_str().unwrap_or_default();
     format!(
         "{}: good, {trust}. {}, generation {}, {properties} properties, {sealed} sealed; {opened}",
-        Shown(&path.to_string_lossy()),
+        Shown::path(path),
         found["vault"].as_str().unwrap_or_default(),
         found["generation"]
     )
@@ -93,10 +91,7 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     let trust = trusted(&file);
     if file.trust() == Trust::Unverified {
         let text = "the signature holds, but nothing says which vault this must be: anyone could have made it";
-        context.ui.warn(format_args!(
-            "{}: {text}. Pin it: --pin {vault}",
-            Shown(&path.to_string_lossy())
-        ));
+        context.ui.warn(format_args!("{}: {text}. Pin it: --pin {vault}", Shown::path(&path)));
     }
     // Only a warning: a profile may need a value that is set later.
     let broken: Vec<_> =
