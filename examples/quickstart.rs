@@ -1,5 +1,5 @@
 //! The whole way once: a settings file in clear → sealed file → loader → login → token → answered
-//! calls, through an expiry and a revocation. Run it with `cargo run --release --example
+//! calls, through an expiry and a revocation. Run it with `cargo run --example
 //! quickstart`; it needs nothing but itself.
 
 #![allow(clippy::print_stdout)] // it is here to be read

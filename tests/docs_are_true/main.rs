@@ -11,5 +11,4 @@ mod vendor;
 
 mod first_ten_minutes;
 mod pages;
-mod quickstart;
 mod threat_model;
